@@ -1,0 +1,1 @@
+//! Event schema and capture file formats of scap.

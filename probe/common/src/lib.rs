@@ -1,0 +1,2 @@
+//! What the kernel probe and its loader agree on.
+#![no_std]

@@ -1,0 +1,3 @@
+//! The scap command.
+
+fn main() {}
