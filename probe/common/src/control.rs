@@ -19,9 +19,11 @@ pub struct RingControl {
     pub offset: u32,
     /// Where the next item of the record under construction goes, in the same segment.
     pub cursor: u32,
+    /// Where the room of that record ends.
+    pub limit: u32,
     /// Not 0 while a record is being built.
     pub busy: u32,
-    /// Events that passed the exclusions: the sum of the five below.
+    /// Events that passed the exclusions: the written and the lost.
     pub seen: u64,
     /// Events written.
     pub written: u64,
@@ -41,10 +43,13 @@ pub struct RingControl {
     pub map_full: u64,
     /// Events that an exclusion left out.
     pub excluded: u64,
-    reserved: [u64; 4],
+    /// Lost because the CPU has no ring (it came online after the start).
+    pub drop_no_ring: u64,
+    reserved: u64,
     /// Bytes consumed since the start; written by the recorder.
     pub tail: u64,
-    reserved2: [u64; 7],
+    reserved2: [u8; 120],
 }
 
 const _: () = assert!(size_of::<RingControl>() == CONTROL_BYTES);
+const _: () = assert!(core::mem::offset_of!(RingControl, tail) == 128);

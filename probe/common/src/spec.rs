@@ -67,6 +67,10 @@ pub mod op {
     pub const ARRAY: u8 = 13;
     /// As many bytes as were returned, but structure rather than data (getcwd).
     pub const SIZED_BY_RESULT: u8 = 14;
+    /// Facts of the open file whose descriptor is the first u32 that `arg` points to.
+    pub const FILE_AT: u8 = 15;
+    /// Facts of the socket whose descriptor is the first u32 that `arg` points to.
+    pub const SOCKET_AT: u8 = 16;
 }
 
 /// The most bytes that one operation other than data fetches; the longest path with its NUL.
@@ -74,6 +78,8 @@ pub const MAX_MEMORY: usize = 4096;
 
 /// Bit of [`Op::when`]: skip the operation if the call failed.
 pub const ON_SUCCESS: u8 = 1;
+/// Bit of [`Op::when`]: the argument need not be a pointer, so a fault says nothing.
+pub const QUIET: u8 = 2;
 
 /// One thing to fetch.
 #[repr(C)]
@@ -83,7 +89,7 @@ pub struct Op {
     pub code: u8,
     /// Argument 0 to 5, or [`ARG_RET`](crate::wire::ARG_RET).
     pub arg: u8,
-    /// [`ON_SUCCESS`] or 0.
+    /// [`ON_SUCCESS`] and [`QUIET`].
     pub when: u8,
     /// Zero.
     pub reserved: u8,
@@ -101,8 +107,8 @@ pub struct SyscallSpec {
     pub family: u8,
     /// Operations in use.
     pub count: u8,
-    /// Zero.
-    pub reserved: u8,
+    /// Arguments of the call, 0 to 6.
+    pub args: u8,
     /// The most bytes that the record can take.
     pub need: u32,
     /// The operations, in order.

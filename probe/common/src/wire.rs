@@ -42,6 +42,10 @@ pub mod record_flag {
 /// `latency` of a call whose entry was not seen.
 pub const LATENCY_UNKNOWN: u64 = u64::MAX;
 
+/// Bytes of a [`RecordHeader`] before its arguments. A record without items ends after as many
+/// arguments as the call has; one with items has all six.
+pub const HEADER_WITHOUT_ARGS: usize = 40;
+
 /// The fixed part of every record.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -242,6 +246,7 @@ pub struct TaskFacts {
 }
 
 const _: () = assert!(size_of::<RecordHeader>() == 88);
+const _: () = assert!(core::mem::offset_of!(RecordHeader, args) == HEADER_WITHOUT_ARGS);
 const _: () = assert!(size_of::<ItemHeader>() == 8);
 const _: () = assert!(size_of::<FileFacts>() == 24);
 const _: () = assert!(size_of::<SocketFacts>() == 72);

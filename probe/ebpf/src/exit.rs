@@ -37,8 +37,7 @@ pub fn sys_exit(ctx: &BtfTracePointContext) {
     // knows the type of the first and checks every load through it.
     unsafe {
         let now = bpf_ktime_get_boot_ns();
-        let pid_tgid = bpf_get_current_pid_tgid();
-        let (pid, tid) = ((pid_tgid >> 32) as u32, pid_tgid as u32);
+        let Current { pid, tid, compat } = current();
         if pid == config!(own_pid) {
             return;
         }
@@ -48,7 +47,7 @@ pub fn sys_exit(ctx: &BtfTracePointContext) {
 
         let mut nr = *(regs.add(offset!(regs_nr) as usize) as *const u64);
         let mut flags = 0u8;
-        if compat() {
+        if compat {
             flags = record_flag::IA32;
         } else if nr & X32_BIT != 0 && nr as i64 > 0 {
             flags = record_flag::X32;
@@ -101,9 +100,9 @@ pub fn sys_exit(ctx: &BtfTracePointContext) {
         (*header).args[4] = arg(offset!(regs_arg4));
         (*header).args[5] = arg(offset!(regs_arg5));
 
-        let Some(spec) = spec else { return record.commit_header() };
+        let Some(spec) = spec else { return record.commit_header(6) };
         match (*spec).family {
-            family::NONE => record.commit_header(),
+            family::NONE => record.commit_header((*spec).args),
             family::DATA => {
                 // read(fd, buffer, size) and its like are too common for another program.
                 let len = if ret >= 0 {
@@ -114,52 +113,66 @@ pub fn sys_exit(ctx: &BtfTracePointContext) {
                     0
                 };
                 if len != 0 {
-                    record.user(tag::DATA, 1, buffer, len, config!(snaplen));
+                    record.user(tag::DATA, 1, buffer, len, config!(snaplen), false);
                 }
                 record.commit();
             }
             family => {
                 FAMILIES.tail_call(ctx, family as u32);
-                record.commit_header();
+                record.commit_header(6);
             }
         }
     }
 }
 
-/// Whether the current call came through the 32-bit entry.
+/// Who makes the call, and through which entry.
+struct Current {
+    pid: u32,
+    tid: u32,
+    compat: bool,
+}
+
+/// One call of a helper where the kernel can hand out a typed pointer, three where it cannot.
 #[inline(always)]
-unsafe fn compat() -> bool {
+unsafe fn current() -> Current {
+    let (tid, pid) = (offset!(task_pid), offset!(task_tgid));
     let status = offset!(task_status);
-    if status == MISSING {
-        return false;
+    if config!(has_task_btf) != 0 && tid != MISSING && pid != MISSING {
+        // SAFETY: the verifier knows the pointer's type and checks the loads.
+        unsafe {
+            let task = bpf_get_current_task_btf() as *const u8;
+            let load = |offset: u32| *(task.add(offset as usize) as *const u32);
+            return Current {
+                tid: load(tid),
+                pid: load(pid),
+                compat: status != MISSING && load(status) & TS_COMPAT != 0,
+            };
+        }
     }
-    // SAFETY: the verifier knows the pointer's type and checks the load.
-    let status = if config!(has_task_btf) != 0 {
-        unsafe { *((bpf_get_current_task_btf() as *const u8).add(status as usize) as *const u32) }
-    } else {
-        read::member::<u32>(read::current(), status).unwrap_or(0)
-    };
-    status & TS_COMPAT != 0
+    // SAFETY: the helper has no preconditions.
+    let pid_tgid = unsafe { bpf_get_current_pid_tgid() };
+    Current {
+        tid: pid_tgid as u32,
+        pid: (pid_tgid >> 32) as u32,
+        compat: read::member::<u32>(read::current(), status).unwrap_or(0) & TS_COMPAT != 0,
+    }
 }
 
 /// Whether the exclusions of this recording leave a process in.
 #[inline(always)]
-pub unsafe fn wanted(pid: u32) -> bool {
-    // SAFETY: the look-ups are of maps whose values are not read.
-    unsafe {
-        if config!(follow) != 0 && FOLLOWED.get_ptr(&pid).is_none() {
+pub fn wanted(pid: u32) -> bool {
+    if config!(follow) != 0 && FOLLOWED.get_ptr(&pid).is_none() {
+        return false;
+    }
+    let mode = config!(pid_filter);
+    if mode != filter::OFF && PIDS.get_ptr(&pid).is_some() != (mode == filter::INCLUDE) {
+        return false;
+    }
+    let mode = config!(comm_filter);
+    if mode != filter::OFF {
+        let Ok(comm) = bpf_get_current_comm() else { return true };
+        if COMMS.get_ptr(&comm).is_some() != (mode == filter::INCLUDE) {
             return false;
-        }
-        let mode = config!(pid_filter);
-        if mode != filter::OFF && PIDS.get_ptr(&pid).is_some() != (mode == filter::INCLUDE) {
-            return false;
-        }
-        let mode = config!(comm_filter);
-        if mode != filter::OFF {
-            let Ok(comm) = bpf_get_current_comm() else { return true };
-            if COMMS.get_ptr(&comm).is_some() != (mode == filter::INCLUDE) {
-                return false;
-            }
         }
     }
     true

@@ -1,7 +1,7 @@
 //! The families that fetch what the table of operations says.
 
 use scap_probe_common::{
-    spec::{MAX_MEMORY, MAX_OPS, ON_SUCCESS, Op, SyscallSpec, op},
+    spec::{MAX_MEMORY, MAX_OPS, ON_SUCCESS, Op, QUIET, SyscallSpec, op},
     wire::{ARG_RET, FileFacts, RecordHeader, item_flag, tag},
 };
 
@@ -67,19 +67,28 @@ pub fn ops() {
             break;
         }
         let op = &spec.ops[index];
-        if op.when == ON_SUCCESS && failed {
+        if op.when & ON_SUCCESS != 0 && failed {
             continue;
         }
+        let quiet = op.when & QUIET != 0;
         let pointer = value(header, op.arg);
         match op.code {
+            op::FILE_AT | op::SOCKET_AT => {
+                let fd = read::user::<u32>(pointer).unwrap_or(u32::MAX) as u64;
+                if op.code == op::FILE_AT {
+                    file(&record, op.arg, fd);
+                } else {
+                    socket::facts(&record, op.arg, fd);
+                }
+            }
             op::FILE => file(&record, op.arg, pointer),
             op::SOCKET => socket::facts(&record, op.arg, pointer),
             _ if pointer == 0 => {}
-            op::STRING => record.user_string(tag::MEMORY, op.arg, pointer),
+            op::STRING => record.user_string(tag::MEMORY, op.arg, pointer, quiet),
             op::DATA_OUT | op::DATA_IN => {
                 let len = data_len(header, op);
                 if len != 0 {
-                    record.user(tag::DATA, op.arg, pointer, len, config!(snaplen));
+                    record.user(tag::DATA, op.arg, pointer, len, config!(snaplen), quiet);
                 }
             }
             code => {
@@ -97,7 +106,7 @@ pub fn ops() {
                     _ => 0,
                 };
                 if len != 0 {
-                    record.user(tag::MEMORY, op.arg, pointer, len, MEMORY);
+                    record.user(tag::MEMORY, op.arg, pointer, len, MEMORY, quiet);
                 }
             }
         }
@@ -212,14 +221,14 @@ pub fn message() {
         };
         if message.name != 0 && (message.name_len as u32) != 0 {
             let len = message.name_len as u32 as u64;
-            record.user(tag::MESSAGE_NAME, index as u8, message.name, len, 128);
+            record.user(tag::MESSAGE_NAME, index as u8, message.name, len, 128, true);
         }
         if out && message.control != 0 && message.control_len != 0 {
-            record.user(tag::CONTROL, index as u8, message.control, message.control_len, 256);
+            record.user(tag::CONTROL, index as u8, message.control, message.control_len, 256, true);
         }
         gather(&record, index as u8, message.vector, message.vector_len, total);
         if many {
-            record.user(tag::MEMORY, index as u8, address + 56, 4, 4);
+            record.user(tag::MEMORY, index as u8, address + 56, 4, 4, true);
         }
     }
     record.commit();

@@ -14,7 +14,7 @@ use aya_ebpf::helpers::generated::{
 use scap_probe_common::{
     control::RingControl,
     spec::MAX_MEMORY,
-    wire::{ItemHeader, RecordHeader, SEGMENT_BYTES, item_flag, kind, record_flag},
+    wire::{HEADER_WITHOUT_ARGS, ItemHeader, RecordHeader, SEGMENT_BYTES, item_flag, kind, record_flag},
 };
 
 use crate::globals::{CONTROL, SEGMENTS, config};
@@ -86,8 +86,10 @@ impl Record {
                     return full(control, now);
                 }
                 if offset <= SEGMENT - ITEM {
-                    let old = SEGMENTS.get_ptr_mut(cpu * segments + index)? as *mut u8;
-                    let pad = old.add(offset as usize);
+                    let Some(old) = SEGMENTS.get_ptr_mut(cpu * segments + index) else {
+                        return no_ring(control, now);
+                    };
+                    let pad = (old as *mut u8).add(offset as usize);
                     store(pad as *mut u32, rest);
                     store(pad.add(4), kind::PAD);
                 }
@@ -103,11 +105,14 @@ impl Record {
             } else if head + need as u64 - tail > capacity {
                 return full(control, now);
             }
-            let segment = SEGMENTS.get_ptr_mut(cpu * segments + index)? as *mut u8;
+            let Some(segment) = SEGMENTS.get_ptr_mut(cpu * segments + index) else {
+                return no_ring(control, now);
+            };
             store(&raw mut (*control).cursor, offset + HEADER);
+            store(&raw mut (*control).limit, offset + need);
             Some(Self {
                 control,
-                segment,
+                segment: segment as *mut u8,
                 start: offset,
             })
         }
@@ -158,13 +163,14 @@ impl Record {
         }
     }
 
-    /// Makes a record visible that consists of its header.
+    /// Makes a record visible that consists of its header with `args` arguments.
     #[inline(always)]
-    pub fn commit_header(self) {
+    pub fn commit_header(self, args: u8) {
+        let len = HEADER_WITHOUT_ARGS as u32 + 8 * (args & 7) as u32;
         // SAFETY: as in `begin`.
         unsafe {
-            store(&raw mut (*self.header()).len, HEADER);
-            self.publish(HEADER);
+            store(&raw mut (*self.header()).len, len);
+            self.publish(len);
         }
     }
 
@@ -197,7 +203,9 @@ impl Record {
     fn place(&self, room: u32) -> Option<u32> {
         // SAFETY: as in `begin`.
         let cursor = unsafe { load(&raw const (*self.control).cursor) };
-        if cursor > SEGMENT - ITEM - room {
+        // SAFETY: as in `begin`.
+        let limit = unsafe { load(&raw const (*self.control).limit) };
+        if cursor > SEGMENT - ITEM - room || cursor + ITEM + room > limit {
             self.flag(record_flag::SHORT);
             return None;
         }
@@ -222,7 +230,7 @@ impl Record {
     /// Appends `wanted` bytes, at most `max`, of the caller's memory. `max` must be a constant of
     /// the program.
     #[inline(always)]
-    pub fn user(&self, tag: u8, arg: u8, source: u64, wanted: u64, max: u32) {
+    pub fn user(&self, tag: u8, arg: u8, source: u64, wanted: u64, max: u32, quiet: bool) {
         let Some(place) = self.place(max) else { return };
         let (len, mut flags) = cap(wanted, max);
         // SAFETY: `place` leaves `max` bytes after the item's header, `len <= max`.
@@ -232,6 +240,9 @@ impl Record {
         };
         let mut kept = len;
         if failed {
+            if quiet {
+                return;
+            }
             kept = 0;
             flags |= item_flag::FAULT;
             self.flag(record_flag::FAULT);
@@ -241,7 +252,7 @@ impl Record {
 
     /// Appends a C string of the caller with its NUL, at most [`MAX_MEMORY`] bytes.
     #[inline(always)]
-    pub fn user_string(&self, tag: u8, arg: u8, source: u64) {
+    pub fn user_string(&self, tag: u8, arg: u8, source: u64, quiet: bool) {
         const MAX: u32 = MAX_MEMORY as u32;
         let Some(place) = self.place(MAX) else { return };
         // SAFETY: `place` leaves `MAX` bytes after the item's header.
@@ -250,8 +261,10 @@ impl Record {
             bpf_probe_read_user_str(to.cast(), MAX, source as *const _)
         };
         if got <= 0 || got > MAX as i64 {
-            self.flag(record_flag::FAULT);
-            self.finish(place, 0, tag, arg, item_flag::FAULT);
+            if !quiet {
+                self.flag(record_flag::FAULT);
+                self.finish(place, 0, tag, arg, item_flag::FAULT);
+            }
             return;
         }
         let flags = if got == MAX as i64 { item_flag::TRUNCATED } else { 0 };
@@ -385,7 +398,7 @@ impl Pieces<'_> {
         true
     }
 
-    /// Appends a C string of the caller, at most 256 bytes of it.
+    /// Appends a C string of the caller, at most 1 KiB of it.
     #[inline(always)]
     pub fn user_string(&mut self, source: u64) -> bool {
         const MAX: u32 = 1024;
@@ -425,6 +438,18 @@ unsafe fn full(control: *mut RingControl, now: u64) -> Option<Record> {
     // SAFETY: `control` points into this CPU's block.
     unsafe {
         count!(control, drop_full);
+        lost(control, now);
+        store(&raw mut (*control).busy, 0);
+    }
+    None
+}
+
+/// Gives up the record because this CPU has no ring.
+#[inline(always)]
+unsafe fn no_ring(control: *mut RingControl, now: u64) -> Option<Record> {
+    // SAFETY: `control` points into this CPU's block.
+    unsafe {
+        count!(control, drop_no_ring);
         lost(control, now);
         store(&raw mut (*control).busy, 0);
     }

@@ -83,8 +83,7 @@ pub fn process_fork(ctx: &BtfTracePointContext) {
     }
     let parent: u32 = field!(arg(ctx, 0), task_tgid).unwrap_or(0);
     let child: u32 = field!(arg(ctx, 1), task_tgid).unwrap_or(0);
-    // SAFETY: only the presence of a key matters.
-    let followed = unsafe { FOLLOWED.get_ptr(&parent) }.is_some();
+    let followed = FOLLOWED.get_ptr(&parent).is_some();
     if followed
         && child != parent
         && FOLLOWED.insert(&child, &1, 0).is_err()
@@ -109,7 +108,7 @@ pub fn process_exit(ctx: &BtfTracePointContext) {
         let live: u32 = field!(signal, signal_live).unwrap_or(1);
         let last = live == 0;
         if let Some(record) = begin(kind::EXIT, HEADER, [status as u64, last as u64]) {
-            record.commit_header();
+            record.commit_header(2);
         }
         if last && config!(follow) != 0 {
             let _ = FOLLOWED.remove(&((pid_tgid >> 32) as u32));
@@ -133,7 +132,7 @@ pub fn signal_deliver(ctx: &BtfTracePointContext) {
     // SAFETY: see `begin`.
     unsafe {
         if let Some(record) = begin(kind::SIGNAL, HEADER, [signal as u64, sender as u64]) {
-            record.commit_header();
+            record.commit_header(2);
         }
     }
 }

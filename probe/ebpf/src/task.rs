@@ -38,7 +38,7 @@ pub fn clone() {
     // SAFETY: the header is initialised.
     unsafe {
         if (*header).args[1] >= 8 && (*header).args[1] <= 256 && (*header).args[0] > 1 << 32 {
-            record.user(tag::MEMORY, 0, (*header).args[0], 8, 8);
+            record.user(tag::MEMORY, 0, (*header).args[0], 8, 8, true);
         }
     }
     let mm: u64 = field!(task, task_mm).unwrap_or(0);
@@ -68,7 +68,7 @@ pub fn exec() {
                 _ => ((*header).args[0], (*header).args[1], (*header).args[2]),
             }
         };
-        record.user_string(tag::MEMORY, 0, name);
+        record.user_string(tag::MEMORY, 0, name, false);
         pointers(&record, tag::ARGV, argv);
         pointers(&record, tag::ENV, env);
     } else {
@@ -89,7 +89,7 @@ fn strings(record: &Record, tag: u8, mm: u64, start: u32, end: u32) {
     let Some(start) = read::member::<u64>(mm, start) else { return };
     let Some(end) = read::member::<u64>(mm, end) else { return };
     if end > start {
-        record.user(tag, 0, start, end - start, MAX_MEMORY as u32);
+        record.user(tag, 0, start, end - start, MAX_MEMORY as u32, false);
     }
 }
 
