@@ -57,7 +57,7 @@ const TABLE: &[(&[&str], u8, &[Op])] = &[
     (
         &[
             "stat", "lstat", "chdir", "chroot", "unlink", "mkdir", "rmdir", "mknod", "chmod",
-            "chown", "lchown", "access", "umount", "umount2", "memfd_create", "delete_module",
+            "chown", "lchown", "access", "umount2", "memfd_create", "delete_module",
         ],
         family::OPS,
         &[string(0)],
@@ -75,6 +75,7 @@ const TABLE: &[(&[&str], u8, &[Op])] = &[
         string(1),
         fetch(op::STRING, 2, 0, QUIET),
     ]),
+    (&["mmap", "munmap", "brk"], family::OPS, &[fetch(op::VM, 0, 0, 0)]),
     (&["getcwd"], family::OPS, &[fetch(op::SIZED_BY_RESULT, 0, 0, ON_SUCCESS)]),
     (&["pipe", "pipe2"], family::OPS, &[
         result(0, 8),
@@ -161,9 +162,9 @@ fn room(family: u8, ops: &[Op], snaplen: u32) -> u32 {
     let task = item(size_of::<TaskFacts>() as u32) + 6 * item(MEMORY);
     let data = item(snaplen);
     match family {
-        family::VECTOR => item(2 * snaplen),
+        family::VECTOR => item(2 * snaplen) + item(8),
         family::MESSAGE => {
-            let message = item(128) + item(256) + item(2 * snaplen) + item(4);
+            let message = item(128) + item(256) + item(2 * snaplen) + item(8) + item(4);
             // More messages than that are cut, and said to be.
             (socket + 8 * message).min((SEGMENT_BYTES / 4) as u32).max(socket + message)
         }
@@ -175,6 +176,7 @@ fn room(family: u8, ops: &[Op], snaplen: u32) -> u32 {
                 op::FILE | op::FILE_AT => item(size_of::<FileFacts>() as u32),
                 op::SOCKET | op::SOCKET_AT => socket,
                 op::DATA_IN | op::DATA_OUT => data,
+                op::VM => item(24),
                 // The probe asks for room for the longest.
                 _ => item(MEMORY),
             })

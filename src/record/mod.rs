@@ -1,5 +1,6 @@
 //! The recorder: loads the probe, drains its rings, and writes the capture file.
 mod btf;
+mod encode;
 mod fetch;
 mod probe;
 mod ring;

@@ -71,6 +71,8 @@ pub mod op {
     pub const FILE_AT: u8 = 15;
     /// Facts of the socket whose descriptor is the first u32 that `arg` points to.
     pub const SOCKET_AT: u8 = 16;
+    /// Memory use of the process.
+    pub const VM: u8 = 17;
 }
 
 /// The most bytes that one operation other than data fetches; the longest path with its NUL.

@@ -100,8 +100,10 @@ pub mod tag {
     pub const CONTROL: u8 = 12;
     /// Destination or source address of a message header.
     pub const MESSAGE_NAME: u8 = 13;
-    /// The caller's working directory, leaf first like [`EXE_PATH`].
-    pub const CWD: u8 = 14;
+    /// Three u64: pages of address space, resident, swapped.
+    pub const VM: u8 = 14;
+    /// A u64: bytes that all buffers of a vector hold. Missing if the vector was too long.
+    pub const VECTOR_BYTES: u8 = 15;
 }
 
 /// Bits of [`ItemHeader::flags`].

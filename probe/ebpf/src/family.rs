@@ -2,14 +2,14 @@
 
 use scap_probe_common::{
     spec::{MAX_MEMORY, MAX_OPS, ON_SUCCESS, Op, QUIET, SyscallSpec, op},
-    wire::{ARG_RET, FileFacts, RecordHeader, item_flag, tag},
+    wire::{ARG_RET, FileFacts, RecordHeader, item_flag, record_flag, tag},
 };
 
 use crate::{
     globals::{SPECS, config},
     read::{self, field},
     ring::Record,
-    socket,
+    socket, task,
 };
 
 /// Elements of a vector that are followed.
@@ -83,6 +83,7 @@ pub fn ops() {
             }
             op::FILE => file(&record, op.arg, pointer),
             op::SOCKET => socket::facts(&record, op.arg, pointer),
+            op::VM => task::vm(&record),
             _ if pointer == 0 => {}
             op::STRING => record.user_string(tag::MEMORY, op.arg, pointer, quiet),
             op::DATA_OUT | op::DATA_IN => {
@@ -124,47 +125,53 @@ pub fn vector() {
     let ret = unsafe { (*header).ret };
     let vector = value(header, op.arg);
     let count = value(header, op.n as u8);
-    if ret > 0 {
-        gather(&record, op.arg, vector, count, ret as u64);
-    } else if ret < 0 && op.code == op::VECTOR_IN {
-        gather(&record, op.arg, vector, count, u64::MAX);
-    }
+    let total = match ret {
+        0.. => ret as u64,
+        _ if op.code == op::VECTOR_IN => u64::MAX,
+        _ => 0,
+    };
+    gather(&record, op.arg, vector, count, total);
     record.commit();
 }
 
-/// Appends what the buffers of a vector hold, at most `total` bytes and the snaplen.
+/// Appends what the buffers of a vector hold, at most `total` bytes and the snaplen, and how much
+/// room they have.
 #[inline(always)]
 fn gather(record: &Record, arg: u8, vector: u64, count: u64, total: u64) {
     let snaplen = config!(snaplen);
     let Some(mut pieces) = record.pieces(2 * snaplen) else { return };
+    let mut bytes = 0u64;
     for index in 0..MAX_VECTOR {
         if index >= count {
             break;
         }
-        let kept = pieces.len();
-        if kept as u64 >= total {
-            break;
-        }
-        if kept >= snaplen {
-            pieces.flags |= item_flag::TRUNCATED;
-            break;
-        }
         let Some([base, len]) = read::user::<[u64; 2]>(vector + index * 16) else {
             pieces.flags |= item_flag::FAULT;
-            record.flag(scap_probe_common::wire::record_flag::FAULT);
+            record.flag(record_flag::FAULT);
             break;
         };
+        bytes += len;
+        let kept = pieces.len();
+        if kept as u64 >= total || kept > snaplen || pieces.flags & item_flag::FAULT != 0 {
+            continue;
+        }
         let mut len = len.min(total - kept as u64);
         let room = (snaplen - kept) as u64;
         if len > room {
             len = room;
             pieces.flags |= item_flag::TRUNCATED;
         }
-        if len != 0 && !pieces.user(base, len as u32, snaplen) {
-            break;
+        if len != 0 {
+            pieces.user(base, len as u32, snaplen);
         }
     }
     pieces.finish(tag::DATA, arg);
+    if count <= MAX_VECTOR {
+        // SAFETY: `to` is room for a word in the ring.
+        record.structure(tag::VECTOR_BYTES, arg, |to: *mut u64| unsafe { *to = bytes });
+    } else {
+        record.flag(record_flag::SHORT);
+    }
 }
 
 /// `struct user_msghdr` of a 64-bit caller.
@@ -209,7 +216,7 @@ pub fn message() {
             break;
         }
         let Some(message) = read::user::<MessageHeader>(address) else {
-            record.flag(scap_probe_common::wire::record_flag::FAULT);
+            record.flag(record_flag::FAULT);
             break;
         };
         let total = if ret < 0 {

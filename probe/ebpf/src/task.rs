@@ -200,10 +200,7 @@ fn task_facts(record: &Record, task: u64) {
         (*facts).caps[2] = field!(cred, cred_cap_effective).unwrap_or(u64::MAX);
 
         let mm: u64 = field!(task, task_mm).unwrap_or(0);
-        (*facts).vm_pages[0] = field!(mm, mm_total_vm).unwrap_or(0);
-        let (resident, swapped) = resident(mm);
-        (*facts).vm_pages[1] = resident;
-        (*facts).vm_pages[2] = swapped;
+        pages(mm, &raw mut (*facts).vm_pages);
 
         let exe: u64 = field!(mm, mm_exe_file).unwrap_or(0);
         let inode: u64 = field!(exe, file_inode).unwrap_or(0);
@@ -228,6 +225,25 @@ fn device(tty: u64) -> Option<u32> {
     let minor: u32 = field!(driver, tty_driver_minor)?;
     let minor = minor.wrapping_add(index);
     Some((minor & 0xff) | (major << 8) | ((minor & !0xff) << 12))
+}
+
+/// Appends the memory use of the current process.
+#[inline(always)]
+pub fn vm(record: &Record) {
+    let Some(mm) = field!(read::current(), task_mm) else { return };
+    record.structure(tag::VM, 0, |to| pages(mm, to));
+}
+
+/// Pages of address space, resident, swapped.
+#[inline(always)]
+fn pages(mm: u64, to: *mut [u64; 3]) {
+    let (resident, swapped) = resident(mm);
+    // SAFETY: `to` is room for three words in the ring.
+    unsafe {
+        (*to)[0] = field!(mm, mm_total_vm).unwrap_or(0);
+        (*to)[1] = resident;
+        (*to)[2] = swapped;
+    }
 }
 
 /// Resident and swapped pages. The kernel keeps a counter per kind; what CPUs have not yet added
