@@ -1,0 +1,112 @@
+//! Syscalls: codes, numbers, names, arguments.
+
+use super::EventType;
+
+include!(concat!(env!("OUT_DIR"), "/syscalls.rs"));
+
+/// A machine architecture, as far as syscall numbers depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Arch {
+    /// 64-bit x86.
+    X86_64,
+    /// 64-bit Arm.
+    Aarch64,
+}
+
+impl Arch {
+    /// Returns the architecture with the name that `uname -m` prints.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "x86_64" => Some(Self::X86_64),
+            "aarch64" => Some(Self::Aarch64),
+            _ => None,
+        }
+    }
+
+    /// Returns the name that `uname -m` prints.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Aarch64 => "aarch64",
+        }
+    }
+}
+
+/// One argument of a syscall, named as in the kernel's source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SyscallArg {
+    /// The name (`pathname`).
+    pub name: &'static str,
+    /// The C type (`const char *`).
+    pub ctype: &'static str,
+}
+
+/// One syscall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Syscall {
+    /// The field's stable code (`PPM_SC_*`); 0 = the field does not know the call.
+    pub ppm_sc: u16,
+    /// The name (`openat`).
+    pub name: &'static str,
+    /// Its number on x86_64.
+    pub nr_x86_64: Option<u16>,
+    /// Its number on aarch64.
+    pub nr_aarch64: Option<u16>,
+    /// Its enter event type; 0 = generic.
+    pub enter_type: EventType,
+    /// Its exit event type; 1 = generic.
+    pub exit_type: EventType,
+    /// Its arguments; empty if it has none or they are not known (calls of other architectures).
+    pub args: &'static [SyscallArg],
+}
+
+impl Syscall {
+    /// Returns the number on `arch`.
+    pub const fn nr(&self, arch: Arch) -> Option<u16> {
+        match arch {
+            Arch::X86_64 => self.nr_x86_64,
+            Arch::Aarch64 => self.nr_aarch64,
+        }
+    }
+}
+
+/// Returns the syscall with the field's code; `None` for 0 ("unknown") and unknown codes.
+pub fn by_ppm_sc(code: u16) -> Option<&'static Syscall> {
+    let index = usize::from(code);
+    if index == 0 || index >= PPM_SC_COUNT {
+        None
+    } else {
+        SYSCALLS.get(index)
+    }
+}
+
+/// Returns the syscall with this name.
+pub fn by_name(name: &str) -> Option<&'static Syscall> {
+    let found = BY_NAME.binary_search_by(|i| {
+        SYSCALLS
+            .get(usize::from(*i))
+            .map_or("", |s| s.name)
+            .cmp(name)
+    });
+    let index = BY_NAME.get(found.ok()?)?;
+    SYSCALLS
+        .get(usize::from(*index))
+        .filter(|s| s.name != "unknown")
+}
+
+/// Returns the syscall with this number on `arch`.
+pub fn by_nr(arch: Arch, nr: u32) -> Option<&'static Syscall> {
+    let table = match arch {
+        Arch::X86_64 => BY_X86_64,
+        Arch::Aarch64 => BY_AARCH64,
+    };
+    let index = *table.get(usize::try_from(nr).ok()?)?;
+    SYSCALLS.get(usize::from(index))
+}
+
+/// Returns the name of a syscall made with the 32-bit x86 ABI (`int 0x80`, 32-bit programs).
+pub fn ia32_name(nr: u32) -> Option<&'static str> {
+    IA32.get(usize::try_from(nr).ok()?)
+        .copied()
+        .filter(|n| !n.is_empty())
+}
