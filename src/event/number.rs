@@ -4,6 +4,12 @@ use std::io::Write as _;
 
 use scap_capture_format::schema::PrintFormat;
 
+/// Appends what `value` displays as.
+pub fn display(out: &mut Vec<u8>, value: impl std::fmt::Display) {
+    // Writing into a Vec cannot fail.
+    let _always = write!(out, "{value}");
+}
+
 /// Appends a signed decimal number.
 pub fn dec(out: &mut Vec<u8>, value: i64) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
@@ -86,14 +92,13 @@ pub fn general(out: &mut Vec<u8>, value: f64) {
     /// Significant digits of `%g`.
     const PRECISION: i32 = 6;
     if value == 0.0 || !value.is_finite() {
-        // Writing into a Vec cannot fail.
-        let _ = write!(out, "{value}");
+        display(out, value);
         return;
     }
     // Let the library round to six digits, then place the point: "d.ddddde<exp>".
     let mut scratch = [0_u8; 32];
     let mut cursor = std::io::Cursor::new(&mut scratch[..]);
-    let _ = write!(cursor, "{value:.5e}");
+    let _fits = write!(cursor, "{value:.5e}");
     let len = usize::try_from(cursor.position()).unwrap_or(0);
     let text = &scratch[..len];
     let Some(e) = text.iter().position(|b| *b == b'e') else {
@@ -165,7 +170,10 @@ mod tests {
         assert_eq!(p(0o644, false, 4, PrintFormat::Oct), "0644");
         assert_eq!(p(0, false, 4, PrintFormat::Oct), "0");
         assert_eq!(p(7, false, 8, PrintFormat::PaddedDec10), "000000007");
-        assert_eq!(p(i64::MIN, true, 8, PrintFormat::Dec), "-9223372036854775808");
+        assert_eq!(
+            p(i64::MIN, true, 8, PrintFormat::Dec),
+            "-9223372036854775808"
+        );
         assert_eq!(p(-1, false, 8, PrintFormat::Oct), "01777777777777777777777");
     }
 

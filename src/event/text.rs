@@ -81,7 +81,10 @@ mod tests {
     fn plain_text_is_untouched() {
         assert_eq!(escaped(b"/etc/passwd"), "/etc/passwd");
         assert_eq!(escaped(b"a b\\c"), "a b\\c");
-        assert_eq!(escaped("/tmp/h\u{e9}llo \u{65e5}".as_bytes()), "/tmp/h\u{e9}llo \u{65e5}");
+        assert_eq!(
+            escaped("/tmp/h\u{e9}llo \u{65e5}".as_bytes()),
+            "/tmp/h\u{e9}llo \u{65e5}"
+        );
         assert_eq!(escaped(b""), "");
     }
 
@@ -91,7 +94,10 @@ mod tests {
         assert_eq!(escaped(b"a\r\nb\tc"), "a\\r\\nb\\tc");
         assert_eq!(escaped(b"\0\x07\x7f"), "\\x00\\x07\\x7f");
         assert_eq!(escaped("\u{9b}31m".as_bytes()), "\\u{9b}31m");
-        assert_eq!(escaped("x\u{202e}y\u{2066}".as_bytes()), "x\\u{202e}y\\u{2066}");
+        assert_eq!(
+            escaped("x\u{202e}y\u{2066}".as_bytes()),
+            "x\\u{202e}y\\u{2066}"
+        );
         assert_eq!(escaped(b"\xff\x9b ok"), "\\xff\\x9b ok");
         assert_eq!(escaped(b"cut \xe2\x80"), "cut \\xe2\\x80");
         for byte in 0..=255_u8 {
