@@ -208,7 +208,7 @@ fn simple<N: Names + ?Sized>(out: &mut Vec<u8>, value: Value<'_>, format: PrintF
         Value::Enum(number, table, _) => {
             number::udec(out, number);
             with_table(out, table, |out, table| {
-                flags::enumeration(out, number, table)
+                flags::enumeration(out, number, table);
             });
         }
         Value::Mode(bits, table) => {
