@@ -7,13 +7,13 @@
 //! named as such instead of being read from whatever bytes follow.
 
 use scap_capture_format::schema::{
-    FlagTable, ParamInfo, ParamType, PrintFormat, errno, signal, syscall as syscalls,
+    Arch, FlagTable, ParamInfo, ParamType, PrintFormat, errno, signal, syscall as syscalls,
 };
 
 use super::bytes::{self, BufferFormat};
 use super::time::{self, LocalClock};
 use super::value::Value;
-use super::{Event, EventFlags, Names, flags, net, number, syscall, text};
+use super::{Event, EventExt as _, EventFlags, Names, flags, net, number, syscall, text};
 
 /// The value of a directory fd that means the working directory.
 const AT_FDCWD: i64 = -100;
@@ -22,15 +22,17 @@ const AT_FDCWD: i64 = -100;
 #[derive(Clone, Debug, Default)]
 pub struct Renderer {
     buffers: BufferFormat,
+    arch: Option<Arch>,
     scratch: Vec<u8>,
     clock: LocalClock,
 }
 
 impl Renderer {
-    /// Makes a renderer that shows buffers in this form.
-    pub fn new(buffers: BufferFormat) -> Self {
+    /// Makes a renderer that shows buffers in this form, for events of a machine of this architecture.
+    pub fn new(buffers: BufferFormat, arch: Option<Arch>) -> Self {
         Self {
             buffers,
+            arch,
             ..Self::default()
         }
     }
@@ -61,7 +63,7 @@ impl Renderer {
         out.extend_from_slice(b"res=");
         self.param(out, event, index, info, bytes, names);
         out.push(b' ');
-        syscall::arguments(out, event, names);
+        syscall::arguments(out, event, self.arch, names);
     }
 
     fn param<N: Names + ?Sized>(
@@ -313,9 +315,9 @@ fn list(out: &mut Vec<u8>, items: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use scap_capture_format::schema::{Arch, EventType, types};
+    use scap_capture_format::schema::{EventType, types};
 
-    use super::super::{FdLabel, NoNames};
+    use super::super::{EventNum, FdLabel, NoNames, Params, Pid, Tid, Timestamp};
     use super::*;
 
     /// A machine with a thread 100 `cat`, fd 3, user 1000 and the working directory `/tmp`.
@@ -359,21 +361,35 @@ mod tests {
         }
     }
 
-    fn shown(ty: EventType, flags: EventFlags, params: &[&[u8]]) -> String {
-        let event = Event {
-            num: 1,
-            timestamp: 0,
+    fn with_event<T>(
+        ty: EventType,
+        flags: EventFlags,
+        params: &[&[u8]],
+        f: impl Fn(&Event<'_>) -> T,
+    ) -> T {
+        let lens: Vec<u32> = params
+            .iter()
+            .map(|p| u32::try_from(p.len()).unwrap())
+            .collect();
+        f(&Event {
+            num: EventNum(1),
+            ts: Timestamp(u64::MAX),
+            tid: Tid(100),
+            pid: Pid(100),
             cpu: 0,
-            tid: 100,
             ty,
-            flags,
             latency: None,
-            arch: Some(Arch::X86_64),
-            params,
-        };
-        let mut out = Vec::new();
-        Renderer::default().info(&mut out, &event, &Machine);
-        String::from_utf8(out).unwrap()
+            flags,
+            params: Params::new(&lens, &params.concat()).unwrap(),
+        })
+    }
+
+    fn shown(ty: EventType, flags: EventFlags, params: &[&[u8]]) -> String {
+        with_event(ty, flags, params, |event| {
+            let mut out = Vec::new();
+            Renderer::new(BufferFormat::Dots, Some(Arch::X86_64)).info(&mut out, event, &Machine);
+            String::from_utf8(out).unwrap()
+        })
     }
 
     fn args(ty: EventType, params: &[&[u8]]) -> String {
@@ -689,21 +705,13 @@ mod tests {
         for number in 0..460 {
             for len in [0, 1, 2, 3, 4, 7, 8, 9, 16, 40, 64] {
                 let params = [&bytes[..len]; 40];
-                let event = Event {
-                    num: 1,
-                    timestamp: u64::MAX,
-                    cpu: 0,
-                    tid: -1,
-                    ty: EventType(number),
-                    flags: EventFlags::empty(),
-                    latency: None,
-                    arch: None,
-                    params: &params,
-                };
-                let mut out = Vec::new();
-                Renderer::default().info(&mut out, &event, &NoNames);
-                syscall::event_name(&mut out, &event);
-                let text = String::from_utf8(out).unwrap();
+                let none = EventFlags::empty();
+                let text = with_event(EventType(number), none, &params, |event| {
+                    let mut out = Vec::new();
+                    Renderer::default().info(&mut out, event, &NoNames);
+                    syscall::event_name(&mut out, event, None);
+                    String::from_utf8(out).unwrap()
+                });
                 assert!(
                     !text.chars().any(char::is_control),
                     "{number} {len}: {text:?}"

@@ -3,10 +3,10 @@
 //! Native captures store such a call as `syscall <` with its number, result and six raw arguments; the
 //! names and C types of the arguments come from the kernel's own prototypes.
 
-use scap_capture_format::schema::{EventType, Syscall, SyscallArg, syscall, types};
+use scap_capture_format::schema::{Arch, EventType, Syscall, SyscallArg, syscall, types};
 
 use super::number;
-use super::{Event, Names};
+use super::{Event, EventExt as _, Names};
 
 /// Parameters of `syscall <`.
 mod param {
@@ -45,8 +45,8 @@ pub fn result_param(ty: EventType) -> usize {
     }
 }
 
-/// Returns the call of a generic event.
-pub fn call(event: &Event<'_>) -> Call {
+/// Returns the call of a generic event; `arch` is the architecture of the recorded machine.
+pub fn call(event: &Event<'_>, arch: Option<Arch>) -> Call {
     let number = event
         .uint(param::NATIVE_ID)
         .and_then(|n| u32::try_from(n).ok());
@@ -63,7 +63,7 @@ pub fn call(event: &Event<'_>) -> Call {
         .and_then(|id| u16::try_from(id).ok())
         .and_then(syscall::by_ppm_sc);
     // The field has no code for the newest calls; their number says what they are.
-    let prototype = by_code.or_else(|| syscall::by_nr(event.arch?, number?));
+    let prototype = by_code.or_else(|| syscall::by_nr(arch?, number?));
     Call {
         name: prototype.map(|p| p.name),
         prototype,
@@ -72,9 +72,9 @@ pub fn call(event: &Event<'_>) -> Call {
 }
 
 /// Appends the name of an event: of the syscall where the type is generic.
-pub fn event_name(out: &mut Vec<u8>, event: &Event<'_>) {
+pub fn event_name(out: &mut Vec<u8>, event: &Event<'_>, arch: Option<Arch>) {
     if is_generic(event.ty) {
-        let call = call(event);
+        let call = call(event, arch);
         match (call.name, call.number) {
             (Some(name), _) => out.extend_from_slice(name.as_bytes()),
             (None, Some(number)) => {
@@ -95,8 +95,13 @@ pub fn event_name(out: &mut Vec<u8>, event: &Event<'_>) {
 }
 
 /// Appends the arguments of a generic call, each as `name=value `; the result is the caller's.
-pub(super) fn arguments<N: Names + ?Sized>(out: &mut Vec<u8>, event: &Event<'_>, names: &N) {
-    let call = call(event);
+pub(super) fn arguments<N: Names + ?Sized>(
+    out: &mut Vec<u8>,
+    event: &Event<'_>,
+    arch: Option<Arch>,
+    names: &N,
+) {
+    let call = call(event, arch);
     let known = call.prototype.map_or(&[][..], |p| p.args);
     // Without a prototype nobody knows how many of the six registers mean something.
     let count = if call.prototype.is_some() {
