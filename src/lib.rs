@@ -21,3 +21,4 @@
 //! of them, or lets their control characters reach a terminal.
 
 pub mod event;
+pub mod state;

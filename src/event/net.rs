@@ -158,6 +158,15 @@ impl<'a> SockTuple<'a> {
 
     /// Appends the tuple as sysdig prints it: IPv4-mapped addresses as IPv4 if both ends are.
     pub fn render(self, out: &mut Vec<u8>) {
+        self.write(out, text::escape);
+    }
+
+    /// Appends the same, with the path as it is, for keeping.
+    pub fn name(self, out: &mut Vec<u8>) {
+        self.write(out, |out, path| out.extend_from_slice(path));
+    }
+
+    fn write(self, out: &mut Vec<u8>, write_path: impl Fn(&mut Vec<u8>, &[u8])) {
         match self {
             Self::Inet(source, destination) => {
                 let (source, destination) = unmap(source, destination);
@@ -170,7 +179,7 @@ impl<'a> SockTuple<'a> {
                 out.extend_from_slice(b"->");
                 number::hex_lower(out, peer);
                 out.push(b' ');
-                text::escape(out, path);
+                write_path(out, path);
             }
             Self::Other(family) => other(out, family),
             Self::Invalid(family) => invalid(out, family),
