@@ -20,5 +20,8 @@
 //! A capture is somebody else's bytes: nothing in here panics on them, allocates without a cap because
 //! of them, or lets their control characters reach a terminal.
 
+pub mod cli;
 pub mod event;
+pub mod format;
+pub mod replay;
 pub mod state;

@@ -3,7 +3,7 @@
 //! Local time needs the zone rules, which are slow; consecutive events nearly always share their
 //! second, so [`LocalClock`] keeps the text of the last one.
 
-use chrono::{DateTime, Local, SecondsFormat, TimeZone as _, Utc};
+use chrono::{DateTime, FixedOffset, Local, SecondsFormat, TimeZone as _, Utc};
 
 use super::number;
 
@@ -74,15 +74,19 @@ fn fraction(out: &mut Vec<u8>, ns: u64) {
     number::padded(out, ns % NS_PER_S, 9);
 }
 
-/// Returns a point in time in ISO 8601 with the local zone, for evidence.
-pub fn iso8601(ns: u64) -> String {
-    to_utc(ns).map_or_else(
-        || format!("{ns} ns"),
-        |t| {
-            t.with_timezone(&Local)
-                .to_rfc3339_opts(SecondsFormat::Nanos, false)
-        },
-    )
+/// Returns a point in time in ISO 8601 at an offset from UTC in seconds, for evidence.
+///
+/// The offset is that of the recorded machine; one that no place has counts as none.
+pub fn iso8601(ns: u64, utc_offset_s: i32) -> String {
+    let Some(utc) = to_utc(ns) else {
+        return format!("{ns} ns");
+    };
+    match FixedOffset::east_opt(utc_offset_s) {
+        Some(zone) => utc
+            .with_timezone(&zone)
+            .to_rfc3339_opts(SecondsFormat::Nanos, false),
+        None => utc.to_rfc3339_opts(SecondsFormat::Nanos, false),
+    }
 }
 
 fn to_utc(ns: u64) -> Option<DateTime<Utc>> {
@@ -118,8 +122,15 @@ mod tests {
         assert!(text.starts_with("2023-11-1"), "{text}");
         let zone = &text[text.len() - 5..];
         assert!(zone.starts_with(['+', '-']), "{text}");
-        assert!(iso8601(1_700_000_000_000_000_001).starts_with("2023-11-1"));
-        assert!(!iso8601(u64::MAX).is_empty());
+        assert_eq!(
+            iso8601(1_700_000_000_000_000_001, 3600),
+            "2023-11-14T23:13:20.000000001+01:00"
+        );
+        assert_eq!(
+            iso8601(1_700_000_000_000_000_001, i32::MAX),
+            "2023-11-14T22:13:20.000000001+00:00"
+        );
+        assert!(!iso8601(u64::MAX, 0).is_empty());
     }
 
     #[test]

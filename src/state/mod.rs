@@ -15,6 +15,7 @@
 mod apply;
 mod fd;
 pub mod paths;
+mod restore;
 mod shared;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,77 @@
+//! The commands: one file each.
+//!
+//! The only place that knows clap, standard output and exit codes. Exit codes: 0 done, also when the
+//! reader of the output went away; 1 failed; 2 bad usage; 3 the capture is damaged and what could be
+//! read was; 4 missing privilege or kernel support.
+
+mod error;
+mod info;
+mod input;
+mod output;
+mod read;
+mod reference;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use error::{CliError, Outcome};
+
+pub use reference::reference;
+
+/// Record what a Linux machine does, syscall by syscall, and find out later what happened
+#[derive(Debug, Parser)]
+#[command(
+    name = "scap",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+#[command(
+    after_help = "Exit codes: 0 done; 1 failed; 2 bad usage; 3 the capture is damaged and \
+what could be read was; 4 missing privilege or kernel support."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print the events of a capture
+    Read(read::Args),
+    /// Say what is in a capture
+    Info(info::Args),
+}
+
+/// Runs a command line and returns its exit code.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to standard output and are no failure.
+            let code = if error.use_stderr() {
+                error::EXIT_USAGE
+            } else {
+                error::EXIT_DONE
+            };
+            // A closed output leaves nobody to tell.
+            let _told = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let result = match cli.command {
+        Command::Read(args) => read::run(&args),
+        Command::Info(args) => info::run(&args),
+    };
+    ExitCode::from(match result {
+        Ok(Outcome::Done) => error::EXIT_DONE,
+        Ok(Outcome::Damaged) => error::EXIT_DAMAGED,
+        Err(CliError::OutputClosed) => error::EXIT_DONE,
+        Err(error) => {
+            error.tell();
+            error.exit_code()
+        }
+    })
+}
