@@ -12,7 +12,19 @@ include!(concat!(env!("OUT_DIR"), "/events.rs"));
 ///
 /// Any value can occur in a file: numbers above the table belong to newer writers and have no
 /// [`event_info`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    bincode::Encode,
+    bincode::Decode,
+)]
 pub struct EventType(pub u16);
 
 impl EventType {

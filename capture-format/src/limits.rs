@@ -1,0 +1,43 @@
+//! Every cap on lengths and counts that come from a file, in one place.
+//!
+//! A capture is hostile input: a length is believed only up to these values, and memory is taken in
+//! proportion to bytes that are really there. They are far above what scap writes.
+
+/// Largest section body, in bytes as stored.
+pub const SECTION_BODY: u64 = 256 << 20;
+
+/// Largest metadata section (header, snapshot, loss, index) after decompression, in bytes.
+pub const METADATA_RAW: usize = 256 << 20;
+
+/// Most memory that decoding one metadata section may claim, in bytes; the limit given to bincode.
+pub const METADATA_DECODED: usize = 512 << 20;
+
+/// Largest chunk head (summary and stream table), in bytes.
+pub const CHUNK_HEAD: usize = 4 << 20;
+
+/// Largest chunk after decompression of all its frames, in bytes.
+pub const CHUNK_RAW: u64 = 128 << 20;
+
+/// Most events in a chunk.
+pub const CHUNK_EVENTS: u32 = 1 << 22;
+
+/// Most frames, and most streams, in a chunk.
+pub const CHUNK_STREAMS: usize = 1 << 17;
+
+/// Most row kinds in a chunk.
+pub const CHUNK_KINDS: usize = 1 << 18;
+
+/// Most parameters of an event.
+pub const EVENT_PARAMS: usize = 255;
+
+/// Largest sum of the parameter lengths of one event, in bytes.
+pub const EVENT_BYTES: usize = 16 << 20;
+
+/// How often a reader looks for sections inside the body of a damaged one.
+///
+/// Each time costs reading that body again, so that without a cap a file made of nested damaged
+/// sections would be read in quadratic time. After that many, damaged bodies are passed over whole.
+pub const RESCANS: u32 = 64;
+
+/// How many damages are kept in detail; further ones are counted.
+pub const DAMAGES: usize = 1024;

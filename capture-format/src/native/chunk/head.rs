@@ -1,0 +1,210 @@
+//! The head of a chunk: summary, frames, streams.
+
+use bincode::{Decode, Encode};
+
+use crate::event::{EventNum, Pid, Tid, Timestamp};
+use crate::native::Extra;
+use crate::schema::EventType;
+
+/// What can be known of a chunk without decompressing it. The index repeats it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct ChunkSummary {
+    /// Earliest time of an event.
+    pub min_time: Timestamp,
+    /// Latest time of an event.
+    pub max_time: Timestamp,
+    /// Number of the first event; the others follow on.
+    pub first_event: EventNum,
+    /// How many events.
+    pub events: u32,
+    /// How many events of each type there is, ordered by type.
+    pub types: Vec<(EventType, u32)>,
+    /// The threads.
+    pub threads: ThreadSet,
+    /// Ids of the containers whose threads occur, as bytes.
+    pub containers: Vec<Vec<u8>>,
+    /// Calls that returned an error.
+    pub failed: u32,
+    /// Events kept only for their state.
+    pub hidden: u32,
+    /// Events lost in the chunk's time.
+    pub lost: u64,
+    /// Sizes in bytes.
+    pub sizes: FrameSizes,
+    /// Room for later versions.
+    pub extra: Extra,
+}
+
+impl ChunkSummary {
+    /// Returns how many events of a type there are.
+    pub fn count_of(&self, ty: EventType) -> u32 {
+        match self.types.binary_search_by_key(&ty, |t| t.0) {
+            Ok(i) => self.types.get(i).map_or(0, |t| t.1),
+            Err(_) => 0,
+        }
+    }
+
+    /// Returns the number of the event after the last one.
+    pub fn next_event(&self) -> EventNum {
+        EventNum(self.first_event.0.saturating_add(u64::from(self.events)))
+    }
+}
+
+/// Sizes of a chunk's frames by what is in them, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct FrameSizes {
+    /// Columns as stored.
+    pub columns: u32,
+    /// Columns decompressed.
+    pub columns_raw: u32,
+    /// Parameters as stored.
+    pub params: u32,
+    /// Parameters decompressed.
+    pub params_raw: u32,
+    /// I/O data as stored.
+    pub io_data: u32,
+    /// I/O data decompressed.
+    pub io_data_raw: u32,
+}
+
+/// The threads of a chunk: exact if they are few, else a filter that can only say "surely not".
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum ThreadSet {
+    /// Every (tid, pid), in order of first appearance.
+    Exact(Vec<(Tid, Pid)>),
+    /// A Bloom filter of [`BLOOM_WORDS`] × 64 bits over tids and pids, three bits each.
+    Bloom {
+        /// How many threads there are.
+        count: u32,
+        /// The bits over thread ids.
+        tids: Vec<u64>,
+        /// The bits over process ids.
+        pids: Vec<u64>,
+    },
+}
+
+impl Default for ThreadSet {
+    fn default() -> Self {
+        Self::Exact(Vec::new())
+    }
+}
+
+/// More threads than this are kept as a Bloom filter.
+pub(crate) const EXACT_THREADS: usize = 96;
+
+/// Words of a Bloom filter.
+pub const BLOOM_WORDS: usize = 64;
+
+impl ThreadSet {
+    pub(crate) fn from_threads(threads: &[(Tid, Pid)]) -> Self {
+        if threads.len() <= EXACT_THREADS {
+            return Self::Exact(threads.to_vec());
+        }
+        let (mut tids, mut pids) = (vec![0; BLOOM_WORDS], vec![0; BLOOM_WORDS]);
+        for (tid, pid) in threads {
+            bloom_insert(&mut tids, tid.0);
+            bloom_insert(&mut pids, pid.0);
+        }
+        Self::Bloom {
+            count: u32::try_from(threads.len()).unwrap_or(u32::MAX),
+            tids,
+            pids,
+        }
+    }
+
+    /// Whether the thread can be in the chunk; `false` is certain.
+    pub fn may_contain_tid(&self, tid: Tid) -> bool {
+        match self {
+            Self::Exact(list) => list.iter().any(|t| t.0 == tid),
+            Self::Bloom { tids, .. } => bloom_contains(tids, tid.0),
+        }
+    }
+
+    /// Whether a thread of the process can be in the chunk; `false` is certain.
+    pub fn may_contain_pid(&self, pid: Pid) -> bool {
+        match self {
+            Self::Exact(list) => list.iter().any(|t| t.1 == pid),
+            Self::Bloom { pids, .. } => bloom_contains(pids, pid.0),
+        }
+    }
+}
+
+/// The three bits of an id: 12 bits each of a multiplicative hash. Part of the format.
+fn bloom_bits(id: i64) -> [(usize, u64); 3] {
+    let hash = id.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    [52u32, 40, 28].map(|shift| {
+        let bit = (hash >> shift) & 0xfff;
+        (usize::try_from(bit >> 6).unwrap_or(0), 1u64 << (bit & 63))
+    })
+}
+
+fn bloom_insert(words: &mut [u64], id: i64) {
+    for (word, bit) in bloom_bits(id) {
+        if let Some(word) = words.get_mut(word) {
+            *word |= bit;
+        }
+    }
+}
+
+fn bloom_contains(words: &[u64], id: i64) -> bool {
+    // A filter of another size is of a version that this one does not know: nothing is certain.
+    words.len() != BLOOM_WORDS
+        || bloom_bits(id)
+            .iter()
+            .all(|(word, bit)| words.get(*word).is_none_or(|w| w & bit != 0))
+}
+
+/// One frame: how it is stored and how long it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Frame {
+    /// 0 = stored, 1 = zstd.
+    pub(crate) codec: u8,
+    pub(crate) raw_len: u32,
+    pub(crate) stored_len: u32,
+}
+
+/// Frame codecs.
+pub(crate) const STORED: u8 = 0;
+pub(crate) const ZSTD: u8 = 1;
+
+/// One stream: what it is and how much of its frame it takes. Streams stand in the order of the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Stream {
+    pub(crate) class: u8,
+    pub(crate) id: u16,
+    pub(crate) frame: u32,
+    pub(crate) raw_len: u32,
+}
+
+/// The head of a chunk.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Head {
+    pub(crate) summary: ChunkSummary,
+    /// The time that the first row's time is relative to.
+    pub(crate) base_time: Timestamp,
+    pub(crate) frames: Vec<Frame>,
+    pub(crate) streams: Vec<Stream>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bloom_knows_what_is_in_it() {
+        let threads: Vec<_> = (0..300).map(|i| (Tid(i * 7), Pid(i * 11))).collect();
+        let set = ThreadSet::from_threads(&threads);
+        assert!(matches!(set, ThreadSet::Bloom { count: 300, .. }));
+        assert!(
+            threads
+                .iter()
+                .all(|t| set.may_contain_tid(t.0) && set.may_contain_pid(t.1))
+        );
+        let wrong = (1_000_000..1_010_000)
+            .filter(|i| set.may_contain_tid(Tid(*i)))
+            .count();
+        assert!(wrong < 500, "{wrong} of 10000 false positives");
+        let set = ThreadSet::from_threads(&threads[..3]);
+        assert!(set.may_contain_tid(Tid(7)) && !set.may_contain_tid(Tid(11)));
+    }
+}

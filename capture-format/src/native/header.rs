@@ -1,0 +1,224 @@
+//! The header section: on which machine, by which program, with which schema.
+
+use bincode::{Decode, Encode};
+
+use super::Extra;
+use crate::event::Timestamp;
+use crate::schema::{
+    DYN_TABLES, EVENTS, EventInfo, EventType, ParamDetail, SourceCategory, flags, syscall,
+};
+
+/// Body of the header section.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Header {
+    /// The machine.
+    pub machine: MachineInfo,
+    /// Name and version of the program that wrote the file (`scap 0.1.0`).
+    pub writer: String,
+    /// What the program was asked to do, as (name, value), in the words of its command line.
+    pub options: Vec<(String, String)>,
+    /// Most bytes kept of a data parameter; 0 = no limit.
+    pub snaplen: u32,
+    /// When the capture began.
+    pub start: Timestamp,
+    /// The schema that the events are of.
+    pub schema: SchemaDescription,
+    /// Room for later versions.
+    pub extra: Extra,
+}
+
+/// Facts about the machine that was recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct MachineInfo {
+    /// Host name.
+    pub host_name: String,
+    /// Kernel release (`uname -r`).
+    pub kernel_release: String,
+    /// Kernel version (`uname -v`).
+    pub kernel_version: String,
+    /// Architecture (`uname -m`); decides what syscall numbers mean.
+    pub arch: String,
+    /// The kernel's random boot id; the same in all captures of one boot.
+    pub boot_id: String,
+    /// Distribution (`PRETTY_NAME` of os-release).
+    pub os: String,
+    /// CPUs online.
+    pub cpus: u32,
+    /// Memory in bytes.
+    pub memory: u64,
+    /// When the machine booted.
+    pub boot_time: Timestamp,
+    /// What to add to `CLOCK_BOOTTIME` to get time since the epoch when the capture began, in ns.
+    pub boot_to_real_ns: i64,
+    /// What to add to `CLOCK_MONOTONIC` to get time since the epoch when the capture began, in ns.
+    pub monotonic_to_real_ns: i64,
+    /// Local time minus UTC in seconds when the capture began.
+    pub utc_offset_s: i32,
+    /// Name of the time zone (`Europe/Berlin`), empty if unknown.
+    pub time_zone: String,
+    /// Page size in bytes.
+    pub page_size: u32,
+    /// Clock ticks per second.
+    pub hz: u32,
+    /// Room for later versions.
+    pub extra: Extra,
+}
+
+/// The event schema a file was written with: it explains events that a reader's own tables lack.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct SchemaDescription {
+    /// The event types, ordered by number.
+    pub events: Vec<EventDescription>,
+    /// The flag tables that the parameters name: (name, entries in print order).
+    pub flag_tables: Vec<(String, Vec<(String, u64)>)>,
+    /// The tables of dynamic variants: (name, (parameter type, print format) by variant index).
+    pub dyn_tables: Vec<(String, Vec<(u8, u8)>)>,
+    /// The syscall names: (code, name, number on x86_64 and aarch64).
+    pub syscalls: Vec<SyscallDescription>,
+    /// Room for later versions.
+    pub extra: Extra,
+}
+
+/// One event type of a [`SchemaDescription`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct EventDescription {
+    /// The number.
+    pub ty: EventType,
+    /// The event name.
+    pub name: String,
+    /// Category numbers added up, as upstream does.
+    pub category: u16,
+    /// Flag bits.
+    pub flags: u32,
+    /// Index of the parameter with the fd.
+    pub fd_param: Option<u8>,
+    /// The parameters.
+    pub params: Vec<ParamDescription>,
+}
+
+/// One parameter of an [`EventDescription`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct ParamDescription {
+    /// The name.
+    pub name: String,
+    /// Parameter type number.
+    pub ty: u8,
+    /// Print format number.
+    pub format: u8,
+    /// Name of the flag table or of the table of dynamic variants, or empty.
+    pub table: String,
+    /// Index of the parameter with the directory fd.
+    pub dir_fd: Option<u8>,
+}
+
+/// One syscall of a [`SchemaDescription`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct SyscallDescription {
+    /// The field's code; 0 = none.
+    pub ppm_sc: u16,
+    /// The name.
+    pub name: String,
+    /// Number on x86_64.
+    pub nr_x86_64: Option<u16>,
+    /// Number on aarch64.
+    pub nr_aarch64: Option<u16>,
+    /// Argument names.
+    pub args: Vec<String>,
+}
+
+impl SchemaDescription {
+    /// Describes this crate's whole schema.
+    pub fn full() -> Self {
+        let entry = |e: &(&str, u64)| (e.0.to_owned(), e.1);
+        Self {
+            flag_tables: flags::ALL
+                .iter()
+                .map(|t| (t.name.to_owned(), t.entries.iter().map(entry).collect()))
+                .collect(),
+            dyn_tables: DYN_TABLES
+                .iter()
+                .map(|t| {
+                    let variants = t
+                        .variants
+                        .iter()
+                        .map(|v| (v.ty.number(), v.format.number()));
+                    (t.name.to_owned(), variants.collect())
+                })
+                .collect(),
+            syscalls: syscall::SYSCALLS
+                .iter()
+                .map(|s| SyscallDescription {
+                    ppm_sc: s.ppm_sc,
+                    name: s.name.to_owned(),
+                    nr_x86_64: s.nr_x86_64,
+                    nr_aarch64: s.nr_aarch64,
+                    args: s.args.iter().map(|a| a.name.to_owned()).collect(),
+                })
+                .collect(),
+            ..Self::of_events(EVENTS.iter())
+        }
+    }
+
+    /// Describes only these event types, without tables; for tests and tiny files.
+    pub fn of_events<'a>(events: impl Iterator<Item = &'a EventInfo>) -> Self {
+        Self {
+            events: events.map(describe).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Returns the description of a type.
+    pub fn event(&self, ty: EventType) -> Option<&EventDescription> {
+        let found = self.events.binary_search_by_key(&ty, |e| e.ty).ok()?;
+        self.events.get(found)
+    }
+}
+
+fn describe(info: &EventInfo) -> EventDescription {
+    let source: SourceCategory = info.source_category;
+    let params = info.params.iter().map(|p| ParamDescription {
+        name: p.name.to_owned(),
+        ty: p.ty.number(),
+        format: p.format.number(),
+        table: match p.info {
+            ParamDetail::Flags(t) => t.name.to_owned(),
+            ParamDetail::Dyn(t) => t.name.to_owned(),
+            ParamDetail::None | ParamDetail::DirFd(_) => String::new(),
+        },
+        dir_fd: match p.info {
+            ParamDetail::DirFd(i) => Some(i),
+            _ => None,
+        },
+    });
+    EventDescription {
+        ty: info.ty,
+        name: info.name.to_owned(),
+        category: info.category as u16 | source.bits(),
+        flags: info.flags.bits(),
+        fd_param: info.fd_param,
+        params: params.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::native::codec;
+
+    #[test]
+    fn the_full_schema_is_small_and_round_trips() {
+        let header = Header {
+            schema: SchemaDescription::full(),
+            ..Header::default()
+        };
+        let body = codec::encode(&header).unwrap();
+        assert!(body.len() < 24_000, "{} bytes in every file", body.len());
+        assert_eq!(codec::decode::<Header>(&body, 0).unwrap(), header);
+        let openat = header.schema.event(EventType(307)).unwrap();
+        assert_eq!(
+            (openat.name.as_str(), openat.params[2].table.as_str()),
+            ("openat", "")
+        );
+        assert_eq!(openat.params[3].table, "file_flags");
+    }
+}

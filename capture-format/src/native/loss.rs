@@ -1,0 +1,74 @@
+//! The loss section: what happened and was not captured, by cause and CPU.
+
+use bincode::{Decode, Encode};
+
+use super::Extra;
+use crate::event::Timestamp;
+
+/// Body of a loss section: the losses since the one before.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct LossReport {
+    /// The losses.
+    pub losses: Vec<Loss>,
+    /// Arguments that could not be read since the report before; their events are there, flagged.
+    pub faults: u64,
+    /// Room for later versions.
+    pub extra: Extra,
+}
+
+/// Events lost for one reason on one CPU in a span of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Loss {
+    /// Why.
+    pub cause: LossCause,
+    /// Where; [`Loss::ANY_CPU`] if that is not known.
+    pub cpu: u16,
+    /// How many events.
+    pub count: u64,
+    /// They were lost after this time
+    pub from: Timestamp,
+    /// and not after this one.
+    pub to: Timestamp,
+}
+
+impl Loss {
+    /// A loss that no CPU can be named for.
+    pub const ANY_CPU: u16 = u16::MAX;
+
+    /// Whether events between the two times, both included, can be among the lost ones.
+    pub fn overlaps(&self, from: Timestamp, to: Timestamp) -> bool {
+        self.from <= to && from <= self.to
+    }
+}
+
+/// Why events were lost. Numbers not named here belong to newer writers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub struct LossCause(pub u16);
+
+impl LossCause {
+    /// The ring buffer was full: the recorder did not read it fast enough.
+    pub const RING_FULL: Self = Self(1);
+    /// The event was larger than the probe's scratch space.
+    pub const SCRATCH_TOO_SMALL: Self = Self(2);
+    /// The probe was interrupted by itself and its scratch space in use.
+    pub const BUSY: Self = Self(3);
+    /// A map of the probe was full.
+    pub const MAP_FULL: Self = Self(4);
+    /// The recorder's own buffers were full.
+    pub const RECORDER: Self = Self(5);
+    /// The file was converted from one that reported the loss without a cause.
+    pub const REPORTED: Self = Self(6);
+
+    /// Returns the name of the cause.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RING_FULL => "ring full",
+            Self::SCRATCH_TOO_SMALL => "scratch too small",
+            Self::BUSY => "busy",
+            Self::MAP_FULL => "map full",
+            Self::RECORDER => "recorder overflow",
+            Self::REPORTED => "reported",
+            _ => "unknown cause",
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! scap's own capture file, version 1. The bytes are specified in `docs/capture-format.md`.
+//!
+//! A file is a 16-byte preamble and a sequence of sections, each with a checksummed header and a
+//! checksummed body that can be decoded without the others (events need no other chunk, a snapshot
+//! no earlier one). It is only ever appended to. An index at the end locates everything; where it is
+//! missing (a killed recorder, a pipe, a copy in progress) the section headers are walked instead, and
+//! where they are damaged the next one is found by its marker.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`section`] | preamble and section headers |
+//! | [`chunk`] | events: builder, compression, decoder |
+//! | [`header`] | machine facts, recorder options, the schema used |
+//! | [`snapshot`] | state at one instant |
+//! | [`loss`] | what was not captured |
+//! | [`index`] | where everything is |
+//! | [`writer`], [`reader`], [`indexed`] | whole files |
+//! | [`codec`] | how metadata becomes bytes |
+
+pub mod chunk;
+pub mod codec;
+pub mod header;
+pub mod index;
+pub mod indexed;
+pub mod loss;
+pub mod reader;
+pub mod section;
+pub mod snapshot;
+pub(crate) mod varint;
+pub mod writer;
+
+pub use chunk::{
+    Chunk, ChunkBuilder, ChunkDecoder, ChunkPool, ChunkSummary, Compressor, EncodedChunk, Load,
+    RawChunk, Rows, Want,
+};
+pub use header::{Header, MachineInfo, SchemaDescription};
+pub use index::Index;
+pub use indexed::IndexedReader;
+pub use loss::{Loss, LossCause, LossReport};
+pub use reader::{CaptureReader, Damage, Damages, Item};
+pub use snapshot::Snapshot;
+pub use writer::{CaptureWriter, WriterOptions};
+
+/// A list of values that a later version may add to a structure: number and bytes.
+///
+/// bincode writes fields by position, so nothing may ever be inserted into an encoded structure. What
+/// is added later goes here, under a new number that older readers pass over.
+pub type Extra = Vec<(u32, Vec<u8>)>;

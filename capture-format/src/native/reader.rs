@@ -1,0 +1,382 @@
+//! Reads a capture from front to back: a file, a pipe, a copy in progress, a damaged file.
+
+use std::io::Read;
+
+use super::chunk::Chunk;
+use super::codec;
+use super::header::Header;
+use super::index::Index;
+use super::loss::LossReport;
+use super::section::{
+    self, FileTag, HEADER_LEN, MARKER, PREAMBLE_LEN, SectionHeader, SectionKind, find_marker,
+};
+use super::snapshot::Snapshot;
+use crate::{Error, Result, limits};
+
+/// A place where a capture is damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// Offset in the file where it starts.
+    pub offset: u64,
+    /// What is wrong.
+    pub what: &'static str,
+}
+
+/// The damages found so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Damages {
+    list: Vec<Damage>,
+    more: u64,
+}
+
+impl Damages {
+    /// Returns the first ones, as many as [`limits::DAMAGES`].
+    pub fn list(&self) -> &[Damage] {
+        &self.list
+    }
+
+    /// Returns how many there are in all.
+    pub fn count(&self) -> u64 {
+        self.more.saturating_add(self.list.len() as u64)
+    }
+
+    /// Whether none was found.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Adds a damage, as a reader of events does whose chunk does not decode.
+    pub fn add(&mut self, offset: u64, what: &'static str) {
+        if self.list.len() < limits::DAMAGES {
+            self.list.push(Damage { offset, what });
+        } else {
+            self.more = self.more.saturating_add(1);
+        }
+    }
+}
+
+/// A section of a capture, decoded.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Item {
+    /// State at one instant.
+    Snapshot(Box<Snapshot>),
+    /// Events.
+    Chunk(Box<Chunk>),
+    /// Losses.
+    Loss(LossReport),
+    /// The index; nothing but the footer should follow.
+    Index(Index),
+    /// The end of a complete capture.
+    Footer,
+    /// An optional section of a newer scap; to be ignored.
+    Unknown {
+        /// Its kind.
+        kind: u16,
+        /// Its body.
+        body: Vec<u8>,
+    },
+}
+
+/// Reads the sections of a capture in order, from anything that can be read.
+///
+/// Damage is not an error: the reader notes it in [`Self::damages`] and goes on with the next whole
+/// section. Only what makes the rest unreadable is one: a device error, or a mandatory section of a
+/// newer scap.
+#[derive(Debug)]
+pub struct CaptureReader<R> {
+    source: Source<R>,
+    tag: FileTag,
+    header: Header,
+    damages: Damages,
+    next_sequence: u32,
+    rescans: u32,
+    /// The gap before the next section is already told as damage.
+    gap_known: bool,
+    complete: bool,
+}
+
+impl<R: Read> CaptureReader<R> {
+    /// Starts reading: preamble and header.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`section::parse_preamble`]; [`Error::Damaged`] if there is no whole header section;
+    /// [`Error::Io`].
+    pub fn new(input: R) -> Result<Self> {
+        let mut source = Source::new(input);
+        let tag = section::parse_preamble(source.peek(PREAMBLE_LEN)?)?;
+        source.consume(PREAMBLE_LEN);
+        let mut reader = Self {
+            source,
+            tag,
+            header: Header::default(),
+            damages: Damages::default(),
+            next_sequence: 0,
+            rescans: 0,
+            gap_known: false,
+            complete: false,
+        };
+        // Without the header nothing is wrong with the events, but the machine is not known. If it is
+        // lost the default stands for it, and the damage is told.
+        match reader.next_section()? {
+            Some((
+                at,
+                SectionHeader {
+                    kind: SectionKind::HEADER,
+                    ..
+                },
+                body,
+            )) => match codec::decode(&body, at) {
+                Ok(header) => reader.header = header,
+                Err(Error::Damaged { offset, what }) => reader.damages.add(offset, what),
+                Err(Error::Limit { what, .. }) => reader.damages.add(at, what),
+                Err(error) => return Err(error),
+            },
+            Some((at, header, body)) => {
+                reader
+                    .damages
+                    .add(PREAMBLE_LEN as u64, "the header section is missing");
+                reader.source.unread(&header.encode(reader.tag), &body, at);
+                reader.next_sequence = header.sequence;
+            }
+            None => return Err(Error::damaged(PREAMBLE_LEN as u64, "no whole section")),
+        }
+        Ok(reader)
+    }
+
+    /// Returns the header.
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Returns the damages found so far.
+    pub const fn damages(&self) -> &Damages {
+        &self.damages
+    }
+
+    /// Whether the footer was reached: the recorder finished the file and none of its end is missing.
+    pub const fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Returns how many bytes were read so far.
+    pub const fn offset(&self) -> u64 {
+        self.source.offset
+    }
+
+    /// Returns the next section that is whole, or `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownMandatorySection`], [`Error::Io`].
+    pub fn next_item(&mut self) -> Result<Option<Item>> {
+        loop {
+            let Some((offset, header, body)) = self.next_section()? else {
+                return Ok(None);
+            };
+            match decode_item(offset, &header, body) {
+                Ok(Item::Footer) => {
+                    self.complete = true;
+                    return Ok(Some(Item::Footer));
+                }
+                Ok(item) => return Ok(Some(item)),
+                Err(Error::Damaged { offset, what }) => self.damages.add(offset, what),
+                Err(Error::Limit { what, .. }) => self.damages.add(offset, what),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Returns the next chunk, passing over everything else, or `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::next_item`].
+    pub fn next_chunk(&mut self) -> Result<Option<Chunk>> {
+        while let Some(item) = self.next_item()? {
+            if let Item::Chunk(chunk) = item {
+                return Ok(Some(*chunk));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns offset, header and body of the next section whose checksums are right.
+    fn next_section(&mut self) -> Result<Option<(u64, SectionHeader, Vec<u8>)>> {
+        loop {
+            let offset = self.source.offset;
+            let front = self.source.peek(HEADER_LEN)?;
+            if front.is_empty() {
+                return Ok(None);
+            }
+            let header = front
+                .first_chunk()
+                .and_then(|h| SectionHeader::parse(h, self.tag));
+            let Some(header) = header else {
+                let what = if front.len() < HEADER_LEN {
+                    "cut off inside a section header"
+                } else {
+                    "no section header"
+                };
+                self.damages.add(offset, what);
+                self.source.consume(1);
+                self.resynchronise()?;
+                continue;
+            };
+            if header.sequence != self.next_sequence && !self.gap_known {
+                self.damages
+                    .add(offset, "sections are missing before this one");
+            }
+            self.gap_known = false;
+            self.next_sequence = header.sequence.wrapping_add(1);
+            if header.body_len > limits::SECTION_BODY {
+                self.damages
+                    .add(offset, "a section is longer than any may be");
+                self.source.consume(HEADER_LEN);
+                self.resynchronise()?;
+                continue;
+            }
+            self.source.consume(HEADER_LEN);
+            let body = self.source.take(header.body_len)?;
+            let whole = body.len() as u64 == header.body_len;
+            if whole && crc32fast::hash(&body) == header.body_crc {
+                return Ok(Some((offset, header, body)));
+            }
+            let what = if whole {
+                "section checksum"
+            } else {
+                "cut off inside a section"
+            };
+            self.damages.add(offset, what);
+            // The length can be right and bytes wrong, or bytes can be missing, and then the body
+            // took in what comes after it: look for sections inside.
+            if self.rescans < limits::RESCANS {
+                self.rescans = self.rescans.saturating_add(1);
+                self.source
+                    .unread(&[], &body, offset.saturating_add(HEADER_LEN as u64));
+                self.resynchronise()?;
+            }
+        }
+    }
+
+    /// Goes on to the next section header, or to the end.
+    fn resynchronise(&mut self) -> Result<()> {
+        self.gap_known = true;
+        loop {
+            let bytes = self.source.peek(SCAN_STEP)?;
+            let end = bytes.len() < SCAN_STEP;
+            match find_marker(bytes) {
+                Some(at) => {
+                    self.source.consume(at);
+                    let front = self.source.peek(HEADER_LEN)?;
+                    let header = front
+                        .first_chunk()
+                        .and_then(|h| SectionHeader::parse(h, self.tag));
+                    if header.is_some() {
+                        return Ok(());
+                    }
+                    self.source.consume(1);
+                }
+                None if end => {
+                    let rest = bytes.len();
+                    self.source.consume(rest);
+                    return Ok(());
+                }
+                // A marker can begin in the last bytes.
+                None => self.source.consume(SCAN_STEP.saturating_sub(MARKER.len())),
+            }
+        }
+    }
+}
+
+/// How much is searched for a marker at a time.
+const SCAN_STEP: usize = 64 << 10;
+
+/// Decodes a section's body.
+pub(crate) fn decode_item(offset: u64, header: &SectionHeader, body: Vec<u8>) -> Result<Item> {
+    Ok(match header.kind {
+        SectionKind::SNAPSHOT => Item::Snapshot(Box::new(codec::decode(&body, offset)?)),
+        SectionKind::CHUNK => Item::Chunk(Box::new(Chunk::parse(body, offset)?)),
+        SectionKind::LOSS => Item::Loss(codec::decode(&body, offset)?),
+        SectionKind::INDEX => Item::Index(codec::decode(&body, offset)?),
+        SectionKind::FOOTER => Item::Footer,
+        SectionKind::HEADER => {
+            return Err(Error::damaged(offset, "a second header section"));
+        }
+        SectionKind(kind) if header.is_mandatory() => {
+            return Err(Error::UnknownMandatorySection { kind, offset });
+        }
+        SectionKind(kind) => Item::Unknown { kind, body },
+    })
+}
+
+/// A reader that can look ahead and take bytes back.
+#[derive(Debug)]
+struct Source<R> {
+    input: R,
+    buffer: Vec<u8>,
+    start: usize,
+    /// Offset in the file of `buffer[start]`.
+    offset: u64,
+}
+
+impl<R: Read> Source<R> {
+    const fn new(input: R) -> Self {
+        Self {
+            input,
+            buffer: Vec::new(),
+            start: 0,
+            offset: 0,
+        }
+    }
+
+    /// Returns the next `n` bytes without taking them; fewer only at the end.
+    fn peek(&mut self, n: usize) -> Result<&[u8]> {
+        let have = self.buffer.len().saturating_sub(self.start);
+        if have < n {
+            // Not at every look, or a run of false markers would be moved again and again.
+            if self.start >= SCAN_STEP {
+                self.buffer.drain(..self.start);
+                self.start = 0;
+            }
+            let missing = n.saturating_sub(have);
+            self.input
+                .by_ref()
+                .take(missing as u64)
+                .read_to_end(&mut self.buffer)?;
+        }
+        let all = self.buffer.get(self.start..).unwrap_or(&[]);
+        Ok(all.get(..n).unwrap_or(all))
+    }
+
+    /// Passes over `n` bytes that were looked at.
+    fn consume(&mut self, n: usize) {
+        let n = n.min(self.buffer.len().saturating_sub(self.start));
+        self.start = self.start.saturating_add(n);
+        self.offset = self.offset.saturating_add(n as u64);
+    }
+
+    /// Takes the next `n` bytes; fewer only at the end. Memory grows with what is really there.
+    fn take(&mut self, n: u64) -> Result<Vec<u8>> {
+        let want = usize::try_from(n).unwrap_or(usize::MAX);
+        let buffered = self.buffer.get(self.start..).unwrap_or(&[]);
+        let mut out = buffered.get(..want).unwrap_or(buffered).to_vec();
+        self.consume(out.len());
+        let missing = n.saturating_sub(out.len() as u64);
+        if missing > 0 {
+            out.reserve_exact(usize::try_from(missing.min(4 << 20)).unwrap_or(0));
+            let read = self.input.by_ref().take(missing).read_to_end(&mut out)?;
+            self.offset = self.offset.saturating_add(read as u64);
+        }
+        Ok(out)
+    }
+
+    /// Puts bytes back in front; the first of them is at `offset`.
+    fn unread(&mut self, first: &[u8], then: &[u8], offset: u64) {
+        let rest = self.buffer.get(self.start..).unwrap_or(&[]);
+        self.buffer = [first, then, rest].concat();
+        self.start = 0;
+        self.offset = offset;
+    }
+}

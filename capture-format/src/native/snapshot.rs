@@ -1,0 +1,354 @@
+//! The snapshot section: threads, fds, users and so on at one instant.
+//!
+//! A snapshot stands alone: replay can begin at any of them. Strings are stored once and named by their
+//! number. Numbers are those of the .scap format where it has them, see the fields.
+
+use bincode::de::{BorrowDecode, BorrowDecoder, Decoder};
+use bincode::enc::Encoder;
+use bincode::error::{DecodeError, EncodeError};
+use bincode::{Decode, Encode};
+use hashbrown::HashMap;
+
+use super::Extra;
+use crate::event::{EventNum, Pid, Tid, Timestamp};
+
+/// Names a string of the same snapshot; 0 is the empty one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Encode, Decode)]
+pub struct StringId(pub u32);
+
+/// The strings of a snapshot, each stored once. Bytes, since paths and arguments need not be UTF-8.
+#[derive(Clone, Debug, Default)]
+pub struct StringTable {
+    list: Vec<Vec<u8>>,
+    ids: HashMap<Vec<u8>, StringId>,
+}
+
+impl StringTable {
+    /// Returns the id of a string, storing it if it is new.
+    pub fn intern(&mut self, string: &[u8]) -> StringId {
+        if string.is_empty() {
+            return StringId(0);
+        }
+        if let Some(id) = self.ids.get(string) {
+            return *id;
+        }
+        self.list.push(string.to_vec());
+        let id = StringId(u32::try_from(self.list.len()).unwrap_or(0));
+        self.ids.insert(string.to_vec(), id);
+        id
+    }
+
+    /// Returns the string with this id; empty if there is none, which only a damaged file has.
+    pub fn get(&self, id: StringId) -> &[u8] {
+        let index = (id.0 as usize).checked_sub(1);
+        index
+            .and_then(|i| self.list.get(i))
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns how many strings are stored.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether no string is stored.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+}
+
+impl PartialEq for StringTable {
+    fn eq(&self, other: &Self) -> bool {
+        self.list == other.list
+    }
+}
+
+impl Eq for StringTable {}
+
+impl Encode for StringTable {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.list.encode(encoder)
+    }
+}
+
+// Reading leaves `ids` empty: a snapshot that was read is looked up, not added to.
+impl<C> Decode<C> for StringTable {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Ok(Self {
+            list: Decode::decode(decoder)?,
+            ids: HashMap::new(),
+        })
+    }
+}
+
+impl<'de, C> BorrowDecode<'de, C> for StringTable {
+    fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(d: &mut D) -> Result<Self, DecodeError> {
+        Self::decode(d)
+    }
+}
+
+/// Body of a snapshot section.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Snapshot {
+    /// The instant.
+    pub time: Timestamp,
+    /// The first event that is not yet part of the state. The writer fills it in.
+    pub next_event: EventNum,
+    /// The strings of the entries below.
+    pub strings: StringTable,
+    /// Threads.
+    pub threads: Vec<ThreadEntry>,
+    /// Open fds.
+    pub fds: Vec<FdEntry>,
+    /// Network interfaces.
+    pub interfaces: Vec<InterfaceEntry>,
+    /// Users.
+    pub users: Vec<UserEntry>,
+    /// Groups.
+    pub groups: Vec<GroupEntry>,
+    /// Containers.
+    pub containers: Vec<ContainerEntry>,
+    /// Room for later versions.
+    pub extra: Extra,
+}
+
+impl Snapshot {
+    /// Returns the string with this id.
+    pub fn string(&self, id: StringId) -> &[u8] {
+        self.strings.get(id)
+    }
+}
+
+/// A thread. Ids are in the initial pid namespace unless said otherwise; -1 = not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct ThreadEntry {
+    /// Thread id.
+    pub tid: Tid,
+    /// Process (thread group) id.
+    pub pid: Pid,
+    /// Parent process id.
+    pub ptid: Pid,
+    /// Session id.
+    pub sid: i64,
+    /// Process group id.
+    pub pgid: i64,
+    /// Process group id in its own pid namespace.
+    pub vpgid: i64,
+    /// Thread id in its own pid namespace.
+    pub vtid: i64,
+    /// Process id in its own pid namespace.
+    pub vpid: i64,
+    /// Start of the pid namespace's init, in nanoseconds of the boot clock.
+    pub pidns_init_start: u64,
+    /// Start of the thread, in nanoseconds of the boot clock; 0 = not known.
+    pub start_time: u64,
+    /// Thread name.
+    pub comm: StringId,
+    /// `argv[0]`.
+    pub exe: StringId,
+    /// Path of the executable.
+    pub exepath: StringId,
+    /// The other arguments, each NUL-terminated.
+    pub args: StringId,
+    /// The environment, each variable NUL-terminated.
+    pub env: StringId,
+    /// Working directory.
+    pub cwd: StringId,
+    /// Root directory.
+    pub root: StringId,
+    /// `subsystem=path` of each cgroup, NUL-terminated.
+    pub cgroups: StringId,
+    /// Container id; empty = host.
+    pub container: StringId,
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Login user id; `u32::MAX` = none.
+    pub loginuid: u32,
+    /// Terminal as the kernel's device number; 0 = none.
+    pub tty: u32,
+    /// Most fds it may open.
+    pub fdlimit: i64,
+    /// Inheritable capabilities.
+    pub cap_inheritable: u64,
+    /// Permitted capabilities.
+    pub cap_permitted: u64,
+    /// Effective capabilities.
+    pub cap_effective: u64,
+    /// Clone flags (flag table `clone_flags`).
+    pub flags: u32,
+    /// Virtual memory in KiB.
+    pub vm_size_kb: u32,
+    /// Resident memory in KiB.
+    pub vm_rss_kb: u32,
+    /// Swapped memory in KiB.
+    pub vm_swap_kb: u32,
+    /// Major page faults.
+    pub pf_major: u64,
+    /// Minor page faults.
+    pub pf_minor: u64,
+    /// Inode of the executable.
+    pub exe_ino: u64,
+    /// Its change time.
+    pub exe_ctime: Timestamp,
+    /// Its modification time.
+    pub exe_mtime: Timestamp,
+    /// The user may write the executable.
+    pub exe_writable: bool,
+    /// The executable is in the upper layer of an overlay file system.
+    pub exe_upper_layer: bool,
+    /// The executable is in a lower layer of an overlay file system.
+    pub exe_lower_layer: bool,
+    /// The executable is a memfd.
+    pub exe_from_memfd: bool,
+    /// Room for later versions.
+    pub extra: Extra,
+}
+
+/// An open fd.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct FdEntry {
+    /// The thread whose table it is in; threads that share a table have it under their main thread.
+    pub owner: Tid,
+    /// The number.
+    pub fd: i64,
+    /// The kind, numbered as in .scap files (16 = file with flags and device).
+    pub kind: u8,
+    /// Inode.
+    pub inode: u64,
+    /// Device as the kernel encodes it.
+    pub dev: u32,
+    /// Open flags (flag table `file_flags`).
+    pub open_flags: u32,
+    /// Position-independent name: path, `pipe:[1]`, path of a unix socket.
+    pub name: StringId,
+    /// What only sockets have.
+    pub socket: SocketEntry,
+    /// Room for later versions.
+    pub extra: Extra,
+}
+
+/// The addresses of a socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub enum SocketEntry {
+    /// No socket, or one without addresses.
+    #[default]
+    None,
+    /// IPv4: addresses and ports; a listening socket has only the source.
+    Inet {
+        /// Source address.
+        source: [u8; 4],
+        /// Destination address.
+        dest: [u8; 4],
+        /// Source port.
+        source_port: u16,
+        /// Destination port.
+        dest_port: u16,
+        /// 0 unknown, 1 none, 2 TCP, 3 UDP, 4 ICMP, 5 raw.
+        l4proto: u8,
+    },
+    /// IPv6: addresses and ports; a listening socket has only the source.
+    Inet6 {
+        /// Source address.
+        source: [u8; 16],
+        /// Destination address.
+        dest: [u8; 16],
+        /// Source port.
+        source_port: u16,
+        /// Destination port.
+        dest_port: u16,
+        /// 0 unknown, 1 none, 2 TCP, 3 UDP, 4 ICMP, 5 raw.
+        l4proto: u8,
+    },
+    /// Unix: kernel addresses of the two ends, which identify them.
+    Unix {
+        /// Own end.
+        source: u64,
+        /// Other end.
+        dest: u64,
+    },
+}
+
+/// A network interface.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct InterfaceEntry {
+    /// The name.
+    pub name: StringId,
+    /// The address: 4 or 16 bytes.
+    pub address: Vec<u8>,
+    /// The netmask, as long.
+    pub netmask: Vec<u8>,
+    /// The broadcast address, as long.
+    pub broadcast: Vec<u8>,
+    /// Link speed in bits per second; 0 = not known.
+    pub link_speed: u64,
+}
+
+/// A user.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct UserEntry {
+    /// The container it is known in; empty = host.
+    pub container: StringId,
+    /// User id.
+    pub uid: u32,
+    /// Primary group id.
+    pub gid: u32,
+    /// The name.
+    pub name: StringId,
+    /// Home directory.
+    pub home: StringId,
+    /// Login shell.
+    pub shell: StringId,
+}
+
+/// A group.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct GroupEntry {
+    /// The container it is known in; empty = host.
+    pub container: StringId,
+    /// Group id.
+    pub gid: u32,
+    /// The name.
+    pub name: StringId,
+}
+
+/// A container: what is known about it is JSON, whose form is the state engine's business.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct ContainerEntry {
+    /// The id.
+    pub id: StringId,
+    /// The description.
+    pub json: StringId,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::native::codec;
+
+    #[test]
+    fn strings_are_stored_once() {
+        let mut snapshot = Snapshot::default();
+        for tid in 0..1000 {
+            let env = snapshot.strings.intern(b"PATH=/bin\0HOME=/root\0");
+            let comm = snapshot
+                .strings
+                .intern(format!("worker-{}", tid % 10).as_bytes());
+            snapshot.threads.push(ThreadEntry {
+                tid: Tid(tid),
+                env,
+                comm,
+                ..Default::default()
+            });
+        }
+        assert_eq!(snapshot.strings.len(), 11);
+        assert_eq!(snapshot.strings.intern(b""), StringId(0));
+        let body = codec::encode(&snapshot).unwrap();
+        assert!(body.len() < 10_000, "{}", body.len());
+        let read: Snapshot = codec::decode(&body, 0).unwrap();
+        assert_eq!(read, snapshot);
+        assert_eq!(read.string(read.threads[17].comm), b"worker-7");
+        assert_eq!(read.string(StringId(999)), b"");
+    }
+}

@@ -1,0 +1,286 @@
+//! Writes capture files.
+
+use std::io::Write;
+
+use super::chunk::{ChunkBuilder, ChunkPool, Compressor, EncodedChunk, encode_body};
+use super::codec;
+use super::header::Header;
+use super::index::{ChunkEntry, Index, OtherEntry, SnapshotEntry, footer};
+use super::loss::LossReport;
+use super::section::{self, FileTag, HEADER_LEN, PREAMBLE_LEN, SectionHeader, SectionKind};
+use super::snapshot::Snapshot;
+use crate::error::check_limit;
+use crate::event::{EventNum, EventRef};
+use crate::{Error, Result, limits};
+
+/// How a capture is written.
+#[derive(Clone, Copy, Debug)]
+pub struct WriterOptions {
+    /// zstd level of the chunks that [`CaptureWriter::push`] makes.
+    pub level: i32,
+    /// Number of the first event.
+    pub first_event: EventNum,
+    /// Ties the sections together; random unless a test needs the same bytes again.
+    pub file_tag: Option<FileTag>,
+}
+
+impl Default for WriterOptions {
+    fn default() -> Self {
+        Self {
+            level: 1,
+            first_event: EventNum(1),
+            file_tag: None,
+        }
+    }
+}
+
+/// Writes a capture file, section by section, to a file or a pipe.
+///
+/// Two ways for events, not to be mixed within a chunk: [`Self::push`] does everything here;
+/// a recorder builds and compresses chunks elsewhere and gives them to [`Self::write_chunk`] in order.
+/// Without [`Self::finish`] the file lacks its index, which readers then rebuild.
+#[derive(Debug)]
+pub struct CaptureWriter<W> {
+    out: W,
+    tag: FileTag,
+    options: WriterOptions,
+    offset: u64,
+    sequence: u32,
+    next_event: EventNum,
+    index: Index,
+    /// Losses reported and not yet counted in a chunk.
+    losses: Vec<super::Loss>,
+    builder: ChunkBuilder,
+    compressor: Option<Compressor>,
+    encoded: EncodedChunk,
+}
+
+impl<W: Write> CaptureWriter<W> {
+    /// Starts a capture: writes preamble and header.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] from `out`; [`Error::Limit`] for a header that no reader would accept.
+    pub fn new(out: W, header: &Header, options: WriterOptions) -> Result<Self> {
+        let tag = options.file_tag.unwrap_or_else(FileTag::random);
+        let mut writer = Self {
+            out,
+            tag,
+            options,
+            offset: PREAMBLE_LEN as u64,
+            sequence: 0,
+            next_event: options.first_event,
+            index: Index::default(),
+            losses: Vec::new(),
+            builder: ChunkBuilder::new(ChunkPool::new()),
+            compressor: None,
+            encoded: EncodedChunk::default(),
+        };
+        writer.out.write_all(&section::preamble(tag))?;
+        let body = codec::encode(header)?;
+        writer.other_section(SectionKind::HEADER, &body)?;
+        Ok(writer)
+    }
+
+    /// Returns how many bytes were written.
+    pub const fn bytes_written(&self) -> u64 {
+        self.offset
+    }
+
+    /// Returns the number that the next event will have, events still in the builder left out.
+    pub const fn next_event(&self) -> EventNum {
+        self.next_event
+    }
+
+    /// Returns the index of what was written so far.
+    pub const fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// Returns what the capture is written to. Writing to it breaks the capture.
+    pub const fn get_ref(&self) -> &W {
+        &self.out
+    }
+
+    /// Appends an event to the current chunk, which is written when it is full.
+    ///
+    /// # Errors
+    ///
+    /// As [`ChunkBuilder::push`] and [`Self::write_chunk`].
+    pub fn push(&mut self, event: &EventRef<'_>) -> Result<()> {
+        self.builder.push(event)?;
+        if self.builder.is_full() {
+            self.flush_chunk()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Notes that a container's threads occur in the current chunk.
+    pub fn add_container(&mut self, id: &[u8]) {
+        self.builder.add_container(id);
+    }
+
+    /// Writes the events pushed so far as a chunk, if there are any.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::write_chunk`].
+    pub fn flush_chunk(&mut self) -> Result<()> {
+        let Some(raw) = self.builder.finish_raw() else {
+            return Ok(());
+        };
+        let compressor = match &mut self.compressor {
+            Some(compressor) => compressor,
+            none => none.insert(Compressor::new(self.options.level)?),
+        };
+        let mut encoded = std::mem::take(&mut self.encoded);
+        raw.compress_into(compressor, &mut encoded)?;
+        let written = self.write_chunk(&mut encoded);
+        self.encoded = encoded;
+        written
+    }
+
+    /// Writes a chunk; fills in the number of its first event and the losses in its time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] from the output.
+    pub fn write_chunk(&mut self, chunk: &mut EncodedChunk) -> Result<()> {
+        let summary = &mut chunk.head.summary;
+        summary.first_event = self.next_event;
+        let to = summary.max_time;
+        // Each loss is counted in one chunk, at the latest in the one written after it was told.
+        summary.lost = 0;
+        self.losses.retain(|loss| {
+            let later = loss.from > to;
+            if !later {
+                summary.lost = summary.lost.saturating_add(loss.count);
+            }
+            later
+        });
+        let body = encode_body(chunk)?;
+        let offset = self.section(SectionKind::CHUNK, &body)?;
+        let summary = chunk.head.summary.clone();
+        self.next_event = summary.next_event();
+        self.index.chunks.push(ChunkEntry {
+            offset,
+            body_len: body.len() as u64,
+            summary,
+        });
+        Ok(())
+    }
+
+    /// Writes a snapshot; fills in the number of the event it precedes. Pushed events come first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] from the output; [`Error::Limit`] for a snapshot that no reader would accept.
+    pub fn write_snapshot(&mut self, snapshot: &mut Snapshot) -> Result<()> {
+        self.flush_chunk()?;
+        snapshot.next_event = self.next_event;
+        let body = codec::encode(snapshot)?;
+        let offset = self.section(SectionKind::SNAPSHOT, &body)?;
+        self.index.snapshots.push(SnapshotEntry {
+            offset,
+            body_len: body.len() as u64,
+            time: snapshot.time,
+            next_event: snapshot.next_event,
+        });
+        Ok(())
+    }
+
+    /// Writes a loss report. Best before the chunk of the same time, which then counts the losses.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] from the output.
+    pub fn write_loss(&mut self, report: &LossReport) -> Result<()> {
+        let body = codec::encode(report)?;
+        self.other_section(SectionKind::LOSS, &body)?;
+        for loss in &report.losses {
+            self.index.lost = self.index.lost.saturating_add(loss.count);
+            self.losses.push(*loss);
+        }
+        Ok(())
+    }
+
+    /// Writes a section of a kind that this crate does not know, for tests and extensions.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] from the output.
+    pub fn write_section(&mut self, kind: SectionKind, flags: u16, body: &[u8]) -> Result<()> {
+        self.flush_chunk()?;
+        let offset = self.section_with_flags(kind, flags, body)?;
+        let body_len = body.len() as u64;
+        self.index.others.push(OtherEntry {
+            kind: kind.0,
+            offset,
+            body_len,
+        });
+        Ok(())
+    }
+
+    /// Flushes the output, so that whoever reads along sees every section written.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] from the output.
+    pub fn flush(&mut self) -> Result<()> {
+        Ok(self.out.flush()?)
+    }
+
+    /// Writes what is pending, the index and the footer, and returns the output.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] from the output.
+    pub fn finish(mut self) -> Result<W> {
+        self.flush_chunk()?;
+        let body = codec::encode(&self.index)?;
+        let offset = self.section(SectionKind::INDEX, &body)?;
+        let len = self.offset.saturating_sub(offset);
+        self.section(SectionKind::FOOTER, &footer(offset, len))?;
+        self.out.flush()?;
+        Ok(self.out)
+    }
+
+    fn other_section(&mut self, kind: SectionKind, body: &[u8]) -> Result<()> {
+        let offset = self.section(kind, body)?;
+        let body_len = body.len() as u64;
+        self.index.others.push(OtherEntry {
+            kind: kind.0,
+            offset,
+            body_len,
+        });
+        Ok(())
+    }
+
+    /// Writes a section and returns its offset.
+    fn section(&mut self, kind: SectionKind, body: &[u8]) -> Result<u64> {
+        self.section_with_flags(kind, kind.flags(), body)
+    }
+
+    fn section_with_flags(&mut self, kind: SectionKind, flags: u16, body: &[u8]) -> Result<u64> {
+        let body_len = body.len() as u64;
+        check_limit("section", body_len, limits::SECTION_BODY)?;
+        let header = SectionHeader {
+            kind,
+            flags,
+            sequence: self.sequence,
+            body_len,
+            body_crc: crc32fast::hash(body),
+        };
+        self.out
+            .write_all(&header.encode(self.tag))
+            .map_err(Error::Io)?;
+        self.out.write_all(body)?;
+        let offset = self.offset;
+        self.sequence = self.sequence.wrapping_add(1);
+        self.offset = offset
+            .saturating_add(HEADER_LEN as u64)
+            .saturating_add(body_len);
+        Ok(offset)
+    }
+}
