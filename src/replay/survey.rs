@@ -169,7 +169,7 @@ impl Counter {
         let generic = [types::GENERIC_E, types::GENERIC_X];
         let load = Load {
             params: Want::Types(&generic),
-            io_data: Want::Nothing,
+            io_data: false,
         };
         let mut rows = chunk.decode(decoder, load)?;
         let arch = Arch::from_name(&self.survey.header.machine.arch);
