@@ -308,6 +308,7 @@ fn bits_flipped_anywhere() {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "says why it was skipped")]
 fn the_frozen_capture_of_version_1_reads() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/native-v1.scap");
     if fs::metadata(path).is_err() {

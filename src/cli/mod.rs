@@ -40,8 +40,14 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Print the events of a capture
+    ///
+    /// A line per event, as sysdig prints it: number, time, CPU, name and id of the thread, direction
+    /// (`>` enter, `<` exit), type, arguments. What a number stands for is in parentheses. Text from the
+    /// capture is escaped, so that it cannot control a terminal.
     Read(read::Args),
     /// Say what is in a capture
+    ///
+    /// Machine, recorder, time range, counts, losses by cause and CPU, integrity. The whole file is read.
     Info(info::Args),
 }
 

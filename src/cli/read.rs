@@ -14,11 +14,7 @@ use crate::replay::{self, EventSink, EventSource as _, NativeSource};
 use crate::state::{State, View};
 
 /// Arguments of `scap read`.
-///
-/// A line per event, as sysdig prints it: number, time, CPU, thread's name and id, direction (`>` enter,
-/// `<` exit), type, arguments. Text from the capture is escaped, so that it cannot control a terminal.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct Args {
     /// Captures to read, one after the other; `-` is standard input
     #[arg(required = true, value_name = "FILE")]

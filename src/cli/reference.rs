@@ -20,15 +20,19 @@ fn write_command(out: &mut String, command: &Command, name: &str, level: usize) 
     // Writing to a String cannot fail; what `write!` returns has no news.
     let heading = "#".repeat(level);
     let _always = write!(out, "\n{heading} `{name}`\n\n");
-    if let Some(about) = command.get_about() {
-        let _always = writeln!(out, "{about}.\n");
-    }
     let usage = command.clone().render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ");
     let _always = write!(out, "    {usage}\n\n");
-    if let Some(long) = command.get_long_about() {
-        let _always = write!(out, "{long}\n\n");
-    }
+    let about = command
+        .get_about()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let long = command.get_long_about().map(ToString::to_string);
+    let text = long
+        .as_deref()
+        .and_then(|l| l.strip_prefix(about.as_str()))
+        .unwrap_or_default();
+    let _always = write!(out, "{about}.{text}\n\n");
     let args: Vec<&Arg> = command
         .get_arguments()
         .filter(|a| !a.is_hide_set())
