@@ -333,8 +333,14 @@ impl<'a> Report<'a> {
         let parts = [
             machine.host_name.to_owned(),
             machine.os.to_owned(),
-            format!("{} CPUs", machine.cpus),
-            bytes(machine.memory_bytes),
+            match machine.cpus {
+                0 => String::new(),
+                cpus => format!("{cpus} CPUs"),
+            },
+            match machine.memory_bytes {
+                0 => String::new(),
+                memory => bytes(memory),
+            },
         ];
         let parts: Vec<String> = parts.into_iter().filter(|p| !p.is_empty()).collect();
         lines.line("machine", &parts.join(", "));

@@ -53,8 +53,9 @@ impl Names for View<'_> {
         if path.starts_with(b"/") {
             return false;
         }
+        let before = out.len();
         self.state.resolve(self.tid, dirfd, path, out);
-        true
+        out.len() > before
     }
 }
 
