@@ -17,11 +17,15 @@
 //!          cli         the commands; the only place that knows clap, stdout and exit codes
 //! ```
 //!
+//! Beside them, `record` turns what the kernel probe sees into a capture, with the help of `event` and
+//! `state`; a machine that cannot record can replay.
+//!
 //! A capture is somebody else's bytes: nothing in here panics on them, allocates without a cap because
 //! of them, or lets their control characters reach a terminal.
 
 pub mod cli;
 pub mod event;
 pub mod format;
+pub mod record;
 pub mod replay;
 pub mod state;

@@ -1,0 +1,120 @@
+//! What the probe fetches for each syscall besides number, arguments and result.
+//!
+//! The recorder fills the table by syscall number before it attaches; so the probe knows no
+//! syscall by name and one object serves every architecture.
+
+/// Entries of the table; higher numbers have no entry.
+pub const SYSCALL_ENTRIES: usize = 1024;
+
+/// The most operations a syscall can have.
+pub const MAX_OPS: usize = 4;
+
+/// Bits of [`SyscallSpec::flags`].
+pub mod spec_flag {
+    /// Do not record this call.
+    pub const EXCLUDED: u8 = 1;
+}
+
+/// Which program finishes the record; [`SyscallSpec::family`].
+pub mod family {
+    /// None: header only.
+    pub const NONE: u8 = 0;
+    /// One buffer of data: read, write and their like.
+    pub const DATA: u8 = 1;
+    /// The operations of the table, in order.
+    pub const OPS: u8 = 2;
+    /// Vectors of buffers.
+    pub const VECTOR: u8 = 3;
+    /// Message headers.
+    pub const MESSAGE: u8 = 4;
+    /// clone, fork and vfork.
+    pub const CLONE: u8 = 5;
+    /// execve and execveat.
+    pub const EXEC: u8 = 6;
+    /// Number of families.
+    pub const COUNT: u32 = 7;
+}
+
+/// Operations, in [`Op::code`].
+pub mod op {
+    /// Nothing.
+    pub const NONE: u8 = 0;
+    /// The C string that `arg` points to.
+    pub const STRING: u8 = 1;
+    /// `n` bytes that `arg` points to.
+    pub const FIXED: u8 = 2;
+    /// As many bytes as argument `n` says, at most [`super::MAX_MEMORY`].
+    pub const SIZED: u8 = 3;
+    /// As many bytes as the u32 that argument `n` points to says.
+    pub const SIZED_BY_POINTER: u8 = 4;
+    /// Data: as many bytes as were returned.
+    pub const DATA_OUT: u8 = 5;
+    /// Data: as many bytes as were returned, or as argument `n` says if the call failed.
+    pub const DATA_IN: u8 = 6;
+    /// Facts of the open file whose descriptor is `arg`.
+    pub const FILE: u8 = 7;
+    /// Facts of the socket whose descriptor is `arg`.
+    pub const SOCKET: u8 = 8;
+    /// A vector at `arg` with argument `n` elements, filled by the kernel.
+    pub const VECTOR_OUT: u8 = 9;
+    /// The same, filled by the caller.
+    pub const VECTOR_IN: u8 = 10;
+    /// A message header at `arg`, filled by the kernel.
+    pub const MESSAGE_OUT: u8 = 11;
+    /// The same, filled by the caller.
+    pub const MESSAGE_IN: u8 = 12;
+    /// `n >> 12` bytes for each of the argument `n & 0xfff` elements that `arg` points to.
+    pub const ARRAY: u8 = 13;
+    /// As many bytes as were returned, but structure rather than data (getcwd).
+    pub const SIZED_BY_RESULT: u8 = 14;
+    /// Facts of the open file whose descriptor is the first u32 that `arg` points to.
+    pub const FILE_AT: u8 = 15;
+    /// Facts of the socket whose descriptor is the first u32 that `arg` points to.
+    pub const SOCKET_AT: u8 = 16;
+    /// Memory use of the process.
+    pub const VM: u8 = 17;
+}
+
+/// The most bytes that one operation other than data fetches; the longest path with its NUL.
+pub const MAX_MEMORY: usize = 4096;
+
+/// Bit of [`Op::when`]: skip the operation if the call failed.
+pub const ON_SUCCESS: u8 = 1;
+/// Bit of [`Op::when`]: the argument need not be a pointer, so a fault says nothing.
+pub const QUIET: u8 = 2;
+
+/// One thing to fetch.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Op {
+    /// One of [`op`].
+    pub code: u8,
+    /// Argument 0 to 5, or [`ARG_RET`](crate::wire::ARG_RET).
+    pub arg: u8,
+    /// [`ON_SUCCESS`] and [`QUIET`].
+    pub when: u8,
+    /// Zero.
+    pub reserved: u8,
+    /// See [`op`].
+    pub n: u32,
+}
+
+/// What to do for one syscall number.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SyscallSpec {
+    /// Bits of [`spec_flag`].
+    pub flags: u8,
+    /// One of [`family`].
+    pub family: u8,
+    /// Operations in use.
+    pub count: u8,
+    /// Arguments of the call, 0 to 6.
+    pub args: u8,
+    /// The most bytes that the record can take.
+    pub need: u32,
+    /// The operations, in order.
+    pub ops: [Op; MAX_OPS],
+}
+
+const _: () = assert!(size_of::<SyscallSpec>() == 40);

@@ -1,0 +1,86 @@
+//! The kernel side of scap: one record for every syscall that returns, with its latency, and for
+//! every signal and thread end, into a ring per CPU.
+//!
+//! `sys_enter` only stamps the time. `sys_exit` decides whether the call is wanted, writes the
+//! fixed part of the record straight into the ring, and, if the table says that there is more to
+//! fetch, goes on in the program of the call's family. Nothing here knows a syscall by its name.
+#![no_std]
+#![no_main]
+
+mod enter;
+mod exit;
+mod family;
+mod globals;
+mod path;
+mod read;
+mod ring;
+mod sched;
+mod socket;
+mod task;
+
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+
+#[btf_tracepoint(function = "sys_enter")]
+fn sys_enter(ctx: BtfTracePointContext) {
+    enter::sys_enter(&ctx);
+}
+
+#[btf_tracepoint(function = "sys_exit")]
+fn sys_exit(ctx: BtfTracePointContext) {
+    exit::sys_exit(&ctx);
+}
+
+#[btf_tracepoint(function = "sys_exit")]
+fn exit_ops(_ctx: BtfTracePointContext) {
+    family::ops();
+}
+
+#[btf_tracepoint(function = "sys_exit")]
+fn exit_vector(_ctx: BtfTracePointContext) {
+    family::vector();
+}
+
+#[btf_tracepoint(function = "sys_exit")]
+fn exit_message(_ctx: BtfTracePointContext) {
+    family::message();
+}
+
+#[btf_tracepoint(function = "sys_exit")]
+fn exit_clone(_ctx: BtfTracePointContext) {
+    task::clone();
+}
+
+#[btf_tracepoint(function = "sys_exit")]
+fn exit_exec(_ctx: BtfTracePointContext) {
+    task::exec();
+}
+
+#[btf_tracepoint(function = "sched_process_exec")]
+fn sched_process_exec(ctx: BtfTracePointContext) {
+    sched::process_exec(&ctx);
+}
+
+#[btf_tracepoint(function = "sched_process_fork")]
+fn sched_process_fork(ctx: BtfTracePointContext) {
+    sched::process_fork(&ctx);
+}
+
+#[btf_tracepoint(function = "sched_process_exit")]
+fn sched_process_exit(ctx: BtfTracePointContext) {
+    sched::process_exit(&ctx);
+}
+
+#[btf_tracepoint(function = "signal_deliver")]
+fn signal_deliver(ctx: BtfTracePointContext) {
+    sched::signal_deliver(&ctx);
+}
+
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    // The verifier would refuse a program in which this could be reached.
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

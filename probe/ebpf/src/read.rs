@@ -1,0 +1,73 @@
+//! Reading the kernel's and the caller's memory. Every read of a kernel field is an `Option`: a
+//! kernel without the field is a value, not a guess.
+
+use core::mem::MaybeUninit;
+
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
+use scap_probe_common::config::MISSING;
+
+/// Reads a value of the kernel at `address`.
+#[inline(always)]
+pub fn kernel<T: Copy>(address: u64) -> Option<T> {
+    let mut value = MaybeUninit::<T>::uninit();
+    // SAFETY: the helper checks the address and writes exactly `size_of::<T>()` bytes.
+    unsafe {
+        if bpf_probe_read_kernel(
+            value.as_mut_ptr().cast(),
+            size_of::<T>() as u32,
+            address as *const _,
+        ) != 0
+        {
+            return None;
+        }
+        Some(value.assume_init())
+    }
+}
+
+/// Reads a value of the caller at `address`.
+#[inline(always)]
+pub fn user<T: Copy>(address: u64) -> Option<T> {
+    let mut value = MaybeUninit::<T>::uninit();
+    // SAFETY: as above, for an address of the caller.
+    unsafe {
+        if bpf_probe_read_user(
+            value.as_mut_ptr().cast(),
+            size_of::<T>() as u32,
+            address as *const _,
+        ) != 0
+        {
+            return None;
+        }
+        Some(value.assume_init())
+    }
+}
+
+/// Address of the field at `offset` of the structure at `base`.
+#[inline(always)]
+pub fn at(base: u64, offset: u32) -> Option<u64> {
+    if offset == MISSING || base == 0 {
+        return None;
+    }
+    Some(base + offset as u64)
+}
+
+/// Reads the field at `offset` of the kernel structure at `base`.
+#[inline(always)]
+pub fn member<T: Copy>(base: u64, offset: u32) -> Option<T> {
+    kernel(at(base, offset)?)
+}
+
+/// A field of the kernel structure at an address: `field!(task, task_mm)`.
+macro_rules! field {
+    ($base:expr, $name:ident) => {
+        $crate::read::member($base, $crate::globals::offset!($name))
+    };
+}
+pub(crate) use field;
+
+/// Address of the current task.
+#[inline(always)]
+pub fn current() -> u64 {
+    // SAFETY: the helper has no preconditions.
+    unsafe { aya_ebpf::helpers::generated::bpf_get_current_task() }
+}

@@ -1,0 +1,470 @@
+//! Building records in this CPU's ring.
+//!
+//! The ring is plain memory that the recorder maps (docs/adr/0001): no call is made to reserve,
+//! copy or submit. One record is under construction at a time; it becomes visible when `head`
+//! moves past it. `x86` keeps stores in order, so the volatile stores below are all that a reader
+//! on another CPU needs.
+
+use core::ptr::{read_volatile as load, write_volatile as store};
+
+use aya_ebpf::helpers::generated::{
+    bpf_get_smp_processor_id, bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user,
+    bpf_probe_read_user_str,
+};
+use scap_probe_common::{
+    control::RingControl,
+    spec::MAX_MEMORY,
+    wire::{HEADER_WITHOUT_ARGS, ItemHeader, RecordHeader, SEGMENT_BYTES, item_flag, kind, record_flag},
+};
+
+use crate::globals::{CONTROL, SEGMENTS, config};
+
+const SEGMENT: u32 = SEGMENT_BYTES as u32;
+const HEADER: u32 = size_of::<RecordHeader>() as u32;
+const ITEM: u32 = size_of::<ItemHeader>() as u32;
+
+/// A place in this CPU's ring where a record is being built.
+pub struct Record {
+    control: *mut RingControl,
+    segment: *mut u8,
+    start: u32,
+}
+
+/// This CPU's control block.
+#[inline(always)]
+pub fn control() -> Option<(u32, *mut RingControl)> {
+    // SAFETY: the helper has no preconditions.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    Some((cpu, CONTROL.get_ptr_mut(cpu)?))
+}
+
+/// Adds one to a counter of the control block.
+///
+/// # Safety
+/// `counter` points into this CPU's block, which only this CPU's programs write.
+#[inline(always)]
+pub unsafe fn add_one(counter: *mut u64) {
+    // SAFETY: the caller's promise.
+    unsafe { store(counter, load(counter) + 1) }
+}
+
+/// Counts something in a control block: `count!(control, seen)`.
+macro_rules! count {
+    ($control:expr, $counter:ident) => {
+        $crate::ring::add_one(&raw mut (*$control).$counter)
+    };
+}
+pub(crate) use count;
+
+impl Record {
+    /// Takes room for a record of at most `need` bytes that ends at `now`. `None`: it was
+    /// counted as lost.
+    #[inline(always)]
+    pub fn begin(need: u32, now: u64) -> Option<Self> {
+        let (cpu, control) = control()?;
+        // SAFETY: `control` points into this CPU's block for the whole program; the accesses are
+        // volatile because the recorder changes `tail` and reads the rest.
+        unsafe {
+            count!(control, seen);
+            if load(&raw const (*control).busy) != 0 {
+                count!(control, drop_busy);
+                lost(control, now);
+                return None;
+            }
+            // From here to the commit nobody else on this CPU touches the positions, even if the
+            // kernel lets programs preempt each other.
+            store(&raw mut (*control).busy, 1);
+            let segments = config!(segments);
+            let capacity = segments as u64 * SEGMENT as u64;
+            let mut offset = load(&raw const (*control).offset);
+            let mut index = load(&raw const (*control).segment);
+            let mut head = load(&raw const (*control).head);
+            let tail = load(&raw const (*control).tail);
+            if offset > SEGMENT - HEADER || offset + need > SEGMENT {
+                let rest = SEGMENT.wrapping_sub(offset);
+                if head + rest as u64 + need as u64 - tail > capacity {
+                    return full(control, now);
+                }
+                if offset <= SEGMENT - ITEM {
+                    let Some(old) = SEGMENTS.get_ptr_mut(cpu * segments + index) else {
+                        return no_ring(control, now);
+                    };
+                    let pad = (old as *mut u8).add(offset as usize);
+                    store(pad as *mut u32, rest);
+                    store(pad.add(4), kind::PAD);
+                }
+                head += rest as u64;
+                offset = 0;
+                index += 1;
+                if index >= segments {
+                    index = 0;
+                }
+                store(&raw mut (*control).segment, index);
+                store(&raw mut (*control).offset, 0);
+                store(&raw mut (*control).head, head);
+            } else if head + need as u64 - tail > capacity {
+                return full(control, now);
+            }
+            let Some(segment) = SEGMENTS.get_ptr_mut(cpu * segments + index) else {
+                return no_ring(control, now);
+            };
+            store(&raw mut (*control).cursor, offset + HEADER);
+            store(&raw mut (*control).limit, offset + need);
+            Some(Self {
+                control,
+                segment: segment as *mut u8,
+                start: offset,
+            })
+        }
+    }
+
+    /// Goes on with the record that `begin` took room for, in another program.
+    #[inline(always)]
+    pub fn resume() -> Option<Self> {
+        let (cpu, control) = control()?;
+        // SAFETY: as in `begin`.
+        unsafe {
+            let start = load(&raw const (*control).offset);
+            if start > SEGMENT - HEADER {
+                return None;
+            }
+            let index = cpu * config!(segments) + load(&raw const (*control).segment);
+            let segment = SEGMENTS.get_ptr_mut(index)? as *mut u8;
+            Some(Self {
+                control,
+                segment,
+                start,
+            })
+        }
+    }
+
+    /// The fixed part.
+    #[inline(always)]
+    pub fn header(&self) -> *mut RecordHeader {
+        // SAFETY: `start` leaves room for a header.
+        unsafe { self.segment.add(self.start as usize) as *mut RecordHeader }
+    }
+
+    /// Sets a bit of the record's flags.
+    #[inline(always)]
+    pub fn flag(&self, bit: u8) {
+        // SAFETY: the header is ours and initialised.
+        unsafe {
+            let flags = &raw mut (*self.header()).flags;
+            let before = load(flags);
+            if before & bit == 0 {
+                store(flags, before | bit);
+                match bit {
+                    record_flag::FAULT => count!(self.control, faults),
+                    record_flag::SHORT => count!(self.control, short),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Makes a record visible that consists of its header with `args` arguments.
+    #[inline(always)]
+    pub fn commit_header(self, args: u8) {
+        let len = HEADER_WITHOUT_ARGS as u32 + 8 * (args & 7) as u32;
+        // SAFETY: as in `begin`.
+        unsafe {
+            store(&raw mut (*self.header()).len, len);
+            self.publish(len);
+        }
+    }
+
+    /// Makes the record visible with all its items.
+    #[inline(always)]
+    pub fn commit(self) {
+        // SAFETY: as in `begin`.
+        unsafe {
+            let len = load(&raw const (*self.control).cursor).wrapping_sub(self.start);
+            store(&raw mut (*self.header()).len, len);
+            self.publish(len);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn publish(&self, len: u32) {
+        // SAFETY: as in `begin`.
+        unsafe {
+            let control = self.control;
+            store(&raw mut (*control).offset, self.start + len);
+            let head = &raw mut (*control).head;
+            store(head, load(head) + len as u64);
+            count!(control, written);
+            store(&raw mut (*control).busy, 0);
+        }
+    }
+
+    /// Where the next item goes, if `room` bytes and its header still fit.
+    #[inline(always)]
+    fn place(&self, room: u32) -> Option<u32> {
+        // SAFETY: as in `begin`.
+        let cursor = unsafe { load(&raw const (*self.control).cursor) };
+        // SAFETY: as in `begin`.
+        let limit = unsafe { load(&raw const (*self.control).limit) };
+        if cursor > SEGMENT - ITEM - room || cursor + ITEM + room > limit {
+            self.flag(record_flag::SHORT);
+            return None;
+        }
+        Some(cursor)
+    }
+
+    /// Writes the header of the item at `place` and moves past it.
+    #[inline(always)]
+    fn finish(&self, place: u32, len: u32, tag: u8, arg: u8, flags: u8) {
+        // SAFETY: `place` was checked by `place`.
+        unsafe {
+            let item = self.segment.add(place as usize) as *mut ItemHeader;
+            store(&raw mut (*item).len, len);
+            store(&raw mut (*item).tag, tag);
+            store(&raw mut (*item).flags, flags);
+            store(&raw mut (*item).arg, arg);
+            store(&raw mut (*item).reserved, 0);
+            store(&raw mut (*self.control).cursor, place + ITEM + ((len + 7) & !7));
+        }
+    }
+
+    /// Appends `wanted` bytes, at most `max`, of the caller's memory. `max` must be a constant of
+    /// the program.
+    #[inline(always)]
+    pub fn user(&self, tag: u8, arg: u8, source: u64, wanted: u64, max: u32, quiet: bool) {
+        let Some(place) = self.place(max) else { return };
+        let (len, mut flags) = cap(wanted, max);
+        // SAFETY: `place` leaves `max` bytes after the item's header, `len <= max`.
+        let failed = unsafe {
+            let to = self.segment.add((place + ITEM) as usize);
+            bpf_probe_read_user(to.cast(), len, source as *const _) != 0
+        };
+        let mut kept = len;
+        if failed {
+            if quiet {
+                return;
+            }
+            kept = 0;
+            flags |= item_flag::FAULT;
+            self.flag(record_flag::FAULT);
+        }
+        self.finish(place, kept, tag, arg, flags);
+    }
+
+    /// Appends a C string of the caller with its NUL, at most [`MAX_MEMORY`] bytes.
+    #[inline(always)]
+    pub fn user_string(&self, tag: u8, arg: u8, source: u64, quiet: bool) {
+        const MAX: u32 = MAX_MEMORY as u32;
+        let Some(place) = self.place(MAX) else { return };
+        // SAFETY: `place` leaves `MAX` bytes after the item's header.
+        let got = unsafe {
+            let to = self.segment.add((place + ITEM) as usize);
+            bpf_probe_read_user_str(to.cast(), MAX, source as *const _)
+        };
+        if got <= 0 || got > MAX as i64 {
+            if !quiet {
+                self.flag(record_flag::FAULT);
+                self.finish(place, 0, tag, arg, item_flag::FAULT);
+            }
+            return;
+        }
+        let flags = if got == MAX as i64 { item_flag::TRUNCATED } else { 0 };
+        self.finish(place, got as u32, tag, arg, flags);
+    }
+
+    /// Appends a C string of the kernel with its NUL, at most [`MAX_MEMORY`] bytes.
+    #[inline(always)]
+    pub fn kernel_string(&self, tag: u8, arg: u8, source: u64) {
+        const MAX: u32 = MAX_MEMORY as u32;
+        let Some(place) = self.place(MAX) else { return };
+        // SAFETY: `place` leaves `MAX` bytes after the item's header.
+        let got = unsafe {
+            let to = self.segment.add((place + ITEM) as usize);
+            bpf_probe_read_kernel_str(to.cast(), MAX, source as *const _)
+        };
+        if got <= 0 || got > MAX as i64 {
+            self.finish(place, 0, tag, arg, item_flag::FAULT);
+            return;
+        }
+        self.finish(place, got as u32, tag, arg, 0);
+    }
+
+    /// Appends `wanted` bytes, at most `max`, of the kernel's memory.
+    #[inline(always)]
+    pub fn kernel(&self, tag: u8, arg: u8, source: u64, wanted: u64, max: u32) {
+        let Some(place) = self.place(max) else { return };
+        let (len, flags) = cap(wanted, max);
+        // SAFETY: `place` leaves `max` bytes after the item's header, `len <= max`.
+        let failed = unsafe {
+            let to = self.segment.add((place + ITEM) as usize);
+            bpf_probe_read_kernel(to.cast(), len, source as *const _) != 0
+        };
+        if !failed {
+            self.finish(place, len, tag, arg, flags);
+        }
+    }
+
+    /// Appends a structure that `fill` writes in place; it starts as what was there before, so
+    /// `fill` must write every field.
+    #[inline(always)]
+    pub fn structure<T>(&self, tag: u8, arg: u8, fill: impl FnOnce(*mut T)) {
+        let Some(place) = self.place(size_of::<T>() as u32) else { return };
+        // SAFETY: `place` leaves room for a `T`, and items are aligned to eight bytes.
+        fill(unsafe { self.segment.add((place + ITEM) as usize) as *mut T });
+        self.finish(place, size_of::<T>() as u32, tag, arg, 0);
+    }
+
+    /// Starts an item that grows piece by piece up to `max` bytes.
+    #[inline(always)]
+    pub fn pieces(&self, max: u32) -> Option<Pieces<'_>> {
+        let place = self.place(max)?;
+        let pieces = Pieces {
+            record: self,
+            place,
+            flags: 0,
+        };
+        pieces.set_len(0);
+        Some(pieces)
+    }
+}
+
+/// An item that is built from several reads. Its length so far is kept in the ring itself, so
+/// that the verifier forgets it between two rounds of a loop and need not follow every sum.
+pub struct Pieces<'a> {
+    record: &'a Record,
+    place: u32,
+    /// Bits of [`item_flag`].
+    pub flags: u8,
+}
+
+impl Pieces<'_> {
+    #[inline(always)]
+    fn len_at(&self) -> *mut u32 {
+        // SAFETY: `place` leaves room for the item's header.
+        unsafe { &raw mut (*(self.record.segment.add(self.place as usize) as *mut ItemHeader)).len }
+    }
+
+    #[inline(always)]
+    fn set_len(&self, len: u32) {
+        // SAFETY: see `len_at`.
+        unsafe { store(self.len_at(), len) }
+    }
+
+    /// Bytes so far.
+    #[inline(always)]
+    pub fn len(&self) -> u32 {
+        // SAFETY: see `len_at`.
+        unsafe { load(self.len_at()) }
+    }
+
+    /// Where the next piece of at most `room` bytes goes.
+    #[inline(always)]
+    fn next(&self, room: u32) -> Option<*mut u8> {
+        let to = self.place as u64 + ITEM as u64 + self.len() as u64;
+        if to > (SEGMENT - room) as u64 {
+            return None;
+        }
+        // SAFETY: `to` leaves `room` bytes in the segment.
+        Some(unsafe { self.record.segment.add(to as usize) })
+    }
+
+    /// Appends a name of the kernel with its NUL.
+    #[inline(always)]
+    pub fn kernel_name(&mut self, source: u64) -> bool {
+        const NAME: u32 = 256;
+        let Some(to) = self.next(NAME) else { return false };
+        // SAFETY: `next` left room.
+        let got = unsafe { bpf_probe_read_kernel_str(to.cast(), NAME, source as *const _) };
+        if got <= 0 || got > NAME as i64 {
+            return false;
+        }
+        self.set_len(self.len() + got as u32);
+        true
+    }
+
+    /// Appends `len` bytes of the caller, at most `max`.
+    #[inline(always)]
+    pub fn user(&mut self, source: u64, len: u32, max: u32) -> bool {
+        let Some(to) = self.next(max) else { return false };
+        if len > max {
+            return false;
+        }
+        // SAFETY: `next` left room for `max` bytes.
+        if unsafe { bpf_probe_read_user(to.cast(), len, source as *const _) } != 0 {
+            self.record.flag(record_flag::FAULT);
+            self.flags |= item_flag::FAULT;
+            return false;
+        }
+        self.set_len(self.len() + len);
+        true
+    }
+
+    /// Appends a C string of the caller, at most 1 KiB of it.
+    #[inline(always)]
+    pub fn user_string(&mut self, source: u64) -> bool {
+        const MAX: u32 = 1024;
+        let Some(to) = self.next(MAX) else { return false };
+        // SAFETY: `next` left room.
+        let got = unsafe { bpf_probe_read_user_str(to.cast(), MAX, source as *const _) };
+        if got <= 0 || got > MAX as i64 {
+            self.record.flag(record_flag::FAULT);
+            self.flags |= item_flag::FAULT;
+            return false;
+        }
+        self.set_len(self.len() + got as u32);
+        true
+    }
+
+    /// Ends the item.
+    #[inline(always)]
+    pub fn finish(self, tag: u8, arg: u8) {
+        let len = self.len();
+        self.record.finish(self.place, len, tag, arg, self.flags);
+    }
+}
+
+/// `wanted` cut to `max`, and the flag that says so.
+#[inline(always)]
+fn cap(wanted: u64, max: u32) -> (u32, u8) {
+    if wanted > max as u64 {
+        (max, item_flag::TRUNCATED)
+    } else {
+        (wanted as u32, 0)
+    }
+}
+
+/// Gives up the record for want of room.
+#[inline(always)]
+unsafe fn full(control: *mut RingControl, now: u64) -> Option<Record> {
+    // SAFETY: `control` points into this CPU's block.
+    unsafe {
+        count!(control, drop_full);
+        lost(control, now);
+        store(&raw mut (*control).busy, 0);
+    }
+    None
+}
+
+/// Gives up the record because this CPU has no ring.
+#[inline(always)]
+unsafe fn no_ring(control: *mut RingControl, now: u64) -> Option<Record> {
+    // SAFETY: `control` points into this CPU's block.
+    unsafe {
+        count!(control, drop_no_ring);
+        lost(control, now);
+        store(&raw mut (*control).busy, 0);
+    }
+    None
+}
+
+/// Notes when events were lost.
+#[inline(always)]
+unsafe fn lost(control: *mut RingControl, now: u64) {
+    // SAFETY: `control` points into this CPU's block.
+    unsafe {
+        let first = &raw mut (*control).first_drop;
+        if load(first) == 0 {
+            store(first, now);
+        }
+        store(&raw mut (*control).last_drop, now);
+    }
+}

@@ -1,0 +1,263 @@
+//! What the clone and exec families say of the task itself.
+
+use aya_ebpf::helpers::generated::bpf_get_current_comm;
+use scap_probe_common::{
+    config::{CGROUP_UNIFIED, MISSING},
+    spec::MAX_MEMORY,
+    wire::{TaskFacts, tag},
+};
+
+use crate::{
+    globals::{config, offset},
+    path,
+    read::{self, at, field},
+    ring::{Pieces, Record},
+};
+
+const RLIMIT_NOFILE: u64 = 7;
+const UNKNOWN: u32 = u32::MAX;
+/// Argument pointers of a failed execve that are followed.
+const MAX_STRINGS: u64 = 20;
+
+/// `enum pid_type`.
+#[derive(Clone, Copy)]
+enum PidType {
+    Group = 1,
+    ProcessGroup = 2,
+    Session = 3,
+}
+
+/// clone, fork and vfork, in the parent and in the child.
+#[inline(always)]
+pub fn clone() {
+    let Some(record) = Record::resume() else { return };
+    let task = read::current();
+    task_facts(&record, task);
+    // clone3 has its flags in memory: a `struct clone_args` at argument 0.
+    let header = record.header();
+    // SAFETY: the header is initialised.
+    unsafe {
+        if (*header).args[1] >= 8 && (*header).args[1] <= 256 && (*header).args[0] > 1 << 32 {
+            record.user(tag::MEMORY, 0, (*header).args[0], 8, 8, true);
+        }
+    }
+    let mm: u64 = field!(task, task_mm).unwrap_or(0);
+    strings(&record, tag::ARGV, mm, offset!(mm_arg_start), offset!(mm_arg_end));
+    cgroups(&record, task);
+    record.commit();
+}
+
+/// execve and execveat.
+#[inline(always)]
+pub fn exec() {
+    let Some(record) = Record::resume() else { return };
+    let task = read::current();
+    let header = record.header();
+    task_facts(&record, task);
+    // SAFETY: the header is initialised.
+    let failed = unsafe { (*header).ret } < 0;
+    if failed {
+        // execveat has its arguments one place further on.
+        // SAFETY: the header is initialised.
+        let (name, argv, env) = unsafe {
+            let spec = crate::globals::SPECS.get((*header).nr as u32);
+            match spec {
+                Some(spec) if spec.ops[0].n == 1 => {
+                    ((*header).args[1], (*header).args[2], (*header).args[3])
+                }
+                _ => ((*header).args[0], (*header).args[1], (*header).args[2]),
+            }
+        };
+        record.user_string(tag::MEMORY, 0, name, false);
+        pointers(&record, tag::ARGV, argv);
+        pointers(&record, tag::ENV, env);
+    } else {
+        let mm: u64 = field!(task, task_mm).unwrap_or(0);
+        strings(&record, tag::ARGV, mm, offset!(mm_arg_start), offset!(mm_arg_end));
+        strings(&record, tag::ENV, mm, offset!(mm_env_start), offset!(mm_env_end));
+        if let Some(file) = field!(mm, mm_exe_file) {
+            path::file(&record, tag::EXE_PATH, file);
+        }
+    }
+    cgroups(&record, task);
+    record.commit();
+}
+
+/// The strings that lie between two addresses of the caller.
+#[inline(always)]
+fn strings(record: &Record, tag: u8, mm: u64, start: u32, end: u32) {
+    let Some(start) = read::member::<u64>(mm, start) else { return };
+    let Some(end) = read::member::<u64>(mm, end) else { return };
+    if end > start {
+        record.user(tag, 0, start, end - start, MAX_MEMORY as u32, false);
+    }
+}
+
+/// The strings that a NULL-terminated array of the caller points to.
+#[inline(always)]
+fn pointers(record: &Record, tag: u8, array: u64) {
+    let Some(mut pieces): Option<Pieces<'_>> = record.pieces(2 * MAX_MEMORY as u32) else { return };
+    for index in 0..MAX_STRINGS {
+        let pointer = read::user::<u64>(array + index * 8).unwrap_or(0);
+        if pointer == 0 || pieces.len() >= MAX_MEMORY as u32 || !pieces.user_string(pointer) {
+            break;
+        }
+    }
+    pieces.finish(tag, 0);
+}
+
+/// The cgroups of a task: the unified one and those of the controllers with their own hierarchy.
+#[inline(always)]
+fn cgroups(record: &Record, task: u64) {
+    let Some(set) = field!(task, task_cgroups) else { return };
+    let set: u64 = set;
+    let unified: u64 = field!(set, css_set_dfl).unwrap_or(0);
+    path::cgroup(record, tag::CGROUP, CGROUP_UNIFIED, unified);
+    macro_rules! controller {
+        ($($index:literal)*) => {$(
+            if config!(cgroup_subsys[$index]) != MISSING
+                && let Some(cgroup) = path::cgroup_of(set, config!(cgroup_subsys[$index]))
+                && cgroup != unified
+            {
+                path::cgroup(record, tag::CGROUP, $index, cgroup);
+            }
+        )*};
+    }
+    controller!(0 1 2 3 4);
+}
+
+/// Number of a `struct pid` in the namespace at `level`.
+#[inline(always)]
+fn number(pid: u64, level: u32) -> Option<u32> {
+    let numbers = at(pid, offset!(pid_numbers))?;
+    // `struct upid` is 16 bytes: the number and the namespace.
+    read::kernel(numbers + level as u64 * 16)
+}
+
+/// The `struct pid` of a process for a group.
+#[inline(always)]
+fn pid_of(signal: u64, which: PidType) -> Option<u64> {
+    let slots = at(signal, offset!(signal_pids))?;
+    read::kernel(slots + which as u64 * 8)
+}
+
+/// Time in nanoseconds from the two halves that the kernel keeps.
+#[inline(always)]
+fn time(inode: u64, seconds: u32, nanoseconds: u32) -> u64 {
+    let Some(whole) = read::member::<u64>(inode, seconds) else { return 0 };
+    let part = read::member::<u32>(inode, nanoseconds).unwrap_or(0);
+    whole * 1_000_000_000 + part as u64
+}
+
+/// Appends the facts of the current task.
+#[inline(always)]
+fn task_facts(record: &Record, task: u64) {
+    record.structure(tag::TASK, 0, |facts: *mut TaskFacts| unsafe {
+        let leader: u64 = field!(task, task_group_leader).unwrap_or(0);
+        let parent: u64 = field!(task, task_real_parent).unwrap_or(0);
+        let signal: u64 = field!(task, task_signal).unwrap_or(0);
+        (*facts).start_time = field!(leader, task_start).unwrap_or(u64::MAX);
+        (*facts).tid = field!(task, task_pid).unwrap_or(UNKNOWN);
+        (*facts).pid = field!(task, task_tgid).unwrap_or(UNKNOWN);
+        (*facts).ppid = field!(parent, task_tgid).unwrap_or(UNKNOWN);
+        (*facts).loginuid = field!(task, task_loginuid).unwrap_or(UNKNOWN);
+        (*facts).maj_flt = field!(task, task_maj_flt).unwrap_or(0);
+        (*facts).min_flt = field!(task, task_min_flt).unwrap_or(0);
+        (*facts).fdlimit = at(signal, offset!(signal_rlim))
+            .and_then(|limits| read::kernel(limits + RLIMIT_NOFILE * 16))
+            .unwrap_or(u64::MAX);
+        (*facts).reserved = 0;
+        bpf_get_current_comm((&raw mut (*facts).comm).cast(), 16);
+
+        let thread: u64 = field!(task, task_thread_pid).unwrap_or(0);
+        let level: u32 = field!(thread, pid_level).unwrap_or(0) & 31;
+        let group = pid_of(signal, PidType::ProcessGroup).unwrap_or(0);
+        (*facts).pidns_level = level;
+        (*facts).vtid = number(thread, level).unwrap_or(UNKNOWN);
+        (*facts).vpid = pid_of(signal, PidType::Group)
+            .and_then(|pid| number(pid, level))
+            .unwrap_or(UNKNOWN);
+        (*facts).pgid = number(group, 0).unwrap_or(UNKNOWN);
+        (*facts).vpgid = number(group, level).unwrap_or(UNKNOWN);
+        (*facts).sid = pid_of(signal, PidType::Session)
+            .and_then(|pid| number(pid, 0))
+            .unwrap_or(UNKNOWN);
+        (*facts).pidns_start = at(thread, offset!(pid_numbers))
+            .and_then(|numbers| {
+                read::member::<u64>(numbers + level as u64 * 16, offset!(upid_ns))
+            })
+            .and_then(|namespace| field!(namespace, pidns_child_reaper))
+            .and_then(|init: u64| field!(init, task_start))
+            .unwrap_or(0);
+
+        (*facts).tty = field!(signal, signal_tty).and_then(|tty: u64| device(tty)).unwrap_or(0);
+
+        let cred: u64 = field!(task, task_cred).unwrap_or(0);
+        (*facts).euid = field!(cred, cred_euid).unwrap_or(UNKNOWN);
+        (*facts).egid = field!(cred, cred_egid).unwrap_or(UNKNOWN);
+        (*facts).caps[0] = field!(cred, cred_cap_inheritable).unwrap_or(u64::MAX);
+        (*facts).caps[1] = field!(cred, cred_cap_permitted).unwrap_or(u64::MAX);
+        (*facts).caps[2] = field!(cred, cred_cap_effective).unwrap_or(u64::MAX);
+
+        let mm: u64 = field!(task, task_mm).unwrap_or(0);
+        pages(mm, &raw mut (*facts).vm_pages);
+
+        let exe: u64 = field!(mm, mm_exe_file).unwrap_or(0);
+        let inode: u64 = field!(exe, file_inode).unwrap_or(0);
+        let superblock: u64 = field!(inode, inode_sb).unwrap_or(0);
+        let mode: u16 = field!(inode, inode_mode).unwrap_or(0);
+        (*facts).exe_ino = field!(inode, inode_ino).unwrap_or(0);
+        (*facts).exe_ctime = time(inode, offset!(inode_ctime_sec), offset!(inode_ctime_nsec));
+        (*facts).exe_mtime = time(inode, offset!(inode_mtime_sec), offset!(inode_mtime_nsec));
+        (*facts).exe_uid = field!(inode, inode_uid).unwrap_or(UNKNOWN);
+        (*facts).exe_gid = field!(inode, inode_gid).unwrap_or(UNKNOWN);
+        (*facts).exe_mode = mode as u32;
+        (*facts).exe_dev = field!(superblock, sb_dev).unwrap_or(0);
+    });
+}
+
+/// Device number of a terminal, as user space writes it.
+#[inline(always)]
+fn device(tty: u64) -> Option<u32> {
+    let driver: u64 = field!(tty, tty_driver)?;
+    let index: u32 = field!(tty, tty_index)?;
+    let major: u32 = field!(driver, tty_driver_major)?;
+    let minor: u32 = field!(driver, tty_driver_minor)?;
+    let minor = minor.wrapping_add(index);
+    Some((minor & 0xff) | (major << 8) | ((minor & !0xff) << 12))
+}
+
+/// Appends the memory use of the current process.
+#[inline(always)]
+pub fn vm(record: &Record) {
+    let Some(mm) = field!(read::current(), task_mm) else { return };
+    record.structure(tag::VM, 0, |to| pages(mm, to));
+}
+
+/// Pages of address space, resident, swapped.
+#[inline(always)]
+fn pages(mm: u64, to: *mut [u64; 3]) {
+    let (resident, swapped) = resident(mm);
+    // SAFETY: `to` is room for three words in the ring.
+    unsafe {
+        (*to)[0] = field!(mm, mm_total_vm).unwrap_or(0);
+        (*to)[1] = resident;
+        (*to)[2] = swapped;
+    }
+}
+
+/// Resident and swapped pages. The kernel keeps a counter per kind; what CPUs have not yet added
+/// is missing, as it is in /proc.
+#[inline(always)]
+fn resident(mm: u64) -> (u64, u64) {
+    let Some(counters) = at(mm, offset!(mm_rss)) else { return (0, 0) };
+    let stride = config!(rss_stride) as u64;
+    let inner = offset!(percpu_counter_count);
+    let inner = if stride > 8 && inner != MISSING { inner as u64 } else { 0 };
+    // File, anonymous, swap, shared memory.
+    let read = |index: u64| {
+        let count = read::kernel::<i64>(counters + index * stride + inner).unwrap_or(0);
+        if count < 0 { 0 } else { count as u64 }
+    };
+    (read(0) + read(1) + read(3), read(2))
+}

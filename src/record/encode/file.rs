@@ -1,0 +1,246 @@
+//! Files: what `open` and its like led to, vectors of directories, pipes, polls.
+
+use scap_probe_common::wire::ARG_RET;
+
+use super::{Out, Raw, flags};
+
+/// FMODE_CREATED: the call created the file.
+// linux v6.12 include/linux/fs.h: FMODE_CREATED
+const FMODE_CREATED: u32 = 0x10_0000;
+/// Schema flag of a file that the call created.
+const O_F_CREATED: u32 = 0x4000;
+
+/// The kernel's device number as user space encodes it (`new_encode_dev`).
+pub(super) fn device(dev: u32) -> u32 {
+    let (major, minor) = (dev >> 20, dev & 0xf_ffff);
+    (minor & 0xff) | (major << 8) | ((minor & !0xff) << 12)
+}
+
+fn created(raw: &Raw<'_>) -> u32 {
+    match raw.file(ARG_RET) {
+        Some(file) if file.f_mode & FMODE_CREATED != 0 => O_F_CREATED,
+        _ => 0,
+    }
+}
+
+/// The permission bits that a call asked for; only a call that may create has them.
+fn mode(flags: u64, mode: u64) -> u32 {
+    const O_CREAT: u64 = 0o100;
+    const O_TMPFILE: u64 = 0o20_000_000;
+    if flags & (O_CREAT | O_TMPFILE) != 0 { mode as u32 & 0o7777 } else { 0 }
+}
+
+fn dev_ino(raw: &Raw<'_>, out: &mut Out) {
+    match raw.file(ARG_RET) {
+        Some(file) => {
+            out.u32(device(file.dev));
+            out.u64(file.ino);
+        }
+        None => {
+            out.absent();
+            out.absent();
+        }
+    }
+}
+
+pub(super) fn open(raw: &Raw<'_>, out: &mut Out) {
+    let args = &raw.header.args;
+    out.ret(raw);
+    out.opt_str(raw.string(0));
+    out.u32(flags::open(args[1]) | created(raw));
+    out.u32(mode(args[1], args[2]));
+    dev_ino(raw, out);
+}
+
+pub(super) fn openat(raw: &Raw<'_>, out: &mut Out) {
+    let args = &raw.header.args;
+    out.ret(raw);
+    out.i64(i64::from(args[0] as i32));
+    out.opt_str(raw.string(1));
+    out.u32(flags::open(args[2]) | created(raw));
+    out.u32(mode(args[2], args[3]));
+    dev_ino(raw, out);
+}
+
+pub(super) fn openat2(raw: &Raw<'_>, out: &mut Out) {
+    out.ret(raw);
+    out.i64(i64::from(raw.header.args[0] as i32));
+    out.opt_str(raw.string(1));
+    // `struct open_how`: flags, mode, resolve.
+    let how = |nth| raw.memory_u64(2, nth);
+    match (how(0), how(1), how(2)) {
+        (Some(how_flags), Some(how_mode), Some(resolve)) => {
+            out.u32(flags::open(how_flags) | created(raw));
+            out.u32(mode(how_flags, how_mode));
+            out.u32(flags::bits(resolve, flags::RESOLVE));
+        }
+        _ => {
+            out.absent();
+            out.absent();
+            out.absent();
+        }
+    }
+    dev_ino(raw, out);
+}
+
+pub(super) fn creat(raw: &Raw<'_>, out: &mut Out) {
+    out.ret(raw);
+    out.opt_str(raw.string(0));
+    out.u32(raw.header.args[1] as u32 & 0o7777);
+    dev_ino(raw, out);
+    out.absent();
+}
+
+pub(super) fn open_by_handle_at(raw: &Raw<'_>, out: &mut Out) {
+    out.ret(raw);
+    out.i64(i64::from(raw.header.args[0] as i32));
+    out.u32(flags::open(raw.header.args[2]));
+    out.absent();
+    dev_ino(raw, out);
+}
+
+/// The two descriptors that a call made, and the inode of the first.
+fn pair(raw: &Raw<'_>, arg: u8, out: &mut Out) {
+    for nth in 0..2 {
+        match raw.memory_u32(arg, nth) {
+            Some(fd) => out.i64(i64::from(fd as i32)),
+            None => out.absent(),
+        }
+    }
+}
+
+pub(super) fn pipe(raw: &Raw<'_>, out: &mut Out) {
+    out.ret(raw);
+    pair(raw, 0, out);
+    match raw.file(0) {
+        Some(file) => out.u64(file.ino),
+        None => out.absent(),
+    }
+}
+
+pub(super) fn pipe2(raw: &Raw<'_>, out: &mut Out) {
+    pipe(raw, out);
+    out.u32(flags::descriptor(raw.header.args[1]));
+}
+
+pub(super) fn socketpair(raw: &Raw<'_>, out: &mut Out) {
+    out.ret(raw);
+    pair(raw, 3, out);
+    match raw.socket(3) {
+        Some(socket) => {
+            out.u64(socket.sk);
+            out.u64(socket.peer);
+        }
+        None => {
+            out.absent();
+            out.absent();
+        }
+    }
+    out.u32(raw.header.args[0] as u32);
+    out.u32(raw.header.args[1] as u32);
+    out.u32(raw.header.args[2] as u32);
+}
+
+pub(super) fn fcntl(raw: &Raw<'_>, out: &mut Out) {
+    out.ret(raw);
+    out.i64(i64::from(raw.header.args[0] as i32));
+    out.u8(flags::one(u64::from(raw.header.args[1] as u32), flags::FCNTL, 0) as u8);
+    out.u64(raw.header.args[2]);
+}
+
+/// `struct pollfd` list: descriptor and the events that came.
+fn poll_list(raw: &Raw<'_>, out: &mut Out) {
+    let Some(bytes) = raw.memory(0) else { return out.absent() };
+    let start = out.begin();
+    let count = bytes.len() / 8;
+    out.data.extend_from_slice(&(count as u16).to_le_bytes());
+    for entry in bytes.chunks_exact(8) {
+        let fd = i32::from_le_bytes([entry[0], entry[1], entry[2], entry[3]]);
+        // Before the call returned there are only the events that were asked for.
+        let at = if raw.returned { 6 } else { 4 };
+        let events = u16::from_le_bytes([entry[at], entry[at + 1]]);
+        let events = flags::bits(u64::from(events), flags::POLL) as u16;
+        out.data.extend_from_slice(&i64::from(fd).to_le_bytes());
+        out.data.extend_from_slice(&events.to_le_bytes());
+    }
+    out.end(start);
+}
+
+pub(super) fn poll(raw: &Raw<'_>, out: &mut Out) {
+    out.ret(raw);
+    poll_list(raw, out);
+    out.i64(i64::from(raw.header.args[2] as i32));
+}
+
+pub(super) fn ppoll(raw: &Raw<'_>, out: &mut Out) {
+    out.ret(raw);
+    poll_list(raw, out);
+    match raw.timespec(2) {
+        Some(timeout) => out.u64(timeout),
+        None => out.absent(),
+    }
+    match raw.memory_u64(3, 0) {
+        Some(mask) => out.u32(mask as u32),
+        None => out.absent(),
+    }
+}
+
+pub(super) fn getcwd(raw: &Raw<'_>, out: &mut Out) {
+    out.ret(raw);
+    out.opt_str(raw.string(0));
+}
+
+pub(super) fn semop(raw: &Raw<'_>, out: &mut Out) {
+    out.ret(raw);
+    out.u32(raw.header.args[2] as u32);
+    let operations = raw.memory(1).unwrap_or_default();
+    for nth in 0..2 {
+        // `struct sembuf`: number, operation, flags.
+        match operations.get(nth * 6..nth * 6 + 6) {
+            Some(op) => {
+                out.bytes(&op[..2]);
+                out.bytes(&op[2..4]);
+                let op_flags = u16::from_le_bytes([op[4], op[5]]);
+                out.u16(flags::bits(u64::from(op_flags), flags::SEMOP) as u16);
+            }
+            None => {
+                out.absent();
+                out.absent();
+                out.absent();
+            }
+        }
+    }
+    out.u32(raw.header.args[0] as u32);
+}
+
+/// Bytes that a vector call was to move; `None` if the vector was too long to follow.
+fn vector_size(raw: &Raw<'_>, out: &mut Out) {
+    match raw.vector_bytes(1) {
+        Some(bytes) => out.u32(bytes as u32),
+        None => out.absent(),
+    }
+}
+
+pub(super) fn readv(raw: &Raw<'_>, out: &mut Out) {
+    out.ret(raw);
+    vector_size(raw, out);
+    out.opt_bytes(raw.data());
+    out.i64(i64::from(raw.header.args[0] as i32));
+}
+
+pub(super) fn preadv(raw: &Raw<'_>, out: &mut Out) {
+    readv(raw, out);
+    out.u64(raw.header.args[3]);
+}
+
+pub(super) fn writev(raw: &Raw<'_>, out: &mut Out) {
+    out.ret(raw);
+    out.opt_bytes(raw.data());
+    out.i64(i64::from(raw.header.args[0] as i32));
+    vector_size(raw, out);
+}
+
+pub(super) fn pwritev(raw: &Raw<'_>, out: &mut Out) {
+    writev(raw, out);
+    out.u64(raw.header.args[3]);
+}

@@ -1,0 +1,299 @@
+//! Turns the probe's records into events of the schema.
+//!
+//! The probe hands over what the kernel had: registers, bytes of memory, facts of kernel objects.
+//! Here they become parameters in the schema's order and encoding. Most calls are a list of
+//! [`Step`]s; the ones with more to them have a function. Nothing is allocated per event.
+
+mod calls;
+mod file;
+mod flags;
+mod net;
+mod out;
+mod process;
+mod raw;
+
+use std::collections::HashMap;
+
+use scap_capture_format::schema::{Arch, EventType, syscall, types};
+use scap_probe_common::{
+    spec::SYSCALL_ENTRIES,
+    wire::{LATENCY_UNKNOWN, kind, record_flag},
+};
+
+pub(crate) use out::Out;
+pub(crate) use raw::Raw;
+
+use super::ring::Record;
+
+/// Fills in the parameters of one call.
+type EncodeFn = fn(&Raw<'_>, &mut Out);
+
+/// One parameter of a plain call. The number is the argument's.
+#[derive(Clone, Copy)]
+enum Step {
+    /// The result, 64 bits.
+    Ret,
+    /// A file descriptor.
+    Fd(usize),
+    /// A process or thread id.
+    Pid(usize),
+    /// The argument's bits in the width of the parameter.
+    U64(usize),
+    U32(usize),
+    U16(usize),
+    U8(usize),
+    /// The sign-extended C int.
+    Int64(usize),
+    /// A C string in memory.
+    Str(usize),
+    /// A mask through a table.
+    Bits32(usize, &'static [(u32, u32)]),
+    /// One of several through a table, and what stands for the rest.
+    One16(usize, &'static [(u32, u32)], u32),
+    /// Flags of a descriptor that is made by another call than `open`.
+    Descriptor32(usize),
+    Descriptor16(usize),
+    Descriptor8(usize),
+    /// Data that was moved.
+    Data,
+    /// Bytes in memory.
+    Memory(usize),
+    /// Total, resident and swapped memory of the process in KiB.
+    Vm(usize),
+    /// The nth u64 in memory.
+    MemoryU64(usize, usize),
+    /// The nth u32 in memory.
+    MemoryU32(usize, usize),
+    /// A `struct timespec` in memory, as nanoseconds.
+    Timespec(usize),
+    /// Not recorded.
+    Absent,
+    /// A 32-bit result.
+    Ret32,
+}
+
+/// How a call's event is made.
+#[derive(Clone, Copy)]
+enum How {
+    /// Code, number, result and raw arguments.
+    Generic,
+    Steps(&'static [Step]),
+    Function(EncodeFn),
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    ty: EventType,
+    code: u16,
+    how: How,
+}
+
+/// What an encoded record is, besides its parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) ty: EventType,
+    /// An argument could not be read.
+    pub(crate) fault: bool,
+    /// Data or strings were cut.
+    pub(crate) truncated: bool,
+    /// Nanoseconds.
+    pub(crate) latency: Option<u64>,
+}
+
+/// Names of programs that were loaded, until their execve returns. Bounded: one per thread inside
+/// an execve; more than this many means that their exits were lost.
+const MAX_PENDING_EXECS: usize = 4096;
+
+/// Makes events out of records.
+pub(crate) struct Encoder {
+    entries: Vec<Entry>,
+    pending_execs: HashMap<u32, Vec<u8>>,
+    out: Out,
+}
+
+impl Encoder {
+    /// An encoder for the syscall numbers of `arch`.
+    pub(crate) fn new(arch: Arch) -> Self {
+        let generic = Entry {
+            ty: types::GENERIC_X,
+            code: 0,
+            how: How::Generic,
+        };
+        let mut entries = vec![generic; SYSCALL_ENTRIES];
+        for (nr, entry) in (0..).zip(&mut entries) {
+            let Some(call) = syscall::by_nr(arch, nr) else { continue };
+            entry.code = call.ppm_sc;
+            if let Some(how) = calls::how(call.name) {
+                entry.ty = call.exit_type;
+                entry.how = how;
+            }
+        }
+        Self {
+            entries,
+            pending_execs: HashMap::new(),
+            out: Out::new(),
+        }
+    }
+
+    /// Encodes a record. `None` if it is not an event of its own.
+    pub(crate) fn encode(&mut self, record: &Record<'_>) -> Option<(Head, &Out)> {
+        let header = &record.header;
+        let raw = Raw::new(record);
+        self.encode_raw(&raw, header.kind)
+    }
+
+    /// Encodes a call that has not returned: its arguments are all that is known.
+    pub(crate) fn encode_in_flight(&mut self, raw: &Raw<'_>) -> Option<(Head, &Out)> {
+        self.encode_raw(raw, kind::SYSCALL)
+    }
+
+    fn encode_raw(&mut self, raw: &Raw<'_>, what: u8) -> Option<(Head, &Out)> {
+        let header = raw.header;
+        self.out.clear();
+        let out = &mut self.out;
+        let ty = match what {
+            kind::SYSCALL => {
+                let foreign = header.flags & (record_flag::IA32 | record_flag::X32) != 0;
+                let entry = self.entries.get(usize::from(header.nr)).filter(|_| !foreign);
+                match entry {
+                    Some(Entry { ty, code, how }) => {
+                        let mut ty = *ty;
+                        match how {
+                            How::Generic => generic(raw, *code, out),
+                            How::Steps(steps) => run(steps, raw, out),
+                            How::Function(function) => {
+                                function(raw, out);
+                                if ty == types::SYSCALL_EXECVE_19_X
+                                    || ty == types::SYSCALL_EXECVEAT_X
+                                {
+                                    ty = self.finish_exec(raw, ty);
+                                }
+                            }
+                        }
+                        ty
+                    }
+                    None => {
+                        generic(raw, 0, out);
+                        types::GENERIC_X
+                    }
+                }
+            }
+            kind::SIGNAL => {
+                out.i64(header.args[1] as i64);
+                out.i64(i64::from(header.pid));
+                out.u8(header.args[0] as u8);
+                types::SIGNALDELIVER_E
+            }
+            kind::EXIT => {
+                process::exit(raw, out);
+                types::PROCEXIT_1_E
+            }
+            kind::EXECED => {
+                if self.pending_execs.len() >= MAX_PENDING_EXECS {
+                    self.pending_execs.clear();
+                }
+                let name = raw.string(0).unwrap_or_default().to_vec();
+                self.pending_execs.insert(header.tid, name);
+                return None;
+            }
+            _ => return None,
+        };
+        let head = Head {
+            ty,
+            fault: header.flags & record_flag::FAULT != 0,
+            truncated: raw.truncated() || header.flags & record_flag::SHORT != 0,
+            latency: (header.latency != LATENCY_UNKNOWN).then_some(header.latency),
+        };
+        Some((head, &self.out))
+    }
+
+    /// A successful execveat is an execve event in the schema; both end with the name that was
+    /// asked for, which only the kernel still knows after a success.
+    fn finish_exec(&mut self, raw: &Raw<'_>, ty: EventType) -> EventType {
+        let name = self.pending_execs.remove(&raw.header.tid);
+        if raw.header.ret == 0 && raw.returned {
+            match name {
+                Some(name) if !name.is_empty() => self.out.str(&name),
+                _ => self.out.absent(),
+            }
+            return types::SYSCALL_EXECVE_19_X;
+        }
+        if ty == types::SYSCALL_EXECVE_19_X {
+            match raw.string(0) {
+                Some(name) => self.out.str(name),
+                None => self.out.absent(),
+            }
+        }
+        ty
+    }
+}
+
+/// Event type 1, as far as this call has arguments.
+fn generic(raw: &Raw<'_>, code: u16, out: &mut Out) {
+    let header = raw.header;
+    out.u16(code);
+    out.u16(header.nr);
+    out.ret(raw);
+    for (index, arg) in header.args.iter().enumerate() {
+        if index < raw.args {
+            out.u64(*arg);
+        } else {
+            out.absent();
+        }
+    }
+    let abi = if header.flags & record_flag::IA32 != 0 {
+        1
+    } else if header.flags & record_flag::X32 != 0 {
+        2
+    } else {
+        0
+    };
+    out.u8(abi);
+}
+
+fn run(steps: &[Step], raw: &Raw<'_>, out: &mut Out) {
+    let arg = |index: usize| raw.header.args[index];
+    for step in steps {
+        match *step {
+            Step::Ret => out.ret(raw),
+            Step::Ret32 => {
+                if raw.returned {
+                    out.u32(raw.header.ret as u32);
+                } else {
+                    out.absent();
+                }
+            }
+            Step::Fd(index) | Step::Pid(index) | Step::Int64(index) => {
+                out.i64(i64::from(arg(index) as i32));
+            }
+            Step::U64(index) => out.u64(arg(index)),
+            Step::U32(index) => out.u32(arg(index) as u32),
+            Step::U16(index) => out.u16(arg(index) as u16),
+            Step::U8(index) => out.u8(arg(index) as u8),
+            Step::Str(index) => out.opt_str(raw.string(index as u8)),
+            Step::Bits32(index, table) => out.u32(flags::bits(arg(index), table)),
+            Step::One16(index, table, other) => {
+                out.u16(flags::one(u64::from(arg(index) as u32), table, other) as u16);
+            }
+            Step::Descriptor32(index) => out.u32(flags::descriptor(arg(index))),
+            Step::Descriptor16(index) => out.u16(flags::descriptor(arg(index)) as u16),
+            Step::Descriptor8(index) => out.u8(flags::descriptor(arg(index)) as u8),
+            Step::Data => out.opt_bytes(raw.data()),
+            Step::Memory(index) => out.opt_bytes(raw.memory(index as u8)),
+            Step::Vm(nth) => out.vm(raw, nth),
+            Step::MemoryU64(index, nth) => match raw.memory_u64(index as u8, nth) {
+                Some(value) => out.u64(value),
+                None => out.absent(),
+            },
+            Step::MemoryU32(index, nth) => match raw.memory_u32(index as u8, nth) {
+                Some(value) => out.u32(value),
+                None => out.absent(),
+            },
+            Step::Timespec(index) => match raw.timespec(index as u8) {
+                Some(value) => out.u64(value),
+                None => out.absent(),
+            },
+            Step::Absent => out.absent(),
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! Sockets: addresses, tuples, messages.
+
+use std::net::Ipv4Addr;
+
+use scap_probe_common::wire::{ARG_RET, SocketFacts, tag};
+
+use super::{Out, Raw, flags};
+
+const AF_UNIX: u16 = 1;
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+const SOL_SOCKET: u64 = 1;
+
+/// One end of a connection.
+#[derive(Clone, Copy)]
+enum End<'a> {
+    Inet([u8; 4], u16),
+    Inet6([u8; 16], u16),
+    Unix(u64, &'a [u8]),
+}
+
+/// The address in a `struct sockaddr` of the caller.
+fn sockaddr(bytes: &[u8]) -> Option<End<'_>> {
+    let family = u16::from_le_bytes([*bytes.first()?, *bytes.get(1)?]);
+    let port = || Some(u16::from_be_bytes([*bytes.get(2)?, *bytes.get(3)?]));
+    match family {
+        AF_INET => Some(End::Inet(bytes.get(4..8)?.try_into().ok()?, port()?)),
+        AF_INET6 => Some(End::Inet6(bytes.get(8..24)?.try_into().ok()?, port()?)),
+        AF_UNIX => Some(End::Unix(0, unix_path(bytes))),
+        _ => None,
+    }
+}
+
+/// The path in a `struct sockaddr_un`. The NUL in front of an abstract name is left out, as the
+/// field has it.
+fn unix_path(bytes: &[u8]) -> &[u8] {
+    let path = bytes.get(2..).unwrap_or_default();
+    let path = path.strip_prefix(&[0]).unwrap_or(path);
+    let end = path.iter().position(|byte| *byte == 0).unwrap_or(path.len());
+    &path[..end]
+}
+
+/// A SOCKADDR parameter.
+fn put_sockaddr(bytes: Option<&[u8]>, out: &mut Out) {
+    let Some(bytes) = bytes else { return out.absent() };
+    let start = out.begin();
+    match sockaddr(bytes) {
+        Some(End::Inet(address, port)) => {
+            out.data.push(AF_INET as u8);
+            out.data.extend_from_slice(&address);
+            out.data.extend_from_slice(&port.to_le_bytes());
+        }
+        Some(End::Inet6(address, port)) => {
+            out.data.push(AF_INET6 as u8);
+            out.data.extend_from_slice(&address);
+            out.data.extend_from_slice(&port.to_le_bytes());
+        }
+        Some(End::Unix(_, path)) => {
+            out.data.push(AF_UNIX as u8);
+            out.data.extend_from_slice(path);
+            out.data.push(0);
+        }
+        None => match bytes.first() {
+            Some(family) => out.data.push(*family),
+            None => return out.absent(),
+        },
+    }
+    out.end(start);
+}
+
+/// The two ends of a socket as the kernel has them: own, peer.
+fn ends<'a>(raw: &Raw<'a>, arg: u8, socket: &SocketFacts) -> Option<(End<'a>, End<'a>)> {
+    let four = |address: [u8; 16]| [address[0], address[1], address[2], address[3]];
+    match socket.family {
+        AF_INET => Some((
+            End::Inet(four(socket.local), socket.local_port),
+            End::Inet(four(socket.remote), socket.remote_port),
+        )),
+        AF_INET6 => Some((
+            End::Inet6(socket.local, socket.local_port),
+            End::Inet6(socket.remote, socket.remote_port),
+        )),
+        AF_UNIX => {
+            let path = |tag| raw.find(tag, arg).map_or(&[][..], |item| unix_path(item.bytes));
+            Some((
+                End::Unix(socket.sk, path(tag::UNIX_LOCAL)),
+                End::Unix(socket.peer, path(tag::UNIX_PEER)),
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// Who is the source of a tuple.
+#[derive(Clone, Copy, PartialEq)]
+enum From {
+    Own,
+    Peer,
+}
+
+/// A SOCKTUPLE parameter of the socket behind argument `arg`. `other` is an address that the call
+/// itself named or was given; it stands for the peer of a socket that has none.
+fn put_tuple(raw: &Raw<'_>, arg: u8, from: From, other: Option<&[u8]>, out: &mut Out) {
+    let Some(socket) = raw.socket(arg) else { return out.absent() };
+    let Some((own, mut peer)) = ends(raw, arg, &socket) else { return out.absent() };
+    let unknown = match peer {
+        End::Inet(address, port) => Ipv4Addr::from(address).is_unspecified() && port == 0,
+        End::Inet6(address, port) => address == [0; 16] && port == 0,
+        End::Unix(peer, path) => peer == 0 && path.is_empty(),
+    };
+    if let Some(named) = other.and_then(sockaddr)
+        && unknown
+    {
+        peer = match (peer, named) {
+            (End::Unix(pointer, _), End::Unix(_, path)) => End::Unix(pointer, path),
+            (End::Inet6(..), End::Inet6(..)) | (End::Inet(..), End::Inet(..)) => named,
+            _ => peer,
+        };
+    }
+    let (source, dest) = if from == From::Own { (own, peer) } else { (peer, own) };
+    let start = out.begin();
+    match (source, dest) {
+        (End::Inet(source, sport), End::Inet(dest, dport)) => {
+            out.data.push(AF_INET as u8);
+            out.data.extend_from_slice(&source);
+            out.data.extend_from_slice(&sport.to_le_bytes());
+            out.data.extend_from_slice(&dest);
+            out.data.extend_from_slice(&dport.to_le_bytes());
+        }
+        (End::Inet6(source, sport), End::Inet6(dest, dport)) => {
+            out.data.push(AF_INET6 as u8);
+            out.data.extend_from_slice(&source);
+            out.data.extend_from_slice(&sport.to_le_bytes());
+            out.data.extend_from_slice(&dest);
+            out.data.extend_from_slice(&dport.to_le_bytes());
+        }
+        (End::Unix(source, _), End::Unix(dest, dest_path)) => {
+            out.data.push(AF_UNIX as u8);
+            out.data.extend_from_slice(&source.to_le_bytes());
+            out.data.extend_from_slice(&dest.to_le_bytes());
+            // The path is the listener's: whichever end has one.
+            let path = match (own, peer) {
+                (End::Unix(_, own), End::Unix(..)) if dest_path.is_empty() => own,
+                _ => dest_path,
+            };
+            out.data.extend_from_slice(path);
+            out.data.push(0);
+        }
+        _ => return out.absent(),
+    }
+    out.end(start);
+}
+
+pub(super) fn bind(raw: &Raw<'_>, out: &mut Out) {
+    out.ret(raw);
+    put_sockaddr(raw.memory(1), out);
+    out.i64(i64::from(raw.header.args[0] as i32));
+}
+
+pub(super) fn connect(raw: &Raw<'_>, out: &mut Out) {
+    out.ret(raw);
+    put_tuple(raw, 0, From::Own, raw.memory(1), out);
+    out.i64(i64::from(raw.header.args[0] as i32));
+    put_sockaddr(raw.memory(1), out);
+}
+
+pub(super) fn accept(raw: &Raw<'_>, out: &mut Out) {
+    out.ret(raw);
+    put_tuple(raw, ARG_RET, From::Peer, None, out);
+    match raw.socket(0) {
+        Some(listener) => {
+            let percent = if listener.backlog_max == 0 {
+                0
+            } else {
+                u64::from(listener.backlog) * 100 / u64::from(listener.backlog_max)
+            };
+            out.u8(percent.min(255) as u8);
+            out.u32(listener.backlog);
+            out.u32(listener.backlog_max);
+        }
+        None => {
+            out.absent();
+            out.absent();
+            out.absent();
+        }
+    }
+}
+
+pub(super) fn accept4(raw: &Raw<'_>, out: &mut Out) {
+    accept(raw, out);
+    // SOCK_NONBLOCK and SOCK_CLOEXEC have the numbers of O_NONBLOCK and O_CLOEXEC.
+    out.u32(flags::descriptor(raw.header.args[3]));
+}
+
+pub(super) fn socket(raw: &Raw<'_>, out: &mut Out) {
+    let args = &raw.header.args;
+    out.ret(raw);
+    out.u32(args[0] as u32);
+    out.u32(args[1] as u32);
+    out.u32(args[2] as u32);
+    out.u32(flags::descriptor(args[1] & 0x8_0800));
+}
+
+pub(super) fn sendto(raw: &Raw<'_>, out: &mut Out) {
+    out.ret(raw);
+    out.opt_bytes(raw.data());
+    out.i64(i64::from(raw.header.args[0] as i32));
+    out.u32(raw.header.args[2] as u32);
+    put_tuple(raw, 0, From::Own, raw.memory(4), out);
+}
+
+pub(super) fn recvfrom(raw: &Raw<'_>, out: &mut Out) {
+    out.ret(raw);
+    out.opt_bytes(raw.data());
+    put_tuple(raw, 0, From::Peer, raw.memory(4), out);
+    out.i64(i64::from(raw.header.args[0] as i32));
+    out.u32(raw.header.args[2] as u32);
+}
+
+/// Bytes that the buffers of the first message hold.
+fn message_size(raw: &Raw<'_>, out: &mut Out) {
+    match raw.vector_bytes(0) {
+        Some(bytes) => out.u32(bytes as u32),
+        None => out.absent(),
+    }
+}
+
+fn message_name<'a>(raw: &Raw<'a>) -> Option<&'a [u8]> {
+    raw.find(tag::MESSAGE_NAME, 0).map(|item| item.bytes)
+}
+
+fn control<'a>(raw: &Raw<'a>) -> Option<&'a [u8]> {
+    raw.find(tag::CONTROL, 0).map(|item| item.bytes)
+}
+
+pub(super) fn sendmsg(raw: &Raw<'_>, out: &mut Out) {
+    out.ret(raw);
+    out.opt_bytes(raw.data());
+    out.i64(i64::from(raw.header.args[0] as i32));
+    message_size(raw, out);
+    put_tuple(raw, 0, From::Own, message_name(raw), out);
+}
+
+pub(super) fn recvmsg(raw: &Raw<'_>, out: &mut Out) {
+    out.ret(raw);
+    message_size(raw, out);
+    out.opt_bytes(raw.data());
+    put_tuple(raw, 0, From::Peer, message_name(raw), out);
+    out.opt_bytes(control(raw));
+    out.i64(i64::from(raw.header.args[0] as i32));
+}
+
+pub(super) fn sendmmsg(raw: &Raw<'_>, out: &mut Out) {
+    out.ret(raw);
+    out.i64(i64::from(raw.header.args[0] as i32));
+    message_size(raw, out);
+    out.opt_bytes(raw.data());
+    put_tuple(raw, 0, From::Own, message_name(raw), out);
+}
+
+pub(super) fn recvmmsg(raw: &Raw<'_>, out: &mut Out) {
+    out.ret(raw);
+    out.i64(i64::from(raw.header.args[0] as i32));
+    message_size(raw, out);
+    out.opt_bytes(raw.data());
+    put_tuple(raw, 0, From::Peer, message_name(raw), out);
+    out.opt_bytes(control(raw));
+}
+
+/// Value of a socket option: variant and its bytes (dynamic-params.csv: sockopt_dynamic_param).
+fn option_value(raw: &Raw<'_>, out: &mut Out) {
+    const SO_ERROR: u64 = 4;
+    const TIMEOUTS: [u64; 4] = [20, 21, 66, 67];
+    /// SOL_SOCKET options whose value is a C int.
+    const INTEGERS: [u64; 31] = [
+        1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 15, 16, 18, 19, 29, 30, 33, 35, 36, 37, 38, 39, 40, 41, 42,
+        43, 44, 45, 46, 49,
+    ];
+    let Some(value) = raw.memory(3) else { return out.absent() };
+    let [_, level, name, ..] = raw.header.args;
+    let word = value.get(..4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+    let start = out.begin();
+    match word {
+        Some(word) if level == SOL_SOCKET && name == SO_ERROR => {
+            out.data.push(1);
+            out.data.extend_from_slice(&(-i64::from(word)).to_le_bytes());
+        }
+        Some(_) if level == SOL_SOCKET && TIMEOUTS.contains(&name) && value.len() >= 16 => {
+            let seconds = raw.memory_u64(3, 0).unwrap_or(0);
+            let micros = raw.memory_u64(3, 1).unwrap_or(0);
+            let total = seconds.wrapping_mul(1_000_000_000).wrapping_add(micros.wrapping_mul(1000));
+            out.data.push(4);
+            out.data.extend_from_slice(&total.to_le_bytes());
+        }
+        Some(word) if level == SOL_SOCKET && INTEGERS.contains(&name) => {
+            out.data.push(2);
+            out.data.extend_from_slice(&word.to_le_bytes());
+        }
+        _ => {
+            out.data.push(0);
+            out.data.extend_from_slice(value);
+        }
+    }
+    out.end(start);
+}
+
+fn sockopt(raw: &Raw<'_>, len: Option<u32>, out: &mut Out) {
+    let [fd, level, name, ..] = raw.header.args;
+    out.ret(raw);
+    out.i64(i64::from(fd as i32));
+    const SOL_TCP: u64 = 6;
+    out.u8(match level {
+        SOL_SOCKET => 1,
+        SOL_TCP => 2,
+        _ => 0,
+    });
+    out.u8(if level == SOL_SOCKET {
+        flags::one(name, flags::SOCKET_OPTION, name as u32) as u8
+    } else {
+        0
+    });
+    option_value(raw, out);
+    match len {
+        Some(len) => out.u32(len),
+        None => out.absent(),
+    }
+}
+
+pub(super) fn setsockopt(raw: &Raw<'_>, out: &mut Out) {
+    sockopt(raw, Some(raw.header.args[4] as u32), out);
+}
+
+pub(super) fn getsockopt(raw: &Raw<'_>, out: &mut Out) {
+    sockopt(raw, raw.memory(3).map(|value| value.len() as u32), out);
+}

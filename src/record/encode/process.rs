@@ -1,0 +1,291 @@
+//! Processes: clone, exec, exit, credentials, tracing.
+
+use scap_probe_common::{
+    config::{CGROUP_CONTROLLERS, CGROUP_UNIFIED},
+    wire::{TaskFacts, item_flag, tag},
+};
+
+use super::{Out, Raw, flags, out::kilobytes, raw::Item};
+
+/// EXE_WRITABLE and EXE_FROM_MEMFD of the schema.
+const EXE_WRITABLE: u32 = 1;
+const EXE_FROM_MEMFD: u32 = 4;
+const CAP_DAC_OVERRIDE: u64 = 1 << 1;
+
+/// A thread's end: wait status, exit code, signal, core.
+pub(super) fn exit(raw: &Raw<'_>, out: &mut Out) {
+    let status = raw.header.args[0];
+    let signal = (status & 0x7f) as u8;
+    out.i64(status as i64);
+    out.i64(if signal == 0 { (status >> 8) as i64 & 0xff } else { 0 });
+    out.u8(signal);
+    out.u8(u8::from(status & 0x80 != 0));
+    // Who adopts the children is not looked up.
+    out.absent();
+}
+
+/// Texts that follow each other, each with its NUL: the first, and the rest.
+fn first_and_rest(bytes: &[u8]) -> (&[u8], &[u8]) {
+    match bytes.iter().position(|byte| *byte == 0) {
+        Some(end) => (&bytes[..end], &bytes[end + 1..]),
+        None => (bytes, &[]),
+    }
+}
+
+fn item<'a>(raw: &Raw<'a>, tag: u8) -> &'a [u8] {
+    raw.find(tag, 0).map_or(&[], |item| item.bytes)
+}
+
+/// Writes `names`, leaf first, as a path.
+fn path(names: Item<'_>, out: &mut Out) {
+    let mut rest = names.bytes.strip_suffix(&[0]).unwrap_or(names.bytes);
+    if rest.is_empty() {
+        out.data.push(b'/');
+        return;
+    }
+    while !rest.is_empty() {
+        let start = rest.iter().rposition(|byte| *byte == 0).map_or(0, |at| at + 1);
+        out.data.push(b'/');
+        out.data.extend_from_slice(&rest[start..]);
+        rest = &rest[..start.saturating_sub(1)];
+    }
+}
+
+/// `subsystem=path` texts.
+fn cgroups(raw: &Raw<'_>, out: &mut Out) {
+    let start = out.begin();
+    let unified = raw.find(tag::CGROUP, CGROUP_UNIFIED);
+    for (index, controller) in (0u8..).zip(CGROUP_CONTROLLERS) {
+        // A controller without a hierarchy of its own lives in the unified one.
+        let Some(names) = raw.find(tag::CGROUP, index).or(unified) else { continue };
+        let name = if controller == "io" { "blkio" } else { controller };
+        out.data.extend_from_slice(name.as_bytes());
+        out.data.push(b'=');
+        path(names, out);
+        out.data.push(0);
+    }
+    if let Some(names) = unified {
+        out.data.push(b'=');
+        path(names, out);
+        out.data.push(0);
+    }
+    out.end(start);
+}
+
+fn comm(facts: &TaskFacts) -> &[u8] {
+    first_and_rest(&facts.comm).0
+}
+
+/// exe, args, tid, pid, ptid, cwd, limits, memory, comm, cgroups: parameters 1 to 14 of clone and
+/// exec.
+fn common(raw: &Raw<'_>, facts: &TaskFacts, out: &mut Out) {
+    let (exe, args) = first_and_rest(item(raw, tag::ARGV));
+    out.str(exe);
+    out.bytes(args);
+    out.i64(i64::from(facts.tid));
+    out.i64(i64::from(facts.pid));
+    out.i64(i64::from(facts.ppid));
+    // Kept by the state engine, from chdir and /proc.
+    out.str(b"");
+    out.u64(facts.fdlimit);
+    out.u64(facts.maj_flt);
+    out.u64(facts.min_flt);
+    for pages in facts.vm_pages {
+        out.u32(kilobytes(pages));
+    }
+    out.str(comm(facts));
+    cgroups(raw, out);
+}
+
+/// Everything after the result is unknown.
+fn unknown(count: usize, out: &mut Out) {
+    for _ in 0..count {
+        out.absent();
+    }
+}
+
+fn clone_with(raw: &Raw<'_>, clone_flags: Option<u64>, out: &mut Out) {
+    out.ret(raw);
+    let Some(facts) = raw.task() else { return unknown(20, out) };
+    common(raw, &facts, out);
+    match clone_flags {
+        Some(kernel) => {
+            let inside = if facts.pidns_level > 0 { flags::CHILD_IN_PIDNS } else { 0 };
+            out.u32(flags::bits(kernel, flags::CLONE) | inside);
+        }
+        None => out.absent(),
+    }
+    out.u32(facts.euid);
+    out.u32(facts.egid);
+    out.i64(i64::from(facts.vtid));
+    out.i64(i64::from(facts.vpid));
+    out.u64(facts.pidns_start);
+}
+
+pub(super) fn clone(raw: &Raw<'_>, out: &mut Out) {
+    // The low byte is the signal that the parent gets.
+    clone_with(raw, Some(raw.header.args[0] & !0xff), out);
+}
+
+pub(super) fn clone3(raw: &Raw<'_>, out: &mut Out) {
+    clone_with(raw, raw.memory_u64(0, 0), out);
+}
+
+pub(super) fn fork(raw: &Raw<'_>, out: &mut Out) {
+    clone_with(raw, Some(0), out);
+}
+
+pub(super) fn vfork(raw: &Raw<'_>, out: &mut Out) {
+    const CLONE_VM: u64 = 0x100;
+    const CLONE_VFORK: u64 = 0x4000;
+    clone_with(raw, Some(CLONE_VM | CLONE_VFORK), out);
+}
+
+/// Whether the task could write the file that it runs, by owner and mode alone.
+fn writable(facts: &TaskFacts) -> bool {
+    if facts.exe_mode == 0 {
+        return false;
+    }
+    if facts.caps[2] != u64::MAX && facts.caps[2] & CAP_DAC_OVERRIDE != 0 {
+        return true;
+    }
+    let bit = if facts.euid == facts.exe_uid {
+        0o200
+    } else if facts.egid == facts.exe_gid {
+        0o020
+    } else {
+        0o002
+    };
+    facts.exe_mode & bit != 0
+}
+
+/// execve and execveat; the name that was asked for follows from [`super::Encoder`].
+pub(super) fn exec(raw: &Raw<'_>, out: &mut Out) {
+    out.ret(raw);
+    let Some(facts) = raw.task() else { return unknown(29, out) };
+    common(raw, &facts, out);
+    out.bytes(item(raw, tag::ENV));
+    out.u32(facts.tty);
+    out.i64(i64::from(facts.vpgid));
+    out.u32(facts.loginuid);
+    let exe_path = raw.find(tag::EXE_PATH, 0);
+    let memfd = exe_path.is_some_and(|path| path.bytes.starts_with(b"memfd:"));
+    let mut exe_flags = 0;
+    if writable(&facts) {
+        exe_flags |= EXE_WRITABLE;
+    }
+    if memfd {
+        exe_flags |= EXE_FROM_MEMFD;
+    }
+    out.u32(exe_flags);
+    for caps in facts.caps {
+        out.u64(caps);
+    }
+    out.u64(facts.exe_ino);
+    out.u64(facts.exe_ctime);
+    out.u64(facts.exe_mtime);
+    out.u32(facts.euid);
+    match exe_path {
+        // A file that is on no path is said only if it says so itself.
+        Some(names) if names.flags & item_flag::PARTIAL == 0 || memfd => {
+            let start = out.begin();
+            path(names, out);
+            out.data.push(0);
+            out.end(start);
+        }
+        _ => out.absent(),
+    }
+    out.i64(i64::from(facts.pgid));
+    out.u32(facts.egid);
+}
+
+pub(super) fn capset(raw: &Raw<'_>, out: &mut Out) {
+    out.ret(raw);
+    // Two `struct __user_cap_data_struct`: effective, permitted, inheritable; low words, high words.
+    let set = |nth: usize| {
+        let low = raw.memory_u32(1, nth)?;
+        let high = raw.memory_u32(1, nth + 3)?;
+        Some(u64::from(low) | u64::from(high) << 32)
+    };
+    for nth in [2, 1, 0] {
+        match set(nth) {
+            Some(caps) => out.u64(caps),
+            None => out.absent(),
+        }
+    }
+}
+
+pub(super) fn prctl(raw: &Raw<'_>, out: &mut Out) {
+    const PR_SET_NAME: u64 = 15;
+    const PR_GET_NAME: u64 = 16;
+    let [option, arg2, ..] = raw.header.args;
+    out.ret(raw);
+    out.u32(option as u32);
+    match option {
+        PR_SET_NAME | PR_GET_NAME => {
+            // The kernel keeps 15 bytes and a NUL.
+            let name = raw.string(1).map(|name| &name[..name.len().min(15)]);
+            out.opt_str(name);
+            out.i64(0);
+        }
+        _ => {
+            out.absent();
+            out.i64(arg2 as i64);
+        }
+    }
+}
+
+pub(super) fn ptrace(raw: &Raw<'_>, out: &mut Out) {
+    const PEEKS: [u64; 3] = [1, 2, 3];
+    /// Requests whose data is a signal: CONT, SINGLESTEP, DETACH, SYSCALL.
+    const SIGNALS: [u64; 4] = [7, 9, 17, 24];
+    let [request, pid, addr, data, ..] = raw.header.args;
+    out.ret(raw);
+    let number = |value: u64, out: &mut Out| {
+        let start = out.begin();
+        out.data.push(0);
+        out.data.extend_from_slice(&value.to_le_bytes());
+        out.end(start);
+    };
+    number(addr, out);
+    if SIGNALS.contains(&request) {
+        out.bytes(&[1, data as u8]);
+    } else if PEEKS.contains(&request) {
+        match raw.memory_u64(3, 0).filter(|_| raw.header.ret >= 0) {
+            Some(word) => number(word, out),
+            None => out.absent(),
+        }
+    } else {
+        number(data, out);
+    }
+    out.u16(flags::one(request, flags::PTRACE, 0) as u16);
+    out.i64(i64::from(pid as i32));
+}
+
+pub(super) fn keyctl(raw: &Raw<'_>, out: &mut Out) {
+    out.ret(raw);
+    out.u32(raw.header.args[0] as u32);
+    for arg in &raw.header.args[1..5] {
+        let start = out.begin();
+        out.data.push(0);
+        out.data.extend_from_slice(&arg.to_le_bytes());
+        out.end(start);
+    }
+}
+
+/// quotactl: what was asked of what; the quota itself is not fetched.
+pub(super) fn quotactl(raw: &Raw<'_>, out: &mut Out) {
+    let [command, _, id, ..] = raw.header.args;
+    out.ret(raw);
+    out.opt_str(raw.string(1));
+    unknown(12, out);
+    // The low byte is the type, the rest the command.
+    out.u16(flags::one(u64::from(command as u32 >> 8), flags::QUOTACTL, 0) as u16);
+    out.u8(match command & 0xff {
+        0 => 1,
+        1 => 2,
+        _ => 0,
+    });
+    out.u32(id as u32);
+    out.absent();
+}

@@ -1,0 +1,218 @@
+//! A record as the encoders see it.
+
+use scap_probe_common::wire::{
+    FileFacts, ItemHeader, RecordHeader, SocketFacts, TaskFacts, item_flag, tag,
+};
+
+use crate::record::ring::Record;
+
+/// One item of a record.
+#[derive(Clone, Copy)]
+pub(crate) struct Item<'a> {
+    pub(crate) tag: u8,
+    pub(crate) flags: u8,
+    pub(crate) arg: u8,
+    pub(crate) bytes: &'a [u8],
+}
+
+/// A call: registers, and what was fetched besides.
+#[derive(Clone, Copy)]
+pub(crate) struct Raw<'a> {
+    pub(crate) header: &'a RecordHeader,
+    /// Arguments that the call has.
+    pub(crate) args: usize,
+    /// Not so for a call that is still in flight.
+    pub(crate) returned: bool,
+    items: &'a [u8],
+}
+
+impl<'a> Raw<'a> {
+    pub(crate) fn new(record: &'a Record<'a>) -> Self {
+        Self {
+            header: &record.header,
+            args: record.args,
+            returned: true,
+            items: record.items,
+        }
+    }
+
+    /// A call that has not returned.
+    pub(crate) fn in_flight(header: &'a RecordHeader, args: usize) -> Self {
+        Self {
+            header,
+            args,
+            returned: false,
+            items: &[],
+        }
+    }
+
+    pub(crate) fn items(&self) -> Items<'a> {
+        Items { rest: self.items }
+    }
+
+    /// Any item that was cut.
+    pub(super) fn truncated(&self) -> bool {
+        !self.items.is_empty() && self.items().any(|item| item.flags & item_flag::TRUNCATED != 0)
+    }
+
+    pub(super) fn find(&self, tag: u8, arg: u8) -> Option<Item<'a>> {
+        self.items().find(|item| item.tag == tag && item.arg == arg)
+    }
+
+    /// Memory that an argument points to; `None` if it was not fetched or could not be.
+    pub(super) fn memory(&self, arg: u8) -> Option<&'a [u8]> {
+        let item = self.find(tag::MEMORY, arg)?;
+        (item.flags & item_flag::FAULT == 0).then_some(item.bytes)
+    }
+
+    /// The C string that an argument points to, without its NUL.
+    pub(super) fn string(&self, arg: u8) -> Option<&'a [u8]> {
+        let bytes = self.memory(arg)?;
+        Some(bytes.strip_suffix(&[0]).unwrap_or(bytes))
+    }
+
+    pub(super) fn memory_u32(&self, arg: u8, nth: usize) -> Option<u32> {
+        let bytes = self.memory(arg)?.get(nth * 4..nth * 4 + 4)?;
+        Some(u32::from_le_bytes(bytes.try_into().ok()?))
+    }
+
+    pub(super) fn memory_u64(&self, arg: u8, nth: usize) -> Option<u64> {
+        let bytes = self.memory(arg)?.get(nth * 8..nth * 8 + 8)?;
+        Some(u64::from_le_bytes(bytes.try_into().ok()?))
+    }
+
+    /// A `struct timespec`, in nanoseconds.
+    pub(super) fn timespec(&self, arg: u8) -> Option<u64> {
+        let seconds = self.memory_u64(arg, 0)?;
+        let part = self.memory_u64(arg, 1)?;
+        Some(seconds.wrapping_mul(1_000_000_000).wrapping_add(part))
+    }
+
+    /// Data that was moved; `None` if none was or it could not be read.
+    pub(super) fn data(&self) -> Option<&'a [u8]> {
+        let item = self.items().find(|item| item.tag == tag::DATA)?;
+        (item.flags & item_flag::FAULT == 0 || !item.bytes.is_empty()).then_some(item.bytes)
+    }
+
+    /// Pages of address space, resident and swapped.
+    pub(super) fn vm_pages(&self) -> Option<[u64; 3]> {
+        let mut words = Words(self.find(tag::VM, 0)?.bytes);
+        Some([words.u64()?, words.u64()?, words.u64()?])
+    }
+
+    /// Bytes that the buffers of a vector hold together.
+    pub(super) fn vector_bytes(&self, arg: u8) -> Option<u64> {
+        Words(self.find(tag::VECTOR_BYTES, arg)?.bytes).u64()
+    }
+
+    pub(super) fn file(&self, arg: u8) -> Option<FileFacts> {
+        let mut words = Words(self.find(tag::FILE, arg)?.bytes);
+        Some(FileFacts {
+            ino: words.u64()?,
+            dev: words.u32()?,
+            mode: words.u32()?,
+            f_mode: words.u32()?,
+            f_flags: words.u32()?,
+        })
+    }
+
+    pub(super) fn socket(&self, arg: u8) -> Option<SocketFacts> {
+        let mut words = Words(self.find(tag::SOCKET, arg)?.bytes);
+        Some(SocketFacts {
+            sk: words.u64()?,
+            peer: words.u64()?,
+            family: words.u16()?,
+            kind: words.u16()?,
+            protocol: words.u16()?,
+            state: words.u16()?,
+            local_port: words.u16()?,
+            remote_port: words.u16()?,
+            backlog: words.u32()?,
+            backlog_max: words.u32()?,
+            reserved: words.u32()?,
+            local: words.array()?,
+            remote: words.array()?,
+        })
+    }
+
+    pub(super) fn task(&self) -> Option<TaskFacts> {
+        let mut words = Words(self.find(tag::TASK, 0)?.bytes);
+        Some(TaskFacts {
+            start_time: words.u64()?,
+            pidns_start: words.u64()?,
+            fdlimit: words.u64()?,
+            maj_flt: words.u64()?,
+            min_flt: words.u64()?,
+            vm_pages: [words.u64()?, words.u64()?, words.u64()?],
+            caps: [words.u64()?, words.u64()?, words.u64()?],
+            exe_ino: words.u64()?,
+            exe_ctime: words.u64()?,
+            exe_mtime: words.u64()?,
+            tid: words.u32()?,
+            pid: words.u32()?,
+            ppid: words.u32()?,
+            vtid: words.u32()?,
+            vpid: words.u32()?,
+            pgid: words.u32()?,
+            vpgid: words.u32()?,
+            sid: words.u32()?,
+            pidns_level: words.u32()?,
+            euid: words.u32()?,
+            egid: words.u32()?,
+            loginuid: words.u32()?,
+            tty: words.u32()?,
+            exe_uid: words.u32()?,
+            exe_gid: words.u32()?,
+            exe_mode: words.u32()?,
+            exe_dev: words.u32()?,
+            reserved: words.u32()?,
+            comm: words.array()?,
+        })
+    }
+}
+
+/// Takes little-endian words off the front of bytes, in the order of a `repr(C)` structure.
+pub(super) struct Words<'a>(pub(super) &'a [u8]);
+
+impl Words<'_> {
+    pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (first, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    pub(super) fn u64(&mut self) -> Option<u64> {
+        Some(u64::from_le_bytes(self.array()?))
+    }
+
+    pub(super) fn u32(&mut self) -> Option<u32> {
+        Some(u32::from_le_bytes(self.array()?))
+    }
+
+    pub(super) fn u16(&mut self) -> Option<u16> {
+        Some(u16::from_le_bytes(self.array()?))
+    }
+}
+
+/// The items of a record, in order.
+pub(crate) struct Items<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Item<'a>;
+
+    fn next(&mut self) -> Option<Item<'a>> {
+        const HEADER: usize = size_of::<ItemHeader>();
+        let (header, rest) = self.rest.split_first_chunk::<HEADER>()?;
+        let len = u32::from_le_bytes([header[0], header[1], header[2], header[3]]) as usize;
+        let bytes = rest.get(..len)?;
+        self.rest = rest.get(len.next_multiple_of(8)..).unwrap_or_default();
+        Some(Item {
+            tag: header[4],
+            flags: header[5],
+            arg: header[6],
+            bytes,
+        })
+    }
+}

@@ -1,0 +1,212 @@
+//! What the probe is told to fetch for each syscall: names to operations.
+//!
+//! The probe knows no syscall by name; this table, turned into numbers of the running machine, is
+//! all that it knows. What the fetched bytes become is decided in [`super::encode`].
+
+use scap_capture_format::schema::{Arch, syscall};
+use scap_probe_common::{
+    spec::{self, MAX_MEMORY, ON_SUCCESS, Op, QUIET, SYSCALL_ENTRIES, SyscallSpec, family, op},
+    wire::{ARG_RET, FileFacts, RecordHeader, SEGMENT_BYTES, SocketFacts, TaskFacts},
+};
+
+/// Shorthand for the table.
+const fn fetch(code: u8, arg: u8, n: u32, when: u8) -> Op {
+    Op {
+        code,
+        arg,
+        when,
+        reserved: 0,
+        n,
+    }
+}
+const fn string(arg: u8) -> Op {
+    fetch(op::STRING, arg, 0, 0)
+}
+const fn fixed(arg: u8, bytes: u32) -> Op {
+    fetch(op::FIXED, arg, bytes, 0)
+}
+const fn result(arg: u8, bytes: u32) -> Op {
+    fetch(op::FIXED, arg, bytes, ON_SUCCESS)
+}
+const fn sized(arg: u8, by: u32) -> Op {
+    fetch(op::SIZED, arg, by, 0)
+}
+const fn array(arg: u8, by: u32, element: u32) -> Op {
+    fetch(op::ARRAY, arg, by | element << 12, 0)
+}
+const fn socket(arg: u8) -> Op {
+    fetch(op::SOCKET, arg, 0, 0)
+}
+/// The file that the call opened.
+const OPENED: Op = fetch(op::FILE, ARG_RET, 0, ON_SUCCESS);
+const DATA_OUT: Op = fetch(op::DATA_OUT, 1, 0, ON_SUCCESS);
+const DATA_IN: Op = fetch(op::DATA_IN, 1, 2, 0);
+const VECTOR_OUT: Op = fetch(op::VECTOR_OUT, 1, 2, ON_SUCCESS);
+const VECTOR_IN: Op = fetch(op::VECTOR_IN, 1, 2, 0);
+
+/// Family and operations by syscall name. A name that this architecture lacks is passed over.
+const TABLE: &[(&[&str], u8, &[Op])] = &[
+    (&["read", "pread64"], family::DATA, &[DATA_OUT]),
+    (&["write", "pwrite64"], family::DATA, &[DATA_IN]),
+    (&["readv", "preadv", "preadv2", "process_vm_readv"], family::VECTOR, &[VECTOR_OUT]),
+    (&["writev", "pwritev", "pwritev2", "process_vm_writev"], family::VECTOR, &[VECTOR_IN]),
+    (&["open", "creat"], family::OPS, &[string(0), OPENED]),
+    (&["openat"], family::OPS, &[string(1), OPENED]),
+    (&["openat2"], family::OPS, &[string(1), fixed(2, 24), OPENED]),
+    (&["open_by_handle_at"], family::OPS, &[OPENED]),
+    (
+        &[
+            "stat", "lstat", "chdir", "chroot", "unlink", "mkdir", "rmdir", "mknod", "chmod",
+            "chown", "lchown", "access", "umount2", "memfd_create", "delete_module",
+        ],
+        family::OPS,
+        &[string(0)],
+    ),
+    (
+        &["unlinkat", "mkdirat", "mknodat", "fchmodat", "fchownat", "newfstatat", "finit_module"],
+        family::OPS,
+        &[string(1)],
+    ),
+    (&["rename", "link", "symlink"], family::OPS, &[string(0), string(1)]),
+    (&["renameat", "renameat2", "linkat"], family::OPS, &[string(1), string(3)]),
+    (&["symlinkat"], family::OPS, &[string(0), string(2)]),
+    (&["mount"], family::OPS, &[
+        fetch(op::STRING, 0, 0, QUIET),
+        string(1),
+        fetch(op::STRING, 2, 0, QUIET),
+    ]),
+    (&["mmap", "munmap", "brk"], family::OPS, &[fetch(op::VM, 0, 0, 0)]),
+    (&["getcwd"], family::OPS, &[fetch(op::SIZED_BY_RESULT, 0, 0, ON_SUCCESS)]),
+    (&["pipe", "pipe2"], family::OPS, &[
+        result(0, 8),
+        fetch(op::FILE_AT, 0, 0, ON_SUCCESS),
+    ]),
+    (&["socketpair"], family::OPS, &[
+        result(3, 8),
+        fetch(op::SOCKET_AT, 3, 0, ON_SUCCESS),
+    ]),
+    (&["bind"], family::OPS, &[sized(1, 2)]),
+    (&["connect"], family::OPS, &[socket(0), sized(1, 2)]),
+    (&["accept", "accept4"], family::OPS, &[
+        fetch(op::SOCKET, ARG_RET, 0, ON_SUCCESS),
+        socket(0),
+    ]),
+    (&["sendto"], family::OPS, &[socket(0), DATA_IN, sized(4, 5)]),
+    (&["recvfrom"], family::OPS, &[
+        socket(0),
+        DATA_OUT,
+        fetch(op::SIZED_BY_POINTER, 4, 5, ON_SUCCESS),
+    ]),
+    (&["sendmsg"], family::MESSAGE, &[fetch(op::MESSAGE_IN, 1, 0, 0)]),
+    (&["recvmsg"], family::MESSAGE, &[fetch(op::MESSAGE_OUT, 1, 0, 0)]),
+    (&["sendmmsg"], family::MESSAGE, &[fetch(op::MESSAGE_IN, 1, 1, 0)]),
+    (&["recvmmsg"], family::MESSAGE, &[fetch(op::MESSAGE_OUT, 1, 1, 0)]),
+    (&["setsockopt"], family::OPS, &[sized(3, 4)]),
+    (&["getsockopt"], family::OPS, &[fetch(op::SIZED_BY_POINTER, 3, 4, ON_SUCCESS)]),
+    (&["prlimit64"], family::OPS, &[fixed(2, 16), result(3, 16)]),
+    (&["getrlimit"], family::OPS, &[result(1, 16)]),
+    (&["setrlimit"], family::OPS, &[fixed(1, 16)]),
+    (&["nanosleep"], family::OPS, &[fixed(0, 16)]),
+    (&["poll"], family::OPS, &[array(0, 1, 8)]),
+    (&["ppoll"], family::OPS, &[array(0, 1, 8), fixed(2, 16), fixed(3, 8)]),
+    (&["semop"], family::OPS, &[array(1, 2, 6)]),
+    (&["getresuid", "getresgid"], family::OPS, &[result(0, 4), result(1, 4), result(2, 4)]),
+    (&["capset"], family::OPS, &[fixed(1, 24)]),
+    (&["prctl"], family::OPS, &[fetch(op::STRING, 1, 0, QUIET)]),
+    (&["init_module"], family::OPS, &[sized(0, 1), string(2)]),
+    (&["fsconfig"], family::OPS, &[string(2), fetch(op::STRING, 3, 0, QUIET)]),
+    (&["quotactl"], family::OPS, &[string(1)]),
+    (&["io_uring_setup"], family::OPS, &[fixed(1, 120)]),
+    (&["io_uring_enter"], family::OPS, &[fetch(op::FIXED, 4, 8, QUIET)]),
+    (&["signalfd", "signalfd4"], family::OPS, &[fixed(1, 8)]),
+    (&["sendfile"], family::OPS, &[fixed(2, 8)]),
+    (&["copy_file_range"], family::OPS, &[fixed(1, 8), fixed(3, 8)]),
+    (&["ptrace"], family::OPS, &[fetch(op::FIXED, 3, 8, QUIET)]),
+    (&["clone", "clone3", "fork", "vfork"], family::CLONE, &[]),
+    (&["execve"], family::EXEC, &[fetch(op::NONE, 0, 0, 0)]),
+    (&["execveat"], family::EXEC, &[fetch(op::NONE, 0, 1, 0)]),
+];
+
+/// The table of one machine, by syscall number.
+pub(crate) fn specs(arch: Arch, snaplen: u32) -> Vec<SyscallSpec> {
+    let header = size_of::<RecordHeader>() as u32;
+    let plain = SyscallSpec {
+        need: header,
+        args: 6,
+        ..SyscallSpec::default()
+    };
+    let mut specs = vec![plain; SYSCALL_ENTRIES];
+    for (nr, spec) in (0..).zip(&mut specs) {
+        if let Some(call) = syscall::by_nr(arch, nr) {
+            spec.args = call.args.len().min(6) as u8;
+        }
+    }
+    for (names, family, ops) in TABLE {
+        for name in *names {
+            let nr = syscall::by_name(name).and_then(|call| call.nr(arch));
+            let Some(entry) = nr.and_then(|nr| specs.get_mut(usize::from(nr))) else { continue };
+            entry.family = *family;
+            entry.count = ops.len() as u8;
+            entry.ops[..ops.len()].copy_from_slice(ops);
+            entry.need = header + room(*family, ops, snaplen);
+        }
+    }
+    specs
+}
+
+/// The most bytes that the items of a record can take.
+fn room(family: u8, ops: &[Op], snaplen: u32) -> u32 {
+    const MEMORY: u32 = MAX_MEMORY as u32;
+    let item = |bytes: u32| 8 + bytes.next_multiple_of(8);
+    let socket = item(size_of::<SocketFacts>() as u32) + 2 * item(110);
+    let task = item(size_of::<TaskFacts>() as u32) + 6 * item(MEMORY);
+    let data = item(snaplen);
+    match family {
+        family::VECTOR => item(2 * snaplen) + item(8),
+        family::MESSAGE => {
+            let message = item(128) + item(256) + item(2 * snaplen) + item(8) + item(4);
+            // More messages than that are cut, and said to be.
+            (socket + 8 * message).min((SEGMENT_BYTES / 4) as u32).max(socket + message)
+        }
+        family::CLONE => task + item(MEMORY) + item(8),
+        family::EXEC => task + 2 * item(2 * MEMORY) + item(MEMORY),
+        _ => ops
+            .iter()
+            .map(|op| match op.code {
+                op::FILE | op::FILE_AT => item(size_of::<FileFacts>() as u32),
+                op::SOCKET | op::SOCKET_AT => socket,
+                op::DATA_IN | op::DATA_OUT => data,
+                op::VM => item(24),
+                // The probe asks for room for the longest.
+                _ => item(MEMORY),
+            })
+            .sum(),
+    }
+}
+
+/// Marks a syscall as not to be recorded.
+pub(crate) fn exclude(spec: &mut SyscallSpec) {
+    spec.flags |= spec::spec_flag::EXCLUDED;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_a_syscall() {
+        for (names, _, _) in TABLE {
+            for name in *names {
+                assert!(syscall::by_name(name).is_some(), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_record_fits_a_segment_at_the_largest_snaplen() {
+        for spec in specs(Arch::X86_64, 65_000) {
+            assert!(spec.need as usize <= SEGMENT_BYTES);
+            assert!(spec.count as usize <= spec.ops.len());
+        }
+    }
+}
