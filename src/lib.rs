@@ -1,2 +1,31 @@
 //! scap: record what a Linux machine did, syscall by syscall, and find out later what happened.
+//!
+//! A capture is a sequence of events over a model of the machine. Everything here turns one into the
+//! other, and dependencies point one way, which `tests/layers.rs` checks:
+//!
+//! ```text
+//!     capture-format   what an event is, how a capture is stored   (a crate of its own)
+//!           |
+//!         event        one event, borrowed from a chunk; its values and how they print
+//!           |
+//!         state        threads, fds, users: what the machine was when the event happened
+//!           |
+//!         format       a line of output from an event and the state around it
+//!           |
+//!         replay       source -> state -> sink, over a whole capture
+//!           |
+//!          cli         the commands; the only place that knows clap, stdout and exit codes
+//! ```
+//!
+//! Beside them, `record` turns what the kernel probe sees into a capture, with the help of `event` and
+//! `state`; a machine that cannot record can replay.
+//!
+//! A capture is somebody else's bytes: nothing in here panics on them, allocates without a cap because
+//! of them, or lets their control characters reach a terminal.
+
+pub mod cli;
+pub mod event;
+pub mod format;
 pub mod record;
+pub mod replay;
+pub mod state;

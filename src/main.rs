@@ -1,3 +1,7 @@
 //! The scap command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    scap::cli::run(std::env::args_os())
+}

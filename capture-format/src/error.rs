@@ -64,6 +64,11 @@ impl Error {
         Self::Damaged { offset, what }
     }
 
+    /// Whether the output was a pipe that nobody reads any more.
+    pub fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
     /// Whether the bytes are wrong, as opposed to the device, the version or the program: then the
     /// rest of the file can still be good.
     pub const fn is_damage(&self) -> bool {

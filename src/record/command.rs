@@ -19,6 +19,9 @@ use super::RecordError;
 /// Name of the hidden subcommand; the number of the pipe follows it.
 pub const HOLD: &str = "__hold";
 
+/// Status of a held command that could not be started, as shells have it.
+pub const NOT_STARTED: i32 = 127;
+
 /// How the recorded command stood when the recording ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommandEnd {

@@ -168,7 +168,7 @@ impl ChunkBuilder {
         streams.params.extend_from_slice(head);
         streams.params.extend_from_slice(tail);
         if !data.is_empty() {
-            streams.io_data.extend_from_slice(data);
+            buffers.io_data.extend_from_slice(data);
         }
         if let Some(at) = kind.result_at {
             let at = usize::from(at);

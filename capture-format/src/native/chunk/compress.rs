@@ -140,8 +140,7 @@ impl RawChunk {
         order.sort_by_key(|t| t.ty);
         let params = order.iter().map(|t| (t.ty.0, t.params.as_slice()));
         frames.add_grouped(PARAMS, params)?;
-        let data = order.iter().map(|t| (t.ty.0, t.io_data.as_slice()));
-        frames.add_grouped(IO_DATA, data)?;
+        frames.add(IO_DATA, &[(0, &b.io_data)])?;
         let raw: u64 = out.head.frames.iter().map(|f| u64::from(f.raw_len)).sum();
         check_limit("chunk", raw, limits::CHUNK_RAW)?;
         Ok(())

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use zstd::bulk;
 
-use super::head::{Head, STORED, ZSTD};
+use super::head::{Frame, Head, STORED, Stream, ZSTD};
 use super::rows::{Columns, KindInfo, Rows, TypeCursor};
 use super::{
     COLUMNS, ChunkSummary, EncodedChunk, HAS_LATENCY, IO_DATA, KINDS, LATENCY_HIGH, LATENCY_LOW,
@@ -42,25 +42,26 @@ impl Want<'_> {
 pub struct Load<'a> {
     /// Parameters: lengths and values.
     pub params: Want<'a>,
-    /// The bytes that I/O calls moved; only of types whose parameters are loaded too.
-    pub io_data: Want<'a>,
+    /// The bytes that I/O calls moved. To find them, the parameters of all types that have such bytes
+    /// are loaded too.
+    pub io_data: bool,
 }
 
 impl Load<'_> {
     /// Everything.
     pub const ALL: Self = Self {
         params: Want::All,
-        io_data: Want::All,
+        io_data: true,
     };
     /// Times, types, threads, CPUs, latencies and flags only.
     pub const COLUMNS: Self = Self {
         params: Want::Nothing,
-        io_data: Want::Nothing,
+        io_data: false,
     };
     /// Everything but I/O data.
     pub const PARAMS: Self = Self {
         params: Want::All,
-        io_data: Want::Nothing,
+        io_data: false,
     };
 }
 
@@ -179,7 +180,30 @@ impl Chunk {
     /// [`Error::Damaged`] if a frame or the tables of kinds and threads are wrong.
     pub fn decode<'d>(&self, decoder: &'d mut ChunkDecoder, load: Load<'_>) -> Result<Rows<'d>> {
         let damaged = |what| Error::damaged(self.offset, what);
-        decoder.load(self, load)?;
+        decoder.found.clear();
+        decoder.load(self, |s| s.class == COLUMNS)?;
+        decoder
+            .load_kinds()
+            .ok_or(damaged("row kinds do not decode"))?;
+        let mut with_data: Vec<EventType> = Vec::new();
+        if load.io_data {
+            with_data.extend(
+                decoder
+                    .kinds
+                    .iter()
+                    .filter(|k| k.io_param.is_some())
+                    .map(|k| k.ty),
+            );
+            with_data.sort_unstable();
+            with_data.dedup();
+        }
+        let wants_params = |ty| load.params.wants(ty) || with_data.binary_search(&ty).is_ok();
+        decoder.load(self, |s| match s.class {
+            PARAMS => wants_params(EventType(s.id)),
+            IO_DATA => load.io_data,
+            _ => false,
+        })?;
+
         let ChunkDecoder {
             raw,
             found,
@@ -190,13 +214,12 @@ impl Chunk {
             ..
         } = decoder;
         let raw: &'d [u8] = raw;
-        let column = |id| -> &'d [u8] {
-            find(found, COLUMNS, id)
+        let stream = |class, id| -> &'d [u8] {
+            find(found, class, id)
                 .and_then(|r| raw.get(r))
                 .unwrap_or(&[])
         };
-        decode_kinds(column(KINDS), kinds, kind_lens, kind_vars)
-            .ok_or(damaged("row kinds do not decode"))?;
+        let column = |id| stream(COLUMNS, id);
         decode_threads(column(THREADS), threads).ok_or(damaged("threads do not decode"))?;
 
         // One cursor per type that occurs.
@@ -205,17 +228,9 @@ impl Chunk {
         order.sort_unstable();
         order.dedup();
         for ty in &order {
-            let loaded = load.params.wants(*ty);
-            let stream = |class| {
-                find(found, class, ty.0)
-                    .and_then(|r| raw.get(r))
-                    .unwrap_or(&[])
-            };
             types.push(TypeCursor {
-                loaded,
-                data_loaded: loaded && load.io_data.wants(*ty),
-                params: stream(PARAMS),
-                io_data: stream(IO_DATA),
+                loaded: wants_params(*ty),
+                params: stream(PARAMS, ty.0),
             });
         }
         for kind in kinds.iter_mut() {
@@ -229,6 +244,7 @@ impl Chunk {
             time_high: column(TIME_HIGH),
             latency_low: column(LATENCY_LOW),
             latency_high: column(LATENCY_HIGH),
+            io_data: load.io_data.then(|| stream(IO_DATA, 0)),
         };
         let start = (self.head.summary.first_event, self.head.base_time);
         let tables = (&**kinds, kind_lens.as_mut_slice(), &**kind_vars, &**threads);
@@ -277,16 +293,28 @@ impl ChunkDecoder {
         Self::default()
     }
 
-    /// Decompresses the frames that hold a wanted stream and notes where the streams are.
-    fn load(&mut self, chunk: &Chunk, load: Load<'_>) -> Result<()> {
+    fn load_kinds(&mut self) -> Option<()> {
+        let bytes = find(&self.found, COLUMNS, KINDS)
+            .and_then(|r| self.raw.get(r))
+            .unwrap_or(&[]);
+        decode_kinds(
+            bytes,
+            &mut self.kinds,
+            &mut self.kind_lens,
+            &mut self.kind_vars,
+        )
+    }
+
+    /// Decompresses the frames that hold a wanted stream, behind those already there, and notes where
+    /// their streams are.
+    fn load(&mut self, chunk: &Chunk, wanted: impl Fn(&Stream) -> bool) -> Result<()> {
         let damaged = |what| Error::damaged(chunk.offset, what);
         let Self {
             zstd, raw, found, ..
         } = self;
-        found.clear();
         let mut stored = chunk.body.get(chunk.frames_at..).unwrap_or(&[]);
         let mut streams = chunk.head.streams.as_slice();
-        let mut used = 0usize;
+        let mut used = found.iter().map(|f| f.1.end).max().unwrap_or(0);
         for (index, frame) in chunk.head.frames.iter().enumerate() {
             let (bytes, rest) = stored
                 .split_at_checked(frame.stored_len as usize)
@@ -302,13 +330,7 @@ impl ChunkDecoder {
             if sum != u64::from(frame.raw_len) {
                 return Err(damaged("streams do not fill their frame"));
             }
-            let wanted = of_frame.iter().any(|s| match s.class {
-                COLUMNS => true,
-                PARAMS => load.params.wants(EventType(s.id)),
-                IO_DATA => load.io_data.wants(EventType(s.id)),
-                _ => false,
-            });
-            if !wanted {
+            if !of_frame.iter().any(&wanted) {
                 continue;
             }
             let end = used.saturating_add(frame.raw_len as usize);
@@ -316,22 +338,7 @@ impl ChunkDecoder {
                 raw.resize(end, 0);
             }
             let target = raw.get_mut(used..end).unwrap_or(&mut []);
-            match frame.codec {
-                STORED if bytes.len() == target.len() => target.copy_from_slice(bytes),
-                ZSTD => {
-                    let zstd = match &mut *zstd {
-                        Some(zstd) => zstd,
-                        none => none.insert(bulk::Decompressor::new().map_err(Error::Compress)?),
-                    };
-                    let written = zstd
-                        .decompress_to_buffer(bytes, target)
-                        .map_err(|_| damaged("a frame does not decompress"))?;
-                    if written != frame.raw_len as usize {
-                        return Err(damaged("a frame is shorter than it should be"));
-                    }
-                }
-                _ => return Err(damaged("a frame of unknown compression")),
-            }
+            decompress(zstd, frame, bytes, target).map_err(damaged)?;
             for stream in of_frame {
                 let end = used.saturating_add(stream.raw_len as usize);
                 found.push(((stream.class, stream.id), used..end));
@@ -347,6 +354,30 @@ impl ChunkDecoder {
         }
         Ok(())
     }
+}
+
+/// Restores the bytes of a frame, which fill `target`.
+fn decompress(
+    zstd: &mut Option<bulk::Decompressor<'static>>,
+    frame: &Frame,
+    bytes: &[u8],
+    target: &mut [u8],
+) -> Result<(), &'static str> {
+    match frame.codec {
+        STORED if bytes.len() == target.len() => target.copy_from_slice(bytes),
+        ZSTD => {
+            let zstd = match zstd {
+                Some(zstd) => zstd,
+                none => none.insert(bulk::Decompressor::new().map_err(|_| "no memory for zstd")?),
+            };
+            let written = zstd.decompress_to_buffer(bytes, target);
+            if written.map_err(|_| "a frame does not decompress")? != frame.raw_len as usize {
+                return Err("a frame is shorter than it should be");
+            }
+        }
+        _ => return Err("a frame of unknown compression"),
+    }
+    Ok(())
 }
 
 fn decode_kinds(

@@ -23,7 +23,7 @@
 //! | | 5, 6 | time of each row: low byte; high part |
 //! | | 7, 8 | latency of each row that has one: low byte; high part |
 //! | 1 parameters | type | rows of that type: lengths of the variable parameters (varints), then the bytes |
-//! | 2 I/O data | type | the bytes moved by that type's calls |
+//! | 2 I/O data | 0 | the bytes that rows of all types moved |
 //!
 //! A *row kind* holds everything that rows have in common: type, flags, whether there is a latency, and
 //! for every parameter its length or that it varies. So a row's shape costs one small number, and events

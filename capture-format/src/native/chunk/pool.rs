@@ -88,7 +88,6 @@ pub(super) struct Kind {
 pub(super) struct TypeStreams {
     pub(super) ty: EventType,
     pub(super) params: Vec<u8>,
-    pub(super) io_data: Vec<u8>,
     /// The kinds of this type; the last used one first.
     pub(super) kinds: Vec<u32>,
     /// Schema lengths of the parameters, [`super::VARIES`] where they vary.
@@ -117,6 +116,8 @@ pub(super) struct Buffers {
     pub(super) time_high: Vec<u8>,
     pub(super) latency_low: Vec<u8>,
     pub(super) latency_high: Vec<u8>,
+    /// The bytes that I/O calls moved, in row order.
+    pub(super) io_data: Vec<u8>,
     /// The first `types_used` are in use; the others keep their memory for later.
     pub(super) types: Vec<TypeStreams>,
     pub(super) types_used: usize,
@@ -139,12 +140,12 @@ impl Buffers {
             &mut self.time_high,
             &mut self.latency_low,
             &mut self.latency_high,
+            &mut self.io_data,
         ] {
             column.clear();
         }
         for streams in &mut self.types {
             streams.params.clear();
-            streams.io_data.clear();
             streams.kinds.clear();
             streams.schema_lens.clear();
         }

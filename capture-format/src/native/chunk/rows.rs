@@ -28,9 +28,7 @@ pub(super) struct KindInfo {
 #[derive(Debug)]
 pub(super) struct TypeCursor<'d> {
     pub(super) loaded: bool,
-    pub(super) data_loaded: bool,
     pub(super) params: &'d [u8],
-    pub(super) io_data: &'d [u8],
 }
 
 /// What is left of the columns.
@@ -43,6 +41,8 @@ pub(super) struct Columns<'d> {
     pub(super) time_high: &'d [u8],
     pub(super) latency_low: &'d [u8],
     pub(super) latency_high: &'d [u8],
+    /// What is left of the I/O data, if it was loaded.
+    pub(super) io_data: Option<&'d [u8]>,
 }
 
 /// Walks over the events of a chunk; allocates nothing per event.
@@ -184,13 +184,14 @@ fn next_row<'r, 'd: 'r>(
         let lens: &'r [u32] = lens;
         match kind.io_param {
             None => Params::with_data_apart(lens, bytes, usize::MAX, &[], Loaded::All),
-            Some(i) if streams.data_loaded => {
-                let len = *lens.get(i)? as usize;
-                let (data, rest) = streams.io_data.split_at_checked(len)?;
-                streams.io_data = rest;
-                Params::with_data_apart(lens, bytes, i, data, Loaded::All)
-            }
-            Some(i) => Params::with_data_apart(lens, bytes, i, &[], Loaded::AllButIoData),
+            Some(i) => match &mut columns.io_data {
+                Some(left) => {
+                    let (data, rest) = left.split_at_checked(*lens.get(i)? as usize)?;
+                    *left = rest;
+                    Params::with_data_apart(lens, bytes, i, data, Loaded::All)
+                }
+                None => Params::with_data_apart(lens, bytes, i, &[], Loaded::AllButIoData),
+            },
         }
     } else {
         Params::NOT_LOADED

@@ -1,0 +1,478 @@
+//! `scap info`.
+
+use std::path::PathBuf;
+
+use scap_capture_format::native::Loss;
+use serde::Serialize;
+
+use super::error::{CliError, Outcome};
+use super::input::Input;
+use super::output::Output;
+use crate::event::{number, text, time};
+use crate::replay::{self, Survey};
+
+/// Event types listed as text; JSON has all.
+const TOP: usize = 20;
+/// Damaged places listed as text.
+const DAMAGES: usize = 10;
+
+/// Arguments of `scap info`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The capture; `-` is standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
+    let input = Input::open(&args.file)?;
+    let survey = replay::survey(input.bytes).map_err(|e| CliError::capture(&input.name, &e))?;
+    let report = Report::new(&input.name, &survey);
+    let mut output = Output::new();
+    if args.json {
+        let json = serde_json::to_string_pretty(&report)
+            .map_err(|e| CliError::failed(format!("cannot write JSON: {e}")))?;
+        ascii_json(output.buffer(), &json);
+    } else {
+        report.text(output.buffer());
+    }
+    output.buffer().push(b'\n');
+    output.finish()?;
+    Ok(if report.integrity.intact {
+        Outcome::Done
+    } else {
+        Outcome::Damaged
+    })
+}
+
+/// Appends JSON with everything but printable ASCII escaped: strings of a capture can hold what a
+/// terminal obeys, and outside of strings JSON is ASCII anyway.
+fn ascii_json(out: &mut Vec<u8>, json: &str) {
+    for c in json.chars() {
+        if c == '\n' || (' '..='~').contains(&c) {
+            out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                number::display(out, format_args!("\\u{unit:04x}"));
+            }
+        }
+    }
+}
+
+/// What the command says; the JSON form is this structure.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    file: &'a str,
+    format: &'static str,
+    bytes: u64,
+    machine: Machine<'a>,
+    recorder: Recorder<'a>,
+    time: Option<TimeRange>,
+    events: Events<'a>,
+    lost: Lost,
+    integrity: Integrity,
+}
+
+#[derive(Debug, Serialize)]
+struct Machine<'a> {
+    host_name: &'a str,
+    os: &'a str,
+    kernel_release: &'a str,
+    kernel_version: &'a str,
+    arch: &'a str,
+    cpus: u32,
+    memory_bytes: u64,
+    boot_id: &'a str,
+    boot_time: Option<String>,
+    time_zone: &'a str,
+    utc_offset_s: i32,
+}
+
+#[derive(Debug, Serialize)]
+struct Recorder<'a> {
+    program: &'a str,
+    options: Vec<Setting<'a>>,
+    snaplen: u32,
+    start: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Setting<'a> {
+    name: &'a str,
+    value: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct TimeRange {
+    first: String,
+    last: String,
+    first_ns: u64,
+    last_ns: u64,
+    duration_s: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Events<'a> {
+    total: u64,
+    hidden: u64,
+    failed: u64,
+    in_flight: u64,
+    truncated: u64,
+    with_unreadable_arguments: u64,
+    threads: u64,
+    processes: u64,
+    bytes_per_event: Option<f64>,
+    raw_bytes: u64,
+    types: Vec<TypeCount<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct TypeCount<'a> {
+    name: &'a str,
+    count: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Lost {
+    total: u64,
+    spans: Vec<LostEntry>,
+}
+
+#[derive(Debug, Serialize)]
+struct LostEntry {
+    cause: &'static str,
+    cpu: Option<u16>,
+    count: u64,
+    from: String,
+    to: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Integrity {
+    intact: bool,
+    complete: bool,
+    index: bool,
+    chunks: u64,
+    snapshots: u64,
+    unknown_sections: u64,
+    damages: u64,
+    first_damages: Vec<DamageEntry>,
+}
+
+#[derive(Debug, Serialize)]
+struct DamageEntry {
+    offset: u64,
+    what: &'static str,
+}
+
+impl<'a> Report<'a> {
+    #[expect(clippy::cast_precision_loss, reason = "rates for people")]
+    fn new(file: &'a str, survey: &'a Survey) -> Self {
+        let header = &survey.header;
+        let machine = &header.machine;
+        let iso = |ns| time::iso8601(ns, machine.utc_offset_s);
+        let some_time = |ns| (ns != 0).then(|| iso(ns));
+        let mut types: Vec<TypeCount<'_>> = survey
+            .types
+            .iter()
+            .map(|(name, count)| TypeCount {
+                name,
+                count: *count,
+            })
+            .collect();
+        types.sort_by(|a, b| b.count.cmp(&a.count).then(a.name.cmp(b.name)));
+        let damages = &survey.damages;
+        Self {
+            file,
+            format: "native",
+            bytes: survey.bytes,
+            machine: Machine {
+                host_name: &machine.host_name,
+                os: &machine.os,
+                kernel_release: &machine.kernel_release,
+                kernel_version: &machine.kernel_version,
+                arch: &machine.arch,
+                cpus: machine.cpus,
+                memory_bytes: machine.memory,
+                boot_id: &machine.boot_id,
+                boot_time: some_time(machine.boot_time.0),
+                time_zone: &machine.time_zone,
+                utc_offset_s: machine.utc_offset_s,
+            },
+            recorder: Recorder {
+                program: &header.writer,
+                options: header
+                    .options
+                    .iter()
+                    .map(|(name, value)| Setting { name, value })
+                    .collect(),
+                snaplen: header.snaplen,
+                start: some_time(header.start.0),
+            },
+            time: survey.times.map(|(first, last)| TimeRange {
+                first: iso(first),
+                last: iso(last),
+                first_ns: first,
+                last_ns: last,
+                duration_s: last.saturating_sub(first) as f64 / time::NS_PER_S as f64,
+            }),
+            events: Events {
+                total: survey.events,
+                hidden: survey.hidden,
+                failed: survey.failed,
+                in_flight: survey.in_flight,
+                truncated: survey.truncated,
+                with_unreadable_arguments: survey.faults,
+                threads: survey.threads,
+                processes: survey.processes,
+                bytes_per_event: (survey.events > 0)
+                    .then(|| survey.bytes as f64 / survey.events as f64),
+                raw_bytes: survey.raw_bytes,
+                types,
+            },
+            lost: Lost {
+                total: survey.lost(),
+                spans: survey
+                    .losses
+                    .iter()
+                    .map(|((cause, cpu), span)| LostEntry {
+                        cause: cause.name(),
+                        cpu: (*cpu != Loss::ANY_CPU).then_some(*cpu),
+                        count: span.count,
+                        from: iso(span.from),
+                        to: iso(span.to),
+                    })
+                    .collect(),
+            },
+            integrity: Integrity {
+                intact: damages.is_empty() && survey.complete,
+                complete: survey.complete,
+                index: survey.has_index,
+                chunks: survey.chunks,
+                snapshots: survey.snapshots,
+                unknown_sections: survey.unknown_sections,
+                damages: damages.count(),
+                first_damages: damages
+                    .list()
+                    .iter()
+                    .map(|d| DamageEntry {
+                        offset: d.offset,
+                        what: d.what,
+                    })
+                    .collect(),
+            },
+        }
+    }
+
+    fn text(&self, out: &mut Vec<u8>) {
+        let mut lines = Lines { out, any: false };
+        lines.line("file", &format!("{}, {}", self.file, bytes(self.bytes)));
+        self.machine_text(&mut lines);
+        let events = &self.events;
+        match &self.time {
+            Some(time) => {
+                lines.line("from", &time.first);
+                lines.line("to", &time.last);
+                lines.line("duration", &format!("{:.6} s", time.duration_s));
+            }
+            None => lines.line("time", "no events"),
+        }
+        let mut total = events.total.to_string();
+        if let Some(time) = self.time.as_ref().filter(|t| t.duration_s > 0.0) {
+            #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+            let rate = events.total as f64 / time.duration_s;
+            total += &format!(", {rate:.0} a second");
+        }
+        if let Some(size) = events.bytes_per_event {
+            total += &format!(", {size:.1} bytes each");
+        }
+        lines.line("events", &total);
+        if events.hidden > 0 {
+            lines.line(
+                "hidden",
+                &format!("{} events kept for state only", events.hidden),
+            );
+        }
+        lines.line(
+            "seen",
+            &format!(
+                "{} threads of {} processes",
+                events.threads, events.processes
+            ),
+        );
+        lines.line(
+            "failed",
+            &format!("{} calls returned an error", events.failed),
+        );
+        lines.line(
+            "in flight",
+            &format!("{} calls had not returned at the end", events.in_flight),
+        );
+        if events.with_unreadable_arguments > 0 {
+            let text = format!("arguments of {} events", events.with_unreadable_arguments);
+            lines.line("unreadable", &text);
+        }
+        if events.truncated > 0 {
+            lines.line(
+                "cut",
+                &format!("data of {} events, to the snaplen", events.truncated),
+            );
+        }
+        self.lost_text(&mut lines);
+        self.integrity_text(&mut lines);
+        self.types_text(lines.out);
+    }
+
+    fn machine_text(&self, lines: &mut Lines<'_>) {
+        let machine = &self.machine;
+        let parts = [
+            machine.host_name.to_owned(),
+            machine.os.to_owned(),
+            match machine.cpus {
+                0 => String::new(),
+                cpus => format!("{cpus} CPUs"),
+            },
+            match machine.memory_bytes {
+                0 => String::new(),
+                memory => bytes(memory),
+            },
+        ];
+        let parts: Vec<String> = parts.into_iter().filter(|p| !p.is_empty()).collect();
+        lines.line("machine", &parts.join(", "));
+        let kernel = [machine.kernel_release, machine.arch, machine.kernel_version].join(" ");
+        lines.line("kernel", kernel.trim());
+        if let Some(boot) = &machine.boot_time {
+            lines.line("boot", &format!("{boot}, id {}", machine.boot_id));
+        }
+        let mut recorder = format!(
+            "{}, snaplen {}",
+            self.recorder.program, self.recorder.snaplen
+        );
+        for option in &self.recorder.options {
+            recorder += &format!(", {} {}", option.name, option.value);
+        }
+        lines.line("recorder", recorder.trim_end());
+    }
+
+    fn lost_text(&self, lines: &mut Lines<'_>) {
+        if self.lost.total == 0 {
+            lines.line("lost", "nothing");
+            return;
+        }
+        lines.line("lost", &format!("{} events", self.lost.total));
+        for span in &self.lost.spans {
+            let cpu = span
+                .cpu
+                .map_or_else(|| "any CPU".to_owned(), |c| format!("CPU {c}"));
+            lines.line(
+                "",
+                &format!(
+                    "{}, {cpu}: {} events between {} and {}",
+                    span.cause, span.count, span.from, span.to
+                ),
+            );
+        }
+    }
+
+    fn integrity_text(&self, lines: &mut Lines<'_>) {
+        let integrity = &self.integrity;
+        let mut sections = format!(
+            "{} chunks, {} snapshots",
+            integrity.chunks, integrity.snapshots
+        );
+        sections += if integrity.index {
+            ", index"
+        } else {
+            ", no index"
+        };
+        if integrity.unknown_sections > 0 {
+            sections += &format!(", {} of a kind not known here", integrity.unknown_sections);
+        }
+        lines.line("sections", &sections);
+        let state = match (integrity.damages, integrity.complete) {
+            (0, true) => "intact".to_owned(),
+            (0, false) => {
+                "has no end: its recorder was killed or is still running, or the copy is not \
+                 complete"
+                    .to_owned()
+            }
+            (1, _) => "damaged in one place".to_owned(),
+            (n, _) => format!("damaged in {n} places"),
+        };
+        lines.line("integrity", &state);
+        for damage in integrity.first_damages.iter().take(DAMAGES) {
+            lines.line("", &format!("byte {}: {}", damage.offset, damage.what));
+        }
+    }
+
+    fn types_text(&self, out: &mut Vec<u8>) {
+        let events = &self.events;
+        for (i, ty) in events.types.iter().take(TOP).enumerate() {
+            out.extend_from_slice(if i == 0 { b"\n\nevents by type" } else { b"" });
+            #[expect(clippy::cast_precision_loss, reason = "a share for people")]
+            let share = ty.count as f64 * 100.0 / events.total.max(1) as f64;
+            number::display(out, format_args!("\n{:>14} {share:>5.1}%  ", ty.count));
+            text::escape(out, ty.name.as_bytes());
+        }
+        if let Some(more) = events.types.len().checked_sub(TOP).filter(|n| *n > 0) {
+            number::display(out, format_args!("\n{more:>14}         more types"));
+        }
+    }
+}
+
+/// Lines of a label and a text from the capture.
+struct Lines<'o> {
+    out: &'o mut Vec<u8>,
+    any: bool,
+}
+
+impl Lines<'_> {
+    fn line(&mut self, label: &str, value: &str) {
+        if self.any {
+            self.out.push(b'\n');
+        }
+        self.any = true;
+        number::display(self.out, format_args!("{label:<11}"));
+        text::escape(self.out, value.as_bytes());
+    }
+}
+
+/// A size for people.
+fn bytes(size: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if size < 1024 {
+        return format!("{size} bytes");
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a size for people")]
+    let mut value = size as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(bytes(0), "0 bytes");
+        assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(bytes(u64::MAX), "16777216.0 TiB");
+    }
+
+    #[test]
+    fn json_is_plain_ascii() {
+        let mut out = Vec::new();
+        ascii_json(&mut out, "{\n \"a\u{9b}\u{202e}\u{1f600}\"\n}");
+        assert_eq!(out, b"{\n \"a\\u009b\\u202e\\ud83d\\ude00\"\n}");
+    }
+}

@@ -1,0 +1,109 @@
+//! Captures named on the command line.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::error::{CliError, warn};
+use crate::event::text;
+use crate::replay::EventSource;
+
+/// An open capture and what to call it.
+pub(super) struct Input {
+    /// Its name, safe to print.
+    pub(super) name: String,
+    /// Its bytes.
+    pub(super) bytes: Box<dyn Read>,
+}
+
+impl Input {
+    /// Opens a file, or standard input for `-`. Nothing is read before it is known to be a capture.
+    pub(super) fn open(path: &Path) -> Result<Self, CliError> {
+        if path.as_os_str() == "-" {
+            return Self::checked("standard input".to_owned(), Box::new(io::stdin()));
+        }
+        let mut name = Vec::new();
+        text::escape(&mut name, path.as_os_str().as_encoded_bytes());
+        let name = String::from_utf8_lossy(&name).into_owned();
+        let fail = |error: io::Error| {
+            let failed = CliError::failed(format!("cannot read {name}: {}", reason(&error)));
+            if error.kind() == io::ErrorKind::PermissionDenied {
+                return failed.hint("captures belong to whoever recorded them, usually root");
+            }
+            failed
+        };
+        let file = File::open(path).map_err(fail)?;
+        if file.metadata().is_ok_and(|m| m.is_dir()) {
+            return Err(CliError::failed(format!("{name} is a directory"))
+                .hint("name the capture files in it"));
+        }
+        Self::checked(name, Box::new(file))
+    }
+
+    /// Looks at the first bytes: a file of another kind deserves to be called by its name.
+    fn checked(name: String, mut bytes: Box<dyn Read>) -> Result<Self, CliError> {
+        const SYSDIG: [u8; 4] = 0x0a0d_0d0a_u32.to_le_bytes();
+        const GZIP: [u8; 2] = [0x1f, 0x8b];
+        let mut first = Vec::new();
+        let limit = SYSDIG.len() as u64;
+        bytes
+            .by_ref()
+            .take(limit)
+            .read_to_end(&mut first)
+            .map_err(|e| CliError::failed(format!("cannot read {name}: {}", reason(&e))))?;
+        let other = if first.starts_with(&SYSDIG) {
+            Some("a sysdig capture")
+        } else if first.starts_with(&GZIP) {
+            Some("gzip data, perhaps a sysdig capture")
+        } else {
+            None
+        };
+        if let Some(other) = other {
+            return Err(CliError::failed(format!(
+                "{name} is {other}, which this version cannot read"
+            ))
+            .hint("it reads what `scap record` writes; sysdig reads the others"));
+        }
+        Ok(Self {
+            name,
+            bytes: Box::new(io::Cursor::new(first).chain(bytes)),
+        })
+    }
+}
+
+/// What the system says, without the number that `io::Error` adds.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(at) => text[..at].to_owned(),
+        None => text,
+    }
+}
+
+/// Tells what is wrong with a capture that was read to its end; returns whether anything is.
+pub(super) fn tell_damage(name: &str, source: &dyn EventSource, events: u64) -> bool {
+    let damages = source.damages();
+    if let Some(first) = damages.list().first() {
+        let more = match damages.count() {
+            1 => String::new(),
+            2 => " and in one more place".to_owned(),
+            n => format!(" and in {} more places", n - 1),
+        };
+        warn(
+            &format!(
+                "{name}: damaged at byte {}: {}{more}; {events} events could be read",
+                first.offset, first.what
+            ),
+            Some("`scap info` lists the damage and says what is left"),
+        );
+        return true;
+    }
+    if !source.is_complete() {
+        warn(
+            &format!("{name}: the capture has no end; {events} events could be read"),
+            Some("its recorder was killed or is still running, or the copy is not complete"),
+        );
+        return true;
+    }
+    false
+}

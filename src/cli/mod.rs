@@ -1,0 +1,100 @@
+//! The commands: one file each.
+//!
+//! The only place that knows clap, standard output and exit codes. Exit codes: 0 done, also when the
+//! reader of the output went away; 1 failed; 2 bad usage; 3 the capture is damaged and what could be
+//! read was; 4 missing privilege or kernel support.
+
+mod error;
+mod info;
+mod input;
+mod output;
+mod read;
+mod record;
+mod reference;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use error::{CliError, Outcome};
+
+use crate::record::command as hold;
+
+pub use reference::reference;
+
+/// Record what a Linux machine does, syscall by syscall, and find out later what happened
+#[derive(Debug, Parser)]
+#[command(
+    name = "scap",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+#[command(
+    after_help = "Exit codes: 0 done; 1 failed; 2 bad usage; 3 the capture is damaged and \
+what could be read was; 4 missing privilege or kernel support."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Record what the machine does
+    ///
+    /// Needs root, or CAP_BPF and CAP_PERFMON, and a kernel from 5.8 on that describes its types
+    /// (BTF). Ctrl-C ends the recording and finishes the file; pressed again it ends at once. The
+    /// recorder itself is never recorded.
+    Record(record::Args),
+    /// Print the events of a capture
+    ///
+    /// A line per event, as sysdig prints it: number, time, CPU, name and id of the thread, direction
+    /// (`>` enter, `<` exit), type, arguments. What a number stands for is in parentheses. Text from the
+    /// capture is escaped, so that it cannot control a terminal.
+    Read(read::Args),
+    /// Say what is in a capture
+    ///
+    /// Machine, recorder, time range, counts, losses by cause and CPU, integrity. The whole file is read.
+    Info(info::Args),
+}
+
+/// Runs a command line and returns its exit code.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    if args.get(1).is_some_and(|word| word == hold::HOLD) {
+        let name = args.get(3).cloned().unwrap_or_default();
+        let failed = hold::hold(args.into_iter().skip(2));
+        CliError::failed(format!("cannot run {}: {failed}", name.display())).tell();
+        return ExitCode::from(hold::NOT_STARTED as u8);
+    }
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to standard output and are no failure.
+            let code = if error.use_stderr() {
+                error::EXIT_USAGE
+            } else {
+                error::EXIT_DONE
+            };
+            // A closed output leaves nobody to tell.
+            let _told = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let result = match cli.command {
+        Command::Record(args) => record::run(&args),
+        Command::Read(args) => read::run(&args),
+        Command::Info(args) => info::run(&args),
+    };
+    ExitCode::from(match result {
+        Ok(Outcome::Done) => error::EXIT_DONE,
+        Ok(Outcome::Damaged) => error::EXIT_DAMAGED,
+        Err(CliError::OutputClosed) => error::EXIT_DONE,
+        Err(error) => {
+            error.tell();
+            error.exit_code()
+        }
+    })
+}

@@ -1,0 +1,76 @@
+//! Standard output through one buffer.
+
+use std::io::{self, StdoutLock, Write as _};
+
+use super::error::CliError;
+
+/// Written out when it holds this many bytes.
+const FULL: usize = 64 << 10;
+
+/// A buffer in front of standard output.
+pub(super) struct Output {
+    buffer: Vec<u8>,
+    stdout: StdoutLock<'static>,
+}
+
+impl Output {
+    pub(super) fn new() -> Self {
+        Self {
+            buffer: Vec::with_capacity(FULL + (FULL >> 2)),
+            stdout: io::stdout().lock(),
+        }
+    }
+
+    /// The buffer to append to; [`Self::written`] is to follow.
+    pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.buffer
+    }
+
+    /// Writes the buffer out if it is full.
+    pub(super) fn written(&mut self) -> io::Result<()> {
+        if self.buffer.len() >= FULL {
+            self.flush()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Writes the buffer out.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        let written = self.stdout.write_all(&self.buffer);
+        self.buffer.clear();
+        written?;
+        self.stdout.flush()
+    }
+
+    /// Writes the rest out at the end of a command.
+    pub(super) fn finish(mut self) -> Result<(), CliError> {
+        self.flush().map_err(|e| CliError::output(&e))
+    }
+}
+
+/// A number with a comma between groups of three digits.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn groups_of_three() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1000), "1,000");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+    }
+}

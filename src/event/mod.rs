@@ -1,0 +1,81 @@
+//! One event and its values.
+//!
+//! An [`Event`] borrows everything from the chunk it was decoded from, so that passing it through the
+//! pipeline costs nothing. What its bytes mean is in the schema (`scap_capture_format::schema`); this
+//! module decodes them ([`value`]) and prints them ([`render`]). It knows neither threads nor fds: the
+//! names that printing needs come through the [`Names`] trait, which the state implements.
+
+pub mod bytes;
+pub mod flags;
+pub mod net;
+pub mod number;
+pub mod render;
+pub mod syscall;
+pub mod text;
+pub mod time;
+pub mod value;
+
+mod names;
+
+pub use names::{FdLabel, Names, NoNames};
+
+pub use scap_capture_format::event::{
+    EventFlags, EventNum, EventRef as Event, Params, Pid, Tid, Timestamp,
+};
+
+use scap_capture_format::schema::{EventInfo, ParamInfo};
+
+/// Reading an event's parameters with the schema in hand.
+pub trait EventExt<'a> {
+    /// Returns the schema's description of the type, if it has one.
+    fn info(&self) -> Option<&'static EventInfo>;
+
+    /// Returns parameter `index` as a signed number.
+    fn int(&self, index: usize) -> Option<i64>;
+
+    /// Returns parameter `index` as an unsigned number.
+    fn uint(&self, index: usize) -> Option<u64>;
+
+    /// Returns parameter `index` as text without its terminator.
+    fn text(&self, index: usize) -> Option<&'a [u8]>;
+
+    /// Returns the result of a call; `None` for other events and for a call in flight.
+    fn result(&self) -> Option<i64>;
+
+    /// Iterates over the parameters that both the event and the schema have; absent ones are empty.
+    fn params_with_info(&self) -> impl Iterator<Item = (usize, &'static ParamInfo, &'a [u8])>;
+}
+
+impl<'a> EventExt<'a> for Event<'a> {
+    fn info(&self) -> Option<&'static EventInfo> {
+        self.ty.info()
+    }
+
+    fn int(&self, index: usize) -> Option<i64> {
+        value::signed(self.params.get(index)?)
+    }
+
+    fn uint(&self, index: usize) -> Option<u64> {
+        value::unsigned(self.params.get(index)?)
+    }
+
+    fn text(&self, index: usize) -> Option<&'a [u8]> {
+        self.params.get(index).map(value::text)
+    }
+
+    fn result(&self) -> Option<i64> {
+        if self.flags.contains(EventFlags::IN_FLIGHT) || self.ty.is_enter() {
+            return None;
+        }
+        self.int(syscall::result_param(self.ty))
+    }
+
+    fn params_with_info(&self) -> impl Iterator<Item = (usize, &'static ParamInfo, &'a [u8])> {
+        let infos = self.info().map_or(&[][..], |i| i.params);
+        infos
+            .iter()
+            .zip(self.params.iter())
+            .enumerate()
+            .map(|(index, (info, bytes))| (index, info, bytes.unwrap_or_default()))
+    }
+}

@@ -1,0 +1,191 @@
+//! Events of syscalls without a type of their own.
+//!
+//! Native captures store such a call as `syscall <` with its number, result and six raw arguments; the
+//! names and C types of the arguments come from the kernel's own prototypes.
+
+use scap_capture_format::schema::{Arch, EventType, Syscall, SyscallArg, syscall, types};
+
+use super::number;
+use super::{Event, EventExt as _, Names};
+
+/// Parameters of `syscall <`.
+mod param {
+    pub(super) const ID: usize = 0;
+    pub(super) const NATIVE_ID: usize = 1;
+    pub(super) const RESULT: usize = 2;
+    pub(super) const FIRST_ARG: usize = 3;
+    pub(super) const ABI: usize = 9;
+}
+
+/// The 32-bit ABI of x86 in the `abi` parameter.
+const ABI_IA32: u64 = 1;
+
+/// What is known of a generic event's call.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    /// Its name, if the number is known.
+    pub name: Option<&'static str>,
+    /// Its prototype, if known.
+    pub prototype: Option<&'static Syscall>,
+    /// Its number in the capture's own ABI.
+    pub number: Option<u32>,
+}
+
+/// Whether events of this type are calls without a type of their own.
+pub fn is_generic(ty: EventType) -> bool {
+    ty == types::GENERIC_E || ty == types::GENERIC_X
+}
+
+/// Returns the index of the parameter with a call's result.
+pub fn result_param(ty: EventType) -> usize {
+    if ty == types::GENERIC_X {
+        param::RESULT
+    } else {
+        0
+    }
+}
+
+/// Returns the call of a generic event; `arch` is the architecture of the recorded machine.
+pub fn call(event: &Event<'_>, arch: Option<Arch>) -> Call {
+    let number = event
+        .uint(param::NATIVE_ID)
+        .and_then(|n| u32::try_from(n).ok());
+    if event.ty == types::GENERIC_X && event.uint(param::ABI) == Some(ABI_IA32) {
+        let name = number.and_then(syscall::ia32_name);
+        return Call {
+            name,
+            prototype: name.and_then(syscall::by_name),
+            number,
+        };
+    }
+    let by_code = event
+        .uint(param::ID)
+        .and_then(|id| u16::try_from(id).ok())
+        .and_then(syscall::by_ppm_sc);
+    // The field has no code for the newest calls; their number says what they are.
+    let prototype = by_code.or_else(|| syscall::by_nr(arch?, number?));
+    Call {
+        name: prototype.map(|p| p.name),
+        prototype,
+        number,
+    }
+}
+
+/// Appends the name of an event: of the syscall where the type is generic.
+pub fn event_name(out: &mut Vec<u8>, event: &Event<'_>, arch: Option<Arch>) {
+    if is_generic(event.ty) {
+        let call = call(event, arch);
+        match (call.name, call.number) {
+            (Some(name), _) => out.extend_from_slice(name.as_bytes()),
+            (None, Some(number)) => {
+                out.extend_from_slice(b"syscall_");
+                number::udec(out, u64::from(number));
+            }
+            (None, None) => out.extend_from_slice(b"<unknown>"),
+        }
+        return;
+    }
+    match event.info() {
+        Some(info) => out.extend_from_slice(info.name.as_bytes()),
+        None => {
+            out.extend_from_slice(b"event-type-");
+            number::udec(out, u64::from(event.ty.0));
+        }
+    }
+}
+
+/// Appends the arguments of a generic call, each as `name=value `; the result is the caller's.
+pub(super) fn arguments<N: Names + ?Sized>(
+    out: &mut Vec<u8>,
+    event: &Event<'_>,
+    arch: Option<Arch>,
+    names: &N,
+) {
+    let call = call(event, arch);
+    let known = call.prototype.map_or(&[][..], |p| p.args);
+    // Without a prototype nobody knows how many of the six registers mean something.
+    let count = if call.prototype.is_some() {
+        known.len()
+    } else {
+        6
+    };
+    for index in 0..count.min(6) {
+        let Some(value) = event.uint(param::FIRST_ARG + index) else {
+            continue;
+        };
+        match known.get(index) {
+            Some(arg) => {
+                out.extend_from_slice(arg.name.as_bytes());
+                out.push(b'=');
+                argument(out, arg, value, names);
+            }
+            None => {
+                out.extend_from_slice(b"arg");
+                number::udec(out, u64::try_from(index).unwrap_or(0));
+                out.extend_from_slice(b"=0x");
+                number::hex_lower(out, value);
+            }
+        }
+        out.push(b' ');
+    }
+}
+
+/// How a C type prints.
+enum Form {
+    /// An fd of the calling thread.
+    Fd,
+    /// A signed number of so many bits.
+    Signed(u32),
+    /// An unsigned number of so many bits.
+    Unsigned(u32),
+    /// Permission bits.
+    Octal,
+    /// Bits without meaning of their own: pointers, masks, addresses.
+    Hex,
+}
+
+fn form(arg: &SyscallArg) -> Form {
+    if arg.ctype.contains('*') {
+        return Form::Hex;
+    }
+    match arg.ctype.trim_start_matches("const ") {
+        "int" | "unsigned int" | "unsigned" if is_fd_name(arg.name) => Form::Fd,
+        "int" | "pid_t" | "key_t" | "key_serial_t" | "clockid_t" | "timer_t" | "mqd_t"
+        | "qid_t" | "rwf_t" => Form::Signed(32),
+        "long" | "loff_t" | "off_t" => Form::Signed(64),
+        "unsigned int" | "unsigned" | "u32" | "__u32" | "uid_t" | "gid_t" => Form::Unsigned(32),
+        "unsigned char" => Form::Unsigned(8),
+        "size_t" => Form::Unsigned(64),
+        "umode_t" => Form::Octal,
+        _ => Form::Hex,
+    }
+}
+
+/// Whether the kernel's name for an argument says that it is an fd.
+fn is_fd_name(name: &str) -> bool {
+    name.ends_with("fd") || name.ends_with("fildes") || matches!(name, "fd_in" | "fd_out" | "dfd")
+}
+
+fn argument<N: Names + ?Sized>(out: &mut Vec<u8>, arg: &SyscallArg, value: u64, names: &N) {
+    // A register holds 64 bits, the call looks at those of its type.
+    let low = value & 0xffff_ffff;
+    match form(arg) {
+        Form::Fd => {
+            let fd = u32::try_from(low).unwrap_or(0).cast_signed();
+            super::render::fd(out, i64::from(fd), names);
+        }
+        Form::Signed(32) => {
+            let int = u32::try_from(low).unwrap_or(0).cast_signed();
+            number::dec(out, i64::from(int));
+        }
+        Form::Signed(_) => number::dec(out, value.cast_signed()),
+        Form::Unsigned(8) => number::udec(out, value & 0xff),
+        Form::Unsigned(32) => number::udec(out, low),
+        Form::Unsigned(_) => number::udec(out, value),
+        Form::Octal => number::oct(out, value & 0xffff),
+        Form::Hex => {
+            out.extend_from_slice(b"0x");
+            number::hex_lower(out, value);
+        }
+    }
+}

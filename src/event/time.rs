@@ -1,0 +1,142 @@
+//! Points in time and intervals as text.
+//!
+//! Local time needs the zone rules, which are slow; consecutive events nearly always share their
+//! second, so [`LocalClock`] keeps the text of the last one.
+
+use chrono::{DateTime, FixedOffset, Local, SecondsFormat, TimeZone as _, Utc};
+
+use super::number;
+
+/// Nanoseconds in a second.
+pub const NS_PER_S: u64 = 1_000_000_000;
+
+/// Local times, with the last second's text kept.
+#[derive(Clone, Debug, Default)]
+pub struct LocalClock {
+    second: Option<u64>,
+    time_of_day: Vec<u8>,
+    date: Vec<u8>,
+    zone: Vec<u8>,
+}
+
+impl LocalClock {
+    /// Appends `HH:MM:SS.nnnnnnnnn`.
+    pub fn time_of_day(&mut self, out: &mut Vec<u8>, ns: u64) {
+        self.load(ns / NS_PER_S);
+        out.extend_from_slice(&self.time_of_day);
+        fraction(out, ns);
+    }
+
+    /// Appends `YYYY-MM-DD HH:MM:SS.nnnnnnnnn +zzzz`.
+    pub fn date_time(&mut self, out: &mut Vec<u8>, ns: u64) {
+        self.load(ns / NS_PER_S);
+        out.extend_from_slice(&self.date);
+        out.push(b' ');
+        out.extend_from_slice(&self.time_of_day);
+        fraction(out, ns);
+        out.push(b' ');
+        out.extend_from_slice(&self.zone);
+    }
+
+    fn load(&mut self, second: u64) {
+        if self.second == Some(second) {
+            return;
+        }
+        self.second = Some(second);
+        self.time_of_day.clear();
+        self.date.clear();
+        self.zone.clear();
+        let local = i64::try_from(second)
+            .ok()
+            .and_then(|s| Local.timestamp_opt(s, 0).single());
+        let Some(local) = local else {
+            // Beyond the calendar: a damaged file. The number is still evidence.
+            number::udec(&mut self.time_of_day, second);
+            return;
+        };
+        self.time_of_day
+            .extend_from_slice(local.format("%H:%M:%S").to_string().as_bytes());
+        self.date
+            .extend_from_slice(local.format("%Y-%m-%d").to_string().as_bytes());
+        self.zone
+            .extend_from_slice(local.format("%z").to_string().as_bytes());
+    }
+}
+
+/// Appends `S.nnnnnnnnn`.
+pub fn seconds(out: &mut Vec<u8>, ns: u64) {
+    number::udec(out, ns / NS_PER_S);
+    fraction(out, ns);
+}
+
+fn fraction(out: &mut Vec<u8>, ns: u64) {
+    out.push(b'.');
+    number::padded(out, ns % NS_PER_S, 9);
+}
+
+/// Returns a point in time in ISO 8601 at an offset from UTC in seconds, for evidence.
+///
+/// The offset is that of the recorded machine; one that no place has counts as none.
+pub fn iso8601(ns: u64, utc_offset_s: i32) -> String {
+    let Some(utc) = to_utc(ns) else {
+        return format!("{ns} ns");
+    };
+    match FixedOffset::east_opt(utc_offset_s) {
+        Some(zone) => utc
+            .with_timezone(&zone)
+            .to_rfc3339_opts(SecondsFormat::Nanos, false),
+        None => utc.to_rfc3339_opts(SecondsFormat::Nanos, false),
+    }
+}
+
+fn to_utc(ns: u64) -> Option<DateTime<Utc>> {
+    let nanos = u32::try_from(ns % NS_PER_S).ok()?;
+    DateTime::from_timestamp(i64::try_from(ns / NS_PER_S).ok()?, nanos)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clock_keeps_up_with_the_seconds() {
+        let mut clock = LocalClock::default();
+        let mut text = |ns| {
+            let mut out = Vec::new();
+            clock.time_of_day(&mut out, ns);
+            String::from_utf8(out).unwrap()
+        };
+        let first = text(1_700_000_000_000_000_001);
+        assert!(first.ends_with(":20.000000001"), "{first}");
+        assert!(text(1_700_000_000_999_999_999).ends_with(":20.999999999"));
+        assert!(text(1_700_000_001_000_000_000).ends_with(":21.000000000"));
+        // Any number in a damaged file prints something.
+        assert!(!text(u64::MAX).is_empty());
+    }
+
+    #[test]
+    fn dates_have_their_zone() {
+        let mut out = Vec::new();
+        LocalClock::default().date_time(&mut out, 1_700_000_000_000_000_001);
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.starts_with("2023-11-1"), "{text}");
+        let zone = &text[text.len() - 5..];
+        assert!(zone.starts_with(['+', '-']), "{text}");
+        assert_eq!(
+            iso8601(1_700_000_000_000_000_001, 3600),
+            "2023-11-14T23:13:20.000000001+01:00"
+        );
+        assert_eq!(
+            iso8601(1_700_000_000_000_000_001, i32::MAX),
+            "2023-11-14T22:13:20.000000001+00:00"
+        );
+        assert!(!iso8601(u64::MAX, 0).is_empty());
+    }
+
+    #[test]
+    fn intervals() {
+        let mut out = Vec::new();
+        seconds(&mut out, 5_514_632_620);
+        assert_eq!(out, b"5.514632620");
+    }
+}

@@ -1,0 +1,114 @@
+//! The default line: sysdig's
+//! `*%evt.num %evt.outputtime %evt.cpu %proc.name (%thread.tid) %evt.dir %evt.type %evt.info`.
+
+use scap_capture_format::schema::Arch;
+
+use crate::event::bytes::BufferFormat;
+use crate::event::render::Renderer;
+use crate::event::time::{self, LocalClock};
+use crate::event::{Event, EventFlags, number, syscall, text};
+use crate::state::View;
+
+/// How the time of an event is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TimeFormat {
+    /// `HH:MM:SS.nnnnnnnnn`, local time.
+    #[default]
+    Human,
+    /// Seconds since the epoch.
+    Absolute,
+    /// Seconds since the first event.
+    Relative,
+    /// Seconds that the call took.
+    Delta,
+    /// Seconds since the event before.
+    DeltaPrevious,
+}
+
+/// What a line shows, and how.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LineOptions {
+    /// The time's format.
+    pub time: TimeFormat,
+    /// The form of buffers.
+    pub buffers: BufferFormat,
+    /// Whether the line ends in how long the call took.
+    pub latency: bool,
+}
+
+/// Writes events as lines, one after the other in the order of the capture.
+#[derive(Clone, Debug)]
+pub struct LineFormat {
+    options: LineOptions,
+    arch: Option<Arch>,
+    renderer: Renderer,
+    clock: LocalClock,
+    first: Option<u64>,
+    previous: Option<u64>,
+}
+
+impl LineFormat {
+    /// Makes a format for the events of a machine of this architecture.
+    pub fn new(options: LineOptions, arch: Option<Arch>) -> Self {
+        Self {
+            options,
+            arch,
+            renderer: Renderer::new(options.buffers, arch),
+            clock: LocalClock::default(),
+            first: None,
+            previous: None,
+        }
+    }
+
+    /// Appends the line of an event, with its end.
+    pub fn line(&mut self, out: &mut Vec<u8>, event: &Event<'_>, view: &View<'_>) {
+        number::udec(out, event.num.0);
+        out.push(b' ');
+        self.time(out, event);
+        out.push(b' ');
+        number::udec(out, u64::from(event.cpu));
+        out.push(b' ');
+        match view.own_comm() {
+            Some(comm) => text::escape(out, comm),
+            None => out.extend_from_slice(b"<NA>"),
+        }
+        out.extend_from_slice(b" (");
+        number::dec(out, event.tid.0);
+        out.extend_from_slice(if event.ty.is_enter() {
+            b") > "
+        } else {
+            b") < "
+        });
+        syscall::event_name(out, event, self.arch);
+        out.push(b' ');
+        self.renderer.info(out, event, view);
+        if self.options.latency {
+            latency(out, event);
+        }
+        out.push(b'\n');
+    }
+
+    fn time(&mut self, out: &mut Vec<u8>, event: &Event<'_>) {
+        let now = event.ts.0;
+        let first = *self.first.get_or_insert(now);
+        let previous = self.previous.replace(now).unwrap_or(now);
+        match self.options.time {
+            TimeFormat::Human => self.clock.time_of_day(out, now),
+            TimeFormat::Absolute => time::seconds(out, now),
+            TimeFormat::Relative => time::seconds(out, now.saturating_sub(first)),
+            TimeFormat::Delta => time::seconds(out, event.latency.unwrap_or(0)),
+            TimeFormat::DeltaPrevious => time::seconds(out, now.saturating_sub(previous)),
+        }
+    }
+}
+
+/// Appends the time that a call took, as strace does it with `-T`.
+fn latency(out: &mut Vec<u8>, event: &Event<'_>) {
+    if event.flags.contains(EventFlags::IN_FLIGHT) {
+        out.extend_from_slice(b"<unfinished>");
+    } else if let Some(ns) = event.latency {
+        out.push(b'<');
+        time::seconds(out, ns);
+        out.push(b'>');
+    }
+}

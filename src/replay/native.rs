@@ -1,0 +1,130 @@
+//! Our own capture files as a source, read from front to back.
+
+use std::io::Read;
+
+use scap_capture_format::native::{CaptureReader, ChunkDecoder, Damages, Header, Item, Load};
+use scap_capture_format::{Error, Result};
+
+use super::{Each, EventSource, ReplayError};
+
+/// A native capture: a file or a pipe.
+#[derive(Debug)]
+pub struct NativeSource<R> {
+    reader: CaptureReader<R>,
+    decoder: ChunkDecoder,
+    /// Damages of chunks that only their decoding shows; `all` has these and the reader's.
+    own: Damages,
+    all: Damages,
+}
+
+impl<R: Read> NativeSource<R> {
+    /// Opens a capture.
+    ///
+    /// # Errors
+    ///
+    /// What is no capture, or one that cannot be read at all.
+    pub fn new(input: R) -> Result<Self> {
+        let reader = CaptureReader::new(input)?;
+        let all = reader.damages().clone();
+        Ok(Self {
+            reader,
+            decoder: ChunkDecoder::new(),
+            own: Damages::default(),
+            all,
+        })
+    }
+
+    fn chunk(
+        &mut self,
+        chunk: &scap_capture_format::native::Chunk,
+        each: Each<'_>,
+    ) -> std::result::Result<bool, ReplayError> {
+        let mut damaged = |error: Error| match error {
+            Error::Damaged { offset, what } => {
+                self.own.add(offset, what);
+                Ok(())
+            }
+            Error::Limit { what, .. } => {
+                self.own.add(chunk.offset(), what);
+                Ok(())
+            }
+            other => Err(ReplayError::Read(other)),
+        };
+        let mut rows = match chunk.decode(&mut self.decoder, Load::ALL) {
+            Ok(rows) => rows,
+            Err(error) => {
+                damaged(error)?;
+                return hand_over(each, super::Item::Gap);
+            }
+        };
+        loop {
+            match rows.next() {
+                Ok(Some(event)) => {
+                    if !hand_over(each, super::Item::Event(&event))? {
+                        return Ok(false);
+                    }
+                }
+                Ok(None) => return Ok(true),
+                Err(error) => {
+                    damaged(error)?;
+                    return hand_over(each, super::Item::Gap);
+                }
+            }
+        }
+    }
+
+    fn gather_damages(&mut self) {
+        self.all = self.reader.damages().clone();
+        for damage in self.own.list() {
+            self.all.add(damage.offset, damage.what);
+        }
+    }
+
+    fn read_all(&mut self, each: Each<'_>) -> std::result::Result<(), ReplayError> {
+        let mut seen = self.reader.damages().count();
+        while let Some(item) = self.reader.next_item()? {
+            let damages = self.reader.damages().count();
+            if damages != seen && !hand_over(each, super::Item::Gap)? {
+                return Ok(());
+            }
+            seen = damages;
+            let more = match item {
+                Item::Snapshot(snapshot) => hand_over(each, super::Item::Snapshot(&snapshot))?,
+                Item::Loss(report) => hand_over(each, super::Item::Loss(&report))?,
+                Item::Chunk(chunk) => {
+                    self.chunk(&chunk, each)? && hand_over(each, super::Item::Pause)?
+                }
+                _ => true,
+            };
+            if !more {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn hand_over(each: Each<'_>, item: super::Item<'_>) -> std::result::Result<bool, ReplayError> {
+    let flow = each(item).map_err(ReplayError::Sink)?;
+    Ok(flow.is_continue())
+}
+
+impl<R: Read> EventSource for NativeSource<R> {
+    fn header(&self) -> &Header {
+        self.reader.header()
+    }
+
+    fn read(&mut self, each: Each<'_>) -> std::result::Result<(), ReplayError> {
+        let result = self.read_all(each);
+        self.gather_damages();
+        result
+    }
+
+    fn damages(&self) -> &Damages {
+        &self.all
+    }
+
+    fn is_complete(&self) -> bool {
+        self.reader.is_complete()
+    }
+}

@@ -1,0 +1,146 @@
+//! What each event does to the state.
+//!
+//! Rules as in sysdig's engine, by family: [`process`] for threads and directories, [`files`] for fds
+//! other than sockets, [`sockets`]. Only results count: a call that failed, or has not returned,
+//! changes nothing. Parameters are addressed by their index in the schema; an event of an older writer
+//! can lack the last ones.
+
+mod files;
+mod process;
+mod sockets;
+
+use scap_capture_format::schema::{EventTypeFlags, types};
+
+use super::State;
+use crate::event::{Event, EventExt as _, EventFlags};
+
+/// `O_CLOEXEC` as the field encodes open flags.
+const O_CLOEXEC: u64 = 0x1000;
+/// `O_DIRECTORY` as the field encodes open flags.
+const O_DIRECTORY: u64 = 0x400;
+
+/// Applies one event.
+pub(super) fn event(state: &mut State, event: &Event<'_>) {
+    let flags = event.info().map_or(EventTypeFlags::empty(), |i| i.flags);
+    if flags.contains(EventTypeFlags::SKIPPARSERESET) {
+        return;
+    }
+    if event.tid.0 >= 0 && !process::makes_thread(event) {
+        state.ensure_thread(event.tid, event.pid);
+    }
+    // An enter event tells what a call was given, not what it did.
+    let is_enter_of_call = event.ty.is_enter() && event.ty != types::PROCEXIT_1_E;
+    if event.flags.contains(EventFlags::IN_FLIGHT) || is_enter_of_call {
+        return;
+    }
+    match event.ty {
+        types::SYSCALL_CLONE_20_X
+        | types::SYSCALL_FORK_20_X
+        | types::SYSCALL_VFORK_20_X
+        | types::SYSCALL_CLONE3_X => process::clone(state, event),
+        types::SYSCALL_EXECVE_19_X | types::SYSCALL_EXECVEAT_X => process::execve(state, event),
+        types::PROCEXIT_1_E => process::procexit(state, event),
+        types::SYSCALL_CHDIR_X | types::SYSCALL_GETCWD_X => process::chdir(state, event),
+        types::SYSCALL_FCHDIR_X => process::fchdir(state, event),
+        types::SYSCALL_CHROOT_X => process::chroot(state, event),
+        types::SYSCALL_PRCTL_X => process::prctl(state, event),
+        types::SYSCALL_SETSID_X => process::setsid(state, event),
+        types::SYSCALL_SETUID_X => process::set_owner(state, event, 1, true),
+        types::SYSCALL_SETRESUID_X | types::SYSCALL_SETREUID_X => {
+            process::set_owner(state, event, 2, true);
+        }
+        types::SYSCALL_SETGID_X => process::set_owner(state, event, 1, false),
+        types::SYSCALL_SETRESGID_X | types::SYSCALL_SETREGID_X => {
+            process::set_owner(state, event, 2, false);
+        }
+        types::SYSCALL_UNSHARE_X => process::unshare(state, event),
+
+        types::SYSCALL_OPEN_X => files::open(
+            state,
+            event,
+            files::Open {
+                dirfd: None,
+                name: 1,
+                flags: Some(2),
+                dev: 4,
+            },
+        ),
+        types::SYSCALL_CREAT_X => files::open(
+            state,
+            event,
+            files::Open {
+                dirfd: None,
+                name: 1,
+                flags: None,
+                dev: 3,
+            },
+        ),
+        types::SYSCALL_OPENAT_2_X => {
+            files::open(
+                state,
+                event,
+                files::Open {
+                    dirfd: Some(1),
+                    name: 2,
+                    flags: Some(3),
+                    dev: 5,
+                },
+            );
+        }
+        types::SYSCALL_OPENAT2_X => {
+            files::open(
+                state,
+                event,
+                files::Open {
+                    dirfd: Some(1),
+                    name: 2,
+                    flags: Some(3),
+                    dev: 6,
+                },
+            );
+        }
+        types::SYSCALL_OPEN_BY_HANDLE_AT_X => {
+            files::open(
+                state,
+                event,
+                files::Open {
+                    dirfd: None,
+                    name: 3,
+                    flags: Some(2),
+                    dev: 4,
+                },
+            );
+        }
+        types::SYSCALL_CLOSE_X => files::close(state, event),
+        types::SYSCALL_CLOSE_RANGE_X => files::close_range(state, event),
+        types::SYSCALL_DUP_1_X | types::SYSCALL_DUP2_X => files::dup(state, event, false),
+        types::SYSCALL_DUP3_X => {
+            let cloexec = event.uint(3).is_some_and(|f| f & O_CLOEXEC != 0);
+            files::dup(state, event, cloexec);
+        }
+        types::SYSCALL_FCNTL_X => files::fcntl(state, event),
+        types::SYSCALL_PIPE_X => files::pipe(state, event, 0),
+        types::SYSCALL_PIPE2_X => files::pipe(state, event, event.uint(4).unwrap_or(0)),
+        types::SYSCALL_MEMFD_CREATE_X => files::memfd(state, event),
+        types::SYSCALL_PIDFD_GETFD_X => files::pidfd_getfd(state, event),
+        types::SYSCALL_BPF_2_X => files::bpf(state, event),
+
+        types::SOCKET_SOCKET_X => sockets::socket(state, event),
+        types::SOCKET_BIND_X => sockets::bind(state, event),
+        types::SOCKET_CONNECT_X => sockets::connect(state, event),
+        types::SOCKET_ACCEPT_5_X => sockets::accept(state, event, 0),
+        types::SOCKET_ACCEPT4_6_X => sockets::accept(state, event, event.uint(5).unwrap_or(0)),
+        types::SOCKET_SOCKETPAIR_X => sockets::socketpair(state, event),
+        types::SOCKET_SEND_X
+        | types::SOCKET_SENDTO_X
+        | types::SOCKET_SENDMSG_X
+        | types::SOCKET_SENDMMSG_X => sockets::transfer(state, event, 4, sockets::Way::Out),
+        types::SOCKET_RECV_X | types::SOCKET_RECVMMSG_X => {
+            sockets::transfer(state, event, 4, sockets::Way::In);
+        }
+        types::SOCKET_RECVFROM_X => sockets::transfer(state, event, 2, sockets::Way::In),
+        types::SOCKET_RECVMSG_X => sockets::transfer(state, event, 3, sockets::Way::In),
+
+        _ => files::unnamed(state, event),
+    }
+}

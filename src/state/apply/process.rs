@@ -1,0 +1,387 @@
+//! Threads, programs, directories, owners.
+
+use scap_capture_format::schema::types;
+
+use super::super::thread::{NO_ID, Text, Thread};
+use super::super::{State, limits};
+use crate::event::{Event, EventExt as _, Pid, Tid};
+
+/// A thread seen with its id this long ago is another one (nanoseconds).
+const CLONE_STALE_NS: u64 = 2_000_000_000;
+
+/// Clone flags as the field encodes them.
+mod clone_flags {
+    pub(super) const FILES: u64 = 0x1;
+    pub(super) const FS: u64 = 0x2;
+    pub(super) const NEWPID: u64 = 0x40;
+    pub(super) const PARENT: u64 = 0x100;
+    pub(super) const THREAD: u64 = 0x2000;
+    pub(super) const VFORK: u64 = 0x0800_0000;
+    pub(super) const CHILD_IN_PIDNS: u64 = 0x2000_0000;
+}
+
+/// Parameters of the clone family.
+mod clone_param {
+    pub(super) const EXE: usize = 1;
+    pub(super) const ARGS: usize = 2;
+    pub(super) const PID: usize = 4;
+    pub(super) const PTID: usize = 5;
+    pub(super) const COMM: usize = 13;
+    pub(super) const CGROUPS: usize = 14;
+    pub(super) const FLAGS: usize = 15;
+    pub(super) const UID: usize = 16;
+    pub(super) const GID: usize = 17;
+    pub(super) const VTID: usize = 18;
+    pub(super) const VPID: usize = 19;
+}
+
+/// Parameters of `execve`.
+mod exec_param {
+    pub(super) const EXE: usize = 1;
+    pub(super) const ARGS: usize = 2;
+    pub(super) const PID: usize = 4;
+    pub(super) const PTID: usize = 5;
+    pub(super) const COMM: usize = 13;
+    pub(super) const CGROUPS: usize = 14;
+    pub(super) const ENV: usize = 15;
+    pub(super) const TTY: usize = 16;
+    pub(super) const VPGID: usize = 17;
+    pub(super) const LOGINUID: usize = 18;
+    pub(super) const UID: usize = 26;
+    pub(super) const EXEPATH: usize = 27;
+    pub(super) const PGID: usize = 28;
+    pub(super) const GID: usize = 29;
+}
+
+/// Whether the event is a new thread's own, which says more about it than its number.
+pub(super) fn makes_thread(event: &Event<'_>) -> bool {
+    is_clone(event) && event.result() == Some(0)
+}
+
+fn is_clone(event: &Event<'_>) -> bool {
+    matches!(
+        event.ty,
+        types::SYSCALL_CLONE_20_X
+            | types::SYSCALL_FORK_20_X
+            | types::SYSCALL_VFORK_20_X
+            | types::SYSCALL_CLONE3_X
+    )
+}
+
+/// A clone that returned, in the parent or in the child.
+pub(super) fn clone(state: &mut State, event: &Event<'_>) {
+    match event.result() {
+        Some(0) => clone_in_child(state, event),
+        Some(child) if child > 0 => clone_in_parent(state, event, Tid(child)),
+        _ => {}
+    }
+}
+
+fn clone_in_parent(state: &mut State, event: &Event<'_>, child: Tid) {
+    use clone_flags as f;
+    let flags = event.uint(clone_param::FLAGS).unwrap_or(0);
+    repair(state, event);
+    let in_pid_namespace = event
+        .int(clone_param::VTID)
+        .is_some_and(|vtid| vtid >= 0 && vtid != event.tid.0);
+    // The child's own event says it better, or the number is of another pid namespace.
+    let child_tells = flags & (f::CHILD_IN_PIDNS | f::NEWPID | f::PARENT | f::VFORK) != 0
+        || event.ty == types::SYSCALL_VFORK_20_X
+        || in_pid_namespace;
+    if child_tells || is_fresh(state, child, event.ts.0) {
+        return;
+    }
+    let pid = if flags & f::THREAD != 0 {
+        event.pid
+    } else {
+        Pid(child.0)
+    };
+    let mut thread = new_thread(state, event, event.tid, child, pid, flags);
+    thread.vtid = child.0;
+    thread.vpid = pid.0;
+    state.insert_thread(thread);
+}
+
+fn clone_in_child(state: &mut State, event: &Event<'_>) {
+    if is_fresh(state, event.tid, event.ts.0) {
+        return;
+    }
+    let flags = event.uint(clone_param::FLAGS).unwrap_or(0);
+    let pid = event.int(clone_param::PID).map_or(event.pid, Pid);
+    let ptid = event.int(clone_param::PTID).map_or(Tid(-1), Tid);
+    let maker = if flags & clone_flags::THREAD != 0 {
+        Tid(pid.0)
+    } else {
+        ptid
+    };
+    let mut thread = new_thread(state, event, maker, event.tid, pid, flags);
+    if flags & clone_flags::THREAD == 0 {
+        thread.ptid = ptid;
+    }
+    thread.vtid = event.int(clone_param::VTID).unwrap_or(-1);
+    thread.vpid = event.int(clone_param::VPID).unwrap_or(-1);
+    state.insert_thread(thread);
+}
+
+/// Whether a thread with this id was made so recently that it is the one meant.
+fn is_fresh(state: &State, tid: Tid, now: u64) -> bool {
+    state.thread(tid).is_some_and(|t| {
+        t.clone_ts != 0 && !t.dead && now.saturating_sub(t.clone_ts) < CLONE_STALE_NS
+    })
+}
+
+/// Makes a thread from a clone event and what is known of its maker.
+fn new_thread(
+    state: &mut State,
+    event: &Event<'_>,
+    maker: Tid,
+    tid: Tid,
+    pid: Pid,
+    flags: u64,
+) -> Thread {
+    let is_thread = flags & clone_flags::THREAD != 0;
+    let mut thread = Thread::unknown(tid);
+    thread.pid = pid;
+    thread.ptid = maker;
+    thread.clone_ts = event.ts.0;
+    if let Some(parent) = state.thread(maker).cloned() {
+        if is_thread {
+            thread.ptid = parent.ptid;
+            thread.exec_ts = parent.exec_ts;
+        }
+        thread.sid = parent.sid;
+        thread.pgid = parent.pgid;
+        thread.vpgid = parent.vpgid;
+        thread.exepath = parent.exepath;
+        thread.env = parent.env;
+        thread.loginuid = parent.loginuid;
+        thread.tty = parent.tty;
+        thread.comm = parent.comm;
+        thread.exe = parent.exe;
+        thread.args = parent.args;
+        thread.cgroups = parent.cgroups;
+        let share_files = is_thread || flags & clone_flags::FILES != 0;
+        let share_dirs = is_thread || flags & clone_flags::FS != 0;
+        thread.files = parent
+            .files
+            .map(|slot| state.inherit_files(slot, share_files));
+        thread.dirs = parent.dirs.map(|slot| state.inherit_dirs(slot, share_dirs));
+    }
+    let replace = |place: &mut Option<Text>, index, cap| {
+        set_text(state, place, event.params.get(index), cap, is_list(cap));
+    };
+    replace(&mut thread.comm, clone_param::COMM, limits::NAME);
+    replace(&mut thread.exe, clone_param::EXE, limits::NAME);
+    replace(&mut thread.args, clone_param::ARGS, limits::LIST);
+    replace(&mut thread.cgroups, clone_param::CGROUPS, limits::LIST);
+    if thread.comm.is_none() {
+        thread.comm.clone_from(&thread.exe);
+    }
+    thread.uid = id(event, clone_param::UID).unwrap_or(NO_ID);
+    thread.gid = id(event, clone_param::GID).unwrap_or(NO_ID);
+    thread
+}
+
+fn is_list(cap: usize) -> bool {
+    cap == limits::LIST
+}
+
+/// Keeps a text parameter; an absent one changes nothing. Equal text stays shared.
+fn set_text(state: &State, place: &mut Option<Text>, bytes: Option<&[u8]>, cap: usize, list: bool) {
+    let Some(bytes) = bytes else {
+        return;
+    };
+    let text = if list {
+        bytes
+    } else {
+        crate::event::value::text(bytes)
+    };
+    if place.as_deref() != Some(text) {
+        *place = state.keep(text, cap);
+    }
+}
+
+fn id(event: &Event<'_>, index: usize) -> Option<u32> {
+    event.uint(index).and_then(|v| u32::try_from(v).ok())
+}
+
+/// Takes what a clone's parent event says of the parent itself, if nothing was known.
+fn repair(state: &mut State, event: &Event<'_>) {
+    let Some(thread) = state.thread(event.tid) else {
+        return;
+    };
+    let (mut comm, mut exe, mut args) =
+        (thread.comm.clone(), thread.exe.clone(), thread.args.clone());
+    if comm.is_none() {
+        set_text(
+            state,
+            &mut comm,
+            event.params.get(clone_param::COMM),
+            limits::NAME,
+            false,
+        );
+        set_text(
+            state,
+            &mut exe,
+            event.params.get(clone_param::EXE),
+            limits::NAME,
+            false,
+        );
+        set_text(
+            state,
+            &mut args,
+            event.params.get(clone_param::ARGS),
+            limits::LIST,
+            true,
+        );
+    }
+    let ptid = event.int(clone_param::PTID);
+    state.update_thread(event.tid, |t| {
+        t.comm = comm;
+        t.exe = exe;
+        t.args = args;
+        if t.ptid.0 < 0 {
+            t.ptid = ptid.map_or(t.ptid, Tid);
+        }
+    });
+}
+
+/// A program was executed.
+pub(super) fn execve(state: &mut State, event: &Event<'_>) {
+    use exec_param as p;
+    if event.result().is_none_or(|r| r < 0) {
+        return;
+    }
+    let Some(old) = state.thread(event.tid).cloned() else {
+        return;
+    };
+    let mut new = old;
+    let text = |place: &mut Option<Text>, index, cap| {
+        set_text(state, place, event.params.get(index), cap, is_list(cap));
+    };
+    // What the event does not say of the new program is not known; the old one's would be wrong.
+    new.args = None;
+    new.env = None;
+    new.exepath = None;
+    text(&mut new.exe, p::EXE, limits::NAME);
+    text(&mut new.args, p::ARGS, limits::LIST);
+    text(&mut new.comm, p::COMM, limits::NAME);
+    text(&mut new.cgroups, p::CGROUPS, limits::LIST);
+    text(&mut new.env, p::ENV, limits::LIST);
+    text(&mut new.exepath, p::EXEPATH, limits::NAME);
+    if let Some(pid) = event.int(p::PID) {
+        new.pid = Pid(pid);
+    }
+    if new.ptid.0 < 0 {
+        new.ptid = event.int(p::PTID).map_or(new.ptid, Tid);
+    }
+    let set = |place: &mut u32, index| *place = id(event, index).unwrap_or(*place);
+    set(&mut new.tty, p::TTY);
+    set(&mut new.loginuid, p::LOGINUID);
+    set(&mut new.uid, p::UID);
+    set(&mut new.gid, p::GID);
+    new.vpgid = event.int(p::VPGID).unwrap_or(new.vpgid);
+    new.pgid = event.int(p::PGID).unwrap_or(new.pgid);
+    new.exec_ts = event.ts.0;
+    let pid = new.pid;
+    state.update_thread(event.tid, |thread| *thread = new);
+    state.keep_only_thread(pid, event.tid);
+    // The kernel gives the program fds of its own before it closes those marked so.
+    state.unshare_files(event.tid);
+    state.close_on_exec(event.tid);
+}
+
+/// A thread ended.
+pub(super) fn procexit(state: &mut State, event: &Event<'_>) {
+    const REAPER: usize = 4;
+    if let Some(reaper) = event.int(REAPER).filter(|r| *r > 0)
+        && event.tid.0 == event.pid.0
+    {
+        state.reparent(event.tid, Tid(reaper));
+    }
+    state.end_thread(event.tid);
+}
+
+/// `chdir` and `getcwd`, which both say what the working directory is.
+pub(super) fn chdir(state: &mut State, event: &Event<'_>) {
+    if event.result().is_some_and(|r| r >= 0)
+        && let Some(path) = event.text(1)
+    {
+        set_cwd(state, event.tid, path);
+    }
+}
+
+pub(super) fn fchdir(state: &mut State, event: &Event<'_>) {
+    if event.result() != Some(0) {
+        return;
+    }
+    let Some(name) = event
+        .int(1)
+        .and_then(|fd| state.fd(event.tid, fd))
+        .map(|f| f.name.clone())
+    else {
+        return;
+    };
+    set_cwd(state, event.tid, &name);
+}
+
+fn set_cwd(state: &mut State, tid: Tid, path: &[u8]) {
+    let mut cwd = std::mem::take(&mut state.scratch);
+    cwd.clear();
+    state.resolve(tid, None, path, &mut cwd);
+    state.set_dirs(tid, Some(&cwd), None);
+    state.scratch = cwd;
+}
+
+pub(super) fn chroot(state: &mut State, event: &Event<'_>) {
+    if event.result() == Some(0)
+        && let Some(path) = event.text(1)
+    {
+        let mut root = std::mem::take(&mut state.scratch);
+        root.clear();
+        state.resolve(event.tid, None, path, &mut root);
+        state.set_dirs(event.tid, None, Some(&root));
+        state.scratch = root;
+    }
+}
+
+/// A thread named itself.
+pub(super) fn prctl(state: &mut State, event: &Event<'_>) {
+    const PR_SET_NAME: u64 = 15;
+    /// The kernel keeps this many bytes of a name.
+    const COMM_LEN: usize = 15;
+    if event.result() != Some(0) || event.uint(1) != Some(PR_SET_NAME) {
+        return;
+    }
+    if let Some(name) = event.text(2) {
+        let comm = state.keep(name, COMM_LEN);
+        state.update_thread(event.tid, |t| t.comm = comm);
+    }
+}
+
+pub(super) fn setsid(state: &mut State, event: &Event<'_>) {
+    if let Some(sid) = event.result().filter(|r| *r >= 0) {
+        state.update_thread(event.tid, |t| t.sid = sid);
+    }
+}
+
+/// The effective user or group became parameter `index`.
+pub(super) fn set_owner(state: &mut State, event: &Event<'_>, index: usize, user: bool) {
+    // All ones leave the id as it is.
+    let Some(new) = id(event, index).filter(|id| *id != u32::MAX) else {
+        return;
+    };
+    if event.result() == Some(0) {
+        state.update_thread(event.tid, |t| {
+            let place = if user { &mut t.uid } else { &mut t.gid };
+            *place = new;
+        });
+    }
+}
+
+pub(super) fn unshare(state: &mut State, event: &Event<'_>) {
+    let flags = event.uint(1).unwrap_or(0);
+    if event.result() == Some(0) && flags & clone_flags::FILES != 0 {
+        state.unshare_files(event.tid);
+    }
+}

@@ -1,0 +1,271 @@
+//! Sockets: their addresses, and which end is which.
+
+use super::super::fd::{FdInfo, FdKind, L4, Role};
+use super::super::{State, limits};
+use super::O_CLOEXEC;
+use super::files::made;
+use crate::event::net::{self, Endpoint, SockAddr, SockTuple};
+use crate::event::{Event, EventExt as _};
+
+/// `SOCK_CLOEXEC`, in the type of `socket` and the flags of `accept4`.
+const SOCK_CLOEXEC: u64 = 0o2_000_000;
+
+/// Direction of a transfer, seen from the recorded thread.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// It sends.
+    Out,
+    /// It receives.
+    In,
+}
+
+pub(super) fn socket(state: &mut State, event: &Event<'_>) {
+    const AF_UNIX: u64 = 1;
+    const AF_INET: u64 = 2;
+    const AF_INET6: u64 = 10;
+    const AF_NETLINK: u64 = 16;
+    let Some(fd) = made(event) else {
+        return;
+    };
+    let kind = match event.uint(1) {
+        Some(AF_UNIX) => FdKind::Unix,
+        Some(AF_INET) => FdKind::Ipv4,
+        Some(AF_INET6) => FdKind::Ipv6,
+        Some(AF_NETLINK) => FdKind::Netlink,
+        _ => FdKind::Unknown,
+    };
+    let mut info = FdInfo::new(kind);
+    let ty = event.uint(2).unwrap_or(0);
+    if kind.is_inet() {
+        info.l4 = protocol(ty, event.uint(3).unwrap_or(0));
+    }
+    let flags = event.uint(4).unwrap_or(0);
+    info.cloexec = ty & SOCK_CLOEXEC != 0 || flags & O_CLOEXEC != 0;
+    state.add_fd(event.tid, fd, info);
+}
+
+fn protocol(ty: u64, proto: u64) -> L4 {
+    const SOCK_STREAM: u64 = 1;
+    const SOCK_DGRAM: u64 = 2;
+    const SOCK_RAW: u64 = 3;
+    match (ty & 0xff, proto) {
+        (SOCK_RAW, _) | (_, 255) => L4::Raw,
+        (_, 6) | (SOCK_STREAM, 0) => L4::Tcp,
+        (_, 17) | (SOCK_DGRAM, 0) => L4::Udp,
+        (_, 1) => L4::Icmp,
+        _ => L4::Unknown,
+    }
+}
+
+pub(super) fn bind(state: &mut State, event: &Event<'_>) {
+    let (Some(0), Some(fd)) = (event.result(), event.int(2)) else {
+        return;
+    };
+    let Some(address) = event.params.get(1).and_then(SockAddr::parse) else {
+        return;
+    };
+    let mut name = std::mem::take(&mut state.scratch);
+    name.clear();
+    let end = match address {
+        SockAddr::Inet(end) => {
+            let end = end.unmapped();
+            end.render(&mut name);
+            Some(end)
+        }
+        SockAddr::Unix(path) => {
+            name.extend_from_slice(path);
+            None
+        }
+        SockAddr::Other(_) | SockAddr::Invalid(_) => None,
+    };
+    // Port 0 means that the kernel chooses one, which the event does not tell.
+    let known = end.is_none_or(|end| end.port() > 0) && !name.is_empty();
+    let text = if known {
+        state.keep(&name, limits::NAME)
+    } else {
+        None
+    };
+    state.scratch = name;
+    state.update_fd(event.tid, fd, |info| {
+        if let Some(end) = end.filter(|end| end.port() > 0) {
+            info.bound = Some(end);
+            info.role = Role::Server;
+            info.kind = kind_of(end);
+        }
+        if let Some(text) = text {
+            info.name = text;
+        }
+    });
+}
+
+fn kind_of(end: Endpoint) -> FdKind {
+    match end {
+        Endpoint::V4(..) => FdKind::Ipv4,
+        Endpoint::V6(..) => FdKind::Ipv6,
+    }
+}
+
+pub(super) fn connect(state: &mut State, event: &Event<'_>) {
+    const EINPROGRESS: i64 = 115;
+    let (Some(result), Some(fd)) = (event.result(), event.int(2)) else {
+        return;
+    };
+    if result < 0 && result != -EINPROGRESS {
+        return;
+    }
+    let tuple = event.params.get(1).and_then(SockTuple::parse).or_else(|| {
+        // Without both ends the one that the program named still tells where it went.
+        match event.params.get(3).and_then(SockAddr::parse)? {
+            SockAddr::Inet(there) => Some(SockTuple::Inet(unspecified_like(there), there)),
+            SockAddr::Unix(path) => Some(SockTuple::Unix(0, 0, path)),
+            SockAddr::Other(_) | SockAddr::Invalid(_) => None,
+        }
+    });
+    if let Some(tuple) = tuple {
+        set_tuple(state, event, fd, tuple, |role| {
+            if role == Role::Unknown {
+                Role::Client
+            } else {
+                role
+            }
+        });
+    }
+}
+
+fn unspecified_like(end: Endpoint) -> Endpoint {
+    match end {
+        Endpoint::V4(..) => Endpoint::V4(std::net::Ipv4Addr::UNSPECIFIED, 0),
+        Endpoint::V6(..) => Endpoint::V6(std::net::Ipv6Addr::UNSPECIFIED, 0),
+    }
+}
+
+/// Gives an fd a connection's ends, source first.
+fn set_tuple(
+    state: &mut State,
+    event: &Event<'_>,
+    fd: i64,
+    tuple: SockTuple<'_>,
+    role: impl FnOnce(Role) -> Role,
+) {
+    let ends = match tuple {
+        SockTuple::Inet(source, destination) => Some(net::unmap(source, destination)),
+        _ => None,
+    };
+    let mut name = std::mem::take(&mut state.scratch);
+    name.clear();
+    tuple.name(&mut name);
+    let text = state.keep(&name, limits::NAME);
+    state.scratch = name;
+    let Some(text) = text else {
+        return;
+    };
+    state.update_fd(event.tid, fd, |info| {
+        info.name = text;
+        info.ends = ends;
+        info.role = role(info.role);
+        match (tuple, ends) {
+            (_, Some((source, _))) => info.kind = kind_of(source),
+            (SockTuple::Unix(..), _) => info.kind = FdKind::Unix,
+            _ => {}
+        }
+    });
+}
+
+pub(super) fn accept(state: &mut State, event: &Event<'_>, flags: u64) {
+    let Some(fd) = made(event) else {
+        return;
+    };
+    let tuple = event.params.get(1).and_then(SockTuple::parse);
+    let mut info = FdInfo::new(match tuple {
+        Some(SockTuple::Inet(source, _)) => kind_of(source),
+        Some(SockTuple::Unix(..)) => FdKind::Unix,
+        _ => FdKind::Unknown,
+    });
+    info.l4 = if info.kind.is_inet() {
+        L4::Tcp
+    } else {
+        L4::Unknown
+    };
+    info.role = Role::Server;
+    info.cloexec = flags & SOCK_CLOEXEC != 0;
+    state.add_fd(event.tid, fd, info);
+    if let Some(tuple) = tuple {
+        set_tuple(state, event, fd, tuple, |role| role);
+    }
+}
+
+pub(super) fn socketpair(state: &mut State, event: &Event<'_>) {
+    if event.result() != Some(0) {
+        return;
+    }
+    let cloexec = event.uint(6).is_some_and(|ty| ty & SOCK_CLOEXEC != 0);
+    for fd in [event.int(1), event.int(2)].into_iter().flatten() {
+        let mut info = FdInfo::new(FdKind::Unix);
+        info.cloexec = cloexec;
+        state.add_fd(event.tid, fd, info);
+    }
+}
+
+/// A transfer whose event has both ends, source first.
+///
+/// They matter where no connection was seen: a datagram socket talks to many, and a connection can be
+/// older than the capture.
+pub(super) fn transfer(state: &mut State, event: &Event<'_>, tuple: usize, way: Way) {
+    if event.result().is_none_or(|r| r < 0) {
+        return;
+    }
+    let Some(SockTuple::Inet(source, destination)) =
+        event.params.get(tuple).and_then(SockTuple::parse)
+    else {
+        return;
+    };
+    let fd = event
+        .info()
+        .and_then(|i| i.fd_param)
+        .and_then(|i| event.int(usize::from(i)));
+    let Some(fd) = fd.filter(|fd| *fd >= 0) else {
+        return;
+    };
+    let (source, destination) = net::unmap(source, destination);
+    if state.fd(event.tid, fd).is_none() {
+        let mut info = FdInfo::new(kind_of(source));
+        info.l4 = L4::Udp;
+        state.add_fd(event.tid, fd, info);
+    }
+    let Some(info) = state.fd(event.tid, fd) else {
+        return;
+    };
+    let (here, there) = match way {
+        Way::Out => (source, destination),
+        Way::In => (destination, source),
+    };
+    let role = match info.role {
+        Role::Unknown => guess_role(info, here, there),
+        role => role,
+    };
+    let (client, server) = if role == Role::Client {
+        (here, there)
+    } else {
+        (there, here)
+    };
+    let settled = info.l4 == L4::Tcp && !info.name.is_empty();
+    if settled || info.ends == Some((client, server)) {
+        return;
+    }
+    let l4 = if info.l4 == L4::Unknown {
+        L4::Udp
+    } else {
+        info.l4
+    };
+    set_tuple(state, event, fd, SockTuple::Inet(client, server), |_| role);
+    state.update_fd(event.tid, fd, |info| info.l4 = l4);
+}
+
+/// The end that waits for others has the port that they know: the one it bound, else the lower one.
+fn guess_role(info: &FdInfo, here: Endpoint, there: Endpoint) -> Role {
+    if info.bound.is_some_and(|b| b.port() == here.port()) || here.port() < there.port() {
+        Role::Server
+    } else {
+        Role::Client
+    }
+}

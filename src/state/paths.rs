@@ -1,0 +1,76 @@
+//! Paths as text: joined and normalised without asking a file system.
+//!
+//! `..` is resolved textually, as in sysdig: a capture does not say which components are links.
+
+use super::limits;
+
+/// Stands for a directory that is not known.
+pub const UNKNOWN: &[u8] = b"<UNKNOWN>";
+
+/// Appends `path`, relative to `dir` unless it is absolute, without `.`, `..` and double slashes.
+///
+/// A result over the cap is cut.
+pub fn join(out: &mut Vec<u8>, dir: &[u8], path: &[u8]) {
+    let start = out.len();
+    let pieces: [&[u8]; 2] = if path.starts_with(b"/") {
+        [b"", path]
+    } else {
+        [dir, path]
+    };
+    let absolute = path.starts_with(b"/") || dir.starts_with(b"/");
+    if absolute {
+        out.push(b'/');
+    }
+    let root = out.len();
+    for component in pieces.iter().flat_map(|p| p.split(|b| *b == b'/')) {
+        match component {
+            b"" | b"." => {}
+            b".." => {
+                let parent = out[root..].iter().rposition(|b| *b == b'/');
+                out.truncate(root + parent.unwrap_or(0));
+            }
+            name => {
+                if out.len() > root {
+                    out.push(b'/');
+                }
+                out.extend_from_slice(name);
+            }
+        }
+        if out.len() - start > limits::NAME {
+            out.truncate(start + limits::NAME);
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn joined(dir: &str, path: &str) -> String {
+        let mut out = b">".to_vec();
+        join(&mut out, dir.as_bytes(), path.as_bytes());
+        String::from_utf8(out).unwrap()[1..].to_owned()
+    }
+
+    #[test]
+    fn as_sysdig_joins() {
+        assert_eq!(joined("/", "etc/../passwd"), "/passwd");
+        assert_eq!(joined("/tmp", "./a//b/../c/"), "/tmp/a/c");
+        assert_eq!(joined("/tmp", "../../../x"), "/x");
+        assert_eq!(joined("/tmp", "."), "/tmp");
+        assert_eq!(joined("/tmp", ""), "/tmp");
+        assert_eq!(joined("/", ".."), "/");
+        assert_eq!(joined("/tmp", "/abs/x"), "/abs/x");
+        assert_eq!(joined("./", "rel"), "rel");
+        assert_eq!(joined("", "a/../../b"), "b");
+    }
+
+    #[test]
+    fn length_is_capped() {
+        let long = "x/".repeat(10_000);
+        assert_eq!(joined("/", &long).len(), limits::NAME);
+        let name = "y".repeat(100_000);
+        assert_eq!(joined("/", &name).len(), limits::NAME);
+    }
+}

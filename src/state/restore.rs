@@ -1,0 +1,211 @@
+//! The state that a snapshot of a capture describes.
+
+use hashbrown::HashSet;
+use scap_capture_format::native::Snapshot;
+use scap_capture_format::native::snapshot::{FdEntry, SocketEntry, StringId, ThreadEntry};
+
+use super::fd::{FdInfo, FdKind, FdTable, L4, Role};
+use super::thread::{Dirs, Text, Thread};
+use super::{State, limits};
+use crate::event::net::{Endpoint, SockTuple};
+use crate::event::{Pid, Tid};
+
+impl State {
+    /// Replaces everything by what a snapshot says.
+    pub fn restore(&mut self, snapshot: &Snapshot) {
+        *self = Self::new();
+        for user in snapshot.users.iter().filter(|u| u.container == StringId(0)) {
+            self.add_user(user.uid, snapshot.string(user.name));
+        }
+        for group in snapshot
+            .groups
+            .iter()
+            .filter(|g| g.container == StringId(0))
+        {
+            self.add_group(group.gid, snapshot.string(group.name));
+        }
+        let owners: HashSet<i64> = snapshot.fds.iter().map(|f| f.owner.0).collect();
+        // Main threads first: the others share what they have.
+        let (main, others): (Vec<_>, Vec<_>) =
+            snapshot.threads.iter().partition(|t| t.tid.0 == t.pid.0);
+        for entry in main.into_iter().chain(others) {
+            let has_own_fds = owners.contains(&entry.tid.0);
+            self.restore_thread(snapshot, entry, has_own_fds);
+        }
+        let servers = server_ports(snapshot);
+        for entry in &snapshot.fds {
+            self.ensure_thread(entry.owner, Pid(-1));
+            let info = self.restored_fd(snapshot, entry, &servers);
+            self.add_fd(entry.owner, entry.fd, info);
+        }
+    }
+
+    fn restore_thread(&mut self, snapshot: &Snapshot, entry: &ThreadEntry, own_fds: bool) {
+        let text = |id: StringId, cap| -> Option<Text> {
+            let text = snapshot.string(id);
+            if text.is_empty() {
+                None
+            } else {
+                self.keep(text, cap)
+            }
+        };
+        let mut thread = Thread::unknown(entry.tid);
+        thread.pid = entry.pid;
+        thread.ptid = Tid(entry.ptid.0);
+        thread.vtid = entry.vtid;
+        thread.vpid = entry.vpid;
+        thread.sid = entry.sid;
+        thread.pgid = entry.pgid;
+        thread.vpgid = entry.vpgid;
+        thread.comm = text(entry.comm, limits::NAME);
+        thread.exe = text(entry.exe, limits::NAME);
+        thread.exepath = text(entry.exepath, limits::NAME);
+        thread.args = text(entry.args, limits::LIST);
+        thread.env = text(entry.env, limits::LIST);
+        thread.cgroups = text(entry.cgroups, limits::LIST);
+        thread.uid = entry.uid;
+        thread.gid = entry.gid;
+        thread.loginuid = entry.loginuid;
+        thread.tty = entry.tty;
+        let main = self.threads.get(Tid(entry.pid.0));
+        if own_fds || main.is_none() {
+            thread.files = Some(self.files.add(FdTable::default()));
+        }
+        let cwd = snapshot.string(entry.cwd);
+        let main = self.threads.get(Tid(entry.pid.0));
+        let shares = main.is_some_and(|m| self.cwd(m.tid).unwrap_or(b"") == cwd);
+        if !shares {
+            thread.dirs = Some(self.dirs.add(Dirs::default()));
+        }
+        self.insert_thread(thread);
+        let known = |text: &'_ [u8]| !text.is_empty();
+        if !shares {
+            let root = snapshot.string(entry.root);
+            self.set_dirs(
+                entry.tid,
+                Some(cwd).filter(|t| known(t)),
+                Some(root).filter(|t| known(t)),
+            );
+        }
+    }
+
+    fn restored_fd(
+        &mut self,
+        snapshot: &Snapshot,
+        entry: &FdEntry,
+        servers: &HashSet<u16>,
+    ) -> FdInfo {
+        /// `O_CLOEXEC` as the field encodes open flags.
+        const O_CLOEXEC: u32 = 0x1000;
+        let mut info = FdInfo::new(kind(entry.kind));
+        info.open_flags = entry.open_flags;
+        info.cloexec = entry.open_flags & O_CLOEXEC != 0;
+        info.dev = entry.dev;
+        info.ino = entry.inode;
+        let mut name = std::mem::take(&mut self.scratch);
+        name.clear();
+        name.extend_from_slice(snapshot.string(entry.name));
+        if let Some((source, destination, l4)) = endpoints(&entry.socket) {
+            info.l4 = l4;
+            name.clear();
+            if destination.is_unspecified() && destination.port() == 0 {
+                if source.port() != 0 {
+                    source.render(&mut name);
+                    info.bound = Some(source);
+                    info.role = Role::Server;
+                }
+            } else {
+                // The table says which end is here, the open ports say who waited for whom.
+                let (client, server) = if servers.contains(&source.port()) {
+                    info.role = Role::Server;
+                    (destination, source)
+                } else {
+                    info.role = Role::Client;
+                    (source, destination)
+                };
+                SockTuple::Inet(client, server).name(&mut name);
+                info.ends = Some((client, server));
+            }
+        }
+        info.name = self.keep(&name, limits::NAME).unwrap_or(info.name);
+        self.scratch = name;
+        info
+    }
+}
+
+/// Kinds of fds as .scap files number them.
+fn kind(number: u8) -> FdKind {
+    match number {
+        1 | 16 => FdKind::File,
+        2 => FdKind::Directory,
+        3 | 5 => FdKind::Ipv4,
+        4 | 6 => FdKind::Ipv6,
+        7 => FdKind::Pipe,
+        8 => FdKind::Unix,
+        9 => FdKind::Event,
+        10 => FdKind::Unsupported,
+        11 => FdKind::Signal,
+        12 => FdKind::Epoll,
+        13 => FdKind::Inotify,
+        14 => FdKind::Timer,
+        15 => FdKind::Netlink,
+        17 => FdKind::Bpf,
+        18 => FdKind::Userfault,
+        19 => FdKind::IoUring,
+        20 => FdKind::Memfd,
+        21 => FdKind::Pidfd,
+        _ => FdKind::Unknown,
+    }
+}
+
+fn l4(number: u8) -> L4 {
+    match number {
+        2 => L4::Tcp,
+        3 => L4::Udp,
+        4 => L4::Icmp,
+        5 => L4::Raw,
+        _ => L4::Unknown,
+    }
+}
+
+fn endpoints(socket: &SocketEntry) -> Option<(Endpoint, Endpoint, L4)> {
+    match *socket {
+        SocketEntry::Inet {
+            source,
+            dest,
+            source_port,
+            dest_port,
+            l4proto,
+        } => Some((
+            Endpoint::V4(source.into(), source_port),
+            Endpoint::V4(dest.into(), dest_port),
+            l4(l4proto),
+        )),
+        SocketEntry::Inet6 {
+            source,
+            dest,
+            source_port,
+            dest_port,
+            l4proto,
+        } => Some((
+            Endpoint::V6(source.into(), source_port),
+            Endpoint::V6(dest.into(), dest_port),
+            l4(l4proto),
+        )),
+        SocketEntry::Unix { .. } | SocketEntry::None => None,
+    }
+}
+
+/// Ports that somebody on the machine listens on.
+fn server_ports(snapshot: &Snapshot) -> HashSet<u16> {
+    let listening = |(source, destination, _): (Endpoint, Endpoint, L4)| {
+        let waits = destination.is_unspecified() && destination.port() == 0 && source.port() != 0;
+        waits.then(|| source.port())
+    };
+    snapshot
+        .fds
+        .iter()
+        .filter_map(|f| endpoints(&f.socket))
+        .filter_map(listening)
+        .collect()
+}

@@ -1,0 +1,347 @@
+//! Threads, and what they have besides fds.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use super::shared::Slot;
+use super::{Ended, State, limits};
+use crate::event::{Pid, Tid};
+
+/// Text from a capture, any bytes; cheap to share.
+pub type Text = Arc<[u8]>;
+
+/// A thread id (re-exported for callers that only deal with state).
+pub type ThreadId = Tid;
+
+/// User or group of a thread that is not known.
+pub(super) const NO_ID: u32 = u32::MAX;
+
+/// One thread.
+#[derive(Clone, Debug)]
+pub struct Thread {
+    /// Its id.
+    pub tid: Tid,
+    /// Its process; -1 if not known.
+    pub pid: Pid,
+    /// The thread that is its process's parent; -1 if not known.
+    pub ptid: Tid,
+    /// Its id in its own pid namespace; -1 if not known.
+    pub vtid: i64,
+    /// Its process's id in its own pid namespace; -1 if not known.
+    pub vpid: i64,
+    /// Session; -1 if not known.
+    pub sid: i64,
+    /// Process group in the initial pid namespace; -1 if not known.
+    pub pgid: i64,
+    /// Process group in its own pid namespace; -1 if not known.
+    pub vpgid: i64,
+    /// The kernel's name for it; `None` if not known.
+    pub comm: Option<Text>,
+    /// `argv[0]`.
+    pub exe: Option<Text>,
+    /// The path of the executable.
+    pub exepath: Option<Text>,
+    /// The rest of `argv`, NUL after each.
+    pub args: Option<Text>,
+    /// Environment, NUL after each.
+    pub env: Option<Text>,
+    /// `subsystem=path`, NUL after each.
+    pub cgroups: Option<Text>,
+    /// Effective user; all ones if not known.
+    pub uid: u32,
+    /// Effective group; all ones if not known.
+    pub gid: u32,
+    /// Login user; all ones if none or not known.
+    pub loginuid: u32,
+    /// Terminal, as a device number; 0 = none.
+    pub tty: u32,
+    /// When it was made by an event of this capture (nanoseconds since the epoch), else 0.
+    pub clone_ts: u64,
+    /// When it last executed a program, in this capture, else 0.
+    pub exec_ts: u64,
+    /// Its event of the end was seen; it stays only for its threads.
+    pub dead: bool,
+    pub(super) files: Option<Slot>,
+    pub(super) dirs: Option<Slot>,
+}
+
+impl Thread {
+    /// Makes a thread of which only the id is known.
+    pub fn unknown(tid: Tid) -> Self {
+        Self {
+            tid,
+            pid: Pid(-1),
+            ptid: Tid(-1),
+            vtid: -1,
+            vpid: -1,
+            sid: -1,
+            pgid: -1,
+            vpgid: -1,
+            comm: None,
+            exe: None,
+            exepath: None,
+            args: None,
+            env: None,
+            cgroups: None,
+            uid: NO_ID,
+            gid: NO_ID,
+            loginuid: NO_ID,
+            tty: 0,
+            clone_ts: 0,
+            exec_ts: 0,
+            dead: false,
+            files: None,
+            dirs: None,
+        }
+    }
+
+    /// Whether it is its process's first thread.
+    pub fn is_main(&self) -> bool {
+        self.tid.0 == self.pid.0
+    }
+
+    fn text_len(&self) -> usize {
+        [
+            &self.comm,
+            &self.exe,
+            &self.exepath,
+            &self.args,
+            &self.env,
+            &self.cgroups,
+        ]
+        .iter()
+        .filter_map(|t| t.as_ref().map(|t| t.len()))
+        .sum()
+    }
+}
+
+/// Working and root directory of a thread, shared between those made with `CLONE_FS`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Dirs {
+    pub(super) cwd: Option<Text>,
+    pub(super) root: Option<Text>,
+}
+
+/// All threads, and how many live ones each process has.
+#[derive(Debug, Default)]
+pub(super) struct Threads {
+    by_tid: HashMap<i64, Thread>,
+    living: HashMap<i64, u32>,
+}
+
+impl Threads {
+    pub(super) fn get(&self, tid: Tid) -> Option<&Thread> {
+        self.by_tid.get(&tid.0)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_tid.len()
+    }
+
+    fn get_mut(&mut self, tid: Tid) -> Option<&mut Thread> {
+        self.by_tid.get_mut(&tid.0)
+    }
+
+    fn count(&mut self, pid: Pid) {
+        if pid.0 >= 0 {
+            let living = self.living.entry(pid.0).or_insert(0);
+            *living = living.saturating_add(1);
+        }
+    }
+
+    /// Counts a thread less; returns how many its process still has.
+    fn uncount(&mut self, pid: Pid) -> u32 {
+        let Some(living) = self.living.get_mut(&pid.0) else {
+            return 0;
+        };
+        *living = living.saturating_sub(1);
+        let left = *living;
+        if left == 0 {
+            self.living.remove(&pid.0);
+        }
+        left
+    }
+}
+
+impl State {
+    /// Adds a thread, in place of an older one with its id.
+    ///
+    /// It shares fds and directories with its process's main thread if nothing else is said: a thread
+    /// known only by number has that in common with the others.
+    pub(super) fn insert_thread(&mut self, mut thread: Thread) {
+        if self.threads.get(thread.tid).is_some() {
+            self.remove_thread(thread.tid);
+        }
+        if self.threads.len() >= limits::THREADS {
+            self.release(&thread);
+            return;
+        }
+        if thread.files.is_none() || thread.dirs.is_none() {
+            let main = self.threads.get(Tid(thread.pid.0));
+            let (files, dirs) = main.map_or((None, None), |m| (m.files, m.dirs));
+            thread.files = thread.files.or_else(|| Some(self.files.hold(files?)));
+            thread.dirs = thread.dirs.or_else(|| Some(self.dirs.hold(dirs?)));
+        }
+        thread.files = thread
+            .files
+            .or_else(|| Some(self.files.add(super::FdTable::default())));
+        thread.dirs = thread.dirs.or_else(|| Some(self.dirs.add(Dirs::default())));
+        self.used.text = self.used.text.saturating_add(thread.text_len());
+        self.threads.count(thread.pid);
+        self.threads.by_tid.insert(thread.tid.0, thread);
+    }
+
+    /// Changes a thread that is known.
+    pub(super) fn update_thread(&mut self, tid: Tid, change: impl FnOnce(&mut Thread)) {
+        let Some(thread) = self.threads.get_mut(tid) else {
+            return;
+        };
+        let (before, pid) = (thread.text_len(), thread.pid);
+        change(thread);
+        let (after, new_pid) = (thread.text_len(), thread.pid);
+        self.used.text = self.used.text.saturating_sub(before).saturating_add(after);
+        if pid != new_pid {
+            self.threads.uncount(pid);
+            self.threads.count(new_pid);
+        }
+    }
+
+    /// Makes sure that an event's thread is known, at least by number, and so is its process.
+    pub(super) fn ensure_thread(&mut self, tid: Tid, pid: Pid) {
+        match self.threads.get(tid) {
+            None => {
+                // The main thread comes first: it holds what the others share.
+                if pid.0 >= 0 && pid.0 != tid.0 && self.threads.get(Tid(pid.0)).is_none() {
+                    self.ensure_thread(Tid(pid.0), pid);
+                }
+                let mut thread = Thread::unknown(tid);
+                thread.pid = pid;
+                self.insert_thread(thread);
+            }
+            Some(thread) if thread.pid.0 < 0 && pid.0 >= 0 => {
+                self.update_thread(tid, |t| t.pid = pid);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Takes note that a thread has ended; it goes before the next event.
+    pub(super) fn end_thread(&mut self, tid: Tid) {
+        self.ended.push(Ended::Thread(tid));
+    }
+
+    /// Removes a thread; a main thread stays while its process has others, which look things up there.
+    pub(super) fn remove_thread(&mut self, tid: Tid) {
+        let Some(thread) = self.threads.get_mut(tid) else {
+            return;
+        };
+        let (pid, main, dead) = (thread.pid, thread.is_main(), thread.dead);
+        thread.dead = true;
+        let left = if dead {
+            self.living(pid)
+        } else {
+            self.threads.uncount(pid)
+        };
+        if !main || left == 0 {
+            self.forget(tid);
+        }
+        if !main && left == 0 && self.threads.get(Tid(pid.0)).is_some_and(|t| t.dead) {
+            self.forget(Tid(pid.0));
+        }
+    }
+
+    fn living(&self, pid: Pid) -> u32 {
+        self.threads.living.get(&pid.0).copied().unwrap_or(0)
+    }
+
+    /// Removes all threads of a process but one, which becomes its only thread (as `execve` does).
+    pub(super) fn keep_only_thread(&mut self, pid: Pid, tid: Tid) {
+        if self.living(pid) <= 1 {
+            return;
+        }
+        let others: Vec<Tid> = self
+            .threads
+            .by_tid
+            .values()
+            .filter(|t| t.pid == pid && t.tid != tid)
+            .map(|t| t.tid)
+            .collect();
+        for other in others {
+            let dead = self.threads.get(other).is_some_and(|t| t.dead);
+            if !dead {
+                self.threads.uncount(pid);
+            }
+            self.forget(other);
+        }
+    }
+
+    fn forget(&mut self, tid: Tid) {
+        if let Some(thread) = self.threads.by_tid.remove(&tid.0) {
+            self.used.text = self.used.text.saturating_sub(thread.text_len());
+            self.release(&thread);
+        }
+    }
+
+    /// Gives up what a thread holds of shared things.
+    fn release(&mut self, thread: &Thread) {
+        if let Some(slot) = thread.files {
+            self.release_files(slot);
+        }
+        if let Some(dirs) = thread.dirs.and_then(|slot| self.dirs.release(slot)) {
+            let len = |t: &Option<Text>| t.as_ref().map_or(0, |t| t.len());
+            let text = len(&dirs.cwd) + len(&dirs.root);
+            self.used.text = self.used.text.saturating_sub(text);
+        }
+    }
+
+    /// Gives the children of an ended process to another one.
+    pub(super) fn reparent(&mut self, from: Tid, to: Tid) {
+        for thread in self.threads.by_tid.values_mut().filter(|t| t.ptid == from) {
+            thread.ptid = to;
+        }
+    }
+
+    /// Returns a copy of a text for keeping, cut to `cap`; `None` if there is no room for it.
+    pub(super) fn keep(&self, text: &[u8], cap: usize) -> Option<Text> {
+        let text = &text[..text.len().min(cap)];
+        (self.used.text.saturating_add(text.len()) <= limits::TEXT).then(|| text.into())
+    }
+
+    /// Returns a thread's working directory.
+    pub(super) fn cwd(&self, tid: Tid) -> Option<&[u8]> {
+        let dirs = self.dirs.get(self.threads.get(tid)?.dirs?)?;
+        dirs.cwd.as_deref()
+    }
+
+    /// Changes a thread's directories.
+    pub(super) fn set_dirs(&mut self, tid: Tid, cwd: Option<&[u8]>, root: Option<&[u8]>) {
+        let new_cwd = cwd.and_then(|t| self.keep(t, limits::NAME));
+        let new_root = root.and_then(|t| self.keep(t, limits::NAME));
+        let Some(slot) = self.threads.get(tid).and_then(|t| t.dirs) else {
+            return;
+        };
+        let Some(dirs) = self.dirs.get_mut(slot) else {
+            return;
+        };
+        for (place, new) in [(&mut dirs.cwd, new_cwd), (&mut dirs.root, new_root)] {
+            if let Some(new) = new {
+                self.used.text = self.used.text.saturating_add(new.len());
+                let old = place.replace(new).map_or(0, |t| t.len());
+                self.used.text = self.used.text.saturating_sub(old);
+            }
+        }
+    }
+
+    /// Returns directories for a new thread: its maker's, shared or copied.
+    pub(super) fn inherit_dirs(&mut self, from: Slot, share: bool) -> Slot {
+        if share {
+            return self.dirs.hold(from);
+        }
+        let copy = self.dirs.get(from).cloned().unwrap_or_default();
+        for text in [&copy.cwd, &copy.root].into_iter().flatten() {
+            self.used.text = self.used.text.saturating_add(text.len());
+        }
+        self.dirs.add(copy)
+    }
+}

@@ -1,0 +1,124 @@
+//! Mangled captures through the library: whatever the bytes, a replay ends and what it prints is safe.
+
+#![expect(clippy::unwrap_used, reason = "a test that panics fails")]
+
+mod common;
+
+use std::io;
+use std::ops::ControlFlow;
+
+use common::{story, write};
+use proptest::prelude::{Just, Strategy, any, prop, prop_oneof, proptest};
+use scap::event::Event;
+use scap::format::{LineFormat, LineOptions};
+use scap::replay::{self, EventSink, NativeSource};
+use scap::state::{State, View};
+
+/// One way to mangle a file.
+#[derive(Clone, Debug)]
+enum Mangle {
+    Flip(usize, u8),
+    Cut(usize),
+    Remove(usize, usize),
+    Repeat(usize, usize),
+    Insert(usize, Vec<u8>),
+}
+
+fn mangle() -> impl Strategy<Value = Mangle> {
+    let at = any::<prop::sample::Index>().prop_map(|i| i.index(1 << 20));
+    let bytes = prop::collection::vec(any::<u8>(), 1..40);
+    prop_oneof![
+        8 => (at.clone(), 0..8_u8).prop_map(|(at, bit)| Mangle::Flip(at, bit)),
+        1 => at.clone().prop_map(Mangle::Cut),
+        1 => (at.clone(), 1..200_usize).prop_map(|(at, n)| Mangle::Remove(at, n)),
+        1 => (at.clone(), 1..4000_usize).prop_map(|(at, n)| Mangle::Repeat(at, n)),
+        1 => (at, bytes).prop_map(|(at, b)| Mangle::Insert(at, b)),
+    ]
+}
+
+fn apply(bytes: &mut Vec<u8>, mangle: &Mangle) {
+    if bytes.is_empty() {
+        return;
+    }
+    let len = bytes.len();
+    match mangle {
+        Mangle::Flip(at, bit) => bytes[at % len] ^= 1 << bit,
+        Mangle::Cut(at) => bytes.truncate(at % len),
+        Mangle::Remove(at, n) => {
+            let at = at % len;
+            bytes.drain(at..(at + n).min(len));
+        }
+        Mangle::Repeat(at, n) => {
+            let at = at % len;
+            let again = bytes[at..(at + n).min(len)].to_vec();
+            bytes.splice(at..at, again);
+        }
+        Mangle::Insert(at, new) => {
+            let at = at % len;
+            bytes.splice(at..at, new.iter().copied());
+        }
+    }
+}
+
+struct Lines {
+    format: LineFormat,
+    text: Vec<u8>,
+}
+
+impl EventSink for Lines {
+    fn event(&mut self, event: &Event<'_>, view: &View<'_>) -> io::Result<ControlFlow<()>> {
+        self.format.line(&mut self.text, event, view);
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+fn replay_all(bytes: &[u8]) {
+    // Both passes: their errors are theirs to choose, a panic is not.
+    let _surveyed = replay::survey(bytes);
+    let Ok(mut source) = NativeSource::new(bytes) else {
+        return;
+    };
+    let format = LineFormat::new(LineOptions::default(), None);
+    let mut sink = Lines {
+        format,
+        text: Vec::new(),
+    };
+    let _replayed = replay::replay(&mut source, &mut State::new(), &mut sink);
+    let text = String::from_utf8(sink.text).unwrap();
+    assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text}");
+}
+
+proptest! {
+    #[test]
+    fn mangled_captures(mangles in prop::collection::vec(mangle(), 1..6), chunk in Just(3_usize)) {
+        let mut bytes = write(&story(), chunk, true);
+        for mangle in &mangles {
+            apply(&mut bytes, mangle);
+        }
+        replay_all(&bytes);
+    }
+
+    #[test]
+    fn events_of_random_parameters(
+        events in prop::collection::vec(
+            (0..460_u16, 0..6_i64, prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 0..32)),
+            0..40,
+        )
+    ) {
+        let events: Vec<_> = events
+            .into_iter()
+            .enumerate()
+            .map(|(n, (ty, tid, params))| {
+                let params: Vec<&[u8]> = params.iter().map(Vec::as_slice).collect();
+                let ty = scap_capture_format::schema::EventType(ty);
+                common::event(n as u64 * 1000, tid + 98, ty, &params)
+            })
+            .collect();
+        replay_all(&write(&events, 7, true));
+    }
+}
+
+#[test]
+fn the_capture_itself() {
+    replay_all(&write(&story(), 3, true));
+}
