@@ -83,6 +83,7 @@ impl ChunkBuilder {
         self.buffers.raw_bytes >= CHUNK_TARGET_BYTES
             || self.buffers.rows >= CHUNK_TARGET_EVENTS
             || self.buffers.types_used >= MOST_TYPES / 4
+            || self.buffers.kind_lens.len() >= limits::CHUNK_KIND_PARAMS / 4
     }
 
     /// Notes that a container's threads occur in the chunk.
@@ -117,6 +118,11 @@ impl ChunkBuilder {
                 limits::EVENT_PARAMS as u64,
             )?;
         }
+        check_limit(
+            "parameters of row kinds",
+            self.buffers.kind_lens.len() as u64,
+            limits::CHUNK_KIND_PARAMS.saturating_sub(limits::EVENT_PARAMS) as u64,
+        )?;
         let streams_at = self.streams_of(event.ty)?;
         let buffers = &mut self.buffers;
         let Some(streams) = buffers.types.get_mut(streams_at) else {
