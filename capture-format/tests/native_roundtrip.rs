@@ -137,6 +137,15 @@ fn summaries_tell_the_truth() {
     assert_eq!(reader.snapshot(1).unwrap().next_event, EventNum(13));
     assert_eq!(reader.losses().unwrap(), [common::loss()]);
 
+    let mut other = reader.with_input(Cursor::new(&file));
+    std::thread::scope(|s| {
+        let summary = s
+            .spawn(move || other.chunk(2).unwrap().summary().clone())
+            .join()
+            .unwrap();
+        assert_eq!(summary, index.chunks[2].summary);
+    });
+
     let mut decoder = ChunkDecoder::new();
     let chunk = reader.chunk(1).unwrap();
     let mut rows = chunk.decode(&mut decoder, Load::ALL).unwrap();
@@ -187,6 +196,21 @@ fn only_what_is_wanted_is_loaded() {
             assert_eq!(e.params.loaded(), Loaded::Nothing);
         }
     }
+}
+
+#[test]
+fn events_without_their_parameters_are_not_rewritten() {
+    let file = small_file();
+    let chunk = CaptureReader::new(Cursor::new(&file))
+        .unwrap()
+        .next_chunk()
+        .unwrap()
+        .unwrap();
+    let mut decoder = ChunkDecoder::new();
+    let mut rows = chunk.decode(&mut decoder, Load::COLUMNS).unwrap();
+    let mut writer = CaptureWriter::new(Vec::new(), &header(), options()).unwrap();
+    let outcome = writer.push(&rows.next().unwrap().unwrap());
+    assert!(matches!(outcome, Err(Error::NotLoaded)));
 }
 
 /// More shapes, types and threads than any machine has.

@@ -1,6 +1,7 @@
 //! Reads a capture in any order.
 
 use std::io::{Read, Seek, SeekFrom};
+use std::sync::Arc;
 
 use super::chunk::{Chunk, HeadError, parse_head, split_head};
 use super::codec;
@@ -25,8 +26,8 @@ pub struct IndexedReader<R> {
     input: R,
     len: u64,
     tag: FileTag,
-    header: Header,
-    index: Index,
+    header: Arc<Header>,
+    index: Arc<Index>,
     rebuilt: bool,
     damages: Damages,
 }
@@ -51,13 +52,13 @@ impl<R: Read + Seek> IndexedReader<R> {
             input,
             len,
             tag,
-            header: Header::default(),
-            index: Index::default(),
+            header: Arc::default(),
+            index: Arc::default(),
             rebuilt: false,
             damages: Damages::default(),
         };
         match reader.stored_index()? {
-            Some(index) => reader.index = index,
+            Some(index) => reader.index = Arc::new(index),
             None => reader.rebuild()?,
         }
         let header = reader
@@ -67,7 +68,7 @@ impl<R: Read + Seek> IndexedReader<R> {
             .find(|s| s.kind() == SectionKind::HEADER)
             .copied();
         match header.map(|s| reader.metadata(s.offset, SectionKind::HEADER)) {
-            Some(Ok(header)) => reader.header = header,
+            Some(Ok(header)) => reader.header = Arc::new(header),
             Some(Err(error)) if !error.is_damage() => return Err(error),
             Some(Err(_)) => {
                 reader
@@ -84,13 +85,27 @@ impl<R: Read + Seek> IndexedReader<R> {
         Ok(reader)
     }
 
+    /// Makes another reader of the same capture on another handle to it, without reading anything: one for
+    /// each thread of a parallel scan.
+    pub fn with_input<S: Read + Seek>(&self, input: S) -> IndexedReader<S> {
+        IndexedReader {
+            input,
+            len: self.len,
+            tag: self.tag,
+            header: Arc::clone(&self.header),
+            index: Arc::clone(&self.index),
+            rebuilt: self.rebuilt,
+            damages: Damages::default(),
+        }
+    }
+
     /// Returns the header.
-    pub const fn header(&self) -> &Header {
+    pub fn header(&self) -> &Header {
         &self.header
     }
 
     /// Returns the index.
-    pub const fn index(&self) -> &Index {
+    pub fn index(&self) -> &Index {
         &self.index
     }
 
@@ -282,7 +297,7 @@ impl<R: Read + Seek> IndexedReader<R> {
         let body_len = header.body_len;
         let outcome = match header.kind {
             SectionKind::CHUNK => self.chunk_head(offset, body_len).map(|summary| {
-                self.index.chunks.push(ChunkEntry {
+                Arc::make_mut(&mut self.index).chunks.push(ChunkEntry {
                     offset,
                     body_len,
                     summary,
@@ -292,12 +307,14 @@ impl<R: Read + Seek> IndexedReader<R> {
                 .metadata::<Snapshot>(offset, SectionKind::SNAPSHOT)
                 .map(|s| {
                     let (time, next_event) = (s.time, s.next_event);
-                    self.index.snapshots.push(SnapshotEntry {
-                        offset,
-                        body_len,
-                        time,
-                        next_event,
-                    });
+                    Arc::make_mut(&mut self.index)
+                        .snapshots
+                        .push(SnapshotEntry {
+                            offset,
+                            body_len,
+                            time,
+                            next_event,
+                        });
                 }),
             SectionKind::LOSS => self
                 .metadata::<LossReport>(offset, SectionKind::LOSS)
@@ -306,8 +323,9 @@ impl<R: Read + Seek> IndexedReader<R> {
                         .losses
                         .iter()
                         .fold(0u64, |sum, l| sum.saturating_add(l.count));
-                    self.index.lost = self.index.lost.saturating_add(lost);
-                    self.index.others.push(OtherEntry {
+                    let index = Arc::make_mut(&mut self.index);
+                    index.lost = index.lost.saturating_add(lost);
+                    Arc::make_mut(&mut self.index).others.push(OtherEntry {
                         kind: header.kind.0,
                         offset,
                         body_len,
@@ -318,7 +336,7 @@ impl<R: Read + Seek> IndexedReader<R> {
                 return Err(Error::UnknownMandatorySection { kind, offset });
             }
             SectionKind(kind) => {
-                self.index.others.push(OtherEntry {
+                Arc::make_mut(&mut self.index).others.push(OtherEntry {
                     kind,
                     offset,
                     body_len,

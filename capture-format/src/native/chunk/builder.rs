@@ -95,16 +95,19 @@ impl ChunkBuilder {
 
     /// Appends an event. Its number is given by its position, `event.num` is ignored.
     ///
-    /// Data that a reader has not loaded is stored as absent.
+    /// I/O data that a reader has not loaded is stored as absent.
     ///
     /// # Errors
     ///
     /// [`Error::Limit`] if the event or the chunk is larger than readers accept; the event is then not
-    /// stored and the builder is as before.
+    /// stored and the builder is as before. [`Error::NotLoaded`] for an event of a reader that was asked for
+    /// columns only.
     pub fn push(&mut self, event: &EventRef<'_>) -> Result<()> {
         let params = &event.params;
-        if params.loaded() == Loaded::AllButIoData {
-            return self.push_without_data(event);
+        match params.loaded() {
+            Loaded::All => {}
+            Loaded::AllButIoData => return self.push_without_data(event),
+            Loaded::Nothing => return Err(Error::NotLoaded),
         }
         check_limit(
             "rows of a chunk",
