@@ -58,7 +58,10 @@ impl<R: Read + Seek> IndexedReader<R> {
             damages: Damages::default(),
         };
         match reader.stored_index()? {
-            Some(index) => reader.index = Arc::new(index),
+            Some(index) => {
+                reader.refuse_mandatory(&index)?;
+                reader.index = Arc::new(index);
+            }
             None => reader.rebuild()?,
         }
         let header = reader
@@ -198,12 +201,23 @@ impl<R: Read + Seek> IndexedReader<R> {
     fn is_plausible(&self, index: &Index) -> bool {
         let fits =
             |offset: u64, len: u64| offset.checked_add(len).is_some_and(|end| end <= self.len);
-        let unknown = |s: &OtherEntry| s.kind().is_known();
         index.chunks.iter().all(|s| fits(s.offset, s.body_len))
             && index.snapshots.iter().all(|s| fits(s.offset, s.body_len))
             && index.others.iter().all(|s| fits(s.offset, s.body_len))
-            // What this version does not know may be mandatory: only the section header tells.
-            && index.others.iter().all(unknown)
+    }
+
+    /// Fails if the file has a section that must be understood and is not known.
+    fn refuse_mandatory(&mut self, index: &Index) -> Result<()> {
+        for &OtherEntry { kind, offset, .. } in &index.others {
+            if !SectionKind(kind).is_known()
+                && self
+                    .section_header(offset)?
+                    .is_some_and(|h| h.is_mandatory())
+            {
+                return Err(Error::UnknownMandatorySection { kind, offset });
+            }
+        }
+        Ok(())
     }
 
     /// Reads the header of the section at `offset`.
