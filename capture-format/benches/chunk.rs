@@ -132,23 +132,21 @@ fn mix(count: usize) -> Vec<Owned> {
                     types::SYSCALL_CLOSE_X
                 }
                 2 | 3 => {
-                    let name = format!(
-                        "/usr/include/linux/netfilter/part{}.h\0",
-                        random.below(4000)
-                    );
+                    let file = random.skewed(0, 12);
+                    let name = format!("/usr/include/linux/netfilter/part{file}.h\0");
                     param(&fd);
                     param(&(-100i64).to_le_bytes());
                     param(name.as_bytes());
                     param(&1u32.to_le_bytes());
                     param(&0u32.to_le_bytes());
                     param(&0x801u32.to_le_bytes());
-                    param(&(100_000 + random.below(8192)).to_le_bytes());
+                    param(&(100_000 + file * 7).to_le_bytes());
                     types::SYSCALL_OPENAT_2_X
                 }
                 n @ 4..=7 => {
-                    let from = random.below(4000) as usize;
+                    let from = random.skewed(0, 12) as usize;
                     let data = &text[from..from + 20 + random.below(60) as usize];
-                    param(&(random.below(4096)).to_le_bytes());
+                    param(&(data.len() as u64).to_le_bytes());
                     param(data);
                     param(&fd);
                     param(&4096u32.to_le_bytes());
@@ -162,10 +160,10 @@ fn mix(count: usize) -> Vec<Owned> {
                     param(&5u16.to_le_bytes());
                     param(&262u16.to_le_bytes());
                     for _ in 0..3 {
-                        param(&(0x7f00_0000_0000 + random.below(64) * 4096).to_le_bytes());
+                        param(&(0x7f00_0000_0000 + random.skewed(0, 6) * 4096).to_le_bytes());
                     }
                     for _ in 0..4 {
-                        param(&random.below(3).to_le_bytes());
+                        param(&random.skewed(0, 2).to_le_bytes());
                     }
                     param(&[0]);
                     types::GENERIC_X

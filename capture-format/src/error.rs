@@ -51,6 +51,9 @@ pub enum Error {
         /// The cap.
         limit: u64,
     },
+    /// An event was to be written whose parameters its reader had not loaded.
+    #[error("the event's parameters were not loaded")]
+    NotLoaded,
     /// Compression failed, which means that memory ran out.
     #[error("compression failed")]
     Compress(#[source] io::Error),

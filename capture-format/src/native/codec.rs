@@ -1,6 +1,6 @@
 //! How metadata becomes bytes: bincode, and zstd where it is large.
 //!
-//! The one place that knows bincode. Its authors stopped at 2.0.1 and the crate is pinned there; the
+//! The one place that calls bincode; elsewhere are only its derives. Its authors stopped at 2.0.1 and the crate is pinned there; the
 //! encoding is fixed and small (little-endian, variable-length integers, enumerations by number), is
 //! written down in `docs/capture-format.md`, and is never used for events.
 //!

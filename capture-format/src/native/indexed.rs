@@ -1,6 +1,7 @@
 //! Reads a capture in any order.
 
 use std::io::{Read, Seek, SeekFrom};
+use std::sync::Arc;
 
 use super::chunk::{Chunk, HeadError, parse_head, split_head};
 use super::codec;
@@ -25,8 +26,8 @@ pub struct IndexedReader<R> {
     input: R,
     len: u64,
     tag: FileTag,
-    header: Header,
-    index: Index,
+    header: Arc<Header>,
+    index: Arc<Index>,
     rebuilt: bool,
     damages: Damages,
 }
@@ -51,13 +52,16 @@ impl<R: Read + Seek> IndexedReader<R> {
             input,
             len,
             tag,
-            header: Header::default(),
-            index: Index::default(),
+            header: Arc::default(),
+            index: Arc::default(),
             rebuilt: false,
             damages: Damages::default(),
         };
         match reader.stored_index()? {
-            Some(index) => reader.index = index,
+            Some(index) => {
+                reader.refuse_mandatory(&index)?;
+                reader.index = Arc::new(index);
+            }
             None => reader.rebuild()?,
         }
         let header = reader
@@ -67,7 +71,7 @@ impl<R: Read + Seek> IndexedReader<R> {
             .find(|s| s.kind() == SectionKind::HEADER)
             .copied();
         match header.map(|s| reader.metadata(s.offset, SectionKind::HEADER)) {
-            Some(Ok(header)) => reader.header = header,
+            Some(Ok(header)) => reader.header = Arc::new(header),
             Some(Err(error)) if !error.is_damage() => return Err(error),
             Some(Err(_)) => {
                 reader
@@ -84,13 +88,27 @@ impl<R: Read + Seek> IndexedReader<R> {
         Ok(reader)
     }
 
+    /// Makes another reader of the same capture on another handle to it, without reading anything: one for
+    /// each thread of a parallel scan.
+    pub fn with_input<S: Read + Seek>(&self, input: S) -> IndexedReader<S> {
+        IndexedReader {
+            input,
+            len: self.len,
+            tag: self.tag,
+            header: Arc::clone(&self.header),
+            index: Arc::clone(&self.index),
+            rebuilt: self.rebuilt,
+            damages: Damages::default(),
+        }
+    }
+
     /// Returns the header.
-    pub const fn header(&self) -> &Header {
+    pub fn header(&self) -> &Header {
         &self.header
     }
 
     /// Returns the index.
-    pub const fn index(&self) -> &Index {
+    pub fn index(&self) -> &Index {
         &self.index
     }
 
@@ -183,12 +201,23 @@ impl<R: Read + Seek> IndexedReader<R> {
     fn is_plausible(&self, index: &Index) -> bool {
         let fits =
             |offset: u64, len: u64| offset.checked_add(len).is_some_and(|end| end <= self.len);
-        let unknown = |s: &OtherEntry| s.kind().is_known();
         index.chunks.iter().all(|s| fits(s.offset, s.body_len))
             && index.snapshots.iter().all(|s| fits(s.offset, s.body_len))
             && index.others.iter().all(|s| fits(s.offset, s.body_len))
-            // What this version does not know may be mandatory: only the section header tells.
-            && index.others.iter().all(unknown)
+    }
+
+    /// Fails if the file has a section that must be understood and is not known.
+    fn refuse_mandatory(&mut self, index: &Index) -> Result<()> {
+        for &OtherEntry { kind, offset, .. } in &index.others {
+            if !SectionKind(kind).is_known()
+                && self
+                    .section_header(offset)?
+                    .is_some_and(|h| h.is_mandatory())
+            {
+                return Err(Error::UnknownMandatorySection { kind, offset });
+            }
+        }
+        Ok(())
     }
 
     /// Reads the header of the section at `offset`.
@@ -282,7 +311,7 @@ impl<R: Read + Seek> IndexedReader<R> {
         let body_len = header.body_len;
         let outcome = match header.kind {
             SectionKind::CHUNK => self.chunk_head(offset, body_len).map(|summary| {
-                self.index.chunks.push(ChunkEntry {
+                Arc::make_mut(&mut self.index).chunks.push(ChunkEntry {
                     offset,
                     body_len,
                     summary,
@@ -292,12 +321,14 @@ impl<R: Read + Seek> IndexedReader<R> {
                 .metadata::<Snapshot>(offset, SectionKind::SNAPSHOT)
                 .map(|s| {
                     let (time, next_event) = (s.time, s.next_event);
-                    self.index.snapshots.push(SnapshotEntry {
-                        offset,
-                        body_len,
-                        time,
-                        next_event,
-                    });
+                    Arc::make_mut(&mut self.index)
+                        .snapshots
+                        .push(SnapshotEntry {
+                            offset,
+                            body_len,
+                            time,
+                            next_event,
+                        });
                 }),
             SectionKind::LOSS => self
                 .metadata::<LossReport>(offset, SectionKind::LOSS)
@@ -306,8 +337,9 @@ impl<R: Read + Seek> IndexedReader<R> {
                         .losses
                         .iter()
                         .fold(0u64, |sum, l| sum.saturating_add(l.count));
-                    self.index.lost = self.index.lost.saturating_add(lost);
-                    self.index.others.push(OtherEntry {
+                    let index = Arc::make_mut(&mut self.index);
+                    index.lost = index.lost.saturating_add(lost);
+                    Arc::make_mut(&mut self.index).others.push(OtherEntry {
                         kind: header.kind.0,
                         offset,
                         body_len,
@@ -318,7 +350,7 @@ impl<R: Read + Seek> IndexedReader<R> {
                 return Err(Error::UnknownMandatorySection { kind, offset });
             }
             SectionKind(kind) => {
-                self.index.others.push(OtherEntry {
+                Arc::make_mut(&mut self.index).others.push(OtherEntry {
                     kind,
                     offset,
                     body_len,

@@ -6,6 +6,41 @@
 //! missing (a killed recorder, a pipe, a copy in progress) the section headers are walked instead, and
 //! where they are damaged the next one is found by its marker.
 //!
+//! ```
+//! use scap_capture_format::event::{EventFlags, EventNum, EventRef, Params, Pid, Tid, Timestamp};
+//! use scap_capture_format::native::*;
+//! use scap_capture_format::schema::types;
+//!
+//! # fn main() -> scap_capture_format::Result<()> {
+//! let header = Header { schema: SchemaDescription::full(), ..Header::default() };
+//! let mut writer = CaptureWriter::new(Vec::new(), &header, WriterOptions::default())?;
+//! let (lens, bytes) = ([8, 8], [0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]);
+//! writer.push(&EventRef {
+//!     num: EventNum(0),
+//!     ts: Timestamp(1_767_225_600_000_000_000),
+//!     tid: Tid(42),
+//!     pid: Pid(42),
+//!     cpu: 0,
+//!     ty: types::SYSCALL_CLOSE_X,
+//!     latency: Some(250),
+//!     flags: EventFlags::empty(),
+//!     params: Params::new(&lens, &bytes).unwrap_or(Params::EMPTY),
+//! })?;
+//! let file = writer.finish()?;
+//!
+//! let mut reader = CaptureReader::new(file.as_slice())?;
+//! let mut decoder = ChunkDecoder::new();
+//! while let Some(chunk) = reader.next_chunk()? {
+//!     let mut rows = chunk.decode(&mut decoder, Load::ALL)?;
+//!     while let Some(event) = rows.next()? {
+//!         assert_eq!((event.num, event.tid), (EventNum(1), Tid(42)));
+//!         assert_eq!(event.params.get(1), Some(&[3, 0, 0, 0, 0, 0, 0, 0][..]));
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! | module | holds |
 //! | --- | --- |
 //! | [`section`] | preamble and section headers |

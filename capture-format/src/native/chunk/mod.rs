@@ -15,7 +15,7 @@
 //!
 //! | class | id | stream |
 //! | --- | --- | --- |
-//! | 0 columns | 0 | the row kinds: see [`kinds`](self::ChunkBuilder) below |
+//! | 0 columns | 0 | the row kinds, see below |
 //! | | 1 | the threads: (tid, pid) as zigzag varints |
 //! | | 2 | kind of each row, varint |
 //! | | 3 | thread of each row, varint index |
