@@ -7,10 +7,10 @@
 pub const SECTION_BODY: u64 = 256 << 20;
 
 /// Largest metadata section (header, snapshot, loss, index) after decompression, in bytes.
-pub const METADATA_RAW: usize = 256 << 20;
+pub const METADATA_RAW: usize = 128 << 20;
 
 /// Most memory that decoding one metadata section may claim, in bytes; the limit given to bincode.
-pub const METADATA_DECODED: usize = 512 << 20;
+pub const METADATA_DECODED: usize = 256 << 20;
 
 /// Largest chunk head (summary and stream table), in bytes.
 pub const CHUNK_HEAD: usize = 4 << 20;
@@ -26,6 +26,9 @@ pub const CHUNK_STREAMS: usize = 1 << 17;
 
 /// Most row kinds in a chunk.
 pub const CHUNK_KINDS: usize = 1 << 18;
+
+/// Most parameters of all row kinds of a chunk together.
+pub const CHUNK_KIND_PARAMS: usize = 1 << 22;
 
 /// Most parameters of an event.
 pub const EVENT_PARAMS: usize = 255;

@@ -7,7 +7,9 @@ use std::io::Cursor;
 
 use common::{Owned, read_all, small_file};
 use scap_capture_format::Error;
-use scap_capture_format::native::section::{HEADER_LEN, MARKER, PREAMBLE_LEN};
+use scap_capture_format::native::section::{
+    FileTag, HEADER_LEN, MARKER, PREAMBLE_LEN, SectionHeader, SectionKind,
+};
 use scap_capture_format::native::{ChunkDecoder, IndexedReader, Load};
 
 /// Reads through the index, skipping what is damaged.
@@ -108,6 +110,45 @@ fn every_bit_flipped() {
     }
 }
 
+/// An attacker can make every checksum right: what is behind them must hold too.
+#[test]
+fn wrong_bytes_behind_right_checksums() {
+    let frozen = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/native-v1.scap");
+    // Of the larger file every 11th byte: it has the compressed frames.
+    for (file, step) in [(small_file(), 1), (std::fs::read(frozen).unwrap(), 11)] {
+        let at = sections(&file);
+        for (i, start) in at.iter().enumerate() {
+            let end = at.get(i + 1).copied().unwrap_or(file.len());
+            let first = start + HEADER_LEN;
+            for byte in (first..end).step_by(step) {
+                for pattern in [1 << (byte % 8), 0x80, 0xff] {
+                    let mut bytes = file.clone();
+                    bytes[byte] ^= pattern;
+                    seal(&mut bytes, *start, end);
+                    drop(read_all(&bytes));
+                    drop(read_indexed(&bytes));
+                }
+            }
+        }
+    }
+}
+
+/// Makes the checksums of the section from `start` to `end` right again.
+fn seal(bytes: &mut [u8], start: usize, end: usize) {
+    let first = start + HEADER_LEN;
+    let header: [u8; HEADER_LEN] = bytes[start..first].try_into().unwrap();
+    let mut header = SectionHeader::parse(&header, FileTag(0x5eed_5eed)).unwrap();
+    if header.kind == SectionKind::CHUNK {
+        let len = u32::from_le_bytes(bytes[first..first + 4].try_into().unwrap()) as usize;
+        if let Some(head) = bytes[first + 8..end].get(..len) {
+            let crc = crc32fast::hash(head);
+            bytes[first + 4..first + 8].copy_from_slice(&crc.to_le_bytes());
+        }
+    }
+    header.body_crc = crc32fast::hash(&bytes[first..end]);
+    bytes[start..first].copy_from_slice(&header.encode(FileTag(0x5eed_5eed)));
+}
+
 #[test]
 fn a_hole_takes_only_the_sections_it_touches() {
     let file = small_file();
@@ -161,7 +202,6 @@ fn a_capture_inside_a_capture_is_data() {
 /// Sections that claim to reach to the end, one inside the other, are not read in quadratic time.
 #[test]
 fn nested_sections_and_false_markers_end_soon() {
-    use scap_capture_format::native::section::{FileTag, SectionHeader, SectionKind};
     let mut file = small_file();
     file.truncate(sections(&file)[1]);
     let mut markers = file.clone();

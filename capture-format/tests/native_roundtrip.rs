@@ -14,7 +14,7 @@ use scap_capture_format::native::{
     CaptureReader, CaptureWriter, ChunkBuilder, ChunkDecoder, ChunkPool, Compressor, IndexedReader,
     Item, Load, Want,
 };
-use scap_capture_format::schema::{EVENTS, ParamType, types};
+use scap_capture_format::schema::{EVENTS, EventType, ParamType, types};
 use scap_capture_format::{Error, limits};
 
 fn write(events: &[Owned]) -> Vec<u8> {
@@ -187,6 +187,29 @@ fn only_what_is_wanted_is_loaded() {
             assert_eq!(e.params.loaded(), Loaded::Nothing);
         }
     }
+}
+
+/// More shapes, types and threads than any machine has.
+#[test]
+fn crowds_round_trip() {
+    let one = |ts: u64, tid, ty: u16, params: Vec<Vec<u8>>| {
+        let mut e = Owned::new(T0 + ts, tid, EventType(ty), None, &[]);
+        e.params = params;
+        e
+    };
+    // Every combination of absent and present parameters of a type with many fixed ones.
+    let shapes = (0..1024u64).map(|bits| {
+        let param = |i: u64| vec![1; if bits >> i & 1 == 1 { 8 } else { 0 }];
+        one(bits, 1, 1, (0..10).map(param).collect())
+    });
+    let types = (0..=u16::MAX).map(|ty| one(2000, 1, ty, vec![vec![7], vec![]]));
+    let threads = (0..5000).map(|tid| one(3000, tid, 5, vec![vec![0; 8], vec![3; 8]]));
+    let list: Vec<_> = shapes.chain(types).chain(threads).collect();
+    let file = write(&list);
+    assert_eq!(read_all(&file).unwrap().0, list);
+    let reader = IndexedReader::open(Cursor::new(&file)).unwrap();
+    let last = &reader.index().chunks.last().unwrap().summary.threads;
+    assert!((0..5000).all(|tid| last.may_contain_tid(Tid(tid))));
 }
 
 /// The data of one call can only be found with the lengths of the others'.

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::chunk::{ChunkBuilder, ChunkPool, Compressor, EncodedChunk, encode_body};
+use super::chunk::{ChunkBuilder, ChunkPool, Compressor, EncodedChunk, ThreadSet, encode_body};
 use super::codec;
 use super::header::Header;
 use super::index::{ChunkEntry, Index, OtherEntry, SnapshotEntry, footer};
@@ -235,10 +235,20 @@ impl<W: Write> CaptureWriter<W> {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] from the output.
+    /// [`Error::Io`] from the output; [`Error::Limit`] if the index is too large: the file lacks it then,
+    /// and is read without.
     pub fn finish(mut self) -> Result<W> {
         self.flush_chunk()?;
-        let body = codec::encode(&self.index)?;
+        let body = match codec::encode(&self.index) {
+            Err(Error::Limit { .. }) => {
+                // Of a file of a terabyte: the thread sets are the bulk, and can do without.
+                for chunk in &mut self.index.chunks {
+                    chunk.summary.threads = ThreadSet::unknown();
+                }
+                codec::encode(&self.index)?
+            }
+            body => body?,
+        };
         let offset = self.section(SectionKind::INDEX, &body)?;
         let len = self.offset.saturating_sub(offset);
         self.section(SectionKind::FOOTER, &footer(offset, len))?;

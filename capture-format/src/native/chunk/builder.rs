@@ -21,6 +21,9 @@ pub const CHUNK_TARGET_BYTES: usize = 2 << 20;
 /// Number of events at which a chunk counts as full.
 pub const CHUNK_TARGET_EVENTS: u32 = 1 << 17;
 
+/// Most event types of a chunk. Only a converted hostile file has more than there are.
+const MOST_TYPES: usize = 1 << 14;
+
 /// A type with more kinds than this gets a kind that fits every shape.
 const KINDS_PER_TYPE: usize = 32;
 
@@ -77,7 +80,10 @@ impl ChunkBuilder {
     /// Whether the chunk has reached its target size and should be finished. Time is the caller's
     /// business: a recorder also finishes a chunk after a second.
     pub const fn is_full(&self) -> bool {
-        self.buffers.raw_bytes >= CHUNK_TARGET_BYTES || self.buffers.rows >= CHUNK_TARGET_EVENTS
+        self.buffers.raw_bytes >= CHUNK_TARGET_BYTES
+            || self.buffers.rows >= CHUNK_TARGET_EVENTS
+            || self.buffers.types_used >= MOST_TYPES / 4
+            || self.buffers.kind_lens.len() >= limits::CHUNK_KIND_PARAMS / 4
     }
 
     /// Notes that a container's threads occur in the chunk.
@@ -112,7 +118,12 @@ impl ChunkBuilder {
                 limits::EVENT_PARAMS as u64,
             )?;
         }
-        let streams_at = self.streams_of(event.ty);
+        check_limit(
+            "parameters of row kinds",
+            self.buffers.kind_lens.len() as u64,
+            limits::CHUNK_KIND_PARAMS.saturating_sub(limits::EVENT_PARAMS) as u64,
+        )?;
+        let streams_at = self.streams_of(event.ty)?;
         let buffers = &mut self.buffers;
         let Some(streams) = buffers.types.get_mut(streams_at) else {
             return Err(Error::damaged(0, "no streams for an event type"));
@@ -253,16 +264,21 @@ impl ChunkBuilder {
     }
 
     /// Returns the index of the type's streams, made at its first event in the chunk.
-    fn streams_of(&mut self, ty: EventType) -> usize {
+    fn streams_of(&mut self, ty: EventType) -> Result<usize> {
         let at = usize::from(ty.0);
         match self.streams_of.get(at) {
-            Some(&streams) if streams != NO_STREAMS => usize::from(streams),
+            Some(&streams) if streams != NO_STREAMS => Ok(usize::from(streams)),
             _ => self.add_streams(ty),
         }
     }
 
     #[cold]
-    fn add_streams(&mut self, ty: EventType) -> usize {
+    fn add_streams(&mut self, ty: EventType) -> Result<usize> {
+        check_limit(
+            "event types of a chunk",
+            self.buffers.types_used as u64,
+            MOST_TYPES as u64,
+        )?;
         let at = usize::from(ty.0);
         if self.streams_of.len() <= at {
             self.streams_of.resize(at.saturating_add(1), NO_STREAMS);
@@ -297,7 +313,7 @@ impl ChunkBuilder {
                     .unwrap_or(VARIES)
             }));
         }
-        used
+        Ok(used)
     }
 
     #[cold]

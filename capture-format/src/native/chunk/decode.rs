@@ -220,7 +220,8 @@ impl Chunk {
                 .unwrap_or(&[])
         };
         let column = |id| stream(COLUMNS, id);
-        decode_threads(column(THREADS), threads).ok_or(damaged("threads do not decode"))?;
+        decode_threads(column(THREADS), self.head.summary.events, threads)
+            .ok_or(damaged("threads do not decode"))?;
 
         // One cursor per type that occurs.
         let mut types: Vec<TypeCursor<'d>> = Vec::new();
@@ -417,6 +418,9 @@ fn decode_kinds(
             }
             lens.push(len);
         }
+        if lens.len() > limits::CHUNK_KIND_PARAMS {
+            return None;
+        }
         let [event_flags, _] = flags.to_le_bytes();
         kinds.push(KindInfo {
             ty,
@@ -432,9 +436,13 @@ fn decode_kinds(
     bytes.is_empty().then_some(())
 }
 
-fn decode_threads(mut bytes: &[u8], threads: &mut Vec<(Tid, Pid)>) -> Option<()> {
+/// At most one thread a row: a table is not larger than what uses it.
+fn decode_threads(mut bytes: &[u8], rows: u32, threads: &mut Vec<(Tid, Pid)>) -> Option<()> {
     threads.clear();
     while !bytes.is_empty() {
+        if threads.len() >= rows as usize {
+            return None;
+        }
         let tid = varint::unzigzag(varint::take(&mut bytes)?);
         let pid = varint::unzigzag(varint::take(&mut bytes)?);
         threads.push((Tid(tid), Pid(pid)));

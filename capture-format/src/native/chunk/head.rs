@@ -96,6 +96,15 @@ pub(crate) const EXACT_THREADS: usize = 96;
 pub const BLOOM_WORDS: usize = 64;
 
 impl ThreadSet {
+    /// A set that can hold any thread.
+    pub(crate) const fn unknown() -> Self {
+        Self::Bloom {
+            count: 0,
+            tids: Vec::new(),
+            pids: Vec::new(),
+        }
+    }
+
     pub(crate) fn from_threads(threads: &[(Tid, Pid)]) -> Self {
         if threads.len() <= EXACT_THREADS {
             return Self::Exact(threads.to_vec());
@@ -204,6 +213,7 @@ mod tests {
             .filter(|i| set.may_contain_tid(Tid(*i)))
             .count();
         assert!(wrong < 500, "{wrong} of 10000 false positives");
+        assert!(ThreadSet::unknown().may_contain_tid(Tid(1)));
         let set = ThreadSet::from_threads(&threads[..3]);
         assert!(set.may_contain_tid(Tid(7)) && !set.may_contain_tid(Tid(11)));
     }
