@@ -43,7 +43,7 @@ const KIND_TYPE_TAG: u32 = 18;
 const KIND_ENUM64: u32 = 19;
 
 /// The kernel's types, indexed by name.
-pub struct Btf {
+pub(crate) struct Btf {
     data: Vec<u8>,
     strings: usize,
     strings_end: usize,
@@ -66,7 +66,7 @@ struct Type {
 
 impl Btf {
     /// Reads the running kernel's types.
-    pub fn from_kernel(path: &str) -> Result<Self, BtfError> {
+    pub(crate) fn from_kernel(path: &str) -> Result<Self, BtfError> {
         let data = std::fs::read(path).map_err(|source| BtfError::Read {
             path: path.to_owned(),
             source,
@@ -75,7 +75,7 @@ impl Btf {
     }
 
     /// Takes type information apart.
-    pub fn parse(data: Vec<u8>) -> Result<Self, BtfError> {
+    pub(crate) fn parse(data: Vec<u8>) -> Result<Self, BtfError> {
         let short = BtfError::Malformed("it is cut short");
         let magic = data.get(..2).map(|b| u16::from_le_bytes([b[0], b[1]]));
         if magic != Some(MAGIC) {
@@ -125,7 +125,7 @@ impl Btf {
     }
 
     /// Byte offset of `structure.member.member`; anonymous members are looked through.
-    pub fn offset(&self, path: &str) -> Option<u32> {
+    pub(crate) fn offset(&self, path: &str) -> Option<u32> {
         let mut parts = path.split('.');
         let mut id = *self.named.get(parts.next()?.as_bytes())?;
         let mut bits = 0u32;
@@ -138,13 +138,13 @@ impl Btf {
     }
 
     /// Size in bytes of a structure.
-    pub fn size(&self, name: &str) -> Option<u32> {
+    pub(crate) fn size(&self, name: &str) -> Option<u32> {
         let id = *self.named.get(name.as_bytes())?;
         Some(self.get(id)?.size_or_type)
     }
 
     /// Whether the field is an array.
-    pub fn is_array(&self, path: &str) -> bool {
+    pub(crate) fn is_array(&self, path: &str) -> bool {
         let mut parts = path.split('.');
         let Some(first) = parts.next() else { return false };
         let mut id = self.named.get(first.as_bytes()).copied();
@@ -159,7 +159,7 @@ impl Btf {
     }
 
     /// Value of a constant of any enumeration.
-    pub fn enumerator(&self, name: &str) -> Option<u32> {
+    pub(crate) fn enumerator(&self, name: &str) -> Option<u32> {
         for id in 1..self.types.len() as u32 {
             let entry = self.get(id)?;
             if entry.kind != KIND_ENUM {

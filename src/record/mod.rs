@@ -1,31 +1,238 @@
 //! The recorder: loads the probe, drains its rings, and writes the capture file.
+//!
+//! ```text
+//! preflight -> probe (btf, fetch, setup) -> ring -> merge -> encode -> chunks -> output -> file
+//!                                  /proc -> snapshot ----------------------------^
+//! ```
+//!
+//! Only this part of the program needs privileges and a kernel. It knows nothing of the command
+//! line: [`record`] takes [`Options`] and returns a [`Summary`].
+
 mod btf;
+mod clock;
+pub mod command;
 mod encode;
 mod fetch;
+mod inflight;
+mod machine;
+mod merge;
+mod output;
+mod preflight;
 mod probe;
 mod ring;
-#[cfg(test)]
-mod smoke {
-    use super::*;
-    use scap_probe_common::config::{Config};
-    #[test]
-    fn smoke() {
-        let cfg = Config { own_pid: std::process::id(), snaplen: 80, segments: 32, pid_filter:0, comm_filter:0, follow:0, has_task_btf:1, cgroup_subsys:[0;5], rss_stride:8 };
-        let (mut p, rings) = match probe::Probe::load(probe::ProbeOptions { config: cfg, specs: fetch::specs(scap_capture_format::schema::Arch::X86_64, 80), cpus: 2, possible_cpus: 2, pid_max: 32768, pids: vec![], comms: vec![], follow: None}) { Ok(x)=>x, Err(e)=>{ 
-            let mut s: &dyn std::error::Error = &e; loop { eprintln!("{s}"); match s.source() { Some(n)=>s=n, None=>break} } panic!() } };
-        p.attach().unwrap();
-        let secs: u64 = std::env::var("SECS").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
-        let t = std::time::Instant::now();
-        let mut readers = rings.readers();
-        let mut n = [0u64;512];
-        while t.elapsed().as_secs() < secs {
-            for r in &mut readers { r.refresh(); while r.peek().is_some() { let rec = r.next(); n[(rec.header.nr & 511) as usize]+=1; 
-               if n.iter().sum::<u64>() < 30 { eprintln!("{:?} items {}", rec.header, rec.items.len()); } }
-              r.release(); }
-            std::thread::sleep(std::time::Duration::from_millis(2));
+mod session;
+mod setup;
+mod snapshot;
+
+use std::{
+    ffi::OsString,
+    fs::File,
+    io::{self, Write},
+    path::PathBuf,
+    sync::atomic::AtomicBool,
+    time::Duration,
+};
+
+pub use command::CommandEnd;
+pub use preflight::Missing;
+pub use probe::ProbeError;
+pub use ring::CpuCounters;
+pub use session::{Status, StopFlag};
+
+/// Most bytes kept of a data buffer unless asked otherwise.
+pub const DEFAULT_SNAPLEN: u32 = 80;
+/// The largest snaplen.
+pub const MAX_SNAPLEN: u32 = 65_000;
+/// Size of one CPU's ring in MiB unless asked otherwise.
+pub const DEFAULT_BUFFER_MIB: u32 = 8;
+/// The largest ring in MiB.
+pub const MAX_BUFFER_MIB: u32 = 1024;
+
+/// What to record.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// End after this time.
+    pub duration: Option<Duration>,
+    /// End after this many events.
+    pub max_events: Option<u64>,
+    /// Most bytes kept of a data buffer, at most [`MAX_SNAPLEN`].
+    pub snaplen: u32,
+    /// Size of one CPU's ring in MiB, at most [`MAX_BUFFER_MIB`].
+    pub buffer_mib: u32,
+    /// Record only these processes.
+    pub pids: Vec<u32>,
+    /// Leave these processes out.
+    pub not_pids: Vec<u32>,
+    /// Record only threads with these names.
+    pub comms: Vec<String>,
+    /// Leave threads with these names out.
+    pub not_comms: Vec<String>,
+    /// Record only these syscalls.
+    pub syscalls: Vec<String>,
+    /// Leave these syscalls out.
+    pub not_syscalls: Vec<String>,
+    /// Run this command and record it and its descendants.
+    pub command: Vec<OsString>,
+    /// The options as they were given, for the file's header.
+    pub given: Vec<(String, String)>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            duration: None,
+            max_events: None,
+            snaplen: DEFAULT_SNAPLEN,
+            buffer_mib: DEFAULT_BUFFER_MIB,
+            pids: Vec::new(),
+            not_pids: Vec::new(),
+            comms: Vec::new(),
+            not_comms: Vec::new(),
+            syscalls: Vec::new(),
+            not_syscalls: Vec::new(),
+            command: Vec::new(),
+            given: Vec::new(),
         }
-        p.detach();
-        for c in 0..2 { eprintln!("{:?}", rings.counters(c)); }
-        for (i,c) in n.iter().enumerate() { if *c>0 { eprint!("{}:{} ", scap_capture_format::schema::syscall::by_nr(scap_capture_format::schema::Arch::X86_64, i as u32).map_or("?",|s|s.name), c);} }
     }
+}
+
+/// Where the capture goes.
+pub enum Destination {
+    /// A file that is created or replaced.
+    Path(PathBuf),
+    /// A pipe.
+    Stream(Box<dyn Write + Send>),
+}
+
+/// Why nothing, or not everything, was recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The machine or the caller lacks something.
+    #[error("cannot record on this machine")]
+    Preflight(Vec<Missing>),
+    /// There is no such syscall.
+    #[error("unknown syscall {name:?}")]
+    UnknownSyscall {
+        /// As it was given.
+        name: String,
+        /// One that looks like it.
+        nearest: Option<&'static str>,
+    },
+    /// The probe could not be loaded.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    /// The file could not be created.
+    #[error("cannot create {path}: {source}")]
+    Create {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The command could not be started.
+    #[error("cannot run {name:?}: {source}")]
+    Command {
+        /// Which command.
+        name: OsString,
+        /// Why.
+        source: io::Error,
+    },
+    /// Writing failed; the file is valid up to `kept`.
+    #[error("writing the capture failed: {error}; the first {kept} bytes are kept and readable")]
+    Write {
+        /// Bytes of the file that are whole.
+        kept: u64,
+        /// Why.
+        error: scap_capture_format::Error,
+    },
+    /// The capture could not be put together.
+    #[error(transparent)]
+    Format(#[from] scap_capture_format::Error),
+    /// The output failed.
+    #[error("writing the capture failed: {0}")]
+    Output(#[from] io::Error),
+    /// No thread could be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+    /// A thread panicked.
+    #[error("internal error: {0} crashed")]
+    Crashed(&'static str),
+}
+
+/// What was recorded.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// From attach to detach.
+    pub elapsed: Duration,
+    /// Events in the file.
+    pub events: u64,
+    /// Of these, calls that had not returned.
+    pub in_flight: u64,
+    /// Events that came after the limit of [`Options::max_events`].
+    pub surplus: u64,
+    /// Records that became part of another event.
+    pub joined: u64,
+    /// Events that were too large for the format.
+    pub refused: u64,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// What the probe counted, by CPU.
+    pub cpus: Vec<CpuCounters>,
+    /// Processor time of the recorder.
+    pub cpu_time: Duration,
+    /// Most memory that the recorder had resident, in bytes, rings included.
+    pub peak_memory: u64,
+    /// Memory of the rings.
+    pub ring_bytes: u64,
+    /// What became of the command.
+    pub command: CommandEnd,
+}
+
+impl Summary {
+    /// Events that the probe saw and the exclusions left in.
+    pub fn seen(&self) -> u64 {
+        self.cpus.iter().map(|cpu| cpu.seen).sum()
+    }
+
+    /// Events that were lost between the probe and the file.
+    pub fn lost(&self) -> u64 {
+        self.cpus.iter().map(CpuCounters::lost).sum::<u64>() + self.refused
+    }
+}
+
+/// Records until `stop` is set or a limit of `options` is reached.
+///
+/// # Errors
+///
+/// See [`RecordError`]. Whatever happens, no program stays attached.
+pub fn record(
+    options: &Options,
+    destination: Destination,
+    stop: &AtomicBool,
+    watch: &mut dyn FnMut(&Status),
+) -> Result<Summary, RecordError> {
+    setup::check_names(options)?;
+    let kernel = preflight::check()?;
+    let target = match destination {
+        Destination::Path(path) => {
+            let file = File::create(&path).map_err(|source| RecordError::Create { path, source })?;
+            output::Target::File(file)
+        }
+        Destination::Stream(stream) => output::Target::Stream(stream),
+    };
+    let held = match options.command.as_slice() {
+        [] => None,
+        command => Some(command::Held::start(command)?),
+    };
+    session::run(options, target, &kernel, held, stop, watch)
+}
+
+/// Most memory that this process had resident, in bytes.
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .and_then(|value| value.trim().strip_suffix("kB")?.trim().parse::<u64>().ok())
+        .map_or(0, |kilobytes| kilobytes << 10)
 }

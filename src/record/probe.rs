@@ -8,7 +8,7 @@ use aya::{
     programs::{BtfTracePoint, ProgramError},
 };
 use scap_probe_common::{
-    config::{CGROUP_CONTROLLERS, Config, MISSING, Offsets},
+    config::{CGROUP_CONTROLLERS, Config, MISSING, Offsets, followed},
     control::CONTROL_BYTES,
     spec::{SYSCALL_ENTRIES, SyscallSpec, family},
     wire::SEGMENT_BYTES,
@@ -148,7 +148,7 @@ impl Probe {
         }
         let mut followed: BpfHashMap<_, u32, u8> = map_mut(&mut ebpf, "FOLLOWED")?;
         if let Some(pid) = options.follow {
-            followed.insert(pid, 1, 0)?;
+            followed.insert(pid, followed::HELD, 0)?;
         }
 
         let btf = AyaBtf::from_sys_fs().map_err(EbpfError::BtfError)?;
@@ -193,6 +193,14 @@ impl Probe {
         }
         self.attached = true;
         Ok(())
+    }
+
+    /// Whether a process is recorded in a recording that follows one command.
+    pub(crate) fn follows(&self, pid: u32) -> bool {
+        let Some(map) = self.ebpf.map("FOLLOWED") else { return false };
+        BpfHashMap::<_, u32, u8>::try_from(map)
+            .and_then(|map| map.get(&pid, 0))
+            .is_ok_and(|state| state == followed::RUNNING)
     }
 
     /// Stops recording: when this returns, no program runs any more.

@@ -58,6 +58,8 @@ impl LossCause {
     pub const RECORDER: Self = Self(5);
     /// The file was converted from one that reported the loss without a cause.
     pub const REPORTED: Self = Self(6);
+    /// The CPU has no ring buffer: it came online after the recording began.
+    pub const NO_RING: Self = Self(7);
 
     /// Returns the name of the cause.
     pub const fn name(self) -> &'static str {
@@ -68,6 +70,7 @@ impl LossCause {
             Self::MAP_FULL => "map full",
             Self::RECORDER => "recorder overflow",
             Self::REPORTED => "reported",
+            Self::NO_RING => "CPU without a ring",
             _ => "unknown cause",
         }
     }

@@ -23,6 +23,14 @@ pub mod filter {
     pub const EXCLUDE: u32 = 2;
 }
 
+/// What the map of followed processes says of one.
+pub mod followed {
+    /// It is held by the recorder, to be recorded from its next execve on.
+    pub const HELD: u8 = 0;
+    /// It is recorded.
+    pub const RUNNING: u8 = 1;
+}
+
 /// Choices of this recording.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]

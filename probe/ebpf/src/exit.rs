@@ -11,7 +11,7 @@ use aya_ebpf::{
     programs::BtfTracePointContext,
 };
 use scap_probe_common::{
-    config::{MISSING, filter},
+    config::{MISSING, filter, followed},
     spec::{op, family, spec_flag},
     wire::{LATENCY_UNKNOWN, kind, record_flag, tag},
 };
@@ -161,8 +161,12 @@ unsafe fn current() -> Current {
 /// Whether the exclusions of this recording leave a process in.
 #[inline(always)]
 pub fn wanted(pid: u32) -> bool {
-    if config!(follow) != 0 && FOLLOWED.get_ptr(&pid).is_none() {
-        return false;
+    if config!(follow) != 0 {
+        match FOLLOWED.get_ptr(&pid) {
+            // SAFETY: the pointer is into the map.
+            Some(state) if unsafe { *state } == followed::RUNNING => {}
+            _ => return false,
+        }
     }
     let mode = config!(pid_filter);
     if mode != filter::OFF && PIDS.get_ptr(&pid).is_some() != (mode == filter::INCLUDE) {

@@ -6,6 +6,7 @@ use aya_ebpf::{
     programs::BtfTracePointContext,
 };
 use scap_probe_common::{
+    config::followed,
     spec::MAX_MEMORY,
     wire::{LATENCY_UNKNOWN, RecordHeader, kind, tag},
 };
@@ -67,6 +68,11 @@ pub fn process_exec(ctx: &BtfTracePointContext) {
             *to = *from;
             *from = 0;
         }
+        if config!(follow) != 0
+            && let Some(state) = FOLLOWED.get_ptr_mut(&((bpf_get_current_pid_tgid() >> 32) as u32))
+        {
+            *state = followed::RUNNING;
+        }
         let Some(name) = field!(arg(ctx, 2), bprm_filename) else { return };
         let need = HEADER + 8 + MAX_MEMORY as u32;
         if let Some(record) = begin(kind::EXECED, need, [0, 0]) {
@@ -83,10 +89,9 @@ pub fn process_fork(ctx: &BtfTracePointContext) {
     }
     let parent: u32 = field!(arg(ctx, 0), task_tgid).unwrap_or(0);
     let child: u32 = field!(arg(ctx, 1), task_tgid).unwrap_or(0);
-    let followed = FOLLOWED.get_ptr(&parent).is_some();
-    if followed
+    if FOLLOWED.get_ptr(&parent).is_some()
         && child != parent
-        && FOLLOWED.insert(&child, &1, 0).is_err()
+        && FOLLOWED.insert(&child, &followed::RUNNING, 0).is_err()
         && let Some((_, control)) = control()
     {
         // SAFETY: it is this CPU's control block.

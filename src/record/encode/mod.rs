@@ -297,3 +297,8 @@ fn run(steps: &[Step], raw: &Raw<'_>, out: &mut Out) {
         }
     }
 }
+
+/// The schema's flags of a descriptor that was opened with these flags of the kernel.
+pub(crate) fn open_flags(flags: u64) -> u32 {
+    flags::open(flags)
+}

@@ -1,0 +1,84 @@
+//! Calls that have not returned when the recording ends: what every thread waits in.
+
+use scap_capture_format::schema::{Arch, syscall};
+use scap_probe_common::wire::{LATENCY_UNKNOWN, RecordHeader, kind};
+
+use super::{Options, clock, ring::Rings, setup::CommSet};
+
+/// Bits of a stamp that hold the number (probe: `enter.rs`).
+const NR_BITS: u32 = 10;
+
+/// Tells `see` of each call in flight that this recording is about: its header and how many
+/// arguments it has. The probe's stamps say who is in a call and since when, /proc says with which
+/// arguments; a thread that /proc shows in another call, or running, has left the first meanwhile
+/// and is passed over.
+pub(super) fn each(
+    arch: Arch,
+    rings: &Rings,
+    options: &Options,
+    follows: impl Fn(u32) -> bool,
+    mut see: impl FnMut(&RecordHeader, usize),
+) {
+    let own = std::process::id();
+    let comms = CommSet::new(options);
+    for pid in super::snapshot::numbers("/proc") {
+        if pid == own || !follows(pid) || !options.wants_pid(pid) {
+            continue;
+        }
+        for tid in super::snapshot::numbers(&format!("/proc/{pid}/task")) {
+            let stamp = rings.stamp(tid);
+            if stamp == 0 {
+                continue;
+            }
+            let base = format!("/proc/{pid}/task/{tid}");
+            if !comms.wants(&base) {
+                continue;
+            }
+            let Ok(text) = std::fs::read_to_string(format!("{base}/syscall")) else { continue };
+            let Some((nr, args)) = parse(&text) else { continue };
+            let stamped = (stamp & ((1 << NR_BITS) - 1)) as u16;
+            if nr != stamped || options.excludes(arch, nr) {
+                continue;
+            }
+            let now = clock::boot();
+            let latency = (now << NR_BITS).wrapping_sub(stamp & !((1 << NR_BITS) - 1)) >> NR_BITS;
+            let header = RecordHeader {
+                kind: kind::SYSCALL,
+                nr,
+                tid,
+                pid,
+                ts: now,
+                latency: if latency >> 53 == 0 { latency } else { LATENCY_UNKNOWN },
+                args,
+                ..RecordHeader::default()
+            };
+            let count = syscall::by_nr(arch, u32::from(nr)).map_or(6, |call| call.args.len());
+            see(&header, count);
+        }
+    }
+}
+
+/// `/proc/<pid>/syscall`: number, six arguments, stack and program counter; or `running`, or `-1`.
+fn parse(text: &str) -> Option<(u16, [u64; 6])> {
+    let mut words = text.split_ascii_whitespace();
+    let nr = words.next()?.parse().ok()?;
+    let mut args = [0; 6];
+    for arg in &mut args {
+        let word = words.next()?.strip_prefix("0x")?;
+        *arg = u64::from_str_radix(word, 16).ok()?;
+    }
+    Some((nr, args))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_of_a_blocked_thread_is_parsed() {
+        let line = "0 0x3 0x7ffd1000 0x1000 0x0 0x0 0x0 0x7ffd0f00 0x7f0011223344\n";
+        assert_eq!(parse(line), Some((0, [3, 0x7ffd_1000, 0x1000, 0, 0, 0])));
+        assert_eq!(parse("running\n"), None);
+        assert_eq!(parse("-1 0x7ffd0f00 0x7f0011223344\n"), None);
+    }
+}

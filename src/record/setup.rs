@@ -1,0 +1,128 @@
+//! From what was asked for to what the probe is loaded with.
+
+use scap_capture_format::schema::{Arch, syscall};
+use scap_probe_common::{
+    config::{Config, filter},
+    wire::SEGMENT_BYTES,
+};
+
+use super::{Options, RecordError, fetch, preflight::Kernel, probe::ProbeOptions};
+
+/// Segments that a ring needs at least: one being written, one being read.
+const MIN_SEGMENTS: u32 = 2;
+
+/// Builds the probe's options.
+pub(super) fn plan(
+    options: &Options,
+    kernel: &Kernel,
+    follow: Option<u32>,
+) -> Result<ProbeOptions, RecordError> {
+    let mut specs = fetch::specs(kernel.arch, options.snaplen);
+    for (nr, spec) in (0..).zip(&mut specs) {
+        if options.excludes(kernel.arch, nr) {
+            fetch::exclude(spec);
+        }
+    }
+    let (pid_filter, pids) = mode(&options.pids, &options.not_pids);
+    let (comm_filter, comms) = mode(&options.comms, &options.not_comms);
+    let segments = (options.buffer_mib << 20) / SEGMENT_BYTES as u32;
+    Ok(ProbeOptions {
+        config: Config {
+            own_pid: std::process::id(),
+            snaplen: options.snaplen,
+            segments: segments.max(MIN_SEGMENTS),
+            pid_filter,
+            comm_filter,
+            follow: u32::from(follow.is_some()),
+            has_task_btf: u32::from(kernel.release >= (5, 11)),
+            cgroup_subsys: [0; 5],
+            rss_stride: 0,
+        },
+        specs,
+        cpus: kernel.cpus,
+        possible_cpus: kernel.possible_cpus,
+        pid_max: kernel.pid_max,
+        pids: pids.to_vec(),
+        comms: comms.iter().map(|comm| comm_key(comm)).collect(),
+        follow,
+    })
+}
+
+/// Which way a pair of lists filters, and the list.
+fn mode<'a, T>(include: &'a [T], exclude: &'a [T]) -> (u32, &'a [T]) {
+    match (include, exclude) {
+        ([], []) => (filter::OFF, &[]),
+        ([], exclude) => (filter::EXCLUDE, exclude),
+        (include, _) => (filter::INCLUDE, include),
+    }
+}
+
+/// A task name as the kernel keeps it.
+fn comm_key(name: &str) -> [u8; 16] {
+    let mut key = [0; 16];
+    let bytes = name.as_bytes();
+    let len = bytes.len().min(15);
+    key[..len].copy_from_slice(&bytes[..len]);
+    key
+}
+
+/// The comm filter for threads that are looked at in /proc.
+pub(super) struct CommSet<'a>(&'a Options);
+
+impl<'a> CommSet<'a> {
+    pub(super) fn new(options: &'a Options) -> Self {
+        Self(options)
+    }
+
+    /// Whether the thread at this directory of /proc is wanted.
+    pub(super) fn wants(&self, directory: &str) -> bool {
+        let (mode, list) = mode(&self.0.comms, &self.0.not_comms);
+        if mode == filter::OFF {
+            return true;
+        }
+        let name = std::fs::read(format!("{directory}/comm")).unwrap_or_default();
+        let name = name.strip_suffix(b"\n").unwrap_or(&name);
+        let named = list.iter().any(|comm| &comm.as_bytes()[..comm.len().min(15)] == name);
+        named == (mode == filter::INCLUDE)
+    }
+}
+
+impl Options {
+    /// Whether the pid filter leaves a process in.
+    pub(super) fn wants_pid(&self, pid: u32) -> bool {
+        let (mode, list) = mode(&self.pids, &self.not_pids);
+        mode == filter::OFF || list.contains(&pid) == (mode == filter::INCLUDE)
+    }
+
+    /// Whether the syscall filter leaves a call out.
+    pub(super) fn excludes(&self, arch: Arch, nr: u16) -> bool {
+        let name = syscall::by_nr(arch, u32::from(nr)).map_or("", |call| call.name);
+        match (self.syscalls.as_slice(), self.not_syscalls.as_slice()) {
+            ([], exclude) => exclude.iter().any(|other| other == name),
+            (include, _) => !include.iter().any(|other| other == name),
+        }
+    }
+}
+
+/// Checks names of syscalls before anything is started.
+pub(super) fn check_names(options: &Options) -> Result<(), RecordError> {
+    for name in options.syscalls.iter().chain(&options.not_syscalls) {
+        if syscall::by_name(name).is_none() {
+            return Err(RecordError::UnknownSyscall {
+                name: name.clone(),
+                nearest: nearest(name),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The known name that looks most like this one.
+fn nearest(name: &str) -> Option<&'static str> {
+    syscall::SYSCALLS
+        .iter()
+        .map(|call| (strsim::jaro(name, call.name), call.name))
+        .filter(|(score, _)| *score > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}

@@ -1,0 +1,213 @@
+//! Open descriptors.
+
+use std::collections::{HashMap, HashSet};
+
+use scap_capture_format::{
+    event::Tid,
+    native::snapshot::{FdEntry, Snapshot},
+};
+
+use super::{bytes, link, net, number, numbers};
+use crate::record::encode::open_flags;
+
+/// Kinds of descriptor, numbered as in .scap files.
+pub(super) mod kind {
+    pub(in super::super) const DIRECTORY: u8 = 2;
+    pub(in super::super) const IPV4: u8 = 3;
+    pub(in super::super) const IPV6: u8 = 4;
+    pub(in super::super) const IPV4_SERVER: u8 = 5;
+    pub(in super::super) const IPV6_SERVER: u8 = 6;
+    pub(in super::super) const FIFO: u8 = 7;
+    pub(in super::super) const UNIX: u8 = 8;
+    pub(in super::super) const EVENT: u8 = 9;
+    pub(in super::super) const UNSUPPORTED: u8 = 10;
+    pub(in super::super) const SIGNAL: u8 = 11;
+    pub(in super::super) const EVENTPOLL: u8 = 12;
+    pub(in super::super) const INOTIFY: u8 = 13;
+    pub(in super::super) const TIMER: u8 = 14;
+    pub(in super::super) const NETLINK: u8 = 15;
+    pub(in super::super) const FILE: u8 = 16;
+    pub(in super::super) const BPF: u8 = 17;
+    pub(in super::super) const USERFAULT: u8 = 18;
+    pub(in super::super) const IO_URING: u8 = 19;
+    pub(in super::super) const MEMFD: u8 = 20;
+    pub(in super::super) const PIDFD: u8 = 21;
+}
+
+/// What the link of a descriptor without a path is called.
+const ANONYMOUS: &[(&[u8], u8)] = &[
+    (b"[eventfd]", kind::EVENT),
+    (b"[eventpoll]", kind::EVENTPOLL),
+    (b"[signalfd]", kind::SIGNAL),
+    (b"[timerfd]", kind::TIMER),
+    (b"inotify", kind::INOTIFY),
+    (b"bpf-map", kind::BPF),
+    (b"bpf-prog", kind::BPF),
+    (b"bpf_link", kind::BPF),
+    (b"[userfaultfd]", kind::USERFAULT),
+    (b"[io_uring]", kind::IO_URING),
+    (b"[pidfd]", kind::PIDFD),
+];
+
+/// Most descriptors of one process that are taken.
+const MAX_FDS: usize = 65_536;
+
+/// Devices by mount, for each mount namespace that was met.
+#[derive(Default)]
+pub(super) struct Mounts {
+    devices: HashMap<u32, u32>,
+    known: HashSet<Vec<u8>>,
+}
+
+impl Mounts {
+    /// Reads the mounts of a process's namespace, unless another process of it was read before.
+    fn learn(&mut self, pid: u32) {
+        let namespace = link(&format!("/proc/{pid}/ns/mnt"));
+        if namespace.is_empty() || !self.known.insert(namespace) {
+            return;
+        }
+        let text = bytes(&format!("/proc/{pid}/mountinfo"), 4 << 20);
+        for line in text.split(|byte| *byte == b'\n') {
+            // Id, parent, major:minor.
+            let mut words = line.split(|byte| *byte == b' ');
+            let (Some(id), Some(device)) = (words.next(), words.nth(1)) else {
+                continue;
+            };
+            let mut halves = device.split(|byte| *byte == b':');
+            let (Some(major), Some(minor)) = (halves.next(), halves.next()) else {
+                continue;
+            };
+            let (Some(id), Some(major), Some(minor)) =
+                (number(id), number::<u32>(major), number::<u32>(minor))
+            else {
+                continue;
+            };
+            // The encoding of the schema, `new_encode_dev`.
+            let device = (minor & 0xff) | (major << 8) | ((minor & !0xff) << 12);
+            self.devices.insert(id, device);
+        }
+    }
+}
+
+/// What `fdinfo` says.
+#[derive(Default)]
+struct FdInfo {
+    flags: u64,
+    mount: u32,
+    inode: u64,
+}
+
+fn fdinfo(pid: u32, fd: u32) -> FdInfo {
+    let mut info = FdInfo::default();
+    let text = bytes(&format!("/proc/{pid}/fdinfo/{fd}"), 512);
+    for line in text.split(|byte| *byte == b'\n') {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+            continue;
+        };
+        let value = line[colon + 1..].trim_ascii();
+        match &line[..colon] {
+            b"flags" => {
+                let octal = std::str::from_utf8(value).ok();
+                info.flags = octal.and_then(|text| u64::from_str_radix(text, 8).ok()).unwrap_or(0);
+            }
+            b"mnt_id" => info.mount = number(value).unwrap_or(0),
+            b"ino" => info.inode = number(value).unwrap_or(0),
+            _ => {}
+        }
+    }
+    info
+}
+
+/// Adds the descriptors of a process.
+pub(super) fn add(
+    snapshot: &mut Snapshot,
+    pid: u32,
+    sockets: &mut net::Sockets,
+    mounts: &mut Mounts,
+) {
+    let fds = numbers(format!("/proc/{pid}/fd"));
+    if fds.is_empty() {
+        return;
+    }
+    mounts.learn(pid);
+    for fd in fds.into_iter().take(MAX_FDS) {
+        let target = link(&format!("/proc/{pid}/fd/{fd}"));
+        if target.is_empty() {
+            continue;
+        }
+        let info = fdinfo(pid, fd);
+        let mut entry = FdEntry {
+            owner: Tid(i64::from(pid)),
+            fd: i64::from(fd),
+            inode: info.inode,
+            open_flags: open_flags(info.flags),
+            ..FdEntry::default()
+        };
+        if let Some(inode) = bracketed(&target, b"socket:[") {
+            entry.inode = inode;
+            entry.kind = kind::UNSUPPORTED;
+            if let Some(socket) = sockets.find(pid, inode) {
+                entry.kind = socket.kind;
+                entry.socket = socket.ends;
+                entry.name = snapshot.strings.intern(&socket.name);
+            }
+        } else {
+            let (what, inode) = classify(&target, info.flags);
+            entry.kind = what;
+            if let Some(inode) = inode {
+                entry.inode = inode;
+            }
+            if matches!(what, kind::FILE | kind::DIRECTORY) {
+                entry.dev = mounts.devices.get(&info.mount).copied().unwrap_or(0);
+            }
+            entry.name = snapshot.strings.intern(&target);
+        }
+        snapshot.fds.push(entry);
+    }
+}
+
+/// The number in `prefix123]`.
+fn bracketed(target: &[u8], prefix: &[u8]) -> Option<u64> {
+    number(target.strip_prefix(prefix)?.strip_suffix(b"]")?)
+}
+
+/// What kind of descriptor a link stands for, and its inode if the link names it.
+fn classify(target: &[u8], flags: u64) -> (u8, Option<u64>) {
+    const O_DIRECTORY: u64 = 0o200_000;
+    if let Some(inode) = bracketed(target, b"pipe:[") {
+        return (kind::FIFO, Some(inode));
+    }
+    if let Some(name) = target.strip_prefix(b"anon_inode:") {
+        let known = ANONYMOUS.iter().find(|(prefix, _)| name.starts_with(prefix));
+        return (known.map_or(kind::UNSUPPORTED, |(_, what)| *what), None);
+    }
+    let what = if target.starts_with(b"/memfd:") {
+        kind::MEMFD
+    } else if target.starts_with(b"pidfd:[") {
+        kind::PIDFD
+    } else if !target.starts_with(b"/") {
+        kind::UNSUPPORTED
+    } else if flags & O_DIRECTORY != 0 {
+        kind::DIRECTORY
+    } else {
+        kind::FILE
+    };
+    (what, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_told_apart() {
+        assert_eq!(classify(b"pipe:[77]", 0), (kind::FIFO, Some(77)));
+        assert_eq!(classify(b"anon_inode:[eventpoll]", 0).0, kind::EVENTPOLL);
+        assert_eq!(classify(b"anon_inode:bpf-prog", 0).0, kind::BPF);
+        assert_eq!(classify(b"anon_inode:[new]", 0).0, kind::UNSUPPORTED);
+        assert_eq!(classify(b"/memfd:x (deleted)", 0).0, kind::MEMFD);
+        assert_eq!(classify(b"/tmp", 0o200_000).0, kind::DIRECTORY);
+        assert_eq!(classify(b"/etc/passwd", 0o100_000).0, kind::FILE);
+        assert_eq!(classify(b"net:[4026531840]", 0).0, kind::UNSUPPORTED);
+    }
+}

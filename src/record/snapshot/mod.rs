@@ -1,0 +1,147 @@
+//! What the machine was like when the recording began, as /proc tells it.
+//!
+//! It is taken after the probe was attached, so a change is in the snapshot, in the stream, or in
+//! both, but never in neither. Everything in /proc can vanish between two reads, and its texts are
+//! chosen by whoever runs a program: what cannot be read is left out, names are bytes, not UTF-8.
+//! Nothing here asks the file systems behind the names, which could hang.
+
+mod fds;
+mod net;
+mod process;
+
+use std::{
+    fs,
+    io::Read as _,
+    os::unix::ffi::OsStringExt as _,
+    path::Path,
+};
+
+use scap_capture_format::{
+    event::Timestamp,
+    native::snapshot::{GroupEntry, InterfaceEntry, Snapshot, UserEntry},
+};
+
+use super::clock;
+
+/// Takes a snapshot. `boot_to_wall` turns the boot clock into time since the epoch.
+pub(super) fn take(boot_to_wall: u64) -> Snapshot {
+    let mut snapshot = Snapshot {
+        time: Timestamp(clock::boot().wrapping_add(boot_to_wall)),
+        ..Snapshot::default()
+    };
+    interfaces(&mut snapshot);
+    users(&mut snapshot);
+    groups(&mut snapshot);
+    let mut sockets = net::Sockets::default();
+    let mut mounts = fds::Mounts::default();
+    for pid in numbers("/proc") {
+        process::add(&mut snapshot, pid, &mut sockets, &mut mounts);
+    }
+    snapshot
+}
+
+/// The entries of a directory that are numbers, in order.
+pub(super) fn numbers(directory: impl AsRef<Path>) -> Vec<u32> {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return Vec::new();
+    };
+    let mut numbers: Vec<u32> = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+/// Bytes of a file of /proc, at most `limit`.
+fn bytes(path: &str, limit: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    if let Ok(file) = fs::File::open(path) {
+        // A failure in the middle leaves what was read.
+        drop(file.take(limit as u64).read_to_end(&mut out));
+    }
+    out
+}
+
+/// Where a link of /proc points; empty if it cannot be read.
+fn link(path: &str) -> Vec<u8> {
+    fs::read_link(path)
+        .map(|target| target.into_os_string().into_vec())
+        .unwrap_or_default()
+}
+
+fn interfaces(snapshot: &mut Snapshot) {
+    let Ok(addresses) = if_addrs::get_if_addrs() else {
+        return;
+    };
+    for interface in addresses {
+        let speed = fs::read_to_string(format!("/sys/class/net/{}/speed", interface.name));
+        let megabits: u64 = speed.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+        let (address, netmask, broadcast) = match &interface.addr {
+            if_addrs::IfAddr::V4(v4) => (
+                v4.ip.octets().to_vec(),
+                v4.netmask.octets().to_vec(),
+                v4.broadcast.map_or(vec![0; 4], |address| address.octets().to_vec()),
+            ),
+            if_addrs::IfAddr::V6(v6) => (
+                v6.ip.octets().to_vec(),
+                v6.netmask.octets().to_vec(),
+                v6.broadcast.map_or(vec![0; 16], |address| address.octets().to_vec()),
+            ),
+        };
+        let name = snapshot.strings.intern(interface.name.as_bytes());
+        snapshot.interfaces.push(InterfaceEntry {
+            name,
+            address,
+            netmask,
+            broadcast,
+            link_speed: megabits.saturating_mul(1_000_000),
+        });
+    }
+}
+
+/// Lines of a colon-separated file, each as its fields.
+fn table(path: &str, mut see: impl FnMut(&[&[u8]])) {
+    let text = fs::read(path).unwrap_or_default();
+    for line in text.split(|byte| *byte == b'\n') {
+        let fields: Vec<&[u8]> = line.split(|byte| *byte == b':').collect();
+        see(&fields);
+    }
+}
+
+fn number<T: std::str::FromStr>(field: &[u8]) -> Option<T> {
+    std::str::from_utf8(field).ok()?.trim().parse().ok()
+}
+
+fn users(snapshot: &mut Snapshot) {
+    table("/etc/passwd", |fields| {
+        let [name, _, uid, gid, _, home, shell, ..] = fields else {
+            return;
+        };
+        let (Some(uid), Some(gid)) = (number(uid), number(gid)) else {
+            return;
+        };
+        let entry = UserEntry {
+            uid,
+            gid,
+            name: snapshot.strings.intern(name),
+            home: snapshot.strings.intern(home),
+            shell: snapshot.strings.intern(shell),
+            ..UserEntry::default()
+        };
+        snapshot.users.push(entry);
+    });
+}
+
+fn groups(snapshot: &mut Snapshot) {
+    table("/etc/group", |fields| {
+        let [name, _, gid, ..] = fields else { return };
+        let Some(gid) = number(gid) else { return };
+        let entry = GroupEntry {
+            gid,
+            name: snapshot.strings.intern(name),
+            ..GroupEntry::default()
+        };
+        snapshot.groups.push(entry);
+    });
+}

@@ -1,0 +1,211 @@
+//! Processes and their threads.
+
+use scap_capture_format::{
+    event::{Pid, Tid},
+    native::snapshot::{Snapshot, ThreadEntry},
+};
+
+use super::{bytes, fds, link, net, number, numbers};
+
+/// Most bytes kept of arguments and of the environment, as the probe keeps.
+const MAX_STRINGS: usize = 4096;
+/// Most bytes read of a status file.
+const MAX_STATUS: usize = 16 << 10;
+/// Schema flags (`clone_flags`): the thread shares its leader's descriptors; it is a thread.
+const CLONE_FILES: u32 = 0x1;
+const CLONE_THREAD: u32 = 0x2000;
+
+/// Adds a process, its threads and its descriptors. One that ends meanwhile is left out, or is
+/// there without what could no longer be read.
+pub(super) fn add(
+    snapshot: &mut Snapshot,
+    pid: u32,
+    sockets: &mut net::Sockets,
+    mounts: &mut fds::Mounts,
+) {
+    let base = format!("/proc/{pid}");
+    let mut strings = |bytes: &[u8]| snapshot.strings.intern(bytes);
+    let cmdline = bytes(&format!("{base}/cmdline"), MAX_STRINGS);
+    let first = cmdline.iter().position(|byte| *byte == 0).unwrap_or(cmdline.len());
+    let common = ThreadEntry {
+        exe: strings(&cmdline[..first]),
+        args: strings(cmdline.get(first + 1..).unwrap_or_default()),
+        env: strings(&bytes(&format!("{base}/environ"), MAX_STRINGS)),
+        exepath: strings(&link(&format!("{base}/exe"))),
+        cwd: strings(&directory(link(&format!("{base}/cwd")))),
+        root: strings(&link(&format!("{base}/root"))),
+        cgroups: strings(&cgroups(&bytes(&format!("{base}/cgroup"), MAX_STRINGS))),
+        loginuid: number(&bytes(&format!("{base}/loginuid"), 16)).unwrap_or(u32::MAX),
+        fdlimit: fdlimit(&bytes(&format!("{base}/limits"), MAX_STRINGS)),
+        ..ThreadEntry::default()
+    };
+    let before = snapshot.threads.len();
+    for tid in numbers(format!("{base}/task")) {
+        let task = format!("{base}/task/{tid}");
+        let Some(mut thread) = thread(&task, &common) else {
+            continue;
+        };
+        let comm = bytes(&format!("{task}/comm"), 64);
+        thread.comm = snapshot.strings.intern(comm.strip_suffix(b"\n").unwrap_or(&comm));
+        if thread.tid.0 != thread.pid.0 {
+            thread.flags = CLONE_FILES | CLONE_THREAD;
+        }
+        snapshot.threads.push(thread);
+    }
+    if snapshot.threads.len() > before {
+        fds::add(snapshot, pid, sockets, mounts);
+    }
+}
+
+/// A directory as the state engine keeps it: with a slash at its end.
+fn directory(mut path: Vec<u8>) -> Vec<u8> {
+    if !path.is_empty() && !path.ends_with(b"/") {
+        path.push(b'/');
+    }
+    path
+}
+
+/// Fills in what `status` and `stat` say.
+fn thread(task: &str, common: &ThreadEntry) -> Option<ThreadEntry> {
+    let status = bytes(&format!("{task}/status"), MAX_STATUS);
+    let mut thread = common.clone();
+    let (mut seen_pid, mut seen_tid) = (false, false);
+    for line in status.split(|byte| *byte == b'\n') {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+            continue;
+        };
+        let (key, rest) = (&line[..colon], &line[colon + 1..]);
+        let words: Vec<&[u8]> =
+            rest.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect();
+        let first = words.first().copied().unwrap_or_default();
+        let last = words.last().copied().unwrap_or_default();
+        // Real, effective, saved, file system.
+        let effective = words.get(1).copied().unwrap_or_default();
+        match key {
+            b"Pid" => {
+                thread.tid = Tid(number(first)?);
+                thread.vtid = thread.tid.0;
+                seen_tid = true;
+            }
+            b"Tgid" => {
+                thread.pid = Pid(number(first)?);
+                thread.vpid = thread.pid.0;
+                seen_pid = true;
+            }
+            b"PPid" => thread.ptid = Pid(number(first)?),
+            b"Uid" => thread.uid = number(effective).unwrap_or(u32::MAX),
+            b"Gid" => thread.gid = number(effective).unwrap_or(u32::MAX),
+            // From the outermost namespace that /proc shows to the innermost.
+            b"NSpid" => thread.vtid = number(last).unwrap_or(thread.vtid),
+            b"NStgid" => thread.vpid = number(last).unwrap_or(thread.vpid),
+            b"NSpgid" => thread.vpgid = number(last).unwrap_or(-1),
+            b"CapInh" => thread.cap_inheritable = hex(first),
+            b"CapPrm" => thread.cap_permitted = hex(first),
+            b"CapEff" => thread.cap_effective = hex(first),
+            b"VmSize" => thread.vm_size_kb = number(first).unwrap_or(0),
+            b"VmRSS" => thread.vm_rss_kb = number(first).unwrap_or(0),
+            b"VmSwap" => thread.vm_swap_kb = number(first).unwrap_or(0),
+            _ => {}
+        }
+    }
+    if !seen_pid || !seen_tid {
+        return None;
+    }
+    stat(&bytes(&format!("{task}/stat"), MAX_STATUS), &mut thread);
+    Some(thread)
+}
+
+fn hex(word: &[u8]) -> u64 {
+    std::str::from_utf8(word)
+        .ok()
+        .and_then(|text| u64::from_str_radix(text, 16).ok())
+        .unwrap_or(0)
+}
+
+/// `stat`: the name in parentheses may hold anything, so count from its end.
+fn stat(text: &[u8], thread: &mut ThreadEntry) {
+    let Some(end) = text.iter().rposition(|byte| *byte == b')') else {
+        return;
+    };
+    let fields: Vec<&[u8]> =
+        text[end + 1..].split(u8::is_ascii_whitespace).filter(|field| !field.is_empty()).collect();
+    // The first of these is field 3 of proc_pid_stat(5).
+    let field = |nr: usize| fields.get(nr - 3).copied().unwrap_or_default();
+    thread.pgid = number(field(5)).unwrap_or(-1);
+    thread.sid = number(field(6)).unwrap_or(-1);
+    thread.tty = number::<i32>(field(7)).unwrap_or(0).cast_unsigned();
+    thread.pf_minor = number(field(10)).unwrap_or(0);
+    thread.pf_major = number(field(12)).unwrap_or(0);
+    let ticks: u64 = number(field(22)).unwrap_or(0);
+    let hz = rustix::param::clock_ticks_per_second().max(1);
+    thread.start_time = ticks.saturating_mul(1_000_000_000 / hz);
+}
+
+/// `hierarchy:controllers:path` lines as `controller=path` texts, each with its NUL.
+fn cgroups(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for line in text.split(|byte| *byte == b'\n') {
+        let mut parts = line.splitn(3, |byte| *byte == b':');
+        let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next())
+        else {
+            continue;
+        };
+        for controller in controllers.split(|byte| *byte == b',') {
+            out.extend_from_slice(controller);
+            out.push(b'=');
+            out.extend_from_slice(path);
+            out.push(0);
+        }
+    }
+    out
+}
+
+/// Soft limit of open files in `limits`.
+fn fdlimit(text: &[u8]) -> i64 {
+    let text = String::from_utf8_lossy(text);
+    text.lines()
+        .find_map(|line| line.strip_prefix("Max open files"))
+        .and_then(|rest| rest.split_ascii_whitespace().next())
+        .map_or(-1, |soft| soft.parse().unwrap_or(-1))
+}
+
+#[cfg(test)]
+mod tests {
+    use scap_capture_format::native::snapshot::StringId;
+
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_does_not_shift_the_fields() {
+        let mut thread = ThreadEntry::default();
+        let text = b"7 (a) b (c) S 1 70 71 34816 0 0 11 0 12 0 0 0 0 0 0 0 1 0 250 0";
+        stat(text, &mut thread);
+        assert_eq!((thread.pgid, thread.sid, thread.tty), (70, 71, 34816));
+        assert_eq!((thread.pf_minor, thread.pf_major), (11, 12));
+        assert_eq!(thread.start_time, 2_500_000_000);
+    }
+
+    #[test]
+    fn cgroup_lines_become_pairs() {
+        let text = b"3:cpu,cpuacct:/a\n0::/system.slice/x\n";
+        assert_eq!(cgroups(text), b"cpu=/a\0cpuacct=/a\0=/system.slice/x\0");
+    }
+
+    #[test]
+    fn the_own_process_is_in_the_snapshot() {
+        let mut snapshot = Snapshot::default();
+        let own = std::process::id();
+        add(
+            &mut snapshot,
+            own,
+            &mut net::Sockets::default(),
+            &mut fds::Mounts::default(),
+        );
+        let main = snapshot.threads.iter().find(|thread| thread.tid.0 == i64::from(own));
+        let main = main.expect("the main thread");
+        assert_eq!(main.pid.0, i64::from(own));
+        assert_ne!(main.exepath, StringId(0));
+        assert!(main.start_time > 0);
+        assert!(snapshot.fds.iter().any(|fd| fd.fd == 1));
+    }
+}
