@@ -177,6 +177,8 @@ fn options(args: &Args) -> Result<Options, CliError> {
         syscalls,
         not_syscalls,
         command: args.command.clone(),
+        holder: std::env::current_exe()
+            .map_err(|error| CliError::failed(format!("cannot find the own program: {error}")))?,
         given,
     })
 }
@@ -324,6 +326,7 @@ struct Report {
     in_flight: u64,
     surplus: u64,
     joined: u64,
+    expanded: u64,
     excluded: u64,
     faults: u64,
     short: u64,
@@ -369,6 +372,7 @@ impl Report {
             in_flight: summary.in_flight,
             surplus: summary.surplus,
             joined: summary.joined,
+            expanded: summary.expanded,
             excluded: sum(|cpu| cpu.excluded),
             faults: sum(|cpu| cpu.faults),
             short: sum(|cpu| cpu.short),

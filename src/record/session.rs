@@ -89,8 +89,11 @@ pub(super) fn run(
         .name("scap-snapshot".to_owned())
         .spawn(scan)
         .map_err(RecordError::Thread)?;
+    let mut scan = Some(scan);
     if let Some(held) = &mut held {
-        held.release()?;
+        // The command inherits descriptors, which are in the snapshot if it still waits.
+        drop(scan.take().map(thread::JoinHandle::join));
+        held.release();
     }
 
     let sleep = Duration::from_nanos(ring_bytes * 500_000_000 / MAX_RATE).min(MAX_SLEEP);
@@ -143,7 +146,7 @@ pub(super) fn run(
         });
     }
     drain.close(end, &rings, &mut output);
-    drop(scan.join());
+    drop(scan.map(thread::JoinHandle::join));
     let bytes = output.finish()?;
     if let (CommandEnd::None, Some(held)) = (&command, held) {
         command = held.abandon();
@@ -167,6 +170,8 @@ struct Drain {
     surplus: u64,
     /// Records that are part of another event.
     joined: u64,
+    /// Events beyond the first of their record.
+    expanded: u64,
     /// Events refused by the format (too large).
     refused: u64,
     in_flight: u64,
@@ -185,6 +190,7 @@ impl Drain {
             max_events: u64::MAX,
             surplus: 0,
             joined: 0,
+            expanded: 0,
             refused: 0,
             in_flight: 0,
             losses: Losses::new(rings.possible_cpus()),
@@ -202,23 +208,32 @@ impl Drain {
             max_events,
             surplus,
             joined,
+            expanded,
             refused,
             ..
         } = self;
         merge.drain(limit, |record: &Record<'_>, cpu| {
-            let Some((head, out)) = encoder.encode(record) else {
-                *joined += 1;
-                return true;
-            };
-            if *events >= *max_events {
-                *surplus += 1;
-                return true;
-            }
             let header = &record.header;
             let ts = header.ts.wrapping_add(*boot_to_wall);
-            match push(builder, head, out, ts, header.tid, header.pid, cpu, EventFlags::empty()) {
-                true => *events += 1,
-                false => *refused += 1,
+            let parts = encoder.parts(record);
+            match parts {
+                0 => *joined += 1,
+                more => *expanded += u64::from(more) - 1,
+            }
+            for part in 0..parts {
+                let Some((head, out)) = encoder.encode(record, part) else {
+                    *refused += 1;
+                    continue;
+                };
+                if *events >= *max_events {
+                    *surplus += 1;
+                    continue;
+                }
+                let flags = EventFlags::empty();
+                match push(builder, head, out, ts, header.tid, header.pid, cpu, flags) {
+                    true => *events += 1,
+                    false => *refused += 1,
+                }
             }
             if builder.is_full()
                 && let Some(chunk) = builder.finish_raw()
@@ -278,6 +293,7 @@ impl Drain {
             in_flight: self.in_flight,
             surplus: self.surplus,
             joined: self.joined,
+            expanded: self.expanded,
             refused: self.refused,
             bytes,
             cpus,

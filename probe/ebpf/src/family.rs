@@ -1,12 +1,13 @@
 //! The families that fetch what the table of operations says.
 
+use aya_ebpf::programs::BtfTracePointContext;
 use scap_probe_common::{
-    spec::{MAX_MEMORY, MAX_OPS, ON_SUCCESS, Op, QUIET, SyscallSpec, op},
+    spec::{MAX_MEMORY, MAX_OPS, ON_SUCCESS, Op, QUIET, SyscallSpec, family, op},
     wire::{ARG_RET, FileFacts, RecordHeader, item_flag, record_flag, tag},
 };
 
 use crate::{
-    globals::{SPECS, config},
+    globals::{FAMILIES, SPECS, config},
     read::{self, field},
     ring::Record,
     socket, task,
@@ -15,7 +16,7 @@ use crate::{
 /// Elements of a vector that are followed.
 const MAX_VECTOR: u64 = 16;
 /// Messages of one sendmmsg or recvmmsg that are followed.
-const MAX_MESSAGES: u32 = 8;
+const MAX_MESSAGES: u32 = 16;
 
 /// The value of an argument, or of the result.
 #[inline(always)]
@@ -187,56 +188,51 @@ struct MessageHeader {
     flags: u64,
 }
 
-/// sendmsg, recvmsg and their plurals.
+/// sendmsg, recvmsg and their plurals: one message, and then this program again for the next.
 #[inline(always)]
-pub fn message() {
+pub fn message(ctx: &BtfTracePointContext) {
     let Some(record) = Record::resume() else { return };
     let header = record.header();
     let Some(spec) = spec(header) else { return record.commit() };
     let op = &spec.ops[0];
     let out = op.code == op::MESSAGE_OUT;
+    // SAFETY: the header is initialised.
     let ret = unsafe { (*header).ret };
-    socket::facts(&record, 0, value(header, 0));
+    let index = record.step();
+    if index == 0 {
+        socket::facts(&record, 0, value(header, 0));
+    }
+    if out && ret < 0 {
+        return record.commit();
+    }
     // `n` != 0: an array of headers, each followed by the length that was moved.
     let many = op.n != 0;
-    let count = if !many {
-        1
-    } else if ret > 0 {
-        ret as u64
-    } else {
-        (!out) as u64
+    let address = value(header, op.arg) + index as u64 * if many { 64 } else { 0 };
+    let Some(message) = read::user::<MessageHeader>(address) else {
+        record.flag(record_flag::FAULT);
+        return record.commit();
     };
-    let base = value(header, op.arg);
-    for index in 0..MAX_MESSAGES {
-        if index as u64 >= count {
-            break;
+    let total = if ret < 0 {
+        u64::MAX
+    } else if many {
+        read::user::<u32>(address + 56).unwrap_or(0) as u64
+    } else {
+        ret as u64
+    };
+    let name_len = message.name_len as u32 as u64;
+    if message.name != 0 && name_len != 0 {
+        record.user(tag::MESSAGE_NAME, index as u8, message.name, name_len, 128, true);
+    }
+    if out && message.control != 0 && message.control_len != 0 {
+        record.user(tag::CONTROL, index as u8, message.control, message.control_len, 256, true);
+    }
+    gather(&record, index as u8, message.vector, message.vector_len, total);
+    if many && ret > index as i64 + 1 {
+        if index < MAX_MESSAGES {
+            // SAFETY: the program takes the same context.
+            unsafe { FAMILIES.tail_call(ctx, family::MESSAGE as u32) };
         }
-        let address = base + index as u64 * if many { 64 } else { 0 };
-        if out && ret < 0 {
-            break;
-        }
-        let Some(message) = read::user::<MessageHeader>(address) else {
-            record.flag(record_flag::FAULT);
-            break;
-        };
-        let total = if ret < 0 {
-            u64::MAX
-        } else if many {
-            read::user::<u32>(address + 56).unwrap_or(0) as u64
-        } else {
-            ret as u64
-        };
-        if message.name != 0 && (message.name_len as u32) != 0 {
-            let len = message.name_len as u32 as u64;
-            record.user(tag::MESSAGE_NAME, index as u8, message.name, len, 128, true);
-        }
-        if out && message.control != 0 && message.control_len != 0 {
-            record.user(tag::CONTROL, index as u8, message.control, message.control_len, 256, true);
-        }
-        gather(&record, index as u8, message.vector, message.vector_len, total);
-        if many {
-            record.user(tag::MEMORY, index as u8, address + 56, 4, 4, true);
-        }
+        record.flag(record_flag::SHORT);
     }
     record.commit();
 }

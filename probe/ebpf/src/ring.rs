@@ -110,6 +110,7 @@ impl Record {
             };
             store(&raw mut (*control).cursor, offset + HEADER);
             store(&raw mut (*control).limit, offset + need);
+            store(&raw mut (*control).step, 0);
             Some(Self {
                 control,
                 segment: segment as *mut u8,
@@ -143,6 +144,18 @@ impl Record {
     pub fn header(&self) -> *mut RecordHeader {
         // SAFETY: `start` leaves room for a header.
         unsafe { self.segment.add(self.start as usize) as *mut RecordHeader }
+    }
+
+    /// How often this was called for the record before: programs that call themselves count so.
+    #[inline(always)]
+    pub fn step(&self) -> u32 {
+        // SAFETY: as in `begin`.
+        unsafe {
+            let step = &raw mut (*self.control).step;
+            let before = load(step);
+            store(step, before + 1);
+            before
+        }
     }
 
     /// Sets a bit of the record's flags.

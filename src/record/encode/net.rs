@@ -217,20 +217,20 @@ pub(super) fn recvfrom(raw: &Raw<'_>, out: &mut Out) {
     out.u32(raw.header.args[2] as u32);
 }
 
-/// Bytes that the buffers of the first message hold.
+/// Bytes that the buffers of the message hold.
 fn message_size(raw: &Raw<'_>, out: &mut Out) {
-    match raw.vector_bytes(0) {
+    match raw.vector_bytes(raw.part) {
         Some(bytes) => out.u32(bytes as u32),
         None => out.absent(),
     }
 }
 
 fn message_name<'a>(raw: &Raw<'a>) -> Option<&'a [u8]> {
-    raw.find(tag::MESSAGE_NAME, 0).map(|item| item.bytes)
+    raw.find(tag::MESSAGE_NAME, raw.part).map(|item| item.bytes)
 }
 
 fn control<'a>(raw: &Raw<'a>) -> Option<&'a [u8]> {
-    raw.find(tag::CONTROL, 0).map(|item| item.bytes)
+    raw.find(tag::CONTROL, raw.part).map(|item| item.bytes)
 }
 
 pub(super) fn sendmsg(raw: &Raw<'_>, out: &mut Out) {
