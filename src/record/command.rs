@@ -104,14 +104,20 @@ pub fn hold(mut args: impl Iterator<Item = OsString>) -> io::Error {
 }
 
 /// A file descriptor that was handed over by number.
-#[expect(unsafe_code, reason = "the number is the only thing that survives an exec")]
+#[expect(
+    unsafe_code,
+    reason = "the number is the only thing that survives an exec"
+)]
 fn gate(fd: i32) -> std::fs::File {
     // SAFETY: the parent opened it for us and nothing else in this process knows it.
     unsafe { std::fs::File::from_raw_fd(fd) }
 }
 
 /// A duplicate that an exec does not close.
-#[expect(unsafe_code, reason = "the standard library makes only descriptors that exec closes")]
+#[expect(
+    unsafe_code,
+    reason = "the standard library makes only descriptors that exec closes"
+)]
 fn inheritable(fd: OwnedFd) -> io::Result<OwnedFd> {
     // SAFETY: the descriptor is open; the result is checked and owned by nobody else.
     unsafe {

@@ -221,7 +221,8 @@ pub fn record(
     let kernel = preflight::check()?;
     let target = match destination {
         Destination::Path(path) => {
-            let file = File::create(&path).map_err(|source| RecordError::Create { path, source })?;
+            let file =
+                File::create(&path).map_err(|source| RecordError::Create { path, source })?;
             output::Target::File(file)
         }
         Destination::Stream(stream) => output::Target::Stream(stream),

@@ -21,8 +21,7 @@ use super::{
     CommandEnd, Options, RecordError, Summary, clock,
     command::Held,
     encode::{Encoder, Head, Out},
-    inflight,
-    machine,
+    inflight, machine,
     merge::{Merge, SETTLE_NS},
     output::{Output, Target},
     preflight::Kernel,
@@ -151,7 +150,13 @@ pub(super) fn run(
     if let (CommandEnd::None, Some(held)) = (&command, held) {
         command = held.abandon();
     }
-    Ok(drain.summary(elapsed, bytes, ring_bytes * u64::from(cpus), &rings, command))
+    Ok(drain.summary(
+        elapsed,
+        bytes,
+        ring_bytes * u64::from(cpus),
+        &rings,
+        command,
+    ))
 }
 
 /// Between rings and chunks.
@@ -245,17 +250,23 @@ impl Drain {
     }
 
     /// Adds a call that has not returned.
-    fn in_flight(
-        &mut self,
-        header: &scap_probe_common::wire::RecordHeader,
-        args: usize,
-        end: u64,
-    ) {
+    fn in_flight(&mut self, header: &scap_probe_common::wire::RecordHeader, args: usize, end: u64) {
         let raw = super::encode::Raw::in_flight(header, args);
-        let Some((head, out)) = self.encoder.encode_in_flight(&raw) else { return };
+        let Some((head, out)) = self.encoder.encode_in_flight(&raw) else {
+            return;
+        };
         let ts = end.wrapping_add(self.boot_to_wall);
         let flags = EventFlags::IN_FLIGHT;
-        if push(&mut self.builder, head, out, ts, header.tid, header.pid, 0, flags) {
+        if push(
+            &mut self.builder,
+            head,
+            out,
+            ts,
+            header.tid,
+            header.pid,
+            0,
+            flags,
+        ) {
             self.events += 1;
             self.in_flight += 1;
         }
@@ -286,7 +297,9 @@ impl Drain {
         rings: &Rings,
         command: CommandEnd,
     ) -> Summary {
-        let cpus = (0..rings.possible_cpus()).map(|cpu| rings.counters(cpu)).collect();
+        let cpus = (0..rings.possible_cpus())
+            .map(|cpu| rings.counters(cpu))
+            .collect();
         Summary {
             elapsed,
             events: self.events,
@@ -319,7 +332,9 @@ fn push(
 ) -> bool {
     flags.set(EventFlags::FAULT, head.fault);
     flags.set(EventFlags::TRUNCATED, head.truncated);
-    let Some(params) = Params::new(&out.lens, &out.data) else { return false };
+    let Some(params) = Params::new(&out.lens, &out.data) else {
+        return false;
+    };
     let event = EventRef {
         num: EventNum(0),
         ts: Timestamp(ts),
@@ -359,11 +374,18 @@ impl Losses {
         let from = Timestamp(self.begin.wrapping_add(boot_to_wall));
         for (cpu, before) in self.before.iter_mut().enumerate() {
             let counters = rings.counters(cpu);
-            let until = if counters.last_drop == 0 { now } else { counters.last_drop };
+            let until = if counters.last_drop == 0 {
+                now
+            } else {
+                counters.last_drop
+            };
             let causes = [
                 (LossCause::RING_FULL, counters.drop_full - before.drop_full),
                 (LossCause::BUSY, counters.drop_busy - before.drop_busy),
-                (LossCause::NO_RING, counters.drop_no_ring - before.drop_no_ring),
+                (
+                    LossCause::NO_RING,
+                    counters.drop_no_ring - before.drop_no_ring,
+                ),
                 (LossCause::MAP_FULL, counters.map_full - before.map_full),
             ];
             for (cause, count) in causes.into_iter().filter(|(_, count)| *count > 0) {

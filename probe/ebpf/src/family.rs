@@ -58,9 +58,13 @@ fn spec(header: *const RecordHeader) -> Option<&'static SyscallSpec> {
 /// Runs the operations of the call in order.
 #[inline(always)]
 pub fn ops() {
-    let Some(record) = Record::resume() else { return };
+    let Some(record) = Record::resume() else {
+        return;
+    };
     let header = record.header();
-    let Some(spec) = spec(header) else { return record.commit() };
+    let Some(spec) = spec(header) else {
+        return record.commit();
+    };
     let failed = unsafe { (*header).ret } < 0;
     const MEMORY: u32 = MAX_MEMORY as u32;
     for index in 0..MAX_OPS {
@@ -119,9 +123,13 @@ pub fn ops() {
 /// Data in a vector of buffers.
 #[inline(always)]
 pub fn vector() {
-    let Some(record) = Record::resume() else { return };
+    let Some(record) = Record::resume() else {
+        return;
+    };
     let header = record.header();
-    let Some(spec) = spec(header) else { return record.commit() };
+    let Some(spec) = spec(header) else {
+        return record.commit();
+    };
     let op = &spec.ops[0];
     let ret = unsafe { (*header).ret };
     let vector = value(header, op.arg);
@@ -140,7 +148,9 @@ pub fn vector() {
 #[inline(always)]
 fn gather(record: &Record, arg: u8, vector: u64, count: u64, total: u64) {
     let snaplen = config!(snaplen);
-    let Some(mut pieces) = record.pieces(2 * snaplen) else { return };
+    let Some(mut pieces) = record.pieces(2 * snaplen) else {
+        return;
+    };
     let mut bytes = 0u64;
     for index in 0..MAX_VECTOR {
         if index >= count {
@@ -169,7 +179,9 @@ fn gather(record: &Record, arg: u8, vector: u64, count: u64, total: u64) {
     pieces.finish(tag::DATA, arg);
     if count <= MAX_VECTOR {
         // SAFETY: `to` is room for a word in the ring.
-        record.structure(tag::VECTOR_BYTES, arg, |to: *mut u64| unsafe { *to = bytes });
+        record.structure(tag::VECTOR_BYTES, arg, |to: *mut u64| unsafe {
+            *to = bytes
+        });
     } else {
         record.flag(record_flag::SHORT);
     }
@@ -191,9 +203,13 @@ struct MessageHeader {
 /// sendmsg, recvmsg and their plurals: one message, and then this program again for the next.
 #[inline(always)]
 pub fn message(ctx: &BtfTracePointContext) {
-    let Some(record) = Record::resume() else { return };
+    let Some(record) = Record::resume() else {
+        return;
+    };
     let header = record.header();
-    let Some(spec) = spec(header) else { return record.commit() };
+    let Some(spec) = spec(header) else {
+        return record.commit();
+    };
     let op = &spec.ops[0];
     let out = op.code == op::MESSAGE_OUT;
     // SAFETY: the header is initialised.
@@ -221,12 +237,32 @@ pub fn message(ctx: &BtfTracePointContext) {
     };
     let name_len = message.name_len as u32 as u64;
     if message.name != 0 && name_len != 0 {
-        record.user(tag::MESSAGE_NAME, index as u8, message.name, name_len, 128, true);
+        record.user(
+            tag::MESSAGE_NAME,
+            index as u8,
+            message.name,
+            name_len,
+            128,
+            true,
+        );
     }
     if out && message.control != 0 && message.control_len != 0 {
-        record.user(tag::CONTROL, index as u8, message.control, message.control_len, 256, true);
+        record.user(
+            tag::CONTROL,
+            index as u8,
+            message.control,
+            message.control_len,
+            256,
+            true,
+        );
     }
-    gather(&record, index as u8, message.vector, message.vector_len, total);
+    gather(
+        &record,
+        index as u8,
+        message.vector,
+        message.vector_len,
+        total,
+    );
     if many && ret > index as i64 + 1 {
         if index < MAX_MESSAGES {
             // SAFETY: the program takes the same context.
@@ -256,7 +292,9 @@ pub fn file_of(fd: u64) -> Option<u64> {
 #[inline(always)]
 fn file(record: &Record, arg: u8, fd: u64) {
     let Some(file) = file_of(fd) else { return };
-    let Some(inode) = field!(file, file_inode) else { return };
+    let Some(inode) = field!(file, file_inode) else {
+        return;
+    };
     let inode: u64 = inode;
     let superblock: u64 = field!(inode, inode_sb).unwrap_or(0);
     record.structure(tag::FILE, arg, |facts: *mut FileFacts| unsafe {

@@ -121,7 +121,9 @@ impl Encoder {
         };
         let mut entries = vec![generic; SYSCALL_ENTRIES];
         for (nr, entry) in (0..).zip(&mut entries) {
-            let Some(call) = syscall::by_nr(arch, nr) else { continue };
+            let Some(call) = syscall::by_nr(arch, nr) else {
+                continue;
+            };
             entry.code = call.ppm_sc;
             if let Some(how) = calls::how(call.name) {
                 entry.ty = call.exit_type;
@@ -147,12 +149,18 @@ impl Encoder {
             kind::SYSCALL if !record.items.is_empty() => {
                 let entry = self.entries.get(usize::from(header.nr));
                 let plural = entry.is_some_and(|entry| {
-                    matches!(entry.ty, types::SOCKET_SENDMMSG_X | types::SOCKET_RECVMMSG_X)
+                    matches!(
+                        entry.ty,
+                        types::SOCKET_SENDMMSG_X | types::SOCKET_RECVMMSG_X
+                    )
                 });
                 if !plural {
                     return 1;
                 }
-                let messages = Raw::new(record).items().filter(|item| item.tag == tag::DATA).count();
+                let messages = Raw::new(record)
+                    .items()
+                    .filter(|item| item.tag == tag::DATA)
+                    .count();
                 messages.clamp(1, 255) as u8
             }
             _ => 1,
@@ -186,7 +194,10 @@ impl Encoder {
         let ty = match what {
             kind::SYSCALL => {
                 let foreign = header.flags & (record_flag::IA32 | record_flag::X32) != 0;
-                let entry = self.entries.get(usize::from(header.nr)).filter(|_| !foreign);
+                let entry = self
+                    .entries
+                    .get(usize::from(header.nr))
+                    .filter(|_| !foreign);
                 match entry {
                     Some(Entry { ty, code, how }) => {
                         let mut ty = *ty;

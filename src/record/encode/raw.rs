@@ -56,7 +56,10 @@ impl<'a> Raw<'a> {
 
     /// Any item that was cut.
     pub(super) fn truncated(&self) -> bool {
-        !self.items.is_empty() && self.items().any(|item| item.flags & item_flag::TRUNCATED != 0)
+        !self.items.is_empty()
+            && self
+                .items()
+                .any(|item| item.flags & item_flag::TRUNCATED != 0)
     }
 
     pub(super) fn find(&self, tag: u8, arg: u8) -> Option<Item<'a>> {
@@ -94,7 +97,8 @@ impl<'a> Raw<'a> {
 
     /// Data that was moved; `None` if none was or it could not be read.
     pub(super) fn data(&self) -> Option<&'a [u8]> {
-        let first = |item: &Item<'_>| item.tag == tag::DATA && (self.part == 0 || item.arg == self.part);
+        let first =
+            |item: &Item<'_>| item.tag == tag::DATA && (self.part == 0 || item.arg == self.part);
         let item = self.items().find(first)?;
         (item.flags & item_flag::FAULT == 0 || !item.bytes.is_empty()).then_some(item.bytes)
     }
