@@ -238,7 +238,7 @@ const FUNCTIONS: &[(&str, EncodeFn)] = &[
     ("clone", process::clone),
     ("clone3", process::clone3),
     ("fork", process::fork),
-    ("vfork", process::vfork),
+    ("vfork", process::fork),
     ("execve", process::exec),
     ("execveat", process::exec),
     ("capset", process::capset),
