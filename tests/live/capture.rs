@@ -84,10 +84,14 @@ pub(crate) fn read(path: &Path) -> Capture {
                         .filter_map(|(param, value)| Some((param.name, value?.to_vec())))
                         .collect();
                     let name = if event.ty == types::GENERIC_X {
-                        let nr = u16::from_le_bytes(params["nativeID"].as_slice().try_into().unwrap());
+                        let nr =
+                            u16::from_le_bytes(params["nativeID"].as_slice().try_into().unwrap());
                         match params["abi"].as_slice() {
                             [1] => format!("ia32 {}", syscall::ia32_name(u32::from(nr)).unwrap()),
-                            _ => syscall::by_nr(Arch::X86_64, u32::from(nr)).unwrap().name.to_owned(),
+                            _ => syscall::by_nr(Arch::X86_64, u32::from(nr))
+                                .unwrap()
+                                .name
+                                .to_owned(),
                         }
                     } else {
                         info.name.to_owned()

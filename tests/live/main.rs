@@ -1,7 +1,11 @@
 //! Tests that load the probe and record real programs. They need root and a kernel with BTF; where
 //! that is missing they say "skipped: why", and fail instead if `SCAP_REQUIRE_LIVE` is set.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that panics fails"
+)]
 
 mod capture;
 mod known;

@@ -70,7 +70,9 @@ impl Bench {
 
     /// Compiles a C program of this directory.
     pub(crate) fn compile(&self, name: &str) -> PathBuf {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live").join(name);
+        let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/live")
+            .join(name);
         let program = self.path(&name.replace(".c", ""));
         let status = Command::new("cc")
             .args(["-O1", "-pthread", "-Wall", "-o"])
@@ -120,5 +122,7 @@ pub(crate) fn scap() -> Command {
 
 /// A number of the summary.
 pub(crate) fn number(summary: &serde_json::Value, key: &str) -> u64 {
-    summary[key].as_u64().unwrap_or_else(|| panic!("no {key} in {summary}"))
+    summary[key]
+        .as_u64()
+        .unwrap_or_else(|| panic!("no {key} in {summary}"))
 }

@@ -251,6 +251,9 @@ pub(super) fn prctl(raw: &Raw<'_>, out: &mut Out) {
             out.i64(arg2 as i64);
         }
     }
+    for arg in &raw.header.args[2..5] {
+        out.u64(*arg);
+    }
 }
 
 pub(super) fn ptrace(raw: &Raw<'_>, out: &mut Out) {
