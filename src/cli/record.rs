@@ -245,8 +245,12 @@ fn explain(error: RecordError) -> CliError {
             "whoever read the capture went away after {} bytes",
             grouped(kept)
         )),
-        RecordError::Write { .. } => CliError::failed(error::with_sources(&error))
-            .hint("make room and record again; `scap info` shows what was kept"),
+        RecordError::Write { error, kept } => CliError::failed(format!(
+            "writing the capture failed: {}; the first {} bytes are kept and readable",
+            error::with_sources(&error),
+            grouped(kept)
+        ))
+        .hint("make room and record again; `scap info` shows what was kept"),
         _ => CliError::failed(error::with_sources(&error)),
     }
 }

@@ -1,6 +1,6 @@
 //! A program that makes known calls: exactly these are in the capture, with these arguments.
 
-use std::{collections::HashMap, process::Output};
+use std::collections::HashMap;
 
 use super::{
     capture::{Capture, Event, read},
@@ -12,8 +12,7 @@ use scap_capture_format::{event::EventFlags, schema::types};
 struct Facts(HashMap<String, i64>);
 
 impl Facts {
-    fn new(output: &Output) -> Self {
-        let text = String::from_utf8_lossy(&output.stdout);
+    fn new(text: &str) -> Self {
         let pair = |line: &str| {
             let (name, value) = line.split_once('=')?;
             Some((name.to_owned(), value.parse().ok()?))

@@ -1,8 +1,9 @@
 //! Running scap and the programs it is to record.
 
 use std::{
+    fs::File,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Command, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -83,23 +84,25 @@ impl Bench {
         program
     }
 
-    /// `scap record` with these arguments, writing to `capture` and its summary beside it.
-    pub(crate) fn record(&self, capture: &str, args: &[&str]) -> Output {
-        let output = scap()
+    /// `scap record` with these arguments, writing to `capture` and its summary beside it. Returns
+    /// what the command printed. Files, not pipes, take the output: a command that outlives the
+    /// recording would keep a pipe open.
+    pub(crate) fn record(&self, capture: &str, args: &[&str]) -> String {
+        let (out, err) = (self.path("stdout"), self.path("stderr"));
+        let status = scap()
             .args(["record", "-w"])
             .arg(self.path(capture))
             .arg("--summary-json")
             .arg(self.summary_path(capture))
             .args(args)
             .current_dir(self.dir.path())
-            .output()
+            .stdout(File::create(&out).unwrap())
+            .stderr(File::create(&err).unwrap())
+            .status()
             .unwrap();
-        assert!(
-            output.status.success(),
-            "scap record failed: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        output
+        let said = std::fs::read_to_string(&err).unwrap();
+        assert!(status.success(), "scap record failed: {said}");
+        String::from_utf8_lossy(&std::fs::read(&out).unwrap()).into_owned()
     }
 
     pub(crate) fn summary_path(&self, capture: &str) -> PathBuf {
