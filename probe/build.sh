@@ -35,8 +35,12 @@ done
 (cd ebpf && RUSTC_BOOTSTRAP=1 RUSTC=$rustc cargo build --release --locked --ignore-rust-version \
     --config "target.bpfel-unknown-none.rustflags=[$remap]")
 mkdir -p prebuilt
-llvm-objcopy-22 --strip-debug \
-    "${CARGO_TARGET_DIR:-../target/probe}/bpfel-unknown-none/release/scap-probe" prebuilt/scap-probe.o
+built=${CARGO_TARGET_DIR:-../target/probe}/bpfel-unknown-none/release/scap-probe
+# Names of inner functions hold a hash of where the sources lie.
+rename=$(llvm-nm-22 --format=just-symbols "$built" |
+    sed -n 's/^\(_R.*C\)s[0-9A-Za-z]*_\([0-9].*\)$/--redefine-sym=&=\1\2/p')
+# shellcheck disable=SC2086 # a list without blanks in its words
+llvm-objcopy-22 --strip-debug $rename "$built" prebuilt/scap-probe.o
 if grep -aqF -e "$PWD" -e "${CARGO_HOME:-$HOME/.cargo}" prebuilt/scap-probe.o; then
     echo "the object names a path of this machine" >&2
     exit 1
