@@ -203,6 +203,26 @@ fn the_account_of_the_sample_tells_its_story() {
 }
 
 #[test]
+fn the_readme_shows_what_is_printed() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = fs::read_to_string(readme).unwrap();
+    let (account, _, _) = seen(&scap(&["try", "--sample"], None));
+    let (events, _, _) = seen(&scap(&["read", "-T", SAMPLE], None));
+    let start = readme.find("    demo, Debian").unwrap();
+    let shown = readme[start..].split("## Install").next().unwrap();
+    let mut compared = 0;
+    for line in shown.lines().filter_map(|l| l.strip_prefix("    ")) {
+        if line.trim() == "…" || line.starts_with('$') {
+            continue;
+        }
+        let there = account.lines().chain(events.lines()).any(|l| l == line);
+        assert!(there, "{line:?} is not printed");
+        compared += 1;
+    }
+    assert!(compared > 10);
+}
+
+#[test]
 fn the_sample_can_be_kept() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("kept.scap");

@@ -219,15 +219,11 @@ pub(super) fn explain(error: RecordError) -> CliError {
     let message = error.to_string();
     match error {
         RecordError::Preflight(missing) => {
-            let mut what = message;
-            let mut fixes = Vec::new();
-            for lack in missing {
-                what.push_str("\n  - ");
-                what.push_str(&lack.what);
-                fixes.push(lack.fix);
-            }
-            CliError::failed(what)
-                .hint(fixes.join("\nhint: "))
+            // One line: what is told is escaped, line ends too.
+            let (what, fixes): (Vec<_>, Vec<_>) =
+                missing.into_iter().map(|m| (m.what, m.fix)).unzip();
+            CliError::failed(format!("{message}: {}", what.join("; ")))
+                .hint(fixes.join("; "))
                 .code(error::EXIT_PRIVILEGE)
         }
         RecordError::UnknownSyscall { nearest, .. } => {

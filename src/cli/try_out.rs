@@ -90,11 +90,15 @@ fn record(args: &Args) -> Result<File, RecordError> {
         )],
         ..Options::default()
     };
-    say(&format!(
-        "recording this machine for {} seconds\n",
-        args.duration.as_secs_f64()
-    ));
-    record::record(&options, destination, &stop, &mut |_| {})?;
+    // Told once it is true: whoever may not record does not get to this.
+    let mut told = false;
+    let mut tell = |_: &record::Status| {
+        if !std::mem::replace(&mut told, true) {
+            let seconds = args.duration.as_secs_f64();
+            say(&format!("recording this machine for {seconds} seconds\n"));
+        }
+    };
+    record::record(&options, destination, &stop, &mut tell)?;
     match (opened, &args.write) {
         (Some(file), _) => Ok(file),
         (None, Some(path)) => File::open(path).map_err(create),

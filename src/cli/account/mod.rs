@@ -187,7 +187,9 @@ impl Account {
             (_, Some(Value::SockTuple(tuple))) => tuple.render(&mut row),
             _ => row.extend_from_slice(b"an address that is not known"),
         }
-        if let Some(name) = event.result().filter(|r| *r < 0).and_then(calls::errno) {
+        // A connect that does not wait is normal and ends well more often than not.
+        let error = event.result().filter(|r| *r < 0).and_then(calls::errno);
+        if let Some(name) = error.filter(|name| *name != "EINPROGRESS") {
             number::display(&mut row, format_args!(": {name}"));
         }
         if over_network {
@@ -265,4 +267,85 @@ fn command_line(out: &mut Vec<u8>, event: &Event<'_>) {
         line.extend_from_slice(arg);
     }
     safe(out, line.trim_ascii_end());
+}
+
+#[cfg(test)]
+mod tests {
+    use scap_capture_format::event::{EventNum, Params, Pid, Tid, Timestamp};
+    use scap_capture_format::schema::{EventType, types};
+
+    use super::*;
+    use crate::replay::Survey;
+    use crate::state::State;
+
+    fn take(account: &mut Account, pid: i64, ty: EventType, params: &[&[u8]]) {
+        let lens: Vec<u32> = params.iter().map(|p| p.len() as u32).collect();
+        let bytes = params.concat();
+        let event = Event {
+            num: EventNum(1),
+            ts: Timestamp(5),
+            tid: Tid(pid),
+            pid: Pid(pid),
+            cpu: 0,
+            ty,
+            latency: Some(u64::MAX),
+            flags: EventFlags::empty(),
+            params: Params::new(&lens, &bytes).unwrap(),
+        };
+        let mut state = State::new();
+        state.apply(&event);
+        let flow = account.event(&event, &state.view(&event)).unwrap();
+        assert!(flow.is_continue());
+    }
+
+    fn printed(account: &Account) -> String {
+        let mut out = Vec::new();
+        account.print(&mut out, &Survey::default());
+        String::from_utf8(out).unwrap()
+    }
+
+    const EVIL: &[u8] = b"/tmp/\x1b]0;evil\x07\n\xff\0";
+
+    #[test]
+    fn what_the_recorded_chose_cannot_control_the_terminal() {
+        let mut account = Account::new(None);
+        let (ok, failed) = (0_i64.to_le_bytes(), (-2_i64).to_le_bytes());
+        take(&mut account, 1, types::SYSCALL_OPEN_X, &[&failed, EVIL]);
+        take(&mut account, 1, types::SYSCALL_UNLINK_2_X, &[&ok, EVIL]);
+        take(
+            &mut account,
+            1,
+            types::SYSCALL_EXECVE_19_X,
+            &[&ok, EVIL, b"a\0\x1b[2J\0"],
+        );
+        let text = printed(&account);
+        assert!(text.contains("\\x1b]0;evil\\x07\\n\\xff"), "{text}");
+        assert!(text.contains("\\x1b[2J"), "{text}");
+        assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text}");
+        // A newline in a name starts no line.
+        assert!(
+            text.lines()
+                .all(|l| !l.starts_with('\u{fffd}') && !l.starts_with("\\xff")),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let mut account = Account::new(None);
+        for pid in 0..2 * KINDS as i64 {
+            let name = format!("/tmp/{pid}\0");
+            let ok = 0_i64.to_le_bytes();
+            let params: &[&[u8]] = &[&ok, name.as_bytes()];
+            take(&mut account, pid, types::SYSCALL_UNLINK_2_X, params);
+        }
+        assert_eq!(
+            (account.busy.len(), account.files.changed.len()),
+            (KINDS, KINDS)
+        );
+        assert!(printed(&account).contains(&format!(
+            "and {} more",
+            super::super::output::grouped(2 * KINDS as u64 - ROWS as u64)
+        )));
+    }
 }
