@@ -6,6 +6,15 @@
     clippy::expect_used,
     reason = "a test that panics fails"
 )]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "what was compared or skipped is told"
+)]
+#![allow(
+    clippy::zombie_processes,
+    reason = "a failed test leaves its children to init"
+)]
 
 mod capture;
 mod known;

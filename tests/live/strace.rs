@@ -150,7 +150,7 @@ fn strace_name(event: &Event) -> &str {
 }
 
 /// The events of a thread that strace also shows.
-fn shown<'a>(events: &'a [Event], tid: i64) -> Vec<&'a Event> {
+fn shown(events: &[Event], tid: i64) -> Vec<&Event> {
     let mut own: Vec<&Event> = events.iter().filter(|event| event.tid == tid).collect();
     own.retain(|event| event.ty != types::PROCEXIT_1_E && event.ty != types::SIGNALDELIVER_E);
     let clone = |event: &Event| {
