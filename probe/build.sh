@@ -1,5 +1,6 @@
 #!/bin/sh
-# Rebuilds probe/prebuilt/scap-probe.o from source and writes down what built it.
+# Rebuilds probe/prebuilt/scap-probe.o from source and writes down what built it; beside it floor.o,
+# which only benches/record loads.
 # Needs Debian's rustc-web and rust-web-src (a compiler with the source of `core`), LLVM 22 and
 # bpf-linker; --install fetches them first (as root).
 set -eu
@@ -14,10 +15,17 @@ if [ "${1:-}" = --install ]; then
     fi
 fi
 rustc=${SCAP_PROBE_RUSTC:-/usr/bin/rustc}
-(cd ebpf && RUSTC_BOOTSTRAP=1 RUSTC=$rustc cargo build --release --locked --ignore-rust-version)
+# The line information names source files: it should not tell, or depend on, where they lay.
+flags="target.bpfel-unknown-none.rustflags=[
+  '--remap-path-prefix=$(pwd)=probe',
+  '--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=registry',
+]"
+(cd ebpf && RUSTC_BOOTSTRAP=1 RUSTC=$rustc \
+    cargo build --release --locked --ignore-rust-version --config "$flags")
 mkdir -p prebuilt
-llvm-objcopy-22 --strip-debug \
-    "${CARGO_TARGET_DIR:-../target/probe}/bpfel-unknown-none/release/scap-probe" prebuilt/scap-probe.o
+built=${CARGO_TARGET_DIR:-../target/probe}/bpfel-unknown-none/release
+llvm-objcopy-22 --strip-debug "$built/scap-probe" prebuilt/scap-probe.o
+llvm-objcopy-22 --strip-debug "$built/scap-floor" prebuilt/floor.o
 # Every file that decides what the object is, in a fixed order.
 source_hash=$(cat ebpf/src/*.rs common/src/*.rs ebpf/Cargo.toml ebpf/Cargo.lock \
     ebpf/.cargo/config.toml common/Cargo.toml | sha256sum | cut -d' ' -f1)
