@@ -268,6 +268,52 @@ fn a_reader_that_goes_away_is_no_failure() {
     );
 }
 
+#[test]
+fn a_later_snapshot_counts_only_where_events_are_missing() {
+    use scap_capture_format::event::{EventFlags, EventNum, EventRef, Params, Pid, Tid, Timestamp};
+    use scap_capture_format::native::loss::{Loss, LossCause, LossReport};
+    use scap_capture_format::native::{CaptureWriter, WriterOptions};
+    let with_loss = |count| {
+        let mut file = Vec::new();
+        let mut writer =
+            CaptureWriter::new(&mut file, &common::header(), WriterOptions::default()).unwrap();
+        writer.write_snapshot(&mut common::snapshot()).unwrap();
+        let lost = Loss {
+            cause: LossCause::RING_FULL,
+            cpu: 0,
+            count,
+            from: Timestamp(common::START),
+            to: Timestamp(common::START),
+        };
+        writer
+            .write_loss(&LossReport {
+                losses: vec![lost],
+                ..LossReport::default()
+            })
+            .unwrap();
+        let mut later = common::snapshot();
+        let renamed = later.strings.intern(b"renamed");
+        later.threads[0].comm = renamed;
+        writer.write_snapshot(&mut later).unwrap();
+        let event = EventRef {
+            num: EventNum(0),
+            ts: Timestamp(common::START),
+            tid: Tid(100),
+            pid: Pid(100),
+            cpu: 0,
+            ty: types::SYSCALL_CLOSE_X,
+            latency: None,
+            flags: EventFlags::empty(),
+            params: Params::new(&[8, 8], &[0; 16]).unwrap(),
+        };
+        writer.push(&event).unwrap();
+        writer.finish().unwrap();
+        seen(&scap(&["read", "-"], Some(&file))).0
+    };
+    assert!(with_loss(0).contains(" bash (100) "));
+    assert!(with_loss(3).contains(" renamed (100) "));
+}
+
 /// Runs both commands on hostile bytes: they end by themselves, with a code of theirs, and print nothing
 /// that a terminal obeys.
 fn survives(bytes: &[u8], what: &str) {

@@ -347,7 +347,11 @@ impl<'a> Report<'a> {
         let kernel = [machine.kernel_release, machine.arch, machine.kernel_version].join(" ");
         lines.line("kernel", kernel.trim());
         if let Some(boot) = &machine.boot_time {
-            lines.line("boot", &format!("{boot}, id {}", machine.boot_id));
+            let id = match machine.boot_id {
+                "" => String::new(),
+                id => format!(", id {id}"),
+            };
+            lines.line("boot", &format!("{boot}{id}"));
         }
         let mut recorder = format!(
             "{}, snaplen {}",

@@ -4,11 +4,13 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use scap_capture_format::schema::SourceCategory;
+
 use super::error::{CliError, Outcome};
 use super::input::{Input, tell_damage};
 use super::output::Output;
-use crate::event::Event;
 use crate::event::bytes::BufferFormat;
+use crate::event::{Event, EventExt as _};
 use crate::format::{LineFormat, LineOptions, TimeFormat};
 use crate::replay::{self, EventSink, EventSource as _, NativeSource};
 use crate::state::{State, View};
@@ -153,6 +155,13 @@ fn read_one(
     })
 }
 
+/// Whether the event is the recorder's own bookkeeping, which sysdig numbers and does not show either.
+fn is_internal(event: &Event<'_>) -> bool {
+    event
+        .info()
+        .is_some_and(|i| i.source_category.contains(SourceCategory::INTERNAL))
+}
+
 /// Prints a line per event.
 struct Lines<'a> {
     format: LineFormat,
@@ -168,6 +177,9 @@ impl EventSink for Lines<'_> {
             return Ok(ControlFlow::Break(()));
         }
         self.events += 1;
+        if is_internal(event) {
+            return Ok(ControlFlow::Continue(()));
+        }
         if !self.quiet {
             self.format.line(self.output.buffer(), event, view);
             self.output.written()?;

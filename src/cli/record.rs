@@ -80,7 +80,9 @@ pub(super) struct Args {
 
 /// Seconds, also with a fraction.
 fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| "not a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
@@ -121,8 +123,9 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     if let Some(path) = &args.summary_json {
         let json = serde_json::to_vec_pretty(&Report::new(&summary))
             .map_err(|error| CliError::failed(format!("cannot write JSON: {error}")))?;
-        std::fs::write(path, json)
-            .map_err(|error| CliError::failed(format!("cannot write {}: {error}", path.display())))?;
+        std::fs::write(path, json).map_err(|error| {
+            CliError::failed(format!("cannot write {}: {error}", path.display()))
+        })?;
     }
     if !args.quiet {
         say(&text(&summary, args));
@@ -131,7 +134,9 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         && status.code() == Some(command::NOT_STARTED)
         && summary.events == 0
     {
-        return Err(CliError::failed("the command was not started; nothing was recorded"));
+        return Err(CliError::failed(
+            "the command was not started; nothing was recorded",
+        ));
     }
     Ok(Outcome::Done)
 }
@@ -160,8 +165,11 @@ fn options(args: &Args) -> Result<Options, CliError> {
     note("pid", &args.pid);
     note("comm", &args.comm);
     note("syscall", &args.syscall);
-    let command: Vec<String> =
-        args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let command: Vec<String> = args
+        .command
+        .iter()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
     if !command.is_empty() {
         given.push(("command".to_owned(), command.join(" ")));
     }
@@ -177,14 +185,15 @@ fn options(args: &Args) -> Result<Options, CliError> {
         syscalls,
         not_syscalls,
         command: args.command.clone(),
+        holder: std::env::current_exe()
+            .map_err(|error| CliError::failed(format!("cannot find the own program: {error}")))?,
         given,
     })
 }
 
 /// Words without and with a leading `!`. Both at once would say two different things.
 fn split(words: &[String], option: &str) -> Result<(Vec<String>, Vec<String>), CliError> {
-    let (exclude, include): (Vec<_>, Vec<_>) =
-        words.iter().partition(|word| word.starts_with('!'));
+    let (exclude, include): (Vec<_>, Vec<_>) = words.iter().partition(|word| word.starts_with('!'));
     if !exclude.is_empty() && !include.is_empty() {
         return Err(CliError::usage(format!(
             "{option}: what is recorded and what is left out are both given"
@@ -192,7 +201,10 @@ fn split(words: &[String], option: &str) -> Result<(Vec<String>, Vec<String>), C
         .hint("give only one kind"));
     }
     let bare = |word: &String| word.trim_start_matches('!').to_owned();
-    Ok((include.into_iter().cloned().collect(), exclude.into_iter().map(bare).collect()))
+    Ok((
+        include.into_iter().cloned().collect(),
+        exclude.into_iter().map(bare).collect(),
+    ))
 }
 
 /// What went wrong, in the words of the command line.
@@ -207,7 +219,9 @@ fn explain(error: RecordError) -> CliError {
                 what.push_str(&lack.what);
                 fixes.push(lack.fix);
             }
-            CliError::failed(what).hint(fixes.join("\nhint: ")).code(error::EXIT_PRIVILEGE)
+            CliError::failed(what)
+                .hint(fixes.join("\nhint: "))
+                .code(error::EXIT_PRIVILEGE)
         }
         RecordError::UnknownSyscall { nearest, .. } => {
             let hint = nearest.map_or_else(
@@ -324,6 +338,7 @@ struct Report {
     in_flight: u64,
     surplus: u64,
     joined: u64,
+    expanded: u64,
     excluded: u64,
     faults: u64,
     short: u64,
@@ -369,6 +384,7 @@ impl Report {
             in_flight: summary.in_flight,
             surplus: summary.surplus,
             joined: summary.joined,
+            expanded: summary.expanded,
             excluded: sum(|cpu| cpu.excluded),
             faults: sum(|cpu| cpu.faults),
             short: sum(|cpu| cpu.short),

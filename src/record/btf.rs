@@ -103,7 +103,9 @@ impl Btf {
         };
         let mut at = start;
         while at < end {
-            let entry = btf.type_at(at).ok_or(BtfError::Malformed("a type is cut short"))?;
+            let entry = btf
+                .type_at(at)
+                .ok_or(BtfError::Malformed("a type is cut short"))?;
             let count = entry.count as usize;
             let body = match entry.kind {
                 KIND_INT | KIND_VAR | KIND_DECL_TAG => 4,
@@ -134,7 +136,7 @@ impl Btf {
             bits = bits.checked_add(offset)?;
             id = member;
         }
-        (bits % 8 == 0).then_some(bits / 8)
+        bits.is_multiple_of(8).then_some(bits / 8)
     }
 
     /// Size in bytes of a structure.
@@ -146,7 +148,9 @@ impl Btf {
     /// Whether the field is an array.
     pub(crate) fn is_array(&self, path: &str) -> bool {
         let mut parts = path.split('.');
-        let Some(first) = parts.next() else { return false };
+        let Some(first) = parts.next() else {
+            return false;
+        };
         let mut id = self.named.get(first.as_bytes()).copied();
         for part in parts {
             id = id
@@ -242,7 +246,10 @@ impl Btf {
     fn string(&self, offset: u32) -> &[u8] {
         let start = (self.strings + offset as usize).min(self.strings_end);
         let rest = &self.data[start..self.strings_end];
-        let end = rest.iter().position(|byte| *byte == 0).unwrap_or(rest.len());
+        let end = rest
+            .iter()
+            .position(|byte| *byte == 0)
+            .unwrap_or(rest.len());
         &rest[..end]
     }
 }

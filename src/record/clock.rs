@@ -1,5 +1,8 @@
 //! Clocks.
-#![expect(unsafe_code, reason = "clock_gettime has no safe form in the standard library")]
+#![expect(
+    unsafe_code,
+    reason = "clock_gettime has no safe form in the standard library"
+)]
 
 /// A clock of the kernel in nanoseconds.
 fn read(clock: libc::clockid_t) -> u64 {
@@ -33,9 +36,15 @@ pub(crate) fn boot_to_wall() -> u64 {
         let before = boot();
         let wall = wall();
         let after = boot();
-        (after - before, wall.wrapping_sub(before + (after - before) / 2))
+        (
+            after - before,
+            wall.wrapping_sub(before + (after - before) / 2),
+        )
     };
-    (0..16).map(pair).min_by_key(|(width, _)| *width).map_or(0, |(_, offset)| offset)
+    (0..16)
+        .map(pair)
+        .min_by_key(|(width, _)| *width)
+        .map_or(0, |(_, offset)| offset)
 }
 
 /// Processor time of this process so far, in nanoseconds.

@@ -1,8 +1,9 @@
 //! A command that is held until the probe is attached.
 //!
-//! This program runs itself once more as `scap hold`, which waits for a byte on its standard
-//! input's neighbour and then becomes the command. So nothing of the command happens before it can
-//! be seen, without a line of code between fork and exec.
+//! The program that holds it (the recorder itself, called once more with [`HOLD`]) waits for a byte
+//! on a pipe and then becomes the command. So nothing of the command happens before it can be seen,
+//! without a line of code between fork and exec. Which program that is, the caller says: guessing
+//! it from the running one would start a program that does not know its part again and again.
 
 use std::{
     ffi::OsString,
@@ -11,6 +12,7 @@ use std::{
         fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
         unix::process::{CommandExt as _, ExitStatusExt as _},
     },
+    path::Path,
     process::{Child, Command, ExitStatus},
 };
 
@@ -41,16 +43,15 @@ pub(super) struct Held {
 
 impl Held {
     /// Starts the command up to the point where it waits.
-    pub(super) fn start(command: &[OsString]) -> Result<Self, RecordError> {
+    pub(super) fn start(holder: &Path, command: &[OsString]) -> Result<Self, RecordError> {
         let fail = |source| RecordError::Command {
             name: command.first().cloned().unwrap_or_default(),
             source,
         };
         let (reader, gate) = io::pipe().map_err(fail)?;
-        let me = std::env::current_exe().map_err(fail)?;
-        // The reading end has to survive the exec of ourselves; it is closed before the next one.
+        // The reading end has to survive the exec of the holder, which closes it before the next.
         let reader = inheritable(OwnedFd::from(reader)).map_err(fail)?;
-        let child = Command::new(me)
+        let child = Command::new(holder)
             .arg(HOLD)
             .arg(reader.as_raw_fd().to_string())
             .args(command)
@@ -67,12 +68,11 @@ impl Held {
     }
 
     /// Lets the command run.
-    pub(super) fn release(&mut self) -> Result<(), RecordError> {
+    pub(super) fn release(&mut self) {
         if let Some(mut gate) = self.gate.take() {
             // If it is gone already, waiting for it says how.
             drop(gate.write_all(&[1]));
         }
-        Ok(())
     }
 
     /// Its status, if it has ended.
@@ -104,14 +104,20 @@ pub fn hold(mut args: impl Iterator<Item = OsString>) -> io::Error {
 }
 
 /// A file descriptor that was handed over by number.
-#[expect(unsafe_code, reason = "the number is the only thing that survives an exec")]
+#[expect(
+    unsafe_code,
+    reason = "the number is the only thing that survives an exec"
+)]
 fn gate(fd: i32) -> std::fs::File {
     // SAFETY: the parent opened it for us and nothing else in this process knows it.
     unsafe { std::fs::File::from_raw_fd(fd) }
 }
 
 /// A duplicate that an exec does not close.
-#[expect(unsafe_code, reason = "the standard library makes only descriptors that exec closes")]
+#[expect(
+    unsafe_code,
+    reason = "the standard library makes only descriptors that exec closes"
+)]
 fn inheritable(fd: OwnedFd) -> io::Result<OwnedFd> {
     // SAFETY: the descriptor is open; the result is checked and owned by nobody else.
     unsafe {

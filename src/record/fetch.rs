@@ -48,79 +48,179 @@ const VECTOR_IN: Op = fetch(op::VECTOR_IN, 1, 2, 0);
 const TABLE: &[(&[&str], u8, &[Op])] = &[
     (&["read", "pread64"], family::DATA, &[DATA_OUT]),
     (&["write", "pwrite64"], family::DATA, &[DATA_IN]),
-    (&["readv", "preadv", "preadv2", "process_vm_readv"], family::VECTOR, &[VECTOR_OUT]),
-    (&["writev", "pwritev", "pwritev2", "process_vm_writev"], family::VECTOR, &[VECTOR_IN]),
+    (
+        &["readv", "preadv", "preadv2", "process_vm_readv"],
+        family::VECTOR,
+        &[VECTOR_OUT],
+    ),
+    (
+        &["writev", "pwritev", "pwritev2", "process_vm_writev"],
+        family::VECTOR,
+        &[VECTOR_IN],
+    ),
     (&["open", "creat"], family::OPS, &[string(0), OPENED]),
     (&["openat"], family::OPS, &[string(1), OPENED]),
-    (&["openat2"], family::OPS, &[string(1), fixed(2, 24), OPENED]),
+    (
+        &["openat2"],
+        family::OPS,
+        &[string(1), fixed(2, 24), OPENED],
+    ),
     (&["open_by_handle_at"], family::OPS, &[OPENED]),
     (
         &[
-            "stat", "lstat", "chdir", "chroot", "unlink", "mkdir", "rmdir", "mknod", "chmod",
-            "chown", "lchown", "access", "umount2", "memfd_create", "delete_module",
+            "stat",
+            "lstat",
+            "chdir",
+            "chroot",
+            "unlink",
+            "mkdir",
+            "rmdir",
+            "mknod",
+            "chmod",
+            "chown",
+            "lchown",
+            "access",
+            "umount2",
+            "memfd_create",
+            "delete_module",
         ],
         family::OPS,
         &[string(0)],
     ),
     (
-        &["unlinkat", "mkdirat", "mknodat", "fchmodat", "fchownat", "newfstatat", "finit_module"],
+        &[
+            "unlinkat",
+            "mkdirat",
+            "mknodat",
+            "fchmodat",
+            "fchownat",
+            "newfstatat",
+            "finit_module",
+        ],
         family::OPS,
         &[string(1)],
     ),
-    (&["rename", "link", "symlink"], family::OPS, &[string(0), string(1)]),
-    (&["renameat", "renameat2", "linkat"], family::OPS, &[string(1), string(3)]),
+    (
+        &["rename", "link", "symlink"],
+        family::OPS,
+        &[string(0), string(1)],
+    ),
+    (
+        &["renameat", "renameat2", "linkat"],
+        family::OPS,
+        &[string(1), string(3)],
+    ),
     (&["symlinkat"], family::OPS, &[string(0), string(2)]),
-    (&["mount"], family::OPS, &[
-        fetch(op::STRING, 0, 0, QUIET),
-        string(1),
-        fetch(op::STRING, 2, 0, QUIET),
-    ]),
-    (&["mmap", "munmap", "brk"], family::OPS, &[fetch(op::VM, 0, 0, 0)]),
-    (&["getcwd"], family::OPS, &[fetch(op::SIZED_BY_RESULT, 0, 0, ON_SUCCESS)]),
-    (&["pipe", "pipe2"], family::OPS, &[
-        result(0, 8),
-        fetch(op::FILE_AT, 0, 0, ON_SUCCESS),
-    ]),
-    (&["socketpair"], family::OPS, &[
-        result(3, 8),
-        fetch(op::SOCKET_AT, 3, 0, ON_SUCCESS),
-    ]),
+    (
+        &["mount"],
+        family::OPS,
+        &[
+            fetch(op::STRING, 0, 0, QUIET),
+            string(1),
+            fetch(op::STRING, 2, 0, QUIET),
+        ],
+    ),
+    (
+        &["mmap", "munmap", "brk"],
+        family::OPS,
+        &[fetch(op::VM, 0, 0, 0)],
+    ),
+    (
+        &["getcwd"],
+        family::OPS,
+        &[fetch(op::SIZED_BY_RESULT, 0, 0, ON_SUCCESS)],
+    ),
+    (
+        &["pipe", "pipe2"],
+        family::OPS,
+        &[result(0, 8), fetch(op::FILE_AT, 0, 0, ON_SUCCESS)],
+    ),
+    (
+        &["socketpair"],
+        family::OPS,
+        &[result(3, 8), fetch(op::SOCKET_AT, 3, 0, ON_SUCCESS)],
+    ),
     (&["bind"], family::OPS, &[sized(1, 2)]),
     (&["connect"], family::OPS, &[socket(0), sized(1, 2)]),
-    (&["accept", "accept4"], family::OPS, &[
-        fetch(op::SOCKET, ARG_RET, 0, ON_SUCCESS),
-        socket(0),
-    ]),
+    (
+        &["accept", "accept4"],
+        family::OPS,
+        &[fetch(op::SOCKET, ARG_RET, 0, ON_SUCCESS), socket(0)],
+    ),
     (&["sendto"], family::OPS, &[socket(0), DATA_IN, sized(4, 5)]),
-    (&["recvfrom"], family::OPS, &[
-        socket(0),
-        DATA_OUT,
-        fetch(op::SIZED_BY_POINTER, 4, 5, ON_SUCCESS),
-    ]),
-    (&["sendmsg"], family::MESSAGE, &[fetch(op::MESSAGE_IN, 1, 0, 0)]),
-    (&["recvmsg"], family::MESSAGE, &[fetch(op::MESSAGE_OUT, 1, 0, 0)]),
-    (&["sendmmsg"], family::MESSAGE, &[fetch(op::MESSAGE_IN, 1, 1, 0)]),
-    (&["recvmmsg"], family::MESSAGE, &[fetch(op::MESSAGE_OUT, 1, 1, 0)]),
+    (
+        &["recvfrom"],
+        family::OPS,
+        &[
+            socket(0),
+            DATA_OUT,
+            fetch(op::SIZED_BY_POINTER, 4, 5, ON_SUCCESS),
+        ],
+    ),
+    (
+        &["sendmsg"],
+        family::MESSAGE,
+        &[fetch(op::MESSAGE_IN, 1, 0, 0)],
+    ),
+    (
+        &["recvmsg"],
+        family::MESSAGE,
+        &[fetch(op::MESSAGE_OUT, 1, 0, 0)],
+    ),
+    (
+        &["sendmmsg"],
+        family::MESSAGE,
+        &[fetch(op::MESSAGE_IN, 1, 1, 0)],
+    ),
+    (
+        &["recvmmsg"],
+        family::MESSAGE,
+        &[fetch(op::MESSAGE_OUT, 1, 1, 0)],
+    ),
     (&["setsockopt"], family::OPS, &[sized(3, 4)]),
-    (&["getsockopt"], family::OPS, &[fetch(op::SIZED_BY_POINTER, 3, 4, ON_SUCCESS)]),
+    (
+        &["getsockopt"],
+        family::OPS,
+        &[fetch(op::SIZED_BY_POINTER, 3, 4, ON_SUCCESS)],
+    ),
     (&["prlimit64"], family::OPS, &[fixed(2, 16), result(3, 16)]),
     (&["getrlimit"], family::OPS, &[result(1, 16)]),
     (&["setrlimit"], family::OPS, &[fixed(1, 16)]),
     (&["nanosleep"], family::OPS, &[fixed(0, 16)]),
     (&["poll"], family::OPS, &[array(0, 1, 8)]),
-    (&["ppoll"], family::OPS, &[array(0, 1, 8), fixed(2, 16), fixed(3, 8)]),
+    (
+        &["ppoll"],
+        family::OPS,
+        &[array(0, 1, 8), fixed(2, 16), fixed(3, 8)],
+    ),
     (&["semop"], family::OPS, &[array(1, 2, 6)]),
-    (&["getresuid", "getresgid"], family::OPS, &[result(0, 4), result(1, 4), result(2, 4)]),
+    (
+        &["getresuid", "getresgid"],
+        family::OPS,
+        &[result(0, 4), result(1, 4), result(2, 4)],
+    ),
     (&["capset"], family::OPS, &[fixed(1, 24)]),
     (&["prctl"], family::OPS, &[fetch(op::STRING, 1, 0, QUIET)]),
     (&["init_module"], family::OPS, &[sized(0, 1), string(2)]),
-    (&["fsconfig"], family::OPS, &[string(2), fetch(op::STRING, 3, 0, QUIET)]),
+    (
+        &["fsconfig"],
+        family::OPS,
+        &[string(2), fetch(op::STRING, 3, 0, QUIET)],
+    ),
     (&["quotactl"], family::OPS, &[string(1)]),
     (&["io_uring_setup"], family::OPS, &[fixed(1, 120)]),
-    (&["io_uring_enter"], family::OPS, &[fetch(op::FIXED, 4, 8, QUIET)]),
+    (
+        &["io_uring_enter"],
+        family::OPS,
+        &[fetch(op::FIXED, 4, 8, QUIET)],
+    ),
     (&["signalfd", "signalfd4"], family::OPS, &[fixed(1, 8)]),
     (&["sendfile"], family::OPS, &[fixed(2, 8)]),
-    (&["copy_file_range"], family::OPS, &[fixed(1, 8), fixed(3, 8)]),
+    (
+        &["copy_file_range"],
+        family::OPS,
+        &[fixed(1, 8), fixed(3, 8)],
+    ),
     (&["ptrace"], family::OPS, &[fetch(op::FIXED, 3, 8, QUIET)]),
     (&["clone", "clone3", "fork", "vfork"], family::CLONE, &[]),
     (&["execve"], family::EXEC, &[fetch(op::NONE, 0, 0, 0)]),
@@ -144,7 +244,9 @@ pub(crate) fn specs(arch: Arch, snaplen: u32) -> Vec<SyscallSpec> {
     for (names, family, ops) in TABLE {
         for name in *names {
             let nr = syscall::by_name(name).and_then(|call| call.nr(arch));
-            let Some(entry) = nr.and_then(|nr| specs.get_mut(usize::from(nr))) else { continue };
+            let Some(entry) = nr.and_then(|nr| specs.get_mut(usize::from(nr))) else {
+                continue;
+            };
             entry.family = *family;
             entry.count = ops.len() as u8;
             entry.ops[..ops.len()].copy_from_slice(ops);
@@ -166,7 +268,9 @@ fn room(family: u8, ops: &[Op], snaplen: u32) -> u32 {
         family::MESSAGE => {
             let message = item(128) + item(256) + item(2 * snaplen) + item(8) + item(4);
             // More messages than that are cut, and said to be.
-            (socket + 8 * message).min((SEGMENT_BYTES / 4) as u32).max(socket + message)
+            (socket + 8 * message)
+                .min((SEGMENT_BYTES / 4) as u32)
+                .max(socket + message)
         }
         family::CLONE => task + item(MEMORY) + item(8),
         family::EXEC => task + 2 * item(2 * MEMORY) + item(MEMORY),

@@ -25,7 +25,7 @@ pub(super) fn each(
         if pid == own || !follows(pid) || !options.wants_pid(pid) {
             continue;
         }
-        for tid in super::snapshot::numbers(&format!("/proc/{pid}/task")) {
+        for tid in super::snapshot::numbers(format!("/proc/{pid}/task")) {
             let stamp = rings.stamp(tid);
             if stamp == 0 {
                 continue;
@@ -34,8 +34,12 @@ pub(super) fn each(
             if !comms.wants(&base) {
                 continue;
             }
-            let Ok(text) = std::fs::read_to_string(format!("{base}/syscall")) else { continue };
-            let Some((nr, args)) = parse(&text) else { continue };
+            let Ok(text) = std::fs::read_to_string(format!("{base}/syscall")) else {
+                continue;
+            };
+            let Some((nr, args)) = parse(&text) else {
+                continue;
+            };
             let stamped = (stamp & ((1 << NR_BITS) - 1)) as u16;
             if nr != stamped || options.excludes(arch, nr) {
                 continue;
@@ -48,7 +52,11 @@ pub(super) fn each(
                 tid,
                 pid,
                 ts: now,
-                latency: if latency >> 53 == 0 { latency } else { LATENCY_UNKNOWN },
+                latency: if latency >> 53 == 0 {
+                    latency
+                } else {
+                    LATENCY_UNKNOWN
+                },
                 args,
                 ..RecordHeader::default()
             };

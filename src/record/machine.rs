@@ -11,7 +11,10 @@ use scap_capture_format::{
 use super::{Options, clock, preflight::Kernel};
 
 fn text(path: &str) -> String {
-    fs::read_to_string(path).unwrap_or_default().trim().to_owned()
+    fs::read_to_string(path)
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 /// Describes this machine and this recording. `boot_to_wall` is what the wall clock is ahead of
@@ -51,7 +54,9 @@ pub(super) fn header(options: &Options, kernel: &Kernel, boot_to_wall: u64) -> H
 
 fn os_name() -> String {
     let release = text("/etc/os-release");
-    let name = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
+    let name = release
+        .lines()
+        .find_map(|line| line.strip_prefix("PRETTY_NAME="));
     name.unwrap_or_default().trim_matches('"').to_owned()
 }
 

@@ -42,7 +42,10 @@ impl Merge {
         }
         'rings: while let Some(Reverse((mut ts, index))) = self.heap.pop() {
             // As long as this ring is the earliest, it need not go through the heap.
-            let until = self.heap.peek().map_or(limit, |Reverse((ts, _))| limit.min(*ts));
+            let until = self
+                .heap
+                .peek()
+                .map_or(limit, |Reverse((ts, _))| limit.min(*ts));
             let reader = &mut self.readers[index];
             let cpu = reader.cpu;
             let mut taken = 0u32;
@@ -50,7 +53,7 @@ impl Merge {
                 let record = reader.next();
                 let more = take(&record, cpu);
                 taken += 1;
-                if taken % RELEASE_EVERY == 0 {
+                if taken.is_multiple_of(RELEASE_EVERY) {
                     reader.release();
                 }
                 let Some(next) = reader.peek() else {

@@ -73,6 +73,9 @@ pub struct Options {
     pub not_syscalls: Vec<String>,
     /// Run this command and record it and its descendants.
     pub command: Vec<OsString>,
+    /// The program that holds the command until the probe is attached: it is called with
+    /// [`command::HOLD`] and has to answer with [`command::hold`].
+    pub holder: PathBuf,
     /// The options as they were given, for the file's header.
     pub given: Vec<(String, String)>,
 }
@@ -91,6 +94,7 @@ impl Default for Options {
             syscalls: Vec::new(),
             not_syscalls: Vec::new(),
             command: Vec::new(),
+            holder: PathBuf::new(),
             given: Vec::new(),
         }
     }
@@ -172,6 +176,8 @@ pub struct Summary {
     pub surplus: u64,
     /// Records that became part of another event.
     pub joined: u64,
+    /// Events beyond the first of their record: further messages of one call.
+    pub expanded: u64,
     /// Events that were too large for the format.
     pub refused: u64,
     /// Bytes of the file.
@@ -215,14 +221,15 @@ pub fn record(
     let kernel = preflight::check()?;
     let target = match destination {
         Destination::Path(path) => {
-            let file = File::create(&path).map_err(|source| RecordError::Create { path, source })?;
+            let file =
+                File::create(&path).map_err(|source| RecordError::Create { path, source })?;
             output::Target::File(file)
         }
         Destination::Stream(stream) => output::Target::Stream(stream),
     };
     let held = match options.command.as_slice() {
         [] => None,
-        command => Some(command::Held::start(command)?),
+        command => Some(command::Held::start(&options.holder, command)?),
     };
     session::run(options, target, &kernel, held, stop, watch)
 }

@@ -30,11 +30,13 @@ use super::RecordError;
 const QUEUE: usize = 8;
 
 /// Something to be written, in the order of its number.
+#[expect(clippy::large_enum_variant, reason = "nearly all are chunks")]
 enum Work {
     Chunk(RawChunk),
     Loss(LossReport),
 }
 
+#[expect(clippy::large_enum_variant, reason = "nearly all are chunks")]
 enum Written {
     Chunk(EncodedChunk),
     Loss(LossReport),
@@ -100,7 +102,11 @@ impl Output {
             let todo = Arc::clone(&todo);
             let done = done.clone();
             let job = move || compress(&todo, &done);
-            compressors.push(spawn("scap-compress").spawn(job).map_err(RecordError::Thread)?);
+            compressors.push(
+                spawn("scap-compress")
+                    .spawn(job)
+                    .map_err(RecordError::Thread)?,
+            );
         }
         let shared = Arc::clone(&progress);
         let job = move || {
@@ -110,7 +116,9 @@ impl Output {
             }
             result
         };
-        let writer = spawn("scap-write").spawn(job).map_err(RecordError::Thread)?;
+        let writer = spawn("scap-write")
+            .spawn(job)
+            .map_err(RecordError::Thread)?;
         Ok(Self {
             work: Some(work),
             next: 0,
@@ -164,7 +172,9 @@ fn compress(
             Ok(queue) => queue.recv(),
             Err(_) => return Ok(()),
         };
-        let Ok((number, work)) = received else { return Ok(()) };
+        let Ok((number, work)) = received else {
+            return Ok(());
+        };
         let written = match work {
             Work::Chunk(raw) => Written::Chunk(raw.compress(&mut compressor)?),
             Work::Loss(report) => Written::Loss(report),
@@ -227,7 +237,9 @@ fn write_all(
     progress: &Progress,
 ) -> Result<(), RecordError> {
     writer.flush()?;
-    progress.bytes.store(writer.bytes_written(), Ordering::Relaxed);
+    progress
+        .bytes
+        .store(writer.bytes_written(), Ordering::Relaxed);
     if let Ok(mut snapshot) = snapshot.recv() {
         writer.write_snapshot(&mut snapshot)?;
     }
@@ -244,7 +256,9 @@ fn write_all(
             next += 1;
         }
         writer.flush()?;
-        progress.bytes.store(writer.bytes_written(), Ordering::Relaxed);
+        progress
+            .bytes
+            .store(writer.bytes_written(), Ordering::Relaxed);
     }
     Ok(())
 }

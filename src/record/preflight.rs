@@ -52,7 +52,10 @@ pub(super) fn check() -> Result<Kernel, RecordError> {
     let release = parse_release(&release_text);
     if release < OLDEST {
         missing.push(Missing {
-            what: format!("Linux {release_text} is older than {}.{}", OLDEST.0, OLDEST.1),
+            what: format!(
+                "Linux {release_text} is older than {}.{}",
+                OLDEST.0, OLDEST.1
+            ),
             fix: "use a newer kernel".to_owned(),
         });
     }
@@ -107,7 +110,11 @@ fn capabilities(release: (u32, u32)) -> Option<Missing> {
         .filter(|(cap, _)| !has(*cap))
         .map(|(_, name)| name)
         .collect();
-    let ptrace = if has(CAP_SYS_PTRACE) { "" } else { ",cap_sys_ptrace" };
+    let ptrace = if has(CAP_SYS_PTRACE) {
+        ""
+    } else {
+        ",cap_sys_ptrace"
+    };
     Some(Missing {
         what: format!("this process lacks {}", lacks.join(" and ")),
         fix: format!(
@@ -119,7 +126,9 @@ fn capabilities(release: (u32, u32)) -> Option<Missing> {
 
 /// Major and minor number of a release such as `6.1.0-13-amd64`.
 fn parse_release(text: &str) -> (u32, u32) {
-    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().ok());
+    let mut numbers = text
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|part| part.parse().ok());
     let mut next = || numbers.next().flatten().unwrap_or(0);
     (next(), next())
 }

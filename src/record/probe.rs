@@ -107,15 +107,15 @@ impl Probe {
     /// Loads the probe and maps its rings; nothing is attached yet.
     pub(crate) fn load(mut options: ProbeOptions) -> Result<(Self, Rings), ProbeError> {
         let kernel = Btf::from_kernel(KERNEL_BTF)?;
-        let offsets = Offsets::resolve(|field| {
-            field.paths.iter().find_map(|path| kernel.offset(path))
-        });
+        let offsets =
+            Offsets::resolve(|field| field.paths.iter().find_map(|path| kernel.offset(path)));
         if offsets.regs_nr == MISSING || offsets.regs_arg0 == MISSING {
             return Err(ProbeError::MissingField("pt_regs.orig_ax"));
         }
         for (index, name) in CGROUP_CONTROLLERS.iter().enumerate() {
-            options.config.cgroup_subsys[index] =
-                kernel.enumerator(&format!("{name}_cgrp_id")).unwrap_or(MISSING);
+            options.config.cgroup_subsys[index] = kernel
+                .enumerator(&format!("{name}_cgrp_id"))
+                .unwrap_or(MISSING);
         }
         // Since Linux 6.2 each counter is a structure of its own.
         options.config.rss_stride = if kernel.is_array("mm_struct.rss_stat") {
@@ -167,7 +167,11 @@ impl Probe {
             families.set(u32::from(*family), fd, 0)?;
         }
 
-        let control = map_memory(&ebpf, "CONTROL", options.possible_cpus as usize * CONTROL_BYTES)?;
+        let control = map_memory(
+            &ebpf,
+            "CONTROL",
+            options.possible_cpus as usize * CONTROL_BYTES,
+        )?;
         let memory = map_memory(&ebpf, "SEGMENTS", segments as usize * SEGMENT_BYTES)?;
         let stamps = map_memory(&ebpf, "STAMPS", options.pid_max as usize * 8)?;
         let rings = Rings::new(
@@ -197,7 +201,9 @@ impl Probe {
 
     /// Whether a process is recorded in a recording that follows one command.
     pub(crate) fn follows(&self, pid: u32) -> bool {
-        let Some(map) = self.ebpf.map("FOLLOWED") else { return false };
+        let Some(map) = self.ebpf.map("FOLLOWED") else {
+            return false;
+        };
         BpfHashMap::<_, u32, u8>::try_from(map)
             .and_then(|map| map.get(&pid, 0))
             .is_ok_and(|state| state == followed::RUNNING)

@@ -6,7 +6,7 @@
 
 use std::{
     io,
-    os::fd::{AsRawFd as _, AsFd},
+    os::fd::{AsFd, AsRawFd as _},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -29,7 +29,9 @@ impl MapMemory {
     pub(crate) fn new(fd: &impl AsFd, bytes: usize) -> io::Result<Self> {
         // The kernel wants whole pages.
         let bytes = bytes.next_multiple_of(4096);
-        let map = MmapOptions::new().len(bytes).map_raw(fd.as_fd().as_raw_fd())?;
+        let map = MmapOptions::new()
+            .len(bytes)
+            .map_raw(fd.as_fd().as_raw_fd())?;
         Ok(Self(map))
     }
 
@@ -118,7 +120,9 @@ impl Rings {
 
     /// A reader for each CPU that has a ring.
     pub(crate) fn readers(&self) -> Vec<RingReader> {
-        (0..self.cpus).map(|cpu| RingReader::new(Arc::clone(&self.shared), cpu)).collect()
+        (0..self.cpus)
+            .map(|cpu| RingReader::new(Arc::clone(&self.shared), cpu))
+            .collect()
     }
 
     /// CPUs that the kernel may ever have.
@@ -129,23 +133,20 @@ impl Rings {
     /// The counters of a CPU.
     pub(crate) fn counters(&self, cpu: usize) -> CpuCounters {
         let control = self.shared.control(cpu);
-        macro_rules! read {
-            // SAFETY: `control` lies in the mapped memory; the probe writes whole words.
-            ($field:ident) => {
-                unsafe { (&raw const (*control).$field).read_volatile() }
-            };
-        }
+        // SAFETY: the block lies in the mapped memory; the probe writes whole words, and a copy in
+        // which one counter is newer than another is as good.
+        let control = unsafe { control.read_volatile() };
         CpuCounters {
-            seen: read!(seen),
-            written: read!(written),
-            drop_full: read!(drop_full),
-            drop_busy: read!(drop_busy),
-            drop_no_ring: read!(drop_no_ring),
-            faults: read!(faults),
-            short: read!(short),
-            map_full: read!(map_full),
-            excluded: read!(excluded),
-            last_drop: read!(last_drop),
+            seen: control.seen,
+            written: control.written,
+            drop_full: control.drop_full,
+            drop_busy: control.drop_busy,
+            drop_no_ring: control.drop_no_ring,
+            faults: control.faults,
+            short: control.short,
+            map_full: control.map_full,
+            excluded: control.excluded,
+            last_drop: control.last_drop,
         }
     }
 
@@ -232,7 +233,7 @@ impl RingReader {
         // SAFETY: as in `peek`.
         let len = unsafe { (&raw const (*header).len).read() } as usize;
         assert!(
-            len >= HEADER_WITHOUT_ARGS && len % ALIGN == 0 && self.offset + len <= SEGMENT_BYTES,
+            len >= HEADER_WITHOUT_ARGS && len.is_multiple_of(ALIGN) && self.offset + len <= SEGMENT_BYTES,
             "the probe writes whole records"
         );
         self.offset += len;
@@ -241,13 +242,14 @@ impl RingReader {
         let present = len.min(HEADER);
         // SAFETY: `present` bytes lie inside the record and inside a header.
         unsafe {
-            header.cast::<u8>().copy_to_nonoverlapping((&raw mut fixed).cast(), present);
+            header
+                .cast::<u8>()
+                .copy_to_nonoverlapping((&raw mut fixed).cast(), present);
         }
         // SAFETY: the record's bytes are complete and stay as they are until `release`, which
         // needs `&mut self` to have ended this borrow.
-        let items = unsafe {
-            std::slice::from_raw_parts(header.cast::<u8>().add(present), len - present)
-        };
+        let items =
+            unsafe { std::slice::from_raw_parts(header.cast::<u8>().add(present), len - present) };
         Record {
             args: (present - HEADER_WITHOUT_ARGS) / 8,
             header: fixed,
@@ -257,7 +259,11 @@ impl RingReader {
 
     fn header(&self) -> *const RecordHeader {
         let segment = self.cpu * self.shared.segments + self.segment;
-        self.shared.memory.at(segment * SEGMENT_BYTES + self.offset).cast_const().cast()
+        self.shared
+            .memory
+            .at(segment * SEGMENT_BYTES + self.offset)
+            .cast_const()
+            .cast()
     }
 
     fn skip_padding(&mut self) {

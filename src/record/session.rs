@@ -21,8 +21,7 @@ use super::{
     CommandEnd, Options, RecordError, Summary, clock,
     command::Held,
     encode::{Encoder, Head, Out},
-    inflight,
-    machine,
+    inflight, machine,
     merge::{Merge, SETTLE_NS},
     output::{Output, Target},
     preflight::Kernel,
@@ -89,8 +88,11 @@ pub(super) fn run(
         .name("scap-snapshot".to_owned())
         .spawn(scan)
         .map_err(RecordError::Thread)?;
+    let mut scan = Some(scan);
     if let Some(held) = &mut held {
-        held.release()?;
+        // The command inherits descriptors, which are in the snapshot if it still waits.
+        drop(scan.take().map(thread::JoinHandle::join));
+        held.release();
     }
 
     let sleep = Duration::from_nanos(ring_bytes * 500_000_000 / MAX_RATE).min(MAX_SLEEP);
@@ -143,12 +145,18 @@ pub(super) fn run(
         });
     }
     drain.close(end, &rings, &mut output);
-    drop(scan.join());
+    drop(scan.map(thread::JoinHandle::join));
     let bytes = output.finish()?;
     if let (CommandEnd::None, Some(held)) = (&command, held) {
         command = held.abandon();
     }
-    Ok(drain.summary(elapsed, bytes, ring_bytes * u64::from(cpus), &rings, command))
+    Ok(drain.summary(
+        elapsed,
+        bytes,
+        ring_bytes * u64::from(cpus),
+        &rings,
+        command,
+    ))
 }
 
 /// Between rings and chunks.
@@ -167,6 +175,8 @@ struct Drain {
     surplus: u64,
     /// Records that are part of another event.
     joined: u64,
+    /// Events beyond the first of their record.
+    expanded: u64,
     /// Events refused by the format (too large).
     refused: u64,
     in_flight: u64,
@@ -185,6 +195,7 @@ impl Drain {
             max_events: u64::MAX,
             surplus: 0,
             joined: 0,
+            expanded: 0,
             refused: 0,
             in_flight: 0,
             losses: Losses::new(rings.possible_cpus()),
@@ -202,23 +213,32 @@ impl Drain {
             max_events,
             surplus,
             joined,
+            expanded,
             refused,
             ..
         } = self;
         merge.drain(limit, |record: &Record<'_>, cpu| {
-            let Some((head, out)) = encoder.encode(record) else {
-                *joined += 1;
-                return true;
-            };
-            if *events >= *max_events {
-                *surplus += 1;
-                return true;
-            }
             let header = &record.header;
             let ts = header.ts.wrapping_add(*boot_to_wall);
-            match push(builder, head, out, ts, header.tid, header.pid, cpu, EventFlags::empty()) {
-                true => *events += 1,
-                false => *refused += 1,
+            let parts = encoder.parts(record);
+            match parts {
+                0 => *joined += 1,
+                more => *expanded += u64::from(more) - 1,
+            }
+            for part in 0..parts {
+                let Some((head, out)) = encoder.encode(record, part) else {
+                    *refused += 1;
+                    continue;
+                };
+                if *events >= *max_events {
+                    *surplus += 1;
+                    continue;
+                }
+                let flags = EventFlags::empty();
+                match push(builder, head, out, ts, header.tid, header.pid, cpu, flags) {
+                    true => *events += 1,
+                    false => *refused += 1,
+                }
             }
             if builder.is_full()
                 && let Some(chunk) = builder.finish_raw()
@@ -230,17 +250,23 @@ impl Drain {
     }
 
     /// Adds a call that has not returned.
-    fn in_flight(
-        &mut self,
-        header: &scap_probe_common::wire::RecordHeader,
-        args: usize,
-        end: u64,
-    ) {
+    fn in_flight(&mut self, header: &scap_probe_common::wire::RecordHeader, args: usize, end: u64) {
         let raw = super::encode::Raw::in_flight(header, args);
-        let Some((head, out)) = self.encoder.encode_in_flight(&raw) else { return };
+        let Some((head, out)) = self.encoder.encode_in_flight(&raw) else {
+            return;
+        };
         let ts = end.wrapping_add(self.boot_to_wall);
         let flags = EventFlags::IN_FLIGHT;
-        if push(&mut self.builder, head, out, ts, header.tid, header.pid, 0, flags) {
+        if push(
+            &mut self.builder,
+            head,
+            out,
+            ts,
+            header.tid,
+            header.pid,
+            0,
+            flags,
+        ) {
             self.events += 1;
             self.in_flight += 1;
         }
@@ -271,13 +297,16 @@ impl Drain {
         rings: &Rings,
         command: CommandEnd,
     ) -> Summary {
-        let cpus = (0..rings.possible_cpus()).map(|cpu| rings.counters(cpu)).collect();
+        let cpus = (0..rings.possible_cpus())
+            .map(|cpu| rings.counters(cpu))
+            .collect();
         Summary {
             elapsed,
             events: self.events,
             in_flight: self.in_flight,
             surplus: self.surplus,
             joined: self.joined,
+            expanded: self.expanded,
             refused: self.refused,
             bytes,
             cpus,
@@ -303,7 +332,9 @@ fn push(
 ) -> bool {
     flags.set(EventFlags::FAULT, head.fault);
     flags.set(EventFlags::TRUNCATED, head.truncated);
-    let Some(params) = Params::new(&out.lens, &out.data) else { return false };
+    let Some(params) = Params::new(&out.lens, &out.data) else {
+        return false;
+    };
     let event = EventRef {
         num: EventNum(0),
         ts: Timestamp(ts),
@@ -343,11 +374,18 @@ impl Losses {
         let from = Timestamp(self.begin.wrapping_add(boot_to_wall));
         for (cpu, before) in self.before.iter_mut().enumerate() {
             let counters = rings.counters(cpu);
-            let until = if counters.last_drop == 0 { now } else { counters.last_drop };
+            let until = if counters.last_drop == 0 {
+                now
+            } else {
+                counters.last_drop
+            };
             let causes = [
                 (LossCause::RING_FULL, counters.drop_full - before.drop_full),
                 (LossCause::BUSY, counters.drop_busy - before.drop_busy),
-                (LossCause::NO_RING, counters.drop_no_ring - before.drop_no_ring),
+                (
+                    LossCause::NO_RING,
+                    counters.drop_no_ring - before.drop_no_ring,
+                ),
                 (LossCause::MAP_FULL, counters.map_full - before.map_full),
             ];
             for (cause, count) in causes.into_iter().filter(|(_, count)| *count > 0) {

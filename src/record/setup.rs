@@ -82,7 +82,9 @@ impl<'a> CommSet<'a> {
         }
         let name = std::fs::read(format!("{directory}/comm")).unwrap_or_default();
         let name = name.strip_suffix(b"\n").unwrap_or(&name);
-        let named = list.iter().any(|comm| &comm.as_bytes()[..comm.len().min(15)] == name);
+        let named = list
+            .iter()
+            .any(|comm| &comm.as_bytes()[..comm.len().min(15)] == name);
         named == (mode == filter::INCLUDE)
     }
 }

@@ -128,6 +128,8 @@ pub(super) struct Dirs {
 pub(super) struct Threads {
     by_tid: HashMap<i64, Thread>,
     living: HashMap<i64, u32>,
+    /// How many threads name a thread as their parent: most have no children when they end.
+    children: HashMap<i64, u32>,
 }
 
 impl Threads {
@@ -152,16 +154,36 @@ impl Threads {
 
     /// Counts a thread less; returns how many its process still has.
     fn uncount(&mut self, pid: Pid) -> u32 {
-        let Some(living) = self.living.get_mut(&pid.0) else {
-            return 0;
-        };
-        *living = living.saturating_sub(1);
-        let left = *living;
-        if left == 0 {
-            self.living.remove(&pid.0);
-        }
-        left
+        decrement(&mut self.living, pid.0)
     }
+
+    #[cfg(test)]
+    pub(super) fn counts_are_zero(&self) -> bool {
+        self.living.is_empty() && self.children.values().sum::<u32>() == 0
+    }
+
+    fn count_child(&mut self, parent: Tid) {
+        if parent.0 > 0 {
+            *self.children.entry(parent.0).or_insert(0) += 1;
+        }
+    }
+
+    fn uncount_child(&mut self, parent: Tid) {
+        decrement(&mut self.children, parent.0);
+    }
+}
+
+/// Counts one less and returns the rest; a count of nothing is not kept.
+fn decrement(counts: &mut HashMap<i64, u32>, id: i64) -> u32 {
+    let Some(count) = counts.get_mut(&id) else {
+        return 0;
+    };
+    *count = count.saturating_sub(1);
+    let left = *count;
+    if left == 0 {
+        counts.remove(&id);
+    }
+    left
 }
 
 impl State {
@@ -189,6 +211,7 @@ impl State {
         thread.dirs = thread.dirs.or_else(|| Some(self.dirs.add(Dirs::default())));
         self.used.text = self.used.text.saturating_add(thread.text_len());
         self.threads.count(thread.pid);
+        self.threads.count_child(thread.ptid);
         self.threads.by_tid.insert(thread.tid.0, thread);
     }
 
@@ -197,13 +220,17 @@ impl State {
         let Some(thread) = self.threads.get_mut(tid) else {
             return;
         };
-        let (before, pid) = (thread.text_len(), thread.pid);
+        let (before, pid, ptid) = (thread.text_len(), thread.pid, thread.ptid);
         change(thread);
-        let (after, new_pid) = (thread.text_len(), thread.pid);
+        let (after, new_pid, new_ptid) = (thread.text_len(), thread.pid, thread.ptid);
         self.used.text = self.used.text.saturating_sub(before).saturating_add(after);
         if pid != new_pid {
             self.threads.uncount(pid);
             self.threads.count(new_pid);
+        }
+        if ptid != new_ptid {
+            self.threads.uncount_child(ptid);
+            self.threads.count_child(new_ptid);
         }
     }
 
@@ -279,6 +306,7 @@ impl State {
     fn forget(&mut self, tid: Tid) {
         if let Some(thread) = self.threads.by_tid.remove(&tid.0) {
             self.used.text = self.used.text.saturating_sub(thread.text_len());
+            self.threads.uncount_child(thread.ptid);
             self.release(&thread);
         }
     }
@@ -297,9 +325,14 @@ impl State {
 
     /// Gives the children of an ended process to another one.
     pub(super) fn reparent(&mut self, from: Tid, to: Tid) {
+        let Some(count) = self.threads.children.remove(&from.0) else {
+            return;
+        };
         for thread in self.threads.by_tid.values_mut().filter(|t| t.ptid == from) {
             thread.ptid = to;
         }
+        let adopted = self.threads.children.entry(to.0).or_insert(0);
+        *adopted = adopted.saturating_add(count);
     }
 
     /// Returns a copy of a text for keeping, cut to `cap`; `None` if there is no room for it.

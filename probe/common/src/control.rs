@@ -45,7 +45,9 @@ pub struct RingControl {
     pub excluded: u64,
     /// Lost because the CPU has no ring (it came online after the start).
     pub drop_no_ring: u64,
-    reserved: u64,
+    /// Message of a plural call that is fetched next.
+    pub step: u32,
+    reserved: u32,
     /// Bytes consumed since the start; written by the recorder.
     pub tail: u64,
     reserved2: [u8; 120],

@@ -17,7 +17,9 @@ pub fn sys_enter(ctx: &BtfTracePointContext) {
     // SAFETY: the helpers have no preconditions; the second argument of the tracepoint is a long.
     unsafe {
         let tid = bpf_get_current_pid_tgid() as u32;
-        let Some(stamp) = STAMPS.get_ptr_mut(tid) else { return };
+        let Some(stamp) = STAMPS.get_ptr_mut(tid) else {
+            return;
+        };
         let nr = *(ctx.as_ptr() as *const u64).add(1);
         core::ptr::write_volatile(stamp, (bpf_ktime_get_boot_ns() << NR_BITS) | (nr & NR_MASK));
     }

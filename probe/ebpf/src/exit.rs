@@ -4,15 +4,13 @@ use aya_ebpf::{
     EbpfContext as _,
     helpers::{
         bpf_get_current_comm,
-        generated::{
-            bpf_get_current_pid_tgid, bpf_get_current_task_btf, bpf_ktime_get_boot_ns,
-        },
+        generated::{bpf_get_current_pid_tgid, bpf_get_current_task_btf, bpf_ktime_get_boot_ns},
     },
     programs::BtfTracePointContext,
 };
 use scap_probe_common::{
     config::{MISSING, filter, followed},
-    spec::{op, family, spec_flag},
+    spec::{family, op, spec_flag},
     wire::{LATENCY_UNKNOWN, kind, record_flag, tag},
 };
 
@@ -76,7 +74,9 @@ pub fn sys_exit(ctx: &BtfTracePointContext) {
             None => 88,
         };
 
-        let Some(record) = Record::begin(need, now) else { return };
+        let Some(record) = Record::begin(need, now) else {
+            return;
+        };
         let header = record.header();
         (*header).kind = kind::SYSCALL;
         (*header).flags = flags;
@@ -100,7 +100,9 @@ pub fn sys_exit(ctx: &BtfTracePointContext) {
         (*header).args[4] = arg(offset!(regs_arg4));
         (*header).args[5] = arg(offset!(regs_arg5));
 
-        let Some(spec) = spec else { return record.commit_header(6) };
+        let Some(spec) = spec else {
+            return record.commit_header(6);
+        };
         match (*spec).family {
             family::NONE => record.commit_header((*spec).args),
             family::DATA => {
@@ -174,7 +176,9 @@ pub fn wanted(pid: u32) -> bool {
     }
     let mode = config!(comm_filter);
     if mode != filter::OFF {
-        let Ok(comm) = bpf_get_current_comm() else { return true };
+        let Ok(comm) = bpf_get_current_comm() else {
+            return true;
+        };
         if COMMS.get_ptr(&comm).is_some() != (mode == filter::INCLUDE) {
             return false;
         }

@@ -1,12 +1,13 @@
 //! The families that fetch what the table of operations says.
 
+use aya_ebpf::programs::BtfTracePointContext;
 use scap_probe_common::{
-    spec::{MAX_MEMORY, MAX_OPS, ON_SUCCESS, Op, QUIET, SyscallSpec, op},
+    spec::{MAX_MEMORY, MAX_OPS, ON_SUCCESS, Op, QUIET, SyscallSpec, family, op},
     wire::{ARG_RET, FileFacts, RecordHeader, item_flag, record_flag, tag},
 };
 
 use crate::{
-    globals::{SPECS, config},
+    globals::{FAMILIES, SPECS, config},
     read::{self, field},
     ring::Record,
     socket, task,
@@ -15,7 +16,7 @@ use crate::{
 /// Elements of a vector that are followed.
 const MAX_VECTOR: u64 = 16;
 /// Messages of one sendmmsg or recvmmsg that are followed.
-const MAX_MESSAGES: u32 = 8;
+const MAX_MESSAGES: u32 = 16;
 
 /// The value of an argument, or of the result.
 #[inline(always)]
@@ -57,9 +58,13 @@ fn spec(header: *const RecordHeader) -> Option<&'static SyscallSpec> {
 /// Runs the operations of the call in order.
 #[inline(always)]
 pub fn ops() {
-    let Some(record) = Record::resume() else { return };
+    let Some(record) = Record::resume() else {
+        return;
+    };
     let header = record.header();
-    let Some(spec) = spec(header) else { return record.commit() };
+    let Some(spec) = spec(header) else {
+        return record.commit();
+    };
     let failed = unsafe { (*header).ret } < 0;
     const MEMORY: u32 = MAX_MEMORY as u32;
     for index in 0..MAX_OPS {
@@ -118,9 +123,13 @@ pub fn ops() {
 /// Data in a vector of buffers.
 #[inline(always)]
 pub fn vector() {
-    let Some(record) = Record::resume() else { return };
+    let Some(record) = Record::resume() else {
+        return;
+    };
     let header = record.header();
-    let Some(spec) = spec(header) else { return record.commit() };
+    let Some(spec) = spec(header) else {
+        return record.commit();
+    };
     let op = &spec.ops[0];
     let ret = unsafe { (*header).ret };
     let vector = value(header, op.arg);
@@ -139,7 +148,9 @@ pub fn vector() {
 #[inline(always)]
 fn gather(record: &Record, arg: u8, vector: u64, count: u64, total: u64) {
     let snaplen = config!(snaplen);
-    let Some(mut pieces) = record.pieces(2 * snaplen) else { return };
+    let Some(mut pieces) = record.pieces(2 * snaplen) else {
+        return;
+    };
     let mut bytes = 0u64;
     for index in 0..MAX_VECTOR {
         if index >= count {
@@ -168,7 +179,9 @@ fn gather(record: &Record, arg: u8, vector: u64, count: u64, total: u64) {
     pieces.finish(tag::DATA, arg);
     if count <= MAX_VECTOR {
         // SAFETY: `to` is room for a word in the ring.
-        record.structure(tag::VECTOR_BYTES, arg, |to: *mut u64| unsafe { *to = bytes });
+        record.structure(tag::VECTOR_BYTES, arg, |to: *mut u64| unsafe {
+            *to = bytes
+        });
     } else {
         record.flag(record_flag::SHORT);
     }
@@ -187,56 +200,75 @@ struct MessageHeader {
     flags: u64,
 }
 
-/// sendmsg, recvmsg and their plurals.
+/// sendmsg, recvmsg and their plurals: one message, and then this program again for the next.
 #[inline(always)]
-pub fn message() {
-    let Some(record) = Record::resume() else { return };
+pub fn message(ctx: &BtfTracePointContext) {
+    let Some(record) = Record::resume() else {
+        return;
+    };
     let header = record.header();
-    let Some(spec) = spec(header) else { return record.commit() };
+    let Some(spec) = spec(header) else {
+        return record.commit();
+    };
     let op = &spec.ops[0];
     let out = op.code == op::MESSAGE_OUT;
+    // SAFETY: the header is initialised.
     let ret = unsafe { (*header).ret };
-    socket::facts(&record, 0, value(header, 0));
+    let index = record.step();
+    if index == 0 {
+        socket::facts(&record, 0, value(header, 0));
+    }
+    if out && ret < 0 {
+        return record.commit();
+    }
     // `n` != 0: an array of headers, each followed by the length that was moved.
     let many = op.n != 0;
-    let count = if !many {
-        1
-    } else if ret > 0 {
-        ret as u64
-    } else {
-        (!out) as u64
+    let address = value(header, op.arg) + index as u64 * if many { 64 } else { 0 };
+    let Some(message) = read::user::<MessageHeader>(address) else {
+        record.flag(record_flag::FAULT);
+        return record.commit();
     };
-    let base = value(header, op.arg);
-    for index in 0..MAX_MESSAGES {
-        if index as u64 >= count {
-            break;
+    let total = if ret < 0 {
+        u64::MAX
+    } else if many {
+        read::user::<u32>(address + 56).unwrap_or(0) as u64
+    } else {
+        ret as u64
+    };
+    let name_len = message.name_len as u32 as u64;
+    if message.name != 0 && name_len != 0 {
+        record.user(
+            tag::MESSAGE_NAME,
+            index as u8,
+            message.name,
+            name_len,
+            128,
+            true,
+        );
+    }
+    if out && message.control != 0 && message.control_len != 0 {
+        record.user(
+            tag::CONTROL,
+            index as u8,
+            message.control,
+            message.control_len,
+            256,
+            true,
+        );
+    }
+    gather(
+        &record,
+        index as u8,
+        message.vector,
+        message.vector_len,
+        total,
+    );
+    if many && ret > index as i64 + 1 {
+        if index < MAX_MESSAGES {
+            // SAFETY: the program takes the same context.
+            unsafe { FAMILIES.tail_call(ctx, family::MESSAGE as u32) };
         }
-        let address = base + index as u64 * if many { 64 } else { 0 };
-        if out && ret < 0 {
-            break;
-        }
-        let Some(message) = read::user::<MessageHeader>(address) else {
-            record.flag(record_flag::FAULT);
-            break;
-        };
-        let total = if ret < 0 {
-            u64::MAX
-        } else if many {
-            read::user::<u32>(address + 56).unwrap_or(0) as u64
-        } else {
-            ret as u64
-        };
-        if message.name != 0 && (message.name_len as u32) != 0 {
-            let len = message.name_len as u32 as u64;
-            record.user(tag::MESSAGE_NAME, index as u8, message.name, len, 128, true);
-        }
-        if out && message.control != 0 && message.control_len != 0 {
-            record.user(tag::CONTROL, index as u8, message.control, message.control_len, 256, true);
-        }
-        gather(&record, index as u8, message.vector, message.vector_len, total);
-        if many {
-            record.user(tag::MEMORY, index as u8, address + 56, 4, 4, true);
-        }
+        record.flag(record_flag::SHORT);
     }
     record.commit();
 }
@@ -260,7 +292,9 @@ pub fn file_of(fd: u64) -> Option<u64> {
 #[inline(always)]
 fn file(record: &Record, arg: u8, fd: u64) {
     let Some(file) = file_of(fd) else { return };
-    let Some(inode) = field!(file, file_inode) else { return };
+    let Some(inode) = field!(file, file_inode) else {
+        return;
+    };
     let inode: u64 = inode;
     let superblock: u64 = field!(inode, inode_sb).unwrap_or(0);
     record.structure(tag::FILE, arg, |facts: *mut FileFacts| unsafe {

@@ -41,8 +41,8 @@ fn exit_vector(_ctx: BtfTracePointContext) {
 }
 
 #[btf_tracepoint(function = "sys_exit")]
-fn exit_message(_ctx: BtfTracePointContext) {
-    family::message();
+fn exit_message(ctx: BtfTracePointContext) {
+    family::message(&ctx);
 }
 
 #[btf_tracepoint(function = "sys_exit")]

@@ -18,9 +18,15 @@ const PATH_BYTES: u32 = 4096;
 /// Appends the path of a `struct path` of the kernel.
 #[inline(always)]
 pub fn path(record: &Record, tag: u8, address: u64) {
-    let Some(mut mount) = field!(address, path_mnt) else { return };
-    let Some(mut dentry) = field!(address, path_dentry) else { return };
-    let Some(mut pieces) = record.pieces(PATH_BYTES) else { return };
+    let Some(mut mount) = field!(address, path_mnt) else {
+        return;
+    };
+    let Some(mut dentry) = field!(address, path_dentry) else {
+        return;
+    };
+    let Some(mut pieces) = record.pieces(PATH_BYTES) else {
+        return;
+    };
     let mut complete = false;
     for _ in 0..MAX_DEPTH {
         let top: u64 = field!(mount, vfsmount_root).unwrap_or(0);
@@ -55,8 +61,12 @@ pub fn path(record: &Record, tag: u8, address: u64) {
 /// Appends the path of a cgroup.
 #[inline(always)]
 pub fn cgroup(record: &Record, tag: u8, arg: u8, cgroup: u64) {
-    let Some(mut node) = field!(cgroup, cgroup_kn) else { return };
-    let Some(mut pieces) = record.pieces(PATH_BYTES) else { return };
+    let Some(mut node) = field!(cgroup, cgroup_kn) else {
+        return;
+    };
+    let Some(mut pieces) = record.pieces(PATH_BYTES) else {
+        return;
+    };
     let mut complete = false;
     for _ in 0..MAX_CGROUPS {
         let parent: u64 = field!(node, kernfs_parent).unwrap_or(0);

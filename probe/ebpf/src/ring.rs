@@ -8,13 +8,15 @@
 use core::ptr::{read_volatile as load, write_volatile as store};
 
 use aya_ebpf::helpers::generated::{
-    bpf_get_smp_processor_id, bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user,
-    bpf_probe_read_user_str,
+    bpf_get_smp_processor_id, bpf_probe_read_kernel, bpf_probe_read_kernel_str,
+    bpf_probe_read_user, bpf_probe_read_user_str,
 };
 use scap_probe_common::{
     control::RingControl,
     spec::MAX_MEMORY,
-    wire::{HEADER_WITHOUT_ARGS, ItemHeader, RecordHeader, SEGMENT_BYTES, item_flag, kind, record_flag},
+    wire::{
+        HEADER_WITHOUT_ARGS, ItemHeader, RecordHeader, SEGMENT_BYTES, item_flag, kind, record_flag,
+    },
 };
 
 use crate::globals::{CONTROL, SEGMENTS, config};
@@ -110,6 +112,7 @@ impl Record {
             };
             store(&raw mut (*control).cursor, offset + HEADER);
             store(&raw mut (*control).limit, offset + need);
+            store(&raw mut (*control).step, 0);
             Some(Self {
                 control,
                 segment: segment as *mut u8,
@@ -143,6 +146,18 @@ impl Record {
     pub fn header(&self) -> *mut RecordHeader {
         // SAFETY: `start` leaves room for a header.
         unsafe { self.segment.add(self.start as usize) as *mut RecordHeader }
+    }
+
+    /// How often this was called for the record before: programs that call themselves count so.
+    #[inline(always)]
+    pub fn step(&self) -> u32 {
+        // SAFETY: as in `begin`.
+        unsafe {
+            let step = &raw mut (*self.control).step;
+            let before = load(step);
+            store(step, before + 1);
+            before
+        }
     }
 
     /// Sets a bit of the record's flags.
@@ -223,7 +238,10 @@ impl Record {
             store(&raw mut (*item).flags, flags);
             store(&raw mut (*item).arg, arg);
             store(&raw mut (*item).reserved, 0);
-            store(&raw mut (*self.control).cursor, place + ITEM + ((len + 7) & !7));
+            store(
+                &raw mut (*self.control).cursor,
+                place + ITEM + ((len + 7) & !7),
+            );
         }
     }
 
@@ -267,7 +285,11 @@ impl Record {
             }
             return;
         }
-        let flags = if got == MAX as i64 { item_flag::TRUNCATED } else { 0 };
+        let flags = if got == MAX as i64 {
+            item_flag::TRUNCATED
+        } else {
+            0
+        };
         self.finish(place, got as u32, tag, arg, flags);
     }
 
@@ -307,7 +329,9 @@ impl Record {
     /// `fill` must write every field.
     #[inline(always)]
     pub fn structure<T>(&self, tag: u8, arg: u8, fill: impl FnOnce(*mut T)) {
-        let Some(place) = self.place(size_of::<T>() as u32) else { return };
+        let Some(place) = self.place(size_of::<T>() as u32) else {
+            return;
+        };
         // SAFETY: `place` leaves room for a `T`, and items are aligned to eight bytes.
         fill(unsafe { self.segment.add((place + ITEM) as usize) as *mut T });
         self.finish(place, size_of::<T>() as u32, tag, arg, 0);
@@ -371,7 +395,9 @@ impl Pieces<'_> {
     #[inline(always)]
     pub fn kernel_name(&mut self, source: u64) -> bool {
         const NAME: u32 = 256;
-        let Some(to) = self.next(NAME) else { return false };
+        let Some(to) = self.next(NAME) else {
+            return false;
+        };
         // SAFETY: `next` left room.
         let got = unsafe { bpf_probe_read_kernel_str(to.cast(), NAME, source as *const _) };
         if got <= 0 || got > NAME as i64 {
@@ -384,7 +410,9 @@ impl Pieces<'_> {
     /// Appends `len` bytes of the caller, at most `max`.
     #[inline(always)]
     pub fn user(&mut self, source: u64, len: u32, max: u32) -> bool {
-        let Some(to) = self.next(max) else { return false };
+        let Some(to) = self.next(max) else {
+            return false;
+        };
         if len > max {
             return false;
         }
@@ -402,7 +430,9 @@ impl Pieces<'_> {
     #[inline(always)]
     pub fn user_string(&mut self, source: u64) -> bool {
         const MAX: u32 = 1024;
-        let Some(to) = self.next(MAX) else { return false };
+        let Some(to) = self.next(MAX) else {
+            return false;
+        };
         // SAFETY: `next` left room.
         let got = unsafe { bpf_probe_read_user_str(to.cast(), MAX, source as *const _) };
         if got <= 0 || got > MAX as i64 {

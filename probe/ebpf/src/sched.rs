@@ -73,7 +73,9 @@ pub fn process_exec(ctx: &BtfTracePointContext) {
         {
             *state = followed::RUNNING;
         }
-        let Some(name) = field!(arg(ctx, 2), bprm_filename) else { return };
+        let Some(name) = field!(arg(ctx, 2), bprm_filename) else {
+            return;
+        };
         let need = HEADER + 8 + MAX_MEMORY as u32;
         if let Some(record) = begin(kind::EXECED, need, [0, 0]) {
             record.kernel_string(tag::MEMORY, 0, name);

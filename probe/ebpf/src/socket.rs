@@ -35,9 +35,15 @@ fn sock_of(fd: u64) -> Option<u64> {
 #[inline(always)]
 pub fn facts(record: &Record, arg: u8, fd: u64) {
     let Some(sk) = sock_of(fd) else { return };
-    let Some(family) = field!(sk, sock_family) else { return };
+    let Some(family) = field!(sk, sock_family) else {
+        return;
+    };
     let family: u16 = family;
-    let peer: u64 = if family == AF_UNIX { field!(sk, unix_peer).unwrap_or(0) } else { 0 };
+    let peer: u64 = if family == AF_UNIX {
+        field!(sk, unix_peer).unwrap_or(0)
+    } else {
+        0
+    };
     record.structure(tag::SOCKET, arg, |facts: *mut SocketFacts| unsafe {
         (*facts).sk = sk;
         (*facts).peer = peer;
@@ -90,9 +96,13 @@ fn state(sk: u64) -> u8 {
 /// Appends the address that a unix socket is bound to.
 #[inline(always)]
 fn unix_path(record: &Record, tag: u8, arg: u8, sk: u64) {
-    let Some(address) = field!(sk, unix_addr) else { return };
+    let Some(address) = field!(sk, unix_addr) else {
+        return;
+    };
     let address: u64 = address;
-    let Some(len) = field!(address, unix_address_len) else { return };
+    let Some(len) = field!(address, unix_address_len) else {
+        return;
+    };
     let len: u32 = len;
     if let Some(name) = at(address, offset!(unix_address_name)) {
         record.kernel(tag, arg, name, len as u64, UNIX_ADDRESS);

@@ -30,7 +30,9 @@ enum PidType {
 /// clone, fork and vfork, in the parent and in the child.
 #[inline(always)]
 pub fn clone() {
-    let Some(record) = Record::resume() else { return };
+    let Some(record) = Record::resume() else {
+        return;
+    };
     let task = read::current();
     task_facts(&record, task);
     // clone3 has its flags in memory: a `struct clone_args` at argument 0.
@@ -42,7 +44,13 @@ pub fn clone() {
         }
     }
     let mm: u64 = field!(task, task_mm).unwrap_or(0);
-    strings(&record, tag::ARGV, mm, offset!(mm_arg_start), offset!(mm_arg_end));
+    strings(
+        &record,
+        tag::ARGV,
+        mm,
+        offset!(mm_arg_start),
+        offset!(mm_arg_end),
+    );
     cgroups(&record, task);
     record.commit();
 }
@@ -50,7 +58,9 @@ pub fn clone() {
 /// execve and execveat.
 #[inline(always)]
 pub fn exec() {
-    let Some(record) = Record::resume() else { return };
+    let Some(record) = Record::resume() else {
+        return;
+    };
     let task = read::current();
     let header = record.header();
     task_facts(&record, task);
@@ -73,8 +83,20 @@ pub fn exec() {
         pointers(&record, tag::ENV, env);
     } else {
         let mm: u64 = field!(task, task_mm).unwrap_or(0);
-        strings(&record, tag::ARGV, mm, offset!(mm_arg_start), offset!(mm_arg_end));
-        strings(&record, tag::ENV, mm, offset!(mm_env_start), offset!(mm_env_end));
+        strings(
+            &record,
+            tag::ARGV,
+            mm,
+            offset!(mm_arg_start),
+            offset!(mm_arg_end),
+        );
+        strings(
+            &record,
+            tag::ENV,
+            mm,
+            offset!(mm_env_start),
+            offset!(mm_env_end),
+        );
         if let Some(file) = field!(mm, mm_exe_file) {
             path::file(&record, tag::EXE_PATH, file);
         }
@@ -86,8 +108,12 @@ pub fn exec() {
 /// The strings that lie between two addresses of the caller.
 #[inline(always)]
 fn strings(record: &Record, tag: u8, mm: u64, start: u32, end: u32) {
-    let Some(start) = read::member::<u64>(mm, start) else { return };
-    let Some(end) = read::member::<u64>(mm, end) else { return };
+    let Some(start) = read::member::<u64>(mm, start) else {
+        return;
+    };
+    let Some(end) = read::member::<u64>(mm, end) else {
+        return;
+    };
     if end > start {
         record.user(tag, 0, start, end - start, MAX_MEMORY as u32, false);
     }
@@ -96,7 +122,9 @@ fn strings(record: &Record, tag: u8, mm: u64, start: u32, end: u32) {
 /// The strings that a NULL-terminated array of the caller points to.
 #[inline(always)]
 fn pointers(record: &Record, tag: u8, array: u64) {
-    let Some(mut pieces): Option<Pieces<'_>> = record.pieces(2 * MAX_MEMORY as u32) else { return };
+    let Some(mut pieces): Option<Pieces<'_>> = record.pieces(2 * MAX_MEMORY as u32) else {
+        return;
+    };
     for index in 0..MAX_STRINGS {
         let pointer = read::user::<u64>(array + index * 8).unwrap_or(0);
         if pointer == 0 || pieces.len() >= MAX_MEMORY as u32 || !pieces.user_string(pointer) {
@@ -109,7 +137,9 @@ fn pointers(record: &Record, tag: u8, array: u64) {
 /// The cgroups of a task: the unified one and those of the controllers with their own hierarchy.
 #[inline(always)]
 fn cgroups(record: &Record, task: u64) {
-    let Some(set) = field!(task, task_cgroups) else { return };
+    let Some(set) = field!(task, task_cgroups) else {
+        return;
+    };
     let set: u64 = set;
     let unified: u64 = field!(set, css_set_dfl).unwrap_or(0);
     path::cgroup(record, tag::CGROUP, CGROUP_UNIFIED, unified);
@@ -144,7 +174,9 @@ fn pid_of(signal: u64, which: PidType) -> Option<u64> {
 /// Time in nanoseconds from the two halves that the kernel keeps.
 #[inline(always)]
 fn time(inode: u64, seconds: u32, nanoseconds: u32) -> u64 {
-    let Some(whole) = read::member::<u64>(inode, seconds) else { return 0 };
+    let Some(whole) = read::member::<u64>(inode, seconds) else {
+        return 0;
+    };
     let part = read::member::<u32>(inode, nanoseconds).unwrap_or(0);
     whole * 1_000_000_000 + part as u64
 }
@@ -183,14 +215,14 @@ fn task_facts(record: &Record, task: u64) {
             .and_then(|pid| number(pid, 0))
             .unwrap_or(UNKNOWN);
         (*facts).pidns_start = at(thread, offset!(pid_numbers))
-            .and_then(|numbers| {
-                read::member::<u64>(numbers + level as u64 * 16, offset!(upid_ns))
-            })
+            .and_then(|numbers| read::member::<u64>(numbers + level as u64 * 16, offset!(upid_ns)))
             .and_then(|namespace| field!(namespace, pidns_child_reaper))
             .and_then(|init: u64| field!(init, task_start))
             .unwrap_or(0);
 
-        (*facts).tty = field!(signal, signal_tty).and_then(|tty: u64| device(tty)).unwrap_or(0);
+        (*facts).tty = field!(signal, signal_tty)
+            .and_then(|tty: u64| device(tty))
+            .unwrap_or(0);
 
         let cred: u64 = field!(task, task_cred).unwrap_or(0);
         (*facts).euid = field!(cred, cred_euid).unwrap_or(UNKNOWN);
@@ -230,7 +262,9 @@ fn device(tty: u64) -> Option<u32> {
 /// Appends the memory use of the current process.
 #[inline(always)]
 pub fn vm(record: &Record) {
-    let Some(mm) = field!(read::current(), task_mm) else { return };
+    let Some(mm) = field!(read::current(), task_mm) else {
+        return;
+    };
     record.structure(tag::VM, 0, |to| pages(mm, to));
 }
 
@@ -250,10 +284,16 @@ fn pages(mm: u64, to: *mut [u64; 3]) {
 /// is missing, as it is in /proc.
 #[inline(always)]
 fn resident(mm: u64) -> (u64, u64) {
-    let Some(counters) = at(mm, offset!(mm_rss)) else { return (0, 0) };
+    let Some(counters) = at(mm, offset!(mm_rss)) else {
+        return (0, 0);
+    };
     let stride = config!(rss_stride) as u64;
     let inner = offset!(percpu_counter_count);
-    let inner = if stride > 8 && inner != MISSING { inner as u64 } else { 0 };
+    let inner = if stride > 8 && inner != MISSING {
+        inner as u64
+    } else {
+        0
+    };
     // File, anonymous, swap, shared memory.
     let read = |index: u64| {
         let count = read::kernel::<i64>(counters + index * stride + inner).unwrap_or(0);

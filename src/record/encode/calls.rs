@@ -49,7 +49,17 @@ const STEPS: &[(&str, &[Step])] = &[
     ("chown", &[Ret, Str(0), U32(1), U32(2)]),
     ("lchown", &[Ret, Str(0), U32(1), U32(2)]),
     ("fchown", &[Ret, Fd(0), U32(1), U32(2)]),
-    ("fchownat", &[Ret, Fd(0), Str(1), U32(2), U32(3), Bits32(4, flags::FCHOWNAT)]),
+    (
+        "fchownat",
+        &[
+            Ret,
+            Fd(0),
+            Str(1),
+            U32(2),
+            U32(3),
+            Bits32(4, flags::FCHOWNAT),
+        ],
+    ),
     ("getdents", &[Ret, Fd(0)]),
     ("getdents64", &[Ret, Fd(0)]),
     ("flock", &[Ret, Fd(0), U32(1)]),
@@ -60,7 +70,10 @@ const STEPS: &[(&str, &[Step])] = &[
     ("close_range", &[Ret, U32(0), U32(1), U32(2)]),
     ("sendfile", &[Ret, MemoryU64(2, 0), Fd(0), Fd(1), U64(3)]),
     ("splice", &[Ret, Fd(0), Fd(2), U64(4), U32(5)]),
-    ("copy_file_range", &[Ret, Fd(2), MemoryU64(3, 0), Fd(0), MemoryU64(1, 0), U64(4)]),
+    (
+        "copy_file_range",
+        &[Ret, Fd(2), MemoryU64(3, 0), Fd(0), MemoryU64(1, 0), U64(4)],
+    ),
     ("mount", &[Ret, Str(0), Str(1), Str(2), U32(3)]),
     ("umount2", &[Ret, Str(0), U32(1)]),
     ("memfd_create", &[Ret, Str(0), U32(1)]),
@@ -76,19 +89,28 @@ const STEPS: &[(&str, &[Step])] = &[
     ("epoll_create1", &[Ret, Bits32(0, flags::EPOLL_CREATE)]),
     ("epoll_wait", &[Ret, Int64(2)]),
     ("select", &[Ret]),
-    ("fsconfig", &[Ret, Fd(0), U32(1), Str(2), Absent, Str(3), U32(4)]),
-    ("io_uring_enter", &[Ret, Fd(0), U32(1), U32(2), U32(3), MemoryU32(4, 0)]),
+    (
+        "fsconfig",
+        &[Ret, Fd(0), U32(1), Str(2), Absent, Str(3), U32(4)],
+    ),
+    (
+        "io_uring_enter",
+        &[Ret, Fd(0), U32(1), U32(2), U32(3), MemoryU32(4, 0)],
+    ),
     ("io_uring_register", &[Ret, Fd(0), U16(1), U64(2), U32(3)]),
-    ("io_uring_setup", &[
-        Ret,
-        U32(0),
-        MemoryU32(1, 0),
-        MemoryU32(1, 1),
-        MemoryU32(1, 2),
-        MemoryU32(1, 3),
-        MemoryU32(1, 4),
-        MemoryU32(1, 5),
-    ]),
+    (
+        "io_uring_setup",
+        &[
+            Ret,
+            U32(0),
+            MemoryU32(1, 0),
+            MemoryU32(1, 1),
+            MemoryU32(1, 2),
+            MemoryU32(1, 3),
+            MemoryU32(1, 4),
+            MemoryU32(1, 5),
+        ],
+    ),
     // Sockets.
     ("listen", &[Ret, Fd(0), U32(1)]),
     ("shutdown", &[Ret, Fd(0), U8(1)]),
@@ -101,18 +123,21 @@ const STEPS: &[(&str, &[Step])] = &[
     ("mlock2", &[Ret, U64(0), U64(1), U32(2)]),
     ("mlockall", &[Ret, U32(0)]),
     ("munlockall", &[Ret]),
-    ("mmap", &[
-        Ret,
-        Vm(0),
-        Vm(1),
-        Vm(2),
-        U64(0),
-        U64(1),
-        Bits32(2, flags::PROT),
-        Bits32(3, flags::MMAP),
-        Fd(4),
-        U64(5),
-    ]),
+    (
+        "mmap",
+        &[
+            Ret,
+            Vm(0),
+            Vm(1),
+            Vm(2),
+            U64(0),
+            U64(1),
+            Bits32(2, flags::PROT),
+            Bits32(3, flags::MMAP),
+            Fd(4),
+            U64(5),
+        ],
+    ),
     ("munmap", &[Ret, Vm(0), Vm(1), Vm(2), U64(0), U64(1)]),
     ("brk", &[Ret, Vm(0), Vm(1), Vm(2), U64(0)]),
     ("process_vm_readv", &[Ret, Pid(0), Data]),
@@ -131,8 +156,14 @@ const STEPS: &[(&str, &[Step])] = &[
     ("geteuid", &[Ret32]),
     ("getgid", &[Ret32]),
     ("getegid", &[Ret32]),
-    ("getresuid", &[Ret, MemoryU32(0, 0), MemoryU32(1, 0), MemoryU32(2, 0)]),
-    ("getresgid", &[Ret, MemoryU32(0, 0), MemoryU32(1, 0), MemoryU32(2, 0)]),
+    (
+        "getresuid",
+        &[Ret, MemoryU32(0, 0), MemoryU32(1, 0), MemoryU32(2, 0)],
+    ),
+    (
+        "getresgid",
+        &[Ret, MemoryU32(0, 0), MemoryU32(1, 0), MemoryU32(2, 0)],
+    ),
     ("setsid", &[Ret]),
     ("setpgid", &[Ret, Pid(0), Pid(1)]),
     ("setns", &[Ret, Fd(0), Bits32(1, flags::CLONE)]),
@@ -142,25 +173,34 @@ const STEPS: &[(&str, &[Step])] = &[
     ("pidfd_getfd", &[Ret, Fd(0), Fd(1), U32(2)]),
     ("getrlimit", &[Ret, MemoryU64(1, 0), MemoryU64(1, 1), U8(0)]),
     ("setrlimit", &[Ret, MemoryU64(1, 0), MemoryU64(1, 1), U8(0)]),
-    ("prlimit64", &[
-        Ret,
-        MemoryU64(2, 0),
-        MemoryU64(2, 1),
-        MemoryU64(3, 0),
-        MemoryU64(3, 1),
-        Int64(0),
-        U8(1),
-    ]),
+    (
+        "prlimit64",
+        &[
+            Ret,
+            MemoryU64(2, 0),
+            MemoryU64(2, 1),
+            MemoryU64(3, 0),
+            MemoryU64(3, 1),
+            Int64(0),
+            U8(1),
+        ],
+    ),
     // The kernel itself.
     ("bpf", &[Ret, U32(0)]),
     ("init_module", &[Ret, Memory(0), U64(1), Str(2)]),
     ("finit_module", &[Ret, Fd(0), Str(1), U32(2)]),
-    ("delete_module", &[Ret, Str(0), Bits32(1, flags::DELETE_MODULE)]),
+    (
+        "delete_module",
+        &[Ret, Str(0), Bits32(1, flags::DELETE_MODULE)],
+    ),
     // Waiting and exchanging.
     ("futex", &[Ret, U64(0), U16(1), U64(2)]),
     ("nanosleep", &[Ret, Timespec(0)]),
     ("semget", &[Ret, U32(0), U32(1), Bits32(2, flags::SEMGET)]),
-    ("semctl", &[Ret, U32(0), U32(1), One16(2, flags::SEMCTL, 0), U32(3)]),
+    (
+        "semctl",
+        &[Ret, U32(0), U32(1), One16(2, flags::SEMCTL, 0), U32(3)],
+    ),
 ];
 
 /// Calls with more to them.
@@ -222,7 +262,10 @@ mod tests {
     use scap_capture_format::schema::{ParamType, event_info, syscall};
     use scap_probe_common::wire::RecordHeader;
 
-    use super::{super::{Out, Raw, run}, *};
+    use super::{
+        super::{Out, Raw, run},
+        *,
+    };
 
     /// Every row fills in as many parameters as its event type has, and those of a fixed width in
     /// that width.
@@ -230,7 +273,10 @@ mod tests {
     fn every_row_fits_its_event_type() {
         let header = RecordHeader::default();
         let raw = Raw::in_flight(&header, 6);
-        let names = STEPS.iter().map(|(name, _)| name).chain(FUNCTIONS.iter().map(|(name, _)| name));
+        let names = STEPS
+            .iter()
+            .map(|(name, _)| name)
+            .chain(FUNCTIONS.iter().map(|(name, _)| name));
         for name in names {
             let call = syscall::by_name(name).unwrap_or_else(|| panic!("no syscall {name}"));
             let info = event_info(call.exit_type).unwrap();
@@ -259,7 +305,9 @@ mod tests {
     #[test]
     fn every_call_with_a_type_has_a_row() {
         for nr in 0..512 {
-            let Some(call) = syscall::by_nr(syscall::Arch::X86_64, nr) else { continue };
+            let Some(call) = syscall::by_nr(syscall::Arch::X86_64, nr) else {
+                continue;
+            };
             if call.exit_type.0 > 1 {
                 assert!(how(call.name).is_some(), "{} has no row", call.name);
             }

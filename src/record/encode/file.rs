@@ -27,7 +27,11 @@ fn created(raw: &Raw<'_>) -> u32 {
 fn mode(flags: u64, mode: u64) -> u32 {
     const O_CREAT: u64 = 0o100;
     const O_TMPFILE: u64 = 0o20_000_000;
-    if flags & (O_CREAT | O_TMPFILE) != 0 { mode as u32 & 0o7777 } else { 0 }
+    if flags & (O_CREAT | O_TMPFILE) != 0 {
+        mode as u32 & 0o7777
+    } else {
+        0
+    }
 }
 
 fn dev_ino(raw: &Raw<'_>, out: &mut Out) {
@@ -150,7 +154,9 @@ pub(super) fn fcntl(raw: &Raw<'_>, out: &mut Out) {
 
 /// `struct pollfd` list: descriptor and the events that came.
 fn poll_list(raw: &Raw<'_>, out: &mut Out) {
-    let Some(bytes) = raw.memory(0) else { return out.absent() };
+    let Some(bytes) = raw.memory(0) else {
+        return out.absent();
+    };
     let start = out.begin();
     let count = bytes.len() / 8;
     out.data.extend_from_slice(&(count as u16).to_le_bytes());

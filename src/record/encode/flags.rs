@@ -99,8 +99,14 @@ pub(super) const MMAP: &[(u32, u32)] = &[
     (0x2000, 0x4000),
 ];
 
-pub(super) const PROT: &[(u32, u32)] =
-    &[(1, 1), (2, 2), (4, 4), (8, 8), (0x100_0000, 0x10), (0x200_0000, 0x20)];
+pub(super) const PROT: &[(u32, u32)] = &[
+    (1, 1),
+    (2, 2),
+    (4, 4),
+    (8, 8),
+    (0x100_0000, 0x10),
+    (0x200_0000, 0x20),
+];
 
 pub(super) const FCNTL: &[(u32, u32)] = &[
     (0, 1),
@@ -170,8 +176,14 @@ pub(super) const PTRACE: &[(u32, u32)] = &[
     (0x420b, 0x19),
 ];
 
-pub(super) const RESOLVE: &[(u32, u32)] =
-    &[(0x8, 0x1), (0x10, 0x2), (0x2, 0x4), (0x4, 0x8), (0x1, 0x10), (0x20, 0x20)];
+pub(super) const RESOLVE: &[(u32, u32)] = &[
+    (0x8, 0x1),
+    (0x10, 0x2),
+    (0x2, 0x4),
+    (0x4, 0x8),
+    (0x1, 0x10),
+    (0x20, 0x20),
+];
 
 pub(super) const SEMCTL: &[(u32, u32)] = &[
     (2, 0x1),

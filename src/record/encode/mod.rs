@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use scap_capture_format::schema::{Arch, EventType, syscall, types};
 use scap_probe_common::{
     spec::SYSCALL_ENTRIES,
-    wire::{LATENCY_UNKNOWN, kind, record_flag},
+    wire::{LATENCY_UNKNOWN, kind, record_flag, tag},
 };
 
 pub(crate) use out::Out;
@@ -121,7 +121,9 @@ impl Encoder {
         };
         let mut entries = vec![generic; SYSCALL_ENTRIES];
         for (nr, entry) in (0..).zip(&mut entries) {
-            let Some(call) = syscall::by_nr(arch, nr) else { continue };
+            let Some(call) = syscall::by_nr(arch, nr) else {
+                continue;
+            };
             entry.code = call.ppm_sc;
             if let Some(how) = calls::how(call.name) {
                 entry.ty = call.exit_type;
@@ -135,11 +137,49 @@ impl Encoder {
         }
     }
 
-    /// Encodes a record. `None` if it is not an event of its own.
-    pub(crate) fn encode(&mut self, record: &Record<'_>) -> Option<(Head, &Out)> {
+    /// How many events a record is: none if it is part of another, one for each message of a call
+    /// that moved several, else one.
+    pub(crate) fn parts(&mut self, record: &Record<'_>) -> u8 {
         let header = &record.header;
-        let raw = Raw::new(record);
-        self.encode_raw(&raw, header.kind)
+        match header.kind {
+            kind::EXECED => {
+                self.remember_exec(&Raw::new(record));
+                0
+            }
+            kind::SYSCALL if !record.items.is_empty() => {
+                let entry = self.entries.get(usize::from(header.nr));
+                let plural = entry.is_some_and(|entry| {
+                    matches!(
+                        entry.ty,
+                        types::SOCKET_SENDMMSG_X | types::SOCKET_RECVMMSG_X
+                    )
+                });
+                if !plural {
+                    return 1;
+                }
+                let messages = Raw::new(record)
+                    .items()
+                    .filter(|item| item.tag == tag::DATA)
+                    .count();
+                messages.clamp(1, 255) as u8
+            }
+            _ => 1,
+        }
+    }
+
+    /// Encodes one of a record's [`Self::parts`].
+    pub(crate) fn encode(&mut self, record: &Record<'_>, part: u8) -> Option<(Head, &Out)> {
+        let mut raw = Raw::new(record);
+        raw.part = part;
+        self.encode_raw(&raw, record.header.kind)
+    }
+
+    fn remember_exec(&mut self, raw: &Raw<'_>) {
+        if self.pending_execs.len() >= MAX_PENDING_EXECS {
+            self.pending_execs.clear();
+        }
+        let name = raw.string(0).unwrap_or_default().to_vec();
+        self.pending_execs.insert(raw.header.tid, name);
     }
 
     /// Encodes a call that has not returned: its arguments are all that is known.
@@ -154,7 +194,10 @@ impl Encoder {
         let ty = match what {
             kind::SYSCALL => {
                 let foreign = header.flags & (record_flag::IA32 | record_flag::X32) != 0;
-                let entry = self.entries.get(usize::from(header.nr)).filter(|_| !foreign);
+                let entry = self
+                    .entries
+                    .get(usize::from(header.nr))
+                    .filter(|_| !foreign);
                 match entry {
                     Some(Entry { ty, code, how }) => {
                         let mut ty = *ty;
@@ -187,14 +230,6 @@ impl Encoder {
             kind::EXIT => {
                 process::exit(raw, out);
                 types::PROCEXIT_1_E
-            }
-            kind::EXECED => {
-                if self.pending_execs.len() >= MAX_PENDING_EXECS {
-                    self.pending_execs.clear();
-                }
-                let name = raw.string(0).unwrap_or_default().to_vec();
-                self.pending_execs.insert(header.tid, name);
-                return None;
             }
             _ => return None,
         };

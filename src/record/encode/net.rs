@@ -36,13 +36,18 @@ fn sockaddr(bytes: &[u8]) -> Option<End<'_>> {
 fn unix_path(bytes: &[u8]) -> &[u8] {
     let path = bytes.get(2..).unwrap_or_default();
     let path = path.strip_prefix(&[0]).unwrap_or(path);
-    let end = path.iter().position(|byte| *byte == 0).unwrap_or(path.len());
+    let end = path
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(path.len());
     &path[..end]
 }
 
 /// A SOCKADDR parameter.
 fn put_sockaddr(bytes: Option<&[u8]>, out: &mut Out) {
-    let Some(bytes) = bytes else { return out.absent() };
+    let Some(bytes) = bytes else {
+        return out.absent();
+    };
     let start = out.begin();
     match sockaddr(bytes) {
         Some(End::Inet(address, port)) => {
@@ -81,7 +86,10 @@ fn ends<'a>(raw: &Raw<'a>, arg: u8, socket: &SocketFacts) -> Option<(End<'a>, En
             End::Inet6(socket.remote, socket.remote_port),
         )),
         AF_UNIX => {
-            let path = |tag| raw.find(tag, arg).map_or(&[][..], |item| unix_path(item.bytes));
+            let path = |tag| {
+                raw.find(tag, arg)
+                    .map_or(&[][..], |item| unix_path(item.bytes))
+            };
             Some((
                 End::Unix(socket.sk, path(tag::UNIX_LOCAL)),
                 End::Unix(socket.peer, path(tag::UNIX_PEER)),
@@ -101,8 +109,12 @@ enum From {
 /// A SOCKTUPLE parameter of the socket behind argument `arg`. `other` is an address that the call
 /// itself named or was given; it stands for the peer of a socket that has none.
 fn put_tuple(raw: &Raw<'_>, arg: u8, from: From, other: Option<&[u8]>, out: &mut Out) {
-    let Some(socket) = raw.socket(arg) else { return out.absent() };
-    let Some((own, mut peer)) = ends(raw, arg, &socket) else { return out.absent() };
+    let Some(socket) = raw.socket(arg) else {
+        return out.absent();
+    };
+    let Some((own, mut peer)) = ends(raw, arg, &socket) else {
+        return out.absent();
+    };
     let unknown = match peer {
         End::Inet(address, port) => Ipv4Addr::from(address).is_unspecified() && port == 0,
         End::Inet6(address, port) => address == [0; 16] && port == 0,
@@ -117,7 +129,11 @@ fn put_tuple(raw: &Raw<'_>, arg: u8, from: From, other: Option<&[u8]>, out: &mut
             _ => peer,
         };
     }
-    let (source, dest) = if from == From::Own { (own, peer) } else { (peer, own) };
+    let (source, dest) = if from == From::Own {
+        (own, peer)
+    } else {
+        (peer, own)
+    };
     let start = out.begin();
     match (source, dest) {
         (End::Inet(source, sport), End::Inet(dest, dport)) => {
@@ -217,20 +233,20 @@ pub(super) fn recvfrom(raw: &Raw<'_>, out: &mut Out) {
     out.u32(raw.header.args[2] as u32);
 }
 
-/// Bytes that the buffers of the first message hold.
+/// Bytes that the buffers of the message hold.
 fn message_size(raw: &Raw<'_>, out: &mut Out) {
-    match raw.vector_bytes(0) {
+    match raw.vector_bytes(raw.part) {
         Some(bytes) => out.u32(bytes as u32),
         None => out.absent(),
     }
 }
 
 fn message_name<'a>(raw: &Raw<'a>) -> Option<&'a [u8]> {
-    raw.find(tag::MESSAGE_NAME, 0).map(|item| item.bytes)
+    raw.find(tag::MESSAGE_NAME, raw.part).map(|item| item.bytes)
 }
 
 fn control<'a>(raw: &Raw<'a>) -> Option<&'a [u8]> {
-    raw.find(tag::CONTROL, 0).map(|item| item.bytes)
+    raw.find(tag::CONTROL, raw.part).map(|item| item.bytes)
 }
 
 pub(super) fn sendmsg(raw: &Raw<'_>, out: &mut Out) {
@@ -273,22 +289,29 @@ fn option_value(raw: &Raw<'_>, out: &mut Out) {
     const TIMEOUTS: [u64; 4] = [20, 21, 66, 67];
     /// SOL_SOCKET options whose value is a C int.
     const INTEGERS: [u64; 31] = [
-        1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 15, 16, 18, 19, 29, 30, 33, 35, 36, 37, 38, 39, 40, 41, 42,
-        43, 44, 45, 46, 49,
+        1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 15, 16, 18, 19, 29, 30, 33, 35, 36, 37, 38, 39, 40, 41,
+        42, 43, 44, 45, 46, 49,
     ];
-    let Some(value) = raw.memory(3) else { return out.absent() };
+    let Some(value) = raw.memory(3) else {
+        return out.absent();
+    };
     let [_, level, name, ..] = raw.header.args;
-    let word = value.get(..4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+    let word = value
+        .get(..4)
+        .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
     let start = out.begin();
     match word {
         Some(word) if level == SOL_SOCKET && name == SO_ERROR => {
             out.data.push(1);
-            out.data.extend_from_slice(&(-i64::from(word)).to_le_bytes());
+            out.data
+                .extend_from_slice(&(-i64::from(word)).to_le_bytes());
         }
         Some(_) if level == SOL_SOCKET && TIMEOUTS.contains(&name) && value.len() >= 16 => {
             let seconds = raw.memory_u64(3, 0).unwrap_or(0);
             let micros = raw.memory_u64(3, 1).unwrap_or(0);
-            let total = seconds.wrapping_mul(1_000_000_000).wrapping_add(micros.wrapping_mul(1000));
+            let total = seconds
+                .wrapping_mul(1_000_000_000)
+                .wrapping_add(micros.wrapping_mul(1000));
             out.data.push(4);
             out.data.extend_from_slice(&total.to_le_bytes());
         }

@@ -17,7 +17,11 @@ pub(super) fn exit(raw: &Raw<'_>, out: &mut Out) {
     let status = raw.header.args[0];
     let signal = (status & 0x7f) as u8;
     out.i64(status as i64);
-    out.i64(if signal == 0 { (status >> 8) as i64 & 0xff } else { 0 });
+    out.i64(if signal == 0 {
+        (status >> 8) as i64 & 0xff
+    } else {
+        0
+    });
     out.u8(signal);
     out.u8(u8::from(status & 0x80 != 0));
     // Who adopts the children is not looked up.
@@ -44,7 +48,10 @@ fn path(names: Item<'_>, out: &mut Out) {
         return;
     }
     while !rest.is_empty() {
-        let start = rest.iter().rposition(|byte| *byte == 0).map_or(0, |at| at + 1);
+        let start = rest
+            .iter()
+            .rposition(|byte| *byte == 0)
+            .map_or(0, |at| at + 1);
         out.data.push(b'/');
         out.data.extend_from_slice(&rest[start..]);
         rest = &rest[..start.saturating_sub(1)];
@@ -57,8 +64,14 @@ fn cgroups(raw: &Raw<'_>, out: &mut Out) {
     let unified = raw.find(tag::CGROUP, CGROUP_UNIFIED);
     for (index, controller) in (0u8..).zip(CGROUP_CONTROLLERS) {
         // A controller without a hierarchy of its own lives in the unified one.
-        let Some(names) = raw.find(tag::CGROUP, index).or(unified) else { continue };
-        let name = if controller == "io" { "blkio" } else { controller };
+        let Some(names) = raw.find(tag::CGROUP, index).or(unified) else {
+            continue;
+        };
+        let name = if controller == "io" {
+            "blkio"
+        } else {
+            controller
+        };
         out.data.extend_from_slice(name.as_bytes());
         out.data.push(b'=');
         path(names, out);
@@ -106,11 +119,17 @@ fn unknown(count: usize, out: &mut Out) {
 
 fn clone_with(raw: &Raw<'_>, clone_flags: Option<u64>, out: &mut Out) {
     out.ret(raw);
-    let Some(facts) = raw.task() else { return unknown(20, out) };
+    let Some(facts) = raw.task() else {
+        return unknown(20, out);
+    };
     common(raw, &facts, out);
     match clone_flags {
         Some(kernel) => {
-            let inside = if facts.pidns_level > 0 { flags::CHILD_IN_PIDNS } else { 0 };
+            let inside = if facts.pidns_level > 0 {
+                flags::CHILD_IN_PIDNS
+            } else {
+                0
+            };
             out.u32(flags::bits(kernel, flags::CLONE) | inside);
         }
         None => out.absent(),
@@ -162,7 +181,9 @@ fn writable(facts: &TaskFacts) -> bool {
 /// execve and execveat; the name that was asked for follows from [`super::Encoder`].
 pub(super) fn exec(raw: &Raw<'_>, out: &mut Out) {
     out.ret(raw);
-    let Some(facts) = raw.task() else { return unknown(29, out) };
+    let Some(facts) = raw.task() else {
+        return unknown(29, out);
+    };
     common(raw, &facts, out);
     out.bytes(item(raw, tag::ENV));
     out.u32(facts.tty);

@@ -23,6 +23,8 @@ pub(crate) struct Raw<'a> {
     pub(crate) args: usize,
     /// Not so for a call that is still in flight.
     pub(crate) returned: bool,
+    /// Which message of a call that moved several.
+    pub(super) part: u8,
     items: &'a [u8],
 }
 
@@ -32,6 +34,7 @@ impl<'a> Raw<'a> {
             header: &record.header,
             args: record.args,
             returned: true,
+            part: 0,
             items: record.items,
         }
     }
@@ -42,6 +45,7 @@ impl<'a> Raw<'a> {
             header,
             args,
             returned: false,
+            part: 0,
             items: &[],
         }
     }
@@ -52,7 +56,10 @@ impl<'a> Raw<'a> {
 
     /// Any item that was cut.
     pub(super) fn truncated(&self) -> bool {
-        !self.items.is_empty() && self.items().any(|item| item.flags & item_flag::TRUNCATED != 0)
+        !self.items.is_empty()
+            && self
+                .items()
+                .any(|item| item.flags & item_flag::TRUNCATED != 0)
     }
 
     pub(super) fn find(&self, tag: u8, arg: u8) -> Option<Item<'a>> {
@@ -90,7 +97,9 @@ impl<'a> Raw<'a> {
 
     /// Data that was moved; `None` if none was or it could not be read.
     pub(super) fn data(&self) -> Option<&'a [u8]> {
-        let item = self.items().find(|item| item.tag == tag::DATA)?;
+        let first =
+            |item: &Item<'_>| item.tag == tag::DATA && (self.part == 0 || item.arg == self.part);
+        let item = self.items().find(first)?;
         (item.flags & item_flag::FAULT == 0 || !item.bytes.is_empty()).then_some(item.bytes)
     }
 

@@ -108,7 +108,9 @@ fn fdinfo(pid: u32, fd: u32) -> FdInfo {
         match &line[..colon] {
             b"flags" => {
                 let octal = std::str::from_utf8(value).ok();
-                info.flags = octal.and_then(|text| u64::from_str_radix(text, 8).ok()).unwrap_or(0);
+                info.flags = octal
+                    .and_then(|text| u64::from_str_radix(text, 8).ok())
+                    .unwrap_or(0);
             }
             b"mnt_id" => info.mount = number(value).unwrap_or(0),
             b"ino" => info.inode = number(value).unwrap_or(0),
@@ -178,7 +180,9 @@ fn classify(target: &[u8], flags: u64) -> (u8, Option<u64>) {
         return (kind::FIFO, Some(inode));
     }
     if let Some(name) = target.strip_prefix(b"anon_inode:") {
-        let known = ANONYMOUS.iter().find(|(prefix, _)| name.starts_with(prefix));
+        let known = ANONYMOUS
+            .iter()
+            .find(|(prefix, _)| name.starts_with(prefix));
         return (known.map_or(kind::UNSUPPORTED, |(_, what)| *what), None);
     }
     let what = if target.starts_with(b"/memfd:") {

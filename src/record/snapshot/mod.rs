@@ -9,12 +9,7 @@ mod fds;
 mod net;
 mod process;
 
-use std::{
-    fs,
-    io::Read as _,
-    os::unix::ffi::OsStringExt as _,
-    path::Path,
-};
+use std::{fs, io::Read as _, os::unix::ffi::OsStringExt as _, path::Path};
 
 use scap_capture_format::{
     event::Timestamp,
@@ -76,17 +71,22 @@ fn interfaces(snapshot: &mut Snapshot) {
     };
     for interface in addresses {
         let speed = fs::read_to_string(format!("/sys/class/net/{}/speed", interface.name));
-        let megabits: u64 = speed.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+        let megabits: u64 = speed
+            .ok()
+            .and_then(|text| text.trim().parse().ok())
+            .unwrap_or(0);
         let (address, netmask, broadcast) = match &interface.addr {
             if_addrs::IfAddr::V4(v4) => (
                 v4.ip.octets().to_vec(),
                 v4.netmask.octets().to_vec(),
-                v4.broadcast.map_or(vec![0; 4], |address| address.octets().to_vec()),
+                v4.broadcast
+                    .map_or(vec![0; 4], |address| address.octets().to_vec()),
             ),
             if_addrs::IfAddr::V6(v6) => (
                 v6.ip.octets().to_vec(),
                 v6.netmask.octets().to_vec(),
-                v6.broadcast.map_or(vec![0; 16], |address| address.octets().to_vec()),
+                v6.broadcast
+                    .map_or(vec![0; 16], |address| address.octets().to_vec()),
             ),
         };
         let name = snapshot.strings.intern(interface.name.as_bytes());

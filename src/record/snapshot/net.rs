@@ -64,7 +64,8 @@ impl Sockets {
 }
 
 fn words(line: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
-    line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
+    line.split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty())
 }
 
 /// `sl local remote state queues timer retransmits uid timeout inode …`.
@@ -76,7 +77,11 @@ fn inet(line: &[u8], l4proto: u8) -> Option<(u64, Socket)> {
     let inode = number(words.nth(5)?)?;
     let (kind, ends) = match (source.as_slice().try_into(), dest.as_slice().try_into()) {
         (Ok(source), Ok(dest)) => (
-            if server { kind::IPV4_SERVER } else { kind::IPV4 },
+            if server {
+                kind::IPV4_SERVER
+            } else {
+                kind::IPV4
+            },
             SocketEntry::Inet {
                 source,
                 dest,
@@ -86,7 +91,11 @@ fn inet(line: &[u8], l4proto: u8) -> Option<(u64, Socket)> {
             },
         ),
         _ => (
-            if server { kind::IPV6_SERVER } else { kind::IPV6 },
+            if server {
+                kind::IPV6_SERVER
+            } else {
+                kind::IPV6
+            },
             SocketEntry::Inet6 {
                 source: source.try_into().ok()?,
                 dest: dest.try_into().ok()?,
@@ -122,10 +131,16 @@ fn unix(line: &[u8]) -> Option<(u64, Socket)> {
     let inode = number(words.nth(5)?)?;
     let name = words.next().unwrap_or_default();
     // The path may hold blanks: it is the rest of the line.
-    let name = line.windows(name.len().max(1)).position(|window| window == name).map_or(
-        &[][..],
-        |at| if name.is_empty() { &[][..] } else { &line[at..] },
-    );
+    let name = line
+        .windows(name.len().max(1))
+        .position(|window| window == name)
+        .map_or(&[][..], |at| {
+            if name.is_empty() {
+                &[][..]
+            } else {
+                &line[at..]
+            }
+        });
     // An abstract name begins with an @ here and with nothing in the field's files.
     let name = name.strip_prefix(b"@").unwrap_or(name).to_vec();
     let ends = SocketEntry::Unix { source, dest: 0 };

@@ -26,7 +26,10 @@ pub(super) fn add(
     let base = format!("/proc/{pid}");
     let mut strings = |bytes: &[u8]| snapshot.strings.intern(bytes);
     let cmdline = bytes(&format!("{base}/cmdline"), MAX_STRINGS);
-    let first = cmdline.iter().position(|byte| *byte == 0).unwrap_or(cmdline.len());
+    let first = cmdline
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(cmdline.len());
     let common = ThreadEntry {
         exe: strings(&cmdline[..first]),
         args: strings(cmdline.get(first + 1..).unwrap_or_default()),
@@ -46,7 +49,9 @@ pub(super) fn add(
             continue;
         };
         let comm = bytes(&format!("{task}/comm"), 64);
-        thread.comm = snapshot.strings.intern(comm.strip_suffix(b"\n").unwrap_or(&comm));
+        thread.comm = snapshot
+            .strings
+            .intern(comm.strip_suffix(b"\n").unwrap_or(&comm));
         if thread.tid.0 != thread.pid.0 {
             thread.flags = CLONE_FILES | CLONE_THREAD;
         }
@@ -75,8 +80,10 @@ fn thread(task: &str, common: &ThreadEntry) -> Option<ThreadEntry> {
             continue;
         };
         let (key, rest) = (&line[..colon], &line[colon + 1..]);
-        let words: Vec<&[u8]> =
-            rest.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect();
+        let words: Vec<&[u8]> = rest
+            .split(u8::is_ascii_whitespace)
+            .filter(|word| !word.is_empty())
+            .collect();
         let first = words.first().copied().unwrap_or_default();
         let last = words.last().copied().unwrap_or_default();
         // Real, effective, saved, file system.
@@ -127,8 +134,10 @@ fn stat(text: &[u8], thread: &mut ThreadEntry) {
     let Some(end) = text.iter().rposition(|byte| *byte == b')') else {
         return;
     };
-    let fields: Vec<&[u8]> =
-        text[end + 1..].split(u8::is_ascii_whitespace).filter(|field| !field.is_empty()).collect();
+    let fields: Vec<&[u8]> = text[end + 1..]
+        .split(u8::is_ascii_whitespace)
+        .filter(|field| !field.is_empty())
+        .collect();
     // The first of these is field 3 of proc_pid_stat(5).
     let field = |nr: usize| fields.get(nr - 3).copied().unwrap_or_default();
     thread.pgid = number(field(5)).unwrap_or(-1);
@@ -201,7 +210,10 @@ mod tests {
             &mut net::Sockets::default(),
             &mut fds::Mounts::default(),
         );
-        let main = snapshot.threads.iter().find(|thread| thread.tid.0 == i64::from(own));
+        let main = snapshot
+            .threads
+            .iter()
+            .find(|thread| thread.tid.0 == i64::from(own));
         let main = main.expect("the main thread");
         assert_eq!(main.pid.0, i64::from(own));
         assert_ne!(main.exepath, StringId(0));

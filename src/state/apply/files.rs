@@ -5,7 +5,7 @@ use scap_capture_format::schema::types;
 use super::super::fd::{FdInfo, FdKind};
 use super::super::{State, limits};
 use super::{O_CLOEXEC, O_DIRECTORY};
-use crate::event::{Event, EventExt as _, Tid};
+use crate::event::{Event, EventExt as _, Tid, syscall};
 
 /// Where an open call's event keeps what.
 #[derive(Clone, Copy)]
@@ -176,6 +176,27 @@ pub(super) fn bpf(state: &mut State, event: &Event<'_>) {
         info.cloexec = true;
         state.add_fd(event.tid, fd, info);
     }
+}
+
+/// Calls without an event type of their own that make an fd, named as `/proc` names it.
+pub(super) fn generic(state: &mut State, event: &Event<'_>) {
+    let Some(fd) = made(event) else {
+        return;
+    };
+    let (name, cloexec) = match syscall::call(event, None).name {
+        Some("perf_event_open") => ("anon_inode:[perf_event]", false),
+        Some("fanotify_init") => ("anon_inode:[fanotify]", false),
+        Some("fsopen" | "fspick") => ("anon_inode:[fscontext]", false),
+        Some("landlock_create_ruleset") => ("anon_inode:[landlock-ruleset]", true),
+        Some("memfd_secret") => ("/secretmem", false),
+        _ => return,
+    };
+    let mut info = FdInfo::new(FdKind::Unsupported);
+    info.name = state
+        .keep(name.as_bytes(), limits::NAME)
+        .unwrap_or(info.name);
+    info.cloexec = cloexec;
+    state.add_fd(event.tid, fd, info);
 }
 
 /// Calls that make an fd without a name.

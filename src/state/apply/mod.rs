@@ -124,6 +124,7 @@ pub(super) fn event(state: &mut State, event: &Event<'_>) {
         types::SYSCALL_MEMFD_CREATE_X => files::memfd(state, event),
         types::SYSCALL_PIDFD_GETFD_X => files::pidfd_getfd(state, event),
         types::SYSCALL_BPF_2_X => files::bpf(state, event),
+        types::GENERIC_X => files::generic(state, event),
 
         types::SOCKET_SOCKET_X => sockets::socket(state, event),
         types::SOCKET_BIND_X => sockets::bind(state, event),

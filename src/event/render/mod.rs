@@ -1,0 +1,317 @@
+//! The arguments of an event as sysdig prints them: `name=value ` for each, in schema order.
+//!
+//! A value prints raw, and in parentheses what the number stands for: `fd=3(<f>/etc/passwd)`,
+//! `res=-2(ENOENT)`, `flags=4097(O_RDONLY|O_CLOEXEC)`. A relative path has its absolute form in
+//! parentheses. Differences from sysdig, all on purpose: text is escaped ([`text`]), an argument that
+//! could not be read says so, a call that had not returned says so, and values of a wrong length are
+//! named as such instead of being read from whatever bytes follow.
+
+#[cfg(test)]
+mod tests;
+
+use scap_capture_format::schema::{
+    Arch, FlagTable, ParamInfo, ParamType, PrintFormat, errno, signal, syscall as syscalls,
+};
+
+use super::bytes::{self, BufferFormat};
+use super::time::{self, LocalClock};
+use super::value::Value;
+use super::{Event, EventExt as _, EventFlags, Names, flags, net, number, syscall, text};
+
+/// The value of a directory fd that means the working directory.
+const AT_FDCWD: i64 = -100;
+
+/// Renders arguments into a buffer that the caller reuses; keeps only scratch space between events.
+#[derive(Clone, Debug, Default)]
+pub struct Renderer {
+    buffers: BufferFormat,
+    arch: Option<Arch>,
+    scratch: Vec<u8>,
+    clock: LocalClock,
+}
+
+impl Renderer {
+    /// Makes a renderer that shows buffers in this form, for events of a machine of this architecture.
+    pub fn new(buffers: BufferFormat, arch: Option<Arch>) -> Self {
+        Self {
+            buffers,
+            arch,
+            ..Self::default()
+        }
+    }
+
+    /// Appends all arguments of an event (`evt.info`), each followed by a space.
+    pub fn info<N: Names + ?Sized>(&mut self, out: &mut Vec<u8>, event: &Event<'_>, names: &N) {
+        if syscall::is_generic(event.ty) {
+            self.generic(out, event, names);
+            return;
+        }
+        for (index, info, bytes) in event.params_with_info() {
+            out.extend_from_slice(info.name.as_bytes());
+            out.push(b'=');
+            self.param(out, event, index, info, bytes, names);
+            out.push(b' ');
+        }
+    }
+
+    fn generic<N: Names + ?Sized>(&mut self, out: &mut Vec<u8>, event: &Event<'_>, names: &N) {
+        // sysdig shows neither the code nor the number, which the event's name already says.
+        let result = syscall::result_param(event.ty);
+        let Some((index, info, bytes)) = event.params_with_info().nth(result) else {
+            return;
+        };
+        if event.ty.is_enter() {
+            return;
+        }
+        out.extend_from_slice(b"res=");
+        self.param(out, event, index, info, bytes, names);
+        out.push(b' ');
+        syscall::arguments(out, event, self.arch, names);
+    }
+
+    fn param<N: Names + ?Sized>(
+        &mut self,
+        out: &mut Vec<u8>,
+        event: &Event<'_>,
+        index: usize,
+        info: &ParamInfo,
+        bytes: &[u8],
+        names: &N,
+    ) {
+        if bytes.is_empty() && self.missing(out, event, index, info) {
+            return;
+        }
+        let (value, format) = Value::decode(info, bytes);
+        match value {
+            Value::Path(path, relative_to) => {
+                let dirfd = relative_to.and_then(|i| event.int(usize::from(i)));
+                self.path(out, path, dirfd, names);
+            }
+            Value::AbsTime(Some(ns)) => self.clock.date_time(out, ns),
+            Value::Bytes(data) => bytes::render(out, data, self.buffers),
+            Value::Absent if matches!(info.ty, ParamType::SockTuple | ParamType::Dyn) => {
+                out.extend_from_slice(b"NULL");
+            }
+            Value::Invalid(_) if info.ty == ParamType::Dyn => {
+                out.extend_from_slice(b"INVALID DYNAMIC PARAMETER");
+            }
+            other => simple(out, other, format, names),
+        }
+    }
+
+    /// Says why a parameter is absent, if the event knows; returns whether it does.
+    fn missing(
+        &self,
+        out: &mut Vec<u8>,
+        event: &Event<'_>,
+        index: usize,
+        info: &ParamInfo,
+    ) -> bool {
+        let in_flight = event.flags.contains(EventFlags::IN_FLIGHT);
+        if in_flight && index == syscall::result_param(event.ty) {
+            out.extend_from_slice(b"<in flight>");
+            return true;
+        }
+        if event.flags.contains(EventFlags::FAULT) && is_memory(info.ty) {
+            out.extend_from_slice(b"<unreadable>");
+            return true;
+        }
+        false
+    }
+
+    fn path<N: Names + ?Sized>(
+        &mut self,
+        out: &mut Vec<u8>,
+        path: &[u8],
+        dirfd: Option<i64>,
+        names: &N,
+    ) {
+        text::escape(out, path);
+        self.scratch.clear();
+        if names.resolve_path(dirfd, path, &mut self.scratch) {
+            out.push(b'(');
+            text::escape(out, &self.scratch);
+            out.push(b')');
+        }
+    }
+}
+
+/// Whether a parameter of this type is read from the memory of the recorded process.
+fn is_memory(ty: ParamType) -> bool {
+    matches!(
+        ty,
+        ParamType::CharBuf
+            | ParamType::ByteBuf
+            | ParamType::FsPath
+            | ParamType::FsRelPath
+            | ParamType::SockAddr
+            | ParamType::SockTuple
+            | ParamType::FdList
+            | ParamType::Dyn
+            | ParamType::RelTime
+            | ParamType::SigSet
+            | ParamType::CharBufArray
+    )
+}
+
+/// Appends a value that needs no state of the renderer.
+fn simple<N: Names + ?Sized>(out: &mut Vec<u8>, value: Value<'_>, format: PrintFormat, names: &N) {
+    match value {
+        Value::Absent => out.extend_from_slice(b"<NA>"),
+        Value::Invalid(bytes) => {
+            out.extend_from_slice(b"<invalid: ");
+            number::udec(out, bytes.len() as u64);
+            out.extend_from_slice(b" bytes>");
+        }
+        Value::Int { value, len } => number::formatted(out, value, true, len, format),
+        Value::Uint { value, len } => {
+            number::formatted(out, value.cast_signed(), false, len, format);
+        }
+        Value::Errno(result) => errno_value(out, result, format),
+        Value::Fd(number) => fd(out, number, names),
+        Value::Pid(tid) => {
+            number::dec(out, tid);
+            named(out, names.comm(tid).filter(|c| !c.is_empty()));
+        }
+        Value::Text(t) => text::escape(out, t),
+        Value::SockAddr(address) => address.render(out),
+        Value::SockTuple(tuple) => tuple.render(out),
+        Value::FdList(list) => {
+            for (i, (number, flags)) in list.iter().enumerate() {
+                if i > 0 {
+                    out.push(b' ');
+                }
+                number::dec(out, number);
+                out.push(b':');
+                out.push(names.fd(number).map_or(b'?', |label| label.typechar));
+                number::hex_lower(out, u64::from(flags));
+            }
+        }
+        Value::SyscallId(code) => {
+            number::udec(out, u64::from(code));
+            named(out, syscalls::by_ppm_sc(code).map(|s| s.name.as_bytes()));
+        }
+        Value::Signal(number) => {
+            number::udec(out, u64::from(number));
+            named(out, signal::name(number).map(str::as_bytes));
+        }
+        Value::RelTime(Some(ns)) => {
+            number::udec(out, ns);
+            out.push(b'(');
+            #[expect(clippy::cast_precision_loss, reason = "six digits are shown")]
+            number::general(out, ns as f64 / time::NS_PER_S as f64);
+            out.extend_from_slice(b"s)");
+        }
+        Value::RelTime(None) | Value::AbsTime(_) => out.extend_from_slice(b"none"),
+        Value::Bool(truth) => out.extend_from_slice(if truth { b"true" } else { b"false" }),
+        Value::Ipv4(octets) => net::ipv4(out, octets),
+        Value::Ipv6(octets) => net::ipv6(out, octets.into()),
+        Value::Flags(bits, table, _) => {
+            number::udec(out, bits);
+            with_table(out, table, |out, table| flags::mask(out, bits, table));
+        }
+        Value::Enum(number, table, _) => {
+            number::udec(out, number);
+            with_table(out, table, |out, table| {
+                flags::enumeration(out, number, table);
+            });
+        }
+        Value::Mode(bits, table) => {
+            number::oct(out, u64::from(bits));
+            with_table(out, table, |out, table| flags::mode(out, bits, table));
+        }
+        Value::Uid(id) => owner(out, id, |id| names.user(id)),
+        Value::Gid(id) => owner(out, id, |id| names.group(id)),
+        Value::Double(number) => number::general(out, number),
+        Value::SigSet(set) => signals(out, set),
+        Value::List(items) => list(out, items),
+        // Handled by the renderer, which has the scratch space they need.
+        Value::Path(t, _) => text::escape(out, t),
+        Value::Bytes(data) => bytes::render(out, data, BufferFormat::Dots),
+    }
+}
+
+/// Appends an fd with what it is open on.
+pub(super) fn fd<N: Names + ?Sized>(out: &mut Vec<u8>, fd: i64, names: &N) {
+    number::dec(out, fd);
+    if fd == AT_FDCWD {
+        out.extend_from_slice(b"(AT_FDCWD)");
+    } else if fd < 0 {
+        named(out, errno_name(fd));
+    } else if let Some(label) = names.fd(fd) {
+        out.extend_from_slice(b"(<");
+        out.push(label.typechar);
+        out.extend(label.l4);
+        out.push(b'>');
+        text::escape(out, label.name);
+        out.push(b')');
+    }
+}
+
+fn errno_value(out: &mut Vec<u8>, result: i64, format: PrintFormat) {
+    if result < 0 {
+        number::dec(out, result);
+        named(out, errno_name(result));
+    } else {
+        // `mmap` returns an address, which only hexadecimal makes readable.
+        number::formatted(out, result, true, 8, format);
+    }
+}
+
+fn errno_name(negative: i64) -> Option<&'static [u8]> {
+    let number = i32::try_from(negative).ok()?;
+    errno::name(number).map(str::as_bytes)
+}
+
+fn named(out: &mut Vec<u8>, name: Option<&[u8]>) {
+    if let Some(name) = name {
+        out.push(b'(');
+        text::escape(out, name);
+        out.push(b')');
+    }
+}
+
+fn owner<'n>(out: &mut Vec<u8>, id: Option<u32>, name: impl Fn(u32) -> Option<&'n [u8]>) {
+    match id {
+        Some(id) => {
+            number::udec(out, u64::from(id));
+            named(out, Some(name(id).unwrap_or(b"<NA>")));
+        }
+        None => out.extend_from_slice(b"-1(<NONE>)"),
+    }
+}
+
+fn with_table(
+    out: &mut Vec<u8>,
+    table: Option<&'static FlagTable>,
+    names: impl Fn(&mut Vec<u8>, &FlagTable),
+) {
+    if let Some(table) = table {
+        names(out, table);
+    }
+}
+
+fn signals(out: &mut Vec<u8>, set: u32) {
+    let mut first = true;
+    for number in 1..=31_u8 {
+        if set >> (number - 1) & 1 == 1
+            && let Some(name) = signal::name(number)
+        {
+            if !first {
+                out.push(b' ');
+            }
+            out.extend_from_slice(name.as_bytes());
+            first = false;
+        }
+    }
+}
+
+fn list(out: &mut Vec<u8>, items: &[u8]) {
+    let items = items.strip_suffix(b"\0").unwrap_or(items);
+    for (i, item) in items.split(|b| *b == 0).enumerate() {
+        if i > 0 {
+            out.push(b'.');
+        }
+        text::escape(out, item);
+    }
+}
