@@ -1,7 +1,5 @@
 //! The tables.
 
-use std::fmt::Write as _;
-
 use crate::{
     load::Ran,
     recorder::{Cost, Kind},
@@ -288,8 +286,7 @@ fn costs(series: &Series) -> [String; 6] {
 
 fn line(out: &mut String, cells: &[impl AsRef<str>], columns: usize) {
     for cell in cells {
-        // Writing to a string cannot fail.
-        drop(write!(out, "| {} ", cell.as_ref().replace('|', "/")));
+        out.push_str(&format!("| {} ", cell.as_ref().replace('|', "/")));
     }
     for _ in cells.len()..columns {
         out.push_str("| ");
@@ -314,7 +311,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(' ');
         }
         out.push(digit);
