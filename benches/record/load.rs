@@ -8,7 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Result, child::pinned};
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+
+use crate::{
+    Result,
+    child::{cpu_time, pinned},
+};
 
 /// The loops of `storm.c`.
 pub(crate) const LOOPS: [&str; 5] = ["getpid", "file", "null", "exec", "fork"];
@@ -25,6 +30,8 @@ pub(crate) struct Ran {
     pub(crate) wall: Duration,
     /// Calls (of exec and fork: rounds) per second, summed over the programs; 0 if they do not tell.
     pub(crate) rate: f64,
+    /// Processor time that the first program and its children had, as a part of the time they took.
+    pub(crate) share: f64,
 }
 
 impl Ran {
@@ -32,7 +39,8 @@ impl Ran {
     pub(crate) fn read(output: &Path, wall: Duration) -> Result<Self> {
         let text = fs::read_to_string(output)?;
         let rate = text.lines().filter_map(rate).sum();
-        Ok(Self { wall, rate })
+        let share = 1.0;
+        Ok(Self { wall, rate, share })
     }
 }
 
@@ -86,7 +94,16 @@ impl Load {
             children.push(copy.stderr(Stdio::inherit()).spawn()?);
         }
         let mut total = 0.0;
+        let mut share = None;
         for child in children {
+            let pid = Pid::from_child(&child);
+            // It prints less than a pipe holds, so it can end before it is read.
+            waitid(
+                WaitId::Pid(pid),
+                WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
+            )?;
+            let used = cpu_time(pid, true).unwrap_or_default();
+            share.get_or_insert(used.as_secs_f64() / begin.elapsed().as_secs_f64());
             let output = child.wait_with_output()?;
             if !output.status.success() {
                 return Err(format!("the load failed: {}", output.status).into());
@@ -97,6 +114,7 @@ impl Load {
         Ok(Ran {
             wall: begin.elapsed(),
             rate: total,
+            share: share.unwrap_or(1.0),
         })
     }
 }

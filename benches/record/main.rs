@@ -21,17 +21,24 @@ mod report;
 
 use std::{env, error::Error, fs, process::ExitCode};
 
-use load::{LOOPS, Load, Tools};
-use recorder::{Kind, Place, measure};
+use load::{LOOPS, Load, Ran, Tools};
+use recorder::{Cost, Kind, Place, measure};
 use report::{Group, Series};
 
 /// A benchmark stops at the first thing that it did not expect, and says what it was.
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
+/// Loads whose wall time is measured.
+const REAL: [&str; 3] = ["realmix", "compile", "redis"];
 /// CPU of the storm.
 const STORM: usize = 0;
 /// CPU of the recorder beside it.
 const RECORDER: usize = 1;
+/// The storm must have had this part of its CPU, else somebody else was there and the run does not
+/// count.
+const UNDISTURBED: f64 = 0.95;
+/// Runs of a round before the least disturbed one has to do.
+const TRIES: usize = 5;
 
 struct Args {
     rounds: usize,
@@ -103,9 +110,12 @@ fn run(args: &Args) -> Result<()> {
         dir: dir.path().to_owned(),
         recorder_cpu: Some(RECORDER),
         audit: false,
+        storm_is_busy: false,
     };
     println!("{}\n", machine());
-    storms(args, &tools, &place)?;
+    if LOOPS.iter().any(|name| args.wants(name)) {
+        storms(args, &tools, &mut place)?;
+    }
 
     place.recorder_cpu = None;
     place.audit = true;
@@ -127,7 +137,9 @@ fn run(args: &Args) -> Result<()> {
             groups.push(group);
         }
     }
-    println!("\n### Realistic loads\n\n{}", report::WALL_HEAD.trim_end());
+    if REAL.iter().any(|name| args.wants(name)) {
+        println!("\n### Realistic loads\n\n{}", report::WALL_HEAD.trim_end());
+    }
     let kinds = [Kind::Bare, Kind::Scap, Kind::Perf];
     let mut mixed = |name: &'static str, load: &Load| -> Result<()> {
         let group = rounds(args, name, load, &kinds, &place)?;
@@ -153,19 +165,24 @@ fn run(args: &Args) -> Result<()> {
     for group in &groups {
         group.books(&mut books);
     }
-    println!(
-        "\n### Every event accounted for\n\n{}{books}",
-        report::BOOKS_HEAD
-    );
+    if !books.is_empty() {
+        println!(
+            "\n### Every event accounted for\n\n{}{books}",
+            report::BOOKS_HEAD
+        );
+    }
     Ok(())
 }
 
 /// The loops on one CPU, the recorder on another.
-fn storms(args: &Args, tools: &Tools, place: &Place) -> Result<()> {
+fn storms(args: &Args, tools: &Tools, place: &mut Place) -> Result<()> {
     let mut groups = Vec::new();
     for name in LOOPS.into_iter().filter(|name| args.wants(name)) {
         let load = Load::storm(tools, name, args.seconds, &[STORM]);
+        // The others wait for their children, and so leave their CPU idle at times.
+        place.storm_is_busy = ["getpid", "file", "null"].contains(&name);
         let group = rounds(args, name, &load, &Kind::ALL, place)?;
+        place.storm_is_busy = false;
         print!("{}", group.storm_table());
         groups.push(group);
     }
@@ -188,6 +205,7 @@ fn rounds(
     };
     let mut group = Group {
         name,
+        busy: place.storm_is_busy,
         series: args.kinds(kinds).into_iter().map(series).collect(),
     };
     for round in 0..args.rounds {
@@ -196,7 +214,7 @@ fn rounds(
                 continue;
             }
             eprintln!("{name}, round {}: {}", round + 1, series.kind);
-            match measure(series.kind, load, place) {
+            match least_disturbed(series.kind, load, place) {
                 Ok((ran, cost)) => series.rounds.push((round, ran, cost)),
                 Err(error) if series.kind == Kind::Bare => return Err(error),
                 Err(error) => {
@@ -207,6 +225,25 @@ fn rounds(
         }
     }
     Ok(group)
+}
+
+/// Records a load that is pinned to its CPU again if somebody else was on that CPU.
+fn least_disturbed(kind: Kind, load: &Load, place: &Place) -> Result<(Ran, Cost)> {
+    let mut best = measure(kind, load, place)?;
+    if !place.storm_is_busy {
+        return Ok(best);
+    }
+    for _ in 1..TRIES {
+        if best.0.share >= UNDISTURBED {
+            break;
+        }
+        eprintln!("  had {:.2} of its CPU; again", best.0.share);
+        let next = measure(kind, load, place)?;
+        if next.0.share > best.0.share {
+            best = next;
+        }
+    }
+    Ok(best)
 }
 
 /// What the numbers depend on.

@@ -107,6 +107,8 @@ pub(crate) struct Books {
     pub(crate) in_file: u64,
     /// Records that are part of another event of the file.
     pub(crate) joined: u64,
+    /// Events beyond the first of one record (several messages of one call).
+    pub(crate) expanded: u64,
     /// Lost, as the summary says.
     pub(crate) lost: u64,
     /// Lost, as the file says.
@@ -116,7 +118,8 @@ pub(crate) struct Books {
 impl Books {
     /// Whether every event is somewhere, and the file tells the same story as the summary.
     pub(crate) fn balance(&self) -> bool {
-        self.in_file + self.joined + self.lost == self.seen && self.lost == self.lost_in_file
+        self.in_file + self.joined + self.lost == self.seen + self.expanded
+            && self.lost == self.lost_in_file
     }
 }
 
@@ -128,6 +131,8 @@ pub(crate) struct Place {
     pub(crate) recorder_cpu: Option<usize>,
     /// Whether the file is read again to compare it with the summary.
     pub(crate) audit: bool,
+    /// Whether the load is one program that never waits, so that it has its CPU unless disturbed.
+    pub(crate) storm_is_busy: bool,
 }
 
 /// Records `load` and says what both took.
@@ -259,6 +264,7 @@ fn audit(file: &Path, summary: &Value) -> Result<Books> {
         seen: told(&summary["seen_by_kernel"]),
         in_file: told(&info["events"]["total"]) - told(&info["events"]["in_flight"]),
         joined: told(&summary["joined"]) + told(&summary["surplus"]),
+        expanded: told(&summary["expanded"]),
         lost: told(&summary["lost"]),
         lost_in_file: told(&info["lost"]["total"]),
     })

@@ -28,6 +28,8 @@ pub(crate) struct Series {
 pub(crate) struct Group {
     /// The load.
     pub(crate) name: &'static str,
+    /// Whether the load never waits for anything.
+    pub(crate) busy: bool,
     /// By recorder.
     pub(crate) series: Vec<Series>,
 }
@@ -89,6 +91,10 @@ impl Group {
              bytes/event | CPU s per M events | peak MiB |\n\
              | --- | --: | --: | --: | --: | --: | --: | --: | --: |\n",
         );
+        let rounds = self.series.iter().flat_map(|series| &series.rounds);
+        let disturbed = rounds
+            .filter(|(_, ran, _)| ran.share < crate::UNDISTURBED)
+            .count();
         for series in &self.series {
             if let Some(why) = &series.failed {
                 line(
@@ -115,6 +121,12 @@ impl Group {
             let mut cells = vec![series.kind.to_string(), dash(rate), dash(added)];
             cells.extend(costs(series));
             line(&mut out, &cells, 9);
+        }
+        if disturbed > 0 && self.busy {
+            out.push_str(&format!(
+                "\n{disturbed} runs of these had less than {} of their CPU.\n",
+                crate::UNDISTURBED
+            ));
         }
         out
     }
@@ -181,11 +193,12 @@ impl Group {
                 grouped(books.seen),
                 grouped(books.in_file),
                 grouped(books.joined),
+                grouped(books.expanded),
                 grouped(books.lost),
                 grouped(books.lost_in_file),
                 verdict.to_owned(),
             ];
-            line(out, &cells, 7);
+            line(out, &cells, 8);
         }
     }
 }
@@ -196,9 +209,9 @@ pub(crate) const WALL_HEAD: &str = "| load | recorder | wall time | range | even
      | --- | --- | --: | --: | --: | --: | --: | --: | --: | --: |\n";
 
 /// Head of the table of [`Group::books`].
-pub(crate) const BOOKS_HEAD: &str = "| round | seen by the kernel | in the file | part of another event | lost | \
-     lost, as the file says | adds up |\n\
-     | --- | --: | --: | --: | --: | --: | --- |\n";
+pub(crate) const BOOKS_HEAD: &str = "| round | seen by the kernel | in the file | part of another event | \
+     more events of one call | lost | lost, as the file says | adds up |\n\
+     | --- | --: | --: | --: | --: | --: | --: | --- |\n";
 
 /// Levels asked for, beside what was reached.
 pub(crate) fn levels(groups: &[Group]) -> String {
