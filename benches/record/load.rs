@@ -12,7 +12,7 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use crate::{
     Result,
-    child::{cpu_time, pinned},
+    child::{pinned, time_on_cpu},
 };
 
 /// The loops of `storm.c`.
@@ -30,7 +30,7 @@ pub(crate) struct Ran {
     pub(crate) wall: Duration,
     /// Calls (of exec and fork: rounds) per second, summed over the programs; 0 if they do not tell.
     pub(crate) rate: f64,
-    /// Processor time that the first program and its children had, as a part of the time they took.
+    /// Processor time that the first program had, without its children, as a part of the time it took.
     pub(crate) share: f64,
 }
 
@@ -102,7 +102,7 @@ impl Load {
                 WaitId::Pid(pid),
                 WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
             )?;
-            let used = cpu_time(pid, true).unwrap_or_default();
+            let used = time_on_cpu(pid).unwrap_or_default();
             share.get_or_insert(used.as_secs_f64() / begin.elapsed().as_secs_f64());
             let output = child.wait_with_output()?;
             if !output.status.success() {

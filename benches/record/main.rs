@@ -5,6 +5,7 @@
 //! (storm on two CPUs), realmix, compile, redis. Recorders: empty and ring (the floor), scap, perf,
 //! strace, bpftrace; one that cannot run is named with the reason. Rounds are interleaved, so that what
 //! else happens on the machine hits all alike, and every ratio is one to the bare run of its own round.
+//! The loops that never wait (getpid, file, null) are rated by the time that they were on their CPU.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -21,8 +22,8 @@ mod report;
 
 use std::{env, error::Error, fs, process::ExitCode};
 
-use load::{LOOPS, Load, Ran, Tools};
-use recorder::{Cost, Kind, Place, measure};
+use load::{LOOPS, Load, Tools};
+use recorder::{Kind, Place, measure};
 use report::{Group, Series};
 
 /// A benchmark stops at the first thing that it did not expect, and says what it was.
@@ -34,12 +35,6 @@ const REAL: [&str; 3] = ["realmix", "compile", "redis"];
 const STORM: usize = 0;
 /// CPU of the recorder beside it.
 const RECORDER: usize = 1;
-/// The storm must have had this part of its CPU, else somebody else was there and the run does not
-/// count.
-const UNDISTURBED: f64 = 0.95;
-/// Runs of a round before the least disturbed one has to do.
-const TRIES: usize = 5;
-
 struct Args {
     rounds: usize,
     seconds: f64,
@@ -214,8 +209,14 @@ fn rounds(
                 continue;
             }
             eprintln!("{name}, round {}: {}", round + 1, series.kind);
-            match least_disturbed(series.kind, load, place) {
-                Ok((ran, cost)) => series.rounds.push((round, ran, cost)),
+            match measure(series.kind, load, place) {
+                Ok((mut ran, cost)) => {
+                    // Without the time in which somebody else had the storm's CPU.
+                    if place.storm_is_busy && series.kind != Kind::Strace {
+                        ran.rate /= ran.share;
+                    }
+                    series.rounds.push((round, ran, cost));
+                }
                 Err(error) if series.kind == Kind::Bare => return Err(error),
                 Err(error) => {
                     eprintln!("  {error}");
@@ -225,25 +226,6 @@ fn rounds(
         }
     }
     Ok(group)
-}
-
-/// Records a load that is pinned to its CPU again if somebody else was on that CPU.
-fn least_disturbed(kind: Kind, load: &Load, place: &Place) -> Result<(Ran, Cost)> {
-    let mut best = measure(kind, load, place)?;
-    if !place.storm_is_busy {
-        return Ok(best);
-    }
-    for _ in 1..TRIES {
-        if best.0.share >= UNDISTURBED {
-            break;
-        }
-        eprintln!("  had {:.2} of its CPU; again", best.0.share);
-        let next = measure(kind, load, place)?;
-        if next.0.share > best.0.share {
-            best = next;
-        }
-    }
-    Ok(best)
 }
 
 /// What the numbers depend on.

@@ -14,6 +14,9 @@ const LEVELS: [(&str, Option<f64>, Option<f64>); 4] = [
     ("exec", None, Some(0.90)),
 ];
 
+/// A program that never waits is on its CPU for this part of its time at least, unless disturbed.
+const UNDISTURBED: f64 = 0.95;
+
 /// One recorder's rounds of one load.
 pub(crate) struct Series {
     /// Which recorder.
@@ -92,9 +95,7 @@ impl Group {
              | --- | --: | --: | --: | --: | --: | --: | --: | --: |\n",
         );
         let rounds = self.series.iter().flat_map(|series| &series.rounds);
-        let disturbed = rounds
-            .filter(|(_, ran, _)| ran.share < crate::UNDISTURBED)
-            .count();
+        let disturbed = rounds.filter(|(_, ran, _)| ran.share < UNDISTURBED).count();
         for series in &self.series {
             if let Some(why) = &series.failed {
                 line(
@@ -124,8 +125,7 @@ impl Group {
         }
         if disturbed > 0 && self.busy {
             out.push_str(&format!(
-                "\n{disturbed} runs of these had less than {} of their CPU.\n",
-                crate::UNDISTURBED
+                "\nIn {disturbed} of these runs somebody else had part of the storm's CPU.\n"
             ));
         }
         out
