@@ -109,7 +109,7 @@ impl Recorder {
             }
             thread::sleep(PAUSE);
         }
-        Ok(cpu_time(pid).unwrap_or_default())
+        Ok(cpu_time(pid, false).unwrap_or_default())
     }
 
     fn check(&self, status: ExitStatus) -> Result<()> {
@@ -147,12 +147,15 @@ fn peak_memory(pid: Pid) -> u64 {
         .map_or(0, |kib| kib << 10)
 }
 
-/// User and system time of a process, also of one that has ended and was not collected.
-fn cpu_time(pid: Pid) -> Option<Duration> {
+/// User and system time of a process, also of one that has ended and was not collected; with that
+/// of the children that it has collected, if wanted.
+pub(crate) fn cpu_time(pid: Pid, children: bool) -> Option<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in parentheses, may hold spaces; user and system time are the 12th and 13th after.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-    let ticks: u64 = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
+    // The name, in parentheses, may hold spaces; from the 12th field after it on: user and system
+    // time, and those of the children.
+    let fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let times = fields.take(if children { 4 } else { 2 });
+    let ticks: u64 = times.filter_map(|time| time.parse::<u64>().ok()).sum();
     let per_second = rustix::param::clock_ticks_per_second();
     Some(Duration::from_nanos(
         ticks * 1_000_000_000 / per_second.max(1),

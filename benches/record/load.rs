@@ -12,7 +12,7 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use crate::{
     Result,
-    child::{pinned, time_on_cpu},
+    child::{cpu_time, pinned, time_on_cpu},
 };
 
 /// The loops of `storm.c`.
@@ -32,6 +32,8 @@ pub(crate) struct Ran {
     pub(crate) rate: f64,
     /// Processor time that the first program had, without its children, as a part of the time it took.
     pub(crate) share: f64,
+    /// Processor time of the programs and their children in seconds.
+    pub(crate) cpu: f64,
 }
 
 impl Ran {
@@ -39,8 +41,12 @@ impl Ran {
     pub(crate) fn read(output: &Path, wall: Duration) -> Result<Self> {
         let text = fs::read_to_string(output)?;
         let rate = text.lines().filter_map(rate).sum();
-        let share = 1.0;
-        Ok(Self { wall, rate, share })
+        Ok(Self {
+            wall,
+            rate,
+            share: 1.0,
+            cpu: 0.0,
+        })
     }
 }
 
@@ -94,7 +100,7 @@ impl Load {
             children.push(copy.stderr(Stdio::inherit()).spawn()?);
         }
         let mut total = 0.0;
-        let mut share = None;
+        let (mut share, mut cpu) = (None, 0.0);
         for child in children {
             let pid = Pid::from_child(&child);
             // It prints less than a pipe holds, so it can end before it is read.
@@ -104,6 +110,7 @@ impl Load {
             )?;
             let used = time_on_cpu(pid).unwrap_or_default();
             share.get_or_insert(used.as_secs_f64() / begin.elapsed().as_secs_f64());
+            cpu += cpu_time(pid, true).unwrap_or_default().as_secs_f64();
             let output = child.wait_with_output()?;
             if !output.status.success() {
                 return Err(format!("the load failed: {}", output.status).into());
@@ -115,6 +122,7 @@ impl Load {
             wall: begin.elapsed(),
             rate: total,
             share: share.unwrap_or(1.0),
+            cpu,
         })
     }
 }
@@ -196,7 +204,7 @@ impl Tools {
             thread::sleep(Duration::from_millis(20));
         }
         let mut command = Command::new("redis-benchmark");
-        command.args(["-h", "127.0.0.1", "-p", PORT, "-c", "50", "-n", "200000"]);
+        command.args(["-h", "127.0.0.1", "-p", PORT, "-c", "50", "-n", "60000"]);
         command.args(["-t", "set,get", "-q"]);
         Ok((server, Load::command(command)))
     }

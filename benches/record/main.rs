@@ -153,7 +153,7 @@ fn run(args: &Args) -> Result<()> {
     if args.wants("redis") {
         match tools.redis() {
             Ok((_server, load)) => mixed("redis", &load)?,
-            Err(error) => println!("| redis | could not run: {error} | | | | | | | | |"),
+            Err(error) => println!("| redis | could not run: {error} | | | | | | | | | |"),
         }
     }
     let mut books = String::new();

@@ -140,7 +140,7 @@ impl Group {
                     &series.kind.to_string(),
                     &format!("could not run: {why}"),
                 ];
-                line(out, &cells, 10);
+                line(out, &cells, 11);
                 continue;
             }
             let wall = |ran: &Ran, bare: &Ran| ran.wall.as_secs_f64() / bare.wall.as_secs_f64();
@@ -160,14 +160,17 @@ impl Group {
                     .map(|ratio| format!("x{ratio:.3}"));
                 (ratio, Some(format!("{low:.3}–{high:.3}")))
             };
-            let mut cells = vec![
-                self.name.to_owned(),
-                series.kind.to_string(),
-                dash(ratio),
-                dash(range),
-            ];
+            let cpu = if series.kind == Kind::Bare {
+                median(series.rounds.iter().map(|(_, ran, _)| ran.cpu).collect())
+                    .map(|s| format!("1 ({s:.2} s)"))
+            } else {
+                self.against_bare(series, |ran, bare| ran.cpu / bare.cpu)
+                    .map(|ratio| format!("x{ratio:.3}"))
+            };
+            let mut cells = vec![self.name.to_owned(), series.kind.to_string()];
+            cells.extend([dash(ratio), dash(range), dash(cpu)]);
             cells.extend(costs(series));
-            line(out, &cells, 10);
+            line(out, &cells, 11);
         }
     }
 
@@ -204,9 +207,9 @@ impl Group {
 }
 
 /// Head of the table of [`Group::wall_lines`].
-pub(crate) const WALL_HEAD: &str = "| load | recorder | wall time | range | events/round | lost | lost % | \
+pub(crate) const WALL_HEAD: &str = "| load | recorder | wall time | range | CPU time of the load | events/round | lost | lost % | \
      bytes/event | CPU s per M events | peak MiB |\n\
-     | --- | --- | --: | --: | --: | --: | --: | --: | --: | --: |\n";
+     | --- | --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |\n";
 
 /// Head of the table of [`Group::books`].
 pub(crate) const BOOKS_HEAD: &str = "| round | seen by the kernel | in the file | part of another event | \
