@@ -3,11 +3,31 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics fails")]
 
 use std::path::Path;
+use std::process::Command;
 use std::{env, fs};
 
 #[test]
 fn cli_reference() {
     current("docs/cli-reference.md", &scap::cli::reference());
+}
+
+/// The committed probe is that of the committed sources; nobody can forget to rebuild it.
+#[test]
+fn the_prebuilt_probe_is_of_these_sources() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let hash = Command::new(root.join("probe/build.sh"))
+        .arg("--source-hash")
+        .output()
+        .unwrap();
+    assert!(hash.status.success(), "{hash:?}");
+    let hash = String::from_utf8(hash.stdout).unwrap();
+    let info = fs::read_to_string(root.join("probe/prebuilt/BUILD-INFO")).unwrap();
+    let recorded = info.lines().find_map(|l| l.strip_prefix("source sha256: "));
+    assert_eq!(
+        recorded,
+        Some(hash.trim()),
+        "the sources changed after the build; probe/build.sh makes the object anew"
+    );
 }
 
 /// Compares a committed file with its text, or writes it if asked to by `SCAP_UPDATE_DOCS`.

@@ -143,15 +143,21 @@ pub(super) fn warn(message: &str, hint: Option<&str>) {
 
 fn tell(level: &str, message: &str, hint: Option<&str>) {
     let mut out = format!("scap: {level}: ").into_bytes();
-    text::escape(&mut out, message.as_bytes());
-    out.push(b'\n');
+    lines(&mut out, message);
     if let Some(hint) = hint {
         out.extend_from_slice(b"hint: ");
-        text::escape(&mut out, hint.as_bytes());
-        out.push(b'\n');
+        lines(&mut out, hint);
     }
     // Without standard error there is nobody to tell.
     let _told = io::stderr().write_all(&out);
+}
+
+/// Appends text of several lines, each escaped.
+fn lines(out: &mut Vec<u8>, text: &str) {
+    for line in text.split('\n') {
+        text::escape(out, line.as_bytes());
+        out.push(b'\n');
+    }
 }
 
 pub(super) fn with_sources(error: &dyn std::error::Error) -> String {

@@ -4,6 +4,7 @@
 //! reader of the output went away; 1 failed; 2 bad usage; 3 the capture is damaged and what could be
 //! read was; 4 missing privilege or kernel support.
 
+mod account;
 mod error;
 mod info;
 mod input;
@@ -11,6 +12,7 @@ mod output;
 mod read;
 mod record;
 mod reference;
+mod try_out;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -42,6 +44,11 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Record five seconds of this machine and show what happened
+    ///
+    /// Programs started, files changed, connections, failed and slow calls, on one screen. Where
+    /// recording is not possible it says what is missing and shows a sample capture instead.
+    Try(try_out::Args),
     /// Record what the machine does
     ///
     /// Needs root, or CAP_BPF and CAP_PERFMON, and a kernel from 5.8 on that describes its types
@@ -84,6 +91,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let result = match cli.command {
+        Command::Try(args) => try_out::run(&args),
         Command::Record(args) => record::run(&args),
         Command::Read(args) => read::run(&args),
         Command::Info(args) => info::run(&args),

@@ -79,7 +79,7 @@ pub(super) struct Args {
 }
 
 /// Seconds, also with a fraction.
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text
         .parse()
         .map_err(|_| "not a number of seconds".to_owned())?;
@@ -100,13 +100,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         Destination::Path(args.write.clone())
     };
 
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        // The second signal ends the program at once; the kernel then detaches the probe.
-        signal_hook::flag::register_conditional_default(signal, Arc::clone(&stop))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
-            .map_err(|error| CliError::failed(format!("cannot handle signals: {error}")))?;
-    }
+    let stop = on_signals()
+        .map_err(|error| CliError::failed(format!("cannot handle signals: {error}")))?;
 
     let shows_progress = !args.quiet && io::stderr().is_terminal();
     let mut watch = |status: &Status| {
@@ -139,6 +134,18 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         ));
     }
     Ok(Outcome::Done)
+}
+
+/// Returns what the signals that end a recording set.
+///
+/// The second of them ends the program at once; the kernel then detaches the probe.
+pub(super) fn on_signals() -> io::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register_conditional_default(signal, Arc::clone(&stop))?;
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    Ok(stop)
 }
 
 /// From the words of the command line to what the recorder wants.
@@ -208,19 +215,15 @@ fn split(words: &[String], option: &str) -> Result<(Vec<String>, Vec<String>), C
 }
 
 /// What went wrong, in the words of the command line.
-fn explain(error: RecordError) -> CliError {
+pub(super) fn explain(error: RecordError) -> CliError {
     let message = error.to_string();
     match error {
         RecordError::Preflight(missing) => {
-            let mut what = message;
-            let mut fixes = Vec::new();
-            for lack in missing {
-                what.push_str("\n  - ");
-                what.push_str(&lack.what);
-                fixes.push(lack.fix);
-            }
-            CliError::failed(what)
-                .hint(fixes.join("\nhint: "))
+            // One line: what is told is escaped, line ends too.
+            let (what, fixes): (Vec<_>, Vec<_>) =
+                missing.into_iter().map(|m| (m.what, m.fix)).unzip();
+            CliError::failed(format!("{message}: {}", what.join("; ")))
+                .hint(fixes.join("; "))
                 .code(error::EXIT_PRIVILEGE)
         }
         RecordError::UnknownSyscall { nearest, .. } => {
@@ -245,8 +248,12 @@ fn explain(error: RecordError) -> CliError {
             "whoever read the capture went away after {} bytes",
             grouped(kept)
         )),
-        RecordError::Write { .. } => CliError::failed(error::with_sources(&error))
-            .hint("make room and record again; `scap info` shows what was kept"),
+        RecordError::Write { error, kept } => CliError::failed(format!(
+            "writing the capture failed: {}; the first {} bytes are kept and readable",
+            error::with_sources(&error),
+            grouped(kept)
+        ))
+        .hint("make room and record again; `scap info` shows what was kept"),
         _ => CliError::failed(error::with_sources(&error)),
     }
 }
@@ -264,7 +271,7 @@ fn progress(status: &Status) {
 }
 
 /// Writes to standard error; without one there is nobody to tell.
-fn say(text: &str) {
+pub(super) fn say(text: &str) {
     drop(io::stderr().write_all(text.as_bytes()));
 }
 

@@ -9,6 +9,10 @@ use super::{RecordError, probe::KERNEL_BTF};
 /// The oldest kernel with everything that the probe uses.
 const OLDEST: (u32, u32) = (5, 8);
 
+/// The pid namespace that the kernel counts in.
+// linux v6.12 include/linux/proc_ns.h: PROC_PID_INIT_INO
+const INITIAL_PID_NS: &str = "pid:[4026531836]";
+
 /// Capability numbers.
 const CAP_SYS_ADMIN: u32 = 21;
 const CAP_SYS_PTRACE: u32 = 19;
@@ -77,6 +81,17 @@ pub(super) fn check() -> Result<Kernel, RecordError> {
             what: "the kernel is locked down (confidentiality), so no program may read it"
                 .to_owned(),
             fix: "boot with lockdown=integrity or without lockdown".to_owned(),
+        });
+    }
+    if std::fs::read_link("/proc/self/ns/pid").is_ok_and(|ns| ns.as_os_str() != INITIAL_PID_NS) {
+        missing.push(Missing {
+            what:
+                "this process is in a pid namespace of its own, so it could not tell itself from \
+                   others by their numbers"
+                    .to_owned(),
+            fix: "start the container with the host's pid namespace (--pid=host), or record on \
+                  the host"
+                .to_owned(),
         });
     }
     if !missing.is_empty() {

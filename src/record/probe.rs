@@ -38,6 +38,7 @@ const FAMILIES: &[(u8, &str)] = &[
 /// comes before whoever takes it.
 const TRACEPOINTS: &[(&str, &str)] = &[
     ("sys_enter", "sys_enter"),
+    ("task_newtask", "task_newtask"),
     ("sched_process_fork", "sched_process_fork"),
     ("sched_process_exec", "sched_process_exec"),
     ("sched_process_exit", "sched_process_exit"),

@@ -233,7 +233,9 @@ impl RingReader {
         // SAFETY: as in `peek`.
         let len = unsafe { (&raw const (*header).len).read() } as usize;
         assert!(
-            len >= HEADER_WITHOUT_ARGS && len.is_multiple_of(ALIGN) && self.offset + len <= SEGMENT_BYTES,
+            len >= HEADER_WITHOUT_ARGS
+                && len.is_multiple_of(ALIGN)
+                && self.offset + len <= SEGMENT_BYTES,
             "the probe writes whole records"
         );
         self.offset += len;

@@ -104,6 +104,8 @@ pub mod tag {
     pub const VM: u8 = 14;
     /// A u64: bytes that all buffers of a vector hold. Missing if the vector was too long.
     pub const VECTOR_BYTES: u8 = 15;
+    /// A u64: the flags that the kernel cloned the task with.
+    pub const CLONE_FLAGS: u8 = 16;
 }
 
 /// Bits of [`ItemHeader::flags`].

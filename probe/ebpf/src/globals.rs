@@ -2,7 +2,7 @@
 
 use aya_ebpf::{
     macros::map,
-    maps::{Array, HashMap, ProgramArray},
+    maps::{Array, HashMap, LruHashMap, ProgramArray},
 };
 use scap_probe_common::{
     config::{Config, Offsets},
@@ -87,3 +87,8 @@ pub static COMMS: HashMap<[u8; 16], u8> = HashMap::with_max_entries(1024, BPF_F_
 /// Processes that descend from the command that is recorded.
 #[map]
 pub static FOLLOWED: HashMap<u32, u8> = HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
+
+/// Flags that a task was cloned with, by thread id of the parent and of the child, until their
+/// calls return. The caller's memory cannot be asked: by then others may have written to it.
+#[map]
+pub static CLONES: LruHashMap<u32, u64> = LruHashMap::with_max_entries(16_384, 0);

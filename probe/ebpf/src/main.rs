@@ -60,6 +60,11 @@ fn sched_process_exec(ctx: BtfTracePointContext) {
     sched::process_exec(&ctx);
 }
 
+#[btf_tracepoint(function = "task_newtask")]
+fn task_newtask(ctx: BtfTracePointContext) {
+    sched::new_task(&ctx);
+}
+
 #[btf_tracepoint(function = "sched_process_fork")]
 fn sched_process_fork(ctx: BtfTracePointContext) {
     sched::process_fork(&ctx);

@@ -13,7 +13,7 @@ use scap_probe_common::{
 
 use crate::{
     exit::wanted,
-    globals::{FOLLOWED, STAMPS, config},
+    globals::{CLONES, FOLLOWED, STAMPS, config},
     read::field,
     ring::{Record, control, count},
 };
@@ -82,6 +82,20 @@ pub fn process_exec(ctx: &BtfTracePointContext) {
             record.commit();
         }
     }
+}
+
+#[inline(always)]
+pub fn new_task(ctx: &BtfTracePointContext) {
+    // SAFETY: the helper has no preconditions.
+    let pid_tgid = unsafe { bpf_get_current_pid_tgid() };
+    if (pid_tgid >> 32) as u32 == config!(own_pid) {
+        return;
+    }
+    let child: u32 = field!(arg(ctx, 0), task_pid).unwrap_or(0);
+    let flags = arg(ctx, 1);
+    // Without an entry the event lacks its flags, which is said there.
+    let _ = CLONES.insert(&(pid_tgid as u32), &flags, 0);
+    let _ = CLONES.insert(&child, &flags, 0);
 }
 
 #[inline(always)]

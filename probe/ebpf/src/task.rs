@@ -8,7 +8,7 @@ use scap_probe_common::{
 };
 
 use crate::{
-    globals::{config, offset},
+    globals::{CLONES, config, offset},
     path,
     read::{self, at, field},
     ring::{Pieces, Record},
@@ -35,11 +35,16 @@ pub fn clone() {
     };
     let task = read::current();
     task_facts(&record, task);
-    // clone3 has its flags in memory: a `struct clone_args` at argument 0.
     let header = record.header();
-    // SAFETY: the header is initialised.
+    // SAFETY: the header is initialised; the pointer is into the map.
     unsafe {
-        if (*header).args[1] >= 8 && (*header).args[1] <= 256 && (*header).args[0] > 1 << 32 {
+        let tid = (*header).tid;
+        if let Some(flags) = CLONES.get_ptr(&tid) {
+            let flags = *flags;
+            record.structure(tag::CLONE_FLAGS, 0, |to: *mut u64| *to = flags);
+            let _ = CLONES.remove(&tid);
+        } else if (*header).ret < 0 {
+            // clone3 that failed: its flags are the first word of a structure.
             record.user(tag::MEMORY, 0, (*header).args[0], 8, 8, true);
         }
     }

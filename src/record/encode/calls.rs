@@ -60,8 +60,8 @@ const STEPS: &[(&str, &[Step])] = &[
             Bits32(4, flags::FCHOWNAT),
         ],
     ),
-    ("getdents", &[Ret, Fd(0)]),
-    ("getdents64", &[Ret, Fd(0)]),
+    ("getdents", &[Ret, Fd(0), U32(2)]),
+    ("getdents64", &[Ret, Fd(0), U32(2)]),
     ("flock", &[Ret, Fd(0), U32(1)]),
     ("ioctl", &[Ret, Fd(0), U64(1), U64(2)]),
     ("dup", &[Ret, Fd(0)]),
@@ -87,8 +87,8 @@ const STEPS: &[(&str, &[Step])] = &[
     ("userfaultfd", &[Ret, Descriptor32(0)]),
     ("epoll_create", &[Ret, U32(0)]),
     ("epoll_create1", &[Ret, Bits32(0, flags::EPOLL_CREATE)]),
-    ("epoll_wait", &[Ret, Int64(2)]),
-    ("select", &[Ret]),
+    ("epoll_wait", &[Ret, Int64(2), Fd(0), Int64(3)]),
+    ("select", &[Ret, U32(0), U64(1), U64(2), U64(3), U64(4)]),
     (
         "fsconfig",
         &[Ret, Fd(0), U32(1), Str(2), Absent, Str(3), U32(4)],
@@ -114,8 +114,8 @@ const STEPS: &[(&str, &[Step])] = &[
     // Sockets.
     ("listen", &[Ret, Fd(0), U32(1)]),
     ("shutdown", &[Ret, Fd(0), U8(1)]),
-    ("getsockname", &[]),
-    ("getpeername", &[]),
+    ("getsockname", &[Ret, Fd(0)]),
+    ("getpeername", &[Ret, Fd(0)]),
     // Memory.
     ("mprotect", &[Ret, U64(0), U64(1), Bits32(2, flags::PROT)]),
     ("mlock", &[Ret, U64(0), U64(1)]),
@@ -168,7 +168,7 @@ const STEPS: &[(&str, &[Step])] = &[
     ("setpgid", &[Ret, Pid(0), Pid(1)]),
     ("setns", &[Ret, Fd(0), Bits32(1, flags::CLONE)]),
     ("unshare", &[Ret, Bits32(0, flags::CLONE)]),
-    ("seccomp", &[Ret, U64(0), U64(1)]),
+    ("seccomp", &[Ret, U64(0), U64(1), U64(2)]),
     ("pidfd_open", &[Ret, Pid(0), Bits32(1, flags::PIDFD_OPEN)]),
     ("pidfd_getfd", &[Ret, Fd(0), Fd(1), U32(2)]),
     ("getrlimit", &[Ret, MemoryU64(1, 0), MemoryU64(1, 1), U8(0)]),
@@ -186,7 +186,7 @@ const STEPS: &[(&str, &[Step])] = &[
         ],
     ),
     // The kernel itself.
-    ("bpf", &[Ret, U32(0)]),
+    ("bpf", &[Ret, U32(0), U64(1), U32(2)]),
     ("init_module", &[Ret, Memory(0), U64(1), Str(2)]),
     ("finit_module", &[Ret, Fd(0), Str(1), U32(2)]),
     (
@@ -194,7 +194,10 @@ const STEPS: &[(&str, &[Step])] = &[
         &[Ret, Str(0), Bits32(1, flags::DELETE_MODULE)],
     ),
     // Waiting and exchanging.
-    ("futex", &[Ret, U64(0), U16(1), U64(2)]),
+    (
+        "futex",
+        &[Ret, U64(0), U16(1), U64(2), U64(3), U64(4), U64(5)],
+    ),
     ("nanosleep", &[Ret, Timespec(0)]),
     ("semget", &[Ret, U32(0), U32(1), Bits32(2, flags::SEMGET)]),
     (
@@ -238,7 +241,7 @@ const FUNCTIONS: &[(&str, EncodeFn)] = &[
     ("clone", process::clone),
     ("clone3", process::clone3),
     ("fork", process::fork),
-    ("vfork", process::vfork),
+    ("vfork", process::fork),
     ("execve", process::exec),
     ("execveat", process::exec),
     ("capset", process::capset),

@@ -141,23 +141,20 @@ fn clone_with(raw: &Raw<'_>, clone_flags: Option<u64>, out: &mut Out) {
     out.u64(facts.pidns_start);
 }
 
+/// The flags are the kernel's own; for a call that failed they are what was asked for.
 pub(super) fn clone(raw: &Raw<'_>, out: &mut Out) {
     // The low byte is the signal that the parent gets.
-    clone_with(raw, Some(raw.header.args[0] & !0xff), out);
+    let asked = (raw.header.ret < 0).then_some(raw.header.args[0] & !0xff);
+    clone_with(raw, raw.clone_flags().or(asked), out);
 }
 
 pub(super) fn clone3(raw: &Raw<'_>, out: &mut Out) {
-    clone_with(raw, raw.memory_u64(0, 0), out);
+    clone_with(raw, raw.clone_flags().or(raw.memory_u64(0, 0)), out);
 }
 
+/// fork and vfork.
 pub(super) fn fork(raw: &Raw<'_>, out: &mut Out) {
-    clone_with(raw, Some(0), out);
-}
-
-pub(super) fn vfork(raw: &Raw<'_>, out: &mut Out) {
-    const CLONE_VM: u64 = 0x100;
-    const CLONE_VFORK: u64 = 0x4000;
-    clone_with(raw, Some(CLONE_VM | CLONE_VFORK), out);
+    clone_with(raw, raw.clone_flags(), out);
 }
 
 /// Whether the task could write the file that it runs, by owner and mode alone.
@@ -253,6 +250,9 @@ pub(super) fn prctl(raw: &Raw<'_>, out: &mut Out) {
             out.absent();
             out.i64(arg2 as i64);
         }
+    }
+    for arg in &raw.header.args[2..5] {
+        out.u64(*arg);
     }
 }
 

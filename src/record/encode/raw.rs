@@ -109,6 +109,11 @@ impl<'a> Raw<'a> {
         Some([words.u64()?, words.u64()?, words.u64()?])
     }
 
+    /// The flags that the kernel cloned the task with.
+    pub(super) fn clone_flags(&self) -> Option<u64> {
+        Words(self.find(tag::CLONE_FLAGS, 0)?.bytes).u64()
+    }
+
     /// Bytes that the buffers of a vector hold together.
     pub(super) fn vector_bytes(&self, arg: u8) -> Option<u64> {
         Words(self.find(tag::VECTOR_BYTES, arg)?.bytes).u64()

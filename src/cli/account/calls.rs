@@ -1,0 +1,159 @@
+//! Calls that failed, and calls that took long.
+
+use hashbrown::HashMap;
+use scap_capture_format::schema::{Arch, Category, ParamType, errno as errnos};
+
+use super::{KINDS, safe, who};
+use crate::event::{Event, EventExt as _, Names as _, syscall};
+use crate::state::View;
+
+/// Slow calls kept.
+const SLOWEST: usize = 5;
+
+/// Shorter calls are not slow, whatever the others are.
+const SLOW_NS: u64 = 1_000_000;
+
+/// Calls whose purpose is to wait: how long they took says nothing.
+const WAITS: &[&str] = &[
+    "accept",
+    "accept4",
+    "clock_nanosleep",
+    "epoll_pwait",
+    "epoll_pwait2",
+    "epoll_wait",
+    "futex",
+    "futex_wait",
+    "futex_waitv",
+    "io_getevents",
+    "io_uring_enter",
+    "msgrcv",
+    "nanosleep",
+    "pause",
+    "poll",
+    "ppoll",
+    "pselect6",
+    "restart_syscall",
+    "rt_sigsuspend",
+    "rt_sigtimedwait",
+    "select",
+    "semop",
+    "semtimedop",
+    "wait4",
+    "waitid",
+];
+
+/// How the calls begin whose failure says more than that of a `stat` or `access`.
+const TELLING: &[&str] = &[
+    "open", "exec", "connect", "kill", "unlink", "rename", "chmod", "mount",
+];
+
+/// Whether an error means that something was not allowed.
+pub(super) fn is_denial(result: i64) -> bool {
+    matches!(errno(result), Some("EPERM" | "EACCES"))
+}
+
+/// Whether a result is an error.
+pub(super) fn is_error(result: i64) -> bool {
+    (-4095..0).contains(&result)
+}
+
+/// Returns the name of an error result.
+pub(super) fn errno(result: i64) -> Option<&'static str> {
+    i32::try_from(result).ok().and_then(errnos::name)
+}
+
+/// Appends what a call was about: its path, or what its fd is open on.
+pub(super) fn object(out: &mut Vec<u8>, event: &Event<'_>, view: &View<'_>) {
+    let path = event.params_with_info().find_map(|(index, info, bytes)| {
+        let is_path = matches!(info.ty, ParamType::FsPath | ParamType::FsRelPath);
+        (is_path && !bytes.is_empty())
+            .then(|| event.text(index))
+            .flatten()
+    });
+    let fd = || {
+        let fd = event.int(usize::from(event.info()?.fd_param?))?;
+        Some(view.fd(fd)?.name).filter(|name| !name.is_empty())
+    };
+    if let Some(name) = path.or_else(fd) {
+        out.push(b' ');
+        safe(out, name);
+    }
+}
+
+/// Failed calls by error.
+#[derive(Debug, Default)]
+pub(super) struct Failed {
+    pub(super) total: u64,
+    pub(super) by_error: HashMap<i64, Failures>,
+}
+
+/// Calls that failed with one error.
+#[derive(Debug, Default)]
+pub(super) struct Failures {
+    pub(super) count: u64,
+    /// Call by name.
+    pub(super) calls: HashMap<Vec<u8>, u64>,
+    /// The last of them: the first is nearly always the dynamic linker's.
+    pub(super) example: Vec<u8>,
+    /// The example is of a call that somebody made on purpose.
+    telling: bool,
+}
+
+impl Failed {
+    pub(super) fn add(&mut self, event: &Event<'_>, view: &View<'_>, arch: Option<Arch>) {
+        let Some(result) = event.result() else {
+            return;
+        };
+        self.total += 1;
+        let failures = self.by_error.entry(result).or_default();
+        failures.count += 1;
+        let mut name = Vec::new();
+        syscall::event_name(&mut name, event, arch);
+        let telling = TELLING
+            .iter()
+            .any(|start| name.starts_with(start.as_bytes()));
+        if failures.calls.len() < KINDS || failures.calls.contains_key(&name) {
+            *failures.calls.entry(name.clone()).or_insert(0) += 1;
+        }
+        if failures.telling && !telling {
+            return;
+        }
+        failures.telling = telling;
+        failures.example.clear();
+        who(&mut failures.example, event, view);
+        failures.example.push(b' ');
+        failures.example.extend_from_slice(&name);
+        object(&mut failures.example, event, view);
+    }
+}
+
+/// The slowest calls, slowest first.
+#[derive(Debug, Default)]
+pub(super) struct Slow {
+    pub(super) calls: Vec<(u64, Vec<u8>)>,
+}
+
+impl Slow {
+    pub(super) fn add(&mut self, event: &Event<'_>, view: &View<'_>, arch: Option<Arch>) {
+        let Some(latency) = event.latency.filter(|ns| *ns >= SLOW_NS) else {
+            return;
+        };
+        let least = self.calls.get(SLOWEST - 1).map_or(0, |(ns, _)| *ns);
+        if latency <= least || event.info().is_some_and(|i| i.category == Category::Sleep) {
+            return;
+        }
+        let mut name = Vec::new();
+        syscall::event_name(&mut name, event, arch);
+        if WAITS.iter().any(|wait| wait.as_bytes() == name) {
+            return;
+        }
+        let mut row = Vec::new();
+        who(&mut row, event, view);
+        row.push(b' ');
+        row.extend_from_slice(&name);
+        object(&mut row, event, view);
+        let place = self.calls.partition_point(|(ns, _)| *ns >= latency);
+        self.calls.insert(place, (latency, row));
+        self.calls.truncate(SLOWEST);
+    }
+}

@@ -1,0 +1,170 @@
+//! Files that were changed: created, written, renamed, removed, made executable.
+
+use hashbrown::HashMap;
+use scap_capture_format::schema::{Category, EventTypeFlags};
+
+use super::{KINDS, param, who};
+use crate::event::{Event, EventExt as _, Names as _};
+use crate::state::View;
+
+/// Open flags of the schema (table `file_flags`): for writing, and the call made the file.
+const O_WRONLY: u64 = 0x2;
+const O_TRUNC: u64 = 0x100;
+const O_F_CREATED: u64 = 0x4000;
+
+/// Permission to execute, for anybody.
+const EXECUTABLE: u64 = 0o111;
+
+/// Longest name kept.
+const NAME: usize = 4096;
+
+/// Files in the order in which they were first changed.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    index: HashMap<Vec<u8>, usize>,
+    pub(super) changed: Vec<Changed>,
+    /// Changes of files beyond those kept.
+    pub(super) others: u64,
+}
+
+/// What happened to one file.
+#[derive(Debug, Default)]
+pub(super) struct Changed {
+    pub(super) name: Vec<u8>,
+    /// Who was the first.
+    pub(super) by: Vec<u8>,
+    pub(super) written: u64,
+    pub(super) created: bool,
+    pub(super) emptied: bool,
+    pub(super) made_executable: bool,
+    pub(super) removed: bool,
+    /// Its new name.
+    pub(super) renamed: Option<Vec<u8>>,
+}
+
+impl Files {
+    /// Takes note of a call that did not fail.
+    pub(super) fn add(&mut self, event: &Event<'_>, view: &View<'_>) {
+        let Some(info) = event.info() else {
+            return;
+        };
+        if info.flags.contains(EventTypeFlags::WRITES_TO_FD) && info.category == Category::IoWrite {
+            self.written(event, view, info.fd_param);
+            return;
+        }
+        match info.name {
+            "open" | "openat" | "openat2" | "open_by_handle_at" | "creat" => {
+                self.opened(event, view, info.name == "creat");
+            }
+            "unlink" | "unlinkat" | "rmdir" => {
+                let path = path(event, view, "path").or_else(|| path(event, view, "name"));
+                self.change(event, view, path, |file| file.removed = true);
+            }
+            "rename" | "renameat" | "renameat2" => {
+                let to = path(event, view, "newpath");
+                let from = path(event, view, "oldpath");
+                self.change(event, view, from, |file| file.renamed = to);
+            }
+            "chmod" | "fchmod" | "fchmodat" => {
+                let mode = param(event, "mode").and_then(|i| event.uint(i));
+                if mode.unwrap_or(0) & EXECUTABLE == 0 {
+                    return;
+                }
+                let fd = || name_of(event, view, param(event, "fd")?);
+                let path = path(event, view, "filename").or_else(fd);
+                self.change(event, view, path, |file| file.made_executable = true);
+            }
+            _ => {}
+        }
+    }
+
+    fn opened(&mut self, event: &Event<'_>, view: &View<'_>, creat: bool) {
+        let flags = param(event, "flags").and_then(|i| event.uint(i));
+        let flags = flags.unwrap_or(if creat { O_WRONLY | O_TRUNC } else { 0 });
+        if flags & (O_WRONLY | O_F_CREATED) == 0 {
+            return;
+        }
+        // Opening for writing alone changes nothing; creating and emptying do.
+        let (created, emptied) = (flags & O_F_CREATED != 0, flags & O_TRUNC != 0);
+        if created || emptied {
+            let name = name_of(event, view, 0);
+            self.change(event, view, name, |file| {
+                file.created |= created;
+                file.emptied |= emptied;
+            });
+        }
+    }
+
+    fn written(&mut self, event: &Event<'_>, view: &View<'_>, fd_param: Option<u8>) {
+        let Some(bytes) = event.result().and_then(|r| u64::try_from(r).ok()) else {
+            return;
+        };
+        let Some(fd) = fd_param.map(usize::from) else {
+            return;
+        };
+        let is_file = event.int(fd).and_then(|fd| view.fd(fd));
+        if bytes > 0 && is_file.is_some_and(|label| label.typechar == b'f') {
+            let name = name_of(event, view, fd);
+            self.change(event, view, name, |file| {
+                file.written = file.written.saturating_add(bytes);
+            });
+        }
+    }
+
+    fn change(
+        &mut self,
+        event: &Event<'_>,
+        view: &View<'_>,
+        name: Option<Vec<u8>>,
+        change: impl FnOnce(&mut Changed),
+    ) {
+        // Devices and the kernel's own files are written all the time and keep nothing.
+        let Some(name) = name.filter(|name| {
+            !(name.starts_with(b"/dev/") || name.starts_with(b"/proc/")) && name.len() <= NAME
+        }) else {
+            return;
+        };
+        let at = match self.index.get(&name) {
+            // What has a name again after it was removed is another file.
+            Some(at) if !(self.changed[*at].removed || self.changed[*at].renamed.is_some()) => *at,
+            _ if self.changed.len() >= KINDS => {
+                self.others += 1;
+                return;
+            }
+            _ => {
+                let mut by = Vec::new();
+                who(&mut by, event, view);
+                self.index.insert(name.clone(), self.changed.len());
+                self.changed.push(Changed {
+                    name,
+                    by,
+                    ..Changed::default()
+                });
+                self.changed.len() - 1
+            }
+        };
+        change(&mut self.changed[at]);
+    }
+}
+
+/// Returns what the fd in a parameter is open on.
+fn name_of(event: &Event<'_>, view: &View<'_>, index: usize) -> Option<Vec<u8>> {
+    let label = view.fd(event.int(index)?)?;
+    (!label.name.is_empty()).then(|| label.name.to_vec())
+}
+
+/// Returns the absolute form of the path in a parameter, as far as it is known.
+fn path(event: &Event<'_>, view: &View<'_>, name: &str) -> Option<Vec<u8>> {
+    use scap_capture_format::schema::ParamDetail;
+    let (index, info) = event.info()?.param(name)?;
+    let given = event.text(index)?;
+    let dirfd = match info.info {
+        ParamDetail::DirFd(dirfd) => event.int(usize::from(dirfd)),
+        _ => None,
+    };
+    let mut path = Vec::new();
+    if !view.resolve_path(dirfd, given, &mut path) {
+        path.extend_from_slice(given);
+    }
+    Some(path)
+}

@@ -1,0 +1,23 @@
+//! Tests that load the probe and record real programs. They need root and a kernel with BTF; where
+//! that is missing they say "skipped: why", and fail instead if `SCAP_REQUIRE_LIVE` is set.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that panics fails"
+)]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "what was compared or skipped is told"
+)]
+#![allow(
+    clippy::zombie_processes,
+    reason = "a failed test leaves its children to init"
+)]
+
+mod capture;
+mod known;
+mod lifecycle;
+mod strace;
+mod tools;
