@@ -1,5 +1,6 @@
 #!/bin/sh
-# Rebuilds probe/prebuilt/scap-probe.o from source and writes down what built it.
+# Rebuilds probe/prebuilt/scap-probe.o from source and writes down what built it; beside it floor.o,
+# which only the benchmarks load.
 # Needs Debian's rustc-web and rust-web-src (a compiler with the source of `core`), LLVM 22 and
 # bpf-linker; --install fetches them first (as root). --source-hash only prints what BUILD-INFO is to
 # say of the sources, and needs nothing.
@@ -35,16 +36,20 @@ done
 (cd ebpf && RUSTC_BOOTSTRAP=1 RUSTC=$rustc cargo build --release --locked --ignore-rust-version \
     --config "target.bpfel-unknown-none.rustflags=[$remap]")
 mkdir -p prebuilt
-built=${CARGO_TARGET_DIR:-../target/probe}/bpfel-unknown-none/release/scap-probe
-# Names of inner functions hold a hash of where the sources lie.
-rename=$(llvm-nm-22 --format=just-symbols "$built" |
-    sed -n 's/^\(_R.*C\)s[0-9A-Za-z]*_\([0-9].*\)$/--redefine-sym=&=\1\2/p')
-# shellcheck disable=SC2086 # a list without blanks in its words
-llvm-objcopy-22 --strip-debug $rename "$built" prebuilt/scap-probe.o
-if grep -aqF -e "$PWD" -e "${CARGO_HOME:-$HOME/.cargo}" prebuilt/scap-probe.o; then
-    echo "the object names a path of this machine" >&2
-    exit 1
-fi
+built=${CARGO_TARGET_DIR:-../target/probe}/bpfel-unknown-none/release
+for name in scap-probe floor; do
+    object=$built/$name
+    [ $name = floor ] && object=$built/scap-floor
+    # Names of inner functions hold a hash of where the sources lie.
+    rename=$(llvm-nm-22 --format=just-symbols "$object" |
+        sed -n 's/^\(_R.*C\)s[0-9A-Za-z]*_\([0-9].*\)$/--redefine-sym=&=\1\2/p')
+    # shellcheck disable=SC2086 # a list without blanks in its words
+    llvm-objcopy-22 --strip-debug $rename "$object" prebuilt/$name.o
+    if grep -aqF -e "$PWD" -e "${CARGO_HOME:-$HOME/.cargo}" prebuilt/$name.o; then
+        echo "$name.o names a path of this machine" >&2
+        exit 1
+    fi
+done
 cat > prebuilt/BUILD-INFO <<EOF
 rustc: $($rustc --version)
 bpf-linker: $(bpf-linker --version | cut -d' ' -f2)
