@@ -31,7 +31,7 @@ use super::{
 };
 
 /// A chunk is closed after this time even if it is small: what a killed recorder may lose.
-const CHUNK_TIME_NS: u64 = 600_000_000;
+const CHUNK_TIME_NS: u64 = 500_000_000;
 /// Longest sleep between two looks at the rings.
 const MAX_SLEEP: Duration = Duration::from_millis(5);
 /// How fast events may come at most, in bytes per second and CPU; the sleep is chosen so that a

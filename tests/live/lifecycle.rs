@@ -265,7 +265,7 @@ fn calls_in_flight_are_recorded_as_such() {
     );
     let latency = flying[0].latency.unwrap();
     assert!(
-        (100_000_000..2_000_000_000).contains(&latency),
+        (100_000_000..30_000_000_000).contains(&latency),
         "{latency} ns"
     );
     // It was left running; it is ours to end.
