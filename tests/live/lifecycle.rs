@@ -384,3 +384,38 @@ fn trouble_is_told_with_the_next_step() {
         "{said}"
     );
 }
+
+#[test]
+fn what_the_machine_lacks_is_named() {
+    let (Some(bench), Some(())) = (bench(), need("unshare")) else {
+        return;
+    };
+    let scap_path = env!("CARGO_BIN_EXE_scap");
+    let file = bench.path("never.scap");
+    let inside = |namespaces: &[&str], before: &str| {
+        let script = format!(
+            "{before} exec {scap_path} record -M 1 -w {}",
+            file.display()
+        );
+        let output = Command::new("unshare")
+            .args(namespaces)
+            .args(["sh", "-c", &script])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(4), "{said}");
+        assert!(!file.exists(), "nothing is created that cannot be filled");
+        said
+    };
+    let said = inside(&["-m"], "mount -t tmpfs none /sys/kernel/btf &&");
+    assert!(
+        said.contains("/sys/kernel/btf/vmlinux") && said.contains("CONFIG_DEBUG_INFO_BTF"),
+        "{said}"
+    );
+    let said = inside(&["-fp", "--mount-proc"], "");
+    assert!(
+        said.contains("pid namespace") && said.contains("--pid=host"),
+        "{said}"
+    );
+}
