@@ -6,6 +6,7 @@
 //! fetch, goes on in the program of the call's family. Nothing here knows a syscall by its name.
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 
 mod enter;
 mod exit;

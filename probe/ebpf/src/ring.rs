@@ -227,12 +227,30 @@ impl Record {
         Some(cursor)
     }
 
+    /// Address of `room` bytes at `offset` of the segment.
+    ///
+    /// The offset is within bounds already; this says it once more, right where it is used and in a
+    /// way that the compiler cannot leave out, because verifiers before Linux 6.8 do not see that a
+    /// copy which was put aside before the first check has the same value.
+    #[inline(always)]
+    fn at(&self, offset: u32, room: u32) -> Option<*mut u8> {
+        let offset = forget(offset as u64);
+        if offset > (SEGMENT - room) as u64 {
+            return None;
+        }
+        // SAFETY: `offset` leaves `room` bytes in the segment.
+        Some(unsafe { self.segment.add(offset as usize) })
+    }
+
     /// Writes the header of the item at `place` and moves past it.
     #[inline(always)]
     fn finish(&self, place: u32, len: u32, tag: u8, arg: u8, flags: u8) {
-        // SAFETY: `place` was checked by `place`.
+        let Some(item) = self.at(place, ITEM) else {
+            return;
+        };
+        let item: *mut ItemHeader = item.cast();
+        // SAFETY: `item` is room for a header.
         unsafe {
-            let item = self.segment.add(place as usize) as *mut ItemHeader;
             store(&raw mut (*item).len, len);
             store(&raw mut (*item).tag, tag);
             store(&raw mut (*item).flags, flags);
@@ -251,11 +269,16 @@ impl Record {
     pub fn user(&self, tag: u8, arg: u8, source: u64, wanted: u64, max: u32, quiet: bool) {
         let Some(place) = self.place(max) else { return };
         let (len, mut flags) = cap(wanted, max);
-        // SAFETY: `place` leaves `max` bytes after the item's header, `len <= max`.
-        let failed = unsafe {
-            let to = self.segment.add((place + ITEM) as usize);
-            bpf_probe_read_user(to.cast(), len, source as *const _) != 0
+        let Some(to) = self.at(place + ITEM, max) else {
+            return;
         };
+        let size = forget(len as u64);
+        if size > max as u64 {
+            return;
+        }
+        // SAFETY: `to` is room for `max` bytes, `size <= max`.
+        let failed =
+            unsafe { bpf_probe_read_user(to.cast(), size as u32, source as *const _) != 0 };
         let mut kept = len;
         if failed {
             if quiet {
@@ -273,11 +296,11 @@ impl Record {
     pub fn user_string(&self, tag: u8, arg: u8, source: u64, quiet: bool) {
         const MAX: u32 = MAX_MEMORY as u32;
         let Some(place) = self.place(MAX) else { return };
-        // SAFETY: `place` leaves `MAX` bytes after the item's header.
-        let got = unsafe {
-            let to = self.segment.add((place + ITEM) as usize);
-            bpf_probe_read_user_str(to.cast(), MAX, source as *const _)
+        let Some(to) = self.at(place + ITEM, MAX) else {
+            return;
         };
+        // SAFETY: `to` is room for `MAX` bytes.
+        let got = unsafe { bpf_probe_read_user_str(to.cast(), MAX, source as *const _) };
         if got <= 0 || got > MAX as i64 {
             if !quiet {
                 self.flag(record_flag::FAULT);
@@ -298,11 +321,11 @@ impl Record {
     pub fn kernel_string(&self, tag: u8, arg: u8, source: u64) {
         const MAX: u32 = MAX_MEMORY as u32;
         let Some(place) = self.place(MAX) else { return };
-        // SAFETY: `place` leaves `MAX` bytes after the item's header.
-        let got = unsafe {
-            let to = self.segment.add((place + ITEM) as usize);
-            bpf_probe_read_kernel_str(to.cast(), MAX, source as *const _)
+        let Some(to) = self.at(place + ITEM, MAX) else {
+            return;
         };
+        // SAFETY: `to` is room for `MAX` bytes.
+        let got = unsafe { bpf_probe_read_kernel_str(to.cast(), MAX, source as *const _) };
         if got <= 0 || got > MAX as i64 {
             self.finish(place, 0, tag, arg, item_flag::FAULT);
             return;
@@ -315,11 +338,16 @@ impl Record {
     pub fn kernel(&self, tag: u8, arg: u8, source: u64, wanted: u64, max: u32) {
         let Some(place) = self.place(max) else { return };
         let (len, flags) = cap(wanted, max);
-        // SAFETY: `place` leaves `max` bytes after the item's header, `len <= max`.
-        let failed = unsafe {
-            let to = self.segment.add((place + ITEM) as usize);
-            bpf_probe_read_kernel(to.cast(), len, source as *const _) != 0
+        let Some(to) = self.at(place + ITEM, max) else {
+            return;
         };
+        let size = forget(len as u64);
+        if size > max as u64 {
+            return;
+        }
+        // SAFETY: `to` is room for `max` bytes, `size <= max`.
+        let failed =
+            unsafe { bpf_probe_read_kernel(to.cast(), size as u32, source as *const _) != 0 };
         if !failed {
             self.finish(place, len, tag, arg, flags);
         }
@@ -332,8 +360,11 @@ impl Record {
         let Some(place) = self.place(size_of::<T>() as u32) else {
             return;
         };
-        // SAFETY: `place` leaves room for a `T`, and items are aligned to eight bytes.
-        fill(unsafe { self.segment.add((place + ITEM) as usize) as *mut T });
+        // It is room for a `T`, and items are aligned to eight bytes.
+        let Some(to) = self.at(place + ITEM, size_of::<T>() as u32) else {
+            return;
+        };
+        fill(to.cast());
         self.finish(place, size_of::<T>() as u32, tag, arg, 0);
     }
 
@@ -362,33 +393,35 @@ pub struct Pieces<'a> {
 
 impl Pieces<'_> {
     #[inline(always)]
-    fn len_at(&self) -> *mut u32 {
-        // SAFETY: `place` leaves room for the item's header.
-        unsafe { &raw mut (*(self.record.segment.add(self.place as usize) as *mut ItemHeader)).len }
+    fn len_at(&self) -> Option<*mut u32> {
+        // The length is an item header's first field.
+        Some(self.record.at(self.place, ITEM)?.cast())
     }
 
     #[inline(always)]
     fn set_len(&self, len: u32) {
-        // SAFETY: see `len_at`.
-        unsafe { store(self.len_at(), len) }
+        if let Some(at) = self.len_at() {
+            // SAFETY: it is room for the length.
+            unsafe { store(at, len) }
+        }
     }
 
     /// Bytes so far.
     #[inline(always)]
     pub fn len(&self) -> u32 {
-        // SAFETY: see `len_at`.
-        unsafe { load(self.len_at()) }
+        match self.len_at() {
+            // SAFETY: it is the length.
+            Some(at) => unsafe { load(at) },
+            None => 0,
+        }
     }
 
     /// Where the next piece of at most `room` bytes goes.
     #[inline(always)]
     fn next(&self, room: u32) -> Option<*mut u8> {
-        let to = self.place as u64 + ITEM as u64 + self.len() as u64;
-        if to > (SEGMENT - room) as u64 {
-            return None;
-        }
-        // SAFETY: `to` leaves `room` bytes in the segment.
-        Some(unsafe { self.record.segment.add(to as usize) })
+        // A length of more than a segment was never written; without the cut the sum could wrap.
+        let len = self.len() & (SEGMENT - 1);
+        self.record.at(self.place + ITEM + len, room)
     }
 
     /// Appends a name of the kernel with its NUL.
@@ -413,9 +446,11 @@ impl Pieces<'_> {
         let Some(to) = self.next(max) else {
             return false;
         };
-        if len > max {
+        let len = forget(len as u64 & LENGTH_MASK);
+        if len > max as u64 {
             return false;
         }
+        let len = len as u32;
         // SAFETY: `next` left room for `max` bytes.
         if unsafe { bpf_probe_read_user(to.cast(), len, source as *const _) } != 0 {
             self.record.flag(record_flag::FAULT);
@@ -452,13 +487,26 @@ impl Pieces<'_> {
     }
 }
 
+/// A length whose sign bit is gone. No call moves more than this; verifiers before Linux 6.8 do not
+/// see that a number which is both negative and small does not exist, and refuse the read.
+const LENGTH_MASK: u64 = 0x7fff_ffff;
+
+/// The same value, of which the compiler knows nothing: a check of it stays in the program.
+#[inline(always)]
+fn forget(mut value: u64) -> u64 {
+    // SAFETY: changes nothing.
+    unsafe { core::arch::asm!("{0} = {0}", inout(reg) value, options(nomem, nostack)) };
+    value
+}
+
 /// `wanted` cut to `max`, and the flag that says so.
 #[inline(always)]
 fn cap(wanted: u64, max: u32) -> (u32, u8) {
-    if wanted > max as u64 {
+    let len = wanted & LENGTH_MASK;
+    if len > max as u64 {
         (max, item_flag::TRUNCATED)
     } else {
-        (wanted as u32, 0)
+        (len as u32, 0)
     }
 }
 
