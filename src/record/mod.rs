@@ -37,7 +37,7 @@ pub use command::CommandEnd;
 pub use preflight::Missing;
 pub use probe::ProbeError;
 pub use ring::CpuCounters;
-pub use session::{Status, StopFlag};
+pub use session::Status;
 
 /// Most bytes kept of a data buffer unless asked otherwise.
 pub const DEFAULT_SNAPLEN: u32 = 80;

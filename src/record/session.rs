@@ -2,7 +2,6 @@
 
 use std::{
     sync::{
-        Arc,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
@@ -404,6 +403,3 @@ impl Losses {
         (!report.losses.is_empty() || report.faults > 0).then_some(report)
     }
 }
-
-/// Set by a signal handler to end a recording.
-pub type StopFlag = Arc<AtomicBool>;

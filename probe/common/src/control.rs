@@ -31,8 +31,6 @@ pub struct RingControl {
     pub drop_full: u64,
     /// Lost because another event of this CPU was under construction.
     pub drop_busy: u64,
-    /// Time of the first loss since the recorder last cleared it (boot clock), 0 = none.
-    pub first_drop: u64,
     /// Time of the last loss.
     pub last_drop: u64,
     /// Events kept with an argument missing because its memory could not be read.
@@ -47,7 +45,7 @@ pub struct RingControl {
     pub drop_no_ring: u64,
     /// Message of a plural call that is fetched next.
     pub step: u32,
-    reserved: u32,
+    reserved: [u32; 3],
     /// Bytes consumed since the start; written by the recorder.
     pub tail: u64,
     reserved2: [u8; 120],

@@ -69,9 +69,7 @@ impl Record {
         unsafe {
             count!(control, seen);
             if load(&raw const (*control).busy) != 0 {
-                count!(control, drop_busy);
-                lost(control, now);
-                return None;
+                return lost(control, &raw mut (*control).drop_busy, now);
             }
             // From here to the commit nobody else on this CPU touches the positions, even if the
             // kernel lets programs preempt each other.
@@ -85,11 +83,11 @@ impl Record {
             if offset > SEGMENT - HEADER || offset + need > SEGMENT {
                 let rest = SEGMENT.wrapping_sub(offset);
                 if head + rest as u64 + need as u64 - tail > capacity {
-                    return full(control, now);
+                    return give_up(control, &raw mut (*control).drop_full, now);
                 }
                 if offset <= SEGMENT - ITEM {
                     let Some(old) = SEGMENTS.get_ptr_mut(cpu * segments + index) else {
-                        return no_ring(control, now);
+                        return give_up(control, &raw mut (*control).drop_no_ring, now);
                     };
                     let pad = (old as *mut u8).add(offset as usize);
                     store(pad as *mut u32, rest);
@@ -105,10 +103,10 @@ impl Record {
                 store(&raw mut (*control).offset, 0);
                 store(&raw mut (*control).head, head);
             } else if head + need as u64 - tail > capacity {
-                return full(control, now);
+                return give_up(control, &raw mut (*control).drop_full, now);
             }
             let Some(segment) = SEGMENTS.get_ptr_mut(cpu * segments + index) else {
-                return no_ring(control, now);
+                return give_up(control, &raw mut (*control).drop_no_ring, now);
             };
             store(&raw mut (*control).cursor, offset + HEADER);
             store(&raw mut (*control).limit, offset + need);
@@ -510,39 +508,23 @@ fn cap(wanted: u64, max: u32) -> (u32, u8) {
     }
 }
 
-/// Gives up the record for want of room.
+/// Counts a loss and notes when it was.
 #[inline(always)]
-unsafe fn full(control: *mut RingControl, now: u64) -> Option<Record> {
-    // SAFETY: `control` points into this CPU's block.
+unsafe fn lost(control: *mut RingControl, cause: *mut u64, now: u64) -> Option<Record> {
+    // SAFETY: both point into this CPU's block.
     unsafe {
-        count!(control, drop_full);
-        lost(control, now);
-        store(&raw mut (*control).busy, 0);
-    }
-    None
-}
-
-/// Gives up the record because this CPU has no ring.
-#[inline(always)]
-unsafe fn no_ring(control: *mut RingControl, now: u64) -> Option<Record> {
-    // SAFETY: `control` points into this CPU's block.
-    unsafe {
-        count!(control, drop_no_ring);
-        lost(control, now);
-        store(&raw mut (*control).busy, 0);
-    }
-    None
-}
-
-/// Notes when events were lost.
-#[inline(always)]
-unsafe fn lost(control: *mut RingControl, now: u64) {
-    // SAFETY: `control` points into this CPU's block.
-    unsafe {
-        let first = &raw mut (*control).first_drop;
-        if load(first) == 0 {
-            store(first, now);
-        }
+        add_one(cause);
         store(&raw mut (*control).last_drop, now);
+    }
+    None
+}
+
+/// The same for a record that was begun.
+#[inline(always)]
+unsafe fn give_up(control: *mut RingControl, cause: *mut u64, now: u64) -> Option<Record> {
+    // SAFETY: both point into this CPU's block.
+    unsafe {
+        store(&raw mut (*control).busy, 0);
+        lost(control, cause, now)
     }
 }

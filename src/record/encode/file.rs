@@ -12,7 +12,11 @@ const O_F_CREATED: u32 = 0x4000;
 
 /// The kernel's device number as user space encodes it (`new_encode_dev`).
 pub(super) fn device(dev: u32) -> u32 {
-    let (major, minor) = (dev >> 20, dev & 0xf_ffff);
+    encode_device(dev >> 20, dev & 0xf_ffff)
+}
+
+/// A device number as the schema has it.
+pub(crate) fn encode_device(major: u32, minor: u32) -> u32 {
     (minor & 0xff) | (major << 8) | ((minor & !0xff) << 12)
 }
 

@@ -20,6 +20,7 @@ use scap_probe_common::{
     wire::{LATENCY_UNKNOWN, kind, record_flag, tag},
 };
 
+pub(crate) use file::encode_device;
 pub(crate) use out::Out;
 pub(crate) use raw::Raw;
 

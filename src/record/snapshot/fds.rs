@@ -8,7 +8,7 @@ use scap_capture_format::{
 };
 
 use super::{bytes, link, net, number, numbers};
-use crate::record::encode::open_flags;
+use crate::record::encode::{encode_device, open_flags};
 
 /// Kinds of descriptor, numbered as in .scap files.
 pub(super) mod kind {
@@ -82,9 +82,7 @@ impl Mounts {
             else {
                 continue;
             };
-            // The encoding of the schema, `new_encode_dev`.
-            let device = (minor & 0xff) | (major << 8) | ((minor & !0xff) << 12);
-            self.devices.insert(id, device);
+            self.devices.insert(id, encode_device(major, minor));
         }
     }
 }

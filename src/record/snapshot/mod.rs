@@ -113,6 +113,10 @@ fn number<T: std::str::FromStr>(field: &[u8]) -> Option<T> {
     std::str::from_utf8(field).ok()?.trim().parse().ok()
 }
 
+fn hex(text: &[u8]) -> Option<u64> {
+    u64::from_str_radix(std::str::from_utf8(text).ok()?, 16).ok()
+}
+
 fn users(snapshot: &mut Snapshot) {
     table("/etc/passwd", |fields| {
         let [name, _, uid, gid, _, home, shell, ..] = fields else {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use scap_capture_format::native::snapshot::SocketEntry;
 
-use super::{bytes, fds::kind, link, number};
+use super::{bytes, fds::kind, hex, link, number};
 
 /// Most bytes read of one table.
 const MAX_TABLE: usize = 64 << 20;
@@ -117,10 +117,6 @@ fn address(text: &[u8]) -> Option<(Vec<u8>, u16)> {
         out.extend_from_slice(&u32::try_from(hex(word)?).ok()?.to_ne_bytes());
     }
     Some((out, u16::try_from(hex(&text[colon + 1..])?).ok()?))
-}
-
-fn hex(text: &[u8]) -> Option<u64> {
-    u64::from_str_radix(std::str::from_utf8(text).ok()?, 16).ok()
 }
 
 /// `address: references protocol flags type state inode path`.

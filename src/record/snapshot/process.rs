@@ -5,7 +5,7 @@ use scap_capture_format::{
     native::snapshot::{Snapshot, ThreadEntry},
 };
 
-use super::{bytes, fds, link, net, number, numbers};
+use super::{bytes, fds, hex, link, net, number, numbers};
 
 /// Most bytes kept of arguments and of the environment, as the probe keeps.
 const MAX_STRINGS: usize = 4096;
@@ -106,9 +106,9 @@ fn thread(task: &str, common: &ThreadEntry) -> Option<ThreadEntry> {
             b"NSpid" => thread.vtid = number(last).unwrap_or(thread.vtid),
             b"NStgid" => thread.vpid = number(last).unwrap_or(thread.vpid),
             b"NSpgid" => thread.vpgid = number(last).unwrap_or(-1),
-            b"CapInh" => thread.cap_inheritable = hex(first),
-            b"CapPrm" => thread.cap_permitted = hex(first),
-            b"CapEff" => thread.cap_effective = hex(first),
+            b"CapInh" => thread.cap_inheritable = hex(first).unwrap_or(0),
+            b"CapPrm" => thread.cap_permitted = hex(first).unwrap_or(0),
+            b"CapEff" => thread.cap_effective = hex(first).unwrap_or(0),
             b"VmSize" => thread.vm_size_kb = number(first).unwrap_or(0),
             b"VmRSS" => thread.vm_rss_kb = number(first).unwrap_or(0),
             b"VmSwap" => thread.vm_swap_kb = number(first).unwrap_or(0),
@@ -120,13 +120,6 @@ fn thread(task: &str, common: &ThreadEntry) -> Option<ThreadEntry> {
     }
     stat(&bytes(&format!("{task}/stat"), MAX_STATUS), &mut thread);
     Some(thread)
-}
-
-fn hex(word: &[u8]) -> u64 {
-    std::str::from_utf8(word)
-        .ok()
-        .and_then(|text| u64::from_str_radix(text, 16).ok())
-        .unwrap_or(0)
 }
 
 /// `stat`: the name in parentheses may hold anything, so count from its end.
