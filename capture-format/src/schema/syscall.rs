@@ -70,6 +70,11 @@ impl Syscall {
     }
 }
 
+/// Iterates over all syscalls.
+pub fn all() -> impl Iterator<Item = &'static Syscall> {
+    SYSCALLS.iter().filter(|s| s.name != "unknown")
+}
+
 /// Returns the syscall with the field's code; `None` for 0 ("unknown") and unknown codes.
 pub fn by_ppm_sc(code: u16) -> Option<&'static Syscall> {
     let index = usize::from(code);

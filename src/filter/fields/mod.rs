@@ -1,0 +1,209 @@
+//! Fields: what filters, output formats and chisels can ask of an event and the state around it.
+//!
+//! Names, types and meaning are those of the falcosecurity libraries and of sysdig 0.29.3. A field has a
+//! value or it is absent; nothing is made up for what was not seen. One file per class of fields.
+
+mod container;
+mod evt;
+mod fd;
+mod fdlist;
+mod gone;
+mod info;
+mod paths;
+mod process;
+mod syslog;
+mod thread;
+mod user;
+
+pub use info::{ArgForm, FieldFlags, FieldInfo, FieldType};
+
+use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
+
+use scap_capture_format::schema::Arch;
+
+use crate::event::Event;
+use crate::event::bytes::BufferFormat;
+use crate::event::render::Renderer;
+use crate::event::time::LocalClock;
+use crate::state::View;
+
+/// The value of a field, borrowed from the event, the state or the caller's scratch space.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value<'a> {
+    /// Text; any bytes, no NUL.
+    Text(&'a [u8]),
+    /// A buffer.
+    Bytes(&'a [u8]),
+    /// A signed number.
+    Int(i64),
+    /// An unsigned number: also times, intervals and ports.
+    Uint(u64),
+    /// A truth value.
+    Bool(bool),
+    /// A floating point number.
+    Double(f64),
+    /// An address.
+    Ip(IpAddr),
+    /// Either end of a connection, client first (`fd.ip`, `fd.net`): `=` and `in` hold if one of them
+    /// does, `!=` if both do.
+    Ips(IpAddr, IpAddr),
+    /// Either port (`fd.port`), likewise.
+    Ports(u16, u16),
+    /// Texts, NUL after each: a list field, or the ancestors of which any may fulfil a condition.
+    Texts(&'a [u8]),
+    /// Numbers of the ancestors, of which any may fulfil a condition.
+    Ints(&'a [i64]),
+}
+
+/// Where a field's value comes from: one event with the state around it.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The event as it is stored and shown.
+    pub event: &'a Event<'a>,
+    /// The state around it.
+    pub view: &'a View<'a>,
+    /// What is the same for all events.
+    pub session: &'a Session,
+}
+
+/// What is the same for all events of one pass over a capture.
+#[derive(Debug, Default)]
+pub struct Session {
+    /// Architecture of the recorded machine, whose syscall numbers the events have.
+    pub arch: Option<Arch>,
+    /// Name of the recorded machine.
+    pub host_name: String,
+    /// When it booted, in nanoseconds since the epoch; 0 = not known.
+    pub boot_time: u64,
+    /// Prints arguments.
+    pub renderer: RefCell<Renderer>,
+    /// Prints times of day.
+    pub clock: RefCell<LocalClock>,
+    /// How `evt.outputtime` prints.
+    pub time: TimeFormat,
+    /// The time of the first event; 0 before it.
+    pub first_time: Cell<u64>,
+}
+
+impl Session {
+    /// Makes a session for the captures of a machine.
+    pub fn new(arch: Option<Arch>, buffers: BufferFormat, time: TimeFormat) -> Self {
+        Self {
+            arch,
+            renderer: RefCell::new(Renderer::new(buffers, arch)),
+            time,
+            ..Self::default()
+        }
+    }
+}
+
+/// How the time of an event is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TimeFormat {
+    /// `HH:MM:SS.nnnnnnnnn`, local time.
+    #[default]
+    Human,
+    /// Seconds since the epoch.
+    Absolute,
+    /// Seconds since the first event.
+    Relative,
+    /// Seconds that the call took.
+    Delta,
+    /// Seconds since the event before.
+    DeltaPrevious,
+}
+
+/// The argument of a field as it was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum FieldArg {
+    /// None.
+    #[default]
+    None,
+    /// A number: `[2]`.
+    Index(i64),
+    /// Anything else: `[name]` or `.name`.
+    Name(Box<str>),
+}
+
+/// A field as used in one place, with its argument and what it remembers between events.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// Which field.
+    pub info: &'static FieldInfo,
+    /// Its argument.
+    pub arg: FieldArg,
+    /// For fields that depend on the events before (`evt.deltatime`, `util.cnt`, `thread.cpu`).
+    pub(crate) memory: Cell<u64>,
+}
+
+impl Field {
+    /// Extracts the value; `None` = absent. `scratch` is overwritten, the value may borrow from it.
+    pub fn extract<'a>(&'a self, cx: &Context<'a>, scratch: &'a mut Scratch) -> Option<Value<'a>> {
+        (self.info.extract)(self, cx, scratch)
+    }
+
+    /// Returns the type of the value.
+    pub fn ty(&self) -> FieldType {
+        self.info.ty
+    }
+}
+
+/// Room for a value that has to be put together.
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    /// Text or bytes.
+    pub bytes: Vec<u8>,
+    /// Numbers.
+    pub ints: Vec<i64>,
+}
+
+/// Why a name is no usable field.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LookupError {
+    /// No field has that name.
+    #[error("unknown field `{name}`")]
+    Unknown {
+        /// The name.
+        name: String,
+        /// Known names that look like it, best first.
+        similar: Vec<&'static str>,
+    },
+    /// The field needs an argument.
+    #[error("field `{0}` needs an argument")]
+    ArgumentMissing(&'static str),
+    /// The field takes no argument.
+    #[error("field `{0}` takes no argument")]
+    ArgumentUnexpected(&'static str),
+    /// The argument makes no sense for the field.
+    #[error("`{argument}` is no argument for field `{field}`: {reason}")]
+    ArgumentInvalid {
+        /// The field.
+        field: &'static str,
+        /// The argument.
+        argument: String,
+        /// Why.
+        reason: &'static str,
+    },
+}
+
+/// Finds the field that a text names, such as `proc.aname[2]` or `evt.arg.fd`.
+///
+/// # Errors
+///
+/// [`LookupError`].
+pub fn lookup(text: &str) -> Result<Field, LookupError> {
+    info::lookup(text)
+}
+
+/// Returns the longest beginning of `text` that names a field, with its length in bytes: what `%` is
+/// followed by in an output format.
+pub fn lookup_prefix(text: &str) -> Result<(Field, usize), LookupError> {
+    info::lookup_prefix(text)
+}
+
+/// Iterates over all fields, by class.
+pub fn all() -> impl Iterator<Item = &'static FieldInfo> {
+    info::CLASSES.iter().flat_map(|(_, fields)| fields.iter())
+}
