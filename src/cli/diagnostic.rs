@@ -135,7 +135,7 @@ mod tests {
                 |\n \
               1 | not proc.nmae = nginx\n   \
                 |     ^^^^^^^^^\n\
-             hint: did you mean `proc.name`, `proc.pname` or `proc.sname`?\n"
+             hint: did you mean `proc.name`, `proc.aname` or `proc.pname`?\n"
         );
     }
 
