@@ -18,6 +18,7 @@ pub mod value;
 mod names;
 
 pub use names::{FdLabel, Names, NoNames};
+pub(crate) use render::errno_name;
 
 pub use scap_capture_format::event::{
     EventFlags, EventNum, EventRef as Event, Params, Pid, Tid, Timestamp,

@@ -44,6 +44,24 @@ pub(super) fn id_of(cgroups: Option<&[u8]>) -> Option<Text> {
         .find_map(id_in_path)
 }
 
+/// Returns the runtime that lays out cgroups like these, as far as the layout tells.
+pub fn runtime_of(cgroups: Option<&[u8]>) -> Option<&'static str> {
+    const BY_MARK: &[(&[u8], &str)] = &[
+        (b"libpod-", "podman"),
+        (b"crio-", "cri-o"),
+        (b"cri-containerd", "containerd"),
+        (b"nerdctl-", "containerd"),
+        (b"/lxc", "lxc"),
+        (b"libvirt", "libvirt-lxc"),
+        (b"/docker", "docker"),
+    ];
+    let cgroups = cgroups?;
+    let mark = BY_MARK
+        .iter()
+        .find(|(mark, _)| memchr::memmem::find(cgroups, mark).is_some());
+    mark.map(|(_, name)| *name)
+}
+
 fn id_in_path(path: &[u8]) -> Option<Text> {
     for (prefix, suffix) in LAYOUTS {
         let Some(stem) = path.strip_suffix(*suffix) else {
@@ -181,12 +199,20 @@ mod tests {
             assert_eq!(id(&cgroups).as_deref(), Some("0123456789ab"), "{path}");
         }
         assert_eq!(id("cpuset=/lxc/web/init\0").as_deref(), Some("web"));
-        assert_eq!(id("cpuset=/machine/vm1.libvirt-lxc\0").as_deref(), Some("vm1"));
+        assert_eq!(
+            id("cpuset=/machine/vm1.libvirt-lxc\0").as_deref(),
+            Some("vm1")
+        );
     }
 
     #[test]
     fn the_host_is_no_container() {
-        for cgroups in ["", "cpuset=/\0", "memory=/user.slice/user-0.slice/session-1.scope\0", "x"] {
+        for cgroups in [
+            "",
+            "cpuset=/\0",
+            "memory=/user.slice/user-0.slice/session-1.scope\0",
+            "x",
+        ] {
             assert_eq!(id(cgroups), None, "{cgroups}");
         }
         let short = "0123456789abcdef".repeat(3);
@@ -200,8 +226,18 @@ mod tests {
         all.add_json(br#"{"container":{"id":"abc","name":"web","type":0,"privileged":true}}"#);
         let info = all.get(b"abc").unwrap();
         assert_eq!((info.text("name"), info.kind()), (Some("web"), Some(0)));
-        assert_eq!((info.truth("privileged"), info.text("type")), (Some(true), None));
-        for bad in [&b"{"[..], b"[]", b"{}", br#"{"container":{"id":7}}"#, b"\xff", b"null"] {
+        assert_eq!(
+            (info.truth("privileged"), info.text("type")),
+            (Some(true), None)
+        );
+        for bad in [
+            &b"{"[..],
+            b"[]",
+            b"{}",
+            br#"{"container":{"id":7}}"#,
+            b"\xff",
+            b"null",
+        ] {
             all.add_json(bad);
         }
         assert_eq!(all.by_id.len(), 1);

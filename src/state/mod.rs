@@ -25,7 +25,7 @@ mod thread;
 mod users;
 mod view;
 
-pub use containers::ContainerInfo;
+pub use containers::{ContainerInfo, runtime_of};
 pub use fd::{Connection, FdInfo, FdKind, L4, Role};
 pub use thread::{Program, ProgramFlags, Text, Thread, ThreadId};
 pub use users::User;

@@ -156,7 +156,11 @@ impl State {
         if let SocketEntry::Unix { source, dest } = entry.socket {
             info.unix_ends = (source, dest);
             // Who has a name is the one that others connect to.
-            info.role = if name.is_empty() { Role::Client } else { Role::Server };
+            info.role = if name.is_empty() {
+                Role::Client
+            } else {
+                Role::Server
+            };
         }
         if let Some(more) = FdExtra::read(&entry.extra) {
             more.apply(&mut info);

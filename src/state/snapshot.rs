@@ -13,10 +13,10 @@ use scap_capture_format::native::snapshot::{
     UserEntry,
 };
 
+use super::State;
 use super::fd::{Connection, FdInfo, FdKind, L4, Role};
 use super::shared::Slot;
 use super::thread::{ProgramFlags, Text, Thread};
-use super::State;
 use crate::event::net::Endpoint;
 use crate::event::{Pid, Timestamp};
 

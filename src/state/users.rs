@@ -62,7 +62,9 @@ impl Users {
         let host = self.host.iter().map(|(id, user)| (None, *id, user));
         let others = self.containers.iter();
         host.chain(others.flat_map(|(container, table)| {
-            table.iter().map(move |(id, user)| (Some(container), *id, user))
+            table
+                .iter()
+                .map(move |(id, user)| (Some(container), *id, user))
         }))
     }
 }

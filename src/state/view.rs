@@ -77,7 +77,8 @@ impl<'s> View<'s> {
 
     /// Whether events of this type are about an fd.
     pub fn is_about_fd(&self) -> bool {
-        let about = EventTypeFlags::CREATES_FD | EventTypeFlags::USES_FD | EventTypeFlags::DESTROYS_FD;
+        let about =
+            EventTypeFlags::CREATES_FD | EventTypeFlags::USES_FD | EventTypeFlags::DESTROYS_FD;
         let event = self.occurrence.event;
         event.info().is_some_and(|i| i.flags.intersects(about))
     }

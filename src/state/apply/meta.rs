@@ -22,7 +22,9 @@ pub(super) fn event(state: &mut State, event: &Event<'_>) {
 
 /// The container that a parameter names; nothing is the host.
 fn container<'a>(event: &Event<'a>, index: usize) -> Option<&'a [u8]> {
-    event.text(index).filter(|id| !id.is_empty() && *id != b"host")
+    event
+        .text(index)
+        .filter(|id| !id.is_empty() && *id != b"host")
 }
 
 fn number(event: &Event<'_>, index: usize) -> Option<u32> {

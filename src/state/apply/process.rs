@@ -307,7 +307,9 @@ pub(super) fn execve(state: &mut State, event: &Event<'_>) {
     text(&mut new.env, p::ENV, limits::LIST);
     text(&mut new.exepath, p::EXEPATH, limits::NAME);
     if new.exepath.is_none()
-        && let Some(path) = event.text(p::FILENAME).filter(|p| !p.is_empty() && *p != b"<NA>")
+        && let Some(path) = event
+            .text(p::FILENAME)
+            .filter(|p| !p.is_empty() && *p != b"<NA>")
     {
         let mut full = std::mem::take(&mut state.scratch);
         full.clear();
@@ -468,8 +470,7 @@ pub(super) fn capset(state: &mut State, event: &Event<'_>) {
 /// A limit was set: parameter 1 is the new soft one.
 pub(super) fn rlimit(state: &mut State, event: &Event<'_>, resource: usize, pid: Option<usize>) {
     const NOFILE: u64 = 7;
-    let (Some(0), Some(soft), Some(NOFILE)) =
-        (event.result(), event.int(1), event.uint(resource))
+    let (Some(0), Some(soft), Some(NOFILE)) = (event.result(), event.int(1), event.uint(resource))
     else {
         return;
     };
@@ -483,9 +484,13 @@ pub(super) fn rlimit(state: &mut State, event: &Event<'_>, resource: usize, pid:
 
 /// Parameters from `index` on are the memory in KiB.
 pub(super) fn memory(state: &mut State, event: &Event<'_>, index: usize) {
-    let main = state.thread(event.tid).map_or(event.tid, |t| {
-        if t.pid.0 >= 0 { Tid(t.pid.0) } else { t.tid }
-    });
+    let main =
+        state.thread(event.tid).map_or(
+            event.tid,
+            |t| {
+                if t.pid.0 >= 0 { Tid(t.pid.0) } else { t.tid }
+            },
+        );
     state.update_counters(main, |thread| {
         for (place, index) in thread.memory_kb.iter_mut().zip(index..) {
             *place = id(event, index).unwrap_or(*place);
