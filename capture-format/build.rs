@@ -399,12 +399,125 @@ fn syscalls(out: &mut String) {
     .unwrap();
 }
 
+/// One parameter of a converted event, as Rust text: `Source::Old(3)`.
+fn conversion_source(text: &str, old: &[String]) -> String {
+    // What follows `|` is what the field invents without an enter event; scap leaves it absent.
+    let (from, _) = text.split_once('|').unwrap_or((text, ""));
+    match from.split_once(':') {
+        None if matches!(from, "default" | "empty") => "Source::Empty".to_owned(),
+        Some(("old", i)) => old[i.parse::<usize>().unwrap()].clone(),
+        Some(("enter", i)) => format!("Source::Enter({})", i.parse::<u8>().unwrap()),
+        Some(("callback", "extract_ppme_container_json_e_json_param")) => {
+            "Source::ContainerJson".to_owned()
+        }
+        _ => panic!("parameter source {text}"),
+    }
+}
+
+/// What the field does with events of a type, and how old ones become new ones.
+///
+/// Lengths are the field's own, without native-params.csv: they are what files in the wild have. A
+/// chain of conversions depends on nothing but type and number of parameters, so it is walked here.
+fn conversions(out: &mut String) {
+    type Steps = BTreeMap<(u16, usize), (String, u16, Vec<String>)>;
+    let mut steps: Steps = BTreeMap::new();
+    for row in table("event-conversions.csv") {
+        let ty: u16 = row["from_type"].parse().unwrap();
+        let to = row["to_type"].parse().unwrap_or(ty);
+        let sources = row["param_sources"].split_whitespace();
+        let step = (
+            row["action"].clone(),
+            to,
+            sources.map(str::to_owned).collect(),
+        );
+        let key = (ty, row["from_nparams"].parse().unwrap());
+        assert!(steps.insert(key, step).is_none(), "{row:?}: twice");
+    }
+    let events = table("event-table.csv");
+    let count = |ty: u16| -> usize { events[usize::from(ty)]["nparams"].parse().unwrap() };
+    let (mut rows, mut needed) = (Vec::new(), BTreeSet::new());
+    let mut of_type: BTreeMap<u16, (usize, usize)> = BTreeMap::new();
+    for &(from, nparams) in steps.keys() {
+        let (mut ty, mut walked) = (from, 0);
+        let mut list: Vec<String> = (0..nparams).map(|i| format!("Source::Old({i})")).collect();
+        while let Some((action, to, sources)) = steps.get(&(ty, list.len())) {
+            let new = sources.iter().map(|s| conversion_source(s, &list));
+            match action.as_str() {
+                "STORE" | "PASS" | "STORE_AND_PASS" => break,
+                "ADD_PARAMS" => list = list.iter().cloned().chain(new).collect(),
+                "CHANGE_TYPE" => list = new.collect(),
+                other => panic!("conversion action {other}"),
+            }
+            ty = *to;
+            assert!(list.len() <= count(ty), "{from} {nparams}: too many");
+            walked += 1;
+            assert!(walked <= 50, "{from} {nparams}: conversions go in a circle");
+        }
+        if walked == 0 {
+            continue;
+        }
+        let same = |(i, s): &(usize, &String)| **s == format!("Source::Old({i})");
+        let keep = list.iter().enumerate().take_while(same).count();
+        if list.iter().any(|s| s.starts_with("Source::Enter(")) {
+            needed.insert(from & !1);
+        }
+        of_type.entry(from).or_insert((rows.len(), 0)).1 += 1;
+        rows.push(format!(
+            "Row {{ nparams: {nparams}, to: EventType({ty}), keep: {keep}, rest: &[{}] }}",
+            list[keep..].join(", ")
+        ));
+    }
+    writeln!(out, "static ROWS: &[Row] = &[{}];", rows.join(",\n")).unwrap();
+    writeln!(out, "static FACTS: &[Facts] = &[").unwrap();
+    for (ty, row) in (0u16..).zip(&events) {
+        let pair = &events[usize::from(ty ^ 1)];
+        let is_call = |row: &BTreeMap<String, String>| {
+            let flags: Vec<&str> = row["flags"].split('|').collect();
+            row["source_category"].split('|').any(|c| c == "SYSCALL")
+                && !flags.contains(&"UNUSED")
+                && !flags.contains(&"SKIPPARSERESET")
+        };
+        let mut bits = Vec::new();
+        if row["flags"].split('|').any(|f| f == "LARGE_PAYLOAD") {
+            bits.push("Facts::LARGE");
+        }
+        if row["dir"] == ">" && is_call(row) && is_call(pair) {
+            bits.push("Facts::ENTER");
+            if needed.contains(&ty) {
+                bits.push("Facts::ENTER_PARAMS");
+            }
+        }
+        if row["dir"] == "<" && is_call(row) {
+            bits.push("Facts::EXIT");
+            if row["name"] == "execve" {
+                bits.push("Facts::EXECVE");
+            }
+        }
+        if bits.is_empty() {
+            bits.push("0");
+        }
+        let (first, len) = of_type.get(&ty).copied().unwrap_or_default();
+        writeln!(
+            out,
+            "Facts {{ nparams: {}, fd_param: {}, first_row: {first}, rows: {len}, bits: {} }},",
+            count(ty),
+            row["fd_param"].parse::<u8>().unwrap_or(u8::MAX),
+            bits.join(" | ")
+        )
+        .unwrap();
+    }
+    writeln!(out, "];").unwrap();
+}
+
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     let out_dir = env::var("OUT_DIR").unwrap();
     let write = |name: &str, text: &str| fs::write(Path::new(&out_dir).join(name), text).unwrap();
 
     let (mut flags, mut dyns, mut event, mut consts, mut calls) = Default::default();
+    let mut converted = String::new();
+    conversions(&mut converted);
+    write("conversions.rs", &converted);
     let flag_names = flag_tables(&mut flags);
     let dyn_names = dyn_tables(&mut dyns);
     events(&mut event, &mut consts, &flag_names, &dyn_names);

@@ -23,6 +23,9 @@ pub enum Error {
         /// The version that can be read.
         supported: u16,
     },
+    /// The file was written on a machine whose byte order is the other one.
+    #[error("a sysdig capture of a big-endian machine, which cannot be read")]
+    OtherByteOrder,
     /// The file has a section that must be understood to read it right, and is not known.
     #[error(
         "section of unknown kind {kind} at offset {offset} must be understood; a newer scap wrote it"

@@ -1,12 +1,13 @@
 //! Event schema and capture file formats of scap.
 //!
-//! Two layers, the lower one usable alone:
+//! Two layers, the schema usable alone:
 //!
 //! * [`schema`]: what an event is. Event types, their parameters and encodings, flag tables,
 //!   syscalls, errno, signal and capability names.
 //! * [`native`]: scap's own capture file. Columnar compressed chunks, state snapshots, losses, index;
 //!   writer, streaming and seeking readers that survive damage. Specified in
 //!   `docs/capture-format.md`.
+//! * [`sysdig`]: the .scap files of sysdig and Falco, of all versions.
 //!
 //! [`event`] is what they have in common: the borrowed event that writers take and readers give.
 //!
@@ -33,5 +34,6 @@ pub mod event;
 pub mod limits;
 pub mod native;
 pub mod schema;
+pub mod sysdig;
 
 pub use error::{Error, Result};

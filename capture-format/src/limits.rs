@@ -44,3 +44,24 @@ pub const RESCANS: u32 = 64;
 
 /// How many damages are kept in detail; further ones are counted.
 pub const DAMAGES: usize = 1024;
+
+/// Most threads in the lists of one section of a .scap file.
+pub const LIST_THREADS: usize = 1 << 20;
+
+/// Most fds in the lists of one section of a .scap file.
+pub const LIST_FDS: usize = 8 << 20;
+
+/// Most network interfaces in the list of a .scap file.
+pub const LIST_INTERFACES: usize = 1 << 16;
+
+/// Most users and groups in the list of a .scap file.
+pub const LIST_USERS: usize = 1 << 20;
+
+/// Most memory of the strings in the lists of one section of a .scap file, in bytes.
+pub const LIST_STRING_BYTES: usize = 512 << 20;
+
+/// Of how many threads the enter events are remembered; when there are more, all are forgotten.
+pub const CONVERT_THREADS: usize = 1 << 18;
+
+/// Most memory of remembered parameters of enter events, in bytes; when it is more, all are forgotten.
+pub const CONVERT_BYTES: usize = 64 << 20;

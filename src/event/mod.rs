@@ -18,12 +18,37 @@ pub mod value;
 mod names;
 
 pub use names::{FdLabel, Names, NoNames};
+pub(crate) use render::errno_name;
 
 pub use scap_capture_format::event::{
     EventFlags, EventNum, EventRef as Event, Params, Pid, Tid, Timestamp,
 };
 
 use scap_capture_format::schema::{EventInfo, ParamInfo};
+
+/// An event and what is known of it beyond its own bytes.
+///
+/// Old captures have two events for a call: one as it enters, one as it returns. The second lacks what
+/// the first said, so its reader adds that.
+#[derive(Clone, Copy, Debug)]
+pub struct Occurrence<'a> {
+    /// The event as it is stored and shown.
+    pub event: &'a Event<'a>,
+    /// The event in the newest schema, with what its enter event said; mostly `event` itself.
+    pub full: &'a Event<'a>,
+    /// The fd that its enter event was about.
+    pub enter_fd: Option<i64>,
+}
+
+impl<'a> From<&'a Event<'a>> for Occurrence<'a> {
+    fn from(event: &'a Event<'a>) -> Self {
+        Self {
+            event,
+            full: event,
+            enter_fd: None,
+        }
+    }
+}
 
 /// Reading an event's parameters with the schema in hand.
 pub trait EventExt<'a> {

@@ -8,7 +8,7 @@
 //!
 //! The first byte is the family; ports are in host order.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{number, text, value};
 
@@ -29,6 +29,14 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    /// Returns the address.
+    pub fn ip(self) -> IpAddr {
+        match self {
+            Self::V4(ip, _) => ip.into(),
+            Self::V6(ip, _) => ip.into(),
+        }
+    }
+
     /// Returns the port.
     pub fn port(self) -> u16 {
         match self {

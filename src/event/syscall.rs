@@ -172,7 +172,7 @@ fn argument<N: Names + ?Sized>(out: &mut Vec<u8>, arg: &SyscallArg, value: u64, 
     match form(arg) {
         Form::Fd => {
             let fd = u32::try_from(low).unwrap_or(0).cast_signed();
-            super::render::fd(out, i64::from(fd), names);
+            let _resolved = super::render::fd(out, i64::from(fd), names);
         }
         Form::Signed(32) => {
             let int = u32::try_from(low).unwrap_or(0).cast_signed();
@@ -188,4 +188,102 @@ fn argument<N: Names + ?Sized>(out: &mut Vec<u8>, arg: &SyscallArg, value: u64, 
             number::hex_lower(out, value);
         }
     }
+}
+
+/// Appends the argument with this name of a call without a type of its own; false if there is none.
+pub fn argument_named<N: Names + ?Sized>(
+    out: &mut Vec<u8>,
+    event: &Event<'_>,
+    arch: Option<Arch>,
+    name: &str,
+    names: &N,
+) -> bool {
+    let known = call(event, arch).prototype.map_or(&[][..], |p| p.args);
+    let found = known.iter().enumerate().find(|(_, arg)| arg.name == name);
+    let Some((index, arg)) = found else {
+        return false;
+    };
+    let Some(value) = event.uint(param::FIRST_ARG + index) else {
+        return false;
+    };
+    argument(out, arg, value, names);
+    true
+}
+
+/// Returns what kind of activity a call without a type of its own is, in the words of `evt.category`
+/// (falcosecurity libs: `g_syscall_info_table`); found by the beginnings of names.
+pub fn category(name: &str) -> &'static str {
+    const BY_PREFIX: &[(&str, &str)] = &[
+        ("rt_sig", "signal"),
+        ("sig", "signal"),
+        ("mq_", "IPC"),
+        ("msg", "IPC"),
+        ("sem", "IPC"),
+        ("shm", "IPC"),
+        ("futex", "IPC"),
+        ("inotify_", "IPC"),
+        ("clock_nanosleep", "sleep"),
+        ("clock_", "time"),
+        ("timer", "time"),
+        ("epoll_pwait", "wait"),
+        ("epoll_wait", "wait"),
+        ("wait", "wait"),
+        ("pause", "wait"),
+        ("pselect6", "wait"),
+        ("mprotect", "memory"),
+        ("madvise", "memory"),
+        ("mincore", "memory"),
+        ("mlock", "memory"),
+        ("munlock", "memory"),
+        ("mremap", "memory"),
+        ("msync", "memory"),
+        ("getuid", "user"),
+        ("geteuid", "user"),
+        ("getgid", "user"),
+        ("getegid", "user"),
+        ("getgroups", "user"),
+        ("setgroups", "user"),
+        ("arch_prctl", "process"),
+        ("get_robust_list", "process"),
+        ("set_robust_list", "process"),
+        ("set_tid_address", "process"),
+        ("getpid", "process"),
+        ("getppid", "process"),
+        ("gettid", "process"),
+        ("getpgid", "process"),
+        ("getpgrp", "process"),
+        ("setpgid", "process"),
+        ("getsid", "process"),
+        ("getpriority", "process"),
+        ("setpriority", "process"),
+        ("sched_", "process"),
+        ("exit", "process"),
+        ("alarm", "time"),
+        ("gettimeofday", "time"),
+        ("settimeofday", "time"),
+        ("getitimer", "time"),
+        ("setitimer", "time"),
+        ("adjtimex", "time"),
+        ("times", "time"),
+        ("readahead", "file"),
+        ("readlink", "file"),
+        ("fallocate", "file"),
+        ("fdatasync", "file"),
+        ("fsync", "file"),
+        ("ftruncate", "file"),
+        ("truncate", "file"),
+        ("fadvise64", "file"),
+        ("statfs", "file"),
+        ("fstatfs", "file"),
+        ("utime", "file"),
+        ("futimesat", "file"),
+        ("sync", "file"),
+        ("getxattr", "file"),
+        ("setxattr", "file"),
+        ("listxattr", "file"),
+    ];
+    BY_PREFIX
+        .iter()
+        .find(|(prefix, _)| name.starts_with(prefix))
+        .map_or("other", |(_, category)| category)
 }

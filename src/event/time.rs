@@ -38,6 +38,18 @@ impl LocalClock {
         out.extend_from_slice(&self.zone);
     }
 
+    /// Appends `HH:MM:SS`.
+    pub fn time_of_day_s(&mut self, out: &mut Vec<u8>, ns: u64) {
+        self.load(ns / NS_PER_S);
+        out.extend_from_slice(&self.time_of_day);
+    }
+
+    /// Appends `YYYY-MM-DD`.
+    pub fn date(&mut self, out: &mut Vec<u8>, ns: u64) {
+        self.load(ns / NS_PER_S);
+        out.extend_from_slice(&self.date);
+    }
+
     fn load(&mut self, second: u64) {
         if self.second == Some(second) {
             return;

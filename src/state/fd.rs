@@ -77,6 +77,30 @@ impl FdKind {
         }
     }
 
+    /// Returns the field's word for it (`fd.type`), if it has one.
+    pub fn word(self) -> Option<&'static str> {
+        Some(match self {
+            Self::File => "file",
+            Self::Directory => "directory",
+            Self::Ipv4 => "ipv4",
+            Self::Ipv6 => "ipv6",
+            Self::Unix => "unix",
+            Self::Netlink => "netlink",
+            Self::Pipe => "pipe",
+            Self::Event => "event",
+            Self::Signal => "signalfd",
+            Self::Epoll => "eventpoll",
+            Self::Inotify => "inotify",
+            Self::Timer => "timerfd",
+            Self::Bpf => "bpf",
+            Self::Userfault => "userfaultfd",
+            Self::IoUring => "io_uring",
+            Self::Memfd => "memfd",
+            Self::Pidfd => "pidfd",
+            Self::Unsupported | Self::Unknown => return None,
+        })
+    }
+
     /// Whether it is an internet socket.
     pub fn is_inet(self) -> bool {
         matches!(self, Self::Ipv4 | Self::Ipv6)
@@ -147,6 +171,24 @@ pub struct FdInfo {
     pub ends: Option<(Endpoint, Endpoint)>,
     /// The address a socket is bound to.
     pub bound: Option<Endpoint>,
+    /// The path as the program gave it, if that is not the name.
+    pub raw_name: Option<Text>,
+    /// Kernel addresses of the ends of a unix socket, own one first.
+    pub unix_ends: (u64, u64),
+    /// Whether a socket is connected.
+    pub connection: Connection,
+}
+
+/// How far a socket's connection is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Connection {
+    /// None, or not known.
+    #[default]
+    None,
+    /// `connect` would not wait for it.
+    Pending,
+    /// It stands.
+    Established,
 }
 
 impl FdInfo {
@@ -163,7 +205,15 @@ impl FdInfo {
             role: Role::Unknown,
             ends: None,
             bound: None,
+            raw_name: None,
+            unix_ends: (0, 0),
+            connection: Connection::None,
         }
+    }
+
+    /// Bytes of text charged against the caps.
+    fn text_len(&self) -> usize {
+        self.name.len() + self.raw_name.as_ref().map_or(0, |n| n.len())
     }
 
     /// Returns how it is shown.
@@ -190,8 +240,17 @@ impl FdTable {
         self.fds.get(&fd)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.fds.len()
+    }
+
+    /// Iterates over the fds by number.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (i64, &FdInfo)> {
+        self.fds.iter().map(|(fd, info)| (*fd, info))
+    }
+
     fn cost(files: &Files) -> (usize, usize) {
-        (files.len(), files.values().map(|f| f.name.len()).sum())
+        (files.len(), files.values().map(FdInfo::text_len).sum())
     }
 }
 
@@ -230,9 +289,10 @@ impl State {
         let Some(slot) = self.threads.get(tid).and_then(|t| t.files) else {
             return;
         };
-        let new = info.name.len();
+        self.changed_name = !info.name.is_empty();
+        let new = info.text_len();
         let old = self.change_files(slot, |files| files.insert(fd, info));
-        let old = old.flatten().map_or(0, |f| f.name.len());
+        let old = old.flatten().map_or(0, |f| f.text_len());
         self.used.text = self.used.text.saturating_add(new).saturating_sub(old);
     }
 
@@ -246,12 +306,14 @@ impl State {
         };
         let lens = self.change_files(slot, |files| {
             files.get_mut(&fd).map(|info| {
-                let before = info.name.len();
+                let before = info.text_len();
+                let name = Arc::clone(&info.name);
                 change(info);
-                (before, info.name.len())
+                (before, info.text_len(), name != info.name)
             })
         });
-        if let Some(Some((before, after))) = lens {
+        if let Some(Some((before, after, renamed))) = lens {
+            self.changed_name |= renamed;
             self.used.text = self.used.text.saturating_add(after).saturating_sub(before);
         }
     }
@@ -299,7 +361,7 @@ impl State {
             let mut text = 0;
             files.retain(|fd, info| {
                 let gone = gone(*fd, info);
-                text += if gone { info.name.len() } else { 0 };
+                text += if gone { info.text_len() } else { 0 };
                 !gone
             });
             text

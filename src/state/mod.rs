@@ -13,26 +13,33 @@
 //! the caps state forgets, it never grows.
 
 mod apply;
+mod containers;
 mod fd;
 pub mod paths;
 mod restore;
 mod shared;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod thread;
 mod users;
 mod view;
 
-pub use fd::{FdInfo, FdKind, L4, Role};
-pub use thread::{Text, Thread, ThreadId};
+pub use containers::{ContainerInfo, runtime_of};
+pub use fd::{Connection, FdInfo, FdKind, L4, Role};
+pub use thread::{Program, ProgramFlags, Text, Thread, ThreadId};
+pub use users::User;
 pub use view::View;
 
+use std::net::IpAddr;
+
+use containers::Containers;
 use fd::FdTable;
 use shared::{Shared, Slot};
 use thread::{Dirs, Threads};
 use users::Users;
 
-use crate::event::{Event, Tid};
+use crate::event::{Occurrence, Pid, Tid};
 
 /// Caps on what a capture can make the state hold.
 pub mod limits {
@@ -48,6 +55,14 @@ pub mod limits {
     pub const LIST: usize = 64 << 10;
     /// Most users and most groups known.
     pub const USERS: usize = 65_536;
+    /// Most containers described.
+    pub const CONTAINERS: usize = 65_536;
+    /// Most bytes of one container's description.
+    pub const CONTAINER_JSON: usize = 256 << 10;
+    /// Most bytes of all descriptions of containers.
+    pub const CONTAINERS_BYTES: usize = 64 << 20;
+    /// Most addresses of network interfaces known.
+    pub const INTERFACES: usize = 65_536;
     /// Largest fd number believed; the kernel's own limit (`fs.nr_open`) is far below.
     pub const FD_NUMBER: i64 = 1 << 30;
 }
@@ -60,11 +75,30 @@ pub struct State {
     dirs: Shared<Dirs>,
     users: Users,
     groups: Users,
+    containers: Containers,
+    interfaces: Vec<Interface>,
     /// Text and fds charged against the caps.
     used: Used,
     /// What the last event ended, to be removed before the next one.
     ended: Vec<Ended>,
+    /// The last event gave an fd another name.
+    changed_name: bool,
     scratch: Vec<u8>,
+}
+
+/// An address of the recorded machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// The interface's name.
+    pub name: Text,
+    /// The address.
+    pub address: IpAddr,
+    /// The netmask.
+    pub netmask: IpAddr,
+    /// The broadcast address.
+    pub broadcast: IpAddr,
+    /// In bits per second; 0 = not known.
+    pub link_speed: u64,
 }
 
 /// How much of the caps is used.
@@ -90,14 +124,53 @@ impl State {
     }
 
     /// Takes note of an event; the next events are to be applied in order.
-    pub fn apply(&mut self, event: &Event<'_>) {
+    pub fn apply<'a>(&mut self, event: impl Into<Occurrence<'a>>) {
+        let occurrence = event.into();
         self.remove_ended();
-        apply::event(self, event);
+        self.changed_name = false;
+        apply::event(self, &occurrence);
     }
 
     /// Returns what is known around an event that was just applied.
-    pub fn view(&self, event: &Event<'_>) -> View<'_> {
-        View::new(self, event.tid)
+    pub fn view<'a>(&'a self, event: impl Into<Occurrence<'a>>) -> View<'a> {
+        View::new(self, event.into())
+    }
+
+    /// Iterates over all threads, in no order.
+    pub fn threads(&self) -> impl Iterator<Item = &Thread> {
+        self.threads.iter()
+    }
+
+    /// Returns how many live threads a process has.
+    pub fn threads_of(&self, pid: Pid) -> u32 {
+        self.threads.living(pid)
+    }
+
+    /// Iterates over a thread's fds by number.
+    pub fn fds(&self, tid: Tid) -> impl Iterator<Item = (i64, &FdInfo)> {
+        let table = self.threads.get(tid).and_then(|t| self.files.get(t.files?));
+        table.into_iter().flat_map(FdTable::iter)
+    }
+
+    /// Returns how many fds a thread has open.
+    pub fn fd_count(&self, tid: Tid) -> usize {
+        let table = self.threads.get(tid).and_then(|t| self.files.get(t.files?));
+        table.map_or(0, FdTable::len)
+    }
+
+    /// Returns what is known about a container.
+    pub fn container(&self, id: &[u8]) -> Option<&ContainerInfo> {
+        self.containers.get(id)
+    }
+
+    /// Iterates over the containers described, in no order.
+    pub fn containers(&self) -> impl Iterator<Item = &ContainerInfo> {
+        self.containers.iter()
+    }
+
+    /// Returns the addresses of the machine.
+    pub fn interfaces(&self) -> &[Interface] {
+        &self.interfaces
     }
 
     /// Returns a thread.
@@ -115,24 +188,14 @@ impl State {
         self.files.get(self.threads.get(tid)?.files?)?.get(fd)
     }
 
-    /// Returns the name of a user.
-    pub fn user(&self, uid: u32) -> Option<&[u8]> {
-        self.users.name(uid)
+    /// Returns a user of the host (`None`) or of a container.
+    pub fn user(&self, container: Option<&[u8]>, uid: u32) -> Option<&User> {
+        self.users.get(container, uid)
     }
 
-    /// Returns the name of a group.
-    pub fn group(&self, gid: u32) -> Option<&[u8]> {
-        self.groups.name(gid)
-    }
-
-    /// Takes note of a user.
-    pub fn add_user(&mut self, uid: u32, name: &[u8]) {
-        self.users.add(uid, name);
-    }
-
-    /// Takes note of a group.
-    pub fn add_group(&mut self, gid: u32, name: &[u8]) {
-        self.groups.add(gid, name);
+    /// Returns a group likewise; it has only a name.
+    pub fn group(&self, container: Option<&[u8]>, gid: u32) -> Option<&User> {
+        self.groups.get(container, gid)
     }
 
     fn remove_ended(&mut self) {

@@ -1,12 +1,18 @@
 //! The state that a snapshot of a capture describes.
 
+use std::net::IpAddr;
+
 use hashbrown::HashSet;
 use scap_capture_format::native::Snapshot;
-use scap_capture_format::native::snapshot::{FdEntry, SocketEntry, StringId, ThreadEntry};
+use scap_capture_format::native::snapshot::{
+    FdEntry, InterfaceEntry, SocketEntry, StringId, ThreadEntry,
+};
 
 use super::fd::{FdInfo, FdKind, FdTable, L4, Role};
-use super::thread::{Dirs, Text, Thread};
-use super::{State, limits};
+use super::snapshot::{FdExtra, ThreadExtra};
+use super::thread::{Dirs, Program, ProgramFlags, Text, Thread};
+use super::users::{self, User};
+use super::{Interface, State, limits};
 use crate::event::net::{Endpoint, SockTuple};
 use crate::event::{Pid, Tid};
 
@@ -14,15 +20,28 @@ impl State {
     /// Replaces everything by what a snapshot says.
     pub fn restore(&mut self, snapshot: &Snapshot) {
         *self = Self::new();
-        for user in snapshot.users.iter().filter(|u| u.container == StringId(0)) {
-            self.add_user(user.uid, snapshot.string(user.name));
+        let container = |id: StringId| Some(snapshot.string(id)).filter(|id| !id.is_empty());
+        for user in &snapshot.users {
+            let info = User {
+                name: users::cut(snapshot.string(user.name)),
+                home: users::cut(snapshot.string(user.home)),
+                shell: users::cut(snapshot.string(user.shell)),
+                gid: user.gid,
+            };
+            self.users.add(container(user.container), user.uid, info);
         }
-        for group in snapshot
-            .groups
-            .iter()
-            .filter(|g| g.container == StringId(0))
-        {
-            self.add_group(group.gid, snapshot.string(group.name));
+        for group in &snapshot.groups {
+            let info = User {
+                name: users::cut(snapshot.string(group.name)),
+                ..User::default()
+            };
+            self.groups.add(container(group.container), group.gid, info);
+        }
+        for entry in snapshot.interfaces.iter().take(limits::INTERFACES) {
+            self.interfaces.extend(interface(snapshot, entry));
+        }
+        for entry in &snapshot.containers {
+            self.containers.add_json(snapshot.string(entry.json));
         }
         let owners: HashSet<i64> = snapshot.fds.iter().map(|f| f.owner.0).collect();
         // Main threads first: the others share what they have.
@@ -34,7 +53,9 @@ impl State {
         }
         let servers = server_ports(snapshot);
         for entry in &snapshot.fds {
-            self.ensure_thread(entry.owner, Pid(-1));
+            if self.thread(entry.owner).is_none() {
+                self.ensure_thread(entry.owner, Pid(-1));
+            }
             let info = self.restored_fd(snapshot, entry, &servers);
             self.add_fd(entry.owner, entry.fd, info);
         }
@@ -67,13 +88,40 @@ impl State {
         thread.gid = entry.gid;
         thread.loginuid = entry.loginuid;
         thread.tty = entry.tty;
+        thread.fdlimit = entry.fdlimit;
+        let caps = [
+            entry.cap_inheritable,
+            entry.cap_permitted,
+            entry.cap_effective,
+        ];
+        thread.caps = Some(caps);
+        thread.program = program(entry);
+        thread.memory_kb = [entry.vm_size_kb, entry.vm_rss_kb, entry.vm_swap_kb];
+        thread.faults = [entry.pf_major, entry.pf_minor];
+        thread.pidns_start = entry.pidns_init_start;
+        thread.start = entry.start_time;
+        let more = ThreadExtra::read(&entry.extra);
+        thread.clone_ts = more.clone_ts;
+        thread.exec_ts = more.exec_ts;
+        thread.is_reaper = more.is_reaper;
+        if !more.knows_caps {
+            thread.caps = None;
+        }
+        thread.container = text(entry.container, limits::NAME);
+        let shared = |slot: Option<i64>| self.threads.get(Tid(slot?));
+        let files_of = shared(more.files_of).and_then(|t| t.files);
+        let dirs_of = shared(more.dirs_of).and_then(|t| t.dirs);
+        thread.files = files_of.map(|slot| self.files.hold(slot));
+        thread.dirs = dirs_of.map(|slot| self.dirs.hold(slot));
+        let own_fds = own_fds || (more.is_ours && more.files_of.is_none());
         let main = self.threads.get(Tid(entry.pid.0));
-        if own_fds || main.is_none() {
+        if thread.files.is_none() && (own_fds || main.is_none()) {
             thread.files = Some(self.files.add(FdTable::default()));
         }
         let cwd = snapshot.string(entry.cwd);
         let main = self.threads.get(Tid(entry.pid.0));
-        let shares = main.is_some_and(|m| self.cwd(m.tid).unwrap_or(b"") == cwd);
+        let shares = thread.dirs.is_some()
+            || (!more.is_ours && main.is_some_and(|m| self.cwd(m.tid).unwrap_or(b"") == cwd));
         if !shares {
             thread.dirs = Some(self.dirs.add(Dirs::default()));
         }
@@ -105,7 +153,18 @@ impl State {
         let mut name = std::mem::take(&mut self.scratch);
         name.clear();
         name.extend_from_slice(snapshot.string(entry.name));
-        if let Some((source, destination, l4)) = endpoints(&entry.socket) {
+        if let SocketEntry::Unix { source, dest } = entry.socket {
+            info.unix_ends = (source, dest);
+            // Who has a name is the one that others connect to.
+            info.role = if name.is_empty() {
+                Role::Client
+            } else {
+                Role::Server
+            };
+        }
+        if let Some(more) = FdExtra::read(&entry.extra) {
+            more.apply(&mut info);
+        } else if let Some((source, destination, l4)) = endpoints(&entry.socket) {
             info.l4 = l4;
             name.clear();
             if destination.is_unspecified() && destination.port() == 0 {
@@ -133,6 +192,37 @@ impl State {
     }
 }
 
+fn program(entry: &ThreadEntry) -> Program {
+    let mut flags = ProgramFlags::empty();
+    flags.set(ProgramFlags::WRITABLE, entry.exe_writable);
+    flags.set(ProgramFlags::UPPER_LAYER, entry.exe_upper_layer);
+    flags.set(ProgramFlags::LOWER_LAYER, entry.exe_lower_layer);
+    flags.set(ProgramFlags::FROM_MEMFD, entry.exe_from_memfd);
+    Program {
+        ino: entry.exe_ino,
+        ctime: entry.exe_ctime.0,
+        mtime: entry.exe_mtime.0,
+        flags,
+    }
+}
+
+fn interface(snapshot: &Snapshot, entry: &InterfaceEntry) -> Option<Interface> {
+    let address = |bytes: &[u8]| -> Option<IpAddr> {
+        match bytes.len() {
+            4 => Some(IpAddr::from(<[u8; 4]>::try_from(bytes).ok()?)),
+            16 => Some(IpAddr::from(<[u8; 16]>::try_from(bytes).ok()?)),
+            _ => None,
+        }
+    };
+    Some(Interface {
+        name: users::cut(snapshot.string(entry.name)),
+        address: address(&entry.address)?,
+        netmask: address(&entry.netmask)?,
+        broadcast: address(&entry.broadcast)?,
+        link_speed: entry.link_speed,
+    })
+}
+
 /// Kinds of fds as .scap files number them.
 fn kind(number: u8) -> FdKind {
     match number {
@@ -158,7 +248,7 @@ fn kind(number: u8) -> FdKind {
     }
 }
 
-fn l4(number: u8) -> L4 {
+pub(super) fn l4(number: u8) -> L4 {
     match number {
         2 => L4::Tcp,
         3 => L4::Udp,

@@ -7,7 +7,7 @@ use scap_capture_format::schema::{Arch, EventType, types};
 use super::*;
 use crate::event::bytes::BufferFormat;
 use crate::event::render::Renderer;
-use crate::event::{EventFlags, EventNum, Params, Pid, Timestamp};
+use crate::event::{Event, EventFlags, EventNum, Params, Pid, Tid, Timestamp};
 
 /// A machine being replayed: every event prints what it and the state together say.
 struct Machine {
@@ -23,7 +23,11 @@ impl Machine {
         thread.comm = Some(b"bash".as_slice().into());
         state.insert_thread(thread);
         state.set_dirs(Tid(100), Some(b"/home/alice"), None);
-        state.add_user(1000, b"alice");
+        let alice = User {
+            name: b"alice".as_slice().into(),
+            ..User::default()
+        };
+        state.users.add(None, 1000, alice);
         Self {
             state,
             now: 1_000_000_000_000,
@@ -652,6 +656,10 @@ mod snapshots {
         m
     }
 
+    fn name(user: Option<&User>) -> Option<&str> {
+        user.map(|u| std::str::from_utf8(&u.name).unwrap())
+    }
+
     #[test]
     fn everything_is_replaced() {
         let m = machine();
@@ -665,10 +673,10 @@ mod snapshots {
         assert_eq!(m.fds(555), "3:f/of/nobody ");
         assert_eq!(m.state.fd(Tid(100), 4).unwrap().role, Role::Server);
         assert_eq!(
-            (m.state.user(5), m.state.user(6)),
-            (Some(&b"alice"[..]), None)
+            (name(m.state.user(None, 5)), name(m.state.user(None, 6))),
+            (Some("alice"), None)
         );
-        assert_eq!(m.state.group(7), Some(&b"alice"[..]));
+        assert_eq!(name(m.state.group(None, 7)), Some("alice"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::shared::Slot;
-use super::{Ended, State, limits};
+use super::{Ended, State, containers, limits};
 use crate::event::{Pid, Tid};
 
 /// Text from a capture, any bytes; cheap to share.
@@ -56,6 +56,25 @@ pub struct Thread {
     pub loginuid: u32,
     /// Terminal, as a device number; 0 = none.
     pub tty: u32,
+    /// Most fds it may open; -1 if not known.
+    pub fdlimit: i64,
+    /// Capabilities: inheritable, permitted, effective; `None` if not known.
+    pub caps: Option<[u64; 3]>,
+    /// The file of its program.
+    pub program: Program,
+    /// Memory: virtual, resident, swapped, in KiB.
+    pub memory_kb: [u32; 3],
+    /// Page faults: major, minor.
+    pub faults: [u64; 2],
+    /// When its pid namespace began (nanoseconds since the epoch); 0 = not known.
+    pub pidns_start: u64,
+    /// When it began (nanoseconds since the epoch); 0 = not known. With `tid` it tells the thread from
+    /// others that have had its id.
+    pub start: u64,
+    /// The container it is in, found in its cgroups; `None` = the host.
+    pub container: Option<Text>,
+    /// It takes over orphans of its descendants (`PR_SET_CHILD_SUBREAPER`).
+    pub is_reaper: bool,
     /// When it was made by an event of this capture (nanoseconds since the epoch), else 0.
     pub clone_ts: u64,
     /// When it last executed a program, in this capture, else 0.
@@ -64,6 +83,34 @@ pub struct Thread {
     pub dead: bool,
     pub(super) files: Option<Slot>,
     pub(super) dirs: Option<Slot>,
+}
+
+/// What is known of a program's file besides its path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Program {
+    /// Its inode; 0 = not known.
+    pub ino: u64,
+    /// When the inode changed, in nanoseconds since the epoch; 0 = not known.
+    pub ctime: u64,
+    /// When the content changed, likewise.
+    pub mtime: u64,
+    /// `EXE_*` flags of `execve`.
+    pub flags: ProgramFlags,
+}
+
+bitflags::bitflags! {
+    /// Facts about a program's file, numbered as in `execve` events.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct ProgramFlags: u32 {
+        /// Whoever runs it may write it.
+        const WRITABLE = 1;
+        /// It is in the upper layer of an overlay file system.
+        const UPPER_LAYER = 2;
+        /// It is a memfd.
+        const FROM_MEMFD = 4;
+        /// It is in a lower layer of an overlay file system.
+        const LOWER_LAYER = 8;
+    }
 }
 
 impl Thread {
@@ -88,6 +135,15 @@ impl Thread {
             gid: NO_ID,
             loginuid: NO_ID,
             tty: 0,
+            fdlimit: -1,
+            caps: None,
+            program: Program::default(),
+            memory_kb: [0; 3],
+            faults: [0; 2],
+            pidns_start: 0,
+            start: 0,
+            container: None,
+            is_reaper: false,
             clone_ts: 0,
             exec_ts: 0,
             dead: false,
@@ -141,8 +197,18 @@ impl Threads {
         self.by_tid.len()
     }
 
-    fn get_mut(&mut self, tid: Tid) -> Option<&mut Thread> {
+    pub(super) fn get_mut(&mut self, tid: Tid) -> Option<&mut Thread> {
         self.by_tid.get_mut(&tid.0)
+    }
+
+    /// Iterates over all threads, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Thread> {
+        self.by_tid.values()
+    }
+
+    /// Returns how many live threads a process has.
+    pub(super) fn living(&self, pid: Pid) -> u32 {
+        self.living.get(&pid.0).copied().unwrap_or(0)
     }
 
     fn count(&mut self, pid: Pid) {
@@ -195,6 +261,9 @@ impl State {
         if self.threads.get(thread.tid).is_some() {
             self.remove_thread(thread.tid);
         }
+        if thread.container.is_none() {
+            thread.container = containers::id_of(thread.cgroups.as_deref());
+        }
         if self.threads.len() >= limits::THREADS {
             self.release(&thread);
             return;
@@ -234,6 +303,24 @@ impl State {
         }
     }
 
+    /// Changes numbers of a thread that no text or relation depends on.
+    pub(super) fn update_counters(&mut self, tid: Tid, change: impl FnOnce(&mut Thread)) {
+        if let Some(thread) = self.threads.get_mut(tid) {
+            change(thread);
+        }
+    }
+
+    /// Changes all threads of a process alike.
+    pub(super) fn update_process(&mut self, pid: Pid, change: impl Fn(&mut Thread)) {
+        if self.threads.living(pid) <= 1 {
+            self.update_counters(Tid(pid.0), change);
+            return;
+        }
+        for thread in self.threads.by_tid.values_mut().filter(|t| t.pid == pid) {
+            change(thread);
+        }
+    }
+
     /// Makes sure that an event's thread is known, at least by number, and so is its process.
     pub(super) fn ensure_thread(&mut self, tid: Tid, pid: Pid) {
         match self.threads.get(tid) {
@@ -266,7 +353,7 @@ impl State {
         let (pid, main, dead) = (thread.pid, thread.is_main(), thread.dead);
         thread.dead = true;
         let left = if dead {
-            self.living(pid)
+            self.threads.living(pid)
         } else {
             self.threads.uncount(pid)
         };
@@ -278,13 +365,9 @@ impl State {
         }
     }
 
-    fn living(&self, pid: Pid) -> u32 {
-        self.threads.living.get(&pid.0).copied().unwrap_or(0)
-    }
-
     /// Removes all threads of a process but one, which becomes its only thread (as `execve` does).
     pub(super) fn keep_only_thread(&mut self, pid: Pid, tid: Tid) {
-        if self.living(pid) <= 1 {
+        if self.threads.living(pid) <= 1 {
             return;
         }
         let others: Vec<Tid> = self
@@ -345,6 +428,12 @@ impl State {
     pub(super) fn cwd(&self, tid: Tid) -> Option<&[u8]> {
         let dirs = self.dirs.get(self.threads.get(tid)?.dirs?)?;
         dirs.cwd.as_deref()
+    }
+
+    /// Returns a thread's root directory.
+    pub(super) fn root(&self, tid: Tid) -> Option<&[u8]> {
+        let dirs = self.dirs.get(self.threads.get(tid)?.dirs?)?;
+        dirs.root.as_deref()
     }
 
     /// Changes a thread's directories.

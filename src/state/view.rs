@@ -1,23 +1,38 @@
 //! What is known around one event.
 
-use super::{State, Thread, paths};
-use crate::event::{FdLabel, Names, Tid};
+use scap_capture_format::schema::EventTypeFlags;
+
+use super::{ContainerInfo, FdInfo, State, Thread, User, paths};
+use crate::event::{Event, EventExt as _, FdLabel, Names, Occurrence, Tid};
+
+/// Most ancestors followed: parents that form a circle are some attacker's.
+const MAX_ANCESTORS: usize = 512;
 
 /// The state as the thread of one event sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'s> {
     state: &'s State,
     thread: Option<&'s Thread>,
-    tid: Tid,
+    occurrence: Occurrence<'s>,
 }
 
 impl<'s> View<'s> {
-    pub(super) fn new(state: &'s State, tid: Tid) -> Self {
+    pub(super) fn new(state: &'s State, occurrence: Occurrence<'s>) -> Self {
         Self {
             state,
-            thread: state.thread(tid),
-            tid,
+            thread: state.thread(occurrence.event.tid),
+            occurrence,
         }
+    }
+
+    /// Returns the whole state.
+    pub fn state(&self) -> &'s State {
+        self.state
+    }
+
+    /// Returns the event in the newest schema, with what its enter event said.
+    pub fn full(&self) -> &'s Event<'s> {
+        self.occurrence.full
     }
 
     /// Returns the event's thread.
@@ -29,6 +44,104 @@ impl<'s> View<'s> {
     pub fn own_comm(&self) -> Option<&'s [u8]> {
         self.thread.and_then(|t| t.comm.as_deref())
     }
+
+    /// Returns the first thread of a thread's process; the thread itself if that is not known.
+    pub fn main(&self, thread: &'s Thread) -> Option<&'s Thread> {
+        if thread.is_main() || thread.pid.0 < 0 {
+            return Some(thread);
+        }
+        self.state.thread(Tid(thread.pid.0))
+    }
+
+    /// Iterates over the event's process and its ancestors, each by its first thread, youngest first.
+    pub fn ancestors(&self) -> impl Iterator<Item = &'s Thread> + use<'s> {
+        let view = *self;
+        let own = view.thread.and_then(|t| view.main(t));
+        let mut seen = 0;
+        std::iter::successors(own, move |thread| {
+            seen += 1;
+            let parent = view.parent(thread).and_then(|t| view.main(t))?;
+            (parent.tid != thread.tid && seen < MAX_ANCESTORS).then_some(parent)
+        })
+    }
+
+    /// Returns a thread's parent, if it is known.
+    pub fn parent(&self, thread: &Thread) -> Option<&'s Thread> {
+        self.state.thread(thread.ptid).filter(|_| thread.ptid.0 > 0)
+    }
+
+    /// Returns the fd that the event is about: the one it uses, made or ended.
+    pub fn fd_number(&self) -> Option<i64> {
+        event_fd(&self.occurrence)
+    }
+
+    /// Whether events of this type are about an fd.
+    pub fn is_about_fd(&self) -> bool {
+        let about =
+            EventTypeFlags::CREATES_FD | EventTypeFlags::USES_FD | EventTypeFlags::DESTROYS_FD;
+        let event = self.occurrence.event;
+        event.info().is_some_and(|i| i.flags.intersects(about))
+    }
+
+    /// Returns the fd that the event is about, if it is known.
+    pub fn fd_info(&self) -> Option<&'s FdInfo> {
+        if !self.is_about_fd() {
+            return None;
+        }
+        self.fd_of(self.fd_number()?)
+    }
+
+    /// Returns an fd of the event's thread.
+    pub fn fd_of(&self, fd: i64) -> Option<&'s FdInfo> {
+        self.state.files.get(self.thread?.files?)?.get(fd)
+    }
+
+    /// Whether the event gave its fd another name.
+    pub fn has_changed_name(&self) -> bool {
+        self.state.changed_name
+    }
+
+    /// Returns the id of the container that the event's thread is in; `None` = the host.
+    pub fn container_id(&self) -> Option<&'s [u8]> {
+        self.thread?.container.as_deref()
+    }
+
+    /// Returns what is known of that container.
+    pub fn container(&self) -> Option<&'s ContainerInfo> {
+        self.state.container(self.container_id()?)
+    }
+
+    /// Returns a user as the event's thread knows it.
+    pub fn user_info(&self, uid: u32) -> Option<&'s User> {
+        self.state.user(self.container_id(), uid)
+    }
+
+    /// Returns a group likewise.
+    pub fn group_info(&self, gid: u32) -> Option<&'s User> {
+        self.state.group(self.container_id(), gid)
+    }
+
+    /// Returns the working directory of the event's thread.
+    pub fn cwd(&self) -> Option<&'s [u8]> {
+        self.state.cwd(self.thread?.tid)
+    }
+
+    /// Appends the absolute form of a path that the event's thread gave.
+    pub fn absolute_path(&self, dirfd: Option<i64>, path: &[u8], out: &mut Vec<u8>) {
+        let tid = self.occurrence.event.tid;
+        self.state.resolve(tid, dirfd, path, out);
+    }
+}
+
+/// Returns the fd that an event is about, as far as it says so itself.
+pub(super) fn event_fd(occurrence: &Occurrence<'_>) -> Option<i64> {
+    let full = occurrence.full;
+    let info = full.info()?;
+    if info.flags.contains(EventTypeFlags::CREATES_FD) {
+        return full.result().filter(|fd| *fd >= 0);
+    }
+    let own = info.fd_param.and_then(|index| full.int(usize::from(index)));
+    own.or(occurrence.enter_fd)
 }
 
 impl Names for View<'_> {
@@ -37,16 +150,15 @@ impl Names for View<'_> {
     }
 
     fn fd(&self, fd: i64) -> Option<FdLabel<'_>> {
-        let slot = self.thread?.files?;
-        self.state.files.get(slot)?.get(fd).map(|f| f.label())
+        self.fd_of(fd).map(FdInfo::label)
     }
 
     fn user(&self, uid: u32) -> Option<&[u8]> {
-        self.state.user(uid)
+        self.user_info(uid).map(|u| u.name.as_ref())
     }
 
     fn group(&self, gid: u32) -> Option<&[u8]> {
-        self.state.group(gid)
+        self.group_info(gid).map(|g| g.name.as_ref())
     }
 
     fn resolve_path(&self, dirfd: Option<i64>, path: &[u8], out: &mut Vec<u8>) -> bool {
@@ -54,7 +166,7 @@ impl Names for View<'_> {
             return false;
         }
         let before = out.len();
-        self.state.resolve(self.tid, dirfd, path, out);
+        self.absolute_path(dirfd, path, out);
         out.len() > before
     }
 }

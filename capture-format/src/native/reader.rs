@@ -53,6 +53,14 @@ impl Damages {
             self.more = self.more.saturating_add(1);
         }
     }
+
+    /// Moves the damages of another list behind these.
+    pub(crate) fn append(&mut self, other: &mut Self) {
+        for damage in other.list.drain(..) {
+            self.add(damage.offset, damage.what);
+        }
+        self.more = self.more.saturating_add(std::mem::take(&mut other.more));
+    }
 }
 
 /// A section of a capture, decoded.

@@ -3,11 +3,13 @@
 //! A snapshot stands alone: replay can begin at any of them. Strings are stored once and named by their
 //! number. Numbers are those of the .scap format where it has them, see the fields.
 
+use std::hash::BuildHasher as _;
+
 use bincode::de::{BorrowDecode, BorrowDecoder, Decoder};
 use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::Extra;
 use crate::event::{EventNum, Pid, Tid, Timestamp};
@@ -20,7 +22,9 @@ pub struct StringId(pub u32);
 #[derive(Clone, Debug, Default)]
 pub struct StringTable {
     list: Vec<Vec<u8>>,
-    ids: HashMap<Vec<u8>, StringId>,
+    /// Ids by the hash of their strings.
+    ids: HashTable<StringId>,
+    hasher: DefaultHashBuilder,
 }
 
 impl StringTable {
@@ -29,21 +33,29 @@ impl StringTable {
         if string.is_empty() {
             return StringId(0);
         }
-        if let Some(id) = self.ids.get(string) {
+        let hash = self.hasher.hash_one(string);
+        let same = |id: &StringId| string_at(&self.list, *id) == string;
+        if let Some(id) = self.ids.find(hash, same) {
             return *id;
         }
         self.list.push(string.to_vec());
         let id = StringId(u32::try_from(self.list.len()).unwrap_or(0));
-        self.ids.insert(string.to_vec(), id);
+        let rehash = |id: &StringId| self.hasher.hash_one(string_at(&self.list, *id));
+        self.ids.insert_unique(hash, id, rehash);
         id
+    }
+
+    /// Returns about how much memory the strings take after the first `n`, in bytes.
+    pub(crate) fn bytes_since(&self, n: usize) -> usize {
+        const EACH: usize = 64;
+        let new = self.list.get(n..).unwrap_or(&[]);
+        new.iter()
+            .fold(0, |sum, s| s.len().saturating_add(EACH).saturating_add(sum))
     }
 
     /// Returns the string with this id; empty if there is none, which only a damaged file has.
     pub fn get(&self, id: StringId) -> &[u8] {
-        let index = (id.0 as usize).checked_sub(1);
-        index
-            .and_then(|i| self.list.get(i))
-            .map_or(&[], Vec::as_slice)
+        string_at(&self.list, id)
     }
 
     /// Returns how many strings are stored.
@@ -55,6 +67,11 @@ impl StringTable {
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
+}
+
+fn string_at(list: &[Vec<u8>], id: StringId) -> &[u8] {
+    let index = (id.0 as usize).checked_sub(1);
+    index.and_then(|i| list.get(i)).map_or(&[], Vec::as_slice)
 }
 
 impl PartialEq for StringTable {
@@ -76,7 +93,8 @@ impl<C> Decode<C> for StringTable {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
         Ok(Self {
             list: Decode::decode(decoder)?,
-            ids: HashMap::new(),
+            ids: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
         })
     }
 }

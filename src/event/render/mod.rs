@@ -95,7 +95,32 @@ impl Renderer {
             Value::Invalid(_) if info.ty == ParamType::Dyn => {
                 out.extend_from_slice(b"INVALID DYNAMIC PARAMETER");
             }
-            other => simple(out, other, format, names),
+            other => {
+                simple(out, other, format, names);
+            }
+        }
+    }
+
+    /// Appends one argument as filters see it: what its number stands for if that is known, else the
+    /// number.
+    pub fn argument<N: Names + ?Sized>(
+        &self,
+        out: &mut Vec<u8>,
+        info: &ParamInfo,
+        bytes: &[u8],
+        names: &N,
+    ) {
+        let start = out.len();
+        let (value, format) = Value::decode(info, bytes);
+        match value {
+            Value::Bytes(data) => bytes::render(out, data, self.buffers),
+            other => {
+                if let Some(at) = simple(out, other, format, names) {
+                    // Only the part in parentheses stays.
+                    out.pop();
+                    out.drain(start..=at);
+                }
+            }
         }
     }
 
@@ -154,8 +179,16 @@ fn is_memory(ty: ParamType) -> bool {
     )
 }
 
+/// Where the part in parentheses, which ends the text, begins, if there is one.
+type Resolved = Option<usize>;
+
 /// Appends a value that needs no state of the renderer.
-fn simple<N: Names + ?Sized>(out: &mut Vec<u8>, value: Value<'_>, format: PrintFormat, names: &N) {
+fn simple<N: Names + ?Sized>(
+    out: &mut Vec<u8>,
+    value: Value<'_>,
+    format: PrintFormat,
+    names: &N,
+) -> Resolved {
     match value {
         Value::Absent => out.extend_from_slice(b"<NA>"),
         Value::Invalid(bytes) => {
@@ -167,11 +200,11 @@ fn simple<N: Names + ?Sized>(out: &mut Vec<u8>, value: Value<'_>, format: PrintF
         Value::Uint { value, len } => {
             number::formatted(out, value.cast_signed(), false, len, format);
         }
-        Value::Errno(result) => errno_value(out, result, format),
-        Value::Fd(number) => fd(out, number, names),
+        Value::Errno(result) => return errno_value(out, result, format),
+        Value::Fd(number) => return fd(out, number, names),
         Value::Pid(tid) => {
             number::dec(out, tid);
-            named(out, names.comm(tid).filter(|c| !c.is_empty()));
+            return named(out, names.comm(tid).filter(|c| !c.is_empty()));
         }
         Value::Text(t) => text::escape(out, t),
         Value::SockAddr(address) => address.render(out),
@@ -189,18 +222,20 @@ fn simple<N: Names + ?Sized>(out: &mut Vec<u8>, value: Value<'_>, format: PrintF
         }
         Value::SyscallId(code) => {
             number::udec(out, u64::from(code));
-            named(out, syscalls::by_ppm_sc(code).map(|s| s.name.as_bytes()));
+            return named(out, syscalls::by_ppm_sc(code).map(|s| s.name.as_bytes()));
         }
         Value::Signal(number) => {
             number::udec(out, u64::from(number));
-            named(out, signal::name(number).map(str::as_bytes));
+            return named(out, signal::name(number).map(str::as_bytes));
         }
         Value::RelTime(Some(ns)) => {
             number::udec(out, ns);
+            let at = out.len();
             out.push(b'(');
             #[expect(clippy::cast_precision_loss, reason = "six digits are shown")]
             number::general(out, ns as f64 / time::NS_PER_S as f64);
             out.extend_from_slice(b"s)");
+            return Some(at);
         }
         Value::RelTime(None) | Value::AbsTime(_) => out.extend_from_slice(b"none"),
         Value::Bool(truth) => out.extend_from_slice(if truth { b"true" } else { b"false" }),
@@ -208,20 +243,20 @@ fn simple<N: Names + ?Sized>(out: &mut Vec<u8>, value: Value<'_>, format: PrintF
         Value::Ipv6(octets) => net::ipv6(out, octets.into()),
         Value::Flags(bits, table, _) => {
             number::udec(out, bits);
-            with_table(out, table, |out, table| flags::mask(out, bits, table));
+            return with_table(out, table, |out, table| flags::mask(out, bits, table));
         }
         Value::Enum(number, table, _) => {
             number::udec(out, number);
-            with_table(out, table, |out, table| {
+            return with_table(out, table, |out, table| {
                 flags::enumeration(out, number, table);
             });
         }
         Value::Mode(bits, table) => {
             number::oct(out, u64::from(bits));
-            with_table(out, table, |out, table| flags::mode(out, bits, table));
+            return with_table(out, table, |out, table| flags::mode(out, bits, table));
         }
-        Value::Uid(id) => owner(out, id, |id| names.user(id)),
-        Value::Gid(id) => owner(out, id, |id| names.group(id)),
+        Value::Uid(id) => return owner(out, id, |id| names.user(id)),
+        Value::Gid(id) => return owner(out, id, |id| names.group(id)),
         Value::Double(number) => number::general(out, number),
         Value::SigSet(set) => signals(out, set),
         Value::List(items) => list(out, items),
@@ -229,11 +264,13 @@ fn simple<N: Names + ?Sized>(out: &mut Vec<u8>, value: Value<'_>, format: PrintF
         Value::Path(t, _) => text::escape(out, t),
         Value::Bytes(data) => bytes::render(out, data, BufferFormat::Dots),
     }
+    None
 }
 
 /// Appends an fd with what it is open on.
-pub(super) fn fd<N: Names + ?Sized>(out: &mut Vec<u8>, fd: i64, names: &N) {
+pub(super) fn fd<N: Names + ?Sized>(out: &mut Vec<u8>, fd: i64, names: &N) -> Resolved {
     number::dec(out, fd);
+    let at = out.len();
     if fd == AT_FDCWD {
         out.extend_from_slice(b"(AT_FDCWD)");
     } else if fd < 0 {
@@ -246,38 +283,49 @@ pub(super) fn fd<N: Names + ?Sized>(out: &mut Vec<u8>, fd: i64, names: &N) {
         text::escape(out, label.name);
         out.push(b')');
     }
+    (out.len() > at).then_some(at)
 }
 
-fn errno_value(out: &mut Vec<u8>, result: i64, format: PrintFormat) {
+fn errno_value(out: &mut Vec<u8>, result: i64, format: PrintFormat) -> Resolved {
     if result < 0 {
         number::dec(out, result);
-        named(out, errno_name(result));
+        named(out, errno_name(result))
     } else {
         // `mmap` returns an address, which only hexadecimal makes readable.
         number::formatted(out, result, true, 8, format);
+        None
     }
 }
 
-fn errno_name(negative: i64) -> Option<&'static [u8]> {
+/// Returns the name of an error, given as calls return it.
+pub(crate) fn errno_name(negative: i64) -> Option<&'static [u8]> {
     let number = i32::try_from(negative).ok()?;
     errno::name(number).map(str::as_bytes)
 }
 
-fn named(out: &mut Vec<u8>, name: Option<&[u8]>) {
-    if let Some(name) = name {
-        out.push(b'(');
-        text::escape(out, name);
-        out.push(b')');
-    }
+fn named(out: &mut Vec<u8>, name: Option<&[u8]>) -> Resolved {
+    let name = name?;
+    let at = out.len();
+    out.push(b'(');
+    text::escape(out, name);
+    out.push(b')');
+    Some(at)
 }
 
-fn owner<'n>(out: &mut Vec<u8>, id: Option<u32>, name: impl Fn(u32) -> Option<&'n [u8]>) {
+fn owner<'n>(
+    out: &mut Vec<u8>,
+    id: Option<u32>,
+    name: impl Fn(u32) -> Option<&'n [u8]>,
+) -> Resolved {
     match id {
         Some(id) => {
             number::udec(out, u64::from(id));
-            named(out, Some(name(id).unwrap_or(b"<NA>")));
+            named(out, Some(name(id).unwrap_or(b"<NA>")))
         }
-        None => out.extend_from_slice(b"-1(<NONE>)"),
+        None => {
+            out.extend_from_slice(b"-1");
+            named(out, Some(b"<NONE>"))
+        }
     }
 }
 
@@ -285,10 +333,10 @@ fn with_table(
     out: &mut Vec<u8>,
     table: Option<&'static FlagTable>,
     names: impl Fn(&mut Vec<u8>, &FlagTable),
-) {
-    if let Some(table) = table {
-        names(out, table);
-    }
+) -> Resolved {
+    let at = out.len();
+    names(out, table?);
+    (out.len() > at).then_some(at)
 }
 
 fn signals(out: &mut Vec<u8>, set: u32) {

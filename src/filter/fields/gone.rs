@@ -1,4 +1,5 @@
-//! Fields of the class gone.
+//! Fields that sysdig 0.29.3 had and later versions dropped: known, so that old filters and chisels are
+//! accepted, and always absent.
 
 use super::info::{ArgForm, FieldFlags, FieldInfo, int, interval, na, text, uint};
 

@@ -72,7 +72,7 @@ pub enum ArgForm {
 }
 
 /// How a value is found.
-pub type Extract = for<'a> fn(&'a Field, &Context<'a>, &'a mut Scratch) -> Option<Value<'a>>;
+pub(super) type Extract = for<'a> fn(&'a Field, &Context<'a>, &'a mut Scratch) -> Option<Value<'a>>;
 
 /// A field.
 #[derive(Clone, Copy, Debug)]
@@ -280,6 +280,7 @@ fn field(info: &'static FieldInfo, rest: &str) -> Result<Field, LookupError> {
         info,
         arg,
         memory: std::cell::Cell::new(0),
+        memories: std::cell::RefCell::default(),
     })
 }
 

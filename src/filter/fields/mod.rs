@@ -3,6 +3,20 @@
 //! Names, types and meaning are those of the falcosecurity libraries and of sysdig 0.29.3. A field has a
 //! value or it is absent; nothing is made up for what was not seen. One file per class of fields.
 
+/// Defines functions that extract a field, each with the field, the context and the scratch space.
+macro_rules! extract {
+    ($($name:ident = |$field:pat_param, $cx:pat_param, $scratch:pat_param| $body:expr;)*) => {$(
+        pub(super) fn $name<'a>(
+            $field: &'a Field,
+            $cx: &Context<'a>,
+            $scratch: &'a mut Scratch,
+        ) -> Option<Value<'a>> {
+            $body
+        }
+    )*};
+}
+
+mod ancestors;
 mod container;
 mod evt;
 mod fd;
@@ -20,6 +34,7 @@ pub use info::{ArgForm, FieldFlags, FieldInfo, FieldType};
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 
+use hashbrown::HashMap;
 use scap_capture_format::schema::Arch;
 
 use crate::event::Event;
@@ -133,8 +148,24 @@ pub struct Field {
     pub info: &'static FieldInfo,
     /// Its argument.
     pub arg: FieldArg,
-    /// For fields that depend on the events before (`evt.deltatime`, `util.cnt`, `thread.cpu`).
+    /// For fields that depend on the events before (`evt.deltatime`, `util.cnt`).
     pub(crate) memory: Cell<u64>,
+    /// The same by CPU or thread (`thread.cpu`, `thread.exectime`); at most [`MEMORY`] of them.
+    pub(crate) memories: RefCell<HashMap<i64, u64>>,
+}
+
+/// Most threads or CPUs that a field remembers a number of.
+const MEMORY: usize = 1 << 18;
+
+impl Field {
+    /// Replaces what is remembered for a thread or CPU.
+    fn remember(&self, key: i64, value: u64) -> Option<u64> {
+        let mut memories = self.memories.borrow_mut();
+        if memories.len() >= MEMORY && !memories.contains_key(&key) {
+            memories.clear();
+        }
+        memories.insert(key, value)
+    }
 }
 
 impl Field {
@@ -156,6 +187,32 @@ pub struct Scratch {
     pub bytes: Vec<u8>,
     /// Numbers.
     pub ints: Vec<i64>,
+}
+
+impl Scratch {
+    /// Puts a text together.
+    fn text(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Option<Value<'_>> {
+        self.bytes.clear();
+        write(&mut self.bytes);
+        Some(Value::Text(&self.bytes))
+    }
+}
+
+/// Appends strings that end in NUL each, with spaces between them.
+fn join(out: &mut Vec<u8>, list: &[u8]) {
+    for (index, item) in items(list).enumerate() {
+        if index > 0 {
+            out.push(b' ');
+        }
+        out.extend_from_slice(item);
+    }
+}
+
+/// Iterates over strings that end in NUL each.
+fn items(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let list = list.strip_suffix(b"\0").unwrap_or(list);
+    let count = if list.is_empty() { 0 } else { usize::MAX };
+    list.split(|b| *b == 0).take(count)
 }
 
 /// Why a name is no usable field.
@@ -206,4 +263,31 @@ pub fn lookup_prefix(text: &str) -> Result<(Field, usize), LookupError> {
 /// Iterates over all fields, by class.
 pub fn all() -> impl Iterator<Item = &'static FieldInfo> {
     info::CLASSES.iter().flat_map(|(_, fields)| fields.iter())
+}
+
+/// Whether a text fits a pattern of `*` (anything) and `?` (one byte).
+fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut p, mut t) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while t < text.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                star = Some((p, t));
+                p += 1;
+            }
+            Some(c) if *c == b'?' || *c == text[t] => {
+                p += 1;
+                t += 1;
+            }
+            _ => {
+                let Some((at, from)) = star else {
+                    return false;
+                };
+                star = Some((at, from + 1));
+                p = at + 1;
+                t = from + 1;
+            }
+        }
+    }
+    pattern[p..].iter().all(|c| *c == b'*')
 }

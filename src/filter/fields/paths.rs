@@ -1,16 +1,125 @@
-//! Fields of the class paths.
+//! Fields of the paths that a successful call worked on.
 
-use super::info::{FieldInfo, na, text};
+use scap_capture_format::schema::{EventInfo, ParamDetail, ParamType};
+
+use super::info::{FieldInfo, text};
+use super::{Context, Field, Scratch, Value};
+use crate::event::{EventExt as _, value};
 
 pub(super) const FIELDS: &[FieldInfo] = &[
-    text("fs.path.name", "path operated on, absolute", na),
-    text("fs.path.nameraw", "path operated on, as given", na),
+    text("fs.path.name", "path operated on, absolute", name),
+    text("fs.path.nameraw", "path operated on, as given", nameraw),
     text(
         "fs.path.source",
         "source path of two-path calls, absolute",
-        na,
+        source,
     ),
-    text("fs.path.sourceraw", "source path as given", na),
-    text("fs.path.target", "target path, absolute", na),
-    text("fs.path.targetraw", "target path as given", na),
+    text("fs.path.sourceraw", "source path as given", sourceraw),
+    text("fs.path.target", "target path, absolute", target),
+    text("fs.path.targetraw", "target path as given", targetraw),
 ];
+
+/// What names the file that a call works on.
+#[derive(Clone, Copy)]
+enum Object {
+    /// The parameter with the path.
+    Path(&'static str),
+    /// The parameter with the fd.
+    Fd(&'static str),
+}
+
+/// Returns what the calls with one path work on.
+fn one(info: &EventInfo) -> Option<Object> {
+    use Object::{Fd, Path};
+    Some(match info.name {
+        "mkdir" | "mkdirat" | "rmdir" | "unlink" | "chown" | "lchown" => Path("path"),
+        "unlinkat" | "open" | "openat" | "openat2" | "umount" | "umount2" => Path("name"),
+        "chmod" | "fchmodat" => Path("filename"),
+        "fchownat" => Path("pathname"),
+        "quotactl" => Path("special"),
+        "fchmod" | "fchown" => Fd("fd"),
+        _ => return None,
+    })
+}
+
+/// Returns source and target of the calls with two paths; the source of a link is the link.
+fn two(info: &EventInfo) -> Option<(&'static str, &'static str)> {
+    Some(match info.name {
+        "rename" | "renameat" | "renameat2" => ("oldpath", "newpath"),
+        "link" | "linkat" => ("newpath", "oldpath"),
+        "symlink" | "symlinkat" => ("linkpath", "target"),
+        "mount" => ("dev", "dir"),
+        _ => return None,
+    })
+}
+
+/// The description of the event's type, if the call was successful.
+fn successful(cx: &Context<'_>) -> Option<&'static EventInfo> {
+    let full = cx.view.full();
+    let info = full.info()?;
+    let result = full.result()?;
+    let makes_fd = matches!(info.name, "open" | "openat" | "openat2");
+    (result == 0 || (makes_fd && result > 0)).then_some(info)
+}
+
+/// Returns a path as the program gave it.
+fn given<'a>(cx: &Context<'a>, info: &EventInfo, name: &str) -> Option<&'a [u8]> {
+    let (index, _) = info.param(name)?;
+    Some(value::text(cx.view.full().params.get(index)?))
+}
+
+/// Writes the absolute form of a path.
+fn absolute<'a>(
+    cx: &Context<'a>,
+    info: &EventInfo,
+    name: &str,
+    scratch: &'a mut Scratch,
+) -> Option<Value<'a>> {
+    let full = cx.view.full();
+    let (index, param) = info.param(name)?;
+    let path = value::text(full.params.get(index)?);
+    let dirfd = match (param.ty, param.info) {
+        (ParamType::FsRelPath, ParamDetail::DirFd(dirfd)) => full.int(usize::from(dirfd)),
+        _ => None,
+    };
+    scratch.text(|out| cx.view.absolute_path(dirfd, path, out))
+}
+
+extract! {
+    name = |_, cx, scratch| {
+        let info = successful(cx)?;
+        match one(info)? {
+            Object::Path(param) => absolute(cx, info, param, scratch),
+            Object::Fd(param) => {
+                let fd = cx.view.full().int(info.param(param)?.0)?;
+                Some(Value::Text(&cx.view.fd_of(fd)?.name))
+            }
+        }
+    };
+    nameraw = |_, cx, _| {
+        let info = successful(cx)?;
+        match one(info)? {
+            Object::Path(param) => given(cx, info, param).map(Value::Text),
+            Object::Fd(param) => {
+                let fd = cx.view.full().int(info.param(param)?.0)?;
+                Some(Value::Text(&cx.view.fd_of(fd)?.name))
+            }
+        }
+    };
+    source = |_, cx, scratch| {
+        let info = successful(cx)?;
+        absolute(cx, info, two(info)?.0, scratch)
+    };
+    sourceraw = |_, cx, _| {
+        let info = successful(cx)?;
+        given(cx, info, two(info)?.0).map(Value::Text)
+    };
+    target = |_, cx, scratch| {
+        let info = successful(cx)?;
+        absolute(cx, info, two(info)?.1, scratch)
+    };
+    targetraw = |_, cx, _| {
+        let info = successful(cx)?;
+        given(cx, info, two(info)?.1).map(Value::Text)
+    };
+}

@@ -1,17 +1,21 @@
-//! Fields of the class process.
+//! Fields of the event's process.
 
+use super::ancestors::{aargs, acmdline, aenv, aexe, aexepath, aname, apid};
 use super::info::{
     ArgForm, FieldFlags, FieldInfo, boolean, double, int, interval, na, text, time, uint,
 };
+use super::{Context, Field, FieldArg, Scratch, Value, items, join};
+use crate::event::Tid;
+use crate::state::{FdInfo, ProgramFlags, Thread, View};
 
 pub(super) const FIELDS: &[FieldInfo] = &[
-    text("proc.aargs", "arguments of n-th ancestor", na)
+    text("proc.aargs", "arguments of n-th ancestor", aargs)
         .arg(ArgForm::OptIndex)
         .flag(FieldFlags::ANY),
     text(
         "proc.acmdline",
         "cmdline of n-th ancestor; no index: any",
-        na,
+        acmdline,
     )
     .arg(ArgForm::OptIndex)
     .flag(FieldFlags::NO_RHS)
@@ -20,7 +24,7 @@ pub(super) const FIELDS: &[FieldInfo] = &[
     text(
         "proc.aenv",
         "env of ancestors; [n], [NAME] or none (any)",
-        na,
+        aenv,
     )
     .arg(ArgForm::OptKey)
     .flag(FieldFlags::NO_RHS)
@@ -29,7 +33,7 @@ pub(super) const FIELDS: &[FieldInfo] = &[
     text(
         "proc.aexe",
         "argv[0] of n-th ancestor; no index: any ancestor",
-        na,
+        aexe,
     )
     .arg(ArgForm::OptIndex)
     .flag(FieldFlags::NO_RHS)
@@ -38,7 +42,7 @@ pub(super) const FIELDS: &[FieldInfo] = &[
     text(
         "proc.aexepath",
         "executable path of n-th ancestor; no index: any",
-        na,
+        aexepath,
     )
     .arg(ArgForm::OptIndex)
     .flag(FieldFlags::NO_RHS)
@@ -47,13 +51,13 @@ pub(super) const FIELDS: &[FieldInfo] = &[
     text(
         "proc.aname",
         "comm of n-th ancestor; no index: any ancestor",
-        na,
+        aname,
     )
     .arg(ArgForm::OptIndex)
     .flag(FieldFlags::NO_RHS)
     .flag(FieldFlags::NO_TRANSFORMER)
     .flag(FieldFlags::ANY),
-    int("proc.apid", "pid of n-th ancestor; no index: any", na)
+    int("proc.apid", "pid of n-th ancestor; no index: any", apid)
         .arg(ArgForm::OptIndex)
         .flag(FieldFlags::NO_RHS)
         .flag(FieldFlags::NO_TRANSFORMER)
@@ -61,124 +65,377 @@ pub(super) const FIELDS: &[FieldInfo] = &[
     text(
         "proc.args",
         "arguments joined by blanks; [i] one argument",
-        na,
+        args,
     )
     .arg(ArgForm::OptIndex),
-    uint("proc.cmdlenargs", "summed length of args", na),
-    text("proc.cmdline", "comm + args", na),
-    uint("proc.cmdnargs", "number of args", na),
-    text("proc.cwd", "working directory with trailing slash", na),
+    uint("proc.cmdlenargs", "summed length of args", cmdlenargs),
+    text("proc.cmdline", "comm + args", cmdline),
+    uint("proc.cmdnargs", "number of args", cmdnargs),
+    text("proc.cwd", "working directory with trailing slash", cwd),
     interval(
         "proc.duration",
         "ns since process start (absent if start unseen)",
-        na,
+        duration,
     ),
     text(
         "proc.env",
         "environment joined by blanks; [NAME] one value",
-        na,
+        env,
     )
     .arg(ArgForm::OptKey),
-    text("proc.exe", "argv[0]", na),
-    int("proc.exe_ino", "inode of exe", na),
-    time("proc.exe_ino.ctime", "ctime of exe, epoch ns", na),
+    text("proc.exe", "argv[0]", exe),
+    int("proc.exe_ino", "inode of exe", exe_ino),
+    time("proc.exe_ino.ctime", "ctime of exe, epoch ns", exe_ctime),
     time(
         "proc.exe_ino.ctime_duration_pidns_start",
         "exe ctime minus pid namespace start",
-        na,
+        ctime_after_pidns,
     ),
     time(
         "proc.exe_ino.ctime_duration_proc_start",
         "clone time minus exe ctime",
-        na,
+        ctime_before_start,
     ),
-    time("proc.exe_ino.mtime", "mtime of exe, epoch ns", na),
-    text("proc.exeline", "exe + args", na),
-    text("proc.exepath", "full executable path", na),
-    int("proc.fdlimit", "fd limit", na),
-    uint("proc.fdopencount", "open fds", na),
-    double("proc.fdusage", "open fds as percent of limit", na),
+    time("proc.exe_ino.mtime", "mtime of exe, epoch ns", exe_mtime),
+    text("proc.exeline", "exe + args", exeline),
+    text("proc.exepath", "full executable path", exepath),
+    int("proc.fdlimit", "fd limit", fdlimit),
+    uint("proc.fdopencount", "open fds", fdopencount),
+    double("proc.fdusage", "open fds as percent of limit", fdusage),
     boolean(
         "proc.is_container_healthcheck",
         "process belongs to a health check (newest: never set)",
         na,
     )
-    .flag(FieldFlags::DEPRECATED),
+    .flag(FieldFlags::DEPRECATED)
+    .never("no recorder sets it any more"),
     boolean(
         "proc.is_container_liveness_probe",
         "process belongs to a liveness probe (newest: never set)",
         na,
     )
-    .flag(FieldFlags::DEPRECATED),
+    .flag(FieldFlags::DEPRECATED)
+    .never("no recorder sets it any more"),
     boolean(
         "proc.is_container_readiness_probe",
         "process belongs to a readiness probe (newest: never set)",
         na,
     )
-    .flag(FieldFlags::DEPRECATED),
-    boolean("proc.is_exe_from_memfd", "exe is a memfd", na),
+    .flag(FieldFlags::DEPRECATED)
+    .never("no recorder sets it any more"),
+    boolean(
+        "proc.is_exe_from_memfd",
+        "exe is a memfd",
+        is_exe_from_memfd,
+    ),
     boolean(
         "proc.is_exe_lower_layer",
         "exe in overlayfs lower layer",
-        na,
+        is_exe_lower_layer,
     ),
     boolean(
         "proc.is_exe_upper_layer",
         "exe in overlayfs upper layer",
-        na,
+        is_exe_upper_layer,
     ),
     boolean(
         "proc.is_exe_writable",
         "exe file writable by the spawning user",
-        na,
+        is_exe_writable,
     ),
-    boolean("proc.is_pgid_leader", "pgid == pid", na),
-    boolean("proc.is_sid_leader", "sid == vpid", na),
-    boolean("proc.is_vpgid_leader", "vpgid == vpid", na),
+    boolean("proc.is_pgid_leader", "pgid == pid", is_pgid_leader),
+    boolean("proc.is_sid_leader", "sid == vpid", is_sid_leader),
+    boolean("proc.is_vpgid_leader", "vpgid == vpid", is_vpgid_leader),
     int(
         "proc.loginshellid",
         "pid of oldest ancestor whose comm ends in sh",
-        na,
+        loginshellid,
     ),
-    text("proc.name", "comm (max 15 chars)", na),
-    uint("proc.nchilds", "live non-leader threads", na),
-    uint("proc.nthreads", "live threads of the process", na),
-    text("proc.pcmdline", "cmdline of parent", na),
-    text("proc.pexe", "argv[0] of parent", na),
-    text("proc.pexepath", "executable path of parent", na),
-    int("proc.pgid", "process group id on host", na),
-    text("proc.pgid.exe", "exe of pgid leader", na),
-    text("proc.pgid.exepath", "exepath of pgid leader", na),
-    text("proc.pgid.name", "comm of pgid leader", na),
-    int("proc.pid", "process id", na),
-    interval("proc.pid.ts", "process start, epoch ns", na),
+    text("proc.name", "comm (max 15 chars)", name),
+    uint("proc.nchilds", "live non-leader threads", nchilds),
+    uint("proc.nthreads", "live threads of the process", nthreads),
+    text("proc.pcmdline", "cmdline of parent", pcmdline),
+    text("proc.pexe", "argv[0] of parent", pexe),
+    text("proc.pexepath", "executable path of parent", pexepath),
+    int("proc.pgid", "process group id on host", pgid),
+    text("proc.pgid.exe", "exe of pgid leader", pgid_exe),
+    text("proc.pgid.exepath", "exepath of pgid leader", pgid_exepath),
+    text("proc.pgid.name", "comm of pgid leader", pgid_name),
+    int("proc.pid", "process id", pid),
+    interval("proc.pid.ts", "process start, epoch ns", start),
     uint(
         "proc.pidns_init_start_ts",
         "start of the pid namespace, epoch ns",
-        na,
+        pidns_init_start_ts,
     ),
-    text("proc.pname", "comm of parent", na),
-    int("proc.ppid", "parent process id", na),
-    interval("proc.ppid.duration", "same for parent", na),
-    interval("proc.ppid.ts", "parent start, epoch ns", na),
-    int("proc.pvpid", "parent's vpid", na),
-    int("proc.sid", "session id", na),
-    text("proc.sid.exe", "exe of session leader", na),
-    text("proc.sid.exepath", "exepath of session leader", na),
-    text("proc.sname", "comm of session leader", na),
-    text("proc.stderr.name", "name of fd 2", na),
-    text("proc.stderr.type", "type of fd 2", na),
-    text("proc.stdin.name", "name of fd 0", na),
-    text("proc.stdin.type", "type of fd 0", na),
-    text("proc.stdout.name", "name of fd 1", na),
-    text("proc.stdout.type", "type of fd 1", na),
-    uint("proc.tty", "controlling terminal number, 0 none", na),
-    uint("proc.vmrss", "resident memory KB", na),
-    uint("proc.vmsize", "virtual memory KB", na),
-    uint("proc.vmswap", "swapped memory KB", na),
-    int("proc.vpgid", "process group id in own namespace", na),
-    text("proc.vpgid.exe", "exe of vpgid leader", na),
-    text("proc.vpgid.exepath", "exepath of vpgid leader", na),
-    text("proc.vpgid.name", "comm of vpgid leader", na),
-    int("proc.vpid", "pid in its own namespace", na),
+    text("proc.pname", "comm of parent", pname),
+    int("proc.ppid", "parent process id", ppid),
+    interval("proc.ppid.duration", "same for parent", parent_duration),
+    interval("proc.ppid.ts", "parent start, epoch ns", parent_start),
+    int("proc.pvpid", "parent's vpid", pvpid),
+    int("proc.sid", "session id", sid),
+    text("proc.sid.exe", "exe of session leader", sid_exe),
+    text("proc.sid.exepath", "exepath of session leader", sid_exepath),
+    text("proc.sname", "comm of session leader", sname),
+    text("proc.stderr.name", "name of fd 2", stderr_name),
+    text("proc.stderr.type", "type of fd 2", stderr_type),
+    text("proc.stdin.name", "name of fd 0", stdin_name),
+    text("proc.stdin.type", "type of fd 0", stdin_type),
+    text("proc.stdout.name", "name of fd 1", stdout_name),
+    text("proc.stdout.type", "type of fd 1", stdout_type),
+    uint("proc.tty", "controlling terminal number, 0 none", tty),
+    uint("proc.vmrss", "resident memory KB", vmrss),
+    uint("proc.vmsize", "virtual memory KB", vmsize),
+    uint("proc.vmswap", "swapped memory KB", vmswap),
+    int("proc.vpgid", "process group id in own namespace", vpgid),
+    text("proc.vpgid.exe", "exe of vpgid leader", vpgid_exe),
+    text(
+        "proc.vpgid.exepath",
+        "exepath of vpgid leader",
+        vpgid_exepath,
+    ),
+    text("proc.vpgid.name", "comm of vpgid leader", vpgid_name),
+    int("proc.vpid", "pid in its own namespace", vpid),
 ];
+
+/// What sysdig shows of a thread that was never introduced.
+const UNKNOWN: &[u8] = b"<NA>";
+
+/// Returns the name of a thread.
+pub(super) fn comm(thread: &Thread) -> &[u8] {
+    thread.comm.as_deref().unwrap_or(UNKNOWN)
+}
+
+/// Returns `argv[0]` of a thread; kernel threads have none.
+pub(super) fn exe_of(thread: &Thread) -> &[u8] {
+    match &thread.exe {
+        Some(exe) => exe,
+        None if thread.comm.is_some() => b"",
+        None => UNKNOWN,
+    }
+}
+
+/// Returns the path of a thread's program.
+pub(super) fn exepath_of(thread: &Thread) -> &[u8] {
+    match &thread.exepath {
+        Some(path) => path,
+        None if thread.comm.is_some() => b"",
+        None => UNKNOWN,
+    }
+}
+
+/// Appends a name and the arguments after it.
+pub(super) fn with_args(out: &mut Vec<u8>, name: &[u8], thread: &Thread) {
+    out.extend_from_slice(name);
+    if let Some(args) = thread.args.as_deref().filter(|a| !a.is_empty()) {
+        out.push(b' ');
+        join(out, args);
+    }
+}
+
+fn main<'a>(cx: &Context<'a>) -> Option<&'a Thread> {
+    cx.view.main(cx.view.thread()?)
+}
+
+fn parent<'a>(cx: &Context<'a>) -> Option<&'a Thread> {
+    cx.view.parent(main(cx)?)
+}
+
+/// When a thread began, in nanoseconds since the epoch.
+fn began(cx: &Context<'_>, thread: &Thread) -> Option<u64> {
+    let from_boot = || thread.start.checked_add(cx.session.boot_time);
+    match (thread.clone_ts, thread.start) {
+        (0, 0) => None,
+        (0, _) if cx.session.boot_time == 0 => None,
+        (0, _) => from_boot(),
+        (seen, _) => Some(seen),
+    }
+}
+
+extract! {
+    name = |_, cx, _| Some(Value::Text(comm(cx.view.thread()?)));
+    exe = |_, cx, _| Some(Value::Text(exe_of(cx.view.thread()?)));
+    exepath = |_, cx, _| Some(Value::Text(exepath_of(cx.view.thread()?)));
+    cwd = |_, cx, scratch| {
+        let cwd = cx.view.cwd()?;
+        scratch.text(|out| {
+            out.extend_from_slice(cwd);
+            if !cwd.ends_with(b"/") {
+                out.push(b'/');
+            }
+        })
+    };
+    args = |field, cx, scratch| {
+        let args = cx.view.thread()?.args.as_deref().unwrap_or_default();
+        if let FieldArg::Index(index) = field.arg {
+            let index = usize::try_from(index).ok()?;
+            return Some(Value::Text(items(args).nth(index).unwrap_or_default()));
+        }
+        scratch.text(|out| join(out, args))
+    };
+    env = |field, cx, scratch| {
+        let env = main(cx)?.env.as_deref().unwrap_or_default();
+        if let FieldArg::Name(name) = &field.arg {
+            return Some(Value::Text(variable(env, name.as_bytes()).unwrap_or_default()));
+        }
+        scratch.text(|out| join(out, env))
+    };
+    cmdline = |_, cx, scratch| {
+        let thread = cx.view.thread()?;
+        scratch.text(|out| with_args(out, comm(thread), thread))
+    };
+    exeline = |_, cx, scratch| {
+        let thread = cx.view.thread()?;
+        scratch.text(|out| with_args(out, exe_of(thread), thread))
+    };
+    cmdnargs = |_, cx, _| {
+        let args = cx.view.thread()?.args.as_deref().unwrap_or_default();
+        Some(Value::Uint(items(args).count() as u64))
+    };
+    cmdlenargs = |_, cx, _| {
+        let args = cx.view.thread()?.args.as_deref().unwrap_or_default();
+        Some(Value::Uint(items(args).map(|a| a.len() as u64).sum()))
+    };
+    pid = |_, cx, _| Some(Value::Int(cx.view.thread()?.pid.0));
+    ppid = |_, cx, _| Some(Value::Int(main(cx)?.ptid.0));
+    vpid = |_, cx, _| known(cx.view.thread()?.vpid);
+    sid = |_, cx, _| Some(Value::Int(cx.view.thread()?.sid));
+    pgid = |_, cx, _| known(cx.view.thread()?.pgid);
+    vpgid = |_, cx, _| Some(Value::Int(cx.view.thread()?.vpgid));
+    pvpid = |_, cx, _| known(parent(cx)?.vpid);
+    tty = |_, cx, _| Some(Value::Uint(u64::from(cx.view.thread()?.tty)));
+    pname = |_, cx, _| Some(Value::Text(comm(parent(cx)?)));
+    pexe = |_, cx, _| Some(Value::Text(exe_of(parent(cx)?)));
+    pexepath = |_, cx, _| Some(Value::Text(exepath_of(parent(cx)?)));
+    pcmdline = |_, cx, scratch| {
+        let parent = parent(cx)?;
+        scratch.text(|out| with_args(out, comm(parent), parent))
+    };
+    duration = |_, cx, _| since(cx, cx.view.thread()?);
+    parent_duration = |_, cx, _| since(cx, parent(cx)?);
+    start = |_, cx, _| began(cx, main(cx)?).map(Value::Uint);
+    parent_start = |_, cx, _| began(cx, parent(cx)?).map(Value::Uint);
+    fdlimit = |_, cx, _| Some(Value::Int(main(cx)?.fdlimit));
+    fdopencount = |_, cx, _| {
+        let thread = cx.view.thread()?;
+        Some(Value::Uint(cx.view.state().fd_count(thread.tid) as u64))
+    };
+    fdusage = |_, cx, _| {
+        let thread = main(cx)?;
+        let count = cx.view.state().fd_count(thread.tid);
+        #[expect(clippy::cast_precision_loss, reason = "a percentage")]
+        let percent = match thread.fdlimit {
+            limit if limit > 0 => count as f64 * 100.0 / limit as f64,
+            _ => 0.0,
+        };
+        Some(Value::Double(percent))
+    };
+    nthreads = |_, cx, _| Some(Value::Uint(threads(cx)?));
+    nchilds = |_, cx, _| Some(Value::Uint(threads(cx)?.saturating_sub(1)));
+    loginshellid = |_, cx, _| {
+        let shells = cx.view.ancestors().filter(|t| comm(t).ends_with(b"sh"));
+        shells.last().map(|t| Value::Int(t.pid.0))
+    };
+    vmsize = |_, cx, _| Some(Value::Uint(u64::from(main(cx)?.memory_kb[0])));
+    vmrss = |_, cx, _| Some(Value::Uint(u64::from(main(cx)?.memory_kb[1])));
+    vmswap = |_, cx, _| Some(Value::Uint(u64::from(main(cx)?.memory_kb[2])));
+    exe_ino = |_, cx, _| nonzero(cx.view.thread()?.program.ino).map(|i| Value::Int(i.cast_signed()));
+    exe_ctime = |_, cx, _| nonzero(cx.view.thread()?.program.ctime).map(Value::Uint);
+    exe_mtime = |_, cx, _| nonzero(cx.view.thread()?.program.mtime).map(Value::Uint);
+    ctime_before_start = |_, cx, _| {
+        let thread = cx.view.thread()?;
+        let ctime = nonzero(thread.program.ctime)?;
+        began(cx, thread)?.checked_sub(ctime).map(Value::Uint)
+    };
+    ctime_after_pidns = |_, cx, _| {
+        let thread = cx.view.thread()?;
+        let ctime = nonzero(thread.program.ctime)?;
+        let pidns = pidns_start(cx, thread)?;
+        ctime.checked_sub(pidns).map(Value::Uint)
+    };
+    pidns_init_start_ts = |_, cx, _| pidns_start(cx, cx.view.thread()?).map(Value::Uint);
+    is_exe_writable = |_, cx, _| program_is(cx, ProgramFlags::WRITABLE);
+    is_exe_upper_layer = |_, cx, _| program_is(cx, ProgramFlags::UPPER_LAYER);
+    is_exe_lower_layer = |_, cx, _| program_is(cx, ProgramFlags::LOWER_LAYER);
+    is_exe_from_memfd = |_, cx, _| program_is(cx, ProgramFlags::FROM_MEMFD);
+    is_pgid_leader = |_, cx, _| {
+        let thread = cx.view.thread()?;
+        Some(Value::Bool(thread.pgid == thread.pid.0))
+    };
+    is_sid_leader = |_, cx, _| {
+        let thread = cx.view.thread()?;
+        Some(Value::Bool(thread.sid == thread.vpid))
+    };
+    is_vpgid_leader = |_, cx, _| {
+        let thread = cx.view.thread()?;
+        Some(Value::Bool(thread.vpgid == thread.vpid))
+    };
+    sname = |_, cx, _| Some(Value::Text(comm(leader(cx, |t| t.sid)?)));
+    sid_exe = |_, cx, _| Some(Value::Text(exe_of(leader(cx, |t| t.sid)?)));
+    sid_exepath = |_, cx, _| Some(Value::Text(exepath_of(leader(cx, |t| t.sid)?)));
+    pgid_name = |_, cx, _| Some(Value::Text(comm(leader(cx, |t| t.pgid)?)));
+    pgid_exe = |_, cx, _| Some(Value::Text(exe_of(leader(cx, |t| t.pgid)?)));
+    pgid_exepath = |_, cx, _| Some(Value::Text(exepath_of(leader(cx, |t| t.pgid)?)));
+    vpgid_name = |_, cx, _| Some(Value::Text(comm(leader(cx, |t| t.vpgid)?)));
+    vpgid_exe = |_, cx, _| Some(Value::Text(exe_of(leader(cx, |t| t.vpgid)?)));
+    vpgid_exepath = |_, cx, _| Some(Value::Text(exepath_of(leader(cx, |t| t.vpgid)?)));
+    stdin_name = |_, cx, _| Some(Value::Text(&cx.view.fd_of(0)?.name));
+    stdout_name = |_, cx, _| Some(Value::Text(&cx.view.fd_of(1)?.name));
+    stderr_name = |_, cx, _| Some(Value::Text(&cx.view.fd_of(2)?.name));
+    stdin_type = |_, cx, _| kind(cx.view, 0);
+    stdout_type = |_, cx, _| kind(cx.view, 1);
+    stderr_type = |_, cx, _| kind(cx.view, 2);
+}
+
+/// An id that is -1 if it is not known.
+fn known<'a>(id: i64) -> Option<Value<'a>> {
+    (id != -1).then_some(Value::Int(id))
+}
+
+fn nonzero(number: u64) -> Option<u64> {
+    (number != 0).then_some(number)
+}
+
+/// Returns the value of a variable of an environment.
+pub(super) fn variable<'a>(env: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    items(env).find_map(|entry| entry.strip_prefix(name)?.strip_prefix(b"="))
+}
+
+fn since<'a>(cx: &Context<'a>, thread: &Thread) -> Option<Value<'a>> {
+    let began = began(cx, thread)?;
+    Some(Value::Uint(cx.event.ts.0.saturating_sub(began)))
+}
+
+fn pidns_start(cx: &Context<'_>, thread: &Thread) -> Option<u64> {
+    nonzero(thread.pidns_start)?.checked_add(cx.session.boot_time)
+}
+
+fn threads(cx: &Context<'_>) -> Option<u64> {
+    let thread = cx.view.thread()?;
+    Some(u64::from(cx.view.state().threads_of(thread.pid).max(1)))
+}
+
+fn program_is<'a>(cx: &Context<'a>, flag: ProgramFlags) -> Option<Value<'a>> {
+    Some(Value::Bool(cx.view.thread()?.program.flags.contains(flag)))
+}
+
+fn kind<'a>(view: &View<'a>, fd: i64) -> Option<Value<'a>> {
+    let info: &FdInfo = view.fd_of(fd)?;
+    info.kind.word().map(|w| Value::Text(w.as_bytes()))
+}
+
+/// Returns the leader of the session or group that `id` tells: the process of that number, or if it is
+/// gone, the oldest of the ancestors in a row that are in it.
+fn leader<'a>(cx: &Context<'a>, id: impl Fn(&Thread) -> i64) -> Option<&'a Thread> {
+    let own = main(cx)?;
+    let wanted = id(own);
+    if wanted < 0 {
+        return None;
+    }
+    let in_namespace = own.vpid >= 0 && own.vpid != own.pid.0;
+    let by_number = cx.view.state().thread(Tid(wanted));
+    if let Some(leader) = by_number.filter(|_| !in_namespace) {
+        return Some(leader);
+    }
+    cx.view.ancestors().take_while(|t| id(t) == wanted).last()
+}

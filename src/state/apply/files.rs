@@ -39,6 +39,9 @@ pub(super) fn open(state: &mut State, event: &Event<'_>, at: Open) {
         let dirfd = at.dirfd.and_then(|i| event.int(i));
         state.resolve(event.tid, dirfd, path, &mut name);
         info.name = state.keep(&name, limits::NAME).unwrap_or(info.name);
+        if path != name {
+            info.raw_name = state.keep(path, limits::NAME);
+        }
         state.scratch = name;
     }
     info.open_flags = u32::try_from(flags).unwrap_or(0);

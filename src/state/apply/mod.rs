@@ -1,18 +1,19 @@
 //! What each event does to the state.
 //!
 //! Rules as in sysdig's engine, by family: [`process`] for threads and directories, [`files`] for fds
-//! other than sockets, [`sockets`]. Only results count: a call that failed, or has not returned,
+//! other than sockets, [`sockets`], [`meta`] for what recorders add of users and containers. Only results count: a call that failed, or has not returned,
 //! changes nothing. Parameters are addressed by their index in the schema; an event of an older writer
 //! can lack the last ones.
 
 mod files;
+mod meta;
 mod process;
 mod sockets;
 
 use scap_capture_format::schema::{EventTypeFlags, types};
 
 use super::State;
-use crate::event::{Event, EventExt as _, EventFlags};
+use crate::event::{EventExt as _, EventFlags, Occurrence};
 
 /// `O_CLOEXEC` as the field encodes open flags.
 const O_CLOEXEC: u64 = 0x1000;
@@ -20,10 +21,19 @@ const O_CLOEXEC: u64 = 0x1000;
 const O_DIRECTORY: u64 = 0x400;
 
 /// Applies one event.
-pub(super) fn event(state: &mut State, event: &Event<'_>) {
+pub(super) fn event(state: &mut State, occurrence: &Occurrence<'_>) {
+    let event = occurrence.full;
     let flags = event.info().map_or(EventTypeFlags::empty(), |i| i.flags);
-    if flags.contains(EventTypeFlags::SKIPPARSERESET) {
-        return;
+    match event.ty {
+        types::CONTAINER_JSON_E
+        | types::CONTAINER_JSON_2_E
+        | types::ASYNCEVENT_E
+        | types::USER_ADDED_E
+        | types::USER_DELETED_E
+        | types::GROUP_ADDED_E
+        | types::GROUP_DELETED_E => return meta::event(state, event),
+        _ if flags.contains(EventTypeFlags::SKIPPARSERESET) => return,
+        _ => {}
     }
     if event.tid.0 >= 0 && !process::makes_thread(event) {
         state.ensure_thread(event.tid, event.pid);
@@ -54,6 +64,14 @@ pub(super) fn event(state: &mut State, event: &Event<'_>) {
             process::set_owner(state, event, 2, false);
         }
         types::SYSCALL_UNSHARE_X => process::unshare(state, event),
+        types::SYSCALL_SETPGID_X => process::setpgid(state, event),
+        types::SYSCALL_CAPSET_X => process::capset(state, event),
+        types::SYSCALL_SETRLIMIT_X => process::rlimit(state, event, 3, None),
+        types::SYSCALL_PRLIMIT_X => process::rlimit(state, event, 6, Some(5)),
+        types::SYSCALL_BRK_4_X
+        | types::SYSCALL_MMAP_X
+        | types::SYSCALL_MMAP2_X
+        | types::SYSCALL_MUNMAP_X => process::memory(state, event, 1),
 
         types::SYSCALL_OPEN_X => files::open(
             state,
@@ -141,6 +159,7 @@ pub(super) fn event(state: &mut State, event: &Event<'_>) {
         }
         types::SOCKET_RECVFROM_X => sockets::transfer(state, event, 2, sockets::Way::In),
         types::SOCKET_RECVMSG_X => sockets::transfer(state, event, 3, sockets::Way::In),
+        types::SOCKET_GETSOCKOPT_X => sockets::getsockopt(state, event),
 
         _ => files::unnamed(state, event),
     }

@@ -2,7 +2,7 @@
 
 use scap_capture_format::schema::types;
 
-use super::super::thread::{NO_ID, Text, Thread};
+use super::super::thread::{NO_ID, Program, ProgramFlags, Text, Thread};
 use super::super::{State, limits};
 use crate::event::{Event, EventExt as _, Pid, Tid};
 
@@ -26,6 +26,10 @@ mod clone_param {
     pub(super) const ARGS: usize = 2;
     pub(super) const PID: usize = 4;
     pub(super) const PTID: usize = 5;
+    pub(super) const FDLIMIT: usize = 7;
+    /// Major and minor page faults, memory in KiB: virtual, resident, swapped.
+    pub(super) const FAULTS: usize = 8;
+    pub(super) const MEMORY: usize = 10;
     pub(super) const COMM: usize = 13;
     pub(super) const CGROUPS: usize = 14;
     pub(super) const FLAGS: usize = 15;
@@ -33,6 +37,7 @@ mod clone_param {
     pub(super) const GID: usize = 17;
     pub(super) const VTID: usize = 18;
     pub(super) const VPID: usize = 19;
+    pub(super) const PIDNS_START: usize = 20;
 }
 
 /// Parameters of `execve`.
@@ -47,10 +52,16 @@ mod exec_param {
     pub(super) const TTY: usize = 16;
     pub(super) const VPGID: usize = 17;
     pub(super) const LOGINUID: usize = 18;
+    pub(super) const FLAGS: usize = 19;
+    /// Inheritable, permitted, effective capabilities.
+    pub(super) const CAPS: usize = 20;
+    /// Inode of the program, its change and modification time.
+    pub(super) const INODE: usize = 23;
     pub(super) const UID: usize = 26;
     pub(super) const EXEPATH: usize = 27;
     pub(super) const PGID: usize = 28;
     pub(super) const GID: usize = 29;
+    pub(super) const FILENAME: usize = 30;
 }
 
 /// Whether the event is a new thread's own, which says more about it than its number.
@@ -160,6 +171,11 @@ fn new_thread(
         thread.exe = parent.exe;
         thread.args = parent.args;
         thread.cgroups = parent.cgroups;
+        thread.container = parent.container;
+        thread.program = parent.program;
+        thread.caps = parent.caps;
+        thread.fdlimit = parent.fdlimit;
+        thread.pidns_start = parent.pidns_start;
         let share_files = is_thread || flags & clone_flags::FILES != 0;
         let share_dirs = is_thread || flags & clone_flags::FS != 0;
         thread.files = parent
@@ -173,7 +189,18 @@ fn new_thread(
     replace(&mut thread.comm, clone_param::COMM, limits::NAME);
     replace(&mut thread.exe, clone_param::EXE, limits::NAME);
     replace(&mut thread.args, clone_param::ARGS, limits::LIST);
+    let before = thread.cgroups.clone();
     replace(&mut thread.cgroups, clone_param::CGROUPS, limits::LIST);
+    if before != thread.cgroups {
+        // Found anew when the thread is inserted.
+        thread.container = None;
+    }
+    thread.fdlimit = event.int(clone_param::FDLIMIT).unwrap_or(thread.fdlimit);
+    thread.pidns_start = event
+        .uint(clone_param::PIDNS_START)
+        .filter(|t| *t != 0)
+        .unwrap_or(thread.pidns_start);
+    counters(&mut thread, event, clone_param::FAULTS, clone_param::MEMORY);
     if thread.comm.is_none() {
         thread.comm.clone_from(&thread.exe);
     }
@@ -198,6 +225,16 @@ fn set_text(state: &State, place: &mut Option<Text>, bytes: Option<&[u8]>, cap: 
     };
     if place.as_deref() != Some(text) {
         *place = state.keep(text, cap);
+    }
+}
+
+/// Takes page faults and memory from the parameters that have them.
+fn counters(thread: &mut Thread, event: &Event<'_>, faults: usize, memory: usize) {
+    for (place, index) in thread.faults.iter_mut().zip(faults..) {
+        *place = event.uint(index).unwrap_or(*place);
+    }
+    for (place, index) in thread.memory_kb.iter_mut().zip(memory..) {
+        *place = id(event, index).unwrap_or(*place);
     }
 }
 
@@ -269,6 +306,33 @@ pub(super) fn execve(state: &mut State, event: &Event<'_>) {
     text(&mut new.cgroups, p::CGROUPS, limits::LIST);
     text(&mut new.env, p::ENV, limits::LIST);
     text(&mut new.exepath, p::EXEPATH, limits::NAME);
+    if new.exepath.is_none()
+        && let Some(path) = event
+            .text(p::FILENAME)
+            .filter(|p| !p.is_empty() && *p != b"<NA>")
+    {
+        let mut full = std::mem::take(&mut state.scratch);
+        full.clear();
+        state.resolve(event.tid, None, path, &mut full);
+        new.exepath = state.keep(&full, limits::NAME);
+        state.scratch = full;
+    }
+    new.container = super::super::containers::id_of(new.cgroups.as_deref());
+    new.fdlimit = event.int(clone_param::FDLIMIT).unwrap_or(new.fdlimit);
+    counters(&mut new, event, clone_param::FAULTS, clone_param::MEMORY);
+    new.program = Program {
+        ino: event.uint(p::INODE).unwrap_or(0),
+        ctime: event.uint(p::INODE + 1).unwrap_or(0),
+        mtime: event.uint(p::INODE + 2).unwrap_or(0),
+        flags: ProgramFlags::from_bits_truncate(id(event, p::FLAGS).unwrap_or(0)),
+    };
+    if let (Some(a), Some(b), Some(c)) = (
+        event.uint(p::CAPS),
+        event.uint(p::CAPS + 1),
+        event.uint(p::CAPS + 2),
+    ) {
+        new.caps = Some([a, b, c]);
+    }
     if let Some(pid) = event.int(p::PID) {
         new.pid = Pid(pid);
     }
@@ -350,7 +414,17 @@ pub(super) fn prctl(state: &mut State, event: &Event<'_>) {
     const PR_SET_NAME: u64 = 15;
     /// The kernel keeps this many bytes of a name.
     const COMM_LEN: usize = 15;
-    if event.result() != Some(0) || event.uint(1) != Some(PR_SET_NAME) {
+    const PR_SET_CHILD_SUBREAPER: u64 = 36;
+    if event.result() != Some(0) {
+        return;
+    }
+    if event.uint(1) == Some(PR_SET_CHILD_SUBREAPER) {
+        let is_reaper = event.int(3).is_some_and(|on| on != 0);
+        let pid = state.thread(event.tid).map_or(event.pid, |t| t.pid);
+        state.update_thread(Tid(pid.0), |t| t.is_reaper = is_reaper);
+        return;
+    }
+    if event.uint(1) != Some(PR_SET_NAME) {
         return;
     }
     if let Some(name) = event.text(2) {
@@ -363,6 +437,65 @@ pub(super) fn setsid(state: &mut State, event: &Event<'_>) {
     if let Some(sid) = event.result().filter(|r| *r >= 0) {
         state.update_thread(event.tid, |t| t.sid = sid);
     }
+}
+
+/// A process joined a process group. The numbers are of the caller's pid namespace, so that they are
+/// used only where that is the host's.
+pub(super) fn setpgid(state: &mut State, event: &Event<'_>) {
+    let (Some(0), Some(pid), Some(pgid)) = (event.result(), event.int(1), event.int(2)) else {
+        return;
+    };
+    let Some(own) = state.thread(event.tid) else {
+        return;
+    };
+    let in_namespace = own.vpid >= 0 && own.vpid != own.pid.0;
+    let pid = if pid == 0 { own.pid.0 } else { pid };
+    let pgid = if pgid == 0 { pid } else { pgid };
+    if !in_namespace && pid > 0 {
+        state.update_process(Pid(pid), |t| {
+            t.pgid = pgid;
+            t.vpgid = pgid;
+        });
+    }
+}
+
+pub(super) fn capset(state: &mut State, event: &Event<'_>) {
+    if let (Some(0), Some(a), Some(b), Some(c)) =
+        (event.result(), event.uint(1), event.uint(2), event.uint(3))
+    {
+        state.update_thread(event.tid, |t| t.caps = Some([a, b, c]));
+    }
+}
+
+/// A limit was set: parameter 1 is the new soft one.
+pub(super) fn rlimit(state: &mut State, event: &Event<'_>, resource: usize, pid: Option<usize>) {
+    const NOFILE: u64 = 7;
+    let (Some(0), Some(soft), Some(NOFILE)) = (event.result(), event.int(1), event.uint(resource))
+    else {
+        return;
+    };
+    let own = state.thread(event.tid).map_or(event.pid, |t| t.pid);
+    let pid = pid.and_then(|index| event.int(index)).filter(|p| *p > 0);
+    // `prlimit` without new limits only asks; recorders then say -1.
+    if soft >= 0 {
+        state.update_process(pid.map_or(own, Pid), |t| t.fdlimit = soft);
+    }
+}
+
+/// Parameters from `index` on are the memory in KiB.
+pub(super) fn memory(state: &mut State, event: &Event<'_>, index: usize) {
+    let main =
+        state.thread(event.tid).map_or(
+            event.tid,
+            |t| {
+                if t.pid.0 >= 0 { Tid(t.pid.0) } else { t.tid }
+            },
+        );
+    state.update_counters(main, |thread| {
+        for (place, index) in thread.memory_kb.iter_mut().zip(index..) {
+            *place = id(event, index).unwrap_or(*place);
+        }
+    });
 }
 
 /// The effective user or group became parameter `index`.

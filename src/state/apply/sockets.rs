@@ -1,6 +1,6 @@
 //! Sockets: their addresses, and which end is which.
 
-use super::super::fd::{FdInfo, FdKind, L4, Role};
+use super::super::fd::{Connection, FdInfo, FdKind, L4, Role};
 use super::super::{State, limits};
 use super::O_CLOEXEC;
 use super::files::made;
@@ -121,6 +121,12 @@ pub(super) fn connect(state: &mut State, event: &Event<'_>) {
             SockAddr::Other(_) | SockAddr::Invalid(_) => None,
         }
     });
+    let connection = if result < 0 {
+        Connection::Pending
+    } else {
+        Connection::Established
+    };
+    state.update_fd(event.tid, fd, |info| info.connection = connection);
     if let Some(tuple) = tuple {
         set_tuple(state, event, fd, tuple, |role| {
             if role == Role::Unknown {
@@ -165,7 +171,10 @@ fn set_tuple(
         info.role = role(info.role);
         match (tuple, ends) {
             (_, Some((source, _))) => info.kind = kind_of(source),
-            (SockTuple::Unix(..), _) => info.kind = FdKind::Unix,
+            (SockTuple::Unix(source, peer, _), _) => {
+                info.kind = FdKind::Unix;
+                info.unix_ends = (source, peer);
+            }
             _ => {}
         }
     });
@@ -187,10 +196,40 @@ pub(super) fn accept(state: &mut State, event: &Event<'_>, flags: u64) {
         L4::Unknown
     };
     info.role = Role::Server;
+    info.connection = Connection::Established;
     info.cloexec = flags & SOCK_CLOEXEC != 0;
     state.add_fd(event.tid, fd, info);
     if let Some(tuple) = tuple {
         set_tuple(state, event, fd, tuple, |role| role);
+    }
+}
+
+/// A program asked how its connection attempt ended.
+pub(super) fn getsockopt(state: &mut State, event: &Event<'_>) {
+    const SOL_SOCKET: u64 = 1;
+    const SO_ERROR: u64 = 4;
+    /// The variant of the value that is an error number.
+    const VARIANT_ERRNO: u8 = 1;
+    let (Some(0), Some(fd), Some(SOL_SOCKET), Some(SO_ERROR), Some(value)) = (
+        event.result(),
+        event.int(1),
+        event.uint(2),
+        event.uint(3),
+        event.params.get(4),
+    ) else {
+        return;
+    };
+    if let Some((&VARIANT_ERRNO, number)) = value.split_first() {
+        let failed = number.iter().any(|b| *b != 0);
+        state.update_fd(event.tid, fd, |info| {
+            if info.connection == Connection::Pending {
+                info.connection = if failed {
+                    Connection::None
+                } else {
+                    Connection::Established
+                };
+            }
+        });
     }
 }
 

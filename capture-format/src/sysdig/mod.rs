@@ -1,0 +1,42 @@
+//! The .scap files of sysdig and Falco.
+//!
+//! A file is a sequence of blocks, raw or in one gzip stream: a section header, the lists of what was
+//! there when the capture began (machine, interfaces, users, threads, fds), events. Files put one after
+//! the other are a file of several sections. There are no checksums, nothing that could be looked for
+//! after damage and no index: reading is from front to back.
+//!
+//! ```no_run
+//! use scap_capture_format::sysdig::{Converter, Item, SysdigReader};
+//!
+//! # fn main() -> scap_capture_format::Result<()> {
+//! let mut reader = SysdigReader::new(std::fs::File::open("trace.scap")?)?;
+//! let mut converter = Converter::new();
+//! while let Some(item) = reader.next_item()? {
+//!     match item {
+//!         Item::Metadata(snapshot) => println!("{} threads", snapshot.threads.len()),
+//!         Item::Event(event) => {
+//!             let converted = converter.convert(&event);
+//!             let newest = converted.merged.as_ref().unwrap_or(&event);
+//!             println!("{} {}", event.num.0, newest.ty);
+//!         }
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Written from the layout as the field's own programs read and write it; there is no upstream
+//! specification. `docs/scap-files.md` tells users what is read, written and lost.
+
+mod block;
+mod container;
+mod convert;
+mod cursor;
+mod facts;
+mod gzip;
+mod lists;
+mod reader;
+mod source;
+
+pub use convert::{Converted, Converter, Enter};
+pub use reader::{Item, SysdigReader};

@@ -1,0 +1,143 @@
+//! The decompressed bytes of a file, looked at in a large buffer.
+
+use std::io::{self, Read};
+
+use super::gzip::{Filled, Gzip, MAGIC};
+use crate::Result;
+use crate::native::Damages;
+
+/// The first bytes were looked at to know what the input is; they come first.
+type Front<R> = io::Chain<io::Cursor<Vec<u8>>, R>;
+
+enum Input<R> {
+    Raw(Front<R>),
+    Gzip(Box<Gzip<Front<R>>>),
+}
+
+/// Size of the buffer, in bytes. Larger for a larger block, as far as its bytes are really there.
+const BUFFER_BYTES: usize = 1 << 20;
+
+/// A stream of bytes, raw or decompressed, that can be looked ahead in.
+pub(super) struct Source<R> {
+    input: Input<R>,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// Offset in the stream of `buffer[start]`.
+    offset: u64,
+    ended: bool,
+    /// Damages of the compression, with the offset in the decompressed stream.
+    pub(super) damages: Damages,
+}
+
+impl<R: Read> Source<R> {
+    pub(super) fn new(mut input: R) -> Result<Self> {
+        let mut front = Vec::new();
+        input
+            .by_ref()
+            .take(MAGIC.len() as u64)
+            .read_to_end(&mut front)?;
+        let is_gzip = front == MAGIC;
+        let input = io::Cursor::new(front).chain(input);
+        Ok(Self {
+            input: if is_gzip {
+                Input::Gzip(Box::new(Gzip::new(input)))
+            } else {
+                Input::Raw(input)
+            },
+            buffer: vec![0; BUFFER_BYTES],
+            start: 0,
+            end: 0,
+            offset: 0,
+            ended: false,
+            damages: Damages::default(),
+        })
+    }
+
+    /// Returns the offset in the stream of what is looked at next.
+    #[inline]
+    pub(super) const fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Returns the next `n` bytes without taking them; fewer only at the end.
+    #[inline]
+    pub(super) fn peek(&mut self, n: usize) -> Result<&[u8]> {
+        if self.end.saturating_sub(self.start) < n {
+            self.fill(n)?;
+        }
+        let all = self.buffer.get(self.start..self.end).unwrap_or(&[]);
+        Ok(all.get(..n).unwrap_or(all))
+    }
+
+    /// Returns bytes that were taken, but are still in the buffer since nothing was peeked after that.
+    #[inline]
+    pub(super) fn taken(&self, back: usize, len: usize) -> &[u8] {
+        let from = self.start.saturating_sub(back);
+        self.buffer
+            .get(from..from.saturating_add(len))
+            .unwrap_or(&[])
+    }
+
+    /// Passes over `n` bytes that were looked at.
+    #[inline]
+    pub(super) fn consume(&mut self, n: usize) {
+        let n = n.min(self.end.saturating_sub(self.start));
+        self.start = self.start.saturating_add(n);
+        self.offset = self.offset.saturating_add(n as u64);
+    }
+
+    /// Passes over `n` bytes. False if there are fewer.
+    pub(super) fn skip(&mut self, mut n: u64) -> Result<bool> {
+        while n > 0 {
+            let step = usize::try_from(n).map_or(BUFFER_BYTES, |n| n.min(BUFFER_BYTES));
+            let have = self.peek(step)?.len();
+            self.consume(have);
+            n = n.saturating_sub(have as u64);
+            if have < step {
+                return Ok(n == 0);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Gets `n` bytes into the buffer, or all there are.
+    #[cold]
+    #[inline(never)]
+    fn fill(&mut self, n: usize) -> Result<()> {
+        self.buffer.copy_within(self.start..self.end, 0);
+        (self.start, self.end) = (0, self.end.saturating_sub(self.start));
+        while self.end < n && !self.ended {
+            if self.end == self.buffer.len() {
+                // Doubles what is really there, up to what was asked for.
+                let len = n.min(self.buffer.len().saturating_mul(2));
+                self.buffer.resize(len, 0);
+            }
+            let room = self.buffer.get_mut(self.end..).unwrap_or_default();
+            let filled = match &mut self.input {
+                Input::Gzip(gzip) => gzip.fill(room)?,
+                Input::Raw(input) => match input.read(room) {
+                    Ok(0) => Filled::End,
+                    Ok(n) => Filled::Bytes(n.min(room.len())),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(error) => return Err(error.into()),
+                },
+            };
+            match filled {
+                Filled::Bytes(n) => self.end = self.end.saturating_add(n),
+                Filled::End => self.ended = true,
+                Filled::Damaged { what, fatal } => {
+                    let at = self.offset.saturating_add(self.end as u64);
+                    self.damages.add(at, what);
+                    self.ended = fatal;
+                }
+            }
+        }
+        // A very large block was there; do not keep its memory.
+        if self.buffer.len() > BUFFER_BYTES && n <= BUFFER_BYTES && self.end <= BUFFER_BYTES {
+            self.buffer.truncate(BUFFER_BYTES);
+            self.buffer.shrink_to(BUFFER_BYTES);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,264 @@
+//! Files that are cut off, changed, or made to break a reader.
+
+use std::fs;
+
+use scap_capture_format::Error;
+
+use crate::bytes::*;
+use crate::real::captures;
+use crate::{All, read, read_whole};
+
+fn whats(all: &All) -> Vec<&'static str> {
+    all.damages.iter().map(|d| d.what).collect()
+}
+
+#[test]
+fn cut_anywhere() {
+    let file = sample();
+    assert!((4_000..9_000).contains(&file.len()), "{}", file.len());
+    let whole = read_whole(&file);
+    assert_eq!(whole.events.len(), 80);
+    let mut most = 0;
+    for len in 28..file.len() {
+        let all = read(&file[..len]).unwrap();
+        assert_eq!(all.events, whole.events[..all.events.len()], "at {len}");
+        assert!(all.events.len() >= most);
+        most = all.events.len();
+        assert_eq!(all.snapshots.len(), 1);
+        assert_eq!(all.complete, all.damages.is_empty());
+        if let [damage] = all.damages.as_slice() {
+            assert_eq!(damage.what, "the file is cut off in a block");
+            assert!(damage.offset <= len as u64);
+        } else {
+            // Right between two blocks.
+            assert!(all.complete);
+        }
+        // All entries that are whole are there.
+        if len > 900 {
+            assert!(!all.snapshots[0].threads.is_empty());
+        }
+    }
+}
+
+#[test]
+fn cut_gzip_gives_all_that_is_in_it() {
+    let file = sample();
+    let packed = gzip(&file);
+    let whole = read_whole(&packed);
+    for len in 2..packed.len() {
+        match read(&packed[..len]) {
+            Ok(all) => {
+                assert_eq!(all.events, whole.events[..all.events.len()]);
+                assert!(!all.complete);
+                assert!(
+                    whats(&all).contains(&"the gzip stream is cut off"),
+                    "{len} {:?}",
+                    all.damages
+                );
+            }
+            Err(error) => assert!(matches!(error, Error::Damaged { .. }), "{len}: {error}"),
+        }
+    }
+    let all = read(&packed[..packed.len() - 1]).unwrap();
+    assert_eq!((all.events.len(), all.complete), (80, false));
+}
+
+#[test]
+fn changed_gzip_gives_what_is_before_the_change() {
+    let mut random = 1u32;
+    let mut file = section(2, b"");
+    for i in 0..20_000 {
+        let noise: Vec<u8> = (0..16)
+            .map(|_| {
+                random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (random >> 24) as u8
+            })
+            .collect();
+        file.extend(read_pair(i * 10, &noise));
+    }
+    let mut packed = gzip(&file);
+    let at = packed.len() / 2;
+    packed[at..at + 8].fill(0xff);
+    let all = read(&packed).unwrap();
+    assert!(!all.complete);
+    // About half, not a buffer less.
+    assert!(
+        (19_000..22_000).contains(&all.events.len()),
+        "{}",
+        all.events.len()
+    );
+    // A wrong checksum alone costs nothing.
+    let mut packed = gzip(&file);
+    let at = packed.len() - 8;
+    packed[at] ^= 1;
+    let second = gzip(&section(2, b""));
+    let all = read(&[packed, second].concat()).unwrap();
+    assert_eq!(
+        (all.events.len(), all.snapshots.len(), all.complete),
+        (40_000, 2, false)
+    );
+    assert_eq!(whats(&all), ["a gzip checksum does not match"]);
+    let all = read(&[gzip(&file), b"garbage".to_vec()].concat()).unwrap();
+    assert_eq!((all.events.len(), all.complete), (40_000, false));
+    assert_eq!(
+        whats(&all),
+        ["what follows the gzip stream is no gzip stream"]
+    );
+}
+
+#[test]
+fn every_bit_flipped() {
+    let file = sample();
+    for at in 0..file.len() {
+        for bit in 0..8 {
+            let mut bytes = file.clone();
+            bytes[at] ^= 1 << bit;
+            drop(read(&bytes));
+        }
+    }
+    let packed = gzip(&file);
+    for at in 0..packed.len() {
+        for bit in 0..8 {
+            let mut bytes = packed.clone();
+            bytes[at] ^= 1 << bit;
+            drop(read(&bytes));
+        }
+    }
+}
+
+#[test]
+fn every_length_made_huge() {
+    let file = sample();
+    for at in 0..file.len() - 4 {
+        for value in [0u32, 1, 11, 12, 0xffff, 0x7fff_ffff, 0x8000_0000, u32::MAX] {
+            let mut bytes = file.clone();
+            bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+            drop(read(&bytes));
+        }
+    }
+}
+
+#[test]
+fn a_damaged_event_costs_only_itself() {
+    let good = event(EV_V2, None, 1, 42, 5, &[&le64(0)]);
+    let whole = [section(2, b""), good.clone(), good.clone(), good.clone()].concat();
+    let second = 28 + good.len();
+    // Offsets in the second event's block: its length, the number of parameters, their length.
+    for (at, value) in [
+        (26usize, 0u32),
+        (26, 35),
+        (26, 1000),
+        (32, 2),
+        (32, 1 << 31),
+        (36, 0xffff),
+    ] {
+        let mut bytes = whole.clone();
+        bytes[second + at..second + at + 4].copy_from_slice(&value.to_le_bytes());
+        let all = read(&bytes).unwrap();
+        assert_eq!(
+            (all.events.len(), all.damages.len()),
+            (2, 1),
+            "{at} {value}"
+        );
+        assert_eq!(all.damages[0].offset, second as u64);
+        assert!(all.complete);
+    }
+    // More than its parameters take is no damage.
+    let mut bytes = whole.clone();
+    bytes.truncate(28);
+    let mut padded = event(EV_V2, None, 1, 42, 5, &[&le64(0), b"12"]);
+    padded[32] = 1;
+    let len = u32::from_le_bytes(padded[26..30].try_into().unwrap());
+    padded[26..30].copy_from_slice(&len.to_le_bytes());
+    bytes.extend(padded);
+    assert_eq!(read_whole(&bytes).events[0].params.len(), 1);
+    // The trailer alone.
+    let mut bytes = whole.clone();
+    bytes[second + good.len() - 1] ^= 0x40;
+    let all = read(&bytes).unwrap();
+    assert_eq!(
+        (all.events.len(), all.damages.len(), all.complete),
+        (3, 1, true)
+    );
+    // The length: where the block ends is not known.
+    let mut bytes = whole.clone();
+    bytes[second + 4] ^= 0x08;
+    let all = read(&bytes).unwrap();
+    assert_eq!(
+        (all.events.len(), all.damages.len(), all.complete),
+        (1, 1, false)
+    );
+}
+
+#[test]
+fn blocks_out_of_place_end_the_reading() {
+    let good = event(EV_V2, None, 1, 42, 5, &[&le64(0)]);
+    for (block, what) in [
+        (block(0x777, b"x"), "a block of unknown kind between events"),
+        (machine(0x201), "metadata between events"),
+        (vec![0; 12], "a block of unknown kind between events"),
+    ] {
+        let all = read(&[section(2, b""), good.clone(), block, good.clone()].concat()).unwrap();
+        assert_eq!(
+            (all.events.len(), whats(&all), all.complete),
+            (1, vec![what], false)
+        );
+    }
+    let mut bad = section(2, b"");
+    bad[8] = 0;
+    let all = read(&[section(2, b""), good.clone(), bad, good].concat()).unwrap();
+    assert_eq!(whats(&all), ["a section header cannot be read"]);
+}
+
+#[test]
+fn a_damaged_list_keeps_its_first_entries_and_the_next_list() {
+    let good = event(EV_V2, None, 1, 42, 5, &[&le64(0)]);
+    let mut bad = thread(9, 11, b"");
+    bad[0] = 30;
+    let list = block(
+        0x215,
+        &[thread(9, 10, b""), bad, thread(9, 12, b"")].concat(),
+    );
+    let next = block(0x215, &thread(9, 13, b""));
+    let kind = interface(true, 7);
+    let file = [
+        section(2, b""),
+        list,
+        next,
+        block(0x219, &kind),
+        machine(0x201),
+        good,
+    ]
+    .concat();
+    let all = read(&file).unwrap();
+    let tids: Vec<_> = all.snapshots[0].threads.iter().map(|t| t.tid.0).collect();
+    assert_eq!(
+        (tids, all.machines[0].cpus, all.events.len()),
+        (vec![10, 13], 4, 1)
+    );
+    assert_eq!(whats(&all), ["an entry of a list does not fit"; 2]);
+    assert!(all.complete);
+}
+
+#[test]
+fn only_metadata() {
+    let all = read_whole(&[section(2, b""), machine(0x201)].concat());
+    assert_eq!(
+        (all.events.len(), all.snapshots.len(), all.machines[0].cpus),
+        (0, 1, 4)
+    );
+    let all = read_whole(&section(2, b""));
+    assert_eq!((all.events.len(), all.snapshots.len()), (0, 1));
+}
+
+#[test]
+fn a_real_capture_cut() {
+    let Some(dir) = captures() else { return };
+    for name in ["libs-sample.scap", "falco-cat-write.scap"] {
+        let mut file = fs::read(dir.join(name)).unwrap();
+        file.truncate(64 << 10);
+        for len in (2..file.len()).step_by(613) {
+            drop(read(&file[..len]));
+        }
+    }
+}

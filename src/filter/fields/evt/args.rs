@@ -1,0 +1,188 @@
+//! The arguments of an event.
+
+use scap_capture_format::schema::{ParamInfo, ParamType, types};
+
+use super::super::{Context, Field, FieldArg, Scratch, Value};
+use crate::event::value::{self, Value as Param};
+use crate::event::{Event, EventExt as _, errno_name, number, syscall};
+use crate::state::View;
+
+pub(super) fn args<'a>(
+    _: &'a Field,
+    cx: &Context<'a>,
+    scratch: &'a mut Scratch,
+) -> Option<Value<'a>> {
+    scratch.bytes.clear();
+    let mut renderer = cx.session.renderer.borrow_mut();
+    renderer.info(&mut scratch.bytes, cx.event, cx.view);
+    Some(Value::Text(&scratch.bytes))
+}
+
+/// Finds the parameter that an argument names, as far as the event stores it.
+fn find<'a>(event: &Event<'a>, arg: &FieldArg) -> Option<(usize, &'static ParamInfo, &'a [u8])> {
+    let info = event.info()?;
+    let index = match arg {
+        FieldArg::Index(index) => usize::try_from(*index).ok()?,
+        FieldArg::Name(name) => info.param(name)?.0,
+        FieldArg::None => return None,
+    };
+    let param = info.params.get(index)?;
+    if index >= event.params.len() {
+        return None;
+    }
+    Some((index, param, event.params.get(index).unwrap_or_default()))
+}
+
+pub(super) fn arg<'a>(
+    field: &'a Field,
+    cx: &Context<'a>,
+    scratch: &'a mut Scratch,
+) -> Option<Value<'a>> {
+    let out = &mut scratch.bytes;
+    out.clear();
+    let Some((_, info, bytes)) = find(cx.event, &field.arg) else {
+        return generic_arg(field, cx, out).then_some(Value::Text(out));
+    };
+    if bytes.is_empty() && info.ty != ParamType::ByteBuf {
+        return match info.ty {
+            // A missing tuple prints so in sysdig, and chisels look for it.
+            ParamType::SockTuple | ParamType::Dyn => Some(Value::Text(b"NULL")),
+            _ => None,
+        };
+    }
+    match Param::decode(info, bytes).0 {
+        Param::Text(text) => return Some(Value::Text(text)),
+        Param::Path(path, dirfd) => {
+            if path.starts_with(b"/") || path.is_empty() {
+                return Some(Value::Text(path));
+            }
+            let dirfd = dirfd.and_then(|i| cx.event.int(usize::from(i)));
+            cx.view.absolute_path(dirfd, path, out);
+        }
+        Param::Fd(fd) => fd_text(out, cx.view, fd),
+        _ => cx
+            .session
+            .renderer
+            .borrow()
+            .argument(out, info, bytes, cx.view),
+    }
+    Some(Value::Text(out))
+}
+
+/// Writes an argument of a call without a type of its own by its name in the kernel.
+fn generic_arg(field: &Field, cx: &Context<'_>, out: &mut Vec<u8>) -> bool {
+    let FieldArg::Name(name) = &field.arg else {
+        return false;
+    };
+    syscall::is_generic(cx.event.ty)
+        && syscall::argument_named(out, cx.event, cx.session.arch, name, cx.view)
+}
+
+/// Writes what an fd is open on, unescaped.
+fn fd_text(out: &mut Vec<u8>, view: &View<'_>, fd: i64) {
+    const AT_FDCWD: i64 = -100;
+    if fd == AT_FDCWD {
+        out.extend_from_slice(b"AT_FDCWD");
+    } else if fd < 0 {
+        match errno_name(fd) {
+            Some(name) => out.extend_from_slice(name),
+            None => number::dec(out, fd),
+        }
+    } else if let Some(label) = view.fd_of(fd).map(crate::state::FdInfo::label) {
+        out.push(b'<');
+        out.push(label.typechar);
+        out.extend(label.l4);
+        out.push(b'>');
+        out.extend_from_slice(label.name);
+    } else {
+        number::dec(out, fd);
+    }
+}
+
+pub(super) fn rawarg<'a>(
+    field: &'a Field,
+    cx: &Context<'a>,
+    _: &'a mut Scratch,
+) -> Option<Value<'a>> {
+    let (_, info, bytes) = find(cx.event, &field.arg)?;
+    raw(Param::decode(info, bytes).0)
+}
+
+/// The native form of a parameter.
+fn raw(param: Param<'_>) -> Option<Value<'_>> {
+    Some(match param {
+        Param::Absent | Param::Invalid(_) => return None,
+        Param::Int { value, .. } | Param::Errno(value) | Param::Fd(value) | Param::Pid(value) => {
+            Value::Int(value)
+        }
+        Param::Uint { value, .. } | Param::Flags(value, ..) | Param::Enum(value, ..) => {
+            Value::Uint(value)
+        }
+        Param::Text(text) | Param::Path(text, _) => Value::Text(text),
+        Param::Bytes(bytes) => Value::Bytes(bytes),
+        Param::SyscallId(code) => Value::Uint(u64::from(code)),
+        Param::Signal(number) => Value::Uint(u64::from(number)),
+        Param::RelTime(time) | Param::AbsTime(time) => Value::Uint(time?),
+        Param::Bool(truth) => Value::Bool(truth),
+        Param::Ipv4(octets) => Value::Ip(octets.into()),
+        Param::Ipv6(octets) => Value::Ip(octets.into()),
+        Param::Mode(bits, _) | Param::SigSet(bits) => Value::Uint(u64::from(bits)),
+        Param::Uid(id) | Param::Gid(id) => Value::Uint(u64::from(id.unwrap_or(u32::MAX))),
+        Param::Double(number) => Value::Double(number),
+        Param::List(items) => Value::Texts(items),
+        Param::SockAddr(_) | Param::SockTuple(_) | Param::FdList(_) => return None,
+    })
+}
+
+pub(super) fn buffer<'a>(_: &'a Field, cx: &Context<'a>, _: &'a mut Scratch) -> Option<Value<'a>> {
+    let (index, _) = cx.event.info()?.param("data")?;
+    if index >= cx.event.params.len() {
+        return None;
+    }
+    Some(Value::Bytes(cx.event.params.get(index).unwrap_or_default()))
+}
+
+/// The parameters that a path is made of: directory fd and name.
+type PathParams = (Option<usize>, usize);
+
+/// Paths of calls that have two, source (the existing one) and destination.
+fn two_paths(cx: &Context<'_>) -> Option<(PathParams, PathParams)> {
+    Some(match cx.view.full().ty {
+        types::SYSCALL_RENAMEAT_X | types::SYSCALL_RENAMEAT2_X | types::SYSCALL_LINKAT_2_X => {
+            ((Some(1), 2), (Some(3), 4))
+        }
+        _ => return None,
+    })
+}
+
+/// The path of calls that have one.
+fn one_path(cx: &Context<'_>) -> Option<PathParams> {
+    Some(match cx.view.full().ty {
+        types::SYSCALL_OPENAT_2_X
+        | types::SYSCALL_OPENAT2_X
+        | types::SYSCALL_UNLINKAT_2_X
+        | types::SYSCALL_MKDIRAT_X
+        | types::SYSCALL_FCHMODAT_X => (Some(1), 2),
+        types::SYSCALL_SYMLINKAT_X => (Some(2), 3),
+        types::SYSCALL_OPEN_BY_HANDLE_AT_X => (None, 3),
+        _ => return None,
+    })
+}
+
+pub(super) fn abspath<'a>(
+    field: &'a Field,
+    cx: &Context<'a>,
+    scratch: &'a mut Scratch,
+) -> Option<Value<'a>> {
+    let (dirfd, path) = match &field.arg {
+        FieldArg::Name(which) if &**which == "src" => two_paths(cx)?.0,
+        FieldArg::Name(_) => two_paths(cx)?.1,
+        _ => one_path(cx)?,
+    };
+    let full = cx.view.full();
+    let path = value::text(full.params.get(path)?);
+    let dirfd = dirfd.and_then(|i| full.int(i));
+    scratch.bytes.clear();
+    cx.view.absolute_path(dirfd, path, &mut scratch.bytes);
+    Some(Value::Text(&scratch.bytes))
+}

@@ -1,0 +1,53 @@
+//! How a call ended.
+
+use scap_capture_format::schema::{EventInfo, ParamType, errno};
+
+use super::super::{Context, Field, Scratch, Value};
+use crate::event::{EventExt as _, EventFlags, syscall};
+
+/// Returns the result of the event's call, if it has one: a parameter `res`, or the fd it made.
+fn result(cx: &Context<'_>) -> Option<i64> {
+    let event = cx.event;
+    let info = event.info()?;
+    if event.flags.contains(EventFlags::IN_FLIGHT) || event.ty.is_enter() {
+        return None;
+    }
+    let index = syscall::result_param(event.ty);
+    if !is_result(info, index) {
+        return None;
+    }
+    event.int(index)
+}
+
+fn is_result(info: &EventInfo, index: usize) -> bool {
+    let Some(param) = info.params.get(index) else {
+        return false;
+    };
+    param.name == "res" || (param.name == "fd" && param.ty == ParamType::Fd)
+}
+
+/// Returns the error number of a failed call.
+pub(super) fn error_number(cx: &Context<'_>) -> Option<i64> {
+    result(cx).filter(|r| *r < 0).and_then(i64::checked_neg)
+}
+
+pub(super) fn rawres<'a>(_: &'a Field, cx: &Context<'a>, _: &'a mut Scratch) -> Option<Value<'a>> {
+    result(cx).map(Value::Int)
+}
+
+pub(super) fn failed<'a>(_: &'a Field, cx: &Context<'a>, _: &'a mut Scratch) -> Option<Value<'a>> {
+    Some(Value::Bool(result(cx).is_some_and(|r| r < 0)))
+}
+
+pub(super) fn res<'a>(_: &'a Field, cx: &Context<'a>, _: &'a mut Scratch) -> Option<Value<'a>> {
+    let result = result(cx)?;
+    if result >= 0 {
+        return Some(Value::Text(b"SUCCESS"));
+    }
+    let number = i32::try_from(result).ok()?;
+    errno::name(number).map(|name| Value::Text(name.as_bytes()))
+}
+
+pub(super) fn error<'a>(_: &'a Field, cx: &Context<'a>, _: &'a mut Scratch) -> Option<Value<'a>> {
+    error_number(cx).map(|_| Value::Uint(1))
+}

@@ -1,0 +1,67 @@
+//! Events that are no calls: what a recorder says of users, groups and containers.
+
+use scap_capture_format::schema::types;
+
+use super::super::State;
+use super::super::users::{self, User};
+use crate::event::{Event, EventExt as _};
+
+pub(super) fn event(state: &mut State, event: &Event<'_>) {
+    match event.ty {
+        types::CONTAINER_JSON_E | types::CONTAINER_JSON_2_E => {
+            state.containers.add_json(event.text(0).unwrap_or_default());
+        }
+        types::ASYNCEVENT_E if event.text(1) == Some(b"container") => {
+            state.containers.add_json(event.text(2).unwrap_or_default());
+        }
+        types::USER_ADDED_E | types::USER_DELETED_E => user(state, event),
+        types::GROUP_ADDED_E | types::GROUP_DELETED_E => group(state, event),
+        _ => {}
+    }
+}
+
+/// The container that a parameter names; nothing is the host.
+fn container<'a>(event: &Event<'a>, index: usize) -> Option<&'a [u8]> {
+    event
+        .text(index)
+        .filter(|id| !id.is_empty() && *id != b"host")
+}
+
+fn number(event: &Event<'_>, index: usize) -> Option<u32> {
+    event.uint(index).and_then(|n| u32::try_from(n).ok())
+}
+
+fn user(state: &mut State, event: &Event<'_>) {
+    let Some(uid) = number(event, 0) else {
+        return;
+    };
+    let container = container(event, 5);
+    if event.ty == types::USER_DELETED_E {
+        state.users.remove(container, uid);
+        return;
+    }
+    let text = |index| users::cut(event.text(index).unwrap_or_default());
+    let user = User {
+        name: text(2),
+        home: text(3),
+        shell: text(4),
+        gid: number(event, 1).unwrap_or(u32::MAX),
+    };
+    state.users.add(container, uid, user);
+}
+
+fn group(state: &mut State, event: &Event<'_>) {
+    let Some(gid) = number(event, 0) else {
+        return;
+    };
+    let container = container(event, 2);
+    if event.ty == types::GROUP_DELETED_E {
+        state.groups.remove(container, gid);
+        return;
+    }
+    let group = User {
+        name: users::cut(event.text(1).unwrap_or_default()),
+        ..User::default()
+    };
+    state.groups.add(container, gid, group);
+}
