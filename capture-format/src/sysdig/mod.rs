@@ -13,7 +13,7 @@
 //! let mut converter = Converter::new();
 //! while let Some(item) = reader.next_item()? {
 //!     match item {
-//!         Item::Metadata(snapshot) => println!("{} threads", snapshot.threads.len()),
+//!         Item::Metadata(snapshot, _) => println!("{} threads", snapshot.threads.len()),
 //!         Item::Event(event) => {
 //!             let converted = converter.convert(&event);
 //!             let newest = converted.merged.as_ref().unwrap_or(&event);
