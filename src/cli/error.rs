@@ -36,6 +36,8 @@ pub(super) enum CliError {
     Failed {
         /// What failed, with the name of the thing.
         message: String,
+        /// Lines that show the place in a text, ready to print.
+        snippet: Option<String>,
         /// What to do about it.
         hint: Option<String>,
         /// The exit code.
@@ -47,6 +49,7 @@ impl CliError {
     pub(super) fn failed(message: impl Into<String>) -> Self {
         Self::Failed {
             message: message.into(),
+            snippet: None,
             hint: None,
             code: EXIT_FAILED,
         }
@@ -57,26 +60,26 @@ impl CliError {
         Self::failed(message).code(EXIT_USAGE)
     }
 
-    pub(super) fn code(self, code: u8) -> Self {
-        match self {
-            Self::Failed { message, hint, .. } => Self::Failed {
-                message,
-                hint,
-                code,
-            },
-            Self::OutputClosed => self,
+    pub(super) fn code(mut self, new: u8) -> Self {
+        if let Self::Failed { code, .. } = &mut self {
+            *code = new;
         }
+        self
     }
 
-    pub(super) fn hint(self, text: impl Into<String>) -> Self {
-        match self {
-            Self::Failed { message, code, .. } => Self::Failed {
-                message,
-                hint: Some(text.into()),
-                code,
-            },
-            Self::OutputClosed => self,
+    pub(super) fn hint(mut self, text: impl Into<String>) -> Self {
+        if let Self::Failed { hint, .. } = &mut self {
+            *hint = Some(text.into());
         }
+        self
+    }
+
+    /// Adds lines that show the place in a text, as [`super::diagnostic`] makes them.
+    pub(super) fn snippet(mut self, lines: String) -> Self {
+        if let Self::Failed { snippet, .. } = &mut self {
+            *snippet = Some(lines);
+        }
+        self
     }
 
     /// Standard output could not be written to.
@@ -130,26 +133,53 @@ impl CliError {
 
     /// Tells it on standard error.
     pub(super) fn tell(&self) {
-        if let Self::Failed { message, hint, .. } = self {
-            tell("error", message, hint.as_deref());
+        if let Self::Failed {
+            message,
+            snippet,
+            hint,
+            ..
+        } = self
+        {
+            print(&told("error", message, snippet.as_deref(), hint.as_deref()));
         }
+    }
+
+    /// Returns what is told.
+    #[cfg(test)]
+    pub(super) fn text(&self) -> String {
+        let Self::Failed {
+            message,
+            snippet,
+            hint,
+            ..
+        } = self
+        else {
+            return String::new();
+        };
+        let told = told("error", message, snippet.as_deref(), hint.as_deref());
+        String::from_utf8(told).unwrap()
     }
 }
 
 /// Tells something on standard error that does not end the command.
 pub(super) fn warn(message: &str, hint: Option<&str>) {
-    tell("warning", message, hint);
+    print(&told("warning", message, None, hint));
 }
 
-fn tell(level: &str, message: &str, hint: Option<&str>) {
+fn told(level: &str, message: &str, snippet: Option<&str>, hint: Option<&str>) -> Vec<u8> {
     let mut out = format!("scap: {level}: ").into_bytes();
     lines(&mut out, message);
+    out.extend_from_slice(snippet.unwrap_or_default().as_bytes());
     if let Some(hint) = hint {
         out.extend_from_slice(b"hint: ");
         lines(&mut out, hint);
     }
+    out
+}
+
+fn print(text: &[u8]) {
     // Without standard error there is nobody to tell.
-    let _told = io::stderr().write_all(&out);
+    let _told = io::stderr().write_all(text);
 }
 
 /// Appends text of several lines, each escaped.

@@ -5,6 +5,7 @@
 //! read was; 4 missing privilege or kernel support.
 
 mod account;
+mod diagnostic;
 mod error;
 mod info;
 mod input;

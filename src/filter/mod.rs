@@ -1,5 +1,108 @@
 //! The filter language of sysdig and Falco: fields of an event and conditions on them.
 //!
-//! [`fields`] knows what can be asked of an event and the state around it.
+//! A text becomes a syntax tree ([`parse`]), then checked conditions (names and types are looked up,
+//! macros and lists expanded), then predicates that decide events without allocating. All errors are
+//! found before the first event and say where in the text they are. [`fields`] knows what can be asked of
+//! an event and the state around it.
+//!
+//! ```
+//! use scap::filter::Filter;
+//!
+//! let filter = Filter::parse("evt.type in (open, openat) and not proc.name = cat")?;
+//! assert!(!filter.reach().is_everything());
+//! let error = Filter::parse("proc.nmae = cat").unwrap_err();
+//! assert_eq!(error.span, 0..9);
+//! # Ok::<(), scap::filter::FilterError>(())
+//! ```
 
+pub mod ast;
 pub mod fields;
+
+mod compare;
+mod compile;
+mod definitions;
+mod error;
+mod lexer;
+mod literal;
+mod moment;
+mod operands;
+mod parser;
+mod pattern;
+mod reach;
+mod resolve;
+mod services;
+mod timetest;
+mod transform;
+mod types;
+mod typeset;
+mod when;
+
+pub use definitions::Definitions;
+pub use error::{FilterError, FilterErrorKind};
+pub use parser::{MAX_DEPTH, parse};
+pub use reach::Reach;
+pub use typeset::TypeSet;
+pub use when::When;
+
+use compile::Pred;
+use fields::Context;
+
+/// A filter, ready to decide events.
+///
+/// It keeps room for values between events and some fields remember the event before, so that deciding
+/// needs `&mut`; for other threads there is `clone`.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    root: Pred,
+    reach: Reach,
+}
+
+impl Filter {
+    /// Makes a filter from a text.
+    ///
+    /// # Errors
+    ///
+    /// [`FilterError`], with the place in the text.
+    pub fn parse(text: &str) -> Result<Self, FilterError> {
+        Self::with_definitions(text, &Definitions::new())
+    }
+
+    /// Makes a filter from a text that can refer to macros and lists.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::parse`].
+    pub fn with_definitions(text: &str, definitions: &Definitions) -> Result<Self, FilterError> {
+        Self::from_ast(&parse(text)?, definitions)
+    }
+
+    /// Makes a filter from a syntax tree.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::parse`].
+    pub fn from_ast(expr: &ast::Expr, definitions: &Definitions) -> Result<Self, FilterError> {
+        let root = compile::compile(resolve::resolve(expr, definitions)?);
+        let reach = Reach::of(&root);
+        Ok(Self { root, reach })
+    }
+
+    /// Whether an event passes.
+    pub fn matches(&mut self, cx: &Context<'_>) -> bool {
+        self.root.matches(*cx)
+    }
+
+    /// Returns what of a capture can pass at all.
+    pub fn reach(&self) -> &Reach {
+        &self.reach
+    }
+
+    /// Returns the fields of the filter that no capture has, with why: conditions on them never hold.
+    pub fn unanswerable(&self) -> Vec<(&'static str, &'static str)> {
+        let mut found = Vec::new();
+        self.root.unanswerable(&mut found);
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+}

@@ -1,0 +1,337 @@
+//! The syntax tree of a filter: what was written, with no name looked up and no type checked.
+//!
+//! Every node knows which bytes of the text it comes from. [`fmt::Display`] prints text that parses back
+//! to the same tree.
+
+use std::fmt;
+use std::ops::Range;
+
+/// A range of bytes of the text.
+pub type Span = Range<usize>;
+
+/// A condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expr {
+    /// What it is.
+    pub kind: ExprKind,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// Kinds of conditions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExprKind {
+    /// All hold; two or more.
+    And(Vec<Expr>),
+    /// One holds; two or more.
+    Or(Vec<Expr>),
+    /// It does not hold.
+    Not(Box<Expr>),
+    /// The macro of that name holds.
+    Macro(String),
+    /// A comparison.
+    Check(Check),
+}
+
+/// `left operator right`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What is compared.
+    pub left: Operand,
+    /// How.
+    pub op: Op,
+    /// Where the operator stands.
+    pub op_span: Span,
+    /// With what.
+    pub right: Right,
+}
+
+/// Something that has a value in an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operand {
+    /// What it is.
+    pub kind: OperandKind,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// Kinds of operands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OperandKind {
+    /// A field with its argument, as written: `proc.aname[2]`.
+    Field(String),
+    /// `name(a, b)[index]`; also `val(field)`.
+    Call(Call),
+}
+
+/// A transformer applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The transformer.
+    pub name: String,
+    /// Where its name stands.
+    pub name_span: Span,
+    /// What it is applied to.
+    pub args: Vec<Arg>,
+    /// What stands in brackets after it.
+    pub index: Option<Literal>,
+}
+
+/// An argument of a transformer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Arg {
+    /// A field or a transformer.
+    Operand(Operand),
+    /// A text in quotes, or a number.
+    Literal(Literal),
+    /// Several in brackets.
+    List(Vec<Self>, Span),
+}
+
+/// The right-hand side of a check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// None: `exists`.
+    None,
+    /// One value.
+    Value(Literal),
+    /// Values in brackets.
+    List(Vec<Literal>, Span),
+    /// A list by name.
+    Named(Literal),
+    /// The value of a field: `val(field)`, or a transformer.
+    Operand(Operand),
+    /// `anyof`, `allof` or `oneof` of values; these are a list or a list's name.
+    Each(Quantifier, Box<Self>),
+}
+
+/// A value as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Literal {
+    /// The text without quotes and escapes; any bytes but NUL.
+    pub bytes: Box<[u8]>,
+    /// Whether it stood in quotes.
+    pub quoted: bool,
+    /// Where it stands, quotes included.
+    pub span: Span,
+}
+
+/// Of how many values an operator has to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quantifier {
+    /// Exactly one.
+    One,
+    /// At least one.
+    Any,
+    /// All.
+    All,
+}
+
+impl Quantifier {
+    /// Returns how it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::One => "oneof",
+            Self::Any => "anyof",
+            Self::All => "allof",
+        }
+    }
+
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        [Self::One, Self::Any, Self::All]
+            .into_iter()
+            .find(|q| q.name() == name)
+    }
+}
+
+macro_rules! operators {
+    ($($variant:ident $text:literal $doc:literal,)*) => {
+        /// An operator.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Op {
+            $(#[doc = $doc] $variant,)*
+        }
+
+        impl Op {
+            /// All operators.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// Returns how it is written.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                }
+            }
+        }
+    };
+}
+
+operators! {
+    Eq "=" "The same; also written `==`.",
+    Ne "!=" "Not the same.",
+    Lt "<" "Less.",
+    Le "<=" "Less or the same.",
+    Gt ">" "Greater.",
+    Ge ">=" "Greater or the same.",
+    In "in" "One of the values.",
+    Intersects "intersects" "At least one is one of the values.",
+    Exists "exists" "There is a value.",
+    Contains "contains" "Has the text in it.",
+    IContains "icontains" "Has the text in it, upper or lower case.",
+    BContains "bcontains" "Has the bytes in it, given in hexadecimal.",
+    StartsWith "startswith" "Starts with the text.",
+    BStartsWith "bstartswith" "Starts with the bytes, given in hexadecimal.",
+    EndsWith "endswith" "Ends with the text.",
+    Glob "glob" "Matches the shell pattern.",
+    IGlob "iglob" "Matches the shell pattern, upper or lower case.",
+    Regex "regex" "Matches the regular expression as a whole.",
+    PMatch "pmatch" "Is one of the paths or below one.",
+}
+
+impl Op {
+    /// Returns the operator that is written as this word.
+    pub(super) fn from_word(word: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|op| op.is_word() && op.name() == word)
+    }
+
+    /// Whether it is written with letters.
+    pub fn is_word(self) -> bool {
+        self.name().starts_with(|c: char| c.is_ascii_alphabetic())
+    }
+
+    /// Whether it takes a list.
+    pub fn takes_list(self) -> bool {
+        matches!(self, Self::In | Self::Intersects | Self::PMatch)
+    }
+
+    /// Whether it compares order.
+    pub fn is_ordering(self) -> bool {
+        matches!(self, Self::Lt | Self::Le | Self::Gt | Self::Ge)
+    }
+
+    /// Whether `anyof`, `allof` and `oneof` can follow.
+    pub fn takes_quantifier(self) -> bool {
+        !self.takes_list() && !self.is_ordering() && self != Self::Exists
+    }
+}
+
+impl fmt::Display for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let joined = |f: &mut fmt::Formatter<'_>, parts: &[Self], word: &str| {
+            for (i, part) in parts.iter().enumerate() {
+                if i > 0 {
+                    write!(f, " {word} ")?;
+                }
+                part.nested(f, false)?;
+            }
+            Ok(())
+        };
+        match &self.kind {
+            ExprKind::And(parts) => joined(f, parts, "and"),
+            ExprKind::Or(parts) => joined(f, parts, "or"),
+            ExprKind::Not(inner) => {
+                f.write_str("not ")?;
+                inner.nested(f, true)
+            }
+            ExprKind::Macro(name) => f.write_str(name),
+            ExprKind::Check(check) => check.fmt(f),
+        }
+    }
+}
+
+impl Expr {
+    fn nested(&self, f: &mut fmt::Formatter<'_>, in_not: bool) -> fmt::Result {
+        match self.kind {
+            ExprKind::And(_) | ExprKind::Or(_) => write!(f, "({self})"),
+            ExprKind::Not(_) if in_not => write!(f, "({self})"),
+            _ => write!(f, "{self}"),
+        }
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.left, self.op.name())?;
+        match &self.right {
+            Right::None => Ok(()),
+            right => write!(f, " {right}"),
+        }
+    }
+}
+
+impl fmt::Display for Operand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            OperandKind::Field(name) => f.write_str(name),
+            OperandKind::Call(call) => {
+                write!(f, "{}({})", call.name, Commas(&call.args))?;
+                match &call.index {
+                    Some(index) => write!(f, "[{index}]"),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Arg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Operand(operand) => operand.fmt(f),
+            Self::Literal(literal) => literal.fmt(f),
+            Self::List(args, _) => write!(f, "({})", Commas(args)),
+        }
+    }
+}
+
+impl fmt::Display for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => Ok(()),
+            Self::Value(value) | Self::Named(value) => value.fmt(f),
+            Self::List(values, _) => write!(f, "({})", Commas(values)),
+            Self::Operand(operand) => operand.fmt(f),
+            Self::Each(quantifier, values) => write!(f, "{} {values}", quantifier.name()),
+        }
+    }
+}
+
+impl fmt::Display for Literal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.quoted {
+            // Came from the text unquoted, so it is UTF-8.
+            return f.write_str(&String::from_utf8_lossy(&self.bytes));
+        }
+        f.write_str("\"")?;
+        for chunk in self.bytes.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                match c {
+                    '"' | '\\' => write!(f, "\\{c}")?,
+                    c if c.is_ascii_control() => write!(f, "\\x{:02x}", u32::from(c))?,
+                    c => write!(f, "{c}")?,
+                }
+            }
+            for byte in chunk.invalid() {
+                write!(f, "\\x{byte:02x}")?;
+            }
+        }
+        f.write_str("\"")
+    }
+}
+
+struct Commas<'a, T>(&'a [T]);
+
+impl<T: fmt::Display> fmt::Display for Commas<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, part) in self.0.iter().enumerate() {
+            if i > 0 {
+                f.write_str(", ")?;
+            }
+            part.fmt(f)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,250 @@
+//! From checked conditions to a tree of predicates that decides events without allocating.
+
+use super::ast::{Op, Quantifier};
+use super::compare::{self, PatternCache, Test};
+use super::fields::{Context, FieldArg};
+use super::literal::{self, Datum};
+use super::moment::Zone;
+use super::resolve::{Check, Node, Right};
+use super::timetest::TimeTest;
+use super::transform::Operand;
+use super::types::Count;
+use super::typeset::TypeTest;
+
+/// A condition, ready to be evaluated.
+#[derive(Clone, Debug)]
+pub(super) enum Pred {
+    All(Box<[Self]>),
+    Any(Box<[Self]>),
+    ExactlyOne(Box<[Self]>),
+    Not(Box<Self>),
+    Always(bool),
+    /// The name of the event's type.
+    Type(Box<TypeTest>),
+    /// The direction: whether enter and exit events pass.
+    Dir {
+        enter: bool,
+        exit: bool,
+    },
+    /// When it happened.
+    Time(Box<TimeTest>),
+    /// How many nanoseconds it is away from a time.
+    Around {
+        time: u64,
+        distance: u64,
+    },
+    /// A value against what is written.
+    Value(Box<ValueTest>),
+    /// A value against another.
+    Pair(Box<PairTest>),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct ValueTest {
+    pub(super) operand: Operand,
+    pub(super) test: Test,
+    /// Whether all values of a list have to pass.
+    all: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct PairTest {
+    left: Operand,
+    op: Op,
+    right: Operand,
+    cache: PatternCache,
+}
+
+/// Compiles a condition.
+pub(super) fn compile(node: Node) -> Pred {
+    match node {
+        Node::And(parts) => Pred::All(flat(parts, |p| match p {
+            Pred::All(parts) => Ok(parts),
+            other => Err(other),
+        })),
+        Node::Or(parts) => Pred::Any(flat(parts, |p| match p {
+            Pred::Any(parts) => Ok(parts),
+            other => Err(other),
+        })),
+        Node::Not(inner) => Pred::Not(Box::new(compile(*inner))),
+        Node::Check(check) => compile_check(check),
+    }
+}
+
+/// Parts of the same kind become one level.
+fn flat(parts: Vec<Node>, inner: fn(Pred) -> Result<Box<[Pred]>, Pred>) -> Box<[Pred]> {
+    let mut out = Vec::with_capacity(parts.len());
+    for part in parts {
+        match inner(compile(part)) {
+            Ok(parts) => out.extend(parts),
+            Err(part) => out.push(part),
+        }
+    }
+    out.into()
+}
+
+fn compile_check(check: Check) -> Pred {
+    let Check { left, op, right } = check;
+    let (each, values) = match right {
+        Right::Operand(right) => {
+            return Pred::Pair(Box::new(PairTest {
+                left,
+                op,
+                right,
+                cache: PatternCache::default(),
+            }));
+        }
+        Right::Values(each, values) => (each, values),
+        Right::None => (None, Vec::new()),
+    };
+    if values.iter().any(|v| matches!(v, Datum::Moment(_))) {
+        return times(&left, op, each, values);
+    }
+    let special = left
+        .field()
+        .filter(|f| f.arg == FieldArg::None || f.info.name == "evt.around");
+    let name = special.map(|f| f.info.name).unwrap_or_default();
+    if let ("evt.around", Some(Datum::Num(ms))) = (name, values.first()) {
+        return around(&left, *ms);
+    }
+    let all = op == Op::In && left.ty.count == Count::List;
+    let mut test = Test::new(op, each, values);
+    match (name, test) {
+        (_, Test::Never) => Pred::Always(false),
+        ("evt.type", Test::Text(text)) if let Some(field) = left.field() => {
+            Pred::Type(Box::new(TypeTest::new(field.clone(), text)))
+        }
+        ("evt.dir", Test::Text(mut text)) => Pred::Dir {
+            enter: text.matches(b">"),
+            exit: text.matches(b"<"),
+        },
+        (_, other) => {
+            test = other;
+            Pred::Value(Box::new(ValueTest {
+                operand: left,
+                test,
+                all,
+            }))
+        }
+    }
+}
+
+/// Comparisons of which some are of times; the others are of the text.
+fn times(left: &Operand, op: Op, each: Option<Quantifier>, values: Vec<Datum>) -> Pred {
+    let name = left.field().map(|f| f.info.name).unwrap_or_default();
+    let zone = literal::reading(name, left.ty.kind)
+        .zone
+        .unwrap_or(Zone::Local);
+    let seconds = name.ends_with(".s");
+    let one = |value| match value {
+        Datum::Moment(moment) => Pred::Time(Box::new(TimeTest::new(op, moment, zone, seconds))),
+        other => Pred::Value(Box::new(ValueTest {
+            operand: left.clone(),
+            test: Test::new(op, None, vec![other]),
+            all: false,
+        })),
+    };
+    let mut parts: Vec<Pred> = values.into_iter().map(one).collect();
+    match (each, parts.pop()) {
+        (None, Some(part)) => part,
+        (each, last) => {
+            parts.extend(last);
+            match each {
+                Some(Quantifier::All) => Pred::All(parts.into()),
+                Some(Quantifier::One) => Pred::ExactlyOne(parts.into()),
+                Some(Quantifier::Any) | None => Pred::Any(parts.into()),
+            }
+        }
+    }
+}
+
+/// `evt.around[T] = D`: D milliseconds around T.
+fn around(left: &Operand, ms: i128) -> Pred {
+    const NS_PER_MS: u64 = 1_000_000;
+    let Some(FieldArg::Index(time)) = left.field().map(|f| &f.arg) else {
+        return Pred::Always(false);
+    };
+    match u64::try_from(ms) {
+        Ok(ms) => Pred::Around {
+            time: time.cast_unsigned(),
+            distance: ms.saturating_mul(NS_PER_MS),
+        },
+        Err(_) => Pred::Always(false),
+    }
+}
+
+impl Pred {
+    /// Whether it holds for an event.
+    pub(super) fn matches(&mut self, cx: Context<'_>) -> bool {
+        match self {
+            Self::All(parts) => parts.iter_mut().all(|p| p.matches(cx)),
+            Self::Any(parts) => parts.iter_mut().any(|p| p.matches(cx)),
+            Self::ExactlyOne(parts) => {
+                let mut holding = parts.iter_mut().filter_map(|p| p.matches(cx).then_some(()));
+                holding.next().is_some() && holding.next().is_none()
+            }
+            Self::Not(inner) => !inner.matches(cx),
+            Self::Always(holds) => *holds,
+            Self::Type(test) => test.matches(cx),
+            Self::Dir { enter, exit } => {
+                if cx.event.ty.is_enter() {
+                    *enter
+                } else {
+                    *exit
+                }
+            }
+            Self::Time(test) => test.matches(cx.event.ts.0),
+            Self::Around { time, distance } => cx.event.ts.0.abs_diff(*time) <= *distance,
+            Self::Value(check) => {
+                let ValueTest { operand, test, all } = &mut **check;
+                match operand.value(cx) {
+                    Some(value) => test.matches(value, *all),
+                    None => false,
+                }
+            }
+            Self::Pair(check) => {
+                let PairTest {
+                    left,
+                    op,
+                    right,
+                    cache,
+                } = &mut **check;
+                match (left.value(cx), right.value(cx)) {
+                    (Some(left), Some(right)) => compare::compare(*op, left, right, cache),
+                    _ => false,
+                }
+            }
+        }
+    }
+
+    /// Returns the fields that no capture answers, with why.
+    pub(super) fn unanswerable(&self, out: &mut Vec<(&'static str, &'static str)>) {
+        match self {
+            Self::All(parts) | Self::Any(parts) | Self::ExactlyOne(parts) => {
+                parts.iter().for_each(|p| p.unanswerable(out));
+            }
+            Self::Not(inner) => inner.unanswerable(out),
+            Self::Value(check) => {
+                let field = check.operand.field();
+                out.extend(field.and_then(|f| Some((f.info.name, f.info.unanswerable?))));
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether it asks for the direction.
+    pub(super) fn mentions_dir(&self) -> bool {
+        match self {
+            Self::All(parts) | Self::Any(parts) | Self::ExactlyOne(parts) => {
+                parts.iter().any(Self::mentions_dir)
+            }
+            Self::Not(inner) => inner.mentions_dir(),
+            Self::Dir { .. } => true,
+            Self::Value(check) => {
+                let field = check.operand.field();
+                field.is_some_and(|f| f.info.name == "evt.dir")
+            }
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What is wrong with a filter, and where.
+
+use super::ast::Span;
+use super::fields::LookupError;
+
+/// Why a text is no filter.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{kind}")]
+pub struct FilterError {
+    /// What is wrong.
+    #[source]
+    pub kind: FilterErrorKind,
+    /// Which bytes of the text are.
+    pub span: Span,
+    /// What may have been meant.
+    pub hint: Option<String>,
+}
+
+/// Kinds of errors.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FilterErrorKind {
+    /// The text is empty or blank.
+    #[error("the filter is empty")]
+    Empty,
+    /// Something else has to stand there.
+    #[error("expected {expected}, found {found}")]
+    Expected {
+        /// What has to.
+        expected: &'static str,
+        /// What does.
+        found: String,
+    },
+    /// A quote has no end.
+    #[error("the quote is not closed")]
+    UnclosedQuote,
+    /// A bracket has no end.
+    #[error("the bracket is not closed")]
+    UnclosedBracket,
+    /// A backslash stands before something that has no meaning with it.
+    #[error("`\\{0}` is no escape")]
+    Escape(String),
+    /// A value has a NUL in it, which no text in an event has.
+    #[error("a value cannot hold a NUL")]
+    Nul,
+    /// Brackets, negations or transformers are too many levels deep.
+    #[error("nested more than {0} levels deep")]
+    TooDeep(usize),
+    /// The filter is too large once its macros and lists are expanded.
+    #[error("the filter has more than {limit} {what}")]
+    TooLarge {
+        /// How many there may be.
+        limit: usize,
+        /// Of what.
+        what: &'static str,
+    },
+    /// No operator is written like that.
+    #[error("unknown operator `{0}`")]
+    UnknownOperator(String),
+    /// A name without a class stands where a field should.
+    #[error("`{0}` is no field: fields have a class, as in `proc.name`")]
+    NoClass(String),
+    /// The field does not exist or its argument makes no sense.
+    #[error(transparent)]
+    Field(#[from] LookupError),
+    /// No macro has that name.
+    #[error("unknown macro `{0}`")]
+    UnknownMacro(String),
+    /// No list has that name.
+    #[error("unknown list `{0}`")]
+    UnknownList(String),
+    /// A macro or list mentions itself, maybe through others.
+    #[error("{what} `{name}` refers to itself")]
+    Recursive {
+        /// Macro or list.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// A list that is not one value stands where one value should.
+    #[error("list `{name}` has {count} values where one is needed")]
+    ListAsValue {
+        /// The list.
+        name: String,
+        /// How many values it has.
+        count: usize,
+    },
+    /// The error is inside a macro; its span belongs to the macro's text.
+    #[error("in macro `{name}`: {error}")]
+    InMacro {
+        /// The macro.
+        name: String,
+        /// Its text.
+        text: String,
+        /// What is wrong with it.
+        error: Box<FilterError>,
+    },
+    /// No transformer has that name.
+    #[error("unknown transformer `{0}`")]
+    UnknownTransformer(String),
+    /// A transformer is applied to the wrong number or kind of things.
+    #[error("`{name}` {problem}")]
+    TransformerArguments {
+        /// The transformer.
+        name: &'static str,
+        /// What it needs.
+        problem: &'static str,
+    },
+    /// The field has no value that a transformer could change.
+    #[error("transformers do not apply to `{0}`")]
+    NoTransformer(&'static str),
+    /// The field cannot be compared with.
+    #[error("`{0}` cannot stand on the right-hand side")]
+    NoRightHandSide(&'static str),
+    /// The field has only a printed form.
+    #[error("`{0}` can be printed, but is nothing to compare")]
+    PrintOnly(&'static str),
+    /// The operator has no meaning for what it is applied to.
+    #[error("`{op}` does not apply to {what}")]
+    OperatorNotAllowed {
+        /// The operator.
+        op: &'static str,
+        /// What it is applied to: a type.
+        what: &'static str,
+    },
+    /// The operator cannot compare with another field.
+    #[error("`{0}` cannot compare with another field")]
+    OperatorNeedsValues(&'static str),
+    /// The two sides have nothing in common.
+    #[error("{left} cannot be compared with {right}")]
+    TypesDiffer {
+        /// Type of the left-hand side.
+        left: &'static str,
+        /// Type of the right-hand side.
+        right: &'static str,
+    },
+    /// The value is not of the field's type.
+    #[error("`{value}` is no {expected}")]
+    InvalidValue {
+        /// The value.
+        value: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// No event and no syscall has that name.
+    #[error("unknown event type `{0}`")]
+    UnknownEventType(String),
+    /// The regular expression is wrong or too large.
+    #[error("bad regular expression: {0}")]
+    Regex(String),
+}
+
+impl FilterError {
+    pub(super) fn new(kind: FilterErrorKind, span: Span) -> Self {
+        Self {
+            kind,
+            span,
+            hint: None,
+        }
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds "did you mean" if any of the candidates looks like the name.
+    pub(super) fn suggest<'a>(
+        mut self,
+        name: &str,
+        candidates: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        if let Some(hint) = did_you_mean(&similar(name, candidates)) {
+            self.hint = Some(hint);
+        }
+        self
+    }
+}
+
+/// How alike two names have to be for one to be proposed for the other.
+const ALIKE: f64 = 0.8;
+
+/// Returns the candidates that look like `name`, best first, three at most.
+pub(super) fn similar<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Vec<&'a str> {
+    // Nobody misspells a name of that length, and the comparison is quadratic.
+    if name.len() > 100 {
+        return Vec::new();
+    }
+    let mut found: Vec<(f64, &str)> = candidates
+        .into_iter()
+        .map(|c| (strsim::jaro_winkler(c, name), c))
+        .filter(|(alike, _)| *alike > ALIKE)
+        .collect();
+    found.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+    found.dedup_by_key(|(_, name)| *name);
+    found.into_iter().take(3).map(|(_, name)| name).collect()
+}
+
+/// Returns "did you mean `a`, `b` or `c`?"; `None` for no names.
+pub(super) fn did_you_mean(names: &[&str]) -> Option<String> {
+    let (last, others) = names.split_last()?;
+    let others: Vec<String> = others.iter().map(|n| format!("`{n}`")).collect();
+    Some(if others.is_empty() {
+        format!("did you mean `{last}`?")
+    } else {
+        format!("did you mean {} or `{last}`?", others.join(", "))
+    })
+}

@@ -1,0 +1,191 @@
+//! What of a capture a filter can match at all, so that the rest need not be read.
+//!
+//! Everything here errs to the safe side: what is not understood could match.
+
+use scap_capture_format::schema::SourceCategory;
+
+use super::compare::{NumberTest, Test};
+use super::compile::{Pred, ValueTest};
+use super::timetest;
+use super::typeset::TypeSet;
+
+/// What a filter can match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// Event types.
+    pub types: TypeSet,
+    /// Event types in a capture without calls of the 32-bit ABI of x86.
+    ///
+    /// Those calls have no type of their own, so that a filter for `openat` reaches `syscall` too. Where
+    /// a capture is known to have none, this set is smaller.
+    pub types_64bit: TypeSet,
+    /// First and last time, in nanoseconds since the epoch. The first is after the last if none can match.
+    pub times: (Option<u64>, Option<u64>),
+    /// Thread ids, sorted.
+    pub tids: Option<Vec<i64>>,
+    /// Process ids, sorted.
+    pub pids: Option<Vec<i64>>,
+    /// Whether the filter asks for the direction and enter events can match, so that a capture with exit
+    /// events alone has to make them up.
+    pub wants_enter: bool,
+}
+
+impl Reach {
+    pub(super) fn of(pred: &Pred) -> Self {
+        let types = types(pred, false, false);
+        let (first, last) = times(pred, false);
+        let calls = TypeSet::of(|ty| {
+            let syscall = |i: &scap_capture_format::schema::EventInfo| {
+                i.source_category.contains(SourceCategory::SYSCALL)
+            };
+            ty.is_enter() && ty.info().is_some_and(syscall)
+        });
+        Self {
+            wants_enter: pred.mentions_dir() && !types.and(&calls).is_empty(),
+            types_64bit: self::types(pred, false, true),
+            types,
+            times: (
+                Some(first).filter(|first| *first > 0),
+                Some(last).filter(|last| *last < u64::MAX),
+            ),
+            tids: ids(pred, false, "thread.tid"),
+            pids: ids(pred, false, "proc.pid"),
+        }
+    }
+
+    /// Whether an event of any type at any time can match.
+    pub fn is_everything(&self) -> bool {
+        self.types.is_all()
+            && self.times == (None, None)
+            && self.tids.is_none()
+            && self.pids.is_none()
+    }
+}
+
+/// Returns the types of events for which a condition can hold, or fail with `negated`.
+fn types(pred: &Pred, negated: bool, narrow: bool) -> TypeSet {
+    let of = |part: &Pred| types(part, negated, narrow);
+    match pred {
+        Pred::All(parts) | Pred::Any(parts) => {
+            // As De Morgan says.
+            let all = matches!(pred, Pred::All(_)) != negated;
+            if all {
+                parts.iter().fold(TypeSet::ALL, |set, p| set.and(&of(p)))
+            } else {
+                parts.iter().fold(TypeSet::NONE, |set, p| set.or(&of(p)))
+            }
+        }
+        Pred::Not(inner) => types(inner, !negated, narrow),
+        Pred::Always(holds) if *holds == negated => TypeSet::NONE,
+        Pred::Type(test) => test.reach(negated, narrow),
+        Pred::Dir { enter, exit } => {
+            let mut set = TypeSet::of(|ty| {
+                let holds = if ty.is_enter() { enter } else { exit };
+                *holds != negated
+            });
+            set.unknown = *enter != negated || *exit != negated;
+            set
+        }
+        // The customary way to write a condition that never holds.
+        Pred::Value(check) if !negated && is_never(check) => TypeSet::NONE,
+        _ => TypeSet::ALL,
+    }
+}
+
+fn name(check: &ValueTest) -> &'static str {
+    check
+        .operand
+        .field()
+        .map(|f| f.info.name)
+        .unwrap_or_default()
+}
+
+/// Events are numbered from 1 on.
+fn is_never(check: &ValueTest) -> bool {
+    name(check) == "evt.num"
+        && check
+            .test
+            .only_numbers()
+            .is_some_and(|n| n.iter().all(|n| *n <= 0))
+}
+
+/// Returns the first and the last time for which a condition can hold, or fail with `negated`.
+fn times(pred: &Pred, negated: bool) -> (u64, u64) {
+    const NEVER: (u64, u64) = (1, 0);
+    const EVER: (u64, u64) = (0, u64::MAX);
+    let is_empty = |(first, last): (u64, u64)| first > last;
+    match pred {
+        Pred::All(parts) | Pred::Any(parts) => {
+            let all = matches!(pred, Pred::All(_)) != negated;
+            let parts = parts.iter().map(|p| times(p, negated));
+            if all {
+                let both = parts.fold(EVER, |a, b| (a.0.max(b.0), a.1.min(b.1)));
+                if is_empty(both) { NEVER } else { both }
+            } else {
+                parts
+                    .filter(|part| !is_empty(*part))
+                    .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+                    .unwrap_or(NEVER)
+            }
+        }
+        Pred::Not(inner) => times(inner, !negated),
+        Pred::Always(holds) if *holds == negated => NEVER,
+        Pred::Time(test) => test.bounds(negated),
+        Pred::Around { time, distance } if !negated => (
+            time.saturating_sub(*distance),
+            time.saturating_add(*distance),
+        ),
+        // Every event has a time, so that what is no more than it is later, and so on.
+        Pred::Value(check) if name(check) == "evt.rawtime" => match &check.test {
+            Test::Number(NumberTest::Order(op, other)) => match u64::try_from(*other) {
+                Ok(other) => timetest::bounds(*op, other, negated),
+                Err(_) => EVER,
+            },
+            Test::Number(NumberTest::Set(set, outside)) if *outside == negated => {
+                let mut known = set.iter().filter_map(|n| u64::try_from(*n).ok());
+                match (known.clone().min(), known.by_ref().max()) {
+                    (Some(first), Some(last)) => (first, last),
+                    _ => NEVER,
+                }
+            }
+            _ => EVER,
+        },
+        _ => EVER,
+    }
+}
+
+/// Returns the values of a field for which a condition can hold, or fail with `negated`; `None` = any.
+fn ids(pred: &Pred, negated: bool, field: &str) -> Option<Vec<i64>> {
+    match pred {
+        Pred::All(parts) | Pred::Any(parts) => {
+            let all = matches!(pred, Pred::All(_)) != negated;
+            let mut parts = parts.iter().map(|p| ids(p, negated, field));
+            if all {
+                parts.flatten().reduce(|mut a, b| {
+                    a.retain(|id| b.binary_search(id).is_ok());
+                    a
+                })
+            } else {
+                let mut union = parts.try_fold(Vec::new(), |mut a, b| {
+                    a.extend(b?);
+                    Some(a)
+                })?;
+                union.sort_unstable();
+                union.dedup();
+                Some(union)
+            }
+        }
+        Pred::Not(inner) => ids(inner, !negated, field),
+        Pred::Always(holds) if *holds == negated => Some(Vec::new()),
+        Pred::Value(check) if !negated && name(check) == field => {
+            let numbers = check.test.only_numbers()?;
+            Some(
+                numbers
+                    .iter()
+                    .filter_map(|n| i64::try_from(*n).ok())
+                    .collect(),
+            )
+        }
+        _ => None,
+    }
+}

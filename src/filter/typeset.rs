@@ -1,0 +1,257 @@
+//! Sets of event types, and conditions on the name of a type.
+
+use scap_capture_format::schema::{self, EventType, Status, syscall, types};
+
+use super::compare::TextTest;
+use super::fields::{Context, Field, Scratch, Value};
+use crate::event::syscall as generic;
+
+/// Event types in the schema.
+const KNOWN: usize = schema::EVENTS.len();
+const WORDS: usize = KNOWN.div_ceil(64);
+
+/// A set of event types; those that the schema does not know are in it or out of it together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TypeSet {
+    words: [u64; WORDS],
+    /// Whether types beyond the schema are in it.
+    pub unknown: bool,
+}
+
+impl TypeSet {
+    /// No type.
+    pub const NONE: Self = Self {
+        words: [0; WORDS],
+        unknown: false,
+    };
+
+    /// Every type.
+    pub const ALL: Self = Self {
+        words: [u64::MAX; WORDS],
+        unknown: true,
+    };
+
+    /// Makes the set of the types that fulfil a condition.
+    pub fn of(condition: impl Fn(EventType) -> bool) -> Self {
+        let mut set = Self::NONE;
+        known()
+            .filter(|ty| condition(*ty))
+            .for_each(|ty| set.insert(ty));
+        set
+    }
+
+    /// Adds a type.
+    pub fn insert(&mut self, ty: EventType) {
+        let index = usize::from(ty.0);
+        match self.words.get_mut(index / 64) {
+            Some(word) if index < KNOWN => *word |= 1 << (index % 64),
+            _ => self.unknown = true,
+        }
+    }
+
+    /// Whether a type is in it.
+    pub fn contains(&self, ty: EventType) -> bool {
+        let index = usize::from(ty.0);
+        match self.words.get(index / 64) {
+            Some(word) if index < KNOWN => word >> (index % 64) & 1 == 1,
+            _ => self.unknown,
+        }
+    }
+
+    /// Returns the types that are in both.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        self.words
+            .iter_mut()
+            .zip(other.words)
+            .for_each(|(a, b)| *a &= b);
+        self.unknown &= other.unknown;
+        self
+    }
+
+    /// Returns the types that are in either.
+    #[must_use]
+    pub fn or(mut self, other: &Self) -> Self {
+        self.words
+            .iter_mut()
+            .zip(other.words)
+            .for_each(|(a, b)| *a |= b);
+        self.unknown |= other.unknown;
+        self
+    }
+
+    /// Iterates over the types of the schema that are in it.
+    pub fn iter(&self) -> impl Iterator<Item = EventType> {
+        known().filter(|ty| self.contains(*ty))
+    }
+
+    /// Whether no type is in it.
+    pub fn is_empty(&self) -> bool {
+        !self.unknown && self.iter().next().is_none()
+    }
+
+    /// Whether every type is in it.
+    pub fn is_all(&self) -> bool {
+        self.unknown && known().all(|ty| self.contains(ty))
+    }
+}
+
+fn known() -> impl Iterator<Item = EventType> {
+    (0_u16..).map(EventType).take(KNOWN)
+}
+
+/// Whether a field's values are names of event types.
+pub(super) fn is_type_name_field(name: &str) -> bool {
+    matches!(name, "evt.type" | "syscall.type")
+}
+
+/// Iterates over all names of event types and syscalls.
+pub(super) fn type_names() -> impl Iterator<Item = &'static str> {
+    let events = schema::EVENTS.iter().filter(|e| e.status != Status::Unused);
+    events
+        .map(|e| e.name)
+        .chain(syscall::all().map(|s| s.name))
+        .chain(ia32_names())
+}
+
+/// Syscalls of the 32-bit ABI of x86.
+fn ia32_names() -> impl Iterator<Item = &'static str> {
+    /// Above the numbers in use.
+    const END: u32 = 1024;
+    (0..END).filter_map(syscall::ia32_name)
+}
+
+/// Whether `evt.type` can be that.
+pub(super) fn is_type_name(name: &str) -> bool {
+    let numbered = |prefix| {
+        let number: Option<&str> = name.strip_prefix(prefix);
+        number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    };
+    schema::events_by_name(name).next().is_some()
+        || syscall::by_name(name).is_some()
+        || ia32_names().any(|n| n == name)
+        // What calls and types that nobody knows are shown as.
+        || name == "<unknown>"
+        || numbered("syscall_")
+        || numbered("event-type-")
+}
+
+/// Whether a type's name depends on the event.
+fn is_named_by_event(ty: EventType) -> bool {
+    generic::is_generic(ty) || ty == types::ASYNCEVENT_E || usize::from(ty.0) >= KNOWN
+}
+
+/// Codes of syscalls in the field's numbering.
+const CODE_WORDS: usize = 16;
+
+/// A condition on `evt.type`, decided beforehand for every type and syscall.
+#[derive(Clone, Debug)]
+pub(super) struct TypeTest {
+    /// Types by their own name.
+    types: TypeSet,
+    /// Syscalls without a type of their own, by code.
+    codes: [u64; CODE_WORDS],
+    /// For all others.
+    test: TextTest,
+    field: Field,
+    scratch: Scratch,
+}
+
+impl TypeTest {
+    pub(super) fn new(field: Field, mut test: TextTest) -> Self {
+        let mut types = TypeSet::NONE;
+        for ty in known() {
+            let named = schema::event_info(ty).is_some_and(|i| test.matches(i.name.as_bytes()));
+            if named && !is_named_by_event(ty) {
+                types.insert(ty);
+            }
+        }
+        let mut codes = [0; CODE_WORDS];
+        for call in syscall::all() {
+            let code = usize::from(call.ppm_sc);
+            if let Some(word) = codes.get_mut(code / 64)
+                && test.matches(call.name.as_bytes())
+            {
+                *word |= 1 << (code % 64);
+            }
+        }
+        Self {
+            types,
+            codes,
+            test,
+            field,
+            scratch: Scratch::default(),
+        }
+    }
+
+    pub(super) fn matches(&mut self, cx: Context<'_>) -> bool {
+        let ty = cx.event.ty;
+        if !is_named_by_event(ty) {
+            return self.types.contains(ty);
+        }
+        if generic::is_generic(ty) {
+            let call = generic::call(cx.event, cx.session.arch);
+            if let Some(prototype) = call.prototype
+                && prototype.ppm_sc != 0
+                && call.name == Some(prototype.name)
+                && let Some(word) = self.codes.get(usize::from(prototype.ppm_sc) / 64)
+            {
+                return word >> (prototype.ppm_sc % 64) & 1 == 1;
+            }
+            if let Some(name) = call.name {
+                return self.test.matches(name.as_bytes());
+            }
+        }
+        match self.field.extract(&cx, &mut self.scratch) {
+            Some(Value::Text(name)) => self.test.matches(name),
+            _ => false,
+        }
+    }
+
+    /// Returns the types of events that can pass, or with `negated` those that can fail.
+    ///
+    /// `narrow` leaves out calls of the 32-bit ABI that have a type of their own otherwise.
+    pub(super) fn reach(&self, negated: bool, narrow: bool) -> TypeSet {
+        let mut test = self.test.clone();
+        let mut set = TypeSet::of(|ty| is_named_by_event(ty) || self.types.contains(ty) != negated);
+        // A name that is no known one is a number's or a stranger's.
+        let strangers = negated || !test.is_all_known(is_stranger);
+        set.unknown = strangers;
+        let calls = strangers
+            || syscall::all()
+                .filter(|s| !narrow || s.exit_type == types::GENERIC_X)
+                .any(|s| test.matches(s.name.as_bytes()))
+            || !narrow && ia32_names().any(|n| test.matches(n.as_bytes()));
+        if !calls {
+            set.remove(types::GENERIC_E);
+            set.remove(types::GENERIC_X);
+        }
+        set
+    }
+}
+
+impl TypeSet {
+    fn remove(&mut self, ty: EventType) {
+        let index = usize::from(ty.0);
+        if let Some(word) = self.words.get_mut(index / 64) {
+            *word &= !(1 << (index % 64));
+        }
+    }
+}
+
+fn is_stranger(name: &[u8]) -> bool {
+    name.starts_with(b"syscall_") || name.starts_with(b"event-type-") || name == b"<unknown>"
+}
+
+impl TextTest {
+    /// Whether it passes only certain names, and `is_stranger` holds for none.
+    fn is_all_known(&self, is_stranger: fn(&[u8]) -> bool) -> bool {
+        match self {
+            Self::Eq(name) => !is_stranger(name),
+            Self::Few(names) => !names.iter().any(|n| is_stranger(n)),
+            Self::Many(names) => !names.iter().any(|n| is_stranger(n)),
+            Self::Never => true,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! A place in a capture as people name it: for `--from` and `--to`.
+
+use super::error::{FilterError, FilterErrorKind};
+use super::moment::{self, Moment, Zone};
+use crate::event::time::NS_PER_S;
+
+/// A place in a capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// A point in time, in nanoseconds since the epoch: `2026-11-24T03:12:01.5Z`.
+    At(u64),
+    /// A local time of day, in nanoseconds since midnight: `03:12:01`.
+    TimeOfDay(u64),
+    /// So many nanoseconds after the capture's first event: `+12.5s`.
+    After(u64),
+    /// An event by its number: `#123` or `123`.
+    Event(u64),
+}
+
+impl When {
+    /// Parses the text.
+    ///
+    /// # Errors
+    ///
+    /// [`FilterErrorKind::InvalidValue`] or [`FilterErrorKind::Empty`], over the whole text.
+    pub fn parse(text: &str) -> Result<Self, FilterError> {
+        let span = 0..text.len();
+        if text.trim().is_empty() {
+            return Err(FilterError::new(FilterErrorKind::Empty, span));
+        }
+        Self::find(text).ok_or_else(|| {
+            let kind = FilterErrorKind::InvalidValue {
+                value: text.to_owned(),
+                expected: "place in a capture",
+            };
+            FilterError::new(kind, span).hint(
+                "a time (`2026-11-24 03:12:01.5`, `03:12:01`), an offset from the start (`+12.5s`) \
+                 or an event number (`#123`)",
+            )
+        })
+    }
+
+    fn find(text: &str) -> Option<Self> {
+        let number = text.strip_prefix('#').unwrap_or(text);
+        if number.bytes().all(|b| b.is_ascii_digit()) {
+            return number.parse().ok().map(Self::Event);
+        }
+        if let Some(offset) = text.strip_prefix('+') {
+            let ns = match moment::interval(offset) {
+                Some(ns) => ns,
+                // Seconds, if nothing else is said.
+                None => moment::interval(&format!("{offset}s"))?,
+            };
+            return u64::try_from(ns).ok().map(Self::After);
+        }
+        match moment::moment(text, Zone::Local)? {
+            Moment::Instant(ns) => Some(Self::At(ns)),
+            Moment::TimeOfDay(ns) => Some(Self::TimeOfDay(ns)),
+        }
+    }
+
+    /// Returns the point in time in a capture whose first event happened at `start`; `None` for an
+    /// event's number.
+    ///
+    /// A time of day is the first one that is not before the capture's start.
+    pub fn time(self, start: u64) -> Option<u64> {
+        match self {
+            Self::At(ns) => Some(ns),
+            Self::After(ns) => Some(start.saturating_add(ns)),
+            Self::TimeOfDay(ns) => {
+                let now = time_of_day(start);
+                let later = (ns + moment::NS_PER_DAY - now) % moment::NS_PER_DAY;
+                Some(start.saturating_add(later))
+            }
+            Self::Event(_) => None,
+        }
+    }
+}
+
+/// Returns the local time of day in nanoseconds.
+fn time_of_day(ns: u64) -> u64 {
+    let offset = moment::local_offset(ns / NS_PER_S);
+    let second = i64::try_from(ns / NS_PER_S).unwrap_or(0) + offset;
+    u64::try_from(second.rem_euclid(86_400)).unwrap_or(0) * NS_PER_S + ns % NS_PER_S
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form() {
+        let ok = |text| When::parse(text).unwrap();
+        assert_eq!(ok("#123"), When::Event(123));
+        assert_eq!(ok("123"), When::Event(123));
+        assert_eq!(ok("+12.5s"), When::After(12_500_000_000));
+        assert_eq!(ok("+2m"), When::After(120_000_000_000));
+        assert_eq!(ok("+3"), When::After(3_000_000_000));
+        assert_eq!(ok("+0.25"), When::After(250_000_000));
+        assert_eq!(ok("1970-01-01T00:00:01Z"), When::At(1_000_000_000));
+        assert_eq!(ok("00:00:01"), When::TimeOfDay(1_000_000_000));
+        assert!(matches!(ok("2026-11-24 03:12:01.5"), When::At(_)));
+    }
+
+    #[test]
+    fn errors_span_the_text() {
+        for wrong in [
+            "yesterday",
+            "#",
+            "#x",
+            "+",
+            "+x",
+            "+-5s",
+            "-5s",
+            "2026-11-24 25:00",
+            "99999999999999999999",
+        ] {
+            let error = When::parse(wrong).unwrap_err();
+            assert_eq!(error.span, 0..wrong.len(), "{wrong}");
+            assert!(error.hint.is_some());
+        }
+        assert_eq!(When::parse(" ").unwrap_err().kind, FilterErrorKind::Empty);
+    }
+
+    #[test]
+    fn times_in_a_capture() {
+        let start = 1_700_000_000 * NS_PER_S + 5;
+        assert_eq!(When::After(7).time(start), Some(start + 7));
+        assert_eq!(When::At(7).time(start), Some(7));
+        assert_eq!(When::Event(7).time(start), None);
+        let now = time_of_day(start);
+        assert_eq!(When::TimeOfDay(now).time(start), Some(start));
+        assert_eq!(
+            When::TimeOfDay((now + NS_PER_S) % moment::NS_PER_DAY).time(start),
+            Some(start + NS_PER_S)
+        );
+        let before = (now + moment::NS_PER_DAY - 1) % moment::NS_PER_DAY;
+        assert_eq!(
+            When::TimeOfDay(before).time(start),
+            Some(start + moment::NS_PER_DAY - 1)
+        );
+    }
+}
