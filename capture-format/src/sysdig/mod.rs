@@ -32,11 +32,17 @@ mod block;
 mod container;
 mod convert;
 mod cursor;
+mod downgrade;
 mod facts;
 mod gzip;
 mod lists;
+mod order;
 mod reader;
 mod source;
+mod writer;
 
 pub use convert::{Converted, Converter, Enter};
+pub use downgrade::{Downgrade, Lost, Pair, Target};
+pub use order::InOrder;
 pub use reader::{Item, SysdigReader};
+pub use writer::{SysdigWriter, Tail, WriterOptions};

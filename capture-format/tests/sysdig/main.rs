@@ -11,8 +11,10 @@ mod common;
 mod bytes;
 mod convert;
 mod damage;
+mod downgrade;
 mod real;
 mod versions;
+mod write;
 
 use std::collections::BTreeMap;
 
