@@ -499,8 +499,9 @@ fn conversions(out: &mut String) {
         let (first, len) = of_type.get(&ty).copied().unwrap_or_default();
         writeln!(
             out,
-            "Facts {{ nparams: {}, fd_param: {}, first_row: {first}, rows: {len}, bits: {} }},",
+            "Facts {{ nparams: {}, known: {}, fd_param: {}, first_row: {first}, rows: {len}, bits: {} }},",
             count(ty),
+            row["nparams_libs_e5c53d64"].parse::<u8>().unwrap_or(u8::MAX),
             row["fd_param"].parse::<u8>().unwrap_or(u8::MAX),
             bits.join(" | ")
         )

@@ -10,11 +10,14 @@
 )]
 
 use std::hint::black_box;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use scap_capture_format::sysdig::{Converter, Item, SysdigReader};
+use scap_capture_format::native::{MachineInfo, Snapshot};
+use scap_capture_format::sysdig::{
+    Converter, Downgrade, Item, SysdigReader, SysdigWriter, WriterOptions,
+};
 
 fn block(out: &mut Vec<u8>, ts: u64, tid: u64, ty: u16, params: &[&[u8]]) {
     let values: usize = params.iter().map(|p| p.len()).sum();
@@ -93,6 +96,31 @@ fn run(bytes: &[u8], convert: bool) -> (u64, Duration) {
     (events, start.elapsed())
 }
 
+/// Writes what is read, as pairs for older readers or as it is.
+fn write(bytes: &[u8], pairs: bool) -> Duration {
+    let start = Instant::now();
+    let mut reader = SysdigReader::new(bytes).unwrap();
+    let mut converter = Converter::new();
+    let mut downgrade = Downgrade::new();
+    let (machine, snapshot) = (MachineInfo::default(), Snapshot::default());
+    let options = WriterOptions::default();
+    let mut writer = SysdigWriter::new(io::sink(), &machine, &snapshot, options).unwrap();
+    while let Some(item) = reader.next_item().unwrap() {
+        let Item::Event(event) = item else { continue };
+        if pairs {
+            let converted = converter.convert(&event);
+            let pair = downgrade.pair(converted.merged.as_ref().unwrap_or(&event));
+            for event in pair.enter.iter().chain(&pair.exit) {
+                writer.event(event).unwrap();
+            }
+        } else {
+            writer.event(&event).unwrap();
+        }
+    }
+    writer.finish().unwrap();
+    start.elapsed()
+}
+
 fn report(name: &str, bytes: &[u8]) {
     let best = |convert| {
         (0..5)
@@ -110,6 +138,12 @@ fn report(name: &str, bytes: &[u8]) {
         1e3 / per(read),
         bytes.len() as f64 / read.as_secs_f64() / 1e6,
         per(both.saturating_sub(read)),
+    );
+    let best = |pairs| (0..5).map(|_| write(bytes, pairs)).min().unwrap();
+    println!(
+        "    write {:.1} ns/event, convert to the newest form and back to pairs {:.1} ns/event",
+        per(best(false).saturating_sub(read)),
+        per(best(true).saturating_sub(best(false))),
     );
 }
 

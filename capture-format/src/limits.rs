@@ -65,3 +65,6 @@ pub const CONVERT_THREADS: usize = 1 << 18;
 
 /// Most memory of remembered parameters of enter events, in bytes; when it is more, all are forgotten.
 pub const CONVERT_BYTES: usize = 64 << 20;
+
+/// Most memory of events that are held to be put in order of time, in bytes.
+pub const ORDER_BYTES: usize = 64 << 20;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::error::{CliError, warn};
 use crate::event::text;
-use crate::replay::EventSource;
+use crate::replay::{EventSource, NativeSource, SysdigSource};
 
 /// An open capture and what to call it.
 pub(super) struct Input {
@@ -14,6 +14,8 @@ pub(super) struct Input {
     pub(super) name: String,
     /// Its bytes.
     pub(super) bytes: Box<dyn Read>,
+    /// It is one of sysdig's.
+    pub(super) is_sysdig: bool,
 }
 
 impl Input {
@@ -40,7 +42,7 @@ impl Input {
         Self::checked(name, Box::new(file))
     }
 
-    /// Looks at the first bytes: a file of another kind deserves to be called by its name.
+    /// Looks at the first bytes: they tell what kind of file it is.
     fn checked(name: String, mut bytes: Box<dyn Read>) -> Result<Self, CliError> {
         const SYSDIG: [u8; 4] = 0x0a0d_0d0a_u32.to_le_bytes();
         const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -51,23 +53,23 @@ impl Input {
             .take(limit)
             .read_to_end(&mut first)
             .map_err(|e| CliError::failed(format!("cannot read {name}: {}", reason(&e))))?;
-        let other = if first.starts_with(&SYSDIG) {
-            Some("a sysdig capture")
-        } else if first.starts_with(&GZIP) {
-            Some("gzip data, perhaps a sysdig capture")
-        } else {
-            None
-        };
-        if let Some(other) = other {
-            return Err(CliError::failed(format!(
-                "{name} is {other}, which this version cannot read"
-            ))
-            .hint("it reads what `scap record` writes; sysdig reads the others"));
-        }
         Ok(Self {
             name,
+            is_sysdig: first.starts_with(&SYSDIG) || first.starts_with(&GZIP),
             bytes: Box::new(io::Cursor::new(first).chain(bytes)),
         })
+    }
+
+    /// Opens the capture as a source of events.
+    pub(super) fn source(self) -> Result<(String, Box<dyn EventSource>), CliError> {
+        let name = self.name;
+        let failed = |e| CliError::capture(&name, &e);
+        let source: Box<dyn EventSource> = if self.is_sysdig {
+            Box::new(SysdigSource::new(self.bytes).map_err(failed)?)
+        } else {
+            Box::new(NativeSource::new(self.bytes).map_err(failed)?)
+        };
+        Ok((name, source))
     }
 }
 
@@ -82,6 +84,17 @@ fn reason(error: &io::Error) -> String {
 
 /// Tells what is wrong with a capture that was read to its end; returns whether anything is.
 pub(super) fn tell_damage(name: &str, source: &dyn EventSource, events: u64) -> bool {
+    if let Some(unknown) = source.unknown_types().filter(|u| !u.is_empty()) {
+        let count: u64 = unknown.values().sum();
+        let types: Vec<String> = unknown.keys().take(8).map(u16::to_string).collect();
+        warn(
+            &format!(
+                "{name}: {count} events of types that this version does not know were passed over (types {})",
+                types.join(", ")
+            ),
+            None,
+        );
+    }
     let damages = source.damages();
     if let Some(first) = damages.list().first() {
         let more = match damages.count() {

@@ -4,16 +4,17 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use scap_capture_format::schema::SourceCategory;
+use scap_capture_format::schema::{Arch, SourceCategory};
 
 use super::error::{CliError, Outcome};
 use super::input::{Input, tell_damage};
 use super::output::Output;
 use crate::event::bytes::BufferFormat;
 use crate::event::{Event, EventExt as _};
-use crate::format::{LineFormat, LineOptions, TimeFormat};
-use crate::replay::{self, EventSink, EventSource as _, NativeSource};
-use crate::state::{State, View};
+use crate::filter::fields::{Context, Session, TimeFormat};
+use crate::format::{LineFormat, LineOptions, Template, standard};
+use crate::replay::{self, EventSink};
+use crate::state::State;
 
 /// Arguments of `scap read`.
 #[derive(Debug, clap::Args)]
@@ -39,6 +40,16 @@ pub(super) struct Args {
         default_value = "h"
     )]
     time: Time,
+
+    /// Print these fields: text with `%field` in it, as sysdig and Falco have it; with a leading `*` what
+    /// is absent prints `<NA>`, without it an event that lacks a field is not printed; `c` and `k` stand
+    /// for sysdig's formats with containers and with pods
+    #[arg(short = 'p', long = "print", value_name = "FORMAT")]
+    format: Option<String>,
+
+    /// Print JSON: a line per event, with the fields of the format
+    #[arg(short, long)]
+    json: bool,
 
     /// Show data in hexadecimal
     #[arg(short = 'x', long = "hex", group = "buffers")]
@@ -131,23 +142,24 @@ fn read_one(
     output: &mut Output,
     left: &mut u64,
 ) -> Result<Outcome, CliError> {
-    let input = Input::open(path)?;
-    let name = input.name;
-    let mut source = NativeSource::new(input.bytes).map_err(|e| CliError::capture(&name, &e))?;
+    let (name, mut source) = Input::open(path)?.source()?;
+    let source = source.as_mut();
     let arch = replay::arch(source.header());
+    let options = args.line_options();
     let mut sink = Lines {
-        format: LineFormat::new(args.line_options(), arch),
+        printer: printer(args, arch)?,
         output,
         quiet: args.quiet,
         left,
         events: 0,
     };
-    let replayed = replay::replay(&mut source, &mut State::new(), &mut sink);
+    let mut session = Session::new(arch, options.buffers, options.time);
+    let replayed = replay::replay(source, &mut State::new(), &mut session, &mut sink);
     let (events, stopped) = (sink.events, *sink.left == 0);
     output.flush().map_err(|e| CliError::output(&e))?;
     replayed.map_err(|e| CliError::replay(&name, &e))?;
     // Whoever wanted only the first events does not want to hear about the others.
-    let damaged = !stopped && tell_damage(&name, &source, events);
+    let damaged = !stopped && tell_damage(&name, source, events);
     Ok(if damaged {
         Outcome::Damaged
     } else {
@@ -162,9 +174,34 @@ fn is_internal(event: &Event<'_>) -> bool {
         .is_some_and(|i| i.source_category.contains(SourceCategory::INTERNAL))
 }
 
+/// How events are printed.
+enum Printer {
+    /// The default line.
+    Line(LineFormat),
+    /// A format of the user's.
+    Template(Template),
+    /// JSON objects.
+    Json(Template),
+}
+
+fn printer(args: &Args, arch: Option<Arch>) -> Result<Printer, CliError> {
+    let format = match args.format.as_deref() {
+        None if args.json => standard::DEFAULT,
+        None => return Ok(Printer::Line(LineFormat::new(args.line_options(), arch))),
+        Some("c" | "container") => standard::CONTAINER,
+        Some("k" | "kubernetes") => standard::KUBERNETES,
+        Some(own) => own,
+    };
+    let template = Template::new(format).map_err(|e| CliError::usage(e.to_string()))?;
+    Ok(match args.json {
+        true => Printer::Json(template),
+        false => Printer::Template(template),
+    })
+}
+
 /// Prints a line per event.
 struct Lines<'a> {
-    format: LineFormat,
+    printer: Printer,
     output: &'a mut Output,
     quiet: bool,
     left: &'a mut u64,
@@ -172,16 +209,28 @@ struct Lines<'a> {
 }
 
 impl EventSink for Lines<'_> {
-    fn event(&mut self, event: &Event<'_>, view: &View<'_>) -> io::Result<ControlFlow<()>> {
+    fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
         if *self.left == 0 {
             return Ok(ControlFlow::Break(()));
         }
         self.events += 1;
-        if is_internal(event) {
+        if is_internal(cx.event) {
             return Ok(ControlFlow::Continue(()));
         }
         if !self.quiet {
-            self.format.line(self.output.buffer(), event, view);
+            let out = self.output.buffer();
+            let buffers = BufferFormat::Dots;
+            let written = match &mut self.printer {
+                Printer::Line(format) => {
+                    format.line(out, cx.event, cx.view);
+                    false
+                }
+                Printer::Template(template) => template.write(out, cx, buffers),
+                Printer::Json(template) => template.write_json(out, cx, buffers),
+            };
+            if written {
+                out.push(b'\n');
+            }
             self.output.written()?;
         }
         *self.left -= 1;

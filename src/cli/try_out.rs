@@ -11,6 +11,7 @@ use super::error::{CliError, Outcome};
 use super::output::Output;
 use super::record::{explain, on_signals, say, seconds};
 use crate::event::text;
+use crate::filter::fields::Session;
 use crate::record::{self, Destination, Options, RecordError};
 use crate::replay::{self, EventSource as _, NativeSource};
 use crate::state::State;
@@ -145,7 +146,8 @@ fn show(
     rewind(capture)?;
     let mut source = NativeSource::new(io::BufReader::new(capture)).map_err(failed)?;
     let mut account = Account::new(replay::arch(source.header()));
-    replay::replay(&mut source, &mut State::new(), &mut account)
+    let (mut state, mut session) = (State::new(), Session::default());
+    replay::replay(&mut source, &mut state, &mut session, &mut account)
         .map_err(|error| CliError::replay(name, &error))?;
     let mut output = Output::new();
     let out = output.buffer();

@@ -214,6 +214,8 @@ pub fn argument_named<N: Names + ?Sized>(
 /// (falcosecurity libs: `g_syscall_info_table`); found by the beginnings of names.
 pub fn category(name: &str) -> &'static str {
     const BY_PREFIX: &[(&str, &str)] = &[
+        ("sigaltstack", "unknown"),
+        ("exit_group", "unknown"),
         ("rt_sig", "signal"),
         ("sig", "signal"),
         ("mq_", "IPC"),
@@ -248,6 +250,8 @@ pub fn category(name: &str) -> &'static str {
         ("set_robust_list", "process"),
         ("set_tid_address", "process"),
         ("getpid", "process"),
+        ("getrusage", "process"),
+        ("exit", "process"),
         ("getppid", "process"),
         ("gettid", "process"),
         ("getpgid", "process"),
@@ -257,7 +261,6 @@ pub fn category(name: &str) -> &'static str {
         ("getpriority", "process"),
         ("setpriority", "process"),
         ("sched_", "process"),
-        ("exit", "process"),
         ("alarm", "time"),
         ("gettimeofday", "time"),
         ("settimeofday", "time"),

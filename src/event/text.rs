@@ -30,7 +30,7 @@ pub fn escape(out: &mut Vec<u8>, text: &[u8]) {
 }
 
 /// Whether a character must not reach a terminal as it is.
-fn is_unsafe(c: char) -> bool {
+pub(crate) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
             // Arabic letter mark, soft hyphen, zero-width and direction marks, line and paragraph
@@ -57,7 +57,8 @@ fn escape_char(out: &mut Vec<u8>, c: char) {
     }
 }
 
-fn escape_byte(out: &mut Vec<u8>, byte: u8) {
+/// Appends a byte as `\\xNN`.
+pub(crate) fn escape_byte(out: &mut Vec<u8>, byte: u8) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     out.extend_from_slice(&[
         b'\\',

@@ -7,23 +7,8 @@ use crate::event::bytes::BufferFormat;
 use crate::event::render::Renderer;
 use crate::event::time::{self, LocalClock};
 use crate::event::{Event, EventFlags, number, syscall, text};
+use crate::filter::fields::TimeFormat;
 use crate::state::View;
-
-/// How the time of an event is shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TimeFormat {
-    /// `HH:MM:SS.nnnnnnnnn`, local time.
-    #[default]
-    Human,
-    /// Seconds since the epoch.
-    Absolute,
-    /// Seconds since the first event.
-    Relative,
-    /// Seconds that the call took.
-    Delta,
-    /// Seconds since the event before.
-    DeltaPrevious,
-}
 
 /// What a line shows, and how.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,5 +1,9 @@
 //! Lines of output from events and the state around them.
 
+pub mod json;
 mod line;
+mod template;
+mod value;
 
-pub use line::{LineFormat, LineOptions, TimeFormat};
+pub use line::{LineFormat, LineOptions};
+pub use template::{Template, TemplateError, TemplateErrorKind, standard};

@@ -5,29 +5,35 @@
 
 mod native;
 mod survey;
+mod sysdig;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::ops::ControlFlow;
 
 use scap_capture_format::event::EventFlags;
-use scap_capture_format::native::{Damages, Header, LossReport, Snapshot};
-use scap_capture_format::schema::Arch;
+use scap_capture_format::native::{Damages, Header, LossReport, MachineInfo, Snapshot};
+use scap_capture_format::schema::{Arch, types};
 use thiserror::Error;
 
 pub use native::NativeSource;
 pub use survey::{LostSpan, Survey, survey};
+pub use sysdig::SysdigSource;
 
-use crate::event::Event;
-use crate::state::{State, View};
+use crate::event::{Event, Occurrence};
+use crate::filter::fields::{Context, Session};
+use crate::state::State;
 
 /// What a source hands over, in the order of the capture.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Item<'a> {
+    /// The machine that what follows was recorded on, if the header did not tell.
+    Machine(&'a MachineInfo),
     /// State at one instant.
     Snapshot(&'a Snapshot),
     /// An event.
-    Event(&'a Event<'a>),
+    Event(Occurrence<'a>),
     /// Events that the capture lacks.
     Loss(&'a LossReport),
     /// A part of the capture that could not be read.
@@ -57,6 +63,12 @@ pub trait EventSource {
 
     /// Whether the recorder had finished the capture, and its end was reached.
     fn is_complete(&self) -> bool;
+
+    /// Returns the types of events that were passed over because this program does not know them, with
+    /// their counts; `None` if that cannot happen.
+    fn unknown_types(&self) -> Option<&BTreeMap<u16, u64>> {
+        None
+    }
 }
 
 /// Something that events go to.
@@ -66,7 +78,34 @@ pub trait EventSink {
     /// # Errors
     ///
     /// Whatever keeps it from taking more.
-    fn event(&mut self, event: &Event<'_>, view: &View<'_>) -> io::Result<ControlFlow<()>>;
+    fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>>;
+
+    /// Takes note of an event that is not to be shown: the filter rejected it, or it was hidden already.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::event`].
+    fn hidden(&mut self, _: &Context<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Takes note of state that the capture tells at this place.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::event`].
+    fn snapshot(&mut self, _: &Snapshot) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Takes note of events that the capture lacks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::event`].
+    fn loss(&mut self, _: &LossReport) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Shows what was taken so far: the next event may be long in coming.
     ///
@@ -98,30 +137,64 @@ pub enum ReplayError {
 pub fn replay(
     source: &mut dyn EventSource,
     state: &mut State,
+    session: &mut Session,
     sink: &mut dyn EventSink,
 ) -> Result<(), ReplayError> {
+    session.machine(&source.header().machine);
     // Events that are not there can have changed anything: the next snapshot knows better.
     let mut trusted = false;
     source.read(&mut |item| {
         match item {
+            Item::Machine(machine) => session.machine(machine),
             Item::Snapshot(snapshot) => {
                 if !trusted {
                     state.restore(snapshot);
                     trusted = true;
                 }
+                sink.snapshot(snapshot)?;
             }
-            Item::Loss(report) => trusted &= report.losses.iter().all(|l| l.count == 0),
+            Item::Loss(report) => {
+                trusted &= report.losses.iter().all(|l| l.count == 0);
+                sink.loss(report)?;
+            }
             Item::Gap => trusted = false,
             Item::Pause => sink.pause()?,
-            Item::Event(event) => {
-                state.apply(event);
-                if !event.flags.contains(EventFlags::HIDDEN) {
-                    return sink.event(event, &state.view(event));
+            Item::Event(occurrence) => {
+                state.apply(occurrence);
+                let event = occurrence.event;
+                if session.first_time == 0 && !is_about_capture(event) {
+                    session.first_time = event.ts.0;
+                }
+                let view = state.view(occurrence);
+                let cx = Context {
+                    event,
+                    view: &view,
+                    session,
+                };
+                if event.flags.contains(EventFlags::HIDDEN) {
+                    sink.hidden(&cx)?;
+                } else {
+                    return sink.event(&cx);
                 }
             }
         }
         Ok(ControlFlow::Continue(()))
     })
+}
+
+/// Whether an event tells of users or containers: it can be of a time before the capture.
+fn is_about_capture(event: &Event<'_>) -> bool {
+    matches!(
+        event.ty,
+        types::CONTAINER_E
+            | types::CONTAINER_JSON_E
+            | types::CONTAINER_JSON_2_E
+            | types::ASYNCEVENT_E
+            | types::USER_ADDED_E
+            | types::USER_DELETED_E
+            | types::GROUP_ADDED_E
+            | types::GROUP_DELETED_E
+    )
 }
 
 /// Returns the architecture whose syscall numbers a capture has.

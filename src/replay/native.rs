@@ -60,7 +60,7 @@ impl<R: Read> NativeSource<R> {
         loop {
             match rows.next() {
                 Ok(Some(event)) => {
-                    if !hand_over(each, super::Item::Event(&event))? {
+                    if !hand_over(each, super::Item::Event((&event).into()))? {
                         return Ok(false);
                     }
                 }

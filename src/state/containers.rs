@@ -32,6 +32,38 @@ const LAYOUTS: &[(&[u8], &[u8])] = &[
     (b"/", b""),
 ];
 
+/// Brings names of cgroup subsystems into one form: recorders call some by other names
+/// (falcosecurity libs: `threadinfo.cpp`, `set_cgroups`). `None`: they are in that form already.
+pub(super) fn normalised(cgroups: &[u8]) -> Option<Vec<u8>> {
+    const RENAMED: [(&[u8], &[u8]); 3] = [
+        (b"io", b"blkio"),
+        (b"mem", b"memory"),
+        (b"perf", b"perf_event"),
+    ];
+    const SUFFIX: &[u8] = b"_cgroup";
+    fn renamed(name: &[u8]) -> Option<&[u8]> {
+        let stem = name.strip_suffix(SUFFIX).unwrap_or(name);
+        let new = RENAMED.iter().find(|(old, _)| *old == stem);
+        let new = new.map_or(stem, |(_, new)| new);
+        (new != name).then_some(new)
+    }
+    let name = |entry: &'_ [u8]| memchr::memchr(b'=', entry).unwrap_or(entry.len());
+    let entries = || cgroups.split(|b| *b == 0);
+    if !entries().any(|entry| renamed(&entry[..name(entry)]).is_some()) {
+        return None;
+    }
+    let mut out = Vec::with_capacity(cgroups.len() + 16);
+    for (index, entry) in entries().enumerate() {
+        if index > 0 {
+            out.push(0);
+        }
+        let (old, path) = entry.split_at(name(entry));
+        out.extend_from_slice(renamed(old).unwrap_or(old));
+        out.extend_from_slice(path);
+    }
+    Some(out)
+}
+
 /// Finds the id of the container that a thread with these cgroups (`subsystem=path`, NUL after each) is
 /// in; `None` = the host.
 pub(super) fn id_of(cgroups: Option<&[u8]>) -> Option<Text> {
@@ -218,6 +250,17 @@ mod tests {
         let short = "0123456789abcdef".repeat(3);
         assert_eq!(id(&format!("memory=/docker/{short}\0")), None);
         assert_eq!(id_of(None), None);
+    }
+
+    #[test]
+    fn subsystems_have_one_name() {
+        let new = normalised(b"cpuset=/\0io=/a\0mem_cgroup=/b\0perf=/c\0");
+        assert_eq!(
+            new.as_deref(),
+            Some(&b"cpuset=/\0blkio=/a\0memory=/b\0perf_event=/c\0"[..])
+        );
+        assert_eq!(normalised(b"cpuset=/\0blkio=/a\0=x\0\0"), None);
+        assert_eq!(normalised(b""), None);
     }
 
     #[test]

@@ -220,7 +220,11 @@ impl FdInfo {
     pub fn label(&self) -> FdLabel<'_> {
         FdLabel {
             typechar: self.kind.typechar(),
-            l4: self.l4.letter().filter(|_| self.kind.is_inet()),
+            // As in sysdig, which learns the protocol with the addresses.
+            l4: self
+                .l4
+                .letter()
+                .filter(|_| self.kind.is_inet() && self.role != Role::Unknown),
             name: &self.name,
         }
     }

@@ -83,7 +83,11 @@ impl State {
         thread.exepath = text(entry.exepath, limits::NAME);
         thread.args = text(entry.args, limits::LIST);
         thread.env = text(entry.env, limits::LIST);
-        thread.cgroups = text(entry.cgroups, limits::LIST);
+        let cgroups = snapshot.string(entry.cgroups);
+        thread.cgroups = match super::containers::normalised(cgroups) {
+            Some(normalised) => self.keep(&normalised, limits::LIST),
+            None => text(entry.cgroups, limits::LIST),
+        };
         thread.uid = entry.uid;
         thread.gid = entry.gid;
         thread.loginuid = entry.loginuid;

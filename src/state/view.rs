@@ -1,12 +1,16 @@
 //! What is known around one event.
 
-use scap_capture_format::schema::EventTypeFlags;
+use scap_capture_format::schema::{EventTypeFlags, types};
 
 use super::{ContainerInfo, FdInfo, State, Thread, User, paths};
 use crate::event::{Event, EventExt as _, FdLabel, Names, Occurrence, Tid};
 
 /// Most ancestors followed: parents that form a circle are some attacker's.
 const MAX_ANCESTORS: usize = 512;
+
+/// Most parameters of the events of a `mmap` whose recorder wrote two: for those sysdig did not count the
+/// call as one about an fd.
+const MMAP_PAIR_PARAMS: usize = 6;
 
 /// The state as the thread of one event sees it.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +84,13 @@ impl<'s> View<'s> {
         let about =
             EventTypeFlags::CREATES_FD | EventTypeFlags::USES_FD | EventTypeFlags::DESTROYS_FD;
         let event = self.occurrence.event;
+        let is_mmap = matches!(
+            event.ty.exit(),
+            types::SYSCALL_MMAP_X | types::SYSCALL_MMAP2_X
+        );
+        if is_mmap && event.params.len() <= MMAP_PAIR_PARAMS {
+            return false;
+        }
         event.info().is_some_and(|i| i.flags.intersects(about))
     }
 
@@ -121,6 +132,16 @@ impl<'s> View<'s> {
         self.state.group(self.container_id(), gid)
     }
 
+    /// Returns the name of a user as the event's thread knows it.
+    pub fn user_name(&self, uid: u32) -> Option<&'s [u8]> {
+        named(self.user_info(uid), uid)
+    }
+
+    /// Returns the name of a group likewise.
+    pub fn group_name(&self, gid: u32) -> Option<&'s [u8]> {
+        named(self.group_info(gid), gid)
+    }
+
     /// Returns the working directory of the event's thread.
     pub fn cwd(&self) -> Option<&'s [u8]> {
         self.state.cwd(self.thread?.tid)
@@ -138,7 +159,13 @@ pub(super) fn event_fd(occurrence: &Occurrence<'_>) -> Option<i64> {
     let full = occurrence.full;
     let info = full.info()?;
     if info.flags.contains(EventTypeFlags::CREATES_FD) {
-        return full.result().filter(|fd| *fd >= 0);
+        return match full.ty {
+            // Of two that it makes, the second, as in sysdig.
+            types::SYSCALL_PIPE_X | types::SYSCALL_PIPE2_X | types::SOCKET_SOCKETPAIR_X => {
+                full.result().filter(|r| *r == 0).and_then(|_| full.int(2))
+            }
+            _ => full.result().filter(|fd| *fd >= 0),
+        };
     }
     let own = info.fd_param.and_then(|index| full.int(usize::from(index)));
     own.or(occurrence.enter_fd)
@@ -154,11 +181,11 @@ impl Names for View<'_> {
     }
 
     fn user(&self, uid: u32) -> Option<&[u8]> {
-        self.user_info(uid).map(|u| u.name.as_ref())
+        self.user_name(uid)
     }
 
     fn group(&self, gid: u32) -> Option<&[u8]> {
-        self.group_info(gid).map(|g| g.name.as_ref())
+        self.group_name(gid)
     }
 
     fn resolve_path(&self, dirfd: Option<i64>, path: &[u8], out: &mut Vec<u8>) -> bool {
@@ -168,6 +195,15 @@ impl Names for View<'_> {
         let before = out.len();
         self.absolute_path(dirfd, path, out);
         out.len() > before
+    }
+}
+
+/// The name of a user or group. Number 0 is called root everywhere, also where no table says so.
+fn named(user: Option<&User>, id: u32) -> Option<&[u8]> {
+    match user {
+        Some(user) => Some(&user.name),
+        None if id == 0 => Some(b"root"),
+        None => None,
     }
 }
 

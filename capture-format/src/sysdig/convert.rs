@@ -216,13 +216,21 @@ fn merge(
         lens.push(u32::try_from(value.len()).unwrap_or(0));
         bytes.extend_from_slice(value);
     };
+    let enter = |i: u8| enter.and_then(|e| e.param(i));
+    if row.to == types::SYSCALL_BPF_2_X {
+        // The one type whose parameters changed their width: from a variant number and an fd or error to
+        // an fd, from 64 bits to 32.
+        push(old.get(0).and_then(|v| v.get(1..)));
+        push(enter(0).and_then(|v| v.get(..4)));
+        return;
+    }
     for value in old.iter().take(usize::from(row.keep)) {
         push(value);
     }
     for source in row.rest {
         match *source {
             Source::Old(i) => push(old.get(usize::from(i))),
-            Source::Enter(i) => push(enter.and_then(|e| e.param(i))),
+            Source::Enter(i) => push(enter(i)),
             Source::Empty => push(None),
             Source::ContainerJson => {
                 let json = super::container::json(old);

@@ -10,6 +10,8 @@ use crate::schema::EventType;
 pub(super) struct Facts {
     /// Parameters in the field's newest table.
     pub(super) nparams: u8,
+    /// Parameters that sysdig 0.29.3 knows; `u8::MAX` = the type is newer.
+    pub(super) known: u8,
     /// Index of the fd parameter; `u8::MAX` = none.
     pub(super) fd_param: u8,
     first_row: u16,
@@ -66,9 +68,15 @@ impl Facts {
         if self.rows == 0 {
             return None;
         }
-        let rows = ROWS.get(usize::from(self.first_row)..)?;
-        let rows = rows.get(..usize::from(self.rows))?;
-        rows.iter().find(|r| usize::from(r.nparams) == nparams)
+        let mut rows = self.rows().iter();
+        rows.find(|r| usize::from(r.nparams) == nparams)
+    }
+
+    /// Returns every conversion of events of this type.
+    #[inline]
+    pub(super) fn rows(&self) -> &'static [Row] {
+        let rows = ROWS.get(usize::from(self.first_row)..).unwrap_or(&[]);
+        rows.get(..usize::from(self.rows)).unwrap_or(&[])
     }
 }
 

@@ -13,7 +13,7 @@
 //! let mut converter = Converter::new();
 //! while let Some(item) = reader.next_item()? {
 //!     match item {
-//!         Item::Metadata(snapshot) => println!("{} threads", snapshot.threads.len()),
+//!         Item::Metadata(snapshot, _) => println!("{} threads", snapshot.threads.len()),
 //!         Item::Event(event) => {
 //!             let converted = converter.convert(&event);
 //!             let newest = converted.merged.as_ref().unwrap_or(&event);
@@ -32,11 +32,17 @@ mod block;
 mod container;
 mod convert;
 mod cursor;
+mod downgrade;
 mod facts;
 mod gzip;
 mod lists;
+mod order;
 mod reader;
 mod source;
+mod writer;
 
 pub use convert::{Converted, Converter, Enter};
+pub use downgrade::{Downgrade, Lost, Pair, Target};
+pub use order::InOrder;
 pub use reader::{Item, SysdigReader};
+pub use writer::{SysdigWriter, Tail, WriterOptions};

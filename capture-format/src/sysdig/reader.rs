@@ -22,7 +22,7 @@ pub enum Item<'a> {
     /// state of earlier ones is to be dropped.
     ///
     /// The time is 0, since the file does not tell it.
-    Metadata(&'a Snapshot),
+    Metadata(&'a Snapshot, &'a MachineInfo),
     /// An event as it is in the file, numbered from 1 on. The process id is -1 and the latency not
     /// known.
     Event(EventRef<'a>),
@@ -201,7 +201,7 @@ impl<R: Read> SysdigReader<R> {
                     ),
                 })))
             }
-            Found::Metadata => Ok(Some(Item::Metadata(&self.snapshot))),
+            Found::Metadata => Ok(Some(Item::Metadata(&self.snapshot, &self.machine))),
             Found::End => Ok(None),
         }
     }

@@ -11,8 +11,10 @@ mod common;
 mod bytes;
 mod convert;
 mod damage;
+mod downgrade;
 mod real;
 mod versions;
+mod write;
 
 use std::collections::BTreeMap;
 
@@ -41,7 +43,7 @@ pub(crate) fn read(bytes: &[u8]) -> scap_capture_format::Result<All> {
     loop {
         let mut metadata = None;
         match reader.next_item()? {
-            Some(Item::Metadata(snapshot)) => metadata = Some(snapshot.clone()),
+            Some(Item::Metadata(snapshot, _)) => metadata = Some(snapshot.clone()),
             Some(Item::Event(event)) => {
                 assert_eq!(event.num.0, all.events.len() as u64 + 1);
                 assert_eq!(event.params.iter().count(), event.params.len());

@@ -17,6 +17,7 @@ use scap_capture_format::schema::{Arch, signal};
 use crate::event::net::{SockAddr, SockTuple};
 use crate::event::value::{self, Value};
 use crate::event::{Event, EventExt as _, EventFlags, Names as _, number, text, time};
+use crate::filter::fields::Context;
 use crate::replay::EventSink;
 use crate::state::View;
 
@@ -206,7 +207,8 @@ const CONNECTS: &str = "to";
 const ACCEPTS: &str = "accepted";
 
 impl EventSink for Account {
-    fn event(&mut self, event: &Event<'_>, view: &View<'_>) -> io::Result<ControlFlow<()>> {
+    fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
+        let (event, view) = (cx.event, cx.view);
         self.first.get_or_insert(event.ts.0);
         self.count(event, view);
         if event.flags.contains(EventFlags::IN_FLIGHT) {
@@ -275,6 +277,7 @@ mod tests {
     use scap_capture_format::schema::{EventType, types};
 
     use super::*;
+    use crate::filter::fields::Session;
     use crate::replay::Survey;
     use crate::state::State;
 
@@ -294,8 +297,12 @@ mod tests {
         };
         let mut state = State::new();
         state.apply(&event);
-        let flow = account.event(&event, &state.view(&event)).unwrap();
-        assert!(flow.is_continue());
+        let cx = Context {
+            event: &event,
+            view: &state.view(&event),
+            session: &Session::default(),
+        };
+        assert!(account.event(&cx).unwrap().is_continue());
     }
 
     fn printed(account: &Account) -> String {

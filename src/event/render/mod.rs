@@ -40,6 +40,11 @@ impl Renderer {
         }
     }
 
+    /// Takes note of the architecture of the machine that the events are of.
+    pub fn set_arch(&mut self, arch: Arch) {
+        self.arch = Some(arch);
+    }
+
     /// Appends all arguments of an event (`evt.info`), each followed by a space.
     pub fn info<N: Names + ?Sized>(&mut self, out: &mut Vec<u8>, event: &Event<'_>, names: &N) {
         if syscall::is_generic(event.ty) {

@@ -16,13 +16,7 @@ pub(super) const CONTAINER: &[FieldInfo] = &[
         duration,
     ),
     text("container.full_id", "full container id", full_id),
-    text(
-        "container.healthcheck",
-        "health check command (newest: never set)",
-        na,
-    )
-    .flag(FieldFlags::DEPRECATED)
-    .never("no recorder sets it any more"),
+    text("container.healthcheck", "health check command", healthcheck).flag(FieldFlags::DEPRECATED),
     boolean("container.host_ipc", "shares host ipc namespace", host_ipc),
     boolean(
         "container.host_network",
@@ -45,11 +39,10 @@ pub(super) const CONTAINER: &[FieldInfo] = &[
     text("container.labels", "all labels k:v comma separated", labels),
     text(
         "container.liveness_probe",
-        "liveness probe command (newest: never set)",
-        na,
+        "liveness probe command",
+        liveness_probe,
     )
-    .flag(FieldFlags::DEPRECATED)
-    .never("no recorder sets it any more"),
+    .flag(FieldFlags::DEPRECATED),
     text(
         "container.mount",
         "one mount by index or source glob",
@@ -89,11 +82,10 @@ pub(super) const CONTAINER: &[FieldInfo] = &[
     ),
     text(
         "container.readiness_probe",
-        "readiness probe command (newest: never set)",
-        na,
+        "readiness probe command",
+        readiness_probe,
     )
-    .flag(FieldFlags::DEPRECATED)
-    .never("no recorder sets it any more"),
+    .flag(FieldFlags::DEPRECATED),
     time(
         "container.start_ts",
         "container start from pid namespace, epoch ns",
@@ -333,6 +325,9 @@ extract! {
         let writable = find_mount(cx, field, "Source")?.get("RW")?.as_bool()?;
         Some(Value::Text(if writable { b"true" } else { b"false" }))
     };
+    healthcheck = |_, cx, scratch| probe(cx, "Healthcheck", scratch);
+    liveness_probe = |_, cx, scratch| probe(cx, "LivenessProbe", scratch);
+    readiness_probe = |_, cx, scratch| probe(cx, "ReadinessProbe", scratch);
     start = |_, cx, _| began(cx).map(Value::Uint);
     duration = |_, cx, _| Some(Value::Uint(cx.event.ts.0.saturating_sub(began(cx)?)));
 
@@ -355,6 +350,26 @@ extract! {
         pod_table(cx)?;
         told(cx, "cni_json")
     };
+}
+
+/// The command of a check that the runtime makes; `NONE` if it makes none.
+fn probe<'a>(cx: &Context<'a>, which: &str, scratch: &'a mut Scratch) -> Option<Value<'a>> {
+    let Some(probe) = info(cx)?.json(which) else {
+        return Some(Value::Text(b"NONE"));
+    };
+    let args = probe.get("args").and_then(Json::as_array);
+    let words = probe
+        .get("exe")
+        .into_iter()
+        .chain(args.into_iter().flatten());
+    scratch.text(|out| {
+        for (index, word) in words.filter_map(Json::as_str).enumerate() {
+            if index > 0 {
+                out.push(b' ');
+            }
+            out.extend_from_slice(word.as_bytes());
+        }
+    })
 }
 
 /// A container begins with its pid namespace.

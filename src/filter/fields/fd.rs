@@ -167,10 +167,17 @@ extract! {
         scratch.text(|out| one_slash(out, raw))
     };
     containername = |_, cx, scratch| {
-        fd(cx)?;
         let id = cx.view.container_id().unwrap_or_default();
-        let name: &[u8] = &fd(cx)?.name;
-        scratch.text(|out| with_container(out, id, name))
+        if let Some(info) = fd(cx) {
+            return scratch.text(|out| with_container(out, id, &info.name));
+        }
+        if !cx.view.is_about_fd() || cx.event.ty.is_enter() {
+            return None;
+        }
+        scratch.text(|out| {
+            with_container(out, id, b"");
+            name_given(cx, out);
+        })
     };
     containerdirectory = |_, cx, scratch| {
         let directory = directory_of(fd(cx)?)?;
@@ -304,6 +311,8 @@ fn number_of(cx: &Context<'_>) -> Option<i64> {
     cx.view
         .is_about_fd()
         .then(|| cx.view.fd_number().unwrap_or(-1))
+        // Some recorders store an fd of `mmap` as it is in the register, 32 bits wide.
+        .map(|fd| if fd == i64::from(u32::MAX) { -1 } else { fd })
 }
 
 /// The fd's name; of a call that failed to make one, the name that it was given.

@@ -40,7 +40,7 @@ fn each<'a>(
         }
     }
     out.pop();
-    Some(Value::Text(out))
+    (!out.is_empty()).then_some(Value::Text(out))
 }
 
 fn address(out: &mut Vec<u8>, end: Option<Endpoint>) -> bool {

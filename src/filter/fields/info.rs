@@ -279,6 +279,7 @@ fn field(info: &'static FieldInfo, rest: &str) -> Result<Field, LookupError> {
     Ok(Field {
         info,
         arg,
+        bracketed,
         memory: std::cell::Cell::new(0),
         memories: std::cell::RefCell::default(),
     })

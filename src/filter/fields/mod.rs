@@ -35,12 +35,13 @@ use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 
 use hashbrown::HashMap;
+use scap_capture_format::native::MachineInfo;
 use scap_capture_format::schema::Arch;
 
-use crate::event::Event;
 use crate::event::bytes::BufferFormat;
 use crate::event::render::Renderer;
 use crate::event::time::LocalClock;
+use crate::event::{Event, number};
 use crate::state::View;
 
 /// The value of a field, borrowed from the event, the state or the caller's scratch space.
@@ -98,7 +99,9 @@ pub struct Session {
     /// How `evt.outputtime` prints.
     pub time: TimeFormat,
     /// The time of the first event; 0 before it.
-    pub first_time: Cell<u64>,
+    pub first_time: u64,
+    /// Columns of the screen that spectrograms are drawn on; 0 = none.
+    pub screen_width: u16,
 }
 
 impl Session {
@@ -109,6 +112,16 @@ impl Session {
             renderer: RefCell::new(Renderer::new(buffers, arch)),
             time,
             ..Self::default()
+        }
+    }
+
+    /// Takes what the fields need of the machine that is replayed.
+    pub fn machine(&mut self, machine: &MachineInfo) {
+        self.boot_time = machine.boot_time.0;
+        self.host_name.clone_from(&machine.host_name);
+        if let Some(arch) = Arch::from_name(&machine.arch) {
+            self.arch = Some(arch);
+            self.renderer.get_mut().set_arch(arch);
         }
     }
 }
@@ -148,6 +161,8 @@ pub struct Field {
     pub info: &'static FieldInfo,
     /// Its argument.
     pub arg: FieldArg,
+    /// The argument was written in brackets.
+    bracketed: bool,
     /// For fields that depend on the events before (`evt.deltatime`, `util.cnt`).
     pub(crate) memory: Cell<u64>,
     /// The same by CPU or thread (`thread.cpu`, `thread.exectime`); at most [`MEMORY`] of them.
@@ -174,9 +189,34 @@ impl Field {
         (self.info.extract)(self, cx, scratch)
     }
 
+    /// Appends the name with its argument, as it is written.
+    pub fn write_name(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.info.name.as_bytes());
+        match &self.arg {
+            FieldArg::None => {}
+            FieldArg::Index(index) => number::display(out, format_args!("[{index}]")),
+            FieldArg::Name(name) => {
+                let brackets = self.bracketed;
+                out.push(if brackets { b'[' } else { b'.' });
+                out.extend_from_slice(name.as_bytes());
+                if brackets {
+                    out.push(b']');
+                }
+            }
+        }
+    }
+
     /// Returns the type of the value.
     pub fn ty(&self) -> FieldType {
         self.info.ty
+    }
+}
+
+impl std::fmt::Display for Field {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut name = Vec::new();
+        self.write_name(&mut name);
+        f.write_str(&String::from_utf8_lossy(&name))
     }
 }
 
@@ -209,7 +249,7 @@ fn join(out: &mut Vec<u8>, list: &[u8]) {
 }
 
 /// Iterates over strings that end in NUL each.
-fn items(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn items(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     let list = list.strip_suffix(b"\0").unwrap_or(list);
     let count = if list.is_empty() { 0 } else { usize::MAX };
     list.split(|b| *b == 0).take(count)

@@ -2,7 +2,7 @@
 
 use super::ancestors::{aargs, acmdline, aenv, aexe, aexepath, aname, apid};
 use super::info::{
-    ArgForm, FieldFlags, FieldInfo, boolean, double, int, interval, na, text, time, uint,
+    ArgForm, FieldFlags, FieldInfo, boolean, double, int, interval, text, time, uint,
 };
 use super::{Context, Field, FieldArg, Scratch, Value, items, join};
 use crate::event::Tid;
@@ -104,25 +104,22 @@ pub(super) const FIELDS: &[FieldInfo] = &[
     double("proc.fdusage", "open fds as percent of limit", fdusage),
     boolean(
         "proc.is_container_healthcheck",
-        "process belongs to a health check (newest: never set)",
-        na,
+        "process belongs to a health check",
+        is_healthcheck,
     )
-    .flag(FieldFlags::DEPRECATED)
-    .never("no recorder sets it any more"),
+    .flag(FieldFlags::DEPRECATED),
     boolean(
         "proc.is_container_liveness_probe",
-        "process belongs to a liveness probe (newest: never set)",
-        na,
+        "process belongs to a liveness probe",
+        is_liveness_probe,
     )
-    .flag(FieldFlags::DEPRECATED)
-    .never("no recorder sets it any more"),
+    .flag(FieldFlags::DEPRECATED),
     boolean(
         "proc.is_container_readiness_probe",
-        "process belongs to a readiness probe (newest: never set)",
-        na,
+        "process belongs to a readiness probe",
+        is_readiness_probe,
     )
-    .flag(FieldFlags::DEPRECATED)
-    .never("no recorder sets it any more"),
+    .flag(FieldFlags::DEPRECATED),
     boolean(
         "proc.is_exe_from_memfd",
         "exe is a memfd",
@@ -217,11 +214,7 @@ pub(super) fn exe_of(thread: &Thread) -> &[u8] {
 
 /// Returns the path of a thread's program.
 pub(super) fn exepath_of(thread: &Thread) -> &[u8] {
-    match &thread.exepath {
-        Some(path) => path,
-        None if thread.comm.is_some() => b"",
-        None => UNKNOWN,
-    }
+    thread.exepath.as_deref().unwrap_or_default()
 }
 
 /// Appends a name and the arguments after it.
@@ -257,7 +250,11 @@ extract! {
     exe = |_, cx, _| Some(Value::Text(exe_of(cx.view.thread()?)));
     exepath = |_, cx, _| Some(Value::Text(exepath_of(cx.view.thread()?)));
     cwd = |_, cx, scratch| {
-        let cwd = cx.view.cwd()?;
+        cx.view.thread()?;
+        let Some(cwd) = cx.view.cwd() else {
+            // Not absent: a line is not to be dropped since a directory is not known.
+            return Some(Value::Text(b""));
+        };
         scratch.text(|out| {
             out.extend_from_slice(cwd);
             if !cwd.ends_with(b"/") {
@@ -370,6 +367,9 @@ extract! {
         let thread = cx.view.thread()?;
         Some(Value::Bool(thread.vpgid == thread.vpid))
     };
+    is_healthcheck = |_, cx, _| is_probe(cx, "Healthcheck");
+    is_liveness_probe = |_, cx, _| is_probe(cx, "LivenessProbe");
+    is_readiness_probe = |_, cx, _| is_probe(cx, "ReadinessProbe");
     sname = |_, cx, _| Some(Value::Text(comm(leader(cx, |t| t.sid)?)));
     sid_exe = |_, cx, _| Some(Value::Text(exe_of(leader(cx, |t| t.sid)?)));
     sid_exepath = |_, cx, _| Some(Value::Text(exepath_of(leader(cx, |t| t.sid)?)));
@@ -422,6 +422,34 @@ fn program_is<'a>(cx: &Context<'a>, flag: ProgramFlags) -> Option<Value<'a>> {
 fn kind<'a>(view: &View<'a>, fd: i64) -> Option<Value<'a>> {
     let info: &FdInfo = view.fd_of(fd)?;
     info.kind.word().map(|w| Value::Text(w.as_bytes()))
+}
+
+/// Whether the process is a check that the runtime makes in its container, or was started by one.
+fn is_probe<'a>(cx: &Context<'a>, which: &str) -> Option<Value<'a>> {
+    let thread = cx.view.thread()?;
+    if thread.container.is_none() {
+        return Some(Value::Bool(false));
+    }
+    let Some(probe) = cx.view.container()?.json(which) else {
+        return Some(Value::Bool(false));
+    };
+    let exe = probe.get("exe").and_then(serde_json::Value::as_str);
+    let args = probe.get("args").and_then(serde_json::Value::as_array);
+    let args = || {
+        args.into_iter()
+            .flatten()
+            .filter_map(serde_json::Value::as_str)
+    };
+    let is = |t: &Thread| {
+        let own = items(t.args.as_deref().unwrap_or_default());
+        exe.map(str::as_bytes) == Some(exe_of(t)) && own.eq(args().map(str::as_bytes))
+    };
+    let found = cx
+        .view
+        .ancestors()
+        .take_while(|t| t.container == thread.container)
+        .any(is);
+    Some(Value::Bool(found))
 }
 
 /// Returns the leader of the session or group that `id` tells: the process of that number, or if it is

@@ -2,8 +2,6 @@
 
 use super::info::{FieldInfo, int, text, uint};
 use super::{Context, Field, Scratch, Value};
-use crate::state::User;
-
 pub(super) const USER: &[FieldInfo] = &[
     text("user.homedir", "home directory", homedir),
     text("user.loginname", "name of audit uid", loginname),
@@ -23,20 +21,11 @@ const UNKNOWN: &[u8] = b"<NA>";
 /// Nobody logged in.
 const NO_LOGIN: u32 = u32::MAX;
 
-/// The name of a user; `root` needs no table.
-fn name_of<'a>(user: Option<&'a User>, id: u32) -> &'a [u8] {
-    match user {
-        Some(user) => &user.name,
-        None if id == 0 => b"root",
-        None => UNKNOWN,
-    }
-}
-
 extract! {
     uid = |_, cx, _| Some(Value::Uint(u64::from(cx.view.thread()?.uid)));
     user_name = |_, cx, _| {
         let uid = cx.view.thread()?.uid;
-        Some(Value::Text(name_of(cx.view.user_info(uid), uid)))
+        Some(Value::Text(cx.view.user_name(uid).unwrap_or(UNKNOWN)))
     };
     homedir = |_, cx, _| {
         let user = cx.view.user_info(cx.view.thread()?.uid);
@@ -54,11 +43,13 @@ extract! {
         let id = cx.view.thread()?.loginuid;
         // Whoever logged in did so on the host.
         let user = cx.view.state().user(None, id);
-        Some(Value::Text(name_of(user, id)))
+        let name = user.map(|u| u.name.as_ref());
+        let root = (id == 0).then_some(&b"root"[..]);
+        Some(Value::Text(name.or(root).unwrap_or(UNKNOWN)))
     };
     gid = |_, cx, _| Some(Value::Uint(u64::from(cx.view.thread()?.gid)));
     group_name = |_, cx, _| {
         let gid = cx.view.thread()?.gid;
-        Some(Value::Text(name_of(cx.view.group_info(gid), gid)))
+        Some(Value::Text(cx.view.group_name(gid).unwrap_or(UNKNOWN)))
     };
 }

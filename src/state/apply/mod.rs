@@ -35,8 +35,16 @@ pub(super) fn event(state: &mut State, occurrence: &Occurrence<'_>) {
         _ if flags.contains(EventTypeFlags::SKIPPARSERESET) => return,
         _ => {}
     }
-    if event.tid.0 >= 0 && !process::makes_thread(event) {
+    // A switch or an end says nothing about a thread that nothing is known of.
+    let only_finds = matches!(
+        event.ty,
+        types::SCHEDSWITCH_6_E | types::PROCEXIT_1_E | types::PROCEXIT_E
+    );
+    if event.tid.0 >= 0 && !only_finds && !process::makes_thread(event) {
         state.ensure_thread(event.tid, event.pid);
+    }
+    if event.ty == types::SCHEDSWITCH_6_E {
+        return process::switch(state, event);
     }
     // An enter event tells what a call was given, not what it did.
     let is_enter_of_call = event.ty.is_enter() && event.ty != types::PROCEXIT_1_E;

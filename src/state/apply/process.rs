@@ -3,7 +3,7 @@
 use scap_capture_format::schema::types;
 
 use super::super::thread::{NO_ID, Program, ProgramFlags, Text, Thread};
-use super::super::{State, limits};
+use super::super::{State, containers, limits};
 use crate::event::{Event, EventExt as _, Pid, Tid};
 
 /// A thread seen with its id this long ago is another one (nanoseconds).
@@ -103,7 +103,7 @@ fn clone_in_parent(state: &mut State, event: &Event<'_>, child: Tid) {
         return;
     }
     let pid = if flags & f::THREAD != 0 {
-        event.pid
+        own_pid(state, event)
     } else {
         Pid(child.0)
     };
@@ -190,7 +190,11 @@ fn new_thread(
     replace(&mut thread.exe, clone_param::EXE, limits::NAME);
     replace(&mut thread.args, clone_param::ARGS, limits::LIST);
     let before = thread.cgroups.clone();
-    replace(&mut thread.cgroups, clone_param::CGROUPS, limits::LIST);
+    set_cgroups(
+        state,
+        &mut thread.cgroups,
+        event.params.get(clone_param::CGROUPS),
+    );
     if before != thread.cgroups {
         // Found anew when the thread is inserted.
         thread.container = None;
@@ -226,6 +230,18 @@ fn set_text(state: &State, place: &mut Option<Text>, bytes: Option<&[u8]>, cap: 
     if place.as_deref() != Some(text) {
         *place = state.keep(text, cap);
     }
+}
+
+/// Keeps a list of cgroups.
+fn set_cgroups(state: &State, place: &mut Option<Text>, bytes: Option<&[u8]>) {
+    let normalised = bytes.and_then(containers::normalised);
+    set_text(
+        state,
+        place,
+        normalised.as_deref().or(bytes),
+        limits::LIST,
+        true,
+    );
 }
 
 /// Takes page faults and memory from the parameters that have them.
@@ -303,7 +319,7 @@ pub(super) fn execve(state: &mut State, event: &Event<'_>) {
     text(&mut new.exe, p::EXE, limits::NAME);
     text(&mut new.args, p::ARGS, limits::LIST);
     text(&mut new.comm, p::COMM, limits::NAME);
-    text(&mut new.cgroups, p::CGROUPS, limits::LIST);
+    set_cgroups(state, &mut new.cgroups, event.params.get(p::CGROUPS));
     text(&mut new.env, p::ENV, limits::LIST);
     text(&mut new.exepath, p::EXEPATH, limits::NAME);
     if new.exepath.is_none()
@@ -317,7 +333,7 @@ pub(super) fn execve(state: &mut State, event: &Event<'_>) {
         new.exepath = state.keep(&full, limits::NAME);
         state.scratch = full;
     }
-    new.container = super::super::containers::id_of(new.cgroups.as_deref());
+    new.container = containers::id_of(new.cgroups.as_deref());
     new.fdlimit = event.int(clone_param::FDLIMIT).unwrap_or(new.fdlimit);
     counters(&mut new, event, clone_param::FAULTS, clone_param::MEMORY);
     new.program = Program {
@@ -359,7 +375,7 @@ pub(super) fn execve(state: &mut State, event: &Event<'_>) {
 pub(super) fn procexit(state: &mut State, event: &Event<'_>) {
     const REAPER: usize = 4;
     if let Some(reaper) = event.int(REAPER).filter(|r| *r > 0)
-        && event.tid.0 == event.pid.0
+        && event.tid.0 == own_pid(state, event).0
     {
         state.reparent(event.tid, Tid(reaper));
     }
@@ -482,6 +498,34 @@ pub(super) fn rlimit(state: &mut State, event: &Event<'_>, resource: usize, pid:
     }
 }
 
+/// A thread left its CPU; the event has the counters of its process.
+pub(super) fn switch(state: &mut State, event: &Event<'_>) {
+    const FAULTS: usize = 1;
+    const MEMORY: usize = 3;
+    let Some(thread) = state.thread(event.tid) else {
+        return;
+    };
+    let main = if thread.pid.0 >= 0 {
+        Tid(thread.pid.0)
+    } else {
+        thread.tid
+    };
+    memory_of(state, main, event, MEMORY);
+    state.update_counters(event.tid, |thread| {
+        for (place, index) in thread.faults.iter_mut().zip(FAULTS..) {
+            *place = event.uint(index).unwrap_or(*place);
+        }
+    });
+}
+
+/// Returns the process of an event's thread.
+fn own_pid(state: &State, event: &Event<'_>) -> Pid {
+    match event.pid {
+        Pid(-1) => state.thread(event.tid).map_or(Pid(-1), |t| t.pid),
+        pid => pid,
+    }
+}
+
 /// Parameters from `index` on are the memory in KiB.
 pub(super) fn memory(state: &mut State, event: &Event<'_>, index: usize) {
     let main =
@@ -491,7 +535,11 @@ pub(super) fn memory(state: &mut State, event: &Event<'_>, index: usize) {
                 if t.pid.0 >= 0 { Tid(t.pid.0) } else { t.tid }
             },
         );
-    state.update_counters(main, |thread| {
+    memory_of(state, main, event, index);
+}
+
+fn memory_of(state: &mut State, tid: Tid, event: &Event<'_>, index: usize) {
+    state.update_counters(tid, |thread| {
         for (place, index) in thread.memory_kb.iter_mut().zip(index..) {
             *place = id(event, index).unwrap_or(*place);
         }

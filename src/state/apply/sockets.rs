@@ -78,15 +78,14 @@ pub(super) fn bind(state: &mut State, event: &Event<'_>) {
         }
         SockAddr::Other(_) | SockAddr::Invalid(_) => None,
     };
-    // Port 0 means that the kernel chooses one, which the event does not tell.
-    let known = end.is_none_or(|end| end.port() > 0) && !name.is_empty();
-    let text = if known {
+    let text = if !name.is_empty() {
         state.keep(&name, limits::NAME)
     } else {
         None
     };
     state.scratch = name;
     state.update_fd(event.tid, fd, |info| {
+        // Port 0 means that the kernel chooses one, which the event does not tell.
         if let Some(end) = end.filter(|end| end.port() > 0) {
             info.bound = Some(end);
             info.role = Role::Server;

@@ -175,8 +175,11 @@ pub(super) fn abspath<'a>(
     scratch: &'a mut Scratch,
 ) -> Option<Value<'a>> {
     let (dirfd, path) = match &field.arg {
-        FieldArg::Name(which) if &**which == "src" => two_paths(cx)?.0,
-        FieldArg::Name(_) => two_paths(cx)?.1,
+        FieldArg::Name(which) => match two_paths(cx) {
+            Some((source, _)) if &**which == "src" => source,
+            Some((_, destination)) => destination,
+            None => one_path(cx)?,
+        },
         _ => one_path(cx)?,
     };
     let full = cx.view.full();

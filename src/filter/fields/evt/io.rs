@@ -86,24 +86,16 @@ fn has(cx: &Context<'_>, flags: EventTypeFlags) -> bool {
 const READS: EventTypeFlags = EventTypeFlags::READS_FROM_FD;
 const WRITES: EventTypeFlags = EventTypeFlags::WRITES_TO_FD;
 
-pub(super) fn is_io<'a>(_: &'a Field, cx: &Context<'a>, _: &'a mut Scratch) -> Option<Value<'a>> {
-    Some(Value::Bool(has(cx, READS.union(WRITES))))
+extract! {
+    is_io = |_, cx, _| Some(Value::Bool(has(cx, READS.union(WRITES))));
 }
 
-pub(super) fn is_io_read<'a>(
-    _: &'a Field,
-    cx: &Context<'a>,
-    _: &'a mut Scratch,
-) -> Option<Value<'a>> {
-    Some(Value::Bool(has(cx, READS)))
+extract! {
+    is_io_read = |_, cx, _| Some(Value::Bool(has(cx, READS)));
 }
 
-pub(super) fn is_io_write<'a>(
-    _: &'a Field,
-    cx: &Context<'a>,
-    _: &'a mut Scratch,
-) -> Option<Value<'a>> {
-    Some(Value::Bool(has(cx, WRITES)))
+extract! {
+    is_io_write = |_, cx, _| Some(Value::Bool(has(cx, WRITES)));
 }
 
 pub(super) fn io_dir<'a>(_: &'a Field, cx: &Context<'a>, _: &'a mut Scratch) -> Option<Value<'a>> {
@@ -116,8 +108,8 @@ pub(super) fn io_dir<'a>(_: &'a Field, cx: &Context<'a>, _: &'a mut Scratch) -> 
     }
 }
 
-pub(super) fn is_wait<'a>(_: &'a Field, cx: &Context<'a>, _: &'a mut Scratch) -> Option<Value<'a>> {
-    Some(Value::Bool(has(cx, EventTypeFlags::WAITS)))
+extract! {
+    is_wait = |_, cx, _| Some(Value::Bool(has(cx, EventTypeFlags::WAITS)));
 }
 
 pub(super) fn is_syslog<'a>(
@@ -169,51 +161,37 @@ macro_rules! buflens {
 buflens! {
     buflen_in READS, None;
     buflen_out WRITES, None;
-    buflen_file READS.union(WRITES), Some(Activity::File);
+    buflen_file EventTypeFlags::all(), Some(Activity::File);
     buflen_file_in READS, Some(Activity::File);
     buflen_file_out WRITES, Some(Activity::File);
-    buflen_net READS.union(WRITES), Some(Activity::Net);
+    buflen_net EventTypeFlags::all(), Some(Activity::Net);
     buflen_net_in READS, Some(Activity::Net);
     buflen_net_out WRITES, Some(Activity::Net);
 }
 
-/// Returns what a failed call was about.
+/// Returns what a failed call was about: the fd, or what its name says.
 fn failed_activity(cx: &Context<'_>) -> Option<Activity> {
     error_number(cx)?;
-    Some(activity(cx, cx.event.info()?))
+    let info = cx.event.info()?;
+    if let on_fd @ (Activity::File | Activity::Net) = of_fd(cx.view) {
+        return Some(on_fd);
+    }
+    Some(match info.name {
+        _ if cx.view.fd_info().is_some_and(|f| f.kind == FdKind::Unix) => Activity::Net,
+        "open" | "openat" | "openat2" | "creat" => Activity::File,
+        "socket" | "connect" | "accept" | "accept4" | "bind" | "listen" => Activity::Net,
+        _ if info.category == Category::Memory => Activity::Named("memory"),
+        _ => Activity::Unknown,
+    })
 }
 
-pub(super) fn error_file<'a>(
-    _: &'a Field,
-    cx: &Context<'a>,
-    _: &'a mut Scratch,
-) -> Option<Value<'a>> {
-    (failed_activity(cx)? == Activity::File).then_some(Value::Uint(1))
-}
-
-pub(super) fn error_net<'a>(
-    _: &'a Field,
-    cx: &Context<'a>,
-    _: &'a mut Scratch,
-) -> Option<Value<'a>> {
-    (failed_activity(cx)? == Activity::Net).then_some(Value::Uint(1))
-}
-
-pub(super) fn error_memory<'a>(
-    _: &'a Field,
-    cx: &Context<'a>,
-    _: &'a mut Scratch,
-) -> Option<Value<'a>> {
-    (failed_activity(cx)? == Activity::Named("memory")).then_some(Value::Uint(1))
-}
-
-pub(super) fn error_other<'a>(
-    _: &'a Field,
-    cx: &Context<'a>,
-    _: &'a mut Scratch,
-) -> Option<Value<'a>> {
-    let known = [Activity::File, Activity::Net, Activity::Named("memory")];
-    (!known.contains(&failed_activity(cx)?)).then_some(Value::Uint(1))
+extract! {
+    error_file = |_, cx, _| (failed_activity(cx)? == Activity::File).then_some(Value::Uint(1));
+    error_net = |_, cx, _| (failed_activity(cx)? == Activity::Net).then_some(Value::Uint(1));
+    error_memory = |_, cx, _| {
+        (failed_activity(cx)? == Activity::Named("memory")).then_some(Value::Uint(1))
+    };
+    error_other = |_, cx, _| (failed_activity(cx)? == Activity::Unknown).then_some(Value::Uint(1));
 }
 
 /// Open flags as the field encodes them.

@@ -110,7 +110,10 @@ pub(super) fn rawtime_ns<'a>(
 }
 
 fn since_first(cx: &Context<'_>) -> u64 {
-    cx.event.ts.0.saturating_sub(cx.session.first_time.get())
+    match cx.session.first_time {
+        0 => 0,
+        first => cx.event.ts.0.saturating_sub(first),
+    }
 }
 
 pub(super) fn reltime<'a>(_: &'a Field, cx: &Context<'a>, _: &'a mut Scratch) -> Option<Value<'a>> {
@@ -216,21 +219,22 @@ fn human(out: &mut Vec<u8>, ns: u64) {
     out.extend_from_slice(b"ns");
 }
 
-/// A column of a spectrogram: the logarithm of the latency, 0 to 49 (sysdig's `spectrogram` chisel).
+/// A column of a spectrogram: the logarithm of the latency on the width of the screen, from 1 on. Without
+/// a screen there is one column, as in sysdig.
 pub(super) fn latency_quantized<'a>(
     _: &'a Field,
     cx: &Context<'a>,
     _: &'a mut Scratch,
 ) -> Option<Value<'a>> {
-    const COLUMNS: f64 = 98.0;
     const DECADES: f64 = 11.0;
     let took = cx.event.latency.filter(|ns| *ns > 0)?;
     #[expect(clippy::cast_precision_loss, reason = "only the magnitude counts")]
-    let place = (took as f64).log10() * COLUMNS / DECADES;
+    let magnitude = (took as f64).log10().min(DECADES);
+    let place = magnitude * f64::from(cx.session.screen_width) / DECADES;
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "a logarithm of at least 1 is small and not negative"
+        reason = "between 0 and the width of a screen"
     )]
     Some(Value::Uint(place as u64 + 1))
 }

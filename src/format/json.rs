@@ -1,0 +1,71 @@
+//! JSON strings of bytes that need not be text.
+
+use crate::event::text;
+
+/// Appends bytes as a JSON string that is safe to print: control characters and whatever changes how a
+/// terminal shows text are escaped, bytes that are no UTF-8 appear as `\xNN`.
+pub fn string(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.push(b'"');
+    if bytes
+        .iter()
+        .all(|b| matches!(b, 0x20..=0x7e) && !matches!(b, b'"' | b'\\'))
+    {
+        out.extend_from_slice(bytes);
+    } else {
+        for chunk in bytes.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                character(out, c);
+            }
+            for byte in chunk.invalid() {
+                out.push(b'\\');
+                text::escape_byte(out, *byte);
+            }
+        }
+    }
+    out.push(b'"');
+}
+
+fn character(out: &mut Vec<u8>, c: char) {
+    match c {
+        '"' => out.extend_from_slice(b"\\\""),
+        '\\' => out.extend_from_slice(b"\\\\"),
+        '\n' => out.extend_from_slice(b"\\n"),
+        '\r' => out.extend_from_slice(b"\\r"),
+        '\t' => out.extend_from_slice(b"\\t"),
+        c if text::is_unsafe(c) => {
+            const DIGITS: &[u8; 16] = b"0123456789abcdef";
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                out.extend_from_slice(b"\\u");
+                for shift in [12, 8, 4, 0] {
+                    out.push(DIGITS[usize::from(*unit >> shift & 15)]);
+                }
+            }
+        }
+        c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_can_be_read_back() {
+        let shown = |bytes: &[u8]| {
+            let mut out = Vec::new();
+            string(&mut out, bytes);
+            assert!(!out.iter().any(u8::is_ascii_control), "{out:?}");
+            serde_json::from_slice::<String>(&out).unwrap()
+        };
+        assert_eq!(shown(b"plain"), "plain");
+        assert_eq!(shown(b"a\"b\\c\n\x1b\0"), "a\"b\\c\n\x1b\0");
+        assert_eq!(
+            shown("\u{202e}\u{9b}\u{e0001}\u{e9}".as_bytes()),
+            "\u{202e}\u{9b}\u{e0001}\u{e9}"
+        );
+        assert_eq!(shown(b"\xff!"), "\\xff!");
+        for byte in 0..=255_u8 {
+            shown(&[b'x', byte]);
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Output formats as sysdig and Falco write them: text with `%field` in it.
+//!
+//! A width after the `%` pads or cuts (`%16proc.name`). With a leading `*` an absent field prints `<NA>`;
+//! without it an event that lacks one of the fields is not printed at all.
+
+use std::ops::Range;
+
+use super::{json, value};
+use crate::event::bytes::BufferFormat;
+use crate::filter::fields::{self, Context, Field, FieldFlags, LookupError, Scratch};
+
+/// Longest format text, in bytes.
+const MAX_LEN: usize = 64 << 10;
+/// Largest width.
+const MAX_WIDTH: usize = 1024;
+
+/// Formats by sysdig's names.
+pub mod standard {
+    /// The default.
+    pub const DEFAULT: &str =
+        "*%evt.num %evt.outputtime %evt.cpu %proc.name (%thread.tid) %evt.dir %evt.type %evt.info";
+    /// `-pc`: with containers.
+    pub const CONTAINER: &str = "*%evt.num %evt.outputtime %evt.cpu %container.name (%container.id) %proc.name (%thread.tid:%thread.vtid) %evt.dir %evt.type %evt.info";
+    /// `-pk`: with pods.
+    pub const KUBERNETES: &str = "*%evt.num %evt.outputtime %evt.cpu %k8s.pod.name (%container.id) %proc.name (%thread.tid:%thread.vtid) %evt.dir %evt.type %evt.info";
+}
+
+/// What is wrong with an output format, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{kind}")]
+pub struct TemplateError {
+    /// What.
+    pub kind: TemplateErrorKind,
+    /// Where, in bytes of the text.
+    pub span: Range<usize>,
+}
+
+/// Kinds of [`TemplateError`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TemplateErrorKind {
+    /// No field follows a `%`.
+    #[error("no field after `%`")]
+    NoField,
+    /// What follows a `%` is no field.
+    #[error(transparent)]
+    Field(#[from] LookupError),
+    /// The field has no text form.
+    #[error("field `{0}` is for filters only")]
+    FilterOnly(&'static str),
+    /// The width is too large.
+    #[error("the width is over {MAX_WIDTH}")]
+    Width,
+    /// The text is too long.
+    #[error("the format is longer than {MAX_LEN} bytes")]
+    TooLong,
+}
+
+#[derive(Clone, Debug)]
+enum Part {
+    Text(Vec<u8>),
+    Field { field: Field, width: usize },
+}
+
+/// An output format, compiled.
+#[derive(Clone, Debug)]
+pub struct Template {
+    parts: Vec<Part>,
+    /// Absent fields do not keep the event from being printed.
+    lenient: bool,
+    /// Fields by name, for JSON.
+    sorted: Vec<usize>,
+    scratch: Scratch,
+    buffer: Vec<u8>,
+}
+
+impl Template {
+    /// Compiles a format.
+    ///
+    /// # Errors
+    ///
+    /// [`TemplateError`].
+    pub fn new(text: &str) -> Result<Self, TemplateError> {
+        let fail = |kind, span| TemplateError { kind, span };
+        if text.len() > MAX_LEN {
+            return Err(fail(TemplateErrorKind::TooLong, 0..MAX_LEN));
+        }
+        let (lenient, mut at) = match text.strip_prefix('*') {
+            Some(_) => (true, 1),
+            None => (false, 0),
+        };
+        let mut parts = Vec::new();
+        while at < text.len() {
+            let rest = &text[at..];
+            let Some(percent) = rest.find('%') else {
+                parts.push(Part::Text(rest.as_bytes().to_vec()));
+                break;
+            };
+            if percent > 0 {
+                parts.push(Part::Text(rest.as_bytes()[..percent].to_vec()));
+            }
+            let start = at + percent;
+            let after = &text[start + 1..];
+            let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+            let width = match &after[..digits] {
+                "" => 0,
+                digits => digits.parse().unwrap_or(usize::MAX),
+            };
+            if width > MAX_WIDTH {
+                let span = start..start + 1 + digits;
+                return Err(fail(TemplateErrorKind::Width, span));
+            }
+            let name = &after[digits..];
+            let word = name
+                .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.')))
+                .unwrap_or(name.len());
+            if word == 0 {
+                let span = start..start + 1 + digits;
+                return Err(fail(TemplateErrorKind::NoField, span));
+            }
+            let name_at = start + 1 + digits;
+            let (field, len) = fields::lookup_prefix(name)
+                .map_err(|error| fail(error.into(), name_at..name_at + word))?;
+            if field.info.flags.contains(FieldFlags::FILTER_ONLY) {
+                let span = name_at..name_at + len;
+                return Err(fail(TemplateErrorKind::FilterOnly(field.info.name), span));
+            }
+            parts.push(Part::Field { field, width });
+            at = name_at + len;
+        }
+        let mut sorted: Vec<usize> = (0..parts.len())
+            .filter(|i| matches!(parts[*i], Part::Field { .. }))
+            .collect();
+        let key = |i: &usize| match &parts[*i] {
+            Part::Field { field, .. } => field.to_string(),
+            Part::Text(_) => String::new(),
+        };
+        sorted.sort_by_key(key);
+        sorted.dedup_by_key(|i| key(i));
+        Ok(Self {
+            parts,
+            lenient,
+            sorted,
+            scratch: Scratch::default(),
+            buffer: Vec::new(),
+        })
+    }
+
+    /// Appends an event, without a line end. False: a field is absent and nothing was appended.
+    pub fn write(&mut self, out: &mut Vec<u8>, cx: &Context<'_>, buffers: BufferFormat) -> bool {
+        let start = out.len();
+        for part in &self.parts {
+            let (field, width) = match part {
+                Part::Text(text) => {
+                    out.extend_from_slice(text);
+                    continue;
+                }
+                Part::Field { field, width } => (field, *width),
+            };
+            let from = out.len();
+            match field.extract(cx, &mut self.scratch) {
+                Some(value) => value::write(out, value, field.info, buffers),
+                None if self.lenient => out.extend_from_slice(b"<NA>"),
+                None => {
+                    out.truncate(start);
+                    return false;
+                }
+            }
+            if width > 0 {
+                fit(out, from, width);
+            }
+        }
+        true
+    }
+
+    /// Appends an event as a JSON object of its fields, likewise; absent ones are `null`.
+    pub fn write_json(
+        &mut self,
+        out: &mut Vec<u8>,
+        cx: &Context<'_>,
+        buffers: BufferFormat,
+    ) -> bool {
+        let start = out.len();
+        out.push(b'{');
+        for (count, index) in self.sorted.iter().enumerate() {
+            let Some(Part::Field { field, .. }) = self.parts.get(*index) else {
+                continue;
+            };
+            if count > 0 {
+                out.push(b',');
+            }
+            self.buffer.clear();
+            field.write_name(&mut self.buffer);
+            json::string(out, &self.buffer);
+            out.push(b':');
+            // Where text has a time of day, JSON has the number that it stands for.
+            if field.info.name == "evt.outputtime" {
+                crate::event::number::udec(out, cx.event.ts.0);
+                continue;
+            }
+            match field.extract(cx, &mut self.scratch) {
+                Some(value) => {
+                    value::write_json(out, value, field.info, buffers, &mut self.buffer);
+                }
+                None if self.lenient => out.extend_from_slice(b"null"),
+                None => {
+                    out.truncate(start);
+                    return false;
+                }
+            }
+        }
+        out.push(b'}');
+        true
+    }
+}
+
+/// Pads or cuts what was appended to so many bytes; a character is never cut in two.
+fn fit(out: &mut Vec<u8>, from: usize, width: usize) {
+    let len = out.len() - from;
+    if len < width {
+        out.resize(from + width, b' ');
+        return;
+    }
+    let mut end = from + width;
+    while end > from && out.get(end).is_some_and(|b| b & 0xc0 == 0x80) {
+        end -= 1;
+    }
+    out.truncate(end);
+    out.resize(from + width, b' ');
+}
