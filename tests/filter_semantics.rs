@@ -36,7 +36,7 @@ fn run(filter: &mut Filter, events: &[TestEvent]) -> Vec<usize> {
     s.threads.push(thread(60, 50, shell, args));
     let mut state = State::new();
     state.restore(&s);
-    let session = Session::new(Some(Arch::X86_64), BufferFormat::Dots, TimeFormat::Human);
+    let mut session = Session::new(Some(Arch::X86_64), BufferFormat::Dots, TimeFormat::Human);
     let mut passed = Vec::new();
     for (index, e) in events.iter().enumerate() {
         let lens: Vec<u32> = e.params.iter().map(|p| p.len() as u32).collect();
@@ -53,8 +53,8 @@ fn run(filter: &mut Filter, events: &[TestEvent]) -> Vec<usize> {
             params: Params::new(&lens, &bytes).unwrap(),
         };
         state.apply(&event);
-        if session.first_time.get() == 0 {
-            session.first_time.set(event.ts.0);
+        if session.first_time == 0 {
+            session.first_time = event.ts.0;
         }
         let view = state.view(&event);
         let cx = Context {
