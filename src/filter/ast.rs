@@ -30,7 +30,7 @@ pub enum ExprKind {
     /// The macro of that name holds.
     Macro(String),
     /// A comparison.
-    Check(Check),
+    Check(Box<Check>),
 }
 
 /// `left operator right`.

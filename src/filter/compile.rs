@@ -67,7 +67,7 @@ pub(super) fn compile(node: Node) -> Pred {
             other => Err(other),
         })),
         Node::Not(inner) => Pred::Not(Box::new(compile(*inner))),
-        Node::Check(check) => compile_check(check),
+        Node::Check(check) => compile_check(*check),
     }
 }
 

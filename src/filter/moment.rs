@@ -98,15 +98,14 @@ pub(super) fn instant(text: &str, zone: Zone) -> Option<u64> {
     let time = NaiveTime::from_num_seconds_from_midnight_opt(seconds, nanos)?;
     let naive = date.and_time(time);
     let rest = rest.trim_start_matches(' ');
-    let at = match offset(rest) {
+    match offset(rest) {
         Some(offset) => nanoseconds(offset.from_local_datetime(&naive).single()?),
         None if rest.is_empty() => match zone {
             Zone::Utc => nanoseconds(naive.and_utc()),
             Zone::Local => local(naive),
         },
         None => None,
-    };
-    at
+    }
 }
 
 fn nanoseconds<Z: chrono::TimeZone>(at: DateTime<Z>) -> Option<u64> {

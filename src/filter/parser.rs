@@ -162,7 +162,7 @@ impl<'t> Parser<'t> {
                 let check = self.condition(left)?;
                 Ok(Expr {
                     span: start..self.lexer.at(),
-                    kind: ExprKind::Check(check),
+                    kind: ExprKind::Check(Box::new(check)),
                 })
             }
             None => {

@@ -243,13 +243,13 @@ mod tests {
             assert!(
                 Glob::new(p.as_bytes(), false).is_match(t.as_bytes()),
                 "{p} {t}"
-            )
+            );
         };
         let no = |p: &str, t: &str| {
             assert!(
                 !Glob::new(p.as_bytes(), false).is_match(t.as_bytes()),
                 "{p} {t}"
-            )
+            );
         };
         yes("", "");
         no("", "a");

@@ -4,7 +4,7 @@
 use regex::bytes::RegexBuilder;
 
 use super::ast::{self, Expr, ExprKind, Literal, Op, Quantifier, Span};
-use super::definitions::Definitions;
+use super::definitions::{Definitions, Macro};
 use super::error::{FilterError, FilterErrorKind, did_you_mean};
 use super::fields::{self, FieldFlags, LookupError};
 use super::literal::{self, Datum, Reading};
@@ -22,7 +22,7 @@ const MAX_REGEXES: usize = 1000;
 /// Most bytes of one compiled regular expression.
 const REGEX_SIZE: usize = 1 << 20;
 /// Most levels of conditions in each other, with macros expanded.
-const MAX_LEVELS: usize = 500;
+const MAX_LEVELS: usize = 320;
 
 /// A condition.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(super) enum Node {
     And(Vec<Self>),
     Or(Vec<Self>),
     Not(Box<Self>),
-    Check(Check),
+    Check(Box<Check>),
 }
 
 /// A comparison.
@@ -102,7 +102,7 @@ impl<'d> Resolver<'d> {
             ExprKind::Macro(name) => self.expand(name, &expr.span)?,
             ExprKind::Check(check) => {
                 count(&mut self.checks, 1, MAX_CHECKS, "conditions", &expr.span)?;
-                Node::Check(self.check(check)?)
+                Node::Check(Box::new(self.check(check)?))
             }
         };
         self.levels -= 1;
@@ -110,10 +110,24 @@ impl<'d> Resolver<'d> {
     }
 
     fn parts(&mut self, parts: &'d [Expr]) -> Result<Vec<Node>, FilterError> {
-        parts.iter().map(|part| self.expr(part)).collect()
+        // A loop, because a chain of adapters takes several stack frames a level.
+        let mut nodes = Vec::with_capacity(parts.len());
+        for part in parts {
+            nodes.push(self.expr(part)?);
+        }
+        Ok(nodes)
     }
 
     fn expand(&mut self, name: &'d str, span: &Span) -> Result<Node, FilterError> {
+        let definition = self.find(name, span)?;
+        self.macros.push(name);
+        let node = self.expr(&definition.expr);
+        self.macros.pop();
+        // The span of what went wrong means something in the macro's text only.
+        node.map_err(|inner| in_macro(name, &definition.text, inner, span))
+    }
+
+    fn find(&self, name: &str, span: &Span) -> Result<&'d Macro, FilterError> {
         let error = |kind| FilterError::new(kind, span.clone());
         let Some(definition) = self.definitions.find_macro(name) else {
             let unknown = error(FilterErrorKind::UnknownMacro(name.to_owned()));
@@ -128,17 +142,7 @@ impl<'d> Resolver<'d> {
                 name: name.to_owned(),
             }));
         }
-        self.macros.push(name);
-        let node = self.expr(&definition.expr).map_err(|inner| {
-            // The span of what went wrong means something in the macro's text only.
-            error(FilterErrorKind::InMacro {
-                name: name.to_owned(),
-                text: definition.text.clone(),
-                error: Box::new(inner),
-            })
-        })?;
-        self.macros.pop();
-        Ok(node)
+        Ok(definition)
     }
 
     fn check(&mut self, check: &ast::Check) -> Result<Check, FilterError> {
@@ -342,6 +346,15 @@ impl<'d> Resolver<'d> {
         }
         Ok(data)
     }
+}
+
+fn in_macro(name: &str, text: &str, error: FilterError, span: &Span) -> FilterError {
+    let kind = FilterErrorKind::InMacro {
+        name: name.to_owned(),
+        text: text.to_owned(),
+        error: Box::new(error),
+    };
+    FilterError::new(kind, span.clone())
 }
 
 fn is_equality(op: Op) -> bool {
