@@ -25,6 +25,7 @@
 
 pub mod cli;
 pub mod event;
+pub mod export;
 pub mod filter;
 pub mod format;
 pub mod record;

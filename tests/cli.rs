@@ -39,7 +39,9 @@ fn every_event_is_a_line() {
     let path = file(dir.path(), "a.scap", &capture());
     let path = path.to_str().unwrap();
     let twice = scap(&["read", path, path], None);
-    assert_eq!(seen(&twice), (LINES.repeat(2), String::new(), 0));
+    // Several captures are merged by time.
+    let both: String = LINES.lines().map(|l| format!("{l}\n{l}\n")).collect();
+    assert_eq!(seen(&twice), (both, String::new(), 0));
 }
 
 #[test]
@@ -214,10 +216,13 @@ fn files_that_are_no_capture() {
             1
         )
     );
-    let (err, _) = try_file("old.scap", &[0x0a, 0x0d, 0x0d, 0x0a, 0x1c, 0, 0, 0]);
-    assert!(
-        err.contains("DIR/old.scap is a sysdig capture, which this version"),
-        "{err}"
+    let (err, code) = try_file("cut.scap", &[0x0a, 0x0d, 0x0d, 0x0a, 0x1c, 0, 0, 0]);
+    assert_eq!(
+        (err.as_str(), code),
+        (
+            "scap: error: DIR/cut.scap: damaged at offset 0: the section header is cut off\n",
+            3
+        )
     );
     let (err, code) = try_file("future", b"\x89SCAP\r\n\x1a\xff\0\0\0\0\0\0\0");
     assert!(

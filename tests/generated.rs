@@ -11,6 +11,12 @@ fn cli_reference() {
     current("docs/cli-reference.md", &scap::cli::reference());
 }
 
+#[test]
+fn fields_and_events() {
+    current("docs/fields.md", &scap::cli::fields_reference());
+    current("docs/events.md", &scap::cli::events_reference());
+}
+
 /// The committed probe is that of the committed sources; nobody can forget to rebuild it.
 #[test]
 fn the_prebuilt_probe_is_of_these_sources() {

@@ -9,10 +9,11 @@ use std::ops::ControlFlow;
 
 use common::{story, write};
 use proptest::prelude::{Just, Strategy, any, prop, prop_oneof, proptest};
-use scap::event::Event;
-use scap::format::{LineFormat, LineOptions};
-use scap::replay::{self, EventSink, NativeSource};
-use scap::state::{State, View};
+use scap::event::bytes::BufferFormat;
+use scap::filter::fields::{self, ArgForm, Context, FieldFlags, Session};
+use scap::format::{LineFormat, LineOptions, Template};
+use scap::replay::{self, EventSink, NativeSource, Selection};
+use scap::state::State;
 
 /// One way to mangle a file.
 #[derive(Clone, Debug)]
@@ -60,16 +61,54 @@ fn apply(bytes: &mut Vec<u8>, mangle: &Mangle) {
     }
 }
 
-struct Lines {
+/// Prints every event in every way: the default line, all fields as text and as JSON.
+struct Everything {
     format: LineFormat,
+    fields: Template,
     text: Vec<u8>,
 }
 
-impl EventSink for Lines {
-    fn event(&mut self, event: &Event<'_>, view: &View<'_>) -> io::Result<ControlFlow<()>> {
-        self.format.line(&mut self.text, event, view);
+impl EventSink for Everything {
+    fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
+        self.format.line(&mut self.text, cx.event, cx.view);
+        assert!(self.fields.write(&mut self.text, cx, BufferFormat::Dots));
+        self.text.push(b'\n');
+        let start = self.text.len();
+        assert!(
+            self.fields
+                .write_json(&mut self.text, cx, BufferFormat::Base64)
+        );
+        let json = &self.text[start..];
+        serde_json::from_slice::<serde_json::Value>(json).unwrap();
+        self.text.push(b'\n');
         Ok(ControlFlow::Continue(()))
     }
+}
+
+/// A format with every field that can be printed; those that need an argument with several.
+fn all_fields() -> String {
+    let mut format = "*".to_owned();
+    for field in fields::all() {
+        if field.flags.contains(FieldFlags::FILTER_ONLY) {
+            continue;
+        }
+        let arguments: &[&str] = match field.arg {
+            ArgForm::None => &[""],
+            ArgForm::Index => &["[0]", "[7]"],
+            ArgForm::OptIndex => &["", "[0]", "[3]"],
+            ArgForm::OptKey if field.name == "evt.abspath" => &["", ".src", ".dst"],
+            ArgForm::OptKey => &["", "[PATH]"],
+            ArgForm::Key if field.name.ends_with("arg") && field.name.starts_with("evt.") => &[
+                "[0]", "[1]", "[2]", "[15]", ".fd", ".name", ".data", ".tuple", ".args",
+            ],
+            ArgForm::Key if field.name == "evt.type.is" => &[".open", "[3]"],
+            ArgForm::Key => &["[0]", ".cpuset", "[/*]"],
+        };
+        for argument in arguments {
+            format.push_str(&format!("%{}{argument} ", field.name));
+        }
+    }
+    format
 }
 
 fn replay_all(bytes: &[u8]) {
@@ -78,14 +117,26 @@ fn replay_all(bytes: &[u8]) {
     let Ok(mut source) = NativeSource::new(bytes) else {
         return;
     };
-    let format = LineFormat::new(LineOptions::default(), None);
-    let mut sink = Lines {
-        format,
+    let mut sink = Everything {
+        format: LineFormat::new(LineOptions::default(), None),
+        fields: Template::new(&all_fields()).unwrap(),
         text: Vec::new(),
     };
-    let _replayed = replay::replay(&mut source, &mut State::new(), &mut sink);
+    let mut state = State::new();
+    let _replayed = replay::replay(
+        &mut source,
+        &mut state,
+        &mut Session::default(),
+        &mut Selection::default(),
+        &mut sink,
+    );
     let text = String::from_utf8(sink.text).unwrap();
     assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text}");
+    // Whatever the state has become, it can be written, and read again to the same.
+    let snapshot = state.snapshot();
+    let mut again = State::new();
+    again.restore(&snapshot);
+    assert_eq!(again.snapshot(), snapshot);
 }
 
 proptest! {

@@ -19,7 +19,9 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::error::CliError;
 use crate::event::text;
+use crate::filter::fields::LookupError;
 use crate::filter::{FilterError, FilterErrorKind};
+use crate::format::{TemplateError, TemplateErrorKind};
 
 /// Columns shown before what is wrong.
 const BEFORE: usize = 40;
@@ -43,6 +45,22 @@ pub(super) fn filter(name: &str, text: &str, error: &FilterError) -> CliError {
     match &inner.hint {
         Some(hint) => failed.hint(hint),
         None => failed,
+    }
+}
+
+/// Makes a usage error of an error in an output format.
+pub(super) fn template(name: &str, text: &str, error: &TemplateError) -> CliError {
+    let mut block = String::new();
+    snippet(&mut block, name, text, &error.span);
+    let failed = CliError::usage(error.kind.to_string()).snippet(block);
+    match &error.kind {
+        TemplateErrorKind::Field(LookupError::Unknown { similar, .. }) => match similar.first() {
+            Some(name) => failed.hint(format!(
+                "did you mean `{name}`? `scap fields` lists them all"
+            )),
+            None => failed.hint("`scap fields` lists all fields"),
+        },
+        _ => failed,
     }
 }
 

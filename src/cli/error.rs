@@ -27,6 +27,13 @@ pub(super) enum Outcome {
     Damaged,
 }
 
+impl Outcome {
+    /// Of a capture that is damaged or not.
+    pub(super) fn of_damage(damaged: bool) -> Self {
+        if damaged { Self::Damaged } else { Self::Done }
+    }
+}
+
 /// Why a command failed.
 #[derive(Debug)]
 pub(super) enum CliError {

@@ -31,7 +31,11 @@ pub(super) struct Args {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let input = Input::open(&args.file)?;
-    let survey = replay::survey(input.bytes).map_err(|e| CliError::capture(&input.name, &e))?;
+    let surveyed = match input.is_sysdig {
+        true => replay::survey_sysdig(input.bytes),
+        false => replay::survey(input.bytes),
+    };
+    let survey = surveyed.map_err(|e| CliError::capture(&input.name, &e))?;
     let report = Report::new(&input.name, &survey);
     let mut output = Output::new();
     if args.json {
@@ -189,7 +193,7 @@ impl<'a> Report<'a> {
         let damages = &survey.damages;
         Self {
             file,
-            format: "native",
+            format: if survey.is_sysdig { "sysdig" } else { "native" },
             bytes: survey.bytes,
             machine: Machine {
                 host_name: &machine.host_name,

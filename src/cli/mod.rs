@@ -5,8 +5,11 @@
 //! read was; 4 missing privilege or kernel support.
 
 mod account;
+mod convert;
 mod diagnostic;
 mod error;
+mod events;
+mod fields;
 mod info;
 mod input;
 mod output;
@@ -24,6 +27,8 @@ use error::{CliError, Outcome};
 
 use crate::record::command as hold;
 
+pub use events::events_reference;
+pub use fields::fields_reference;
 pub use reference::reference;
 
 /// Record what a Linux machine does, syscall by syscall, and find out later what happened
@@ -66,6 +71,16 @@ enum Command {
     ///
     /// Machine, recorder, time range, counts, losses by cause and CPU, integrity. The whole file is read.
     Info(info::Args),
+    /// Turn a capture into another format
+    ///
+    /// From scap's own format into the .scap files of sysdig, Falco and Stratoshark, and back. A .scap file
+    /// has two events for a call, enter and exit, as all versions of sysdig read them; what it has no place
+    /// for is counted and told.
+    Convert(convert::Args),
+    /// List the fields that filters and formats can ask for
+    Fields(fields::Args),
+    /// List the events with their arguments
+    Events(events::Args),
 }
 
 /// Runs a command line and returns its exit code.
@@ -96,6 +111,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Record(args) => record::run(&args),
         Command::Read(args) => read::run(&args),
         Command::Info(args) => info::run(&args),
+        Command::Convert(args) => convert::run(&args),
+        Command::Fields(args) => fields::run(&args),
+        Command::Events(args) => events::run(&args),
     };
     ExitCode::from(match result {
         Ok(Outcome::Done) => error::EXIT_DONE,

@@ -13,7 +13,7 @@ use super::record::{explain, on_signals, say, seconds};
 use crate::event::text;
 use crate::filter::fields::Session;
 use crate::record::{self, Destination, Options, RecordError};
-use crate::replay::{self, EventSource as _, NativeSource};
+use crate::replay::{self, EventSource as _, NativeSource, Selection};
 use crate::state::State;
 
 /// What is shown where nothing can be recorded: a real recording of a made-up break-in.
@@ -147,8 +147,14 @@ fn show(
     let mut source = NativeSource::new(io::BufReader::new(capture)).map_err(failed)?;
     let mut account = Account::new(replay::arch(source.header()));
     let (mut state, mut session) = (State::new(), Session::default());
-    replay::replay(&mut source, &mut state, &mut session, &mut account)
-        .map_err(|error| CliError::replay(name, &error))?;
+    replay::replay(
+        &mut source,
+        &mut state,
+        &mut session,
+        &mut Selection::default(),
+        &mut account,
+    )
+    .map_err(|error| CliError::replay(name, &error))?;
     let mut output = Output::new();
     let out = output.buffer();
     if let Some(title) = title {

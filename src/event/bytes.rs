@@ -6,6 +6,8 @@ pub enum BufferFormat {
     /// Printable bytes, `.` for the others, cut at [`MAX_DOTS`] bytes.
     #[default]
     Dots,
+    /// The same, whole.
+    AllDots,
     /// Rows of hexadecimal (`-x`).
     Hex,
     /// Rows of hexadecimal and text (`-X`).
@@ -31,6 +33,7 @@ pub fn render(out: &mut Vec<u8>, data: &[u8], format: BufferFormat) {
     }
     match format {
         BufferFormat::Dots => dots(out, data),
+        BufferFormat::AllDots => out.extend(data.iter().map(|b| dot(*b))),
         BufferFormat::Hex => rows(out, data, false),
         BufferFormat::HexAscii => rows(out, data, true),
         BufferFormat::Ascii => ascii(out, data),

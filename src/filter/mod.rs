@@ -45,7 +45,7 @@ pub use typeset::TypeSet;
 pub use when::When;
 
 use compile::Pred;
-use fields::Context;
+use fields::{Context, Value};
 
 /// A filter, ready to decide events.
 ///
@@ -104,5 +104,26 @@ impl Filter {
         found.sort_unstable();
         found.dedup();
         found
+    }
+}
+
+/// A transformer with its arguments, as output formats use it: `tolower(proc.name)`.
+#[derive(Clone, Debug)]
+pub struct Transform(transform::Operand);
+
+impl Transform {
+    /// Parses the transformer at the start of a text; returns it and where it ends.
+    ///
+    /// # Errors
+    ///
+    /// As [`Filter::parse`].
+    pub fn parse_prefix(text: &str) -> Result<(Self, usize), FilterError> {
+        let (ast, end) = parser::parse_operand(text)?;
+        Ok((Self(operands::left(&ast)?), end))
+    }
+
+    /// Returns the value in an event; `None` = absent.
+    pub fn value<'a>(&'a mut self, cx: Context<'a>) -> Option<Value<'a>> {
+        self.0.value(cx)
     }
 }

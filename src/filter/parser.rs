@@ -46,6 +46,22 @@ pub fn parse(text: &str) -> Result<Expr, FilterError> {
     }
 }
 
+/// Parses the field or transformer at the start of a text; returns it and where it ends.
+///
+/// # Errors
+///
+/// As [`parse`].
+pub(super) fn parse_operand(text: &str) -> Result<(Operand, usize), FilterError> {
+    let mut parser = Parser {
+        lexer: Lexer::new(text),
+        depth: 0,
+    };
+    match parser.operand()? {
+        Some(operand) => Ok((operand, parser.lexer.at())),
+        None => Err(parser.lexer.expected("a field or a transformer")),
+    }
+}
+
 struct Parser<'t> {
     lexer: Lexer<'t>,
     depth: usize,

@@ -7,7 +7,9 @@ use std::ops::Range;
 
 use super::{json, value};
 use crate::event::bytes::BufferFormat;
+use crate::event::number;
 use crate::filter::fields::{self, Context, Field, FieldFlags, LookupError, Scratch};
+use crate::filter::{FilterErrorKind, Transform};
 
 /// Longest format text, in bytes.
 const MAX_LEN: usize = 64 << 10;
@@ -48,6 +50,9 @@ pub enum TemplateErrorKind {
     /// The field has no text form.
     #[error("field `{0}` is for filters only")]
     FilterOnly(&'static str),
+    /// What follows a `%` is no transformer as filters have it.
+    #[error("{0}")]
+    Transform(FilterErrorKind),
     /// The width is too large.
     #[error("the width is over {MAX_WIDTH}")]
     Width,
@@ -59,7 +64,16 @@ pub enum TemplateErrorKind {
 #[derive(Clone, Debug)]
 enum Part {
     Text(Vec<u8>),
-    Field { field: Field, width: usize },
+    Field {
+        field: Field,
+        width: usize,
+    },
+    Transform {
+        /// As it is written, for JSON.
+        name: String,
+        transform: Box<Transform>,
+        width: usize,
+    },
 }
 
 /// An output format, compiled.
@@ -119,6 +133,19 @@ impl Template {
                 return Err(fail(TemplateErrorKind::NoField, span));
             }
             let name_at = start + 1 + digits;
+            if name[word..].starts_with('(') && !name[..word].contains('.') {
+                let (transform, len) = Transform::parse_prefix(name).map_err(|error| {
+                    let span = name_at + error.span.start..name_at + error.span.end;
+                    fail(TemplateErrorKind::Transform(error.kind), span)
+                })?;
+                parts.push(Part::Transform {
+                    name: name[..len].to_owned(),
+                    transform: Box::new(transform),
+                    width,
+                });
+                at = name_at + len;
+                continue;
+            }
             let (field, len) = fields::lookup_prefix(name)
                 .map_err(|error| fail(error.into(), name_at..name_at + word))?;
             if field.info.flags.contains(FieldFlags::FILTER_ONLY) {
@@ -129,10 +156,11 @@ impl Template {
             at = name_at + len;
         }
         let mut sorted: Vec<usize> = (0..parts.len())
-            .filter(|i| matches!(parts[*i], Part::Field { .. }))
+            .filter(|i| !matches!(parts[*i], Part::Text(_)))
             .collect();
         let key = |i: &usize| match &parts[*i] {
             Part::Field { field, .. } => field.to_string(),
+            Part::Transform { name, .. } => name.clone(),
             Part::Text(_) => String::new(),
         };
         sorted.sort_by_key(key);
@@ -149,17 +177,22 @@ impl Template {
     /// Appends an event, without a line end. False: a field is absent and nothing was appended.
     pub fn write(&mut self, out: &mut Vec<u8>, cx: &Context<'_>, buffers: BufferFormat) -> bool {
         let start = out.len();
-        for part in &self.parts {
-            let (field, width) = match part {
+        for part in &mut self.parts {
+            let from = out.len();
+            let (value, width, info) = match part {
                 Part::Text(text) => {
                     out.extend_from_slice(text);
                     continue;
                 }
-                Part::Field { field, width } => (field, *width),
+                Part::Field { field, width } => {
+                    (field.extract(cx, &mut self.scratch), *width, field.info)
+                }
+                Part::Transform {
+                    transform, width, ..
+                } => (transform.value(*cx), *width, fields::plain()),
             };
-            let from = out.len();
-            match field.extract(cx, &mut self.scratch) {
-                Some(value) => value::write(out, value, field.info, buffers),
+            match value {
+                Some(value) => value::write(out, value, info, buffers),
                 None if self.lenient => out.extend_from_slice(b"<NA>"),
                 None => {
                     out.truncate(start);
@@ -183,25 +216,33 @@ impl Template {
         let start = out.len();
         out.push(b'{');
         for (count, index) in self.sorted.iter().enumerate() {
-            let Some(Part::Field { field, .. }) = self.parts.get(*index) else {
-                continue;
-            };
             if count > 0 {
                 out.push(b',');
             }
-            self.buffer.clear();
-            field.write_name(&mut self.buffer);
-            json::string(out, &self.buffer);
-            out.push(b':');
-            // Where text has a time of day, JSON has the number that it stands for.
-            if field.info.name == "evt.outputtime" {
-                crate::event::number::udec(out, cx.event.ts.0);
-                continue;
-            }
-            match field.extract(cx, &mut self.scratch) {
-                Some(value) => {
-                    value::write_json(out, value, field.info, buffers, &mut self.buffer);
+            let (value, info) = match self.parts.get_mut(*index) {
+                Some(Part::Field { field, .. }) => {
+                    self.buffer.clear();
+                    field.write_name(&mut self.buffer);
+                    json::string(out, &self.buffer);
+                    out.push(b':');
+                    // Where text has a time of day, JSON has the number that it stands for.
+                    if field.info.name == "evt.outputtime" {
+                        number::udec(out, cx.event.ts.0);
+                        continue;
+                    }
+                    (field.extract(cx, &mut self.scratch), field.info)
                 }
+                Some(Part::Transform {
+                    name, transform, ..
+                }) => {
+                    json::string(out, name.as_bytes());
+                    out.push(b':');
+                    (transform.value(*cx), fields::plain())
+                }
+                Some(Part::Text(_)) | None => continue,
+            };
+            match value {
+                Some(value) => value::write_json(out, value, info, buffers, &mut self.buffer),
                 None if self.lenient => out.extend_from_slice(b"null"),
                 None => {
                     out.truncate(start);

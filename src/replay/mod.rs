@@ -4,6 +4,7 @@
 //! with the state around it. Nothing is allocated per event.
 
 mod native;
+mod selection;
 mod survey;
 mod sysdig;
 
@@ -14,15 +15,18 @@ use std::ops::ControlFlow;
 use scap_capture_format::event::EventFlags;
 use scap_capture_format::native::{Damages, Header, LossReport, MachineInfo, Snapshot};
 use scap_capture_format::schema::{Arch, types};
+use scap_capture_format::sysdig::{Downgrade, Target};
 use thiserror::Error;
 
 pub use native::NativeSource;
-pub use survey::{LostSpan, Survey, survey};
+pub use selection::Selection;
+pub use survey::{LostSpan, Survey, survey, survey_sysdig};
 pub use sysdig::SysdigSource;
 
 use crate::event::{Event, Occurrence};
 use crate::filter::fields::{Context, Session};
 use crate::state::State;
+use selection::Place;
 
 /// What a source hands over, in the order of the capture.
 #[derive(Debug)]
@@ -58,6 +62,9 @@ pub trait EventSource {
     /// and told in [`Self::damages`].
     fn read(&mut self, each: Each<'_>) -> Result<(), ReplayError>;
 
+    /// Whether calls have two events, enter and exit, or can have.
+    fn is_in_pairs(&self) -> bool;
+
     /// Returns the damages met so far.
     fn damages(&self) -> &Damages;
 
@@ -80,21 +87,21 @@ pub trait EventSink {
     /// Whatever keeps it from taking more.
     fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>>;
 
-    /// Takes note of an event that is not to be shown: the filter rejected it, or it was hidden already.
+    /// Takes the state just before the first event that is wanted, or that would be.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::event`].
+    fn begin(&mut self, _: &mut State, _: &Session) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Takes note of an event of the window that is not to be shown: the filter rejected it, or it was hidden already.
     ///
     /// # Errors
     ///
     /// As [`Self::event`].
     fn hidden(&mut self, _: &Context<'_>) -> io::Result<()> {
-        Ok(())
-    }
-
-    /// Takes note of state that the capture tells at this place.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::event`].
-    fn snapshot(&mut self, _: &Snapshot) -> io::Result<()> {
         Ok(())
     }
 
@@ -129,7 +136,16 @@ pub enum ReplayError {
     Sink(#[source] io::Error),
 }
 
-/// Replays a capture: every event goes through the state, those that are to be shown to the sink.
+/// How a replay ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// At the end of what the source has.
+    Reached,
+    /// Earlier: the sink or the selection wanted no more.
+    Stopped,
+}
+
+/// Replays a capture: every event goes through the state, those that are wanted to the sink.
 ///
 /// # Errors
 ///
@@ -138,20 +154,30 @@ pub fn replay(
     source: &mut dyn EventSource,
     state: &mut State,
     session: &mut Session,
+    selection: &mut Selection,
     sink: &mut dyn EventSink,
-) -> Result<(), ReplayError> {
-    session.machine(&source.header().machine);
+) -> Result<End, ReplayError> {
+    session.set_machine(&source.header().machine);
     // Events that are not there can have changed anything: the next snapshot knows better.
     let mut trusted = false;
-    source.read(&mut |item| {
+    let mut begun = false;
+    // Where calls have one event, the other one is made up for filters that ask for it.
+    let wants_enter = selection
+        .filter
+        .as_ref()
+        .is_some_and(|f| f.reach().wants_enter);
+    let arch = arch(source.header()).unwrap_or(Arch::X86_64);
+    let mut enters = (wants_enter && !source.is_in_pairs())
+        .then(|| Downgrade::with_target(Target::EnterEvents, arch));
+    let mut end = End::Reached;
+    let mut one = |item: Item<'_>| {
         match item {
-            Item::Machine(machine) => session.machine(machine),
+            Item::Machine(machine) => session.set_machine(machine),
             Item::Snapshot(snapshot) => {
                 if !trusted {
                     state.restore(snapshot);
                     trusted = true;
                 }
-                sink.snapshot(snapshot)?;
             }
             Item::Loss(report) => {
                 trusted &= report.losses.iter().all(|l| l.count == 0);
@@ -160,26 +186,60 @@ pub fn replay(
             Item::Gap => trusted = false,
             Item::Pause => sink.pause()?,
             Item::Event(occurrence) => {
-                state.apply(occurrence);
                 let event = occurrence.event;
                 if session.first_time == 0 && !is_about_capture(event) {
                     session.first_time = event.ts.0;
                 }
+                let place = selection.place(event, session.first_time);
+                match place {
+                    Place::Before | Place::After => {
+                        state.apply(occurrence);
+                        return Ok(ControlFlow::Continue(()));
+                    }
+                    Place::Over => return Ok(ControlFlow::Break(())),
+                    Place::Within => {}
+                }
+                if !begun {
+                    begun = true;
+                    sink.begin(state, session)?;
+                }
+                if let Some(enters) = &mut enters
+                    && !event.flags.contains(EventFlags::HIDDEN)
+                    && let Some(enter) = enters.pair(event).enter
+                {
+                    let view = state.view(&enter);
+                    let cx = Context {
+                        event: &enter,
+                        view: &view,
+                        session,
+                    };
+                    if selection.passes(&cx) && sink.event(&cx)?.is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                }
+                state.apply(occurrence);
                 let view = state.view(occurrence);
                 let cx = Context {
                     event,
                     view: &view,
                     session,
                 };
-                if event.flags.contains(EventFlags::HIDDEN) {
-                    sink.hidden(&cx)?;
-                } else {
+                if !event.flags.contains(EventFlags::HIDDEN) && selection.passes(&cx) {
                     return sink.event(&cx);
                 }
+                sink.hidden(&cx)?;
             }
         }
         Ok(ControlFlow::Continue(()))
-    })
+    };
+    source.read(&mut |item| {
+        let flow = one(item)?;
+        if flow.is_break() {
+            end = End::Stopped;
+        }
+        Ok(flow)
+    })?;
+    Ok(end)
 }
 
 /// Whether an event tells of users or containers: it can be of a time before the capture.

@@ -2,10 +2,13 @@
 
 use std::io::Read;
 
+use scap_capture_format::native::header::EVENT_MODEL;
 use scap_capture_format::native::{CaptureReader, ChunkDecoder, Damages, Header, Item, Load};
+use scap_capture_format::sysdig::Converter;
 use scap_capture_format::{Error, Result};
 
 use super::{Each, EventSource, ReplayError};
+use crate::event::Occurrence;
 
 /// A native capture: a file or a pipe.
 #[derive(Debug)]
@@ -15,6 +18,8 @@ pub struct NativeSource<R> {
     /// Damages of chunks that only their decoding shows; `all` has these and the reader's.
     own: Damages,
     all: Damages,
+    /// For a capture made from one whose events come in pairs.
+    converter: Option<Converter>,
 }
 
 impl<R: Read> NativeSource<R> {
@@ -26,8 +31,11 @@ impl<R: Read> NativeSource<R> {
     pub fn new(input: R) -> Result<Self> {
         let reader = CaptureReader::new(input)?;
         let all = reader.damages().clone();
+        let model = |(name, value): &(String, String)| (&**name, &**value) == EVENT_MODEL;
+        let in_pairs = reader.header().options.iter().any(model);
         Ok(Self {
             reader,
+            converter: in_pairs.then(Converter::new),
             decoder: ChunkDecoder::new(),
             own: Damages::default(),
             all,
@@ -60,7 +68,19 @@ impl<R: Read> NativeSource<R> {
         loop {
             match rows.next() {
                 Ok(Some(event)) => {
-                    if !hand_over(each, super::Item::Event((&event).into()))? {
+                    let more = match &mut self.converter {
+                        None => hand_over(each, super::Item::Event((&event).into())),
+                        Some(converter) => {
+                            let converted = converter.convert(&event);
+                            let occurrence = Occurrence {
+                                event: &event,
+                                full: converted.merged.as_ref().unwrap_or(&event),
+                                enter_fd: converted.enter.and_then(|e| e.fd),
+                            };
+                            hand_over(each, super::Item::Event(occurrence))
+                        }
+                    };
+                    if !more? {
                         return Ok(false);
                     }
                 }
@@ -118,6 +138,10 @@ impl<R: Read> EventSource for NativeSource<R> {
         let result = self.read_all(each);
         self.gather_damages();
         result
+    }
+
+    fn is_in_pairs(&self) -> bool {
+        self.converter.is_some()
     }
 
     fn damages(&self) -> &Damages {

@@ -12,6 +12,7 @@ use scap_capture_format::native::{
     CaptureReader, Chunk, ChunkDecoder, Damages, Header, Item, Load, LossCause, LossReport, Want,
 };
 use scap_capture_format::schema::{Arch, types};
+use scap_capture_format::sysdig::{self, SysdigReader};
 use scap_capture_format::{Error, Result};
 
 use crate::event::{Event, syscall};
@@ -25,6 +26,8 @@ const CALLS: usize = 1 << 16;
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Survey {
+    /// It is a .scap file of sysdig or Falco.
+    pub is_sysdig: bool,
     /// What it says about itself.
     pub header: Header,
     /// Its length in bytes.
@@ -129,6 +132,44 @@ pub fn survey(input: impl Read) -> Result<Survey> {
     Ok(survey)
 }
 
+/// Surveys a .scap file of sysdig or Falco. `bytes` and `raw_bytes` are those of the decompressed file.
+///
+/// # Errors
+///
+/// As [`survey`].
+pub fn survey_sysdig(input: impl Read) -> Result<Survey> {
+    let mut reader = SysdigReader::new(input)?;
+    let mut counter = Counter::default();
+    counter.survey.is_sysdig = true;
+    while let Some(item) = reader.next_item()? {
+        match item {
+            sysdig::Item::Metadata(snapshot, machine) => {
+                counter.survey.snapshots += 1;
+                counter.survey.header.machine.clone_from(machine);
+                counter
+                    .processes
+                    .extend(snapshot.threads.iter().map(|t| (t.tid.0, t.pid.0)));
+            }
+            sysdig::Item::Event(mut event) => {
+                if let Some(pid) = counter.processes.get(&event.tid.0) {
+                    event.pid.0 = *pid;
+                }
+                let failed = crate::event::EventExt::result(&event).is_some_and(|r| r < 0);
+                counter.survey.failed += u64::from(failed);
+                counter.event(&event, None);
+            }
+        }
+    }
+    let unknown: u64 = reader.unknown_types().values().sum();
+    let mut survey = counter.finish();
+    survey.unknown_sections = unknown;
+    survey.bytes = reader.offset();
+    survey.raw_bytes = reader.offset();
+    survey.complete = reader.is_complete();
+    survey.damages = reader.damages().clone();
+    Ok(survey)
+}
+
 fn losses(survey: &mut Survey, report: &LossReport) {
     for loss in report.losses.iter().filter(|l| l.count > 0) {
         let span = survey
@@ -155,6 +196,8 @@ struct Counter {
     names: HashMap<(u64, u64, u64), String>,
     tids: HashSet<i64>,
     pids: HashSet<i64>,
+    /// Processes by thread, where events do not tell.
+    processes: HashMap<i64, i64>,
     last_tid: Option<i64>,
 }
 

@@ -81,6 +81,11 @@ impl<R: Read> EventSource for SysdigSource<R> {
         }
     }
 
+    fn is_in_pairs(&self) -> bool {
+        // Also where the newest recorders write no enter events: nothing is made up for a foreign file.
+        true
+    }
+
     fn damages(&self) -> &Damages {
         self.reader.damages()
     }

@@ -25,6 +25,7 @@ mod thread;
 mod users;
 mod view;
 
+pub use apply::matters;
 pub use containers::{ContainerInfo, runtime_of};
 pub use fd::{Connection, FdInfo, FdKind, L4, Role};
 pub use thread::{Program, ProgramFlags, Text, Thread, ThreadId};

@@ -382,7 +382,7 @@ fn socket(m: &mut Machine, fd: i64, domain: u32, ty: u32) -> String {
 #[test]
 fn clients_and_servers() {
     let mut m = Machine::new();
-    assert!(socket(&mut m, 3, 2, 1).starts_with("fd=3(<4t>) "));
+    assert!(socket(&mut m, 3, 2, 1).starts_with("fd=3(<4>) "));
     assert_eq!(
         m.event(
             100,

@@ -8,6 +8,10 @@ use crate::schema::{
     DYN_TABLES, EVENTS, EventInfo, EventType, ParamDetail, SourceCategory, flags, syscall,
 };
 
+/// The option, name and value, of captures whose events come in pairs, enter and exit, as they do in .scap
+/// files: made from one.
+pub const EVENT_MODEL: (&str, &str) = ("event-model", "enter-exit");
+
 /// Body of the header section.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Header {

@@ -1,8 +1,8 @@
 //! The entries of the metadata lists, from bytes to [`Snapshot`].
 //!
 //! Each function reads one entry from the bytes that are left of its block (or a window of them larger
-//! than any entry can be), adds it to the snapshot, and returns how many bytes it takes. Nothing is added
-//! if it returns `None`: then the entry is not whole or not possible.
+//! than the known part of any entry), adds it to the snapshot, and returns how many bytes it takes, at
+//! most `left`. Nothing is added if it returns `None`: then the entry is not whole or not possible.
 
 use super::cursor::Cursor;
 use crate::event::{Pid, Tid, Timestamp};
@@ -35,6 +35,7 @@ fn intern_list(out: &mut Snapshot, scratch: &mut Vec<u8>, list: &[u8]) -> String
 /// Reads one thread of a list of this version.
 pub(super) fn thread(
     bytes: &[u8],
+    left: u64,
     version: u8,
     out: &mut Snapshot,
     scratch: &mut Vec<u8>,
@@ -81,10 +82,13 @@ pub(super) fn thread(
     let mut taken = c.position() as u64;
     if len > 0 {
         // Fields not known yet can make the entry longer than the bytes at hand.
-        let left = usize::try_from(u64::from(len).checked_sub(taken)?).ok()?;
+        let tail = usize::try_from(u64::from(len).checked_sub(taken)?).ok()?;
         let rest = bytes.get(c.position()..).unwrap_or(&[]);
-        let _ = thread_tail(rest.get(..left).unwrap_or(rest), left <= OLD_TAIL, &mut t);
+        let _ = thread_tail(rest.get(..tail).unwrap_or(rest), tail <= OLD_TAIL, &mut t);
         taken = u64::from(len);
+    }
+    if taken > left {
+        return None;
     }
     t.comm = out.strings.intern(comm);
     t.exe = out.strings.intern(exe);
@@ -121,9 +125,18 @@ fn thread_tail(bytes: &[u8], old: bool, t: &mut ThreadEntry) -> Option<()> {
 }
 
 /// Reads one fd of a thread.
-pub(super) fn fd(bytes: &[u8], owner: Tid, lengths: bool, out: &mut Snapshot) -> Option<u64> {
+pub(super) fn fd(
+    bytes: &[u8],
+    left: u64,
+    owner: Tid,
+    lengths: bool,
+    out: &mut Snapshot,
+) -> Option<u64> {
     let mut c = Cursor::new(bytes);
     let len = if lengths { c.u32()? as usize } else { 0 };
+    if len as u64 > left {
+        return None;
+    }
     if len > 0 {
         // All known fields together are far shorter than what is at hand.
         c = Cursor::new(bytes.get(..len.min(bytes.len()))?);
@@ -196,7 +209,7 @@ pub(super) fn fd(bytes: &[u8], owner: Tid, lengths: bool, out: &mut Snapshot) ->
 }
 
 /// Reads one network interface.
-pub(super) fn interface(bytes: &[u8], lengths: bool, out: &mut Snapshot) -> Option<u64> {
+pub(super) fn interface(bytes: &[u8], left: u64, lengths: bool, out: &mut Snapshot) -> Option<u64> {
     let mut c = Cursor::new(bytes);
     // The one list whose lengths do not count themselves.
     let len = if lengths { u64::from(c.u32()?) } else { 0 };
@@ -218,7 +231,7 @@ pub(super) fn interface(bytes: &[u8], lengths: bool, out: &mut Snapshot) -> Opti
     };
     let end = if lengths { len.checked_add(4)? } else { 0 };
     let taken = c.position() as u64;
-    if lengths && end < taken {
+    if end > left || (lengths && end < taken) {
         return None;
     }
     out.interfaces.push(entry);
@@ -226,7 +239,7 @@ pub(super) fn interface(bytes: &[u8], lengths: bool, out: &mut Snapshot) -> Opti
 }
 
 /// Reads one user or group.
-pub(super) fn user(bytes: &[u8], lengths: bool, out: &mut Snapshot) -> Option<u64> {
+pub(super) fn user(bytes: &[u8], left: u64, lengths: bool, out: &mut Snapshot) -> Option<u64> {
     let mut c = Cursor::new(bytes);
     let len = if lengths { u64::from(c.u32()?) } else { 0 };
     let is_group = c.u8()? != 0;
@@ -240,7 +253,7 @@ pub(super) fn user(bytes: &[u8], lengths: bool, out: &mut Snapshot) -> Option<u6
         shell = c.str16()?;
     }
     let taken = c.position() as u64;
-    if len > 0 && len < taken {
+    if len > left || (len > 0 && len < taken) {
         return None;
     }
     let name = out.strings.intern(name);

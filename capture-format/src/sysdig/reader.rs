@@ -360,11 +360,13 @@ impl<R: Read> SysdigReader<R> {
             let is_all = bytes.len() == window;
             let strings = self.snapshot.strings.len();
             let out = &mut self.snapshot;
+            // Of an entry at the end of a file that is cut off, everything must be there.
+            let most = if is_all { left } else { bytes.len() as u64 };
             let taken = match block {
-                Block::Threads(version) => lists::thread(bytes, version, out, &mut self.scratch),
-                Block::Fds { lengths } => lists::fd(bytes, owner, lengths, out),
-                Block::Interfaces { lengths } => lists::interface(bytes, lengths, out),
-                Block::Users { lengths } => lists::user(bytes, lengths, out),
+                Block::Threads(v) => lists::thread(bytes, most, v, out, &mut self.scratch),
+                Block::Fds { lengths } => lists::fd(bytes, most, owner, lengths, out),
+                Block::Interfaces { lengths } => lists::interface(bytes, most, lengths, out),
+                Block::Users { lengths } => lists::user(bytes, most, lengths, out),
                 Block::Section | Block::Machine | Block::Event { .. } => break,
             };
             let new = self.snapshot.strings.bytes_since(strings);

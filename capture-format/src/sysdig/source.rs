@@ -14,7 +14,11 @@ enum Input<R> {
     Gzip(Box<Gzip<Front<R>>>),
 }
 
-/// Size of the buffer, in bytes. Larger for a larger block, as far as its bytes are really there.
+/// Size of the buffer at first, in bytes.
+const FIRST_BYTES: usize = 32 << 10;
+
+/// Size of the buffer once the input turned out to be larger, in bytes. Larger for a larger block, as far
+/// as its bytes are really there.
 const BUFFER_BYTES: usize = 1 << 20;
 
 /// A stream of bytes, raw or decompressed, that can be looked ahead in.
@@ -45,7 +49,7 @@ impl<R: Read> Source<R> {
             } else {
                 Input::Raw(input)
             },
-            buffer: vec![0; BUFFER_BYTES],
+            buffer: vec![0; FIRST_BYTES],
             start: 0,
             end: 0,
             offset: 0,
@@ -105,6 +109,9 @@ impl<R: Read> Source<R> {
     #[cold]
     #[inline(never)]
     fn fill(&mut self, n: usize) -> Result<()> {
+        if self.end == self.buffer.len() && self.end < BUFFER_BYTES {
+            self.buffer.resize(BUFFER_BYTES, 0);
+        }
         self.buffer.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end.saturating_sub(self.start));
         while self.end < n && !self.ended {

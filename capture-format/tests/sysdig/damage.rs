@@ -240,6 +240,42 @@ fn a_damaged_list_keeps_its_first_entries_and_the_next_list() {
     assert!(all.complete);
 }
 
+/// An entry that is longer than its list is not added.
+#[test]
+fn entries_longer_than_their_list() {
+    let entries: [(u32, Vec<u8>, usize); 4] = [
+        (0x215, thread(9, 11, b""), 0),
+        (0x218, fd(true, 1, 200, b"of unknown kind"), 8),
+        (0x219, interface(true, 1), 0),
+        (0x220, group(true), 0),
+    ];
+    for (kind, entry, at) in entries {
+        for len in [200u32, 1 << 20, u32::MAX] {
+            let mut bad = [vec![0; at], entry.clone()].concat();
+            bad[at..at + 4].copy_from_slice(&len.to_le_bytes());
+            let file = [
+                section(2, b""),
+                block(kind, &bad),
+                block(0x215, &thread(9, 13, b"")),
+            ]
+            .concat();
+            let all = read(&file).unwrap();
+            let s = &all.snapshots[0];
+            let found = (
+                s.threads.len(),
+                s.fds.len(),
+                s.interfaces.len(),
+                s.groups.len(),
+            );
+            assert_eq!(
+                (found, all.damages.len()),
+                ((1, 0, 0, 0), 1),
+                "{kind:x} {len}"
+            );
+        }
+    }
+}
+
 #[test]
 fn only_metadata() {
     let all = read_whole(&[section(2, b""), machine(0x201)].concat());

@@ -376,7 +376,7 @@ fn probe<'a>(cx: &Context<'a>, which: &str, scratch: &'a mut Scratch) -> Option<
 fn began(cx: &Context<'_>) -> Option<u64> {
     cx.view.container_id()?;
     let start = cx.view.thread()?.pidns_start;
-    (start != 0).then(|| start.saturating_add(cx.session.boot_time))
+    (start != 0).then(|| start.saturating_add(cx.session.boot_time()))
 }
 
 /// Labels of a container of a pod, which name it.

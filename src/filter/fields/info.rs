@@ -200,6 +200,9 @@ pub(super) const CLASSES: &[(&str, &[FieldInfo])] = &[
     ("marathon", super::gone::MARATHON),
 ];
 
+/// See [`super::plain`].
+pub(super) static PLAIN: FieldInfo = text("", "", na);
+
 /// Returns the field with exactly this name.
 fn by_name(name: &str) -> Option<&'static FieldInfo> {
     super::all().find(|f| f.name == name)

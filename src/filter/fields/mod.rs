@@ -88,10 +88,8 @@ pub struct Context<'a> {
 pub struct Session {
     /// Architecture of the recorded machine, whose syscall numbers the events have.
     pub arch: Option<Arch>,
-    /// Name of the recorded machine.
-    pub host_name: String,
-    /// When it booted, in nanoseconds since the epoch; 0 = not known.
-    pub boot_time: u64,
+    /// The recorded machine; empty where the capture does not tell.
+    pub machine: MachineInfo,
     /// Prints arguments.
     pub renderer: RefCell<Renderer>,
     /// Prints times of day.
@@ -115,10 +113,14 @@ impl Session {
         }
     }
 
+    /// Returns when the machine booted, in nanoseconds since the epoch; 0 = not known.
+    pub fn boot_time(&self) -> u64 {
+        self.machine.boot_time.0
+    }
+
     /// Takes what the fields need of the machine that is replayed.
-    pub fn machine(&mut self, machine: &MachineInfo) {
-        self.boot_time = machine.boot_time.0;
-        self.host_name.clone_from(&machine.host_name);
+    pub fn set_machine(&mut self, machine: &MachineInfo) {
+        self.machine.clone_from(machine);
         if let Some(arch) = Arch::from_name(&machine.arch) {
             self.arch = Some(arch);
             self.renderer.get_mut().set_arch(arch);
@@ -298,6 +300,11 @@ pub fn lookup(text: &str) -> Result<Field, LookupError> {
 /// followed by in an output format.
 pub fn lookup_prefix(text: &str) -> Result<(Field, usize), LookupError> {
     info::lookup_prefix(text)
+}
+
+/// Describes a value that is none of a field's own, such as a transformer's: printed plainly.
+pub(crate) fn plain() -> &'static FieldInfo {
+    &info::PLAIN
 }
 
 /// Iterates over all fields, by class.

@@ -236,10 +236,10 @@ fn parent<'a>(cx: &Context<'a>) -> Option<&'a Thread> {
 
 /// When a thread began, in nanoseconds since the epoch.
 fn began(cx: &Context<'_>, thread: &Thread) -> Option<u64> {
-    let from_boot = || thread.start.checked_add(cx.session.boot_time);
+    let from_boot = || thread.start.checked_add(cx.session.boot_time());
     match (thread.clone_ts, thread.start) {
         (0, 0) => None,
-        (0, _) if cx.session.boot_time == 0 => None,
+        (0, _) if cx.session.boot_time() == 0 => None,
         (0, _) => from_boot(),
         (seen, _) => Some(seen),
     }
@@ -407,7 +407,7 @@ fn since<'a>(cx: &Context<'a>, thread: &Thread) -> Option<Value<'a>> {
 }
 
 fn pidns_start(cx: &Context<'_>, thread: &Thread) -> Option<u64> {
-    nonzero(thread.pidns_start)?.checked_add(cx.session.boot_time)
+    nonzero(thread.pidns_start)?.checked_add(cx.session.boot_time())
 }
 
 fn threads(cx: &Context<'_>) -> Option<u64> {

@@ -181,18 +181,28 @@ pub(super) fn bpf(state: &mut State, event: &Event<'_>) {
     }
 }
 
-/// Calls without an event type of their own that make an fd, named as `/proc` names it.
+/// Name, as `/proc` has it, and close-on-exec mark of the fd that a call without an event type of its own
+/// makes.
+fn made_by(event: &Event<'_>) -> Option<(&'static str, bool)> {
+    Some(match syscall::call(event, None).name? {
+        "perf_event_open" => ("anon_inode:[perf_event]", false),
+        "fanotify_init" => ("anon_inode:[fanotify]", false),
+        "fsopen" | "fspick" => ("anon_inode:[fscontext]", false),
+        "landlock_create_ruleset" => ("anon_inode:[landlock-ruleset]", true),
+        "memfd_secret" => ("/secretmem", false),
+        _ => return None,
+    })
+}
+
+/// Whether a call without an event type of its own makes an fd.
+pub(super) fn makes_fd(event: &Event<'_>) -> bool {
+    made_by(event).is_some()
+}
+
+/// Calls without an event type of their own.
 pub(super) fn generic(state: &mut State, event: &Event<'_>) {
-    let Some(fd) = made(event) else {
+    let (Some(fd), Some((name, cloexec))) = (made(event), made_by(event)) else {
         return;
-    };
-    let (name, cloexec) = match syscall::call(event, None).name {
-        Some("perf_event_open") => ("anon_inode:[perf_event]", false),
-        Some("fanotify_init") => ("anon_inode:[fanotify]", false),
-        Some("fsopen" | "fspick") => ("anon_inode:[fscontext]", false),
-        Some("landlock_create_ruleset") => ("anon_inode:[landlock-ruleset]", true),
-        Some("memfd_secret") => ("/secretmem", false),
-        _ => return,
     };
     let mut info = FdInfo::new(FdKind::Unsupported);
     info.name = state

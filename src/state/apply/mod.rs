@@ -13,12 +13,34 @@ mod sockets;
 use scap_capture_format::schema::{EventTypeFlags, types};
 
 use super::State;
-use crate::event::{EventExt as _, EventFlags, Occurrence};
+use crate::event::{Event, EventExt as _, EventFlags, Occurrence};
 
 /// `O_CLOEXEC` as the field encodes open flags.
 const O_CLOEXEC: u64 = 0x1000;
 /// `O_DIRECTORY` as the field encodes open flags.
 const O_DIRECTORY: u64 = 0x400;
+
+/// Whether an event, in the newest schema, can change what later events mean: a filtered capture has to
+/// keep it. Counters of memory and page faults do not count.
+pub fn matters(event: &Event<'_>) -> bool {
+    const EINPROGRESS: i64 = 115;
+    const CHANGES: EventTypeFlags = EventTypeFlags::MODIFIES_STATE
+        .union(EventTypeFlags::CREATES_FD)
+        .union(EventTypeFlags::DESTROYS_FD);
+    let by_flags = event.info().is_some_and(|i| i.flags.intersects(CHANGES));
+    let by_type = matches!(
+        event.ty,
+        types::SYSCALL_SETPGID_X
+            | types::SYSCALL_SETRLIMIT_X
+            | types::SYSCALL_PRLIMIT_X
+            | types::SYSCALL_UNSHARE_X
+            | types::SYSCALL_CHDIR_X
+            | types::SYSCALL_GETCWD_X
+    );
+    let by_name = event.ty == types::GENERIC_X && files::makes_fd(event);
+    let failed = event.result().is_some_and(|r| r < 0 && r != -EINPROGRESS);
+    (by_flags || by_type || by_name) && !failed
+}
 
 /// Applies one event.
 pub(super) fn event(state: &mut State, occurrence: &Occurrence<'_>) {

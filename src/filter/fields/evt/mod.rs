@@ -340,7 +340,7 @@ fn hostname<'a>(_: &'a Field, cx: &Context<'a>, scratch: &'a mut Scratch) -> Opt
     scratch.bytes.clear();
     scratch
         .bytes
-        .extend_from_slice(cx.session.host_name.as_bytes());
+        .extend_from_slice(cx.session.machine.host_name.as_bytes());
     (!scratch.bytes.is_empty()).then_some(Value::Text(&scratch.bytes))
 }
 

@@ -1,0 +1,164 @@
+//! `scap convert`.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use scap_capture_format::schema::Arch;
+use scap_capture_format::sysdig::{Tail, WriterOptions};
+
+use super::error::{CliError, Outcome, warn};
+use super::input::{Input, tell_damage};
+use super::output::grouped;
+use super::read::{cannot_write, destination, refuse_same};
+use super::record::say;
+use crate::export::{NativeSink, SysdigSink};
+use crate::filter::fields::Session;
+use crate::replay::{self, EventSink, EventSource, ReplayError, Selection};
+use crate::state::State;
+
+/// Arguments of `scap convert`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The capture to convert; `-` is standard input
+    #[arg(value_name = "IN")]
+    input: PathBuf,
+
+    /// The capture to write; `-` is standard output
+    #[arg(value_name = "OUT")]
+    output: PathBuf,
+
+    /// The format to write
+    #[arg(long, value_name = "FORMAT")]
+    to: Format,
+
+    /// Compress a .scap file with gzip
+    #[arg(short = 'z', long)]
+    compress: bool,
+
+    /// Write all that a .scap file can tell of processes; sysdig before 0.30 shows wrong login users then
+    #[arg(long)]
+    full: bool,
+
+    /// Say nothing of what could not be expressed
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// Values of `--to`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// scap's own
+    Native,
+    /// The .scap files of sysdig, Falco and Stratoshark
+    Sysdig,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
+    if args.to == Format::Native && (args.compress || args.full) {
+        return Err(CliError::usage("-z and --full are for --to sysdig"));
+    }
+    refuse_same(&args.input, &args.output)?;
+    let (name, mut source) = Input::open(&args.input)?.source()?;
+    let source = source.as_mut();
+    let events = match args.to {
+        Format::Native => native(args, &name, source)?,
+        Format::Sysdig => sysdig(args, &name, source)?,
+    };
+    Ok(Outcome::of_damage(tell_damage(&name, source, events)))
+}
+
+fn pass(
+    source: &mut dyn EventSource,
+    sink: &mut dyn EventSink,
+    name: &str,
+    output: &Path,
+) -> Result<(), CliError> {
+    let arch = replay::arch(source.header());
+    let mut session = Session::new(arch, Default::default(), Default::default());
+    let mut selection = Selection::default();
+    let replayed = replay::replay(
+        source,
+        &mut State::new(),
+        &mut session,
+        &mut selection,
+        sink,
+    );
+    match replayed {
+        Ok(_) => Ok(()),
+        Err(ReplayError::Sink(error)) => Err(cannot_write(output, &error)),
+        Err(error) => Err(CliError::replay(name, &error)),
+    }
+}
+
+fn native(args: &Args, name: &str, source: &mut dyn EventSource) -> Result<u64, CliError> {
+    let out = destination(&args.output)?;
+    let mut sink = NativeSink::new(out, source.header(), source.is_in_pairs(), u64::MAX);
+    sink.note("converted-from", name);
+    pass(source, &mut sink, name, &args.output)?;
+    let (shown, _) = sink.counts();
+    let written = sink.finish().and_then(|mut out| out.flush());
+    written.map_err(|error| cannot_write(&args.output, &error))?;
+    Ok(shown)
+}
+
+fn sysdig(args: &Args, name: &str, source: &mut dyn EventSource) -> Result<u64, CliError> {
+    let arch = replay::arch(source.header()).unwrap_or(Arch::X86_64);
+    let options = WriterOptions {
+        gzip: args.compress,
+        tail: if args.full {
+            Tail::Full
+        } else {
+            Tail::Compatible
+        },
+    };
+    let out = destination(&args.output)?;
+    let mut sink = SysdigSink::new(out, source.is_in_pairs(), arch, options, u64::MAX);
+    pass(source, &mut sink, name, &args.output)?;
+    sink.flush()
+        .map_err(|error| cannot_write(&args.output, &error))?;
+    if !args.quiet {
+        tell_losses(&sink);
+    }
+    let (written, _) = sink.counts();
+    let finished = sink
+        .finish()
+        .and_then(|out| out.map(|mut out| out.flush()).transpose());
+    match finished.map_err(|error| cannot_write(&args.output, &error))? {
+        Some(()) => {}
+        None => warn(
+            &format!("{name} has no events; no reader of .scap files opens a file without any"),
+            None,
+        ),
+    }
+    Ok(written)
+}
+
+/// Says what the format has no place for.
+fn tell_losses<W: std::io::Write>(sink: &SysdigSink<W>) {
+    let (_, refused) = sink.counts();
+    let mut lines = String::new();
+    for (event, lost) in sink.lost() {
+        let what = match (lost.dropped, lost.params.join(", ")) {
+            (0, params) => format!("without {params}"),
+            (dropped, params) if params.is_empty() => format!("{} left out", grouped(dropped)),
+            (dropped, params) => format!("{} left out, others without {params}", grouped(dropped)),
+        };
+        lines.push_str(&format!("  {:>9}  {event}: {what}\n", grouped(lost.events)));
+    }
+    if !lines.is_empty() {
+        say(&format!("not expressed in .scap, by event:\n{lines}"));
+    }
+    if refused > 0 {
+        say(&format!(
+            "{} events were too large and are left out\n",
+            grouped(refused)
+        ));
+    }
+    if sink.cut() > 0 {
+        say(&format!(
+            "{} texts were cut to what readers take\n",
+            grouped(sink.cut())
+        ));
+    }
+}

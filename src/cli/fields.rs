@@ -1,0 +1,201 @@
+//! `scap fields` and `docs/fields.md`.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::error::{CliError, Outcome};
+use super::output::Output;
+use crate::filter::fields::{self, ArgForm, FieldFlags, FieldInfo, FieldType};
+
+/// Arguments of `scap fields`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Only this class, or only fields whose name begins so
+    #[arg(value_name = "CLASS")]
+    class: Option<String>,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
+    let wanted = |field: &&FieldInfo| {
+        args.class
+            .as_deref()
+            .is_none_or(|class| field.name.starts_with(class))
+    };
+    let found: Vec<&FieldInfo> = fields::all().filter(wanted).collect();
+    if found.is_empty() {
+        let class = args.class.as_deref().unwrap_or_default();
+        return Err(CliError::usage(format!("no field begins with `{class}`"))
+            .hint(format!("the classes are {}", classes().join(", "))));
+    }
+    let mut output = Output::new();
+    if args.json {
+        let list: Vec<Entry> = found.iter().map(|f| Entry::new(f)).collect();
+        let json = serde_json::to_string_pretty(&list)
+            .map_err(|e| CliError::failed(format!("cannot write JSON: {e}")))?;
+        output.buffer().extend_from_slice(json.as_bytes());
+        output.buffer().push(b'\n');
+    } else {
+        text(&found, output.buffer());
+    }
+    output.finish()?;
+    Ok(Outcome::Done)
+}
+
+fn classes() -> Vec<&'static str> {
+    let mut classes: Vec<&str> = fields::all().map(FieldInfo::class).collect();
+    classes.dedup();
+    classes
+}
+
+/// A field as JSON tells of it.
+#[derive(Debug, Serialize)]
+struct Entry {
+    name: &'static str,
+    class: &'static str,
+    #[serde(rename = "type")]
+    ty: &'static str,
+    argument: &'static str,
+    description: &'static str,
+    flags: Vec<&'static str>,
+    never: Option<&'static str>,
+}
+
+impl Entry {
+    fn new(field: &FieldInfo) -> Self {
+        Self {
+            name: field.name,
+            class: field.class(),
+            ty: ty(field.ty),
+            argument: match field.arg {
+                ArgForm::None => "none",
+                ArgForm::Index | ArgForm::Key => "required",
+                ArgForm::OptIndex | ArgForm::OptKey => "optional",
+            },
+            description: field.description,
+            flags: flags(field),
+            never: field.unanswerable,
+        }
+    }
+}
+
+fn ty(ty: FieldType) -> &'static str {
+    match ty {
+        FieldType::Text => "text",
+        FieldType::Bytes => "bytes",
+        FieldType::Int => "integer",
+        FieldType::Uint => "unsigned",
+        FieldType::Bool => "truth",
+        FieldType::Interval => "interval",
+        FieldType::Time => "time",
+        FieldType::Double => "number",
+        FieldType::Ip => "address",
+        FieldType::Net => "network",
+        FieldType::Port => "port",
+        FieldType::Dynamic => "any",
+    }
+}
+
+fn flags(field: &FieldInfo) -> Vec<&'static str> {
+    let names = [
+        (FieldFlags::FILTER_ONLY, "filter only"),
+        (FieldFlags::PRINT_ONLY, "print only"),
+        (FieldFlags::IS_LIST, "list"),
+        (FieldFlags::ANY, "any ancestor"),
+        (FieldFlags::DEPRECATED, "deprecated"),
+    ];
+    let has = |(flag, _): &(FieldFlags, _)| field.flags.contains(*flag);
+    names
+        .into_iter()
+        .filter(has)
+        .map(|(_, name)| name)
+        .collect()
+}
+
+fn argument(field: &FieldInfo) -> &'static str {
+    match field.arg {
+        ArgForm::None => "",
+        ArgForm::Index => "[N]",
+        ArgForm::OptIndex => "[[N]]",
+        ArgForm::Key => ".KEY",
+        ArgForm::OptKey => "[.KEY]",
+    }
+}
+
+fn text(found: &[&FieldInfo], out: &mut Vec<u8>) {
+    const NAME: usize = 38;
+    let mut class = "";
+    for field in found {
+        if field.class() != class {
+            if !class.is_empty() {
+                out.push(b'\n');
+            }
+            class = field.class();
+        }
+        let name = format!("{}{}", field.name, argument(field));
+        let mut notes = flags(field);
+        notes.extend(field.unanswerable);
+        let notes = match notes.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", notes.join("; ")),
+        };
+        let line = format!(
+            "{name:<NAME$} {:<9} {}{notes}\n",
+            ty(field.ty),
+            field.description
+        );
+        out.extend_from_slice(line.as_bytes());
+    }
+}
+
+/// Returns the text of `docs/fields.md`.
+pub fn fields_reference() -> String {
+    let all: Vec<&FieldInfo> = fields::all().collect();
+    let never = all.iter().filter(|f| f.unanswerable.is_some()).count();
+    let mut out = format!(
+        "# Fields\n\n\
+         What filters and output formats can ask of an event. Generated from the program (`scap fields`);\n\
+         `SCAP_UPDATE_DOCS=1 cargo test --test generated` writes it anew.\n\n\
+         {} fields; {} of them can be answered from a capture, the other {never} are known so that old \
+         filters and\nchisels are accepted, and are always absent: the table says why.\n\n\
+         An absent field makes every condition on it false. `[N]` is a number in brackets, `.KEY` a name \
+         after a dot or a\nname or number in brackets; in double brackets it can be left out.\n",
+        all.len(),
+        all.len() - never,
+    );
+    let mut class = "";
+    for field in all {
+        if field.class() != class {
+            class = field.class();
+            // Writing to a String cannot fail.
+            let _always = write!(
+                out,
+                "\n## {class}\n\n| field | type | meaning |\n| --- | --- | --- |\n"
+            );
+        }
+        let mut notes = flags(field);
+        notes.extend(field.unanswerable.map(|_| "always absent"));
+        let notes = match notes.is_empty() {
+            true => String::new(),
+            false => format!(" *({})*", notes.join(", ")),
+        };
+        let why = field
+            .unanswerable
+            .map(|why| format!(": {why}"))
+            .unwrap_or_default();
+        let _always = writeln!(
+            out,
+            "| `{}{}` | {} | {}{notes}{why} |",
+            field.name,
+            argument(field),
+            ty(field.ty),
+            field.description.replace('|', "\\|"),
+        );
+    }
+    out
+}

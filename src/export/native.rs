@@ -1,0 +1,239 @@
+//! Events into a capture file of our own.
+//!
+//! What is not wanted but changes what later events mean is kept as hidden events, without the data that
+//! was moved, so that a filtered capture shows as much as the whole one. The file begins with the state
+//! just before its first event.
+
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+
+use hashbrown::HashMap;
+use scap_capture_format::event::{EventFlags, EventRef, Params, Pid, Tid, Timestamp};
+use scap_capture_format::native::header::EVENT_MODEL;
+use scap_capture_format::native::{
+    CaptureWriter, Header, LossReport, SchemaDescription, WriterOptions,
+};
+use scap_capture_format::schema::{EventType, SourceCategory};
+
+use super::Kept;
+use crate::event::{Event, EventExt as _};
+use crate::filter::fields::{Context, Session};
+use crate::replay::EventSink;
+use crate::state::{self, State};
+
+/// Most threads whose last enter event is remembered.
+const THREADS: usize = 1 << 18;
+
+/// Writes events to a capture file.
+pub struct NativeSink<W: Write> {
+    /// Until the first event, what the file is written to.
+    out: Option<W>,
+    writer: Option<CaptureWriter<W>>,
+    header: Header,
+    /// The events come in pairs, enter and exit.
+    pairs: bool,
+    /// Enter events that were not written: their exit may be wanted.
+    enters: HashMap<i64, Kept>,
+    stripped: Kept,
+    shown: u64,
+    hidden: u64,
+    /// Stop after so many wanted events.
+    limit: u64,
+}
+
+impl<W: Write> NativeSink<W> {
+    /// Makes a sink; nothing is written before the first event. `header` is that of the source, `pairs`
+    /// whether its events come in pairs.
+    pub fn new(out: W, header: &Header, pairs: bool, limit: u64) -> Self {
+        let mut header = header.clone();
+        header.schema = SchemaDescription::full();
+        if pairs {
+            header
+                .options
+                .push((EVENT_MODEL.0.to_owned(), EVENT_MODEL.1.to_owned()));
+        }
+        Self {
+            out: Some(out),
+            writer: None,
+            header,
+            pairs,
+            enters: HashMap::new(),
+            stripped: Kept::default(),
+            shown: 0,
+            hidden: 0,
+            limit,
+        }
+    }
+
+    /// Adds a note on how the capture was made, as name and value.
+    pub fn note(&mut self, name: &str, value: &str) {
+        self.header
+            .options
+            .push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Returns how many wanted and how many hidden events were written.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.shown, self.hidden)
+    }
+
+    /// Writes what is left, and the end.
+    ///
+    /// # Errors
+    ///
+    /// Those of the output.
+    pub fn finish(mut self) -> io::Result<W> {
+        if self.writer.is_none() {
+            // A capture without events is one, too.
+            self.start(&mut State::new(), &Session::default())?;
+        }
+        match self.writer {
+            Some(writer) => writer.finish().map_err(failed),
+            None => Err(io::ErrorKind::Other.into()),
+        }
+    }
+
+    fn start(&mut self, state: &mut State, session: &Session) -> io::Result<()> {
+        let Some(out) = self.out.take() else {
+            return Ok(());
+        };
+        if self.header.machine.host_name.is_empty() {
+            self.header.machine.clone_from(&session.machine);
+        }
+        let options = WriterOptions::default();
+        let mut writer = CaptureWriter::new(out, &self.header, options).map_err(failed)?;
+        let mut snapshot = state.snapshot();
+        writer.write_snapshot(&mut snapshot).map_err(failed)?;
+        self.writer = Some(writer);
+        Ok(())
+    }
+
+    /// Writes an event as hidden, without the data it moved.
+    fn hide(&mut self, event: &Event<'_>) -> io::Result<()> {
+        self.stripped.set(event);
+        let data = event.info().and_then(|i| i.io_data_param());
+        let mut flags = event.flags | EventFlags::HIDDEN;
+        if let Some(index) = data
+            && let Some(len) = self.stripped.lens.get(index).copied()
+            && len > 0
+        {
+            let start: usize = self.stripped.lens[..index]
+                .iter()
+                .map(|l| *l as usize)
+                .sum();
+            self.stripped.bytes.drain(start..start + len as usize);
+            self.stripped.lens[index] = 0;
+            flags |= EventFlags::TRUNCATED;
+        }
+        let stripped = EventRef {
+            flags,
+            params: Params::new(&self.stripped.lens, &self.stripped.bytes).unwrap_or(Params::EMPTY),
+            ..*event
+        };
+        self.hidden += 1;
+        match &mut self.writer {
+            Some(writer) => writer.push(&stripped).map_err(failed),
+            None => Ok(()),
+        }
+    }
+
+    /// Remembers an enter event that is not written now.
+    fn remember(&mut self, event: &Event<'_>) {
+        if self.enters.len() >= THREADS && !self.enters.contains_key(&event.tid.0) {
+            self.enters.clear();
+        }
+        self.enters.entry(event.tid.0).or_default().set(event);
+    }
+
+    /// Writes the enter event of a wanted exit event, if it was not.
+    fn write_enter(&mut self, event: &Event<'_>) -> io::Result<()> {
+        let Some(kept) = self.enters.get_mut(&event.tid.0) else {
+            return Ok(());
+        };
+        if EventType(kept.ty) != event.ty.enter() || kept.ts == 0 {
+            return Ok(());
+        }
+        let enter = EventRef {
+            num: event.num,
+            ts: Timestamp(kept.ts),
+            tid: Tid(event.tid.0),
+            pid: Pid(event.pid.0),
+            cpu: kept.cpu,
+            ty: EventType(kept.ty),
+            latency: None,
+            flags: EventFlags::HIDDEN,
+            params: Params::new(&kept.lens, &kept.bytes).unwrap_or(Params::EMPTY),
+        };
+        self.hidden += 1;
+        if let Some(writer) = &mut self.writer {
+            writer.push(&enter).map_err(failed)?;
+        }
+        kept.ts = 0;
+        Ok(())
+    }
+}
+
+fn is_enter_of_call(event: &Event<'_>) -> bool {
+    let is_call = |i: &'static scap_capture_format::schema::EventInfo| {
+        i.source_category.contains(SourceCategory::SYSCALL)
+    };
+    event.ty.is_enter() && event.info().is_some_and(is_call)
+}
+
+impl<W: Write> EventSink for NativeSink<W> {
+    fn begin(&mut self, state: &mut State, session: &Session) -> io::Result<()> {
+        self.start(state, session)
+    }
+
+    fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
+        if self.pairs && cx.event.ty.is_exit() {
+            self.write_enter(cx.event)?;
+        }
+        if let Some(container) = cx.view.container_id()
+            && let Some(writer) = &mut self.writer
+        {
+            writer.add_container(container);
+        }
+        if let Some(writer) = &mut self.writer {
+            writer.push(cx.event).map_err(failed)?;
+        }
+        if self.pairs && is_enter_of_call(cx.event) {
+            // It is written: its exit has to look for none.
+            self.enters.remove(&cx.event.tid.0);
+        }
+        self.shown += 1;
+        Ok(match self.shown < self.limit {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        })
+    }
+
+    fn hidden(&mut self, cx: &Context<'_>) -> io::Result<()> {
+        if self.pairs && is_enter_of_call(cx.event) {
+            self.remember(cx.event);
+            return Ok(());
+        }
+        if !state::matters(cx.view.full()) {
+            return Ok(());
+        }
+        if self.pairs && cx.event.ty.is_exit() {
+            self.write_enter(cx.event)?;
+        }
+        self.hide(cx.event)
+    }
+
+    fn loss(&mut self, report: &LossReport) -> io::Result<()> {
+        match &mut self.writer {
+            Some(writer) => writer.write_loss(report).map_err(failed),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The output's own error where it is one.
+fn failed(error: scap_capture_format::Error) -> io::Error {
+    match error {
+        scap_capture_format::Error::Io(error) => error,
+        other => io::Error::other(other),
+    }
+}
