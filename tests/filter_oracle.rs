@@ -463,7 +463,7 @@ impl Random {
 }
 
 fn made_up(random: &mut Random, pool: &Pool, known: &[Known]) -> String {
-    let mut one = |random: &mut Random| {
+    let one = |random: &mut Random| {
         loop {
             let field = &known[random.below(known.len())];
             if let Some(check) = check(random, pool, field) {

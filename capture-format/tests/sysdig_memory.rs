@@ -47,7 +47,7 @@ fn read(input: impl Read) -> (usize, usize, usize, u64) {
         let mut converter = Converter::new();
         while let Some(item) = reader.next_item().unwrap() {
             match item {
-                Item::Metadata(s) => (threads, fds) = (s.threads.len(), s.fds.len()),
+                Item::Metadata(s, _) => (threads, fds) = (s.threads.len(), s.fds.len()),
                 Item::Event(event) => {
                     converter.convert(&event);
                     events = event.num.0;

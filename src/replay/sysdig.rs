@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 
 use scap_capture_format::Result;
 use scap_capture_format::native::{Damages, Header};
+use scap_capture_format::schema::{EventType, EventTypeFlags};
 use scap_capture_format::sysdig::{Converter, Item, SysdigReader};
 
 use super::{Each, EventSource, ReplayError};
@@ -27,10 +28,41 @@ impl<R: Read> SysdigSource<R> {
     pub fn new(input: R) -> Result<Self> {
         Ok(Self {
             reader: SysdigReader::new(input)?,
-            converter: Converter::new(),
+            converter: Converter::for_types(says_more_in_full),
             header: Header::default(),
         })
     }
+}
+
+/// Whether the newest form of an exit event tells the state or a field more than the event itself with the
+/// fd of its enter event. Reads and writes are most of a capture, and do not.
+fn says_more_in_full(ty: EventType) -> bool {
+    let Some(info) = ty.info() else {
+        return false;
+    };
+    let io = EventTypeFlags::READS_FROM_FD | EventTypeFlags::WRITES_TO_FD;
+    if info.flags.intersects(io) {
+        return info.flags.contains(EventTypeFlags::MODIFIES_STATE);
+    }
+    !matches!(
+        info.name,
+        "futex"
+            | "poll"
+            | "ppoll"
+            | "epoll_wait"
+            | "select"
+            | "lseek"
+            | "llseek"
+            | "fstat"
+            | "fstat64"
+            | "ioctl"
+            | "getdents"
+            | "getdents64"
+            | "nanosleep"
+            | "mmap"
+            | "mmap2"
+            | "munmap"
+    )
 }
 
 impl<R: Read> EventSource for SysdigSource<R> {
@@ -62,15 +94,18 @@ impl<R: Read> EventSource for SysdigSource<R> {
                     flow
                 }
                 Item::Event(mut event) => {
-                    let converted = self.converter.convert(&event);
                     let mut enter_fd = None;
-                    if let Some(enter) = converted.enter {
+                    if let Some(enter) = self.converter.pair(&event) {
                         enter_fd = enter.fd;
                         event.latency = Some(event.ts.0.saturating_sub(enter.ts.0));
                     }
+                    let merged = match self.converter.wants(event.ty) {
+                        true => self.converter.merged(&event),
+                        false => None,
+                    };
                     each(super::Item::Event(Occurrence {
                         event: &event,
-                        full: converted.merged.as_ref().unwrap_or(&event),
+                        full: merged.as_ref().unwrap_or(&event),
                         enter_fd,
                     }))
                 }

@@ -1,5 +1,6 @@
 //! Threads, and what they have besides fds.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -182,15 +183,30 @@ pub(super) struct Dirs {
 /// All threads, and how many live ones each process has.
 #[derive(Debug, Default)]
 pub(super) struct Threads {
-    by_tid: HashMap<i64, Thread>,
+    slots: Vec<Option<Thread>>,
+    free: Vec<u32>,
+    by_tid: HashMap<i64, u32>,
+    /// Thread and slot looked up last: events come in runs of one thread.
+    last: Cell<Option<(i64, u32)>>,
     living: HashMap<i64, u32>,
     /// How many threads name a thread as their parent: most have no children when they end.
     children: HashMap<i64, u32>,
 }
 
 impl Threads {
+    fn slot(&self, tid: Tid) -> Option<u32> {
+        if let Some((last, slot)) = self.last.get()
+            && last == tid.0
+        {
+            return Some(slot);
+        }
+        let slot = *self.by_tid.get(&tid.0)?;
+        self.last.set(Some((tid.0, slot)));
+        Some(slot)
+    }
+
     pub(super) fn get(&self, tid: Tid) -> Option<&Thread> {
-        self.by_tid.get(&tid.0)
+        self.slots.get(self.slot(tid)? as usize)?.as_ref()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -198,12 +214,41 @@ impl Threads {
     }
 
     pub(super) fn get_mut(&mut self, tid: Tid) -> Option<&mut Thread> {
-        self.by_tid.get_mut(&tid.0)
+        let slot = self.slot(tid)?;
+        self.slots.get_mut(slot as usize)?.as_mut()
+    }
+
+    /// Adds a thread whose id is not there.
+    fn insert(&mut self, thread: Thread) {
+        let tid = thread.tid.0;
+        let slot = match self.free.pop() {
+            Some(slot) => slot,
+            None => {
+                self.slots.push(None);
+                // There are at most as many as threads, which are capped.
+                u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+            }
+        };
+        if let Some(place) = self.slots.get_mut(slot as usize) {
+            *place = Some(thread);
+        }
+        self.by_tid.insert(tid, slot);
+    }
+
+    fn remove(&mut self, tid: Tid) -> Option<Thread> {
+        let slot = self.by_tid.remove(&tid.0)?;
+        self.last.set(None);
+        self.free.push(slot);
+        self.slots.get_mut(slot as usize)?.take()
     }
 
     /// Iterates over all threads, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Thread> {
-        self.by_tid.values()
+        self.slots.iter().flatten()
+    }
+
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut Thread> {
+        self.slots.iter_mut().flatten()
     }
 
     /// Returns how many live threads a process has.
@@ -281,7 +326,7 @@ impl State {
         self.used.text = self.used.text.saturating_add(thread.text_len());
         self.threads.count(thread.pid);
         self.threads.count_child(thread.ptid);
-        self.threads.by_tid.insert(thread.tid.0, thread);
+        self.threads.insert(thread);
     }
 
     /// Changes a thread that is known.
@@ -316,7 +361,7 @@ impl State {
             self.update_counters(Tid(pid.0), change);
             return;
         }
-        for thread in self.threads.by_tid.values_mut().filter(|t| t.pid == pid) {
+        for thread in self.threads.iter_mut().filter(|t| t.pid == pid) {
             change(thread);
         }
     }
@@ -372,8 +417,7 @@ impl State {
         }
         let others: Vec<Tid> = self
             .threads
-            .by_tid
-            .values()
+            .iter()
             .filter(|t| t.pid == pid && t.tid != tid)
             .map(|t| t.tid)
             .collect();
@@ -387,7 +431,7 @@ impl State {
     }
 
     fn forget(&mut self, tid: Tid) {
-        if let Some(thread) = self.threads.by_tid.remove(&tid.0) {
+        if let Some(thread) = self.threads.remove(tid) {
             self.used.text = self.used.text.saturating_sub(thread.text_len());
             self.threads.uncount_child(thread.ptid);
             self.release(&thread);
@@ -411,7 +455,7 @@ impl State {
         let Some(count) = self.threads.children.remove(&from.0) else {
             return;
         };
-        for thread in self.threads.by_tid.values_mut().filter(|t| t.ptid == from) {
+        for thread in self.threads.iter_mut().filter(|t| t.ptid == from) {
             thread.ptid = to;
         }
         let adopted = self.threads.children.entry(to.0).or_insert(0);

@@ -54,7 +54,7 @@ fn run(file: &[u8], downgrade: &mut Downgrade) {
     let mut writer = None;
     let mut written = 0;
     read(file, |item| match item {
-        Item::Metadata(snapshot) => {
+        Item::Metadata(snapshot, _) => {
             if writer.is_none() {
                 writer = SysdigWriter::new(Vec::new(), &machine, snapshot, options).ok();
             }

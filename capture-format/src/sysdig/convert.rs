@@ -76,7 +76,15 @@ impl Slot {
 /// their parameters is absent.
 #[derive(Debug, Default)]
 pub struct Converter {
-    slots: HashMap<i64, Slot>,
+    /// By type; beyond its end all are wanted.
+    unwanted: Vec<bool>,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    by_tid: HashMap<i64, u32>,
+    /// The thread looked up last, and its slot.
+    last: (i64, Option<u32>),
+    /// The slot with the enter event of the exit event taken last.
+    paired: Option<u32>,
     /// Bytes held in the slots.
     held: usize,
     lens: Vec<u32>,
@@ -89,93 +97,148 @@ impl Converter {
         Self::default()
     }
 
+    /// Makes a converter that converts only exit events of some types, and pairs all: for callers that know
+    /// who will look at the others.
+    pub fn for_types(wanted: impl Fn(EventType) -> bool) -> Self {
+        let types = (0..=u16::MAX).take_while(|ty| Facts::of(EventType(*ty)).is_some());
+        Self {
+            unwanted: types.map(|ty| !wanted(EventType(ty))).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether events of this type are to be converted.
+    #[inline]
+    pub fn wants(&self, ty: EventType) -> bool {
+        !self.unwanted.get(usize::from(ty.0)).is_some_and(|u| *u)
+    }
+
     /// Forgets all enter events, as at the start of another section.
     pub fn clear(&mut self) {
         self.slots.clear();
+        self.free.clear();
+        self.by_tid.clear();
+        self.last = (0, None);
+        self.paired = None;
         self.held = 0;
     }
 
     /// Takes the next event of the file in order.
     pub fn convert<'s>(&'s mut self, event: &EventRef<'_>) -> Converted<'s> {
-        let nothing = Converted {
-            merged: None,
-            enter: None,
+        let enter = self.pair(event);
+        let merged = if self.wants(event.ty) {
+            self.merged(event)
+        } else {
+            None
         };
-        let Some(facts) = Facts::of(event.ty) else {
-            return nothing;
-        };
+        Converted { merged, enter }
+    }
+
+    /// Takes the next event of the file in order, and returns its enter event if it is an exit event.
+    #[inline]
+    pub fn pair(&mut self, event: &EventRef<'_>) -> Option<Enter> {
+        self.paired = None;
+        let facts = Facts::of(event.ty)?;
         if facts.is_enter() {
             self.remember(event, facts);
-        } else if matches!(event.ty, types::PROCEXIT_E | types::PROCEXIT_1_E)
-            && let Some(slot) = self.slots.remove(&event.tid.0)
-        {
-            self.held = self.held.saturating_sub(slot.bytes.capacity());
+            return None;
         }
-        let mut slot = None;
-        let mut enter = None;
-        if facts.is_exit() {
-            slot = self.slots.get_mut(&event.tid.0);
-            // Whatever the enter event was, it is over.
-            enter = slot.as_mut().and_then(|s| s.enter.take());
-            let pairs = |e: &Enter| {
-                e.ty == event.ty.enter() || (facts.is_execve_exit() && e.ty == EXECVEAT)
-            };
-            enter = enter.filter(pairs);
-            if enter.is_none_or(|e| e.ty != event.ty.enter()) {
-                slot = None;
+        if !facts.is_exit() {
+            if matches!(event.ty, types::PROCEXIT_E | types::PROCEXIT_1_E) {
+                self.forget(event.tid.0);
             }
+            return None;
         }
-        let Some(row) = facts.row(event.params.len()) else {
-            return Converted {
-                merged: None,
-                enter,
-            };
-        };
+        let index = self.index(event.tid.0)?;
+        let slot = self.slots.get_mut(index as usize)?;
+        // Whatever the enter event was, it is over.
+        let enter = slot.enter.take()?;
+        if enter.ty == event.ty.enter() {
+            self.paired = Some(index);
+            return Some(enter);
+        }
+        (facts.is_execve_exit() && enter.ty == EXECVEAT).then_some(enter)
+    }
+
+    /// Returns the event that was just paired in the newest schema, with what its enter event said, if that
+    /// differs from the event as stored.
+    pub fn merged<'s>(&'s mut self, event: &EventRef<'_>) -> Option<EventRef<'s>> {
+        let row = Facts::of(event.ty)?.row(event.params.len())?;
         if event.params.loaded() != Loaded::All {
-            return Converted {
-                merged: None,
-                enter,
-            };
+            return None;
         }
+        let slot = self.paired.and_then(|index| self.slots.get(index as usize));
         self.lens.clear();
         self.bytes.clear();
-        merge(
-            row,
-            &event.params,
-            slot.as_deref(),
-            &mut self.lens,
-            &mut self.bytes,
-        );
+        merge(row, &event.params, slot, &mut self.lens, &mut self.bytes);
         let params = Params::with_data_apart(&self.lens, &self.bytes, usize::MAX, &[], Loaded::All);
-        Converted {
-            merged: Some(EventRef {
-                num: event.num,
-                ts: event.ts,
-                tid: event.tid,
-                pid: event.pid,
-                cpu: event.cpu,
-                ty: row.to,
-                latency: event.latency,
-                flags: event.flags,
-                params,
-            }),
-            enter,
+        Some(EventRef {
+            ty: row.to,
+            params,
+            num: event.num,
+            ts: event.ts,
+            tid: event.tid,
+            pid: event.pid,
+            cpu: event.cpu,
+            latency: event.latency,
+            flags: event.flags,
+        })
+    }
+
+    /// Finds the slot of a thread; events come in runs of one thread.
+    #[inline]
+    fn index(&mut self, tid: i64) -> Option<u32> {
+        if self.last.0 == tid {
+            return self.last.1;
         }
+        let index = self.by_tid.get(&tid).copied();
+        self.last = (tid, index);
+        index
+    }
+
+    fn forget(&mut self, tid: i64) {
+        let Some(index) = self.by_tid.remove(&tid) else {
+            return;
+        };
+        self.last = (tid, None);
+        self.free.push(index);
+        if let Some(slot) = self.slots.get_mut(index as usize) {
+            self.held = self.held.saturating_sub(slot.bytes.capacity());
+            *slot = Slot::new();
+        }
+    }
+
+    /// Makes a slot for a thread that has none.
+    fn add(&mut self, tid: i64) -> u32 {
+        if self.by_tid.len() >= limits::CONVERT_THREADS {
+            self.clear();
+        }
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::new());
+            u32::try_from(self.slots.len().saturating_sub(1)).unwrap_or(u32::MAX)
+        });
+        self.by_tid.insert(tid, index);
+        self.last = (tid, Some(index));
+        index
     }
 
     /// Keeps what is needed of an enter event.
     fn remember(&mut self, event: &EventRef<'_>, facts: &Facts) {
-        if self.slots.len() >= limits::CONVERT_THREADS && !self.slots.contains_key(&event.tid.0) {
-            self.clear();
-        }
-        let slot = self.slots.entry(event.tid.0).or_insert_with(Slot::new);
+        let needs_params = facts.needs_enter_params() && self.wants(event.ty.exit());
+        let index = match self.index(event.tid.0) {
+            Some(index) => index,
+            None => self.add(event.tid.0),
+        };
+        let Some(slot) = self.slots.get_mut(index as usize) else {
+            return;
+        };
         slot.enter = Some(Enter {
             ty: event.ty,
             ts: event.ts,
             fd: event.params.get(usize::from(facts.fd_param)).and_then(fd),
         });
         slot.nparams = 0;
-        if facts.needs_enter_params() {
+        if needs_params {
             let before = slot.bytes.capacity();
             slot.bytes.clear();
             for (value, len) in event.params.iter().zip(&mut slot.lens) {

@@ -178,7 +178,8 @@ impl<R: Read> SysdigReader<R> {
     /// # Errors
     ///
     /// [`Error::Io`] from the input.
-    #[inline]
+    // Inlined, so that the event is made where it is used: copying it costs as much as reading it.
+    #[inline(always)]
     pub fn next_item(&mut self) -> Result<Option<Item<'_>>> {
         match self.find()? {
             Found::Event(head) => {
