@@ -91,7 +91,7 @@ extract! {
     cap_effective = |_, cx, scratch| capabilities(cx, scratch, 2);
     cgroups = |_, cx, scratch| {
         let cgroups = cx.view.thread()?.cgroups.as_deref()?;
-        scratch.text(|out| super::join(out, cgroups))
+        scratch.text(|out| super::join(out, items(cgroups)))
     };
     cgroup = |field, cx, _| {
         let FieldArg::Name(subsystem) = &field.arg else {
