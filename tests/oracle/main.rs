@@ -10,6 +10,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 #![expect(clippy::print_stderr, reason = "says what is skipped")]
 
+mod convert;
 mod fields;
 mod filters;
 mod known;
