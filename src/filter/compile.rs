@@ -232,6 +232,19 @@ impl Pred {
         }
     }
 
+    /// Whether all events have to be shown to it, since a field counts on that.
+    pub(super) fn remembers(&self) -> bool {
+        match self {
+            Self::All(parts) | Self::Any(parts) | Self::ExactlyOne(parts) => {
+                parts.iter().any(Self::remembers)
+            }
+            Self::Not(inner) => inner.remembers(),
+            Self::Value(check) => check.operand.remembers(),
+            Self::Pair(check) => check.left.remembers() || check.right.remembers(),
+            _ => false,
+        }
+    }
+
     /// Whether it asks for the direction.
     pub(super) fn mentions_dir(&self) -> bool {
         match self {

@@ -6,8 +6,10 @@ use scap_capture_format::schema::SourceCategory;
 
 use super::compare::{NumberTest, Test};
 use super::compile::{Pred, ValueTest};
+use super::fields;
 use super::timetest;
 use super::typeset::TypeSet;
+use crate::state;
 
 /// What a filter can match.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +90,9 @@ fn types(pred: &Pred, negated: bool, narrow: bool) -> TypeSet {
         }
         // The customary way to write a condition that never holds.
         Pred::Value(check) if !negated && is_never(check) => TypeSet::NONE,
+        Pred::Value(check) if !negated && check.operand.field().is_some_and(fields::needs_fd) => {
+            TypeSet::of(state::is_about_fd)
+        }
         _ => TypeSet::ALL,
     }
 }

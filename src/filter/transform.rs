@@ -1,6 +1,6 @@
 //! Operands: fields, and what transformers make of them.
 
-use super::fields::{Context, Field, Scratch, Value};
+use super::fields::{Context, Field, FieldFlags, Scratch, Value};
 use super::types::{Count, Kind, Ty};
 
 /// Something that has a value in an event, or none.
@@ -64,6 +64,22 @@ impl Operand {
         match &self.kind {
             OperandKind::Field(field) => Some(field),
             _ => None,
+        }
+    }
+
+    /// Whether it has a field that depends on the events that it was asked about before.
+    pub(super) fn remembers(&self) -> bool {
+        let any = |items: &[Item]| {
+            items.iter().any(|item| match item {
+                Item::Literal(_) => false,
+                Item::Operand(operand) => operand.remembers(),
+            })
+        };
+        match &self.kind {
+            OperandKind::Field(field) => field.info.flags.contains(FieldFlags::REMEMBERS),
+            OperandKind::Map(_, inner) | OperandKind::Len(inner) => inner.remembers(),
+            OperandKind::Join(_, items) | OperandKind::Concat(items) => any(items),
+            OperandKind::Getopt(getopt) => any(&getopt.args),
         }
     }
 

@@ -30,7 +30,7 @@ pub use containers::{ContainerInfo, runtime_of};
 pub use fd::{Connection, FdInfo, FdKind, L4, Role};
 pub use thread::{Program, ProgramFlags, Text, Thread, ThreadId};
 pub use users::User;
-pub use view::View;
+pub use view::{View, is_about_fd};
 
 use std::net::IpAddr;
 

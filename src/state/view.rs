@@ -1,6 +1,6 @@
 //! What is known around one event.
 
-use scap_capture_format::schema::{EventTypeFlags, types};
+use scap_capture_format::schema::{EventType, EventTypeFlags, types};
 
 use super::{ContainerInfo, FdInfo, State, Thread, User, paths};
 use crate::event::{Event, EventExt as _, FdLabel, Names, Occurrence, Tid};
@@ -11,6 +11,12 @@ const MAX_ANCESTORS: usize = 512;
 /// Most parameters of the events of a `mmap` whose recorder wrote two: for those sysdig did not count the
 /// call as one about an fd.
 const MMAP_PAIR_PARAMS: usize = 6;
+
+/// Whether events of a type are about an fd.
+pub fn is_about_fd(ty: EventType) -> bool {
+    let about = EventTypeFlags::CREATES_FD | EventTypeFlags::USES_FD | EventTypeFlags::DESTROYS_FD;
+    ty.info().is_some_and(|i| i.flags.intersects(about))
+}
 
 /// The state as the thread of one event sees it.
 #[derive(Clone, Copy, Debug)]
@@ -79,10 +85,8 @@ impl<'s> View<'s> {
         event_fd(&self.occurrence)
     }
 
-    /// Whether events of this type are about an fd.
+    /// Whether the event is about an fd.
     pub fn is_about_fd(&self) -> bool {
-        let about =
-            EventTypeFlags::CREATES_FD | EventTypeFlags::USES_FD | EventTypeFlags::DESTROYS_FD;
         let event = self.occurrence.event;
         let is_mmap = matches!(
             event.ty.exit(),
@@ -91,7 +95,7 @@ impl<'s> View<'s> {
         if is_mmap && event.params.len() <= MMAP_PAIR_PARAMS {
             return false;
         }
-        event.info().is_some_and(|i| i.flags.intersects(about))
+        is_about_fd(event.ty)
     }
 
     /// Returns the fd that the event is about, if it is known.

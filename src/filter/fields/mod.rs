@@ -29,6 +29,7 @@ mod syslog;
 mod thread;
 mod user;
 
+pub(super) use fd::needs_fd;
 pub use info::{ArgForm, FieldFlags, FieldInfo, FieldType};
 
 use std::cell::{Cell, RefCell};
