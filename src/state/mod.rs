@@ -127,7 +127,9 @@ impl State {
     /// Takes note of an event; the next events are to be applied in order.
     pub fn apply<'a>(&mut self, event: impl Into<Occurrence<'a>>) {
         let occurrence = event.into();
-        self.remove_ended();
+        if !self.ended.is_empty() {
+            self.remove_ended();
+        }
         self.changed_name = false;
         apply::event(self, &occurrence);
     }

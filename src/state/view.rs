@@ -22,17 +22,12 @@ pub fn is_about_fd(ty: EventType) -> bool {
 #[derive(Clone, Copy, Debug)]
 pub struct View<'s> {
     state: &'s State,
-    thread: Option<&'s Thread>,
     occurrence: Occurrence<'s>,
 }
 
 impl<'s> View<'s> {
     pub(super) fn new(state: &'s State, occurrence: Occurrence<'s>) -> Self {
-        Self {
-            state,
-            thread: state.thread(occurrence.event.tid),
-            occurrence,
-        }
+        Self { state, occurrence }
     }
 
     /// Returns the whole state.
@@ -46,13 +41,14 @@ impl<'s> View<'s> {
     }
 
     /// Returns the event's thread.
+    #[inline]
     pub fn thread(&self) -> Option<&'s Thread> {
-        self.thread
+        self.state.thread(self.occurrence.event.tid)
     }
 
     /// Returns the name of the event's thread.
     pub fn own_comm(&self) -> Option<&'s [u8]> {
-        self.thread.and_then(|t| t.comm.as_deref())
+        self.thread().and_then(|t| t.comm.as_deref())
     }
 
     /// Returns the first thread of a thread's process; the thread itself if that is not known.
@@ -66,7 +62,7 @@ impl<'s> View<'s> {
     /// Iterates over the event's process and its ancestors, each by its first thread, youngest first.
     pub fn ancestors(&self) -> impl Iterator<Item = &'s Thread> + use<'s> {
         let view = *self;
-        let own = view.thread.and_then(|t| view.main(t));
+        let own = view.thread().and_then(|t| view.main(t));
         let mut seen = 0;
         std::iter::successors(own, move |thread| {
             seen += 1;
@@ -108,7 +104,7 @@ impl<'s> View<'s> {
 
     /// Returns an fd of the event's thread.
     pub fn fd_of(&self, fd: i64) -> Option<&'s FdInfo> {
-        self.state.files.get(self.thread?.files?)?.get(fd)
+        self.state.files.get(self.thread()?.files?)?.get(fd)
     }
 
     /// Whether the event gave its fd another name.
@@ -118,7 +114,7 @@ impl<'s> View<'s> {
 
     /// Returns the id of the container that the event's thread is in; `None` = the host.
     pub fn container_id(&self) -> Option<&'s [u8]> {
-        self.thread?.container.as_deref()
+        self.thread()?.container.as_deref()
     }
 
     /// Returns what is known of that container.
@@ -148,7 +144,7 @@ impl<'s> View<'s> {
 
     /// Returns the working directory of the event's thread.
     pub fn cwd(&self) -> Option<&'s [u8]> {
-        self.state.cwd(self.thread?.tid)
+        self.state.cwd(self.thread()?.tid)
     }
 
     /// Appends the absolute form of a path that the event's thread gave.
