@@ -7,10 +7,15 @@
 #![expect(clippy::print_stderr, reason = "says what is skipped")]
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
+use scap::event::bytes::BufferFormat;
+use scap::filter::fields::{Context, Session, TimeFormat};
 use scap::filter::{Definitions, Filter, FilterError};
+use scap::replay::{self, EventSink, EventSource as _, Selection, SysdigSource};
+use scap::state::State;
 use serde::Deserialize;
 
 /// An item of a rule file, as far as conditions go.
@@ -186,6 +191,94 @@ fn stock_rules_compile() {
             }
             Err(error) => panic!("{name}: {}", told(&condition, &error)),
         }
+    }
+}
+
+/// Macros whose count of events is looked at; nobody breaks a rule in the captures.
+const MACROS: &[&str] = &[
+    "macro container",
+    "macro create_symlink",
+    "macro dup",
+    "macro open_write",
+    "macro outbound",
+    "macro spawned_process",
+    "macro system_users",
+];
+
+/// What has to be found, and on how many events, by capture.
+const FOUND: &[(&str, &str, usize)] = &[
+    ("docker-curl-https", "macro spawned_process", 1),
+    ("docker-curl-https", "macro container", 2358),
+    ("docker-curl-https", "macro outbound", 10),
+    ("falco-cat-write", "macro spawned_process", 1),
+    ("falco-connect-localhost", "macro system_users", 2),
+    ("falco-open-multiple-files", "macro container", 39),
+    ("falco-run-as-user-0-container", "macro spawned_process", 2),
+    ("falco-run-as-user-0-container", "macro container", 464),
+    ("falco-run-as-user-0-container", "macro system_users", 60),
+    ("falco-syscall", "macro system_users", 4),
+    ("libs-0.26-container", "macro open_write", 8),
+    ("libs-0.26-container", "macro spawned_process", 12),
+    ("libs-0.26-container", "macro create_symlink", 6),
+    ("libs-0.26-container", "macro dup", 14),
+    ("libs-0.26-container", "macro container", 6581),
+    ("libs-curl-google", "macro spawned_process", 1),
+    ("libs-curl-google", "macro outbound", 2),
+    ("libs-single-ipv6-conn", "macro system_users", 18),
+    ("libs-single-ipv6-conn", "macro outbound", 1),
+    ("sysdig-0.40-container", "macro open_write", 6),
+    ("sysdig-0.40-container", "macro spawned_process", 20),
+    ("sysdig-0.40-container", "macro create_symlink", 12),
+    ("sysdig-0.40-container", "macro dup", 22),
+    ("sysdig-0.40-container", "macro container", 6926),
+];
+
+#[test]
+fn stock_rules_judge_the_captures() {
+    let (Some(rules), Some(dir)) = (shared("rules/falco_rules.yaml"), shared("captures")) else {
+        return;
+    };
+    let (definitions, rules) = load(&fs::read_to_string(rules).unwrap());
+    let mut found = Vec::new();
+    let mut captures: Vec<PathBuf> = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "scap"))
+        .collect();
+    captures.sort();
+    for path in captures {
+        let filters = rules.iter().map(|(name, condition)| {
+            let filter = Filter::with_definitions(condition, &definitions).unwrap();
+            (name.clone(), filter, 0)
+        });
+        let mut judge = Judge(filters.collect());
+        let mut source = SysdigSource::new(fs::File::open(&path).unwrap()).unwrap();
+        let arch = replay::arch(source.header());
+        let mut session = Session::new(arch, BufferFormat::Dots, TimeFormat::Human);
+        let mut all = Selection::default();
+        let mut state = State::new();
+        replay::replay(&mut source, &mut state, &mut session, &mut all, &mut judge).unwrap();
+        let capture = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        for (rule, _, count) in judge.0 {
+            let counts = MACROS.contains(&&*rule) || !rule.starts_with("macro ");
+            if count > 0 && counts {
+                found.push((capture.clone(), rule, count));
+            }
+        }
+    }
+    let found: Vec<(&str, &str, usize)> = found.iter().map(|(c, r, n)| (&**c, &**r, *n)).collect();
+    assert_eq!(found, FOUND);
+}
+
+/// Filters with the number of events that each let pass.
+struct Judge(Vec<(String, Filter, usize)>);
+
+impl EventSink for Judge {
+    fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
+        for (_, filter, count) in &mut self.0 {
+            *count += usize::from(filter.matches(cx));
+        }
+        Ok(ControlFlow::Continue(()))
     }
 }
 
