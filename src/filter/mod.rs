@@ -100,7 +100,9 @@ impl Filter {
     /// Returns the fields of the filter that no capture has, with why: conditions on them never hold.
     pub fn unanswerable(&self) -> Vec<(&'static str, &'static str)> {
         let mut found = Vec::new();
-        self.root.unanswerable(&mut found);
+        self.root.each_field(&mut |field| {
+            found.extend(field.info.unanswerable.map(|why| (field.info.name, why)));
+        });
         found.sort_unstable();
         found.dedup();
         found

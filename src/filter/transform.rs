@@ -67,6 +67,23 @@ impl Operand {
         }
     }
 
+    /// Calls `see` with every field in it.
+    pub(super) fn each_field(&self, see: &mut dyn FnMut(&Field)) {
+        let mut items = |items: &[Item]| {
+            for item in items {
+                if let Item::Operand(operand) = item {
+                    operand.each_field(see);
+                }
+            }
+        };
+        match &self.kind {
+            OperandKind::Field(field) => see(field),
+            OperandKind::Map(_, inner) | OperandKind::Len(inner) => inner.each_field(see),
+            OperandKind::Join(_, parts) | OperandKind::Concat(parts) => items(parts),
+            OperandKind::Getopt(getopt) => items(&getopt.args),
+        }
+    }
+
     /// Returns the value in an event; `None` = absent.
     pub(super) fn value<'a>(&'a mut self, cx: Context<'a>) -> Option<Value<'a>> {
         let Self { kind, scratch, .. } = self;
