@@ -8,12 +8,12 @@ use std::io::{self, Write};
 use std::ops::ControlFlow;
 
 use hashbrown::HashMap;
-use scap_capture_format::event::{EventFlags, EventRef, Params, Pid, Tid, Timestamp};
+use scap_capture_format::event::EventFlags;
 use scap_capture_format::native::header::EVENT_MODEL;
 use scap_capture_format::native::{
     CaptureWriter, Header, LossReport, SchemaDescription, WriterOptions,
 };
-use scap_capture_format::schema::{EventType, SourceCategory};
+use scap_capture_format::schema::SourceCategory;
 
 use crate::event::{Event, EventExt as _, Kept};
 use crate::filter::fields::{Context, Session};

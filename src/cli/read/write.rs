@@ -10,7 +10,6 @@ use crate::cli::input::{Input, tell_damage};
 use crate::cli::output::grouped;
 use crate::cli::record::say;
 use crate::export::NativeSink;
-use crate::filter::fields::Session;
 use crate::replay::{self, End, Selection};
 use crate::state::State;
 
@@ -46,7 +45,7 @@ pub(super) fn run(
     let source = source.as_mut();
     let arch = replay::arch(source.header());
     let out = destination(path)?;
-    let limit = args.count.unwrap_or(u64::MAX);
+    let limit = args.print.count.unwrap_or(u64::MAX);
     let mut sink = NativeSink::new(out, source.header(), source.is_in_pairs(), limit);
     let notes = [
         ("filter", filter),
@@ -58,7 +57,7 @@ pub(super) fn run(
             sink.note(name, value);
         }
     }
-    let mut session = Session::new(arch, args.buffers(), args.time.into());
+    let mut session = args.print.session(arch);
     let mut state = State::new();
     let end = replay::replay(source, &mut state, &mut session, &mut selection, &mut sink).map_err(
         |error| match error {
@@ -69,7 +68,7 @@ pub(super) fn run(
     let (shown, hidden) = sink.counts();
     let written = sink.finish().and_then(|mut out| out.flush());
     written.map_err(|error| cannot_write(path, &error))?;
-    if args.verbose {
+    if args.print.verbose {
         say(&format!(
             "{} events, {} hidden ones for the state\n",
             grouped(shown),
