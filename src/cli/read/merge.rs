@@ -82,7 +82,8 @@ fn replay_one(
     mut selection: Selection,
     send: SyncSender<Batch>,
 ) -> Result<Outcome, CliError> {
-    let (name, mut source) = Input::open(file)?.source()?;
+    let mut session = args.print.session(None);
+    let (name, mut source) = Input::open(file)?.source_from(selection.from, &mut session)?;
     let source = source.as_mut();
     let arch = replay::arch(source.header());
     let mut sink = Sender {
@@ -92,7 +93,6 @@ fn replay_one(
         events: 0,
         closed: false,
     };
-    let mut session = args.print.session(arch);
     let mut state = State::new();
     let end = replay::replay(source, &mut state, &mut session, &mut selection, &mut sink)
         .map_err(|error| CliError::replay(&name, &error))?;

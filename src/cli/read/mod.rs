@@ -72,7 +72,8 @@ pub(in crate::cli) fn run(args: &Args) -> Result<Outcome, CliError> {
 
 /// Prints one capture.
 fn single(args: &Args, path: &Path, mut selection: Selection) -> Result<Outcome, CliError> {
-    let (name, mut source) = Input::open(path)?.source()?;
+    let mut session = args.print.session(None);
+    let (name, mut source) = Input::open(path)?.source_from(selection.from, &mut session)?;
     let source = source.as_mut();
     let arch = replay::arch(source.header());
     let mut output = Output::new();
@@ -83,7 +84,6 @@ fn single(args: &Args, path: &Path, mut selection: Selection) -> Result<Outcome,
         left: args.print.count.unwrap_or(u64::MAX),
         events: 0,
     };
-    let mut session = args.print.session(arch);
     let mut state = State::new();
     let replayed = replay::replay(source, &mut state, &mut session, &mut selection, &mut sink);
     let events = sink.events;

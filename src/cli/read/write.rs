@@ -41,9 +41,9 @@ pub(super) fn run(
     filter: Option<&str>,
 ) -> Result<Outcome, CliError> {
     refuse_same(file, path)?;
-    let (name, mut source) = Input::open(file)?.source()?;
+    let mut session = args.print.session(None);
+    let (name, mut source) = Input::open(file)?.source_from(selection.from, &mut session)?;
     let source = source.as_mut();
-    let arch = replay::arch(source.header());
     let out = destination(path)?;
     let limit = args.print.count.unwrap_or(u64::MAX);
     let mut sink = NativeSink::new(out, source.header(), source.is_in_pairs(), limit);
@@ -57,7 +57,6 @@ pub(super) fn run(
             sink.note(name, value);
         }
     }
-    let mut session = args.print.session(arch);
     let mut state = State::new();
     let end = replay::replay(source, &mut state, &mut session, &mut selection, &mut sink).map_err(
         |error| match error {

@@ -10,7 +10,7 @@ use crate::record::{CommandEnd, CpuCounters, Summary, command};
 /// The summary for people.
 pub(super) fn text(summary: &Summary, path: &Path) -> String {
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    let per_event = summary.bytes as f64 / (summary.events.max(1) as f64);
+    let per_event = summary.bytes as f64 / ((summary.events + summary.hidden).max(1) as f64);
     let mut out = format!(
         "{} events in {:.2} s to {}: {:.2} MiB, {per_event:.1} bytes per event\n",
         grouped(summary.events),
