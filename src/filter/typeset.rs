@@ -66,6 +66,19 @@ impl TypeSet {
         }
     }
 
+    /// Adds a call without a type of its own, by its code in the field's numbering.
+    pub fn insert_call(&mut self, code: u16) {
+        let index = usize::from(types::GENERIC_X.0);
+        let code = usize::from(code);
+        if let (Some(types), Some(calls)) = (
+            self.words.get_mut(index / 64),
+            self.calls.get_mut(code / 64),
+        ) {
+            *types |= 1 << (index % 64);
+            *calls |= 1 << (code % 64);
+        }
+    }
+
     /// Whether a call without a type of its own is in it, by its code in the field's numbering.
     pub fn contains_call(&self, code: u16) -> bool {
         let code = usize::from(code);

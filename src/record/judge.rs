@@ -5,12 +5,12 @@
 
 use scap_capture_format::{
     native::{MachineInfo, Snapshot},
-    schema::{Arch, types},
+    schema::{Arch, syscall, types},
     sysdig::{Downgrade, Target},
 };
 
 use crate::{
-    event::Event,
+    event::{Event, EventExt as _},
     filter::{
         Filter, TypeSet,
         fields::{Context, Session},
@@ -27,6 +27,16 @@ pub(super) enum Verdict {
     Hidden,
     /// Nobody needs it.
     Out,
+}
+
+/// Returns the types of the events that change the state, and the calls without a type that do; those
+/// without a code among them, which are few.
+fn changing() -> TypeSet {
+    let mut set = TypeSet::of(|ty| state::can_matter(ty) || state::counts_memory(ty));
+    let calls = syscall::all().filter(|call| state::call_can_matter(call.name));
+    calls.for_each(|call| set.insert_call(call.ppm_sc));
+    set.insert_call(0);
+    set
 }
 
 /// The state, and the filter if there is one.
@@ -56,9 +66,7 @@ impl Judge {
             session,
             filter,
             enters: wants_enter.then(|| Downgrade::with_target(Target::EnterEvents, arch)),
-            changing: TypeSet::of(|ty| {
-                state::can_matter(ty) || state::counts_memory(ty) || ty == types::GENERIC_X
-            }),
+            changing: changing(),
             seen: 0,
         }
     }
@@ -80,9 +88,14 @@ impl Judge {
 
     /// Lets the state follow an event that is wanted anyway.
     pub(super) fn follow(&mut self, event: &Event<'_>) {
-        if self.changing.contains(event.ty)
-            && (event.ty != types::GENERIC_X || state::matters(event))
-        {
+        let changes = match event.ty {
+            types::GENERIC_X => {
+                let code = event.uint(0).and_then(|code| u16::try_from(code).ok());
+                self.changing.contains_call(code.unwrap_or(0))
+            }
+            ty => self.changing.contains(ty),
+        };
+        if changes {
             self.state.apply(event);
         }
     }
