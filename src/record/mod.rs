@@ -280,7 +280,7 @@ pub fn observe(
     setup::check_names(options)?;
     let kernel = preflight::check()?;
     let held = held(options)?;
-    let purpose = session::Purpose::Observer(session, observer);
+    let purpose = session::Purpose::Observer(Box::new(session), observer);
     session::run(options, purpose, &kernel, held, stop, &mut |_| {})
 }
 

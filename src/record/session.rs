@@ -61,7 +61,7 @@ pub(super) enum Purpose<'a> {
     /// A capture.
     Capture(Target),
     /// Somebody who looks at them; the session says how they want to see them.
-    Observer(Session, &'a mut dyn Observer),
+    Observer(Box<Session>, &'a mut dyn Observer),
 }
 
 /// Records until something ends it. `stop` is set by a signal handler; `watch` is told how it goes.
@@ -88,7 +88,7 @@ pub(super) fn run(
             let session = Session::new(Some(kernel.arch), BufferFormat::Dots, TimeFormat::Human);
             (session, Goal::Capture(Box::new(Chunks::new(output))))
         }
-        Purpose::Observer(session, observer) => (session, Goal::Observer(observer)),
+        Purpose::Observer(session, observer) => (*session, Goal::Observer(observer)),
     };
     let judge = Judge::new(session, &machine, kernel.arch, options.filter.clone());
     let (send_snapshot, snapshot) = mpsc::sync_channel(1);

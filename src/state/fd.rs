@@ -196,7 +196,7 @@ impl FdInfo {
     pub fn new(kind: FdKind) -> Self {
         Self {
             kind,
-            name: Arc::new([]),
+            name: Arc::default(),
             open_flags: 0,
             dev: 0,
             ino: 0,
