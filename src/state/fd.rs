@@ -263,7 +263,8 @@ impl State {
     /// room for the copy, its fds are forgotten.
     fn change_files<R>(&mut self, slot: Slot, change: impl FnOnce(&mut Files) -> R) -> Option<R> {
         let table = self.files.get_mut(slot)?;
-        if Arc::get_mut(&mut table.fds).is_none() {
+        // Nobody holds it weakly.
+        if Arc::strong_count(&table.fds) > 1 {
             let (fds, text) = FdTable::cost(&table.fds);
             if self.used.fds.saturating_add(fds) > limits::FDS
                 || self.used.text.saturating_add(text) > limits::TEXT
@@ -331,6 +332,15 @@ impl State {
 
     /// Removes fds from a table.
     pub(super) fn close_range(&mut self, slot: Slot, first: i64, last: i64) {
+        if first == last {
+            // Most: no table is searched for one fd.
+            if self.files.get(slot).is_some_and(|t| t.get(first).is_some()) {
+                let old = self.change_files(slot, |files| files.remove(&first));
+                let text = old.flatten().map_or(0, |f| f.text_len());
+                self.used.text = self.used.text.saturating_sub(text);
+            }
+            return;
+        }
         let any = |files: &Files| first <= last && files.range(first..=last).next().is_some();
         if self.files.get(slot).is_some_and(|t| any(&t.fds)) {
             self.remove_fds(slot, |fd, _| (first..=last).contains(&fd));
