@@ -27,19 +27,6 @@ use scap_capture_format::native::{
 };
 use scap_capture_format::schema::SourceCategory;
 
-/// Fields that remember the events which they saw before.
-const OF_SEVERAL_EVENTS: &[&str] = &[
-    "evt.deltatime",
-    "evt.deltatime.ns",
-    "evt.deltatime.s",
-    "thread.cpu",
-    "thread.cpu.system",
-    "thread.cpu.user",
-    "thread.exectime",
-    "thread.totexectime",
-    "util.cnt",
-];
-
 /// Most events taken of a capture.
 const EVENTS: u64 = 2500;
 /// Snapshots in a capture, about.
@@ -49,8 +36,9 @@ const SNAPSHOTS: u64 = 6;
 fn every_field() -> String {
     let mut text = String::from("*");
     for field in fields::all() {
-        if OF_SEVERAL_EVENTS.contains(&field.name) || field.flags.contains(FieldFlags::FILTER_ONLY)
-        {
+        // Those that remember the events which they saw before are out of it.
+        let unfit = FieldFlags::REMEMBERS | FieldFlags::FILTER_ONLY;
+        if field.flags.intersects(unfit) {
             continue;
         }
         let name = field.name;

@@ -45,7 +45,7 @@ pub use typeset::TypeSet;
 pub use when::When;
 
 use compile::Pred;
-use fields::{Context, Value};
+use fields::{Context, FieldFlags, Value};
 
 /// A filter, ready to decide events.
 ///
@@ -55,6 +55,8 @@ use fields::{Context, Value};
 pub struct Filter {
     root: Pred,
     reach: Reach,
+    /// Whether a field depends on the events that it was asked about before.
+    remembers: bool,
 }
 
 impl Filter {
@@ -83,13 +85,19 @@ impl Filter {
     /// As [`Self::parse`].
     pub fn from_ast(expr: &ast::Expr, definitions: &Definitions) -> Result<Self, FilterError> {
         let root = compile::compile(resolve::resolve(expr, definitions)?);
-        let reach = Reach::of(&root);
-        Ok(Self { root, reach })
+        let mut remembers = false;
+        root.each_field(&mut |f| remembers |= f.info.flags.contains(FieldFlags::REMEMBERS));
+        Ok(Self {
+            reach: Reach::of(&root),
+            remembers,
+            root,
+        })
     }
 
     /// Whether an event passes.
     pub fn matches(&mut self, cx: &Context<'_>) -> bool {
-        self.root.matches(*cx)
+        // Most events are decided by their type alone.
+        (self.remembers || self.reach.types.contains(cx.event.ty)) && self.root.matches(*cx)
     }
 
     /// Returns what of a capture can pass at all.

@@ -6,8 +6,10 @@ use scap_capture_format::schema::SourceCategory;
 
 use super::compare::{NumberTest, Test};
 use super::compile::{Pred, ValueTest};
+use super::fields::{self, FieldFlags};
 use super::timetest;
 use super::typeset::TypeSet;
+use crate::state;
 
 /// What a filter can match.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,31 +35,21 @@ pub struct Reach {
     pub wants_enter: bool,
 }
 
-/// Fields whose value in one event depends on all events before it.
+/// Fields whose value in one event depends on all events before it, besides those that remember them.
 const FROM_ALL: &[&str] = &[
-    "evt.deltatime",
-    "evt.deltatime.ns",
-    "evt.deltatime.s",
     "evt.num",
-    "evt.outputtime",
     "evt.reltime",
     "evt.reltime.ns",
     "evt.reltime.s",
     "proc.vmrss",
     "proc.vmsize",
     "proc.vmswap",
-    "thread.cpu",
-    "thread.cpu.system",
-    "thread.cpu.user",
-    "thread.exectime",
     "thread.pfmajor",
     "thread.pfminor",
-    "thread.totexectime",
     "thread.vmrss",
     "thread.vmrss.b",
     "thread.vmsize",
     "thread.vmsize.b",
-    "util.cnt",
 ];
 
 impl Reach {
@@ -72,8 +64,9 @@ impl Reach {
         });
         let mut depends_on_all = None;
         pred.each_field(&mut |field| {
-            if depends_on_all.is_none() && FROM_ALL.contains(&field.info.name) {
-                depends_on_all = Some(field.info.name);
+            let info = field.info;
+            if info.flags.contains(FieldFlags::REMEMBERS) || FROM_ALL.contains(&info.name) {
+                depends_on_all.get_or_insert(info.name);
             }
         });
         Self {
@@ -125,6 +118,9 @@ fn types(pred: &Pred, negated: bool, narrow: bool) -> TypeSet {
         }
         // The customary way to write a condition that never holds.
         Pred::Value(check) if !negated && is_never(check) => TypeSet::NONE,
+        Pred::Value(check) if !negated && check.operand.field().is_some_and(fields::needs_fd) => {
+            TypeSet::of(state::is_about_fd)
+        }
         _ => TypeSet::ALL,
     }
 }
@@ -230,7 +226,7 @@ fn ids(pred: &Pred, negated: bool, field: &str) -> Option<Vec<i64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::filter::{Filter, fields};
+    use crate::filter::Filter;
 
     #[test]
     fn the_fields_that_depend_on_all_events_exist() {

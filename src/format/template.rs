@@ -69,8 +69,6 @@ enum Part {
         width: usize,
     },
     Transform {
-        /// As it is written, for JSON.
-        name: String,
         transform: Box<Transform>,
         width: usize,
     },
@@ -82,8 +80,8 @@ pub struct Template {
     parts: Vec<Part>,
     /// Absent fields do not keep the event from being printed.
     lenient: bool,
-    /// Fields by name, for JSON.
-    sorted: Vec<usize>,
+    /// For JSON: the members by name, each as the text `"name":` and which part its value is.
+    members: Vec<(Vec<u8>, usize)>,
     scratch: Scratch,
     buffer: Vec<u8>,
 }
@@ -103,6 +101,8 @@ impl Template {
             Some(_) => (true, 1),
             None => (false, 0),
         };
+        // Fields and transformers as they are written, with their places in `parts`.
+        let mut names: Vec<(String, usize)> = Vec::new();
         let mut parts = Vec::new();
         while at < text.len() {
             let rest = &text[at..];
@@ -138,8 +138,8 @@ impl Template {
                     let span = name_at + error.span.start..name_at + error.span.end;
                     fail(TemplateErrorKind::Transform(error.kind), span)
                 })?;
+                names.push((name[..len].to_owned(), parts.len()));
                 parts.push(Part::Transform {
-                    name: name[..len].to_owned(),
                     transform: Box::new(transform),
                     width,
                 });
@@ -152,23 +152,22 @@ impl Template {
                 let span = name_at..name_at + len;
                 return Err(fail(TemplateErrorKind::FilterOnly(field.info.name), span));
             }
+            names.push((field.to_string(), parts.len()));
             parts.push(Part::Field { field, width });
             at = name_at + len;
         }
-        let mut sorted: Vec<usize> = (0..parts.len())
-            .filter(|i| !matches!(parts[*i], Part::Text(_)))
-            .collect();
-        let key = |i: &usize| match &parts[*i] {
-            Part::Field { field, .. } => field.to_string(),
-            Part::Transform { name, .. } => name.clone(),
-            Part::Text(_) => String::new(),
+        names.sort();
+        names.dedup_by(|a, b| a.0 == b.0);
+        let member = |(name, part): (String, usize)| {
+            let mut text = Vec::new();
+            json::string(&mut text, name.as_bytes());
+            text.push(b':');
+            (text, part)
         };
-        sorted.sort_by_key(key);
-        sorted.dedup_by_key(|i| key(i));
         Ok(Self {
             parts,
             lenient,
-            sorted,
+            members: names.into_iter().map(member).collect(),
             scratch: Scratch::default(),
             buffer: Vec::new(),
         })
@@ -215,16 +214,13 @@ impl Template {
     ) -> bool {
         let start = out.len();
         out.push(b'{');
-        for (count, index) in self.sorted.iter().enumerate() {
+        for (count, (member, part)) in self.members.iter().enumerate() {
             if count > 0 {
                 out.push(b',');
             }
-            let (value, info) = match self.parts.get_mut(*index) {
+            out.extend_from_slice(member);
+            let (value, info) = match self.parts.get_mut(*part) {
                 Some(Part::Field { field, .. }) => {
-                    self.buffer.clear();
-                    field.write_name(&mut self.buffer);
-                    json::string(out, &self.buffer);
-                    out.push(b':');
                     // Where text has a time of day, JSON has the number that it stands for.
                     if field.info.name == "evt.outputtime" {
                         number::udec(out, cx.event.ts.0);
@@ -232,13 +228,7 @@ impl Template {
                     }
                     (field.extract(cx, &mut self.scratch), field.info)
                 }
-                Some(Part::Transform {
-                    name, transform, ..
-                }) => {
-                    json::string(out, name.as_bytes());
-                    out.push(b':');
-                    (transform.value(*cx), fields::plain())
-                }
+                Some(Part::Transform { transform, .. }) => (transform.value(*cx), fields::plain()),
                 Some(Part::Text(_)) | None => continue,
             };
             match value {

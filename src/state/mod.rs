@@ -30,7 +30,7 @@ pub use containers::{ContainerInfo, runtime_of};
 pub use fd::{Connection, FdInfo, FdKind, L4, Role};
 pub use thread::{Program, ProgramFlags, Text, Thread, ThreadId};
 pub use users::User;
-pub use view::View;
+pub use view::{View, is_about_fd};
 
 use std::net::IpAddr;
 
@@ -127,7 +127,9 @@ impl State {
     /// Takes note of an event; the next events are to be applied in order.
     pub fn apply<'a>(&mut self, event: impl Into<Occurrence<'a>>) {
         let occurrence = event.into();
-        self.remove_ended();
+        if !self.ended.is_empty() {
+            self.remove_ended();
+        }
         self.changed_name = false;
         apply::event(self, &occurrence);
     }

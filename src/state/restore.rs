@@ -8,7 +8,7 @@ use scap_capture_format::native::snapshot::{
     FdEntry, InterfaceEntry, SocketEntry, StringId, ThreadEntry,
 };
 
-use super::fd::{FdInfo, FdKind, FdTable, L4, Role};
+use super::fd::{Connection, FdInfo, FdKind, FdTable, L4, Role};
 use super::snapshot::{FdExtra, ThreadExtra};
 use super::thread::{Dirs, Program, ProgramFlags, Text, Thread};
 use super::users::{self, User};
@@ -188,6 +188,8 @@ impl State {
                 };
                 SockTuple::Inet(client, server).name(&mut name);
                 info.ends = Some((client, server));
+                // Who has a peer is connected, or nearly.
+                info.connection = Connection::Established;
             }
         }
         info.name = self.keep(&name, limits::NAME).unwrap_or(info.name);

@@ -14,6 +14,7 @@ use scap_capture_format::native::snapshot::{
 };
 
 use super::State;
+use super::apply::clone_flags;
 use super::fd::{Connection, FdInfo, FdKind, L4, Role};
 use super::shared::Slot;
 use super::thread::{ProgramFlags, Text, Thread};
@@ -179,6 +180,18 @@ impl FdExtra {
     }
 }
 
+/// What other readers go by: what a thread shares with the first one of its process.
+fn shares(thread: &Thread, files_of: Option<i64>, dirs_of: Option<i64>) -> u32 {
+    let with_main = |owner: Option<i64>| owner == Some(thread.pid.0);
+    let parts = [
+        (clone_flags::THREAD, !thread.is_main()),
+        (clone_flags::FILES, !thread.is_main() && with_main(files_of)),
+        (clone_flags::FS, !thread.is_main() && with_main(dirs_of)),
+    ];
+    let set = parts.into_iter().filter(|(_, is)| *is);
+    set.fold(0, |flags, (flag, _)| flags | flag as u32)
+}
+
 /// Appends a family (0 = none), port and address.
 fn write_end(out: &mut Vec<u8>, end: Option<Endpoint>) {
     match end {
@@ -299,7 +312,7 @@ impl State {
             cap_inheritable: caps[0],
             cap_permitted: caps[1],
             cap_effective: caps[2],
-            flags: 0,
+            flags: shares(thread, files_of, dirs_of),
             vm_size_kb: thread.memory_kb[0],
             vm_rss_kb: thread.memory_kb[1],
             vm_swap_kb: thread.memory_kb[2],

@@ -205,6 +205,7 @@ impl Threads {
         Some(slot)
     }
 
+    #[inline]
     pub(super) fn get(&self, tid: Tid) -> Option<&Thread> {
         self.slots.get(self.slot(tid)? as usize)?.as_ref()
     }

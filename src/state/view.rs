@@ -1,6 +1,6 @@
 //! What is known around one event.
 
-use scap_capture_format::schema::{EventTypeFlags, types};
+use scap_capture_format::schema::{EventType, EventTypeFlags, types};
 
 use super::{ContainerInfo, FdInfo, State, Thread, User, paths};
 use crate::event::{Event, EventExt as _, FdLabel, Names, Occurrence, Tid};
@@ -12,21 +12,22 @@ const MAX_ANCESTORS: usize = 512;
 /// call as one about an fd.
 const MMAP_PAIR_PARAMS: usize = 6;
 
+/// Whether events of a type are about an fd.
+pub fn is_about_fd(ty: EventType) -> bool {
+    let about = EventTypeFlags::CREATES_FD | EventTypeFlags::USES_FD | EventTypeFlags::DESTROYS_FD;
+    ty.info().is_some_and(|i| i.flags.intersects(about))
+}
+
 /// The state as the thread of one event sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'s> {
     state: &'s State,
-    thread: Option<&'s Thread>,
     occurrence: Occurrence<'s>,
 }
 
 impl<'s> View<'s> {
     pub(super) fn new(state: &'s State, occurrence: Occurrence<'s>) -> Self {
-        Self {
-            state,
-            thread: state.thread(occurrence.event.tid),
-            occurrence,
-        }
+        Self { state, occurrence }
     }
 
     /// Returns the whole state.
@@ -40,13 +41,14 @@ impl<'s> View<'s> {
     }
 
     /// Returns the event's thread.
+    #[inline]
     pub fn thread(&self) -> Option<&'s Thread> {
-        self.thread
+        self.state.thread(self.occurrence.event.tid)
     }
 
     /// Returns the name of the event's thread.
     pub fn own_comm(&self) -> Option<&'s [u8]> {
-        self.thread.and_then(|t| t.comm.as_deref())
+        self.thread().and_then(|t| t.comm.as_deref())
     }
 
     /// Returns the first thread of a thread's process; the thread itself if that is not known.
@@ -60,7 +62,7 @@ impl<'s> View<'s> {
     /// Iterates over the event's process and its ancestors, each by its first thread, youngest first.
     pub fn ancestors(&self) -> impl Iterator<Item = &'s Thread> + use<'s> {
         let view = *self;
-        let own = view.thread.and_then(|t| view.main(t));
+        let own = view.thread().and_then(|t| view.main(t));
         let mut seen = 0;
         std::iter::successors(own, move |thread| {
             seen += 1;
@@ -79,10 +81,8 @@ impl<'s> View<'s> {
         event_fd(&self.occurrence)
     }
 
-    /// Whether events of this type are about an fd.
+    /// Whether the event is about an fd.
     pub fn is_about_fd(&self) -> bool {
-        let about =
-            EventTypeFlags::CREATES_FD | EventTypeFlags::USES_FD | EventTypeFlags::DESTROYS_FD;
         let event = self.occurrence.event;
         let is_mmap = matches!(
             event.ty.exit(),
@@ -91,7 +91,7 @@ impl<'s> View<'s> {
         if is_mmap && event.params.len() <= MMAP_PAIR_PARAMS {
             return false;
         }
-        event.info().is_some_and(|i| i.flags.intersects(about))
+        is_about_fd(event.ty)
     }
 
     /// Returns the fd that the event is about, if it is known.
@@ -104,7 +104,7 @@ impl<'s> View<'s> {
 
     /// Returns an fd of the event's thread.
     pub fn fd_of(&self, fd: i64) -> Option<&'s FdInfo> {
-        self.state.files.get(self.thread?.files?)?.get(fd)
+        self.state.files.get(self.thread()?.files?)?.get(fd)
     }
 
     /// Whether the event gave its fd another name.
@@ -114,7 +114,7 @@ impl<'s> View<'s> {
 
     /// Returns the id of the container that the event's thread is in; `None` = the host.
     pub fn container_id(&self) -> Option<&'s [u8]> {
-        self.thread?.container.as_deref()
+        self.thread()?.container.as_deref()
     }
 
     /// Returns what is known of that container.
@@ -144,7 +144,7 @@ impl<'s> View<'s> {
 
     /// Returns the working directory of the event's thread.
     pub fn cwd(&self) -> Option<&'s [u8]> {
-        self.state.cwd(self.thread?.tid)
+        self.state.cwd(self.thread()?.tid)
     }
 
     /// Appends the absolute form of a path that the event's thread gave.

@@ -64,6 +64,22 @@ pub(crate) struct Capture {
     pub(crate) snapshots: usize,
 }
 
+/// Whether a capture, which may be being written, has a snapshot already.
+pub(crate) fn has_snapshot(path: &Path) -> bool {
+    let reader = std::fs::File::open(path)
+        .ok()
+        .and_then(|file| CaptureReader::new(file).ok());
+    let Some(mut reader) = reader else {
+        return false;
+    };
+    while let Ok(Some(item)) = reader.next_item() {
+        if matches!(item, Item::Snapshot(_)) {
+            return true;
+        }
+    }
+    false
+}
+
 pub(crate) fn read(path: &Path) -> Capture {
     let file = std::fs::File::open(path).unwrap();
     let mut reader = CaptureReader::new(file).unwrap();

@@ -12,17 +12,29 @@ use rustix::process::{Pid, Signal, kill_process};
 use scap_capture_format::event::EventFlags;
 
 use super::{
-    capture::{Event, read},
+    capture::{Event, has_snapshot, read},
     tools::{Bench, bench, need, number, scap},
 };
 
 /// A recording in the background.
-struct Recorder(Child);
+struct Recorder(Option<Child>);
+
+impl Drop for Recorder {
+    /// A test that fails leaves no recorder behind for others to find.
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
 
 impl Recorder {
     /// Starts it and waits until the probe is attached: the snapshot is taken after that.
     fn start(bench: &Bench, capture: &str, args: &[&str]) -> Self {
         let path = bench.path(capture);
+        // One of an earlier recording would look like a beginning.
+        drop(std::fs::remove_file(&path));
         let child = scap()
             .args(["record", "-w"])
             .arg(&path)
@@ -32,30 +44,30 @@ impl Recorder {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        let recorder = Self(Some(child));
         let begin = Instant::now();
-        // The header alone is shorter than with a snapshot behind it.
-        let mut before = 0;
-        loop {
-            let len = std::fs::metadata(&path).map_or(0, |file| file.len());
-            if before != 0 && len > before {
-                return Self(child);
-            }
-            before = len;
+        while !has_snapshot(&path) {
             assert!(
                 begin.elapsed() < Duration::from_secs(60),
                 "the recorder does not start"
             );
             std::thread::sleep(Duration::from_millis(20));
         }
+        recorder
+    }
+
+    fn child(&self) -> &Child {
+        self.0.as_ref().expect("not ended yet")
     }
 
     fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.0), signal).unwrap();
+        kill_process(Pid::from_child(self.child()), signal).unwrap();
     }
 
     /// Its exit code and what it said.
-    fn end(self) -> (Option<i32>, String) {
-        let output = self.0.wait_with_output().unwrap();
+    fn end(mut self) -> (Option<i32>, String) {
+        let child = self.0.take().expect("not ended yet");
+        let output = child.wait_with_output().unwrap();
         (
             output.status.code(),
             String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -90,7 +102,7 @@ fn a_signal_finishes_the_file() {
     let Some(bench) = bench() else { return };
     for signal in [Signal::INT, Signal::TERM] {
         let recorder = Recorder::start(&bench, "signal.scap", &[]);
-        let own = i64::from(recorder.0.id());
+        let own = i64::from(recorder.child().id());
         work(0.3);
         recorder.signal(signal);
         let (code, said) = recorder.end();

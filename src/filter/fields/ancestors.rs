@@ -4,7 +4,7 @@
 //! of which any may fulfil a condition.
 
 use super::process::{comm, exe_of, exepath_of, variable, with_args};
-use super::{Context, Field, FieldArg, Scratch, Value, join};
+use super::{Context, Field, FieldArg, Scratch, Value, items, join, variables};
 use crate::state::Thread;
 
 /// Writes the text of the ancestors that the argument means, NUL after each.
@@ -39,7 +39,7 @@ extract! {
         texts(field, cx, scratch, |out, t| out.extend_from_slice(exepath_of(t)))
     };
     aargs = |field, cx, scratch| {
-        texts(field, cx, scratch, |out, t| join(out, t.args.as_deref().unwrap_or_default()))
+        texts(field, cx, scratch, |out, t| join(out, items(t.args.as_deref().unwrap_or_default())))
     };
     acmdline = |field, cx, scratch| {
         texts(field, cx, scratch, |out, t| with_args(out, comm(t), t))
@@ -52,7 +52,7 @@ extract! {
             });
             return Some(Value::Text(values.find(|v| !v.is_empty()).unwrap_or_default()));
         }
-        texts(field, cx, scratch, |out, t| join(out, t.env.as_deref().unwrap_or_default()))
+        texts(field, cx, scratch, |out, t| join(out, variables(t.env.as_deref().unwrap_or_default())))
     };
     apid = |field, cx, scratch| {
         if let FieldArg::Index(index) = field.arg {

@@ -144,6 +144,12 @@ const LOWER_LAYER: u32 = 0x1_0000;
 /// Text of what is not known.
 const UNKNOWN: &[u8] = b"<NA>";
 
+/// Whether only events about an fd have a value of the field.
+pub(in crate::filter) fn needs_fd(field: &Field) -> bool {
+    // That one is about all fds of the process.
+    field.info.class() == "fd" && field.info.name != "fd.types"
+}
+
 /// The fd, if the event is about one and it is known.
 fn fd<'a>(cx: &Context<'a>) -> Option<&'a FdInfo> {
     cx.view.fd_info()

@@ -7,7 +7,7 @@ use super::{Context, Field, FieldArg, LookupError, Scratch, Value};
 bitflags::bitflags! {
     /// Restrictions on the use of a field.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct FieldFlags: u8 {
+    pub struct FieldFlags: u16 {
         /// Has no text form: only for conditions.
         const FILTER_ONLY = 1;
         /// Has only a text form: not for conditions.
@@ -24,6 +24,8 @@ bitflags::bitflags! {
         const IS_LIST = 64;
         /// Without an argument it means any of several things, of which one has to fulfil a condition.
         const ANY = 128;
+        /// Depends on the events that it was asked about before.
+        const REMEMBERS = 256;
     }
 }
 

@@ -29,6 +29,7 @@ mod syslog;
 mod thread;
 mod user;
 
+pub(super) use fd::needs_fd;
 pub use info::{ArgForm, FieldFlags, FieldInfo, FieldType};
 
 use std::cell::{Cell, RefCell};
@@ -241,8 +242,8 @@ impl Scratch {
 }
 
 /// Appends strings that end in NUL each, with spaces between them.
-fn join(out: &mut Vec<u8>, list: &[u8]) {
-    for (index, item) in items(list).enumerate() {
+fn join<'a>(out: &mut Vec<u8>, items: impl Iterator<Item = &'a [u8]>) {
+    for (index, item) in items.enumerate() {
         if index > 0 {
             out.push(b' ');
         }
@@ -255,6 +256,12 @@ pub(crate) fn items(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     let list = list.strip_suffix(b"\0").unwrap_or(list);
     let count = if list.is_empty() { 0 } else { usize::MAX };
     list.split(|b| *b == 0).take(count)
+}
+
+/// Iterates over an environment; there is none where a program wrote over all of its own.
+fn variables(env: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let is_gone = env.iter().all(|b| *b == 0);
+    items(if is_gone { &[] } else { env })
 }
 
 /// Why a name is no usable field.

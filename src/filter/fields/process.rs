@@ -4,7 +4,7 @@ use super::ancestors::{aargs, acmdline, aenv, aexe, aexepath, aname, apid};
 use super::info::{
     ArgForm, FieldFlags, FieldInfo, boolean, double, int, interval, text, time, uint,
 };
-use super::{Context, Field, FieldArg, Scratch, Value, items, join};
+use super::{Context, Field, FieldArg, Scratch, Value, items, join, variables};
 use crate::event::Tid;
 use crate::state::{FdInfo, ProgramFlags, Thread, View};
 
@@ -222,7 +222,7 @@ pub(super) fn with_args(out: &mut Vec<u8>, name: &[u8], thread: &Thread) {
     out.extend_from_slice(name);
     if let Some(args) = thread.args.as_deref().filter(|a| !a.is_empty()) {
         out.push(b' ');
-        join(out, args);
+        join(out, items(args));
     }
 }
 
@@ -268,14 +268,14 @@ extract! {
             let index = usize::try_from(index).ok()?;
             return Some(Value::Text(items(args).nth(index).unwrap_or_default()));
         }
-        scratch.text(|out| join(out, args))
+        scratch.text(|out| join(out, items(args)))
     };
     env = |field, cx, scratch| {
         let env = main(cx)?.env.as_deref().unwrap_or_default();
         if let FieldArg::Name(name) = &field.arg {
             return Some(Value::Text(variable(env, name.as_bytes()).unwrap_or_default()));
         }
-        scratch.text(|out| join(out, env))
+        scratch.text(|out| join(out, variables(env)))
     };
     cmdline = |_, cx, scratch| {
         let thread = cx.view.thread()?;

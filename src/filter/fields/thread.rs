@@ -30,14 +30,15 @@ pub(super) const FIELDS: &[FieldInfo] = &[
     )
     .arg(ArgForm::Key),
     text("thread.cgroups", "all cgroups as subsys=path list", cgroups),
-    double("thread.cpu", "CPU percent in last second (procinfo)", cpu),
-    double("thread.cpu.system", "system CPU percent", cpu_system),
-    double("thread.cpu.user", "user CPU percent", cpu_user),
+    double("thread.cpu", "CPU percent in last second (procinfo)", cpu).flag(FieldFlags::REMEMBERS),
+    double("thread.cpu.system", "system CPU percent", cpu_system).flag(FieldFlags::REMEMBERS),
+    double("thread.cpu.user", "user CPU percent", cpu_user).flag(FieldFlags::REMEMBERS),
     interval(
         "thread.exectime",
         "CPU ns of last slice (switch events)",
         exectime,
-    ),
+    )
+    .flag(FieldFlags::REMEMBERS),
     boolean("thread.ismain", "thread is the main one", ismain),
     text("thread.nametid", "comm + tid, table key", nametid).flag(FieldFlags::TABLE_ONLY),
     uint("thread.pfmajor", "major page faults", pfmajor),
@@ -47,7 +48,8 @@ pub(super) const FIELDS: &[FieldInfo] = &[
         "thread.totexectime",
         "accumulated CPU ns (switch events)",
         totexectime,
-    ),
+    )
+    .flag(FieldFlags::REMEMBERS),
     uint(
         "thread.vmrss",
         "process RSS KB on main thread else 0",
@@ -91,7 +93,7 @@ extract! {
     cap_effective = |_, cx, scratch| capabilities(cx, scratch, 2);
     cgroups = |_, cx, scratch| {
         let cgroups = cx.view.thread()?.cgroups.as_deref()?;
-        scratch.text(|out| super::join(out, cgroups))
+        scratch.text(|out| super::join(out, items(cgroups)))
     };
     cgroup = |field, cx, _| {
         let FieldArg::Name(subsystem) = &field.arg else {

@@ -7,6 +7,7 @@
 
 mod files;
 mod meta;
+pub(super) use process::clone_flags;
 mod process;
 mod sockets;
 

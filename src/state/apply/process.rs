@@ -10,14 +10,14 @@ use crate::event::{Event, EventExt as _, Pid, Tid};
 const CLONE_STALE_NS: u64 = 2_000_000_000;
 
 /// Clone flags as the field encodes them.
-mod clone_flags {
-    pub(super) const FILES: u64 = 0x1;
-    pub(super) const FS: u64 = 0x2;
-    pub(super) const NEWPID: u64 = 0x40;
-    pub(super) const PARENT: u64 = 0x100;
-    pub(super) const THREAD: u64 = 0x2000;
-    pub(super) const VFORK: u64 = 0x0800_0000;
-    pub(super) const CHILD_IN_PIDNS: u64 = 0x2000_0000;
+pub(in crate::state) mod clone_flags {
+    pub(in crate::state) const FILES: u64 = 0x1;
+    pub(in crate::state) const FS: u64 = 0x2;
+    pub(in crate::state) const NEWPID: u64 = 0x40;
+    pub(in crate::state) const PARENT: u64 = 0x100;
+    pub(in crate::state) const THREAD: u64 = 0x2000;
+    pub(in crate::state) const VFORK: u64 = 0x0800_0000;
+    pub(in crate::state) const CHILD_IN_PIDNS: u64 = 0x2000_0000;
 }
 
 /// Parameters of the clone family.

@@ -113,10 +113,12 @@ pub(super) const FIELDS: &[FieldInfo] = &[
         "evt.deltatime",
         "ns since previous event seen by this field",
         delta,
-    ),
+    )
+    .flag(FieldFlags::REMEMBERS),
     interval("evt.deltatime.ns", "ns remainder of deltatime", delta_ns)
+        .flag(FieldFlags::REMEMBERS)
         .format(PrintFormat::PaddedDec10),
-    interval("evt.deltatime.s", "seconds part of deltatime", delta_s),
+    interval("evt.deltatime.s", "seconds part of deltatime", delta_s).flag(FieldFlags::REMEMBERS),
     text("evt.dir", "'>' enter or '<' exit", dir).flag(FieldFlags::DEPRECATED),
     boolean("evt.failed", "true when return value < 0", failed),
     text(
@@ -201,6 +203,7 @@ pub(super) const FIELDS: &[FieldInfo] = &[
         "timestamp in the format chosen by -t",
         outputtime,
     )
+    .flag(FieldFlags::REMEMBERS)
     .flag(FieldFlags::PRINT_ONLY),
     text("evt.plugininfo", "plugin's own text summary", na).never("plugins are not supported"),
     text("evt.pluginname", "plugin that produced a plugin event", na)
@@ -269,7 +272,8 @@ pub(super) const UTIL: &[FieldInfo] = &[uint(
     "util.cnt",
     "counter incremented at each extraction (hidden)",
     counter,
-)];
+)
+.flag(FieldFlags::REMEMBERS)];
 
 fn num<'a>(_: &'a Field, cx: &Context<'a>, _: &'a mut Scratch) -> Option<Value<'a>> {
     Some(Value::Uint(cx.event.num.0))

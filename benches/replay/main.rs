@@ -1,0 +1,124 @@
+//! What reading costs beside sysdig, on the same .scap file and one CPU, run by run, as a Markdown table.
+//!
+//! `cargo bench --bench replay -- CAPTURE.scap [EVENTS_IN_MILLIONS [ROUNDS]]`: the events of the capture
+//! are repeated, later each time, until there are so many (4 million unless told), uncompressed as sysdig
+//! writes them; both programs then read that file. Rounds (5) are interleaved. Wants `sysdig` and `taskset`.
+#![allow(
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "a benchmark reports on stdout"
+)]
+
+mod big;
+
+use std::error::Error;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+use std::{env, fs};
+
+/// A benchmark stops at the first thing that it did not expect, and says what it was.
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// A way of reading: what it is, sysdig's arguments and ours beside the file, the ratio to reach.
+struct Job {
+    name: &'static str,
+    sysdig: &'static [&'static str],
+    scap: &'static [&'static str],
+    goal: f64,
+}
+
+const FILTER: &str = "proc.name=bash and fd.name contains /etc";
+const NAME: &str = "proc.name=bash";
+
+const JOBS: &[Job] = &[
+    Job {
+        name: "scan with state, print nothing",
+        sysdig: &["evt.num=0"],
+        scap: &["-q"],
+        goal: 1.5,
+    },
+    Job {
+        name: "filter `proc.name=bash and fd.name contains /etc`",
+        sysdig: &[FILTER],
+        scap: &[FILTER],
+        goal: 1.5,
+    },
+    Job {
+        name: "filter `proc.name=bash`",
+        sysdig: &[NAME],
+        scap: &[NAME],
+        goal: 1.5,
+    },
+    Job {
+        name: "print as text",
+        sysdig: &[],
+        scap: &[],
+        goal: 5.0,
+    },
+    Job {
+        name: "print as JSON",
+        sysdig: &["-j"],
+        scap: &["-j"],
+        goal: 10.0,
+    },
+];
+
+fn main() -> Result<()> {
+    let mut args = env::args().skip(1).filter(|a| a != "--bench");
+    let capture = args.next().ok_or("which capture is to be repeated?")?;
+    let millions: f64 = args.next().map_or(Ok(4.0), |a| a.parse())?;
+    let rounds: usize = args.next().map_or(Ok(5), |a| a.parse())?;
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("big.scap");
+    let events = big::write(Path::new(&capture), &path, (millions * 1e6) as u64)?;
+    let bytes = fs::metadata(&path)?.len();
+    println!(
+        "{events} events, {:.0} MiB; medians of {rounds} interleaved rounds on one CPU\n",
+        bytes as f64 / f64::from(1 << 20)
+    );
+    println!("| | sysdig, s | scap, s | ratio | to reach | million events/s |");
+    println!("| --- | --: | --: | --: | --: | --: |");
+    for job in JOBS {
+        let mut times = [Vec::new(), Vec::new()];
+        // The first round warms the page cache.
+        for round in 0..=rounds {
+            let sysdig = time("sysdig", &["-r"], &path, job.sysdig)?;
+            let scap = time(env!("CARGO_BIN_EXE_scap"), &["read"], &path, job.scap)?;
+            if round > 0 {
+                times[0].push(sysdig);
+                times[1].push(scap);
+            }
+        }
+        let [sysdig, scap] = times.map(median);
+        println!(
+            "| {} | {sysdig:.2} | {scap:.2} | {:.1} | {} | {:.1} |",
+            job.name,
+            sysdig / scap,
+            job.goal,
+            events as f64 / 1e6 / scap
+        );
+    }
+    Ok(())
+}
+
+/// Runs a program on one CPU and returns the seconds that it took.
+fn time(program: &str, before: &[&str], path: &Path, after: &[&str]) -> Result<f64> {
+    let begin = Instant::now();
+    let status = Command::new("taskset")
+        .args(["-c", "1", program])
+        .args(before)
+        .arg(path)
+        .args(after)
+        .stdout(Stdio::null())
+        .status()?;
+    if !status.success() {
+        return Err(format!("{program}: {status}").into());
+    }
+    Ok(begin.elapsed().as_secs_f64())
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times.get(times.len() / 2).copied().unwrap_or(f64::NAN)
+}
