@@ -296,8 +296,9 @@ impl State {
         };
         self.changed_name = !info.name.is_empty();
         let new = info.text_len();
-        let old = self.change_files(slot, |files| files.insert(fd, info));
-        let old = old.flatten().map_or(0, |f| f.text_len());
+        let text = |old: Option<FdInfo>| old.map_or(0, |f| f.text_len());
+        let old = self.change_files(slot, |files| text(files.insert(fd, info)));
+        let old = old.unwrap_or(0);
         self.used.text = self.used.text.saturating_add(new).saturating_sub(old);
     }
 
@@ -335,9 +336,9 @@ impl State {
         if first == last {
             // Most: no table is searched for one fd.
             if self.files.get(slot).is_some_and(|t| t.get(first).is_some()) {
-                let old = self.change_files(slot, |files| files.remove(&first));
-                let text = old.flatten().map_or(0, |f| f.text_len());
-                self.used.text = self.used.text.saturating_sub(text);
+                let text = |old: Option<FdInfo>| old.map_or(0, |f| f.text_len());
+                let text = self.change_files(slot, |files| text(files.remove(&first)));
+                self.used.text = self.used.text.saturating_sub(text.unwrap_or(0));
             }
             return;
         }
