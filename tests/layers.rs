@@ -18,7 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("replay", &["capture-format", "event", "state", "filter"]),
     (
         "record",
-        &["capture-format", "probe-common", "event", "state"],
+        &["capture-format", "probe-common", "event", "state", "filter"],
     ),
     (
         "chisel",

@@ -1,12 +1,14 @@
 //! Captures named on the command line.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek as _};
 use std::path::Path;
 
 use super::error::{CliError, warn};
 use crate::event::text;
-use crate::replay::{EventSource, NativeSource, SysdigSource};
+use crate::filter::When;
+use crate::filter::fields::Session;
+use crate::replay::{self, EventSource, NativeSource, SysdigSource};
 
 /// An open capture and what to call it.
 pub(super) struct Input {
@@ -16,6 +18,8 @@ pub(super) struct Input {
     pub(super) bytes: Box<dyn Read>,
     /// It is one of sysdig's.
     pub(super) is_sysdig: bool,
+    /// The file, if it is one that can be read in any order.
+    file: Option<File>,
 }
 
 impl Input {
@@ -39,7 +43,15 @@ impl Input {
             return Err(CliError::failed(format!("{name} is a directory"))
                 .hint("name the capture files in it"));
         }
-        Self::checked(name, Box::new(file))
+        let is_regular = file.metadata().is_ok_and(|m| m.is_file());
+        let again = if is_regular {
+            File::open(path).ok()
+        } else {
+            None
+        };
+        let mut input = Self::checked(name, Box::new(file))?;
+        input.file = again;
+        Ok(input)
     }
 
     /// Looks at the first bytes: they tell what kind of file it is.
@@ -57,7 +69,31 @@ impl Input {
             name,
             is_sysdig: first.starts_with(&SYSDIG) || first.starts_with(&GZIP),
             bytes: Box::new(io::Cursor::new(first).chain(bytes)),
+            file: None,
         })
+    }
+
+    /// Opens the capture as a source of the events from `from` on. Where an index says that an earlier
+    /// part is not needed it is passed over.
+    pub(super) fn source_from(
+        mut self,
+        from: Option<When>,
+        session: &mut Session,
+    ) -> Result<(String, Box<dyn EventSource>), CliError> {
+        if let (Some(from), Some(mut file), false) = (from, self.file.take(), self.is_sysdig)
+            && let Some(start) = replay::start(&mut file, from)
+            && file.rewind().is_ok()
+        {
+            let failed = |e| CliError::capture(&self.name, &e);
+            let mut source = NativeSource::new(file).map_err(failed)?;
+            // The second event of a pair needs the first.
+            if !source.is_in_pairs() {
+                source.skip_to(start.offset).map_err(failed)?;
+                session.first_time = start.first_time;
+            }
+            return Ok((self.name, Box::new(source)));
+        }
+        self.source()
     }
 
     /// Opens the capture as a source of events.

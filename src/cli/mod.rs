@@ -12,11 +12,14 @@ mod events;
 mod fields;
 mod info;
 mod input;
+mod live;
 mod output;
+mod print;
 mod read;
 mod record;
 mod reference;
 mod try_out;
+mod words;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -61,6 +64,11 @@ enum Command {
     /// (BTF). Ctrl-C ends the recording and finishes the file; pressed again it ends at once. The
     /// recorder itself is never recorded.
     Record(record::Args),
+    /// Print what happens as it happens
+    ///
+    /// Lines as those of `read`, on the machine that is looked at, and with the needs of `record`. Ctrl-C ends
+    /// it. What prints the lines makes events too: leave your terminal or ssh out with a filter.
+    Live(live::Args),
     /// Print the events of a capture
     ///
     /// A line per event, as sysdig prints it: number, time, CPU, name and id of the thread, direction
@@ -109,6 +117,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match cli.command {
         Command::Try(args) => try_out::run(&args),
         Command::Record(args) => record::run(&args),
+        Command::Live(args) => live::run(&args),
         Command::Read(args) => read::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Convert(args) => convert::run(&args),

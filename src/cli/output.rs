@@ -37,6 +37,9 @@ impl Output {
 
     /// Writes the buffer out.
     pub(super) fn flush(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
         let written = self.stdout.write_all(&self.buffer);
         self.buffer.clear();
         written?;

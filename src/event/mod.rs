@@ -15,8 +15,10 @@ pub mod text;
 pub mod time;
 pub mod value;
 
+mod kept;
 mod names;
 
+pub use kept::Kept;
 pub use names::{FdLabel, Names, NoNames};
 pub(crate) use render::errno_name;
 

@@ -8,15 +8,14 @@ use std::io::{self, Write};
 use std::ops::ControlFlow;
 
 use hashbrown::HashMap;
-use scap_capture_format::event::{EventFlags, EventRef, Params, Pid, Tid, Timestamp};
+use scap_capture_format::event::EventFlags;
 use scap_capture_format::native::header::EVENT_MODEL;
 use scap_capture_format::native::{
     CaptureWriter, Header, LossReport, SchemaDescription, WriterOptions,
 };
-use scap_capture_format::schema::{EventType, SourceCategory};
+use scap_capture_format::schema::SourceCategory;
 
-use super::Kept;
-use crate::event::{Event, EventExt as _};
+use crate::event::{Event, EventExt as _, Kept};
 use crate::filter::fields::{Context, Session};
 use crate::replay::EventSink;
 use crate::state::{self, State};
@@ -110,29 +109,9 @@ impl<W: Write> NativeSink<W> {
 
     /// Writes an event as hidden, without the data it moved.
     fn hide(&mut self, event: &Event<'_>) -> io::Result<()> {
-        self.stripped.set(event);
-        let data = event.info().and_then(|i| i.io_data_param());
-        let mut flags = event.flags | EventFlags::HIDDEN;
-        if let Some(index) = data
-            && let Some(len) = self.stripped.lens.get(index).copied()
-            && len > 0
-        {
-            let start: usize = self.stripped.lens[..index]
-                .iter()
-                .map(|l| *l as usize)
-                .sum();
-            self.stripped.bytes.drain(start..start + len as usize);
-            self.stripped.lens[index] = 0;
-            flags |= EventFlags::TRUNCATED;
-        }
-        let stripped = EventRef {
-            flags,
-            params: Params::new(&self.stripped.lens, &self.stripped.bytes).unwrap_or(Params::EMPTY),
-            ..*event
-        };
         self.hidden += 1;
         match &mut self.writer {
-            Some(writer) => writer.push(&stripped).map_err(failed),
+            Some(writer) => writer.push(&self.stripped.hide(event)).map_err(failed),
             None => Ok(()),
         }
     }
@@ -150,25 +129,16 @@ impl<W: Write> NativeSink<W> {
         let Some(kept) = self.enters.get_mut(&event.tid.0) else {
             return Ok(());
         };
-        if EventType(kept.ty) != event.ty.enter() || kept.ts == 0 {
+        if !kept.is_set() || kept.event().ty != event.ty.enter() {
             return Ok(());
         }
-        let enter = EventRef {
-            num: event.num,
-            ts: Timestamp(kept.ts),
-            tid: Tid(event.tid.0),
-            pid: Pid(event.pid.0),
-            cpu: kept.cpu,
-            ty: EventType(kept.ty),
-            latency: None,
-            flags: EventFlags::HIDDEN,
-            params: Params::new(&kept.lens, &kept.bytes).unwrap_or(Params::EMPTY),
-        };
+        let mut enter = kept.event();
+        enter.flags |= EventFlags::HIDDEN;
         self.hidden += 1;
         if let Some(writer) = &mut self.writer {
             writer.push(&enter).map_err(failed)?;
         }
-        kept.ts = 0;
+        kept.clear();
         Ok(())
     }
 }

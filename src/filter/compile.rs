@@ -2,7 +2,7 @@
 
 use super::ast::{Op, Quantifier};
 use super::compare::{self, PatternCache, Test};
-use super::fields::{Context, FieldArg};
+use super::fields::{Context, Field, FieldArg};
 use super::literal::{self, Datum};
 use super::moment::Zone;
 use super::resolve::{Check, Node, Right};
@@ -217,31 +217,24 @@ impl Pred {
         }
     }
 
-    /// Returns the fields that no capture answers, with why.
-    pub(super) fn unanswerable(&self, out: &mut Vec<(&'static str, &'static str)>) {
+    /// Calls `see` with every field that a value is asked of, those for types, directions and times of
+    /// events left out.
+    pub(super) fn each_field(&self, see: &mut dyn FnMut(&Field)) {
         match self {
             Self::All(parts) | Self::Any(parts) | Self::ExactlyOne(parts) => {
-                parts.iter().for_each(|p| p.unanswerable(out));
+                parts.iter().for_each(|p| p.each_field(see));
             }
-            Self::Not(inner) => inner.unanswerable(out),
-            Self::Value(check) => {
-                let field = check.operand.field();
-                out.extend(field.and_then(|f| Some((f.info.name, f.info.unanswerable?))));
+            Self::Not(inner) => inner.each_field(see),
+            Self::Value(check) => check.operand.each_field(see),
+            Self::Pair(check) => {
+                check.left.each_field(see);
+                check.right.each_field(see);
             }
-            _ => {}
-        }
-    }
-
-    /// Whether all events have to be shown to it, since a field counts on that.
-    pub(super) fn remembers(&self) -> bool {
-        match self {
-            Self::All(parts) | Self::Any(parts) | Self::ExactlyOne(parts) => {
-                parts.iter().any(Self::remembers)
-            }
-            Self::Not(inner) => inner.remembers(),
-            Self::Value(check) => check.operand.remembers(),
-            Self::Pair(check) => check.left.remembers() || check.right.remembers(),
-            _ => false,
+            Self::Always(_)
+            | Self::Type(_)
+            | Self::Dir { .. }
+            | Self::Time(_)
+            | Self::Around { .. } => {}
         }
     }
 

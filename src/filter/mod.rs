@@ -45,7 +45,7 @@ pub use typeset::TypeSet;
 pub use when::When;
 
 use compile::Pred;
-use fields::{Context, Value};
+use fields::{Context, FieldFlags, Value};
 
 /// A filter, ready to decide events.
 ///
@@ -85,9 +85,11 @@ impl Filter {
     /// As [`Self::parse`].
     pub fn from_ast(expr: &ast::Expr, definitions: &Definitions) -> Result<Self, FilterError> {
         let root = compile::compile(resolve::resolve(expr, definitions)?);
+        let mut remembers = false;
+        root.each_field(&mut |f| remembers |= f.info.flags.contains(FieldFlags::REMEMBERS));
         Ok(Self {
             reach: Reach::of(&root),
-            remembers: root.remembers(),
+            remembers,
             root,
         })
     }
@@ -106,7 +108,9 @@ impl Filter {
     /// Returns the fields of the filter that no capture has, with why: conditions on them never hold.
     pub fn unanswerable(&self) -> Vec<(&'static str, &'static str)> {
         let mut found = Vec::new();
-        self.root.unanswerable(&mut found);
+        self.root.each_field(&mut |field| {
+            found.extend(field.info.unanswerable.map(|why| (field.info.name, why)));
+        });
         found.sort_unstable();
         found.dedup();
         found

@@ -6,7 +6,7 @@ use scap_capture_format::schema::SourceCategory;
 
 use super::compare::{NumberTest, Test};
 use super::compile::{Pred, ValueTest};
-use super::fields;
+use super::fields::{self, FieldFlags};
 use super::timetest;
 use super::typeset::TypeSet;
 use crate::state;
@@ -27,10 +27,30 @@ pub struct Reach {
     pub tids: Option<Vec<i64>>,
     /// Process ids, sorted.
     pub pids: Option<Vec<i64>>,
+    /// A field of the filter whose value depends on events that are not reached: their number, their time,
+    /// the memory that they tell of. Whoever leaves those events out changes what the filter finds.
+    pub depends_on_all: Option<&'static str>,
     /// Whether the filter asks for the direction and enter events can match, so that a capture with exit
     /// events alone has to make them up.
     pub wants_enter: bool,
 }
+
+/// Fields whose value in one event depends on all events before it, besides those that remember them.
+const FROM_ALL: &[&str] = &[
+    "evt.num",
+    "evt.reltime",
+    "evt.reltime.ns",
+    "evt.reltime.s",
+    "proc.vmrss",
+    "proc.vmsize",
+    "proc.vmswap",
+    "thread.pfmajor",
+    "thread.pfminor",
+    "thread.vmrss",
+    "thread.vmrss.b",
+    "thread.vmsize",
+    "thread.vmsize.b",
+];
 
 impl Reach {
     pub(super) fn of(pred: &Pred) -> Self {
@@ -42,7 +62,15 @@ impl Reach {
             };
             ty.is_enter() && ty.info().is_some_and(syscall)
         });
+        let mut depends_on_all = None;
+        pred.each_field(&mut |field| {
+            let info = field.info;
+            if info.flags.contains(FieldFlags::REMEMBERS) || FROM_ALL.contains(&info.name) {
+                depends_on_all.get_or_insert(info.name);
+            }
+        });
         Self {
+            depends_on_all,
             wants_enter: pred.mentions_dir() && !types.and(&calls).is_empty(),
             types_64bit: self::types(pred, false, true),
             types,
@@ -192,5 +220,41 @@ fn ids(pred: &Pred, negated: bool, field: &str) -> Option<Vec<i64>> {
             )
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter::Filter;
+
+    #[test]
+    fn the_fields_that_depend_on_all_events_exist() {
+        for name in FROM_ALL {
+            assert!(fields::all().any(|f| f.name == *name), "{name}");
+        }
+    }
+
+    #[test]
+    fn such_a_field_is_found_wherever_it_stands() {
+        let depends = |text: &str| Filter::parse(text).unwrap().reach().depends_on_all;
+        assert_eq!(depends("evt.type = open and proc.name = cat"), None);
+        assert_eq!(depends("not (fd.num = 3 or evt.num > 7)"), Some("evt.num"));
+        assert_eq!(depends("fd.num = val(util.cnt)"), Some("util.cnt"));
+    }
+
+    #[test]
+    fn calls_without_a_type_are_told_apart() {
+        use scap_capture_format::schema::syscall;
+        let types = |text: &str| Filter::parse(text).unwrap().reach().types;
+        let code = |name: &str| syscall::by_name(name).unwrap().ppm_sc;
+        let set = types("evt.type in (futex, getppid)");
+        assert!(set.contains_call(code("getppid")));
+        assert!(!set.contains_call(code("sched_yield")));
+        let set = types("evt.type != getppid");
+        assert!(!set.contains_call(code("getppid")) && set.contains_call(code("sched_yield")));
+        let set = types("proc.name = x and (evt.type = getppid or evt.type = openat)");
+        assert!(set.contains_call(code("getppid")) && !set.contains_call(code("sched_yield")));
+        assert!(types("not evt.type = getppid").contains_call(0));
     }
 }

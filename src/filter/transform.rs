@@ -1,6 +1,6 @@
 //! Operands: fields, and what transformers make of them.
 
-use super::fields::{Context, Field, FieldFlags, Scratch, Value};
+use super::fields::{Context, Field, Scratch, Value};
 use super::types::{Count, Kind, Ty};
 
 /// Something that has a value in an event, or none.
@@ -67,19 +67,20 @@ impl Operand {
         }
     }
 
-    /// Whether it has a field that depends on the events that it was asked about before.
-    pub(super) fn remembers(&self) -> bool {
-        let any = |items: &[Item]| {
-            items.iter().any(|item| match item {
-                Item::Literal(_) => false,
-                Item::Operand(operand) => operand.remembers(),
-            })
+    /// Calls `see` with every field in it.
+    pub(super) fn each_field(&self, see: &mut dyn FnMut(&Field)) {
+        let mut items = |items: &[Item]| {
+            for item in items {
+                if let Item::Operand(operand) = item {
+                    operand.each_field(see);
+                }
+            }
         };
         match &self.kind {
-            OperandKind::Field(field) => field.info.flags.contains(FieldFlags::REMEMBERS),
-            OperandKind::Map(_, inner) | OperandKind::Len(inner) => inner.remembers(),
-            OperandKind::Join(_, items) | OperandKind::Concat(items) => any(items),
-            OperandKind::Getopt(getopt) => any(&getopt.args),
+            OperandKind::Field(field) => see(field),
+            OperandKind::Map(_, inner) | OperandKind::Len(inner) => inner.each_field(see),
+            OperandKind::Join(_, parts) | OperandKind::Concat(parts) => items(parts),
+            OperandKind::Getopt(getopt) => items(&getopt.args),
         }
     }
 

@@ -14,6 +14,9 @@ const WORDS: usize = KNOWN.div_ceil(64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TypeSet {
     words: [u64; WORDS],
+    /// Of the calls without a type of their own: which, by code in the field's numbering. Those without
+    /// a code have code 0.
+    calls: [u64; CODE_WORDS],
     /// Whether types beyond the schema are in it.
     pub unknown: bool,
 }
@@ -22,12 +25,14 @@ impl TypeSet {
     /// No type.
     pub const NONE: Self = Self {
         words: [0; WORDS],
+        calls: [0; CODE_WORDS],
         unknown: false,
     };
 
     /// Every type.
     pub const ALL: Self = Self {
         words: [u64::MAX; WORDS],
+        calls: [u64::MAX; CODE_WORDS],
         unknown: true,
     };
 
@@ -40,8 +45,11 @@ impl TypeSet {
         set
     }
 
-    /// Adds a type.
+    /// Adds a type; of one that stands for many calls, all of them.
     pub fn insert(&mut self, ty: EventType) {
+        if generic::is_generic(ty) {
+            self.calls = [u64::MAX; CODE_WORDS];
+        }
         let index = usize::from(ty.0);
         match self.words.get_mut(index / 64) {
             Some(word) if index < KNOWN => *word |= 1 << (index % 64),
@@ -58,13 +66,33 @@ impl TypeSet {
         }
     }
 
+    /// Adds a call without a type of its own, by its code in the field's numbering.
+    pub fn insert_call(&mut self, code: u16) {
+        let index = usize::from(types::GENERIC_X.0);
+        let code = usize::from(code);
+        if let (Some(types), Some(calls)) = (
+            self.words.get_mut(index / 64),
+            self.calls.get_mut(code / 64),
+        ) {
+            *types |= 1 << (index % 64);
+            *calls |= 1 << (code % 64);
+        }
+    }
+
+    /// Whether a call without a type of its own is in it, by its code in the field's numbering.
+    pub fn contains_call(&self, code: u16) -> bool {
+        let code = usize::from(code);
+        let word = self.calls.get(code / 64);
+        self.contains(types::GENERIC_X) && word.is_none_or(|word| word >> (code % 64) & 1 == 1)
+    }
+
     /// Returns the types that are in both.
     #[must_use]
     pub fn and(mut self, other: &Self) -> Self {
-        self.words
-            .iter_mut()
-            .zip(other.words)
-            .for_each(|(a, b)| *a &= b);
+        let calls = self.calls.iter_mut().zip(other.calls);
+        calls.for_each(|(a, b)| *a &= b);
+        let words = self.words.iter_mut().zip(other.words);
+        words.for_each(|(a, b)| *a &= b);
         self.unknown &= other.unknown;
         self
     }
@@ -72,10 +100,10 @@ impl TypeSet {
     /// Returns the types that are in either.
     #[must_use]
     pub fn or(mut self, other: &Self) -> Self {
-        self.words
-            .iter_mut()
-            .zip(other.words)
-            .for_each(|(a, b)| *a |= b);
+        let calls = self.calls.iter_mut().zip(other.calls);
+        calls.for_each(|(a, b)| *a |= b);
+        let words = self.words.iter_mut().zip(other.words);
+        words.for_each(|(a, b)| *a |= b);
         self.unknown |= other.unknown;
         self
     }
@@ -92,7 +120,8 @@ impl TypeSet {
 
     /// Whether every type is in it.
     pub fn is_all(&self) -> bool {
-        self.unknown && known().all(|ty| self.contains(ty))
+        let calls = self.calls.iter().all(|word| *word == u64::MAX);
+        self.unknown && calls && known().all(|ty| self.contains(ty))
     }
 }
 
@@ -222,11 +251,34 @@ impl TypeTest {
                 .filter(|s| !narrow || s.exit_type == types::GENERIC_X)
                 .any(|s| test.matches(s.name.as_bytes()))
             || !narrow && ia32_names().any(|n| test.matches(n.as_bytes()));
+        set.calls = self.reached_calls(negated, strangers);
         if !calls {
             set.remove(types::GENERIC_E);
             set.remove(types::GENERIC_X);
         }
         set
+    }
+
+    /// Returns the codes of the calls that can pass, or with `negated` those that can fail.
+    fn reached_calls(&self, negated: bool, strangers: bool) -> [u64; CODE_WORDS] {
+        let mut test = self.test.clone();
+        let mut calls = [if strangers { u64::MAX } else { 0 }; CODE_WORDS];
+        let bit = |code: u16| (usize::from(code / 64), 1 << (code % 64));
+        for call in syscall::all().filter(|call| call.ppm_sc != 0) {
+            let (word, bit) = bit(call.ppm_sc);
+            if let Some(word) = calls.get_mut(word) {
+                *word &= !bit;
+            }
+        }
+        for call in syscall::all() {
+            let (word, bit) = bit(call.ppm_sc);
+            if let Some(word) = calls.get_mut(word)
+                && test.matches(call.name.as_bytes()) != negated
+            {
+                *word |= bit;
+            }
+        }
+        calls
     }
 }
 

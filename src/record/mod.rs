@@ -1,19 +1,24 @@
 //! The recorder: loads the probe, drains its rings, and writes the capture file.
 //!
 //! ```text
-//! preflight -> probe (btf, fetch, setup) -> ring -> merge -> encode -> chunks -> output -> file
-//!                                  /proc -> snapshot ----------------------------^
+//! preflight -> probe (btf, fetch, setup) -> ring -> merge -> encode -> delivery -> output -> file
+//!                                  /proc -> snapshot -> judge (state, filter) -^  `-> observer
 //! ```
 //!
 //! Only this part of the program needs privileges and a kernel. It knows nothing of the command
 //! line: [`record`] takes [`Options`] and returns a [`Summary`].
 
+mod backlog;
 mod btf;
+mod cadence;
 mod clock;
 pub mod command;
+mod delivery;
 mod encode;
 mod fetch;
 mod inflight;
+mod judge;
+mod losses;
 mod machine;
 mod merge;
 mod output;
@@ -28,6 +33,7 @@ use std::{
     ffi::OsString,
     fs::File,
     io::{self, Write},
+    ops::ControlFlow,
     path::PathBuf,
     sync::atomic::AtomicBool,
     time::Duration,
@@ -38,6 +44,14 @@ pub use preflight::Missing;
 pub use probe::ProbeError;
 pub use ring::CpuCounters;
 pub use session::Status;
+pub use setup::{KernelChoice, kernel_choice};
+
+use scap_capture_format::native::LossReport;
+
+use crate::filter::{
+    Filter,
+    fields::{Context, Session},
+};
 
 /// Most bytes kept of a data buffer unless asked otherwise.
 pub const DEFAULT_SNAPLEN: u32 = 80;
@@ -71,6 +85,8 @@ pub struct Options {
     pub syscalls: Vec<String>,
     /// Leave these syscalls out.
     pub not_syscalls: Vec<String>,
+    /// Record only what passes it; what is needed to understand that is kept in hidden events.
+    pub filter: Option<Filter>,
     /// Run this command and record it and its descendants.
     pub command: Vec<OsString>,
     /// The program that holds the command until the probe is attached: it is called with
@@ -93,6 +109,7 @@ impl Default for Options {
             not_comms: Vec::new(),
             syscalls: Vec::new(),
             not_syscalls: Vec::new(),
+            filter: None,
             command: Vec::new(),
             holder: PathBuf::new(),
             given: Vec::new(),
@@ -106,6 +123,18 @@ pub enum Destination {
     Path(PathBuf),
     /// A pipe.
     Stream(Box<dyn Write + Send>),
+}
+
+/// Somebody who looks at events as they happen.
+pub trait Observer {
+    /// Takes an event that passed the filter; `Break` ends the recording.
+    fn event(&mut self, cx: &Context<'_>) -> ControlFlow<()>;
+
+    /// Shows what was taken so far: the next event may be long in coming.
+    fn pause(&mut self) -> ControlFlow<()>;
+
+    /// Takes note of losses.
+    fn loss(&mut self, report: &LossReport);
 }
 
 /// Why nothing, or not everything, was recorded.
@@ -168,8 +197,12 @@ pub enum RecordError {
 pub struct Summary {
     /// From attach to detach.
     pub elapsed: Duration,
-    /// Events in the file.
+    /// Events in the file, or shown.
     pub events: u64,
+    /// Events that the filter rejected.
+    pub left_out: u64,
+    /// Of these, kept hidden in the file for the state.
+    pub hidden: u64,
     /// Of these, calls that had not returned.
     pub in_flight: u64,
     /// Events that came after the limit of [`Options::max_events`].
@@ -227,11 +260,36 @@ pub fn record(
         }
         Destination::Stream(stream) => output::Target::Stream(stream),
     };
-    let held = match options.command.as_slice() {
-        [] => None,
-        command => Some(command::Held::start(&options.holder, command)?),
-    };
-    session::run(options, target, &kernel, held, stop, watch)
+    let held = held(options)?;
+    let purpose = session::Purpose::Capture(target);
+    session::run(options, purpose, &kernel, held, stop, watch)
+}
+
+/// Shows events to an observer until `stop` is set, a limit of `options` is reached, or the observer wants
+/// no more. `session` says how fields that print are to look.
+///
+/// # Errors
+///
+/// As [`record`].
+pub fn observe(
+    options: &Options,
+    session: Session,
+    observer: &mut dyn Observer,
+    stop: &AtomicBool,
+) -> Result<Summary, RecordError> {
+    setup::check_names(options)?;
+    let kernel = preflight::check()?;
+    let held = held(options)?;
+    let purpose = session::Purpose::Observer(Box::new(session), observer);
+    session::run(options, purpose, &kernel, held, stop, &mut |_| {})
+}
+
+/// Starts the command, if there is one, up to the point where it waits.
+fn held(options: &Options) -> Result<Option<command::Held>, RecordError> {
+    match options.command.as_slice() {
+        [] => Ok(None),
+        command => command::Held::start(&options.holder, command).map(Some),
+    }
 }
 
 /// Most memory that this process had resident, in bytes.

@@ -34,12 +34,14 @@ const QUEUE: usize = 8;
 enum Work {
     Chunk(RawChunk),
     Loss(LossReport),
+    Snapshot(Box<Snapshot>),
 }
 
 #[expect(clippy::large_enum_variant, reason = "nearly all are chunks")]
 enum Written {
     Chunk(EncodedChunk),
     Loss(LossReport),
+    Snapshot(Box<Snapshot>),
 }
 
 /// Where the capture goes.
@@ -85,11 +87,10 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Starts the threads. The snapshot is written as soon as it comes; until then chunks wait.
+    /// Starts the threads. The header is written at once.
     pub(crate) fn start(
         target: Target,
         header: Header,
-        snapshot: Receiver<Snapshot>,
         workers: usize,
     ) -> Result<Self, RecordError> {
         let (work, todo) = mpsc::sync_channel::<(u64, Work)>(QUEUE);
@@ -110,7 +111,7 @@ impl Output {
         }
         let shared = Arc::clone(&progress);
         let job = move || {
-            let result = write(target, &header, &snapshot, &ready, &shared);
+            let result = write(target, &header, &ready, &shared);
             if result.is_err() {
                 shared.failed.store(true, Ordering::Relaxed);
             }
@@ -131,6 +132,11 @@ impl Output {
     /// Queues a chunk. Waits while the queue is full.
     pub(crate) fn chunk(&mut self, chunk: RawChunk) {
         self.send(Work::Chunk(chunk));
+    }
+
+    /// Queues the state after the last chunk.
+    pub(crate) fn snapshot(&mut self, snapshot: Snapshot) {
+        self.send(Work::Snapshot(Box::new(snapshot)));
     }
 
     /// Queues a report of losses.
@@ -178,6 +184,7 @@ fn compress(
         let written = match work {
             Work::Chunk(raw) => Written::Chunk(raw.compress(&mut compressor)?),
             Work::Loss(report) => Written::Loss(report),
+            Work::Snapshot(snapshot) => Written::Snapshot(snapshot),
         };
         if done.send((number, written)).is_err() {
             return Ok(());
@@ -188,12 +195,11 @@ fn compress(
 fn write(
     target: Target,
     header: &Header,
-    snapshot: &Receiver<Snapshot>,
     ready: &Receiver<(u64, Written)>,
     progress: &Progress,
 ) -> Result<u64, RecordError> {
     let mut writer = CaptureWriter::new(target, header, WriterOptions::default())?;
-    let result = write_all(&mut writer, snapshot, ready, progress);
+    let result = write_all(&mut writer, ready, progress);
     match result {
         Ok(()) => {
             let (kept, handle) = (writer.bytes_written(), file_handle(writer.get_ref()));
@@ -232,7 +238,6 @@ fn cut(handle: Option<File>, kept: u64, error: FormatError) -> RecordError {
 
 fn write_all(
     writer: &mut CaptureWriter<Target>,
-    snapshot: &Receiver<Snapshot>,
     ready: &Receiver<(u64, Written)>,
     progress: &Progress,
 ) -> Result<(), RecordError> {
@@ -240,9 +245,6 @@ fn write_all(
     progress
         .bytes
         .store(writer.bytes_written(), Ordering::Relaxed);
-    if let Ok(mut snapshot) = snapshot.recv() {
-        writer.write_snapshot(&mut snapshot)?;
-    }
     // Several compressors finish out of order.
     let mut waiting = BTreeMap::new();
     let mut next = 0u64;
@@ -252,6 +254,7 @@ fn write_all(
             match written {
                 Written::Chunk(mut chunk) => writer.write_chunk(&mut chunk)?,
                 Written::Loss(report) => writer.write_loss(&report)?,
+                Written::Snapshot(mut snapshot) => writer.write_snapshot(&mut snapshot)?,
             }
             next += 1;
         }

@@ -1,4 +1,4 @@
-//! One recording from attach to summary: the loop that drains the rings into chunks.
+//! One recording from attach to summary: the loop that empties the rings.
 
 use std::{
     sync::{
@@ -9,24 +9,28 @@ use std::{
     time::{Duration, Instant},
 };
 
-use scap_capture_format::{
-    event::{EventFlags, EventNum, EventRef, Params, Pid, Tid, Timestamp},
-    native::{ChunkBuilder, ChunkPool, Loss, LossCause, LossReport},
-    schema::Arch,
-};
+use scap_capture_format::event::{EventFlags, EventNum, EventRef, Params, Pid, Tid, Timestamp};
 use scap_probe_common::wire::SEGMENT_BYTES;
 
 use super::{
-    CommandEnd, Options, RecordError, Summary, clock,
+    CommandEnd, Observer, Options, RecordError, Summary, clock,
     command::Held,
+    delivery::{Chunks, Delivery, Goal},
     encode::{Encoder, Head, Out},
-    inflight, machine,
+    inflight,
+    judge::Judge,
+    losses::Losses,
+    machine,
     merge::{Merge, SETTLE_NS},
     output::{Output, Target},
     preflight::Kernel,
     probe::Probe,
-    ring::{CpuCounters, Record, Rings},
+    ring::{Record, Rings},
     setup, snapshot,
+};
+use crate::{
+    event::bytes::BufferFormat,
+    filter::fields::{Session, TimeFormat},
 };
 
 /// A chunk is closed after this time even if it is small: what a killed recorder may lose.
@@ -52,10 +56,18 @@ pub struct Status {
     pub lost: u64,
 }
 
+/// What events are recorded for.
+pub(super) enum Purpose<'a> {
+    /// A capture.
+    Capture(Target),
+    /// Somebody who looks at them; the session says how they want to see them.
+    Observer(Box<Session>, &'a mut dyn Observer),
+}
+
 /// Records until something ends it. `stop` is set by a signal handler; `watch` is told how it goes.
 pub(super) fn run(
     options: &Options,
-    target: Target,
+    purpose: Purpose<'_>,
     kernel: &Kernel,
     mut held: Option<Held>,
     stop: &AtomicBool,
@@ -65,21 +77,41 @@ pub(super) fn run(
     let ring_bytes = u64::from(plan.config.segments) * SEGMENT_BYTES as u64;
     let cpus = plan.cpus;
     let (mut probe, rings) = Probe::load(plan)?;
-    let mut drain = Drain::new(kernel.arch, &rings);
-    let header = machine::header(options, kernel, drain.boot_to_wall);
+    let boot_to_wall = clock::boot_to_wall();
+    let header = machine::header(options, kernel, boot_to_wall);
 
+    let machine = header.machine.clone();
+    let (session, goal) = match purpose {
+        Purpose::Capture(target) => {
+            let workers = (cpus as usize / 4).clamp(1, 4);
+            let output = Output::start(target, header, workers)?;
+            let session = Session::new(Some(kernel.arch), BufferFormat::Dots, TimeFormat::Human);
+            (session, Goal::Capture(Box::new(Chunks::new(output))))
+        }
+        Purpose::Observer(session, observer) => (*session, Goal::Observer(observer)),
+    };
+    let judge = Judge::new(session, &machine, kernel.arch, options.filter.clone());
     let (send_snapshot, snapshot) = mpsc::sync_channel(1);
-    let workers = (cpus as usize / 4).clamp(1, 4);
-    let mut output = Output::start(target, header, snapshot, workers)?;
+    let max_events = options.max_events.unwrap_or(u64::MAX);
+    let delivery = Delivery::new(judge, goal, snapshot, max_events);
 
     let started = Instant::now();
-    let begin = clock::boot();
-    drain.losses.begin = begin;
+    let mut drain = Drain {
+        merge: Merge::new(rings.readers()),
+        encoder: Encoder::new(kernel.arch),
+        delivery,
+        boot_to_wall,
+        opened: clock::boot(),
+        joined: 0,
+        expanded: 0,
+        refused: 0,
+        in_flight: 0,
+        losses: Losses::new(rings.possible_cpus()),
+    };
     probe.attach()?;
     // From here on every change is in the stream, so what /proc shows can only be newer.
-    let offset = drain.boot_to_wall;
     let scan = move || {
-        let taken = snapshot::take(offset);
+        let taken = snapshot::take(boot_to_wall);
         // Nobody waits for it only if writing has failed, which is reported elsewhere.
         drop(send_snapshot.send(taken));
     };
@@ -97,15 +129,14 @@ pub(super) fn run(
     let sleep = Duration::from_nanos(ring_bytes * 500_000_000 / MAX_RATE).min(MAX_SLEEP);
     let mut told = Instant::now();
     let mut command = CommandEnd::None;
-    drain.max_events = options.max_events.unwrap_or(u64::MAX);
     loop {
         let now = clock::boot();
-        let fullest = drain.pass(now.saturating_sub(SETTLE_NS), &mut output);
-        drain.close_due(now, &rings, &mut output);
+        drain.delivery.settle(false);
+        let fullest = drain.pass(now.saturating_sub(SETTLE_NS));
+        drain.close_due(now, &rings);
         let elapsed = started.elapsed();
         let stopped = stop.load(Ordering::Relaxed)
-            || output.progress.failed.load(Ordering::Relaxed)
-            || drain.events >= drain.max_events
+            || drain.delivery.is_over()
             || options.duration.is_some_and(|limit| elapsed >= limit);
         if stopped {
             break;
@@ -120,8 +151,8 @@ pub(super) fn run(
             told = Instant::now();
             watch(&Status {
                 elapsed,
-                events: drain.events,
-                bytes: output.progress.bytes.load(Ordering::Relaxed),
+                events: drain.delivery.counts.wanted,
+                bytes: drain.delivery.bytes(),
                 lost: drain.losses.total(),
             });
         }
@@ -135,88 +166,56 @@ pub(super) fn run(
     // A program that was running when it was detached may still commit one record.
     thread::sleep(Duration::from_millis(2));
     let end = clock::boot();
-    drain.pass(u64::MAX, &mut output);
+    drain.pass(u64::MAX);
+    drain.delivery.settle(true);
     let elapsed = started.elapsed();
-    let follows = |pid| options.command.is_empty() || probe.follows(pid);
-    if drain.events < drain.max_events {
+    // Who looks on sees calls when they end.
+    if drain.delivery.is_capture() && !drain.delivery.is_over() {
+        let follows = |pid| options.command.is_empty() || probe.follows(pid);
         inflight::each(kernel.arch, &rings, options, follows, |header, args| {
             drain.in_flight(header, args, end);
         });
     }
-    drain.close(end, &rings, &mut output);
+    drain.close(end, &rings);
     drop(scan.map(thread::JoinHandle::join));
-    let bytes = output.finish()?;
     if let (CommandEnd::None, Some(held)) = (&command, held) {
         command = held.abandon();
     }
-    Ok(drain.summary(
-        elapsed,
-        bytes,
-        ring_bytes * u64::from(cpus),
-        &rings,
-        command,
-    ))
+    drain.summary(elapsed, ring_bytes * u64::from(cpus), &rings, command)
 }
 
-/// Between rings and chunks.
-struct Drain {
+/// From rings to events.
+struct Drain<'a> {
     merge: Merge,
     encoder: Encoder,
-    builder: ChunkBuilder,
+    delivery: Delivery<'a>,
     boot_to_wall: u64,
     /// When the current chunk was begun.
     opened: u64,
-    /// Events put into chunks.
-    events: u64,
-    /// No more than these.
-    max_events: u64,
-    /// Events left behind because of `max_events`.
-    surplus: u64,
     /// Records that are part of another event.
     joined: u64,
     /// Events beyond the first of their record.
     expanded: u64,
-    /// Events refused by the format (too large).
+    /// Records that no event could be made of.
     refused: u64,
     in_flight: u64,
     losses: Losses,
 }
 
-impl Drain {
-    fn new(arch: Arch, rings: &Rings) -> Self {
-        Self {
-            merge: Merge::new(rings.readers()),
-            encoder: Encoder::new(arch),
-            builder: ChunkBuilder::new(ChunkPool::new()),
-            boot_to_wall: clock::boot_to_wall(),
-            opened: clock::boot(),
-            events: 0,
-            max_events: u64::MAX,
-            surplus: 0,
-            joined: 0,
-            expanded: 0,
-            refused: 0,
-            in_flight: 0,
-            losses: Losses::new(rings.possible_cpus()),
-        }
-    }
-
+impl Drain<'_> {
     /// Takes what the rings hold up to `limit`. Returns the most bytes that a ring held.
-    fn pass(&mut self, limit: u64, output: &mut Output) -> u64 {
+    fn pass(&mut self, limit: u64) -> u64 {
         let Self {
             merge,
             encoder,
-            builder,
+            delivery,
             boot_to_wall,
-            events,
-            max_events,
-            surplus,
             joined,
             expanded,
             refused,
             ..
         } = self;
-        merge.drain(limit, |record: &Record<'_>, cpu| {
+        let fullest = merge.drain(limit, |record: &Record<'_>, cpu| {
             let header = &record.header;
             let ts = header.ts.wrapping_add(*boot_to_wall);
             let parts = encoder.parts(record);
@@ -225,116 +224,102 @@ impl Drain {
                 more => *expanded += u64::from(more) - 1,
             }
             for part in 0..parts {
-                let Some((head, out)) = encoder.encode(record, part) else {
-                    *refused += 1;
-                    continue;
-                };
-                if *events >= *max_events {
-                    *surplus += 1;
-                    continue;
-                }
+                let encoded = encoder.encode(record, part);
                 let flags = EventFlags::empty();
-                match push(builder, head, out, ts, header.tid, header.pid, cpu, flags) {
-                    true => *events += 1,
-                    false => *refused += 1,
+                let event = encoded.and_then(|(head, out)| {
+                    event(head, out, ts, header.tid, header.pid, cpu, flags)
+                });
+                match event {
+                    Some(event) => delivery.event(&event),
+                    None => *refused += 1,
                 }
-            }
-            if builder.is_full()
-                && let Some(chunk) = builder.finish_raw()
-            {
-                output.chunk(chunk);
             }
             true
-        })
+        });
+        delivery.pause();
+        fullest
     }
 
     /// Adds a call that has not returned.
     fn in_flight(&mut self, header: &scap_probe_common::wire::RecordHeader, args: usize, end: u64) {
         let raw = super::encode::Raw::in_flight(header, args);
-        let Some((head, out)) = self.encoder.encode_in_flight(&raw) else {
-            return;
-        };
         let ts = end.wrapping_add(self.boot_to_wall);
         let flags = EventFlags::IN_FLIGHT;
-        if push(
-            &mut self.builder,
-            head,
-            out,
-            ts,
-            header.tid,
-            header.pid,
-            0,
-            flags,
-        ) {
-            self.events += 1;
-            self.in_flight += 1;
+        let encoded = self.encoder.encode_in_flight(&raw);
+        let event =
+            encoded.and_then(|(head, out)| event(head, out, ts, header.tid, header.pid, 0, flags));
+        if let Some(event) = event {
+            let before = self.delivery.counts.wanted;
+            self.delivery.event(&event);
+            self.in_flight += self.delivery.counts.wanted - before;
         }
     }
 
-    fn close_due(&mut self, now: u64, rings: &Rings, output: &mut Output) {
-        if now.saturating_sub(self.opened) >= CHUNK_TIME_NS {
-            self.close(now, rings, output);
+    fn close_due(&mut self, now: u64, rings: &Rings) {
+        // Who looks on wants to hear of losses at once.
+        let due = !self.delivery.is_capture() || now.saturating_sub(self.opened) >= CHUNK_TIME_NS;
+        if due {
+            self.close(now, rings);
         }
     }
 
     /// Ends the chunk; what was lost meanwhile is told before it.
-    fn close(&mut self, now: u64, rings: &Rings, output: &mut Output) {
+    fn close(&mut self, now: u64, rings: &Rings) {
+        if !self.delivery.has_begun() {
+            return;
+        }
         self.opened = now;
         if let Some(report) = self.losses.report(now, self.boot_to_wall, rings) {
-            output.loss(report);
+            self.delivery.loss(report);
         }
-        if let Some(chunk) = self.builder.finish_raw() {
-            output.chunk(chunk);
-        }
+        self.delivery.close();
     }
 
     fn summary(
-        &self,
+        self,
         elapsed: Duration,
-        bytes: u64,
         ring_bytes: u64,
         rings: &Rings,
         command: CommandEnd,
-    ) -> Summary {
+    ) -> Result<Summary, RecordError> {
+        let counts = self.delivery.counts;
+        let bytes = self.delivery.finish()?;
         let cpus = (0..rings.possible_cpus())
             .map(|cpu| rings.counters(cpu))
             .collect();
-        Summary {
+        Ok(Summary {
             elapsed,
-            events: self.events,
+            events: counts.wanted,
+            hidden: counts.hidden,
+            left_out: counts.hidden + counts.out,
             in_flight: self.in_flight,
-            surplus: self.surplus,
+            surplus: counts.surplus,
             joined: self.joined,
             expanded: self.expanded,
-            refused: self.refused,
+            refused: self.refused + counts.refused,
             bytes,
             cpus,
             cpu_time: Duration::from_nanos(clock::cpu_time()),
             peak_memory: super::peak_memory(),
             ring_bytes,
             command,
-        }
+        })
     }
 }
 
-/// Puts an event into the chunk. False: the format refused it.
-#[expect(clippy::too_many_arguments, reason = "the columns of an event")]
-fn push(
-    builder: &mut ChunkBuilder,
+/// Puts an event together. `None`: it is too large for the format.
+fn event<'a>(
     head: Head,
-    out: &Out,
+    out: &'a Out,
     ts: u64,
     tid: u32,
     pid: u32,
     cpu: usize,
     mut flags: EventFlags,
-) -> bool {
+) -> Option<EventRef<'a>> {
     flags.set(EventFlags::FAULT, head.fault);
     flags.set(EventFlags::TRUNCATED, head.truncated);
-    let Some(params) = Params::new(&out.lens, &out.data) else {
-        return false;
-    };
-    let event = EventRef {
+    Some(EventRef {
         num: EventNum(0),
         ts: Timestamp(ts),
         tid: Tid(i64::from(tid)),
@@ -343,63 +328,6 @@ fn push(
         ty: head.ty,
         latency: head.latency,
         flags,
-        params,
-    };
-    builder.push(&event).is_ok()
-}
-
-/// Losses since the last report.
-struct Losses {
-    before: Vec<CpuCounters>,
-    begin: u64,
-}
-
-impl Losses {
-    fn new(cpus: usize) -> Self {
-        Self {
-            before: vec![CpuCounters::default(); cpus],
-            begin: clock::boot(),
-        }
-    }
-
-    /// Events lost up to the last report.
-    fn total(&self) -> u64 {
-        self.before.iter().map(CpuCounters::lost).sum()
-    }
-
-    /// What was lost since the last report; `None` if nothing was.
-    fn report(&mut self, now: u64, boot_to_wall: u64, rings: &Rings) -> Option<LossReport> {
-        let mut report = LossReport::default();
-        let from = Timestamp(self.begin.wrapping_add(boot_to_wall));
-        for (cpu, before) in self.before.iter_mut().enumerate() {
-            let counters = rings.counters(cpu);
-            let until = if counters.last_drop == 0 {
-                now
-            } else {
-                counters.last_drop
-            };
-            let causes = [
-                (LossCause::RING_FULL, counters.drop_full - before.drop_full),
-                (LossCause::BUSY, counters.drop_busy - before.drop_busy),
-                (
-                    LossCause::NO_RING,
-                    counters.drop_no_ring - before.drop_no_ring,
-                ),
-                (LossCause::MAP_FULL, counters.map_full - before.map_full),
-            ];
-            for (cause, count) in causes.into_iter().filter(|(_, count)| *count > 0) {
-                report.losses.push(Loss {
-                    cause,
-                    cpu: cpu as u16,
-                    count,
-                    from,
-                    to: Timestamp(until.wrapping_add(boot_to_wall)),
-                });
-            }
-            report.faults += counters.faults - before.faults;
-            *before = counters;
-        }
-        self.begin = now;
-        (!report.losses.is_empty() || report.faults > 0).then_some(report)
-    }
+        params: Params::new(&out.lens, &out.data)?,
+    })
 }

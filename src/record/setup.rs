@@ -1,12 +1,13 @@
 //! From what was asked for to what the probe is loaded with.
 
-use scap_capture_format::schema::{Arch, syscall};
+use scap_capture_format::schema::{Arch, syscall, types};
 use scap_probe_common::{
     config::{Config, filter},
     wire::SEGMENT_BYTES,
 };
 
-use super::{Options, RecordError, fetch, preflight::Kernel, probe::ProbeOptions};
+use super::{Options, RecordError, encode, fetch, preflight::Kernel, probe::ProbeOptions};
+use crate::{filter::Reach, state};
 
 /// Segments that a ring needs at least: one being written, one being read.
 const MIN_SEGMENTS: u32 = 2;
@@ -96,13 +97,67 @@ impl Options {
         mode == filter::OFF || list.contains(&pid) == (mode == filter::INCLUDE)
     }
 
-    /// Whether the syscall filter leaves a call out.
+    /// Whether a call is left out: it was excluded by name, or the filter can do without it.
     pub(super) fn excludes(&self, arch: Arch, nr: u16) -> bool {
+        self.excludes_by_name(arch, nr)
+            || self
+                .filter
+                .as_ref()
+                .is_some_and(|filter| !needs(filter.reach(), arch, nr))
+    }
+
+    fn excludes_by_name(&self, arch: Arch, nr: u16) -> bool {
         let name = syscall::by_nr(arch, u32::from(nr)).map_or("", |call| call.name);
         match (self.syscalls.as_slice(), self.not_syscalls.as_slice()) {
             ([], exclude) => exclude.iter().any(|other| other == name),
             (include, _) => !include.iter().any(|other| other == name),
         }
+    }
+}
+
+/// Whether a call can pass the filter or changes the state that the filter needs.
+fn needs(reach: &Reach, arch: Arch, nr: u16) -> bool {
+    if reach.depends_on_all.is_some() {
+        return true;
+    }
+    let Some(call) = syscall::by_nr(arch, u32::from(nr)) else {
+        return reach.types.contains_call(0);
+    };
+    match encode::type_of(call) {
+        types::GENERIC_X => {
+            reach.types.contains_call(call.ppm_sc) || state::call_can_matter(call.name)
+        }
+        ty => reach.types.contains(ty) || state::can_matter(ty),
+    }
+}
+
+/// What the kernel is told to leave out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KernelChoice {
+    /// The syscalls that are recorded.
+    pub recorded: Vec<&'static str>,
+    /// How many syscalls there are.
+    pub all: usize,
+    /// The field of the filter because of which none can be left out.
+    pub depends_on_all: Option<&'static str>,
+}
+
+/// Returns what the kernel decides for a recording on this machine.
+pub fn kernel_choice(options: &Options) -> KernelChoice {
+    let arch = Arch::from_name(std::env::consts::ARCH).unwrap_or(Arch::X86_64);
+    let numbered = |call: &syscall::Syscall| call.nr(arch);
+    let calls = syscall::SYSCALLS
+        .iter()
+        .filter(|call| numbered(call).is_some());
+    let wanted =
+        |call: &&syscall::Syscall| numbered(call).is_some_and(|nr| !options.excludes(arch, nr));
+    let mut recorded: Vec<_> = calls.clone().filter(wanted).map(|call| call.name).collect();
+    recorded.sort_unstable();
+    let reach = options.filter.as_ref().map(|filter| filter.reach());
+    KernelChoice {
+        recorded,
+        all: calls.count(),
+        depends_on_all: reach.and_then(|reach| reach.depends_on_all),
     }
 }
 

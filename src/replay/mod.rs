@@ -4,6 +4,7 @@
 //! with the state around it. Nothing is allocated per event.
 
 mod native;
+mod seek;
 mod selection;
 mod survey;
 mod sysdig;
@@ -19,6 +20,7 @@ use scap_capture_format::sysdig::{Downgrade, Target};
 use thiserror::Error;
 
 pub use native::NativeSource;
+pub use seek::{Start, start};
 pub use selection::Selection;
 pub use survey::{LostSpan, Survey, survey, survey_sysdig};
 pub use sysdig::SysdigSource;
@@ -161,6 +163,9 @@ pub fn replay(
     // Events that are not there can have changed anything: the next snapshot knows better.
     let mut trusted = false;
     let mut begun = false;
+    // What a recorder's filter rejected it has seen, and this replay will not.
+    let is_filtered = |(name, _): &(String, String)| name == FILTER;
+    let is_filtered = source.header().options.iter().any(is_filtered);
     // Where calls have one event, the other one is made up for filters that ask for it.
     let wants_enter = selection
         .filter
@@ -174,7 +179,7 @@ pub fn replay(
         match item {
             Item::Machine(machine) => session.set_machine(machine),
             Item::Snapshot(snapshot) => {
-                if !trusted {
+                if !trusted || is_filtered {
                     state.restore(snapshot);
                     trusted = true;
                 }
@@ -241,6 +246,9 @@ pub fn replay(
     })?;
     Ok(end)
 }
+
+/// The option of a capture, in its header, that says which filter its recorder had.
+const FILTER: &str = "filter";
 
 /// Whether an event tells of users or containers: it can be of a time before the capture.
 fn is_about_capture(event: &Event<'_>) -> bool {

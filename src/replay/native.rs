@@ -1,6 +1,6 @@
 //! Our own capture files as a source, read from front to back.
 
-use std::io::Read;
+use std::io::{Read, Seek};
 
 use scap_capture_format::native::header::EVENT_MODEL;
 use scap_capture_format::native::{CaptureReader, ChunkDecoder, Damages, Header, Item, Load};
@@ -121,6 +121,17 @@ impl<R: Read> NativeSource<R> {
             }
         }
         Ok(())
+    }
+}
+
+impl<R: Read + Seek> NativeSource<R> {
+    /// Goes on at the section that begins at `offset`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the input.
+    pub fn skip_to(&mut self, offset: u64) -> Result<()> {
+        self.reader.skip_to(offset)
     }
 }
 

@@ -196,7 +196,7 @@ impl FdInfo {
     pub fn new(kind: FdKind) -> Self {
         Self {
             kind,
-            name: Arc::new([]),
+            name: Arc::default(),
             open_flags: 0,
             dev: 0,
             ino: 0,
@@ -263,7 +263,8 @@ impl State {
     /// room for the copy, its fds are forgotten.
     fn change_files<R>(&mut self, slot: Slot, change: impl FnOnce(&mut Files) -> R) -> Option<R> {
         let table = self.files.get_mut(slot)?;
-        if Arc::get_mut(&mut table.fds).is_none() {
+        // Nobody holds it weakly.
+        if Arc::strong_count(&table.fds) > 1 {
             let (fds, text) = FdTable::cost(&table.fds);
             if self.used.fds.saturating_add(fds) > limits::FDS
                 || self.used.text.saturating_add(text) > limits::TEXT
@@ -295,8 +296,9 @@ impl State {
         };
         self.changed_name = !info.name.is_empty();
         let new = info.text_len();
-        let old = self.change_files(slot, |files| files.insert(fd, info));
-        let old = old.flatten().map_or(0, |f| f.text_len());
+        let text = |old: Option<FdInfo>| old.map_or(0, |f| f.text_len());
+        let old = self.change_files(slot, |files| text(files.insert(fd, info)));
+        let old = old.unwrap_or(0);
         self.used.text = self.used.text.saturating_add(new).saturating_sub(old);
     }
 
@@ -331,6 +333,15 @@ impl State {
 
     /// Removes fds from a table.
     pub(super) fn close_range(&mut self, slot: Slot, first: i64, last: i64) {
+        if first == last {
+            // Most: no table is searched for one fd.
+            if self.files.get(slot).is_some_and(|t| t.get(first).is_some()) {
+                let text = |old: Option<FdInfo>| old.map_or(0, |f| f.text_len());
+                let text = self.change_files(slot, |files| text(files.remove(&first)));
+                self.used.text = self.used.text.saturating_sub(text.unwrap_or(0));
+            }
+            return;
+        }
         let any = |files: &Files| first <= last && files.range(first..=last).next().is_some();
         if self.files.get(slot).is_some_and(|t| any(&t.fds)) {
             self.remove_fds(slot, |fd, _| (first..=last).contains(&fd));

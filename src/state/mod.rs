@@ -25,7 +25,7 @@ mod thread;
 mod users;
 mod view;
 
-pub use apply::matters;
+pub use apply::{call_can_matter, can_matter, counts_memory, matters};
 pub use containers::{ContainerInfo, runtime_of};
 pub use fd::{Connection, FdInfo, FdKind, L4, Role};
 pub use thread::{Program, ProgramFlags, Text, Thread, ThreadId};

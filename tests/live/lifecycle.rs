@@ -85,7 +85,7 @@ fn work(seconds: f64) {
 }
 
 /// Names of our programs in the kernel.
-fn attached() -> Vec<String> {
+pub(crate) fn attached() -> Vec<String> {
     let output = Command::new("bpftool")
         .args(["prog", "show"])
         .output()

@@ -17,7 +17,10 @@
 )]
 
 mod capture;
+mod filter;
 mod known;
 mod lifecycle;
+mod live;
+mod snapshots;
 mod strace;
 mod tools;

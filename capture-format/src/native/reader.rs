@@ -1,6 +1,6 @@
 //! Reads a capture from front to back: a file, a pipe, a copy in progress, a damaged file.
 
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 
 use super::chunk::Chunk;
 use super::codec;
@@ -295,6 +295,22 @@ impl<R: Read> CaptureReader<R> {
                 None => self.source.consume(SCAN_STEP.saturating_sub(MARKER.len())),
             }
         }
+    }
+}
+
+impl<R: Read + Seek> CaptureReader<R> {
+    /// Goes on at a section that is known to begin at `offset`, as an index says.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`].
+    pub fn skip_to(&mut self, offset: u64) -> Result<()> {
+        self.source.input.seek(SeekFrom::Start(offset))?;
+        self.source.buffer.clear();
+        self.source.start = 0;
+        self.source.offset = offset;
+        self.gap_known = true;
+        Ok(())
     }
 }
 

@@ -9,12 +9,12 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use super::print::{self, Printer};
 use super::{Args, tell_count};
 use crate::cli::error::{CliError, Outcome};
 use crate::cli::input::{Input, tell_damage};
 use crate::cli::output::Output;
-use crate::filter::fields::{Context, Session};
+use crate::cli::print::{self, Printer};
+use crate::filter::fields::Context;
 use crate::replay::{self, End, EventSink, Selection};
 use crate::state::State;
 
@@ -65,7 +65,7 @@ pub(super) fn run(
         }
         let events = merged.map_err(|e| CliError::output(&e))?;
         output.finish()?;
-        if args.verbose {
+        if args.print.verbose {
             tell_count(events);
         }
         match failure {
@@ -82,17 +82,17 @@ fn replay_one(
     mut selection: Selection,
     send: SyncSender<Batch>,
 ) -> Result<Outcome, CliError> {
-    let (name, mut source) = Input::open(file)?.source()?;
+    let mut session = args.print.session(None);
+    let (name, mut source) = Input::open(file)?.source_from(selection.from, &mut session)?;
     let source = source.as_mut();
     let arch = replay::arch(source.header());
     let mut sink = Sender {
-        printer: Printer::new(args, arch)?,
+        printer: Printer::new(&args.print, arch)?,
         batch: Batch::default(),
         send,
         events: 0,
         closed: false,
     };
-    let mut session = Session::new(arch, args.buffers(), args.time.into());
     let mut state = State::new();
     let end = replay::replay(source, &mut state, &mut session, &mut selection, &mut sink)
         .map_err(|error| CliError::replay(&name, &error))?;
@@ -184,7 +184,7 @@ impl Lines {
 
 /// Writes all lines in order of time; returns how many.
 fn merge(captures: &mut [Lines], output: &mut Output, args: &Args) -> io::Result<u64> {
-    let limit = args.count.unwrap_or(u64::MAX);
+    let limit = args.print.count.unwrap_or(u64::MAX);
     let mut events = 0;
     while events < limit {
         let mut earliest: Option<(u64, usize)> = None;

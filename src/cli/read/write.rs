@@ -10,7 +10,6 @@ use crate::cli::input::{Input, tell_damage};
 use crate::cli::output::grouped;
 use crate::cli::record::say;
 use crate::export::NativeSink;
-use crate::filter::fields::Session;
 use crate::replay::{self, End, Selection};
 use crate::state::State;
 
@@ -42,11 +41,11 @@ pub(super) fn run(
     filter: Option<&str>,
 ) -> Result<Outcome, CliError> {
     refuse_same(file, path)?;
-    let (name, mut source) = Input::open(file)?.source()?;
+    let mut session = args.print.session(None);
+    let (name, mut source) = Input::open(file)?.source_from(selection.from, &mut session)?;
     let source = source.as_mut();
-    let arch = replay::arch(source.header());
     let out = destination(path)?;
-    let limit = args.count.unwrap_or(u64::MAX);
+    let limit = args.print.count.unwrap_or(u64::MAX);
     let mut sink = NativeSink::new(out, source.header(), source.is_in_pairs(), limit);
     let notes = [
         ("filter", filter),
@@ -58,7 +57,6 @@ pub(super) fn run(
             sink.note(name, value);
         }
     }
-    let mut session = Session::new(arch, args.buffers(), args.time.into());
     let mut state = State::new();
     let end = replay::replay(source, &mut state, &mut session, &mut selection, &mut sink).map_err(
         |error| match error {
@@ -69,7 +67,7 @@ pub(super) fn run(
     let (shown, hidden) = sink.counts();
     let written = sink.finish().and_then(|mut out| out.flush());
     written.map_err(|error| cannot_write(path, &error))?;
-    if args.verbose {
+    if args.print.verbose {
         say(&format!(
             "{} events, {} hidden ones for the state\n",
             grouped(shown),

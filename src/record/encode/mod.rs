@@ -14,7 +14,7 @@ mod raw;
 
 use std::collections::HashMap;
 
-use scap_capture_format::schema::{Arch, EventType, syscall, types};
+use scap_capture_format::schema::{Arch, EventType, Syscall, syscall, types};
 use scap_probe_common::{
     spec::SYSCALL_ENTRIES,
     wire::{LATENCY_UNKNOWN, kind, record_flag, tag},
@@ -126,8 +126,8 @@ impl Encoder {
                 continue;
             };
             entry.code = call.ppm_sc;
+            entry.ty = type_of(call);
             if let Some(how) = calls::how(call.name) {
-                entry.ty = call.exit_type;
                 entry.how = how;
             }
         }
@@ -261,6 +261,14 @@ impl Encoder {
             }
         }
         ty
+    }
+}
+
+/// The type of a call's event; of a successful execveat it is that of execve.
+pub(super) fn type_of(call: &Syscall) -> EventType {
+    match calls::how(call.name) {
+        Some(_) => call.exit_type,
+        None => types::GENERIC_X,
     }
 }
 

@@ -183,8 +183,8 @@ pub(super) fn bpf(state: &mut State, event: &Event<'_>) {
 
 /// Name, as `/proc` has it, and close-on-exec mark of the fd that a call without an event type of its own
 /// makes.
-fn made_by(event: &Event<'_>) -> Option<(&'static str, bool)> {
-    Some(match syscall::call(event, None).name? {
+pub(super) fn made_by(call: &str) -> Option<(&'static str, bool)> {
+    Some(match call {
         "perf_event_open" => ("anon_inode:[perf_event]", false),
         "fanotify_init" => ("anon_inode:[fanotify]", false),
         "fsopen" | "fspick" => ("anon_inode:[fscontext]", false),
@@ -196,12 +196,15 @@ fn made_by(event: &Event<'_>) -> Option<(&'static str, bool)> {
 
 /// Whether a call without an event type of its own makes an fd.
 pub(super) fn makes_fd(event: &Event<'_>) -> bool {
-    made_by(event).is_some()
+    syscall::call(event, None)
+        .name
+        .is_some_and(|name| made_by(name).is_some())
 }
 
 /// Calls without an event type of their own.
 pub(super) fn generic(state: &mut State, event: &Event<'_>) {
-    let (Some(fd), Some((name, cloexec))) = (made(event), made_by(event)) else {
+    let made_by = || made_by(syscall::call(event, None).name?);
+    let (Some(fd), Some((name, cloexec))) = (made(event), made_by()) else {
         return;
     };
     let mut info = FdInfo::new(FdKind::Unsupported);

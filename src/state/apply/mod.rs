@@ -11,7 +11,7 @@ pub(super) use process::clone_flags;
 mod process;
 mod sockets;
 
-use scap_capture_format::schema::{EventTypeFlags, types};
+use scap_capture_format::schema::{EventType, EventTypeFlags, types};
 
 use super::State;
 use crate::event::{Event, EventExt as _, EventFlags, Occurrence};
@@ -21,26 +21,48 @@ const O_CLOEXEC: u64 = 0x1000;
 /// `O_DIRECTORY` as the field encodes open flags.
 const O_DIRECTORY: u64 = 0x400;
 
+/// Whether events of a type, in the newest schema, can change what later events mean. Of calls without a
+/// type of their own some can, see [`call_can_matter`].
+pub fn can_matter(ty: EventType) -> bool {
+    const CHANGES: EventTypeFlags = EventTypeFlags::MODIFIES_STATE
+        .union(EventTypeFlags::CREATES_FD)
+        .union(EventTypeFlags::DESTROYS_FD);
+    let by_flags = ty.info().is_some_and(|i| i.flags.intersects(CHANGES));
+    by_flags
+        || matches!(
+            ty,
+            types::SYSCALL_SETPGID_X
+                | types::SYSCALL_SETRLIMIT_X
+                | types::SYSCALL_PRLIMIT_X
+                | types::SYSCALL_UNSHARE_X
+                | types::SYSCALL_CHDIR_X
+                | types::SYSCALL_GETCWD_X
+        )
+}
+
+/// Whether a call of this name, without an event type of its own, can change what later events mean.
+pub fn call_can_matter(name: &str) -> bool {
+    files::made_by(name).is_some()
+}
+
 /// Whether an event, in the newest schema, can change what later events mean: a filtered capture has to
 /// keep it. Counters of memory and page faults do not count.
 pub fn matters(event: &Event<'_>) -> bool {
     const EINPROGRESS: i64 = 115;
-    const CHANGES: EventTypeFlags = EventTypeFlags::MODIFIES_STATE
-        .union(EventTypeFlags::CREATES_FD)
-        .union(EventTypeFlags::DESTROYS_FD);
-    let by_flags = event.info().is_some_and(|i| i.flags.intersects(CHANGES));
-    let by_type = matches!(
-        event.ty,
-        types::SYSCALL_SETPGID_X
-            | types::SYSCALL_SETRLIMIT_X
-            | types::SYSCALL_PRLIMIT_X
-            | types::SYSCALL_UNSHARE_X
-            | types::SYSCALL_CHDIR_X
-            | types::SYSCALL_GETCWD_X
-    );
-    let by_name = event.ty == types::GENERIC_X && files::makes_fd(event);
-    let failed = event.result().is_some_and(|r| r < 0 && r != -EINPROGRESS);
-    (by_flags || by_type || by_name) && !failed
+    let can = can_matter(event.ty) || (event.ty == types::GENERIC_X && files::makes_fd(event));
+    can && !event.result().is_some_and(|r| r < 0 && r != -EINPROGRESS)
+}
+
+/// Whether events of a type tell how much memory their process has: the only change that
+/// [`matters`] leaves out.
+pub fn counts_memory(ty: EventType) -> bool {
+    matches!(
+        ty,
+        types::SYSCALL_BRK_4_X
+            | types::SYSCALL_MMAP_X
+            | types::SYSCALL_MMAP2_X
+            | types::SYSCALL_MUNMAP_X
+    )
 }
 
 /// Applies one event.
@@ -99,10 +121,7 @@ pub(super) fn event(state: &mut State, occurrence: &Occurrence<'_>) {
         types::SYSCALL_CAPSET_X => process::capset(state, event),
         types::SYSCALL_SETRLIMIT_X => process::rlimit(state, event, 3, None),
         types::SYSCALL_PRLIMIT_X => process::rlimit(state, event, 6, Some(5)),
-        types::SYSCALL_BRK_4_X
-        | types::SYSCALL_MMAP_X
-        | types::SYSCALL_MMAP2_X
-        | types::SYSCALL_MUNMAP_X => process::memory(state, event, 1),
+        ty if counts_memory(ty) => process::memory(state, event, 1),
 
         types::SYSCALL_OPEN_X => files::open(
             state,

@@ -3,15 +3,15 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::cli::diagnostic;
-use crate::cli::error::CliError;
+use super::diagnostic;
+use super::error::CliError;
 use crate::filter::{Filter, When};
 use crate::replay::Selection;
 
 /// Splits the words into files and the text of a filter.
 ///
 /// The words before the first that is no file are files; with `-r` no word is one.
-pub(in crate::cli) fn split(
+pub(super) fn split(
     read: &[PathBuf],
     words: &[OsString],
 ) -> Result<(Vec<PathBuf>, Option<String>), CliError> {
@@ -37,7 +37,7 @@ pub(in crate::cli) fn split(
 }
 
 /// Joins the words of a filter, which need not be quoted as one.
-pub(in crate::cli) fn filter_text(words: &[OsString]) -> Result<String, CliError> {
+pub(super) fn join(words: &[OsString]) -> Result<String, CliError> {
     let mut text = String::new();
     for word in words {
         let Some(word) = word.to_str() else {
@@ -48,6 +48,12 @@ pub(in crate::cli) fn filter_text(words: &[OsString]) -> Result<String, CliError
         }
         text.push_str(word);
     }
+    Ok(text)
+}
+
+/// Joins the words of a filter that follows files.
+fn filter_text(words: &[OsString]) -> Result<String, CliError> {
+    let text = join(words)?;
     // A single word that looks like a path was meant as a file.
     if let [word] = words
         && let Some(word) = word.to_str()
@@ -62,12 +68,12 @@ pub(in crate::cli) fn filter_text(words: &[OsString]) -> Result<String, CliError
 }
 
 /// Makes a filter of its text.
-pub(in crate::cli) fn filter(text: &str) -> Result<Filter, CliError> {
+pub(super) fn filter(text: &str) -> Result<Filter, CliError> {
     Filter::parse(text).map_err(|error| diagnostic::filter("filter", text, &error))
 }
 
 /// Makes a selection of the texts on the command line.
-pub(in crate::cli) fn selection(
+pub(super) fn selection(
     text: Option<&str>,
     from: Option<&str>,
     to: Option<&str>,

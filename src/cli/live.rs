@@ -1,0 +1,127 @@
+//! `scap live`.
+
+use std::io;
+use std::ops::ControlFlow;
+
+use scap_capture_format::native::LossReport;
+use scap_capture_format::schema::Arch;
+
+use super::error::{CliError, Outcome, warn};
+use super::output::{Output, grouped};
+use super::print::{self, PrintArgs, Printer};
+use super::record::{What, explain, on_signals, say, tell_choice};
+use crate::filter::fields::Context;
+use crate::record::{self, CommandEnd, Observer, command};
+
+/// Arguments of `scap live`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    what: What,
+
+    #[command(flatten)]
+    print: PrintArgs,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
+    // The limit counts lines, which are not all events.
+    let options = args.what.options(None)?;
+    let arch = Arch::from_name(std::env::consts::ARCH);
+    let mut output = Output::new();
+    let mut screen = Screen {
+        printer: Printer::new(&args.print, arch)?,
+        output: &mut output,
+        left: args.print.count.unwrap_or(u64::MAX),
+        events: 0,
+        failed: None,
+    };
+    let stop = on_signals()
+        .map_err(|error| CliError::failed(format!("cannot handle signals: {error}")))?;
+    if args.print.verbose {
+        tell_choice(&options);
+    }
+    let session = args.print.session(arch);
+    let summary = record::observe(&options, session, &mut screen, &stop).map_err(explain)?;
+    let (events, failed) = (screen.events, screen.failed);
+    if let Some(error) = failed {
+        return Err(CliError::output(&error));
+    }
+    output.finish()?;
+    let mut account = format!(
+        "{} events in {:.2} s, {} lost\n",
+        grouped(events),
+        summary.elapsed.as_secs_f64(),
+        grouped(summary.lost()),
+    );
+    match summary.command {
+        CommandEnd::None => {}
+        CommandEnd::Ended(status) => {
+            account.push_str(&format!("the command {}\n", command::describe(status)));
+        }
+        CommandEnd::Running(pid) => {
+            account.push_str(&format!("the command still runs as process {pid}\n"));
+        }
+    }
+    say(&account);
+    Ok(Outcome::Done)
+}
+
+/// Prints a line per event.
+struct Screen<'a> {
+    printer: Printer,
+    output: &'a mut Output,
+    left: u64,
+    events: u64,
+    /// Why nothing more can be printed.
+    failed: Option<io::Error>,
+}
+
+impl Screen<'_> {
+    fn or_stop(&mut self, written: io::Result<()>) -> ControlFlow<()> {
+        match written {
+            Ok(()) if self.left > 0 => ControlFlow::Continue(()),
+            Ok(()) => ControlFlow::Break(()),
+            Err(error) => {
+                self.failed.get_or_insert(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+}
+
+impl Observer for Screen<'_> {
+    fn event(&mut self, cx: &Context<'_>) -> ControlFlow<()> {
+        if self.left == 0 || self.failed.is_some() {
+            return ControlFlow::Break(());
+        }
+        if print::is_internal(cx.event) {
+            return ControlFlow::Continue(());
+        }
+        self.printer.print(self.output.buffer(), cx);
+        self.events += 1;
+        self.left -= 1;
+        let written = self.output.written();
+        self.or_stop(written)
+    }
+
+    fn pause(&mut self) -> ControlFlow<()> {
+        if self.failed.is_some() {
+            return ControlFlow::Break(());
+        }
+        let written = self.output.flush();
+        self.or_stop(written)
+    }
+
+    fn loss(&mut self, report: &LossReport) {
+        let lost: u64 = report.losses.iter().map(|loss| loss.count).sum();
+        if lost > 0 {
+            warn(
+                &format!("{} events were lost here", grouped(lost)),
+                Some(
+                    "a narrower filter, `--buffer-size`, or less work for whoever reads the output",
+                ),
+            );
+        }
+    }
+}

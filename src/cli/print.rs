@@ -1,0 +1,255 @@
+//! Events as text, in the form that `read` and `live` are asked for.
+
+use std::io::{self, IsTerminal as _};
+
+use scap_capture_format::schema::{Arch, Category, EventTypeFlags, SourceCategory};
+
+use super::diagnostic;
+use super::error::CliError;
+use crate::event::bytes::BufferFormat;
+use crate::event::{Event, EventExt as _};
+use crate::filter::fields::{Context, Session, TimeFormat};
+use crate::format::{LineFormat, LineOptions, Template, standard};
+
+/// How events are printed.
+#[derive(Debug, clap::Args)]
+pub(super) struct PrintArgs {
+    /// Stop after so many events
+    #[arg(short = 'n', long = "count", value_name = "COUNT")]
+    pub(super) count: Option<u64>,
+
+    /// Show buffers whole, and say at the end how many events there were
+    #[arg(short, long)]
+    pub(super) verbose: bool,
+
+    /// Show the time as: h local time, a seconds since the epoch, r seconds since the first event, d
+    /// seconds that the call took, D seconds since the event before
+    #[arg(
+        short = 't',
+        long = "time-format",
+        value_name = "FORMAT",
+        default_value = "h"
+    )]
+    time: Time,
+
+    /// Print these fields: text with `%field` in it, as sysdig and Falco have it; with a leading `*` what
+    /// is absent prints `<NA>`, without it an event that lacks a field is not printed; `c` and `k` stand
+    /// for sysdig's formats with containers and with pods
+    #[arg(short = 'p', long = "print", value_name = "FORMAT")]
+    format: Option<String>,
+
+    /// Print JSON: a line per event, with the fields of the format
+    #[arg(short, long)]
+    json: bool,
+
+    /// Show data in hexadecimal
+    #[arg(short = 'x', long = "hex", group = "buffers")]
+    hex: bool,
+
+    /// Show data in hexadecimal and as text
+    #[arg(short = 'X', long = "hex-ascii", group = "buffers")]
+    hex_ascii: bool,
+
+    /// Show data as text with its line ends
+    #[arg(short = 'A', long = "ascii", group = "buffers")]
+    ascii: bool,
+
+    /// Show data in base64
+    #[arg(short = 'b', long = "base64", group = "buffers")]
+    base64: bool,
+
+    /// End each line in how long the call took, in seconds
+    #[arg(short = 'T', long)]
+    latency: bool,
+
+    /// Colour lines by what happened: failed calls, programs started, network, files changed
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    color: ColorChoice,
+}
+
+/// Values of `-t`.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Time {
+    #[value(name = "h")]
+    Human,
+    #[value(name = "a")]
+    Absolute,
+    #[value(name = "r")]
+    Relative,
+    #[value(name = "d")]
+    Delta,
+    #[value(name = "D")]
+    DeltaPrevious,
+}
+
+impl From<Time> for TimeFormat {
+    fn from(time: Time) -> Self {
+        match time {
+            Time::Human => Self::Human,
+            Time::Absolute => Self::Absolute,
+            Time::Relative => Self::Relative,
+            Time::Delta => Self::Delta,
+            Time::DeltaPrevious => Self::DeltaPrevious,
+        }
+    }
+}
+
+/// Values of `--color`.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum ColorChoice {
+    /// If standard output is a terminal and NO_COLOR is not set
+    Auto,
+    Always,
+    Never,
+}
+
+impl ColorChoice {
+    fn is_on(self) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => {
+                let refused = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+                !refused && io::stdout().is_terminal()
+            }
+        }
+    }
+}
+
+impl PrintArgs {
+    /// How data is shown.
+    pub(super) fn buffers(&self) -> BufferFormat {
+        if self.hex {
+            BufferFormat::Hex
+        } else if self.hex_ascii {
+            BufferFormat::HexAscii
+        } else if self.ascii {
+            BufferFormat::Ascii
+        } else if self.base64 {
+            BufferFormat::Base64
+        } else if self.verbose || self.json {
+            BufferFormat::AllDots
+        } else {
+            BufferFormat::Dots
+        }
+    }
+
+    /// Makes a session for events of a machine.
+    pub(super) fn session(&self, arch: Option<Arch>) -> Session {
+        Session::new(arch, self.buffers(), self.time.into())
+    }
+}
+
+/// Whether the event is the recorder's own bookkeeping, which sysdig numbers and does not show either.
+pub(super) fn is_internal(event: &Event<'_>) -> bool {
+    event
+        .info()
+        .is_some_and(|i| i.source_category.contains(SourceCategory::INTERNAL))
+}
+
+/// Prints events in the form that was asked for.
+pub(super) struct Printer {
+    form: Form,
+    buffers: BufferFormat,
+    colors: bool,
+}
+
+enum Form {
+    /// The default line.
+    Line(LineFormat),
+    /// A format of the user's.
+    Template(Template),
+    /// JSON objects.
+    Json(Template),
+}
+
+impl Printer {
+    pub(super) fn new(args: &PrintArgs, arch: Option<Arch>) -> Result<Self, CliError> {
+        let buffers = args.buffers();
+        let format = match args.format.as_deref() {
+            None if args.json => Some(standard::DEFAULT),
+            None => None,
+            Some("c" | "container") => Some(standard::CONTAINER),
+            Some("k" | "kubernetes") => Some(standard::KUBERNETES),
+            Some(own) => Some(own),
+        };
+        let form = match format {
+            None => Form::Line(LineFormat::new(
+                LineOptions {
+                    time: args.time.into(),
+                    buffers,
+                    latency: args.latency,
+                },
+                arch,
+            )),
+            Some(text) => {
+                let template =
+                    Template::new(text).map_err(|e| diagnostic::template("format", text, &e))?;
+                match args.json {
+                    true => Form::Json(template),
+                    false => Form::Template(template),
+                }
+            }
+        };
+        Ok(Self {
+            form,
+            buffers,
+            colors: args.color.is_on() && !args.json,
+        })
+    }
+
+    /// Appends an event's line; nothing if a field is absent that the format asks for.
+    pub(super) fn print(&mut self, out: &mut Vec<u8>, cx: &Context<'_>) {
+        let start = out.len();
+        let color = if self.colors { color(cx.event) } else { None };
+        out.extend_from_slice(color.unwrap_or_default().as_bytes());
+        let written = match &mut self.form {
+            Form::Line(format) => {
+                format.line(out, cx.event, cx.view);
+                out.pop();
+                true
+            }
+            Form::Template(template) => template.write(out, cx, self.buffers),
+            Form::Json(template) => template.write_json(out, cx, self.buffers),
+        };
+        if !written {
+            out.truncate(start);
+            return;
+        }
+        if color.is_some() {
+            out.extend_from_slice(RESET.as_bytes());
+        }
+        out.push(b'\n');
+    }
+}
+
+const RESET: &str = "\x1b[0m";
+const RED: &str = "\x1b[31m";
+const GREEN: &str = "\x1b[32m";
+const YELLOW: &str = "\x1b[33m";
+const CYAN: &str = "\x1b[36m";
+const DIM: &str = "\x1b[2m";
+
+/// The colour of what an event is about; the first that fits.
+fn color(event: &Event<'_>) -> Option<&'static str> {
+    let info = event.info()?;
+    if event.result().is_some_and(|r| (-4095..0).contains(&r)) {
+        return Some(RED);
+    }
+    match info.name {
+        "execve" | "execveat" | "clone" | "clone3" | "fork" | "vfork" | "procexit" => {
+            return Some(GREEN);
+        }
+        "unlink" | "unlinkat" | "rename" | "renameat" | "renameat2" | "chmod" | "fchmod"
+        | "fchmodat" | "chown" | "fchown" | "lchown" | "fchownat" | "mkdir" | "mkdirat"
+        | "rmdir" | "link" | "linkat" | "symlink" | "symlinkat" | "mount" | "umount"
+        | "umount2" | "setuid" | "setresuid" | "setreuid" | "chroot" | "setns" | "unshare"
+        | "ptrace" | "kill" | "tkill" | "tgkill" | "bpf" | "init_module" => return Some(YELLOW),
+        _ => {}
+    }
+    if info.category == Category::Net {
+        return Some(CYAN);
+    }
+    let is_io = EventTypeFlags::READS_FROM_FD | EventTypeFlags::WRITES_TO_FD;
+    (event.ty.is_enter() && !info.flags.intersects(is_io)).then_some(DIM)
+}

@@ -1,0 +1,173 @@
+//! `scap record`.
+
+mod summary;
+mod what;
+
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use super::{
+    error::{self, CliError, Outcome},
+    output::grouped,
+};
+use crate::record::{self, CommandEnd, Destination, ProbeError, RecordError, Status, command};
+use summary::Report;
+pub(super) use what::{What, seconds, tell_choice};
+
+/// Arguments of `scap record`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Write the capture to this file; `-` is standard output, which must not be a terminal
+    #[arg(short = 'w', long = "write", value_name = "FILE")]
+    write: PathBuf,
+
+    /// Stop after this many events
+    #[arg(short = 'n', long = "events", value_name = "EVENTS")]
+    events: Option<u64>,
+
+    /// Write the summary to this file as JSON
+    #[arg(long, value_name = "FILE")]
+    summary_json: Option<PathBuf>,
+
+    /// Print nothing but errors
+    #[arg(short = 'q', long)]
+    quiet: bool,
+
+    /// Say what the kernel leaves out by itself
+    #[arg(short, long)]
+    verbose: bool,
+
+    #[command(flatten)]
+    what: What,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
+    let options = args.what.options(args.events)?;
+    let to_stdout = args.write == Path::new("-");
+    let destination = if to_stdout {
+        if io::stdout().is_terminal() {
+            return Err(CliError::usage("a capture is not for a terminal")
+                .hint("give -w a file, or let standard output be a pipe"));
+        }
+        Destination::Stream(Box::new(io::stdout()))
+    } else {
+        Destination::Path(args.write.clone())
+    };
+
+    let stop = on_signals()
+        .map_err(|error| CliError::failed(format!("cannot handle signals: {error}")))?;
+
+    if args.verbose {
+        tell_choice(&options);
+    }
+    let shows_progress = !args.quiet && io::stderr().is_terminal();
+    let mut watch = |status: &Status| {
+        if shows_progress {
+            progress(status);
+        }
+    };
+    let result = record::record(&options, destination, &stop, &mut watch);
+    if shows_progress {
+        // Wipes the progress line.
+        say("\r\x1b[K");
+    }
+    let summary = result.map_err(explain)?;
+    if let Some(path) = &args.summary_json {
+        let json = serde_json::to_vec_pretty(&Report::new(&summary))
+            .map_err(|error| CliError::failed(format!("cannot write JSON: {error}")))?;
+        std::fs::write(path, json).map_err(|error| {
+            CliError::failed(format!("cannot write {}: {error}", path.display()))
+        })?;
+    }
+    if !args.quiet {
+        say(&summary::text(&summary, &args.write));
+    }
+    if let CommandEnd::Ended(status) = summary.command
+        && status.code() == Some(command::NOT_STARTED)
+        && summary.events == 0
+    {
+        return Err(CliError::failed(
+            "the command was not started; nothing was recorded",
+        ));
+    }
+    Ok(Outcome::Done)
+}
+
+/// Returns what the signals that end a recording set.
+///
+/// The second of them ends the program at once; the kernel then detaches the probe.
+pub(super) fn on_signals() -> io::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register_conditional_default(signal, Arc::clone(&stop))?;
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    Ok(stop)
+}
+
+/// What went wrong, in the words of the command line.
+pub(super) fn explain(error: RecordError) -> CliError {
+    let message = error.to_string();
+    match error {
+        RecordError::Preflight(missing) => {
+            // One line: what is told is escaped, line ends too.
+            let (what, fixes): (Vec<_>, Vec<_>) =
+                missing.into_iter().map(|m| (m.what, m.fix)).unzip();
+            CliError::failed(format!("{message}: {}", what.join("; ")))
+                .hint(fixes.join("; "))
+                .code(error::EXIT_PRIVILEGE)
+        }
+        RecordError::UnknownSyscall { nearest, .. } => {
+            let hint = nearest.map_or_else(
+                || "names are those of the kernel, such as openat".to_owned(),
+                |name| format!("did you mean {name}?"),
+            );
+            CliError::usage(message).hint(hint)
+        }
+        RecordError::Probe(ProbeError::Program { .. } | ProbeError::Load(_)) => {
+            CliError::failed(error::with_sources(&error))
+                .hint("dmesg may say more; please report it with the kernel's release")
+                .code(error::EXIT_PRIVILEGE)
+        }
+        RecordError::Probe(_) => {
+            CliError::failed(error::with_sources(&error)).code(error::EXIT_PRIVILEGE)
+        }
+        RecordError::Create { .. } => {
+            CliError::failed(message).hint("choose a place that this user may write to")
+        }
+        RecordError::Write { error, kept } if error.is_closed_pipe() => CliError::failed(format!(
+            "whoever read the capture went away after {} bytes",
+            grouped(kept)
+        )),
+        RecordError::Write { error, kept } => CliError::failed(format!(
+            "writing the capture failed: {}; the first {} bytes are kept and readable",
+            error::with_sources(&error),
+            grouped(kept)
+        ))
+        .hint("make room and record again; `scap info` shows what was kept"),
+        _ => CliError::failed(error::with_sources(&error)),
+    }
+}
+
+/// One line that is written over itself.
+fn progress(status: &Status) {
+    let seconds = status.elapsed.as_secs_f64();
+    say(&format!(
+        "\r\x1b[K{seconds:.1} s  {} events  {}/s  {:.1} MiB  {} lost",
+        grouped(status.events),
+        grouped((status.events as f64 / seconds.max(0.001)) as u64),
+        status.bytes as f64 / f64::from(1 << 20),
+        grouped(status.lost),
+    ));
+}
+
+/// Writes to standard error; without one there is nobody to tell.
+pub(super) fn say(text: &str) {
+    drop(io::stderr().write_all(text.as_bytes()));
+}

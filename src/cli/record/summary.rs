@@ -1,0 +1,152 @@
+//! What a recording was, for people and for programs.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::cli::output::grouped;
+use crate::record::{CommandEnd, CpuCounters, Summary, command};
+
+/// The summary for people.
+pub(super) fn text(summary: &Summary, path: &Path) -> String {
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    let per_event = summary.bytes as f64 / ((summary.events + summary.hidden).max(1) as f64);
+    let mut out = format!(
+        "{} events in {:.2} s to {}: {:.2} MiB, {per_event:.1} bytes per event\n",
+        grouped(summary.events),
+        summary.elapsed.as_secs_f64(),
+        if path == Path::new("-") {
+            "standard output".to_owned()
+        } else {
+            path.display().to_string()
+        },
+        mib(summary.bytes),
+    );
+    out.push_str(&format!(
+        "seen by the kernel {}, lost {}, in flight at the end {}\n",
+        grouped(summary.seen()),
+        grouped(summary.lost()),
+        grouped(summary.in_flight),
+    ));
+    if summary.left_out > 0 {
+        out.push_str(&format!(
+            "the filter left out {} events; {} of them are kept hidden, so that names stay known\n",
+            grouped(summary.left_out),
+            grouped(summary.hidden),
+        ));
+    }
+    for loss in losses(summary) {
+        out.push_str(&format!(
+            "  lost on CPU {}: {} ({})\n",
+            loss.cpu,
+            grouped(loss.count),
+            loss.cause
+        ));
+    }
+    if summary.surplus > 0 {
+        out.push_str(&format!(
+            "{} more came before the recording had stopped and are not in the file\n",
+            grouped(summary.surplus)
+        ));
+    }
+    let faults: u64 = summary.cpus.iter().map(|cpu| cpu.faults).sum();
+    if faults > 0 {
+        out.push_str(&format!(
+            "{} events have an argument that could not be read\n",
+            grouped(faults)
+        ));
+    }
+    out.push_str(&format!(
+        "recorder: {:.2} s of CPU, {:.0} MiB of memory ({:.0} MiB of it rings)\n",
+        summary.cpu_time.as_secs_f64(),
+        mib(summary.peak_memory),
+        mib(summary.ring_bytes),
+    ));
+    match summary.command {
+        CommandEnd::None => {}
+        CommandEnd::Ended(status) => {
+            out.push_str(&format!("the command {}\n", command::describe(status)));
+        }
+        CommandEnd::Running(pid) => {
+            out.push_str(&format!("the command still runs as process {pid}\n"));
+        }
+    }
+    out
+}
+
+/// The summary as JSON. Times are seconds, sizes bytes.
+#[derive(Serialize)]
+pub(super) struct Report {
+    events: u64,
+    left_out: u64,
+    hidden: u64,
+    seen_by_kernel: u64,
+    lost: u64,
+    losses: Vec<LossReport>,
+    in_flight: u64,
+    surplus: u64,
+    joined: u64,
+    expanded: u64,
+    excluded: u64,
+    faults: u64,
+    short: u64,
+    bytes: u64,
+    elapsed_s: f64,
+    cpu_time_s: f64,
+    peak_memory_bytes: u64,
+    ring_bytes: u64,
+    command_status: Option<i32>,
+}
+
+/// Events lost on one CPU for one reason.
+#[derive(Serialize)]
+struct LossReport {
+    cpu: usize,
+    cause: &'static str,
+    count: u64,
+}
+
+fn losses(summary: &Summary) -> Vec<LossReport> {
+    let mut losses = Vec::new();
+    for (cpu, counters) in summary.cpus.iter().enumerate() {
+        let causes = [
+            ("ring full", counters.drop_full),
+            ("busy", counters.drop_busy),
+            ("CPU without a ring", counters.drop_no_ring),
+            ("map full", counters.map_full),
+        ];
+        let some = causes.into_iter().filter(|(_, count)| *count > 0);
+        losses.extend(some.map(|(cause, count)| LossReport { cpu, cause, count }));
+    }
+    losses
+}
+
+impl Report {
+    pub(super) fn new(summary: &Summary) -> Self {
+        let sum = |field: fn(&CpuCounters) -> u64| summary.cpus.iter().map(field).sum();
+        Self {
+            events: summary.events,
+            left_out: summary.left_out,
+            hidden: summary.hidden,
+            seen_by_kernel: summary.seen(),
+            lost: summary.lost(),
+            losses: losses(summary),
+            in_flight: summary.in_flight,
+            surplus: summary.surplus,
+            joined: summary.joined,
+            expanded: summary.expanded,
+            excluded: sum(|cpu| cpu.excluded),
+            faults: sum(|cpu| cpu.faults),
+            short: sum(|cpu| cpu.short),
+            bytes: summary.bytes,
+            elapsed_s: summary.elapsed.as_secs_f64(),
+            cpu_time_s: summary.cpu_time.as_secs_f64(),
+            peak_memory_bytes: summary.peak_memory,
+            ring_bytes: summary.ring_bytes,
+            command_status: match summary.command {
+                CommandEnd::Ended(status) => status.code(),
+                _ => None,
+            },
+        }
+    }
+}

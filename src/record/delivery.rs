@@ -1,0 +1,255 @@
+//! From encoded events to where they go: into the chunks of a capture, or to an observer.
+//!
+//! The first thing that goes anywhere is the state that /proc showed; until that is known events wait.
+
+use std::{
+    sync::{
+        atomic::Ordering,
+        mpsc::{Receiver, RecvError, TryRecvError},
+    },
+    time::Instant,
+};
+
+use scap_capture_format::{
+    event::Timestamp,
+    native::{ChunkBuilder, ChunkPool, LossReport, snapshot::Snapshot},
+};
+
+use super::{
+    Observer, RecordError,
+    backlog::Backlog,
+    cadence::Cadence,
+    clock,
+    judge::{Judge, Verdict},
+    output::Output,
+};
+use crate::event::{Event, Kept};
+
+/// What became of the events.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    /// Let through.
+    pub(super) wanted: u64,
+    /// Rejected by the filter and kept for the state.
+    pub(super) hidden: u64,
+    /// Rejected by the filter.
+    pub(super) out: u64,
+    /// Left behind because there were enough.
+    pub(super) surplus: u64,
+    /// Too large for the format.
+    pub(super) refused: u64,
+}
+
+/// Where events go.
+pub(super) enum Goal<'a> {
+    /// Into a capture.
+    Capture(Box<Chunks>),
+    /// To somebody who looks at them now.
+    Observer(&'a mut dyn Observer),
+}
+
+/// Decides about events and hands them on.
+pub(super) struct Delivery<'a> {
+    judge: Judge,
+    goal: Goal<'a>,
+    /// `None`: /proc has been read.
+    waiting: Option<(Receiver<Snapshot>, Backlog)>,
+    /// No more than these.
+    max_events: u64,
+    /// The observer wants no more.
+    over: bool,
+    pub(super) counts: Counts,
+}
+
+impl<'a> Delivery<'a> {
+    pub(super) fn new(
+        judge: Judge,
+        goal: Goal<'a>,
+        snapshot: Receiver<Snapshot>,
+        max_events: u64,
+    ) -> Self {
+        Self {
+            judge,
+            goal,
+            waiting: Some((snapshot, Backlog::default())),
+            max_events,
+            over: false,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Whether nothing more can come of going on.
+    pub(super) fn is_over(&self) -> bool {
+        let failed = match &self.goal {
+            Goal::Capture(chunks) => chunks.output.progress.failed.load(Ordering::Relaxed),
+            Goal::Observer(_) => false,
+        };
+        failed || self.over || self.counts.wanted >= self.max_events
+    }
+
+    /// Whether events go into a capture.
+    pub(super) fn is_capture(&self) -> bool {
+        matches!(self.goal, Goal::Capture(_))
+    }
+
+    /// Bytes of the file so far.
+    pub(super) fn bytes(&self) -> u64 {
+        match &self.goal {
+            Goal::Capture(chunks) => chunks.output.progress.bytes.load(Ordering::Relaxed),
+            Goal::Observer(_) => 0,
+        }
+    }
+
+    /// Takes an event.
+    pub(super) fn event(&mut self, event: &Event<'_>) {
+        let Some((_, backlog)) = &mut self.waiting else {
+            return self.decide(event);
+        };
+        backlog.push(event);
+        if backlog.is_full() {
+            // The rings fill meanwhile, and the probe counts what does not fit.
+            self.settle(true);
+        }
+    }
+
+    /// Begins as soon as /proc has been read; with `wait` that is waited for.
+    pub(super) fn settle(&mut self, wait: bool) {
+        let Some((snapshot, _)) = &self.waiting else {
+            return;
+        };
+        let snapshot = if wait {
+            snapshot.recv().map_err(|RecvError| ())
+        } else {
+            match snapshot.try_recv() {
+                Err(TryRecvError::Empty) => return,
+                received => received.map_err(|_| ()),
+            }
+        };
+        if let Ok(snapshot) = snapshot {
+            self.judge.begin(&snapshot);
+            if let Goal::Capture(chunks) = &mut self.goal {
+                chunks.output.snapshot(snapshot);
+            }
+        }
+        if let Some((_, backlog)) = self.waiting.take() {
+            backlog.each(|event| self.decide(event));
+        }
+    }
+
+    fn decide(&mut self, event: &Event<'_>) {
+        if self.over || self.counts.wanted >= self.max_events {
+            self.counts.surplus += 1;
+            return;
+        }
+        let verdict = match &mut self.goal {
+            Goal::Capture(_) if self.judge.wants_all() => {
+                self.judge.follow(event);
+                Verdict::Wanted
+            }
+            Goal::Capture(_) => self.judge.decide(event, &mut |_| {}),
+            Goal::Observer(observer) => {
+                let over = &mut self.over;
+                self.judge
+                    .decide(event, &mut |cx| *over |= observer.event(cx).is_break())
+            }
+        };
+        let kept = match (&mut self.goal, verdict) {
+            (_, Verdict::Out) | (Goal::Observer(_), _) => true,
+            (Goal::Capture(chunks), Verdict::Wanted) => chunks.push(event),
+            (Goal::Capture(chunks), Verdict::Hidden) => chunks.hide(event),
+        };
+        match verdict {
+            _ if !kept => self.counts.refused += 1,
+            Verdict::Wanted => self.counts.wanted += 1,
+            Verdict::Hidden => self.counts.hidden += 1,
+            Verdict::Out => self.counts.out += 1,
+        }
+        if let Goal::Capture(chunks) = &self.goal
+            && chunks.builder.is_full()
+        {
+            self.close();
+        }
+    }
+
+    /// What was taken so far is all there is for the moment.
+    pub(super) fn pause(&mut self) {
+        if let Goal::Observer(observer) = &mut self.goal {
+            self.over |= observer.pause().is_break();
+        }
+    }
+
+    /// Whether a report of losses can be handed on: the state at the beginning comes first.
+    pub(super) fn has_begun(&self) -> bool {
+        self.waiting.is_none()
+    }
+
+    /// Takes note of losses.
+    pub(super) fn loss(&mut self, report: LossReport) {
+        match &mut self.goal {
+            Goal::Capture(chunks) => chunks.output.loss(report),
+            Goal::Observer(observer) => observer.loss(&report),
+        }
+    }
+
+    /// Ends the chunk, and appends the state where that is due.
+    pub(super) fn close(&mut self) {
+        let Goal::Capture(chunks) = &mut self.goal else {
+            return;
+        };
+        if let Some(chunk) = chunks.builder.finish_raw() {
+            chunks.cadence.add(chunk.raw_bytes());
+            chunks.output.chunk(chunk);
+        }
+        let now = clock::boot();
+        if chunks.cadence.is_due(now) {
+            let begin = Instant::now();
+            let mut snapshot = self.judge.snapshot();
+            snapshot.time = chunks.last;
+            chunks.output.snapshot(snapshot);
+            chunks.cadence.taken(now, begin.elapsed());
+        }
+    }
+
+    /// Ends the file and returns its length.
+    pub(super) fn finish(self) -> Result<u64, RecordError> {
+        match self.goal {
+            Goal::Capture(chunks) => chunks.output.finish(),
+            Goal::Observer(_) => Ok(0),
+        }
+    }
+}
+
+/// The chunks of a capture.
+pub(super) struct Chunks {
+    builder: ChunkBuilder,
+    output: Output,
+    hidden: Kept,
+    cadence: Cadence,
+    /// The time of the last event.
+    last: Timestamp,
+}
+
+impl Chunks {
+    pub(super) fn new(output: Output) -> Self {
+        Self {
+            builder: ChunkBuilder::new(ChunkPool::new()),
+            output,
+            hidden: Kept::default(),
+            cadence: Cadence::new(clock::boot()),
+            last: Timestamp(0),
+        }
+    }
+
+    /// Appends an event. False: the format refused it.
+    fn push(&mut self, event: &Event<'_>) -> bool {
+        self.last = event.ts;
+        self.builder.push(event).is_ok()
+    }
+
+    /// Appends an event as hidden.
+    fn hide(&mut self, event: &Event<'_>) -> bool {
+        self.last = event.ts;
+        let event = self.hidden.hide(event);
+        self.builder.push(&event).is_ok()
+    }
+}

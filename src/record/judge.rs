@@ -1,0 +1,152 @@
+//! Decides about events: the state follows them, the filter is asked.
+//!
+//! Without a filter only events that change the state go through it, and what is around the others is
+//! not looked up; so a storm of calls that change nothing costs nothing here.
+
+use scap_capture_format::{
+    native::{MachineInfo, Snapshot},
+    schema::{Arch, syscall, types},
+    sysdig::{Downgrade, Target},
+};
+
+use crate::{
+    event::{Event, EventExt as _},
+    filter::{
+        Filter, TypeSet,
+        fields::{Context, Session},
+    },
+    state::{self, State},
+};
+
+/// What is to become of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The filter lets it through.
+    Wanted,
+    /// It does not, but later events cannot be understood without it.
+    Hidden,
+    /// Nobody needs it.
+    Out,
+}
+
+/// Returns the types of the events that change the state, and the calls without a type that do; those
+/// without a code among them, which are few.
+fn changing() -> TypeSet {
+    let mut set = TypeSet::of(|ty| state::can_matter(ty) || state::counts_memory(ty));
+    let calls = syscall::all().filter(|call| state::call_can_matter(call.name));
+    calls.for_each(|call| set.insert_call(call.ppm_sc));
+    set.insert_call(0);
+    set
+}
+
+/// The state, and the filter if there is one.
+pub(super) struct Judge {
+    state: State,
+    session: Session,
+    filter: Option<Filter>,
+    /// For filters that ask for enter events, which are made of the events that there are.
+    enters: Option<Downgrade>,
+    /// Types whose events change the state.
+    changing: TypeSet,
+    /// Events decided about.
+    seen: u64,
+}
+
+impl Judge {
+    pub(super) fn new(
+        mut session: Session,
+        machine: &MachineInfo,
+        arch: Arch,
+        filter: Option<Filter>,
+    ) -> Self {
+        session.set_machine(machine);
+        let wants_enter = filter.as_ref().is_some_and(|f| f.reach().wants_enter);
+        Self {
+            state: State::new(),
+            session,
+            filter,
+            enters: wants_enter.then(|| Downgrade::with_target(Target::EnterEvents, arch)),
+            changing: changing(),
+            seen: 0,
+        }
+    }
+
+    /// Takes over what /proc showed.
+    pub(super) fn begin(&mut self, snapshot: &Snapshot) {
+        self.state.restore(snapshot);
+    }
+
+    /// Returns the state as a snapshot.
+    pub(super) fn snapshot(&mut self) -> Snapshot {
+        self.state.snapshot()
+    }
+
+    /// Whether there is nothing to decide.
+    pub(super) fn wants_all(&self) -> bool {
+        self.filter.is_none()
+    }
+
+    /// Lets the state follow an event that is wanted anyway.
+    pub(super) fn follow(&mut self, event: &Event<'_>) {
+        let changes = match event.ty {
+            types::GENERIC_X => {
+                let code = event.uint(0).and_then(|code| u16::try_from(code).ok());
+                self.changing.contains_call(code.unwrap_or(0))
+            }
+            ty => self.changing.contains(ty),
+        };
+        if changes {
+            self.state.apply(event);
+        }
+    }
+
+    /// Decides about an event. `show` is given what passes, with the state around it: the event, and
+    /// before it its enter event if the filter asks for those.
+    pub(super) fn decide(
+        &mut self,
+        event: &Event<'_>,
+        show: &mut dyn FnMut(&Context<'_>),
+    ) -> Verdict {
+        let Self {
+            state,
+            session,
+            filter,
+            enters,
+            seen,
+            ..
+        } = self;
+        *seen += 1;
+        let mut event = *event;
+        event.num.0 = *seen;
+        if session.first_time == 0 {
+            session.first_time = event.ts.0;
+        }
+        let mut wanted = false;
+        let mut ask = |state: &State, event: &Event<'_>| {
+            let view = state.view(event);
+            let cx = Context {
+                event,
+                view: &view,
+                session,
+            };
+            if filter.as_mut().is_none_or(|filter| filter.matches(&cx)) {
+                wanted = true;
+                show(&cx);
+            }
+        };
+        if let Some(enters) = enters
+            && let Some(enter) = enters.pair(&event).enter
+        {
+            ask(state, &enter);
+        }
+        state.apply(&event);
+        ask(state, &event);
+        if wanted {
+            Verdict::Wanted
+        } else if state::matters(&event) {
+            Verdict::Hidden
+        } else {
+            Verdict::Out
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Losses since the last report.
+
+use scap_capture_format::{
+    event::Timestamp,
+    native::{Loss, LossCause, LossReport},
+};
+
+use super::{
+    clock,
+    ring::{CpuCounters, Rings},
+};
+
+/// What the counters of the probe said last time.
+pub(super) struct Losses {
+    before: Vec<CpuCounters>,
+    begin: u64,
+}
+
+impl Losses {
+    pub(super) fn new(cpus: usize) -> Self {
+        Self {
+            before: vec![CpuCounters::default(); cpus],
+            begin: clock::boot(),
+        }
+    }
+
+    /// Events lost up to the last report.
+    pub(super) fn total(&self) -> u64 {
+        self.before.iter().map(CpuCounters::lost).sum()
+    }
+
+    /// What was lost since the last report; `None` if nothing was.
+    pub(super) fn report(
+        &mut self,
+        now: u64,
+        boot_to_wall: u64,
+        rings: &Rings,
+    ) -> Option<LossReport> {
+        let mut report = LossReport::default();
+        let from = Timestamp(self.begin.wrapping_add(boot_to_wall));
+        for (cpu, before) in self.before.iter_mut().enumerate() {
+            let counters = rings.counters(cpu);
+            let until = if counters.last_drop == 0 {
+                now
+            } else {
+                counters.last_drop
+            };
+            let causes = [
+                (LossCause::RING_FULL, counters.drop_full - before.drop_full),
+                (LossCause::BUSY, counters.drop_busy - before.drop_busy),
+                (
+                    LossCause::NO_RING,
+                    counters.drop_no_ring - before.drop_no_ring,
+                ),
+                (LossCause::MAP_FULL, counters.map_full - before.map_full),
+            ];
+            for (cause, count) in causes.into_iter().filter(|(_, count)| *count > 0) {
+                report.losses.push(Loss {
+                    cause,
+                    cpu: cpu as u16,
+                    count,
+                    from,
+                    to: Timestamp(until.wrapping_add(boot_to_wall)),
+                });
+            }
+            report.faults += counters.faults - before.faults;
+            *before = counters;
+        }
+        self.begin = now;
+        (!report.losses.is_empty() || report.faults > 0).then_some(report)
+    }
+}

@@ -1,0 +1,202 @@
+//! Filters while recording: what is kept is what the filter would find in a whole capture, with all its
+//! names, and the kernel leaves out what neither filter nor state needs.
+
+use scap_capture_format::{event::EventFlags, schema::types};
+
+use super::{
+    capture::read,
+    tools::{Bench, bench, number, scap},
+};
+
+/// A workload that does the same every time, one thing after the other.
+const SCRIPT: &str = "cd /etc; for i in 1 2 3 4 5; do cat hostname; cat /nonexistent/x; ls / >/dev/null; \
+                      echo x | tr x y; done; exec 3<passwd; read line <&3; exec 3<&-";
+
+/// What `scap read` prints of a capture.
+fn printed(bench: &Bench, capture: &str, format: &str, filter: &[&str]) -> Vec<String> {
+    let output = scap()
+        .arg("read")
+        .args(["-p", format, "-r"])
+        .arg(bench.path(capture))
+        .args(filter)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_filter_keeps_what_it_would_find_in_a_whole_capture() {
+    let Some(bench) = bench() else { return };
+    let command = ["--", "/bin/sh", "-c", SCRIPT];
+    bench.record("whole.scap", &command);
+    // Two processes of a pipe run at the same time, so that the order is not always the same.
+    let format = "*%proc.name|%proc.pname|%proc.aname[2]|%proc.cmdline|%proc.cwd|%evt.type|%evt.res|%fd.name";
+    let sorted = |capture: &str, filter: &[&str]| {
+        let mut lines = printed(&bench, capture, format, filter);
+        lines.sort();
+        lines
+    };
+    for filter in [
+        "evt.type=openat and proc.name=cat",
+        "fd.name=/etc/hostname",
+        "evt.type in (execve, procexit) and proc.pname=sh",
+        "evt.failed=true and proc.name in (cat, ls)",
+        "fd.name startswith /etc/pass and evt.type in (read, close)",
+        "evt.type=getpid or (evt.type=write and fd.type=pipe)",
+        "proc.name=tr and not evt.type in (mmap, brk, munmap)",
+        "evt.dir=> and evt.type=openat and proc.name=cat",
+    ] {
+        let mut args = vec![filter];
+        args.extend(command);
+        bench.record("part.scap", &args);
+        let whole = sorted("whole.scap", &[filter]);
+        assert!(!whole.is_empty(), "{filter} finds something");
+        // Enter events are not in the file, they are made for whoever asks.
+        let again: &[&str] = if filter.contains("evt.dir") {
+            &[filter]
+        } else {
+            &[]
+        };
+        let part = sorted("part.scap", again);
+        assert_eq!(whole, part, "{filter}");
+        let summary = bench.summary("part.scap");
+        let capture = read(&bench.path("part.scap"));
+        let is_hidden = |flags: EventFlags| flags.contains(EventFlags::HIDDEN);
+        let hidden = capture.events.iter().filter(|e| is_hidden(e.flags)).count();
+        assert_eq!(hidden as u64, number(&summary, "hidden"), "{filter}");
+        let shown = capture.events.len() - hidden;
+        assert_eq!(shown as u64, number(&summary, "events"), "{filter}");
+        let known = part
+            .iter()
+            .filter(|line| line.contains("/etc/hostname") || line.contains("cat|sh"));
+        let unknown: Vec<_> = known.filter(|line| line.contains("<NA>|/etc")).collect();
+        assert!(unknown.is_empty(), "{filter}: {unknown:?}");
+    }
+}
+
+#[test]
+fn a_filtered_capture_keeps_names() {
+    let Some(bench) = bench() else { return };
+    // The shell opens it long before the only event that is kept.
+    let script = "exec 3</etc/passwd; for i in 1 2 3; do /bin/true; done; exec cat <&3 >/dev/null";
+    let filter = "evt.type=read and proc.name=cat and fd.name contains passwd";
+    bench.record("names.scap", &[filter, "--", "/bin/sh", "-c", script]);
+    let format =
+        "*%proc.name %proc.exepath %proc.pname %proc.aname[2] %fd.name %user.name %proc.cwd";
+    let lines = printed(&bench, "names.scap", format, &[]);
+    assert!(!lines.is_empty());
+    for line in &lines {
+        assert!(!line.contains("<NA>"), "{line}");
+        assert!(
+            line.starts_with("cat /") && line.contains(" /etc/passwd "),
+            "{line}"
+        );
+    }
+    let capture = read(&bench.path("names.scap"));
+    let hidden = |e: &&super::capture::Event| e.flags.contains(EventFlags::HIDDEN);
+    assert!(
+        capture
+            .events
+            .iter()
+            .any(|e| hidden(&e) && e.name == "openat")
+    );
+    let moved: Vec<_> = capture.events.iter().filter(hidden).collect();
+    assert!(
+        moved.iter().all(|e| e.ty != types::SYSCALL_READ_X),
+        "a read changes nothing"
+    );
+}
+
+#[test]
+fn the_kernel_leaves_out_what_nobody_needs() {
+    let Some(bench) = bench() else { return };
+    // Few enough that even a recorder that was not optimised comes along.
+    let dd = [
+        "--",
+        "dd",
+        "if=/dev/zero",
+        "of=/dev/null",
+        "bs=8",
+        "count=20000",
+    ];
+    let mut args = vec!["-v", "evt.type=openat"];
+    args.extend(dd);
+    bench.record("pushed.scap", &args);
+    let said = std::fs::read_to_string(bench.path("stderr")).unwrap();
+    assert!(
+        said.contains("in the kernel: ")
+            && said.contains("syscalls are recorded: accept, ")
+            && said.contains("openat"),
+        "{said}"
+    );
+    assert!(
+        !said.contains("read, ") && said.contains("in userspace: the filter decides"),
+        "{said}"
+    );
+    let summary = bench.summary("pushed.scap");
+    assert!(
+        number(&summary, "excluded") > 40_000,
+        "reads and writes: {summary}"
+    );
+    assert!(number(&summary, "seen_by_kernel") < 1000, "{summary}");
+
+    // A filter that any event can pass leaves the kernel nothing to decide.
+    let mut args = vec!["-v", "proc.name=dd", "and", "evt.rawres=8"];
+    args.extend(dd);
+    bench.record("all.scap", &args);
+    let said = std::fs::read_to_string(bench.path("stderr")).unwrap();
+    assert!(
+        said.contains("since the filter can match any of them"),
+        "{said}"
+    );
+    assert!(said.contains("the filter left out"), "{said}");
+    let summary = bench.summary("all.scap");
+    let events = number(&summary, "events");
+    assert!(
+        (40_000..40_100).contains(&events),
+        "reads and writes: {summary}"
+    );
+    assert!(number(&summary, "left_out") > 100, "{summary}");
+
+    // What is asked of fds only calls about fds can answer.
+    let mut args = vec!["-v", "fd.name=/dev/zero", "and", "evt.rawres=8"];
+    args.extend(dd);
+    bench.record("fds.scap", &args);
+    let said = std::fs::read_to_string(bench.path("stderr")).unwrap();
+    assert!(
+        said.contains(" read, ") && !said.contains("getppid"),
+        "{said}"
+    );
+    let summary = bench.summary("fds.scap");
+    assert_eq!(number(&summary, "events"), 20_000, "{summary}");
+
+    // Times between events are what all of them make them.
+    let mut args = vec!["-v", "evt.type=openat and evt.num > 3"];
+    args.extend(dd);
+    bench.record("number.scap", &args);
+    let said = std::fs::read_to_string(bench.path("stderr")).unwrap();
+    assert!(said.contains("since evt.num depends on them"), "{said}");
+}
+
+#[test]
+fn a_wrong_filter_is_told_before_anything_is_created() {
+    let Some(bench) = bench() else { return };
+    let file = bench.path("never.scap");
+    for command in ["record", "live"] {
+        let mut scap = scap();
+        scap.arg(command);
+        if command == "record" {
+            scap.arg("-w").arg(&file);
+        }
+        let output = scap.args(["-M", "1", "proc.nmae=cat"]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(
+            said.contains("^^^^^^^^^") && said.contains("proc.name"),
+            "{said}"
+        );
+        assert!(!file.exists());
+    }
+}

@@ -1,0 +1,84 @@
+//! The recorder writes the state into the file again and again, and reading from there shows the same.
+
+use std::{
+    fs::File,
+    process::{Command, Output, Stdio},
+};
+
+use scap::{filter::When, replay};
+use scap_capture_format::native::IndexedReader;
+
+use super::tools::{Bench, bench, number, scap};
+
+/// What `scap read` prints of a capture; by name, with the short way, or through a pipe, from the front.
+fn printed(bench: &Bench, capture: &str, from: &str, pipe: bool) -> Output {
+    let format = "*%evt.num %evt.rawtime %evt.reltime %proc.name %proc.pname %proc.cmdline %proc.cwd %thread.vmsize \
+                  %evt.type %fd.name %evt.args";
+    let mut read = scap();
+    read.args(["read", "-p", format, "--from", from]);
+    if pipe {
+        let mut cat = Command::new("cat")
+            .arg(bench.path(capture))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = read
+            .arg("-")
+            .stdin(cat.stdout.take().unwrap())
+            .output()
+            .unwrap();
+        cat.wait().unwrap();
+        return output;
+    }
+    read.arg(bench.path(capture)).output().unwrap()
+}
+
+#[test]
+fn reading_from_the_middle_shows_the_same() {
+    let Some(bench) = bench() else { return };
+    // Enough data for snapshots, and something that only the state knows between and after them.
+    let script = "cd /usr; exec 5</etc/passwd; for i in 1 2 3; do \
+                  dd if=/dev/zero of=/dev/null bs=80 count=300000 2>/dev/null; cat /etc/hostname; \
+                  ls /nonexistent 2>/dev/null; done; head -1 <&5";
+    bench.record("long.scap", &["--", "/bin/sh", "-c", script]);
+    let filter = "not evt.type in (read, write) or not proc.name=dd";
+    bench.record("filtered.scap", &[filter, "--", "/bin/sh", "-c", script]);
+    assert!(number(&bench.summary("filtered.scap"), "left_out") > 1_000_000);
+
+    let file = File::open(bench.path("long.scap")).unwrap();
+    let reader = IndexedReader::open(&file).unwrap();
+    let index = reader.index();
+    // One at the beginning, and as many as a recorder without optimisation has the time for.
+    assert!(
+        index.snapshots.len() >= 2,
+        "{} snapshots",
+        index.snapshots.len()
+    );
+    let last = index.snapshots.last().unwrap();
+    let events = index.events();
+    let first = index.chunks[0].summary.min_time.0;
+    let seconds = (last.time.0 - first) as f64 / 1e9;
+    let near_the_end = format!("#{}", events - 2000);
+    let after = format!("+{:.4}s", seconds + 0.01);
+    for (from, snapshot) in [
+        (near_the_end.as_str(), true),
+        (after.as_str(), true),
+        ("+0s", false),
+    ] {
+        let when = When::parse(from).unwrap();
+        let found = replay::start(&file, when).map(|start| start.offset);
+        assert_eq!(found, snapshot.then_some(last.offset), "{from}");
+        if !snapshot {
+            continue;
+        }
+        let (short, long) = (
+            printed(&bench, "long.scap", from, false),
+            printed(&bench, "long.scap", from, true),
+        );
+        assert!(short.status.success() && long.status.success());
+        assert!(
+            !short.stdout.is_empty() && short.stdout == long.stdout,
+            "from {from}"
+        );
+    }
+}

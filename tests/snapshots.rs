@@ -1,0 +1,279 @@
+//! A snapshot holds all that the events before it have told: reading from any of them shows the same as
+//! reading from the front.
+//!
+//! The captures are real ones of the field, from `../shared/captures`; where those are missing the
+//! made-up one of the other tests is what is left.
+
+#![expect(clippy::unwrap_used, reason = "a test that panics fails")]
+#![allow(clippy::print_stderr, reason = "what is skipped is told")]
+
+mod common;
+
+use std::fs::{self, File};
+use std::io::{self, Cursor};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use scap::event::bytes::BufferFormat;
+use scap::event::{Event, EventExt as _, Occurrence};
+use scap::filter::When;
+use scap::filter::fields::{self, ArgForm, Context, FieldFlags, Session, TimeFormat};
+use scap::format::Template;
+use scap::replay::{self, Each, EventSink, EventSource, Item, NativeSource, ReplayError};
+use scap::replay::{Selection, SysdigSource};
+use scap::state::State;
+use scap_capture_format::native::{
+    CaptureWriter, Damages, Header, IndexedReader, SchemaDescription, WriterOptions,
+};
+use scap_capture_format::schema::SourceCategory;
+
+/// Most events taken of a capture.
+const EVENTS: u64 = 2500;
+/// Snapshots in a capture, about.
+const SNAPSHOTS: u64 = 6;
+
+/// A format with every field of the program, a line for each.
+fn every_field() -> String {
+    let mut text = String::from("*");
+    for field in fields::all() {
+        // Those that remember the events which they saw before are out of it.
+        let unfit = FieldFlags::REMEMBERS | FieldFlags::FILTER_ONLY;
+        if field.flags.intersects(unfit) {
+            continue;
+        }
+        let name = field.name;
+        let more = match field.arg {
+            ArgForm::None => "",
+            ArgForm::Index | ArgForm::OptIndex => "[1]",
+            ArgForm::Key | ArgForm::OptKey => ".fd",
+        };
+        for form in [format!("%{name}"), format!("%{name}{more}")] {
+            if Template::new(&format!("*{form}")).is_ok() {
+                text.push_str(&format!("{name}={form}\n"));
+                break;
+            }
+        }
+        if more == "[1]" && field.arg == ArgForm::OptIndex {
+            text.push_str(&format!("{name}[1]=%{name}[1]\n"));
+        }
+    }
+    text
+}
+
+/// A capture of our own with the calls of another, one event each, and a snapshot of the state after
+/// every `every` of them, as a recorder writes it.
+fn with_snapshots(source: &mut dyn EventSource, every: u64) -> Vec<u8> {
+    let header = Header {
+        machine: source.header().machine.clone(),
+        schema: SchemaDescription::full(),
+        ..Header::default()
+    };
+    let mut writer = None;
+    let mut state = State::new();
+    let mut events = 0;
+    let mut header = Some(header);
+    source
+        .read(&mut |item| {
+            match item {
+                Item::Machine(machine) => {
+                    if let Some(header) = &mut header {
+                        header.machine = machine.clone();
+                    }
+                }
+                Item::Snapshot(snapshot) => state.restore(snapshot),
+                Item::Event(occurrence) if !is_enter_of_call(occurrence.event) => {
+                    let event = occurrence.full;
+                    let start = |header: Header| {
+                        let options = WriterOptions::default();
+                        CaptureWriter::new(Vec::new(), &header, options).unwrap()
+                    };
+                    if let Some(header) = header.take() {
+                        writer = Some(start(header));
+                    }
+                    let writer = writer.as_mut().unwrap();
+                    if events % every == 0 {
+                        let mut snapshot = state.snapshot();
+                        snapshot.time = event.ts;
+                        writer.write_snapshot(&mut snapshot).unwrap();
+                    }
+                    state.apply(event);
+                    writer.push(event).unwrap();
+                    events += 1;
+                    if events == EVENTS {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                }
+                _ => {}
+            }
+            Ok(ControlFlow::Continue(()))
+        })
+        .unwrap();
+    writer.unwrap().finish().unwrap()
+}
+
+fn is_enter_of_call(event: &Event<'_>) -> bool {
+    let is_call = |i: &scap_capture_format::schema::EventInfo| {
+        i.source_category.contains(SourceCategory::SYSCALL)
+    };
+    event.ty.is_enter() && event.info().is_some_and(is_call)
+}
+
+/// Keeps what each event prints, with its number.
+struct Lines(Template, Vec<(u64, String)>);
+
+impl EventSink for Lines {
+    fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
+        let mut line = Vec::new();
+        self.0.write(&mut line, cx, BufferFormat::Dots);
+        let line = String::from_utf8_lossy(&line).into_owned();
+        self.1.push((cx.event.num.0, line));
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+/// Prints everything from a snapshot on; `first` is the time of the capture's first event.
+fn lines(source: &mut dyn EventSource, first: u64) -> Vec<(u64, String)> {
+    let mut session = Session::new(None, BufferFormat::Dots, TimeFormat::Human);
+    session.first_time = first;
+    let mut state = State::new();
+    let mut sink = Lines(Template::new(&every_field()).unwrap(), Vec::new());
+    let mut selection = Selection::default();
+    replay::replay(source, &mut state, &mut session, &mut selection, &mut sink).unwrap();
+    sink.1
+}
+
+/// A capture that is read as if only its first snapshot were there.
+struct FirstSnapshot(NativeSource<Cursor<Vec<u8>>>);
+
+impl EventSource for FirstSnapshot {
+    fn header(&self) -> &Header {
+        self.0.header()
+    }
+
+    fn read(&mut self, each: Each<'_>) -> Result<(), ReplayError> {
+        let mut seen = false;
+        self.0.read(&mut |item| match item {
+            Item::Snapshot(_) if std::mem::replace(&mut seen, true) => {
+                Ok(ControlFlow::Continue(()))
+            }
+            other => each(other),
+        })
+    }
+
+    fn is_in_pairs(&self) -> bool {
+        self.0.is_in_pairs()
+    }
+
+    fn damages(&self) -> &Damages {
+        self.0.damages()
+    }
+
+    fn is_complete(&self) -> bool {
+        self.0.is_complete()
+    }
+}
+
+/// Reads a capture from the front and from each of its snapshots, and compares.
+fn compare(name: &str, capture: &[u8]) {
+    let open = || NativeSource::new(Cursor::new(capture.to_vec())).unwrap();
+    let index = IndexedReader::open(Cursor::new(capture)).unwrap();
+    let index = index.index();
+    assert!(index.snapshots.len() > 2, "{name} has several snapshots");
+    let all = lines(&mut FirstSnapshot(open()), 0);
+    assert_eq!(all.len() as u64, index.events(), "{name}");
+    let mut checked = 0;
+    for snapshot in &index.snapshots {
+        let from = snapshot.next_event.0;
+        // The way to this snapshot is the one that `--from` takes.
+        let Some(found) = replay::start(Cursor::new(capture), When::Event(from)) else {
+            assert!(from < 100, "{name}: only the front has no short way to it");
+            continue;
+        };
+        assert_eq!(found.offset, snapshot.offset, "{name}: from event {from}");
+        checked += 1;
+        let mut source = open();
+        source.skip_to(found.offset).unwrap();
+        let part = lines(&mut source, found.first_time);
+        assert!(source.damages().is_empty() && source.is_complete());
+        let rest = all.iter().filter(|(number, _)| *number >= from);
+        assert_eq!(part.len(), rest.clone().count(), "{name}: from {from}");
+        for (whole, part) in rest.zip(&part) {
+            assert_eq!(whole.0, part.0);
+            let fields = whole.1.lines().zip(part.1.lines());
+            let other: Vec<_> = fields.filter(|(whole, part)| whole != part).collect();
+            assert!(
+                other.is_empty(),
+                "{name}: event {} from the front and from event {from}: {other:#?}",
+                whole.0
+            );
+        }
+    }
+    assert!(checked > 1, "{name}");
+}
+
+#[test]
+fn real_captures_read_the_same_from_every_snapshot() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/captures");
+    let Ok(entries) = fs::read_dir(&dir) else {
+        eprintln!("skipped: there are no captures in ../shared/captures");
+        return;
+    };
+    let mut compared = 0;
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        if path.extension().is_none_or(|e| e != "scap") {
+            continue;
+        }
+        let open = || SysdigSource::new(Box::new(File::open(&path).unwrap())).unwrap();
+        let mut count = 0;
+        let counted = open().read(&mut |item| {
+            let is_event = |o: Occurrence<'_>| !is_enter_of_call(o.event);
+            count += u64::from(matches!(item, Item::Event(o) if is_event(o)));
+            Ok(ControlFlow::Continue(()))
+        });
+        counted.unwrap();
+        let every = (count.min(EVENTS) / SNAPSHOTS).max(1);
+        let capture = with_snapshots(&mut open(), every);
+        compare(&path.file_name().unwrap().to_string_lossy(), &capture);
+        compared += 1;
+    }
+    assert!(compared > 0);
+}
+
+#[test]
+fn the_sample_reads_the_same_from_every_snapshot() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/sample.scap");
+    let open = || NativeSource::new(File::open(&path).unwrap()).unwrap();
+    compare("the sample", &with_snapshots(&mut open(), 97));
+}
+
+#[test]
+fn a_window_begins_at_the_last_snapshot_before_it() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/sample.scap");
+    let mut source = NativeSource::new(File::open(&path).unwrap()).unwrap();
+    let capture = with_snapshots(&mut source, 97);
+    let index = IndexedReader::open(Cursor::new(&capture)).unwrap();
+    let index = index.index();
+    let start = |from| replay::start(Cursor::new(&capture), from);
+    let first = index.chunks[0].summary.min_time.0;
+    let last = index.chunks.last().unwrap().summary.max_time.0;
+    for step in 0..50 {
+        let from = first + (last - first) * step / 50;
+        let Some(found) = start(When::At(from)) else {
+            continue;
+        };
+        let before = index.chunks.iter().filter(|c| c.offset < found.offset);
+        let latest = before.map(|c| c.summary.max_time.0).max().unwrap_or(0);
+        assert!(latest < from, "nothing of the window is passed over");
+        assert_eq!(Some(found), start(When::After(from - first)));
+    }
+    // A snapshot is the last one before its own event, and none before the event before.
+    let [_, one, two, ..] = &index.snapshots[..] else {
+        panic!("snapshots");
+    };
+    let number = two.next_event.0;
+    assert_eq!(start(When::Event(number)).unwrap().offset, two.offset);
+    assert_eq!(start(When::Event(number - 1)).unwrap().offset, one.offset);
+    // Without an index there is no short way.
+    let cut = &capture[..capture.len() - 10];
+    assert_eq!(replay::start(Cursor::new(cut), When::Event(number)), None);
+}
