@@ -45,14 +45,17 @@ impl State {
         }
         let owners: HashSet<i64> = snapshot.fds.iter().map(|f| f.owner.0).collect();
         // Main threads first: the others share what they have.
-        let (main, others): (Vec<_>, Vec<_>) =
-            snapshot.threads.iter().partition(|t| t.tid.0 == t.pid.0);
+        let (main, others): (Vec<_>, Vec<_>) = snapshot
+            .threads
+            .iter()
+            .filter(|t| t.tid.0 >= 0)
+            .partition(|t| t.tid.0 == t.pid.0);
         for entry in main.into_iter().chain(others) {
             let has_own_fds = owners.contains(&entry.tid.0);
             self.restore_thread(snapshot, entry, has_own_fds);
         }
         let servers = server_ports(snapshot);
-        for entry in &snapshot.fds {
+        for entry in snapshot.fds.iter().filter(|f| f.owner.0 >= 0) {
             if self.thread(entry.owner).is_none() {
                 self.ensure_thread(entry.owner, Pid(-1));
             }

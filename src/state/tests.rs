@@ -138,6 +138,18 @@ fn clone_params(res: i64, tid: i64, pid: i64, ptid: i64, flags: u32) -> Vec<Vec<
 
 const THREAD: u32 = 0x2000 | 0x1 | 0x2 | 0x8000;
 
+/// Found by the fuzz target `state`: thread -1 became the process of all threads whose process is not known.
+#[test]
+fn a_thread_without_an_id_has_no_state() {
+    let mut m = Machine::new();
+    let before = m.state.thread_count();
+    m.clone(-1, 3, 0);
+    m.open(-1, 5, "/etc/passwd", 0);
+    assert!(m.state.thread(Tid(-1)).is_none());
+    assert_eq!(m.state.thread_count(), before);
+    assert_eq!(m.state.fd_count(Tid(-1)), 0);
+}
+
 #[test]
 fn a_file_from_open_to_close() {
     let mut m = Machine::new();

@@ -80,12 +80,16 @@ pub(super) fn event(state: &mut State, occurrence: &Occurrence<'_>) {
         _ if flags.contains(EventTypeFlags::SKIPPARSERESET) => return,
         _ => {}
     }
+    // Nobody's event changes nobody's state.
+    if event.tid.0 < 0 {
+        return;
+    }
     // A switch or an end says nothing about a thread that nothing is known of.
     let only_finds = matches!(
         event.ty,
         types::SCHEDSWITCH_6_E | types::PROCEXIT_1_E | types::PROCEXIT_E
     );
-    if event.tid.0 >= 0 && !only_finds && !process::makes_thread(event) {
+    if !only_finds && !process::makes_thread(event) {
         state.ensure_thread(event.tid, event.pid);
     }
     if event.ty == types::SCHEDSWITCH_6_E {
