@@ -193,11 +193,8 @@ impl Btf {
             let member_type = read_u32(&self.data, at + 4)?;
             let mut offset = read_u32(&self.data, at + 8)?;
             if entry.bit_offsets {
-                let width = offset >> 24;
+                // The rest is the width of a bit field: it is found if it begins a byte.
                 offset &= 0xff_ffff;
-                if width != 0 && self.string(member_name) == name {
-                    return None;
-                }
             }
             if member_name == 0 {
                 if let Some((inner, found)) = self.member(member_type, name, depth + 1) {

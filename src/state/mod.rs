@@ -15,6 +15,7 @@
 mod apply;
 mod containers;
 mod fd;
+mod nursery;
 pub mod paths;
 mod restore;
 mod shared;
@@ -36,6 +37,7 @@ use std::net::IpAddr;
 
 use containers::Containers;
 use fd::FdTable;
+use nursery::Nursery;
 use shared::{Shared, Slot};
 use thread::{Dirs, Threads};
 use users::Users;
@@ -78,6 +80,7 @@ pub struct State {
     groups: Users,
     containers: Containers,
     interfaces: Vec<Interface>,
+    nursery: Nursery,
     /// Text and fds charged against the caps.
     used: Used,
     /// What the last event ended, to be removed before the next one.

@@ -293,6 +293,52 @@ fn the_childs_own_event_makes_it_too() {
     assert_eq!(m.fds(103), "3:f/a 7:f/b ");
 }
 
+/// In a pid namespace the number that a maker is told is not the child's.
+#[test]
+fn made_in_a_pid_namespace() {
+    let (mut m, begin) = (Machine::new(), 5_u64.to_le_bytes().to_vec());
+    let clone = |m: &mut Machine, res, tid, ptid, vtid, begin: &[u8]| {
+        let mut params = clone_params(res, tid, tid, ptid, 0);
+        params[18] = i(vtid).to_vec();
+        params[19] = i(vtid).to_vec();
+        params[20] = begin.to_vec();
+        m.event(tid, types::SYSCALL_CLONE_20_X, &refs(&params))
+    };
+    m.state.update_thread(Tid(100), |t| {
+        (t.pgid, t.vpgid, t.pidns_start, t.vtid) = (90, 90, 1, 100);
+    });
+    m.open(100, 3, "/a", 0);
+    // unshare --pid --fork: the parent outside, and the namespace's first process.
+    clone(&mut m, 101, 100, 1, 100, &1_u64.to_le_bytes());
+    clone(&mut m, 0, 101, 100, 1, &begin);
+    let first = m.state.thread(Tid(101)).unwrap();
+    assert_eq!((first.vtid, first.vpid, first.pidns_start), (1, 1, 5));
+    assert_eq!((first.pgid, first.vpgid), (90, 0), "its group is outside");
+    // A child whose maker is gone before it runs inherits from the maker, not from who adopted it.
+    clone(&mut m, 0, 102, 101, 2, &begin);
+    m.open(102, 4, "/b", 0);
+    let said = clone(&mut m, 3, 102, 101, 2, &begin);
+    assert!(
+        said.starts_with("res=3 exe=") && said.contains("ptid=101(bash)"),
+        "{said}"
+    );
+    m.event(
+        102,
+        types::PROCEXIT_1_E,
+        &[&i(0), &i(0), &[0], &[0], &i(101)],
+    );
+    clone(&mut m, 0, 103, 101, 3, &begin);
+    assert_eq!(m.fds(103), "3:f/a 4:f/b ");
+    assert_eq!(m.state.thread(Tid(103)).unwrap().ptid, Tid(101));
+    // In a session of its own the numbers are again those of its namespace.
+    m.event(103, types::SYSCALL_SETSID_X, &[&i(3)]);
+    let last = m.state.thread(Tid(103)).unwrap();
+    assert_eq!((last.sid, last.pgid, last.vpgid), (103, 103, 3));
+    // A number that another thread of the host has is not printed with that one's name.
+    let said = m.event(103, types::SYSCALL_KILL_X, &[&i(0), &i(100), &[9]]);
+    assert!(said.contains("pid=100 "), "{said}");
+}
+
 #[test]
 fn a_reused_id_is_a_new_thread() {
     let mut m = Machine::new();
@@ -326,7 +372,12 @@ fn ends_of_threads() {
     exit(&mut m, 101, 100, 0);
     m.open(200, 5, "/c", 0);
     assert!(m.state.thread(Tid(100)).is_none() && m.state.thread(Tid(101)).is_none());
-    // Orphans go to the reaper.
+    // Orphans go to the reaper, those of a thread to its process.
+    m.clone(200, 201, THREAD);
+    m.clone(201, 301, 0);
+    exit(&mut m, 201, 200, 0);
+    assert_eq!(m.state.thread(Tid(301)).unwrap().ptid, Tid(200));
+    exit(&mut m, 301, 301, 0);
     exit(&mut m, 200, 200, 1);
     m.open(300, 3, "/a", 0);
     assert_eq!(m.state.thread(Tid(300)).unwrap().ptid, Tid(1));

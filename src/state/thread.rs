@@ -440,7 +440,7 @@ impl State {
     }
 
     /// Gives up what a thread holds of shared things.
-    fn release(&mut self, thread: &Thread) {
+    pub(super) fn release(&mut self, thread: &Thread) {
         if let Some(slot) = thread.files {
             self.release_files(slot);
         }

@@ -1,6 +1,6 @@
 //! What is known around one event.
 
-use scap_capture_format::schema::{EventType, EventTypeFlags, types};
+use scap_capture_format::schema::{EventType, EventTypeFlags, SourceCategory, types};
 
 use super::{ContainerInfo, FdInfo, State, Thread, User, paths};
 use crate::event::{Event, EventExt as _, FdLabel, Names, Occurrence, Tid};
@@ -38,6 +38,32 @@ impl<'s> View<'s> {
     /// Returns the event in the newest schema, with what its enter event said.
     pub fn full(&self) -> &'s Event<'s> {
         self.occurrence.full
+    }
+
+    /// Whether a thread's number that the event has among its parameters is one of another pid namespace
+    /// than the initial one, in which all threads are known. What programs are told and say is; what the
+    /// kernel told the recorder is not.
+    fn is_foreign_number(&self, number: i64) -> bool {
+        let Some(own) = self.thread() else {
+            return false;
+        };
+        if own.vtid < 0 || own.vtid == own.tid.0 || number == own.tid.0 || number == own.pid.0 {
+            return false;
+        }
+        let event = self.full();
+        let is_result = event.result() == Some(number);
+        let told_by_kernel = match event.ty {
+            types::SYSCALL_EXECVE_19_X | types::SYSCALL_EXECVEAT_X | types::PROCEXIT_1_E => true,
+            types::SYSCALL_CLONE_20_X
+            | types::SYSCALL_CLONE3_X
+            | types::SYSCALL_FORK_20_X
+            | types::SYSCALL_VFORK_20_X => !is_result,
+            types::SIGNALDELIVER_E => false,
+            ty => ty
+                .info()
+                .is_some_and(|i| !i.source_category.contains(SourceCategory::SYSCALL)),
+        };
+        !told_by_kernel
     }
 
     /// Returns the event's thread.
@@ -173,6 +199,9 @@ pub(super) fn event_fd(occurrence: &Occurrence<'_>) -> Option<i64> {
 
 impl Names for View<'_> {
     fn comm(&self, tid: i64) -> Option<&[u8]> {
+        if self.is_foreign_number(tid) {
+            return None;
+        }
         self.state.thread(Tid(tid))?.comm.as_deref()
     }
 

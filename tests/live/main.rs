@@ -24,3 +24,4 @@ mod live;
 mod snapshots;
 mod strace;
 mod tools;
+mod truth;

@@ -105,6 +105,7 @@ offsets! {
     task_cred: ["task_struct.cred"],
     task_signal: ["task_struct.signal"],
     task_real_parent: ["task_struct.real_parent"],
+    task_children: ["task_struct.children"],
     task_group_leader: ["task_struct.group_leader"],
     task_thread_pid: ["task_struct.thread_pid"],
     task_cgroups: ["task_struct.cgroups"],
@@ -164,6 +165,8 @@ offsets! {
     unix_address_len: ["unix_address.len"],
     unix_address_name: ["unix_address.name"],
     signal_live: ["signal_struct.live"],
+    /// A bit; the next one is `has_child_subreaper`.
+    signal_subreaper: ["signal_struct.is_child_subreaper"],
     signal_pids: ["signal_struct.pids"],
     signal_rlim: ["signal_struct.rlim"],
     signal_tty: ["signal_struct.tty"],

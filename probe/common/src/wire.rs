@@ -18,7 +18,8 @@ pub mod kind {
     pub const SYSCALL: u8 = 1;
     /// A signal that was delivered: `args` = signal, sending pid.
     pub const SIGNAL: u8 = 2;
-    /// A thread that ended: `args` = wait status, 1 if it was the last of its group.
+    /// A thread that ended: `args` = wait status, 1 if it was the last of its group, the process
+    /// that takes over its children (0 = none, or not known).
     pub const EXIT: u8 = 3;
     /// A program was loaded by the execve that returns next in this thread; one item: its file
     /// name as it was given.

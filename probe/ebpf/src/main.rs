@@ -14,6 +14,7 @@ mod family;
 mod globals;
 mod path;
 mod read;
+mod reaper;
 mod ring;
 mod sched;
 mod socket;

@@ -15,6 +15,7 @@ use crate::{
     exit::wanted,
     globals::{CLONES, FOLLOWED, STAMPS, config},
     read::field,
+    reaper::adopter,
     ring::{Record, control, count},
 };
 
@@ -129,7 +130,10 @@ pub fn process_exit(ctx: &BtfTracePointContext) {
         let live: u32 = field!(signal, signal_live).unwrap_or(1);
         let last = live == 0;
         if let Some(record) = begin(kind::EXIT, HEADER, [status as u64, last as u64]) {
-            record.commit_header(2);
+            // The other threads of a process that goes on have the children of this one.
+            let adopter = if last { adopter(task, signal) } else { 0 };
+            (*record.header()).args[2] = adopter as u64;
+            record.commit_header(3);
         }
         if last && config!(follow) != 0 {
             let _ = FOLLOWED.remove(&((pid_tgid >> 32) as u32));

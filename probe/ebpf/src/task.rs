@@ -161,12 +161,35 @@ fn cgroups(record: &Record, task: u64) {
     controller!(0 1 2 3 4);
 }
 
-/// Number of a `struct pid` in the namespace at `level`.
+/// How deep a task's pid namespace is; 0 = the initial one.
+#[inline(always)]
+pub fn level(task: u64) -> u32 {
+    let pid: u64 = field!(task, task_thread_pid).unwrap_or(0);
+    field!(pid, pid_level).unwrap_or(0) & 31
+}
+
+/// The number of a `struct pid` at `level`, and where the namespace that it counts in is kept.
+/// `struct upid` is 16 bytes.
+#[inline(always)]
+fn upid(pid: u64, level: u32) -> Option<u64> {
+    Some(at(pid, offset!(pid_numbers))? + level as u64 * 16)
+}
+
+/// The pid namespace of a `struct pid` at `level`.
+#[inline(always)]
+pub fn namespace(pid: u64, level: u32) -> Option<u64> {
+    read::member(upid(pid, level)?, offset!(upid_ns))
+}
+
+/// Number of a `struct pid` in the namespace at `level`; 0 where it is not visible, since it is of a
+/// namespace further out.
 #[inline(always)]
 fn number(pid: u64, level: u32) -> Option<u32> {
-    let numbers = at(pid, offset!(pid_numbers))?;
-    // `struct upid` is 16 bytes: the number and the namespace.
-    read::kernel(numbers + level as u64 * 16)
+    let own: u32 = field!(pid, pid_level)?;
+    if own < level {
+        return Some(0);
+    }
+    read::kernel(upid(pid, level)?)
 }
 
 /// The `struct pid` of a process for a group.
@@ -183,7 +206,8 @@ fn time(inode: u64, seconds: u32, nanoseconds: u32) -> u64 {
         return 0;
     };
     let part = read::member::<u32>(inode, nanoseconds).unwrap_or(0);
-    whole * 1_000_000_000 + part as u64
+    // Since Linux 6.13 the top bit of a ctime's nanoseconds says whether anybody has asked for it.
+    whole * 1_000_000_000 + (part & 0x7fff_ffff) as u64
 }
 
 /// Appends the facts of the current task.
@@ -207,7 +231,7 @@ fn task_facts(record: &Record, task: u64) {
         bpf_get_current_comm((&raw mut (*facts).comm).cast(), 16);
 
         let thread: u64 = field!(task, task_thread_pid).unwrap_or(0);
-        let level: u32 = field!(thread, pid_level).unwrap_or(0) & 31;
+        let level = level(task);
         let group = pid_of(signal, PidType::ProcessGroup).unwrap_or(0);
         (*facts).pidns_level = level;
         (*facts).vtid = number(thread, level).unwrap_or(UNKNOWN);
@@ -219,8 +243,7 @@ fn task_facts(record: &Record, task: u64) {
         (*facts).sid = pid_of(signal, PidType::Session)
             .and_then(|pid| number(pid, 0))
             .unwrap_or(UNKNOWN);
-        (*facts).pidns_start = at(thread, offset!(pid_numbers))
-            .and_then(|numbers| read::member::<u64>(numbers + level as u64 * 16, offset!(upid_ns)))
+        (*facts).pidns_start = namespace(thread, level)
             .and_then(|namespace| field!(namespace, pidns_child_reaper))
             .and_then(|init: u64| field!(init, task_start))
             .unwrap_or(0);

@@ -12,7 +12,7 @@ const EXE_WRITABLE: u32 = 1;
 const EXE_FROM_MEMFD: u32 = 4;
 const CAP_DAC_OVERRIDE: u64 = 1 << 1;
 
-/// A thread's end: wait status, exit code, signal, core.
+/// A thread's end: wait status, exit code, signal, core, who takes over the children.
 pub(super) fn exit(raw: &Raw<'_>, out: &mut Out) {
     let status = raw.header.args[0];
     let signal = (status & 0x7f) as u8;
@@ -24,8 +24,10 @@ pub(super) fn exit(raw: &Raw<'_>, out: &mut Out) {
     });
     out.u8(signal);
     out.u8(u8::from(status & 0x80 != 0));
-    // Who adopts the children is not looked up.
-    out.absent();
+    match raw.header.args[2] {
+        0 => out.absent(),
+        adopter => out.i64(adopter as i64),
+    }
 }
 
 /// Texts that follow each other, each with its NUL: the first, and the rest.

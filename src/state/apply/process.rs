@@ -2,6 +2,7 @@
 
 use scap_capture_format::schema::types;
 
+use super::super::nursery::Unborn;
 use super::super::thread::{NO_ID, Program, ProgramFlags, Text, Thread};
 use super::super::{State, containers, limits};
 use crate::event::{Event, EventExt as _, Pid, Tid};
@@ -99,7 +100,14 @@ fn clone_in_parent(state: &mut State, event: &Event<'_>, child: Tid) {
     let child_tells = flags & (f::CHILD_IN_PIDNS | f::NEWPID | f::PARENT | f::VFORK) != 0
         || event.ty == types::SYSCALL_VFORK_20_X
         || in_pid_namespace;
-    if child_tells || is_fresh(state, child, event.ts.0) {
+    if child_tells {
+        // With vfork this event is the later one.
+        if flags & f::VFORK == 0 && event.ty != types::SYSCALL_VFORK_20_X {
+            expect_child(state, event, child.0, flags);
+        }
+        return;
+    }
+    if is_fresh(state, child, event.ts.0) {
         return;
     }
     let pid = if flags & f::THREAD != 0 {
@@ -107,31 +115,77 @@ fn clone_in_parent(state: &mut State, event: &Event<'_>, child: Tid) {
     } else {
         Pid(child.0)
     };
-    let mut thread = new_thread(state, event, event.tid, child, pid, flags);
-    thread.vtid = child.0;
-    thread.vpid = pid.0;
+    let mut thread = inherited(state, event.tid, flags);
+    (thread.tid, thread.pid) = (child, pid);
+    (thread.vtid, thread.vpid) = (child.0, pid.0);
+    describe(state, &mut thread, event);
+    let begin = event.uint(clone_param::PIDNS_START).filter(|t| *t != 0);
+    thread.pidns_start = begin.unwrap_or(thread.pidns_start);
     state.insert_thread(thread);
 }
 
 fn clone_in_child(state: &mut State, event: &Event<'_>) {
+    let vtid = event.int(clone_param::VTID).unwrap_or(-1);
+    let vpid = event.int(clone_param::VPID).unwrap_or(-1);
     if is_fresh(state, event.tid, event.ts.0) {
+        let begin = event.uint(clone_param::PIDNS_START).filter(|t| *t != 0);
+        state.update_thread(event.tid, |t| enter_pid_namespace(t, vtid, vpid, begin));
         return;
     }
     let flags = event.uint(clone_param::FLAGS).unwrap_or(0);
     let pid = event.int(clone_param::PID).map_or(event.pid, Pid);
     let ptid = event.int(clone_param::PTID).map_or(Tid(-1), Tid);
-    let maker = if flags & clone_flags::THREAD != 0 {
-        Tid(pid.0)
-    } else {
-        ptid
-    };
-    let mut thread = new_thread(state, event, maker, event.tid, pid, flags);
-    if flags & clone_flags::THREAD == 0 {
+    let is_thread = flags & clone_flags::THREAD != 0;
+    let begin = event.uint(clone_param::PIDNS_START).unwrap_or(0);
+    // The parent is not always the maker: it was asked to be the maker's own, or the maker has ended and
+    // the child was adopted.
+    let made = state.born(event.ts.0, |unborn| {
+        if unborn.is_outside {
+            unborn.number == event.tid.0
+        } else {
+            unborn.number == vtid && unborn.thread.pidns_start == begin
+        }
+    });
+    let mut thread = made.unwrap_or_else(|| {
+        let maker = if is_thread { Tid(pid.0) } else { ptid };
+        inherited(state, maker, flags)
+    });
+    thread.tid = event.tid;
+    thread.pid = pid;
+    if !is_thread {
         thread.ptid = ptid;
     }
-    thread.vtid = event.int(clone_param::VTID).unwrap_or(-1);
-    thread.vpid = event.int(clone_param::VPID).unwrap_or(-1);
+    describe(state, &mut thread, event);
+    enter_pid_namespace(&mut thread, vtid, vpid, Some(begin).filter(|t| *t != 0));
     state.insert_thread(thread);
+}
+
+/// Takes note of a child that will tell its id itself.
+fn expect_child(state: &mut State, event: &Event<'_>, number: i64, flags: u64) {
+    let Some(maker) = state.thread(event.tid) else {
+        return;
+    };
+    let is_outside = maker.vtid < 0 || maker.vtid == maker.tid.0;
+    let thread = inherited(state, event.tid, flags);
+    state.expect(Unborn {
+        number,
+        is_outside,
+        thread,
+        at: event.ts.0,
+    });
+}
+
+/// Takes what a new thread says of its ids in its own pid namespace. In another one than its maker's,
+/// which `begin` tells, the group that it was born into cannot be seen.
+fn enter_pid_namespace(thread: &mut Thread, vtid: i64, vpid: i64, begin: Option<u64>) {
+    thread.vtid = vtid;
+    thread.vpid = vpid;
+    if let Some(begin) = begin {
+        if thread.pidns_start != 0 && begin != thread.pidns_start && vpid != thread.pid.0 {
+            thread.vpgid = 0;
+        }
+        thread.pidns_start = begin;
+    }
 }
 
 /// Whether a thread with this id was made so recently that it is the one meant.
@@ -141,48 +195,35 @@ fn is_fresh(state: &State, tid: Tid, now: u64) -> bool {
     })
 }
 
-/// Makes a thread from a clone event and what is known of its maker.
-fn new_thread(
-    state: &mut State,
-    event: &Event<'_>,
-    maker: Tid,
-    tid: Tid,
-    pid: Pid,
-    flags: u64,
-) -> Thread {
+/// Makes a thread that has what it gets from its maker, as far as that is known.
+fn inherited(state: &mut State, maker: Tid, flags: u64) -> Thread {
     let is_thread = flags & clone_flags::THREAD != 0;
-    let mut thread = Thread::unknown(tid);
-    thread.pid = pid;
-    thread.ptid = maker;
-    thread.clone_ts = event.ts.0;
-    if let Some(parent) = state.thread(maker).cloned() {
-        if is_thread {
-            thread.ptid = parent.ptid;
-            thread.exec_ts = parent.exec_ts;
-        }
-        thread.sid = parent.sid;
-        thread.pgid = parent.pgid;
-        thread.vpgid = parent.vpgid;
-        thread.exepath = parent.exepath;
-        thread.env = parent.env;
-        thread.loginuid = parent.loginuid;
-        thread.tty = parent.tty;
-        thread.comm = parent.comm;
-        thread.exe = parent.exe;
-        thread.args = parent.args;
-        thread.cgroups = parent.cgroups;
-        thread.container = parent.container;
-        thread.program = parent.program;
-        thread.caps = parent.caps;
-        thread.fdlimit = parent.fdlimit;
-        thread.pidns_start = parent.pidns_start;
-        let share_files = is_thread || flags & clone_flags::FILES != 0;
-        let share_dirs = is_thread || flags & clone_flags::FS != 0;
-        thread.files = parent
-            .files
-            .map(|slot| state.inherit_files(slot, share_files));
-        thread.dirs = parent.dirs.map(|slot| state.inherit_dirs(slot, share_dirs));
+    let Some(mut thread) = state.thread(maker).cloned() else {
+        let mut thread = Thread::unknown(Tid(-1));
+        thread.ptid = maker;
+        return thread;
+    };
+    let share_files = is_thread || flags & clone_flags::FILES != 0;
+    let share_dirs = is_thread || flags & clone_flags::FS != 0;
+    thread.files = thread
+        .files
+        .map(|slot| state.inherit_files(slot, share_files));
+    thread.dirs = thread.dirs.map(|slot| state.inherit_dirs(slot, share_dirs));
+    if !is_thread {
+        thread.ptid = maker;
+        thread.exec_ts = 0;
     }
+    (thread.uid, thread.gid) = (NO_ID, NO_ID);
+    (thread.faults, thread.memory_kb) = ([0; 2], [0; 3]);
+    thread.start = 0;
+    thread.is_reaper = false;
+    thread.dead = false;
+    thread
+}
+
+/// Takes what a clone event says of the new thread, whichever of the two it is.
+fn describe(state: &State, thread: &mut Thread, event: &Event<'_>) {
+    thread.clone_ts = event.ts.0;
     let replace = |place: &mut Option<Text>, index, cap| {
         set_text(state, place, event.params.get(index), cap, is_list(cap));
     };
@@ -200,17 +241,12 @@ fn new_thread(
         thread.container = None;
     }
     thread.fdlimit = event.int(clone_param::FDLIMIT).unwrap_or(thread.fdlimit);
-    thread.pidns_start = event
-        .uint(clone_param::PIDNS_START)
-        .filter(|t| *t != 0)
-        .unwrap_or(thread.pidns_start);
-    counters(&mut thread, event, clone_param::FAULTS, clone_param::MEMORY);
+    counters(thread, event, clone_param::FAULTS, clone_param::MEMORY);
     if thread.comm.is_none() {
         thread.comm.clone_from(&thread.exe);
     }
     thread.uid = id(event, clone_param::UID).unwrap_or(NO_ID);
     thread.gid = id(event, clone_param::GID).unwrap_or(NO_ID);
-    thread
 }
 
 fn is_list(cap: usize) -> bool {
@@ -374,12 +410,17 @@ pub(super) fn execve(state: &mut State, event: &Event<'_>) {
 /// A thread ended.
 pub(super) fn procexit(state: &mut State, event: &Event<'_>) {
     const REAPER: usize = 4;
-    if let Some(reaper) = event.int(REAPER).filter(|r| *r > 0)
-        && event.tid.0 == own_pid(state, event).0
-    {
-        state.reparent(event.tid, Tid(reaper));
-    }
+    let pid = own_pid(state, event);
     state.end_thread(event.tid);
+    if let Some(reaper) = event.int(REAPER).filter(|r| *r > 0) {
+        state.reparent(event.tid, Tid(reaper));
+        // The first thread may have ended before.
+        if state.threads_of(pid) <= 1 && pid.0 != event.tid.0 {
+            state.reparent(Tid(pid.0), Tid(reaper));
+        }
+    } else if pid.0 != event.tid.0 {
+        state.reparent(event.tid, Tid(pid.0));
+    }
 }
 
 /// `chdir` and `getcwd`, which both say what the working directory is.
@@ -449,10 +490,17 @@ pub(super) fn prctl(state: &mut State, event: &Event<'_>) {
     }
 }
 
+/// A process began a session, and a group in it. The result is a number of its own pid namespace.
 pub(super) fn setsid(state: &mut State, event: &Event<'_>) {
-    if let Some(sid) = event.result().filter(|r| *r >= 0) {
-        state.update_thread(event.tid, |t| t.sid = sid);
-    }
+    let Some(sid) = event.result().filter(|r| *r >= 0) else {
+        return;
+    };
+    let pid = own_pid(state, event);
+    state.update_process(pid, |t| {
+        t.sid = pid.0;
+        t.pgid = pid.0;
+        t.vpgid = sid;
+    });
 }
 
 /// A process joined a process group. The numbers are of the caller's pid namespace, so that they are

@@ -1,0 +1,59 @@
+//! The sessions that are recorded.
+
+use super::{super::tools::bench, Session};
+
+/// A shell doing what shells do.
+const SHELL: &str = r#"
+export TRUTH=so; ask start
+cd /usr/share; ask cd; cd ../lib/..; ask cd-up
+mkdir gone 2>/dev/null; W=$(mktemp -d); cd $W; mkdir d; cd d; rmdir ../d; ask deleted-cwd; cd $W
+exec 3</etc/passwd 4>written 5>>appended 6<>both; rm written; ln -s /etc link; exec 7<link/hostname; ask redirected
+exec 3<&- 5>&6; ask moved; exec 4>&- 6>&- 7<&-
+echo x | { ask pipe-first; cat >/dev/null; } | cat
+true | { ask pipe-last; cat >/dev/null; }
+( ask subshell )
+( exec -a strange bash -c 'ask exec-a; :' )
+printf '#!/bin/bash\nask script\n' > script; chmod +x script; ./script 'an arg' ''
+ulimit -n 512; ask limit
+set -m; bash -c 'ask own-group; :' ; { ask group-of-pipe; true; } | cat; set +m
+setsid -w bash -c 'ask setsid; bash -c "ask in-session; :"'
+TRUTH=else bash -c 'ask environment; :'
+bash -c 'ask middle; bash -c "ask inner; :"; :'
+cat </dev/null | bash -c 'ask reads-pipe; :' >/dev/null
+rm -r "$W"
+"#;
+
+#[test]
+fn a_shell_session() {
+    let Some(bench) = bench() else { return };
+    let session = Session::shell(&bench, "shell.scap", SHELL);
+    // A file has the name by which it was opened, also through a link.
+    let compared = session.check(&[("redirected", "fd 7"), ("moved", "fd 7")]);
+    println!("{compared} values are as in /proc");
+}
+
+/// Other users, other roots, orphans.
+const IDENTITIES: &str = r#"
+su nobody -s /bin/bash -c 'ask su; ( ask su-subshell; : )'
+su -s /bin/bash - daemon -c 'exec 8>/proc/$PPID/fd/8' 2>/dev/null
+setpriv --reuid 1 --regid 2 --clear-groups bash -c 'ask setpriv; :'
+setpriv --inh-caps=-all --bounding-set=-all,+chown bash -c 'ask bounded; :'
+runuser -u games -- bash -c 'ask runuser; :'
+echo 4242 >/proc/self/loginuid 2>/dev/null; ask login; bash -c 'ask logged-in; :'
+bash -c 'bash -c "sleep 0.2; ask orphan; :" & ' ; sleep 0.6
+bash -c '( ( sleep 0.2; ask grandchild-of-none ) & ) ; :'; sleep 0.6
+bash -c 'setsid bash -c "sleep 0.2; ask daemon; :" &' ; sleep 0.6
+bash -c 'bash -c "bash -c \"sleep 0.3; ask leafs-parent-is-gone; :\"; ask middle-one; :" & '; sleep 0.8
+nice unshare --fork --pid bash -c 'ask own-pids; bash -c "ask own-pids-child; :"; ( ( sleep 0.1; ask own-pids-orphan ) & ); sleep 0.4'
+unshare --user --map-root-user bash -c 'ask own-users; :'
+unshare --mount --uts bash -c 'ask own-mounts; :'
+"#;
+
+#[test]
+fn users_and_orphans() {
+    let Some(bench) = bench() else { return };
+    let session = Session::shell(&bench, "users.scap", IDENTITIES);
+    // It is set through a file of /proc, which no call tells; the next program of the session has it.
+    let compared = session.check(&[("login", "user.loginuid")]);
+    println!("{compared} values are as in /proc");
+}
