@@ -1,6 +1,11 @@
 //! The sessions that are recorded.
 
-use super::{super::tools::bench, Session};
+use std::{io::Write as _, process::Command, time::Duration};
+
+use super::{
+    super::{capture::has_snapshot, tools::bench},
+    PRELUDE, Session,
+};
 
 /// A shell doing what shells do.
 const SHELL: &str = r#"
@@ -111,4 +116,47 @@ fn owners_and_roots() {
     // Opened before, from a place that can no longer be named.
     excused.push(("chroot", "fd 3"));
     cases(&["owners", "chroot"], &excused);
+}
+
+/// What was there before the recording comes from `/proc`.
+#[test]
+fn processes_older_than_the_recording() {
+    let Some(bench) = bench() else { return };
+    bench.compile("truth.c");
+    let shell = "cd /usr/share; exec 3</etc/passwd 5>>log; export TRUTH=old; ulimit -n 700; \
+                 read -r -u 7; ask old-shell; ( ask child-of-old; ); cd ../lib; \
+                 exec 3<&- bash -c 'ask exec-of-old; :'";
+    let programs = ["exec ./truth before", shell];
+    for fifo in ["go-0", "go-1", "ask", "answer"] {
+        bench.fifo(fifo);
+    }
+    let go = ["go-0", "go-1"].map(|fifo| bench.open_fifo(fifo));
+    let start = |(at, script)| {
+        let script = format!("{PRELUDE} exec 7<go-{at}; {script}");
+        let mut bash = Command::new("bash");
+        bash.args(["-c", &script])
+            .current_dir(bench.dir.path())
+            .spawn()
+            .unwrap()
+    };
+    let olds: Vec<_> = programs.iter().enumerate().map(start).collect();
+    let capture = bench.path("old.scap");
+    let names = ["bash", "truth", "truth-main", "truth-thread"];
+    let names = names.iter().flat_map(|name| ["--comm", name]);
+    let args: Vec<_> = ["-M", "5"].into_iter().chain(names).collect();
+    let session = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !has_snapshot(&capture) {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            // One after the other: only one may wait for an answer.
+            for (mut go, mut old) in go.iter().zip(olds) {
+                go.write_all(b"\n").unwrap();
+                assert!(old.wait().unwrap().success());
+            }
+        });
+        Session::new(&bench, "old.scap", &args, |_, _| {})
+    });
+    let compared = session.check(&[]);
+    println!("{compared} values are as in /proc");
 }
