@@ -301,6 +301,8 @@ static void reuse(void) {
     join(first);
     for (int attempt = 0; attempt < 100; attempt++) {
         FILE *last = fopen("/proc/sys/kernel/ns_last_pid", "w");
+        if (!last)
+            return;
         fprintf(last, "%d", first - 1);
         fclose(last);
         pid_t second = fork();

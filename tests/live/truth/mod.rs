@@ -9,6 +9,7 @@ mod fds;
 mod processes;
 mod sessions;
 mod sockets;
+mod strace;
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -1,6 +1,6 @@
 //! The sessions that are recorded.
 
-use std::{io::Write as _, process::Command, time::Duration};
+use std::{io::Write as _, path::Path, process::Command, time::Duration};
 
 use super::{
     super::{capture::has_snapshot, tools::bench},
@@ -64,8 +64,10 @@ fn users_and_orphans() {
 }
 
 /// Cases of `truth.c`, with what is known to be otherwise.
-fn cases(names: &[&str], excused: &[(&str, &str)]) {
-    let Some(bench) = bench() else { return };
+fn cases(names: &[&str], excused: &[(&str, &str)]) -> Vec<String> {
+    let Some(bench) = bench() else {
+        return Vec::new();
+    };
     bench.compile("truth.c");
     let runs: Vec<String> = names
         .iter()
@@ -78,6 +80,7 @@ fn cases(names: &[&str], excused: &[(&str, &str)]) {
     let session = Session::shell(&bench, "cases.scap", &runs.join("; "));
     let compared = session.check(excused);
     println!("{compared} values are as in /proc");
+    session.truths.into_iter().map(|t| t.label).collect()
 }
 
 #[test]
