@@ -105,6 +105,10 @@ fn clone_in_parent(state: &mut State, event: &Event<'_>, child: Tid) {
         if flags & f::VFORK == 0 && event.ty != types::SYSCALL_VFORK_20_X {
             expect_child(state, event, child.0, flags);
         }
+        if flags & f::PARENT != 0 && !in_pid_namespace && is_fresh(state, child, event.ts.0) {
+            // Its own event came first and knew only the parent that the kernel gave it.
+            state.set_starter(child, event.tid);
+        }
         return;
     }
     if is_fresh(state, child, event.ts.0) {
@@ -209,9 +213,12 @@ fn inherited(state: &mut State, maker: Tid, flags: u64) -> Thread {
         .files
         .map(|slot| state.inherit_files(slot, share_files));
     thread.dirs = thread.dirs.map(|slot| state.inherit_dirs(slot, share_dirs));
+    thread.portrait = None;
+    thread.lineage = None;
     if !is_thread {
         thread.ptid = maker;
         thread.exec_ts = 0;
+        thread.lineage = state.starter(maker);
     }
     (thread.uid, thread.gid) = (NO_ID, NO_ID);
     (thread.faults, thread.memory_kb) = ([0; 2], [0; 3]);
@@ -324,15 +331,19 @@ fn repair(state: &mut State, event: &Event<'_>) {
             true,
         );
     }
-    let ptid = event.int(clone_param::PTID);
+    let ptid = event.int(clone_param::PTID).map(Tid);
+    let had_no_parent = thread.ptid.0 < 0;
     state.update_thread(event.tid, |t| {
         t.comm = comm;
         t.exe = exe;
         t.args = args;
-        if t.ptid.0 < 0 {
-            t.ptid = ptid.map_or(t.ptid, Tid);
+        if had_no_parent {
+            t.ptid = ptid.unwrap_or(t.ptid);
         }
     });
+    if had_no_parent {
+        state.adopt_starter(event.tid);
+    }
 }
 
 /// A program was executed.
@@ -388,7 +399,8 @@ pub(super) fn execve(state: &mut State, event: &Event<'_>) {
     if let Some(pid) = event.int(p::PID) {
         new.pid = Pid(pid);
     }
-    if new.ptid.0 < 0 {
+    let had_no_parent = new.ptid.0 < 0;
+    if had_no_parent {
         new.ptid = event.int(p::PTID).map_or(new.ptid, Tid);
     }
     let set = |place: &mut u32, index| *place = id(event, index).unwrap_or(*place);
@@ -401,6 +413,9 @@ pub(super) fn execve(state: &mut State, event: &Event<'_>) {
     new.exec_ts = event.ts.0;
     let pid = new.pid;
     state.update_thread(event.tid, |thread| *thread = new);
+    if had_no_parent {
+        state.adopt_starter(event.tid);
+    }
     state.keep_only_thread(pid, event.tid);
     // The kernel gives the program fds of its own before it closes those marked so.
     state.unshare_files(event.tid);

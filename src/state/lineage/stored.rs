@@ -1,0 +1,128 @@
+//! Lineages in snapshots: a list of starters, each naming its own, and of each process the first one.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use scap_capture_format::native::Snapshot;
+use scap_capture_format::native::snapshot::{StringId, StringTable};
+
+use super::super::thread::Text;
+use super::super::{State, limits};
+use super::{Starter, Who, chain};
+use crate::event::Pid;
+
+/// Number of the list in the `extra` list of a snapshot.
+const SNAPSHOT_EXTRA: u32 = 1;
+/// Number of a process's starter in the `extra` list of its main thread.
+const THREAD_EXTRA: u32 = 2;
+/// Bytes of a starter: its starter, process, two times, four texts.
+const LEN: usize = 4 + 3 * 8 + 4 * 4;
+
+/// The list as it is written. A starter comes after its own, so that reading finds no circles.
+#[derive(Debug, Default)]
+pub(in crate::state) struct Starters {
+    bytes: Vec<u8>,
+    /// Numbers, from 1 on, by address.
+    numbers: HashMap<*const Starter, u32>,
+}
+
+impl Starters {
+    /// Adds a chain and returns what its process says of it.
+    pub(in crate::state) fn add(
+        &mut self,
+        first: Option<&Arc<Starter>>,
+        strings: &mut StringTable,
+    ) -> Option<(u32, Vec<u8>)> {
+        let is_new = |s: &&Starter| !self.numbers.contains_key(&std::ptr::from_ref(*s));
+        let new: Vec<&Starter> = chain(first).take_while(is_new).collect();
+        for starter in new.iter().rev() {
+            self.write(starter, strings);
+        }
+        let number = self.numbers.get(&Arc::as_ptr(first?))?;
+        Some((THREAD_EXTRA, number.to_le_bytes().to_vec()))
+    }
+
+    fn write(&mut self, starter: &Starter, strings: &mut StringTable) {
+        let own = starter.starter.as_ref();
+        let own = own.and_then(|s| self.numbers.get(&Arc::as_ptr(s)));
+        let who = &starter.who;
+        let out = &mut self.bytes;
+        out.extend_from_slice(&own.copied().unwrap_or(0).to_le_bytes());
+        out.extend_from_slice(&who.pid.0.to_le_bytes());
+        out.extend_from_slice(&who.start.to_le_bytes());
+        out.extend_from_slice(&who.clone_ts.to_le_bytes());
+        for text in who.texts() {
+            let id = strings.intern(text.as_deref().unwrap_or_default());
+            out.extend_from_slice(&id.0.to_le_bytes());
+        }
+        // Memory bounds them far below the range.
+        let number = u32::try_from(self.numbers.len() + 1).unwrap_or(0);
+        self.numbers.insert(starter, number);
+    }
+
+    /// Returns the list.
+    pub(in crate::state) fn finish(self) -> (u32, Vec<u8>) {
+        (SNAPSHOT_EXTRA, self.bytes)
+    }
+}
+
+/// Takes a number off the front.
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (number, left) = rest.split_first_chunk()?;
+    *rest = left;
+    Some(*number)
+}
+
+/// Reads a starter: the number of its own and what it is known by.
+fn read(mut bytes: &[u8], snapshot: &Snapshot) -> Option<(u32, Who)> {
+    let rest = &mut bytes;
+    let own = u32::from_le_bytes(take(rest)?);
+    let pid = Pid(i64::from_le_bytes(take(rest)?));
+    let start = u64::from_le_bytes(take(rest)?);
+    let clone_ts = u64::from_le_bytes(take(rest)?);
+    let mut text = |cap: usize| -> Option<Option<Text>> {
+        let text = snapshot.string(StringId(u32::from_le_bytes(take(rest)?)));
+        let text = text.get(..cap).unwrap_or(text);
+        Some(Some(text).filter(|t| !t.is_empty()).map(Text::from))
+    };
+    let who = Who {
+        pid,
+        start,
+        clone_ts,
+        comm: text(limits::NAME)?,
+        exe: text(limits::NAME)?,
+        exepath: text(limits::NAME)?,
+        args: text(limits::LIST)?,
+    };
+    Some((own, who))
+}
+
+impl State {
+    /// Takes the lineages of a snapshot, once its threads are there. One from /proc, of another program
+    /// or of an older scap has none: then parents stand for starters.
+    pub(in crate::state) fn restore_lineages(&mut self, snapshot: &Snapshot) {
+        let list = snapshot.extra.iter().find(|(n, _)| *n == SNAPSHOT_EXTRA);
+        let Some((_, bytes)) = list else {
+            return self.adopt_starters();
+        };
+        let mut starters: Vec<Option<Arc<Starter>>> = Vec::new();
+        let at = |starters: &[Option<Arc<Starter>>], number: u32| {
+            let index = (number as usize).checked_sub(1)?;
+            starters.get(index)?.clone()
+        };
+        for bytes in bytes.chunks_exact(LEN) {
+            // Numbers of those that found no room stay taken.
+            let starter = read(bytes, snapshot).and_then(|(own, who)| {
+                let own = at(&starters, own);
+                Starter::new(who, own, &self.lineage)
+            });
+            starters.push(starter);
+        }
+        for entry in &snapshot.threads {
+            let extra = entry.extra.iter().find(|(n, _)| *n == THREAD_EXTRA);
+            let number = extra.and_then(|(_, bytes)| take(&mut bytes.as_slice()));
+            let starter = number.and_then(|n| at(&starters, u32::from_le_bytes(n)));
+            self.update_counters(entry.tid, |t| t.lineage = starter);
+        }
+    }
+}
