@@ -115,10 +115,9 @@ impl Who {
         [&self.comm, &self.exe, &self.exepath, &self.args]
     }
 
-    /// Bytes that it takes, as if its texts were not shared with the thread's.
-    fn size(&self) -> usize {
-        let texts = self.texts().into_iter().flatten();
-        texts.fold(size_of::<Starter>(), |sum, text| sum + text.len())
+    /// Bytes of its texts, as if it shared none with its thread.
+    fn text_len(&self) -> usize {
+        self.texts().into_iter().flatten().map(|t| t.len()).sum()
     }
 }
 
@@ -127,23 +126,26 @@ impl Who {
 pub(super) struct Budget(Arc<AtomicUsize>);
 
 impl Budget {
-    pub(super) fn used(&self) -> usize {
+    fn used(&self) -> usize {
         self.0.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is room for a starter with so many bytes of text.
+    fn has_room(&self, text: usize) -> bool {
+        let new = text.saturating_add(size_of::<Starter>());
+        self.used().saturating_add(new) <= limits::LINEAGE_BYTES
     }
 }
 
 impl Starter {
     /// Makes one; `None` if there is no room for it. It is the last one of a chain that would get too long.
-    pub(super) fn new(
-        who: Who,
-        starter: Option<Arc<Self>>,
-        budget: &Budget,
-    ) -> Option<Arc<Self>> {
-        let size = who.size();
-        if budget.used().saturating_add(size) > limits::LINEAGE_BYTES {
+    pub(super) fn new(who: Who, starter: Option<Arc<Self>>, budget: &Budget) -> Option<Arc<Self>> {
+        let text = who.text_len();
+        if !budget.has_room(text) {
             return None;
         }
         let starter = starter.filter(|s| s.length < LONGEST);
+        let size = text + size_of::<Self>();
         budget.0.fetch_add(size, Ordering::Relaxed);
         Some(Arc::new(Self {
             who,
@@ -174,7 +176,8 @@ impl Starter {
 impl Drop for Starter {
     /// Ends what nobody else refers to, one after the other: not one within the other.
     fn drop(&mut self) {
-        self.budget.0.fetch_sub(self.who.size(), Ordering::Relaxed);
+        let size = self.who.text_len() + size_of::<Self>();
+        self.budget.0.fetch_sub(size, Ordering::Relaxed);
         let mut next = self.starter.take();
         while let Some(mut starter) = next.and_then(Arc::into_inner) {
             next = starter.starter.take();

@@ -8,7 +8,7 @@ use scap_capture_format::native::snapshot::{StringId, StringTable};
 
 use super::super::thread::Text;
 use super::super::{State, limits};
-use super::{Starter, Who, chain};
+use super::{Budget, Starter, Who, chain};
 use crate::event::Pid;
 
 /// Number of the list in the `extra` list of a snapshot.
@@ -73,26 +73,32 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     Some(*number)
 }
 
-/// Reads a starter: the number of its own and what it is known by.
-fn read(mut bytes: &[u8], snapshot: &Snapshot) -> Option<(u32, Who)> {
+/// Reads a starter: the number of its own and what it is known by; `None` if there is no room for it.
+fn read(mut bytes: &[u8], snapshot: &Snapshot, budget: &Budget) -> Option<(u32, Who)> {
     let rest = &mut bytes;
     let own = u32::from_le_bytes(take(rest)?);
     let pid = Pid(i64::from_le_bytes(take(rest)?));
     let start = u64::from_le_bytes(take(rest)?);
     let clone_ts = u64::from_le_bytes(take(rest)?);
-    let mut text = |cap: usize| -> Option<Option<Text>> {
-        let text = snapshot.string(StringId(u32::from_le_bytes(take(rest)?)));
-        let text = text.get(..cap).unwrap_or(text);
-        Some(Some(text).filter(|t| !t.is_empty()).map(Text::from))
-    };
+    let mut texts: [&[u8]; 4] = [b""; 4];
+    let caps = [limits::NAME, limits::NAME, limits::NAME, limits::LIST];
+    for (text, cap) in texts.iter_mut().zip(caps) {
+        let whole = snapshot.string(StringId(u32::from_le_bytes(take(rest)?)));
+        *text = whole.get(..cap).unwrap_or(whole);
+    }
+    // Before anything is copied: many may name one long text.
+    if !budget.has_room(texts.iter().map(|t| t.len()).sum()) {
+        return None;
+    }
+    let [comm, exe, exepath, args] = texts.map(|t| (!t.is_empty()).then(|| Text::from(t)));
     let who = Who {
         pid,
         start,
         clone_ts,
-        comm: text(limits::NAME)?,
-        exe: text(limits::NAME)?,
-        exepath: text(limits::NAME)?,
-        args: text(limits::LIST)?,
+        comm,
+        exe,
+        exepath,
+        args,
     };
     Some((own, who))
 }
@@ -112,7 +118,7 @@ impl State {
         };
         for bytes in bytes.chunks_exact(LEN) {
             // Numbers of those that found no room stay taken.
-            let starter = read(bytes, snapshot).and_then(|(own, who)| {
+            let starter = read(bytes, snapshot, &self.lineage).and_then(|(own, who)| {
                 let own = at(&starters, own);
                 Starter::new(who, own, &self.lineage)
             });
