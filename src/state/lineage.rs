@@ -10,8 +10,12 @@
 //! it was first told of stands for the maker.
 //!
 //! All children that a process makes without changing in between share one starter, which lives as long as
-//! one of them, or one of their descendants, does. A chain is cut when it is twice as long as anybody can
-//! ask, so that its length is bounded and cutting costs nothing on average.
+//! it or one of their descendants needs it. Each starter holds the one before it, but only within a part of
+//! [`limits::LINEAGE`]: what begins a new part leaves the full one to the processes, and they keep two. So
+//! the oldest starters go without anybody cutting, and there are always as many as anybody can ask for.
+//!
+//! Memory is bounded by [`limits::LINEAGE_BYTES`]: when half of it is used, further starters have only their
+//! names; when all is, they are left out, and who they start has the starters that they have.
 
 pub(super) mod stored;
 #[cfg(test)]
@@ -26,18 +30,24 @@ use super::thread::{Text, Thread, Threads};
 use super::{State, limits};
 use crate::event::{Pid, Tid};
 
-/// A chain gets this long before it is cut to the starters that count.
-pub(super) const LONGEST: usize = 2 * limits::LINEAGE;
-
 /// A process as it was when it started others.
 #[derive(Debug)]
 pub(super) struct Starter {
     pub(super) who: Who,
-    /// Who started it.
-    pub(super) starter: Option<Arc<Self>>,
-    /// How many there are from this one on.
+    /// Who started it; `None` also at the beginning of a part.
+    pub(super) older: Option<Arc<Self>>,
+    /// How many of its part there are from this one on.
     length: usize,
     budget: Budget,
+}
+
+/// The starters of a process.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lineage {
+    /// The nearest.
+    pub(super) near: Option<Arc<Starter>>,
+    /// The full part before them.
+    pub(super) far: Option<Arc<Starter>>,
 }
 
 /// What a starter is known by.
@@ -99,15 +109,22 @@ impl<'s> Ancestor<'s> {
 }
 
 impl Who {
-    fn of(main: &Thread) -> Self {
-        Self {
+    fn of(main: &Thread, budget: &Budget) -> Self {
+        let name = Self {
             pid: main.pid,
             start: main.start,
             clone_ts: main.clone_ts,
             comm: main.comm.clone(),
+            ..Self::default()
+        };
+        if budget.used() > limits::LINEAGE_BYTES / 2 {
+            return name;
+        }
+        Self {
             exe: main.exe.clone(),
             exepath: main.exepath.clone(),
             args: main.args.clone(),
+            ..name
         }
     }
 
@@ -138,21 +155,26 @@ impl Budget {
 }
 
 impl Starter {
-    /// Makes one; `None` if there is no room for it. It is the last one of a chain that would get too long.
-    pub(super) fn new(who: Who, starter: Option<Arc<Self>>, budget: &Budget) -> Option<Arc<Self>> {
+    /// Makes one; `None` if there is no room for it. After a full part it begins a new one.
+    pub(super) fn new(who: Who, older: Option<Arc<Self>>, budget: &Budget) -> Option<Arc<Self>> {
         let text = who.text_len();
         if !budget.has_room(text) {
             return None;
         }
-        let starter = starter.filter(|s| s.length < LONGEST);
+        let older = older.filter(|s| !s.is_full());
         let size = text + size_of::<Self>();
         budget.0.fetch_add(size, Ordering::Relaxed);
         Some(Arc::new(Self {
             who,
-            length: starter.as_ref().map_or(0, |s| s.length) + 1,
-            starter,
+            length: older.as_ref().map_or(0, |s| s.length) + 1,
+            older,
             budget: budget.clone(),
         }))
+    }
+
+    /// Whether its part has no place for another.
+    fn is_full(&self) -> bool {
+        self.length >= limits::LINEAGE
     }
 
     /// Whether it shows a process as that is now.
@@ -161,10 +183,8 @@ impl Starter {
             (Some(then), Some(now)) => Arc::ptr_eq(then, now),
             (then, now) => then.is_none() && now.is_none(),
         };
-        let is_from = match (&self.starter, &main.lineage) {
-            (Some(then), Some(now)) => Arc::ptr_eq(then, now),
-            (then, now) => then.is_none() && now.is_none(),
-        };
+        let older = main.lineage.near.as_ref().filter(|s| !s.is_full());
+        let is_from = self.older.as_ref().map(Arc::as_ptr) == older.map(Arc::as_ptr);
         let who = &self.who;
         let now = [&main.comm, &main.exe, &main.exepath, &main.args];
         (who.pid, who.start, who.clone_ts) == (main.pid, main.start, main.clone_ts)
@@ -174,38 +194,43 @@ impl Starter {
 }
 
 impl Drop for Starter {
-    /// Ends what nobody else refers to, one after the other: not one within the other.
+    /// Ends those of its part that nobody else refers to within it: a part is short.
     fn drop(&mut self) {
         let size = self.who.text_len() + size_of::<Self>();
         self.budget.0.fetch_sub(size, Ordering::Relaxed);
-        let mut next = self.starter.take();
-        while let Some(mut starter) = next.and_then(Arc::into_inner) {
-            next = starter.starter.take();
+    }
+}
+
+/// Iterates over the starters of a part, nearest first.
+pub(super) fn part(from: Option<&Arc<Starter>>) -> impl Iterator<Item = &Starter> {
+    std::iter::successors(from.map(AsRef::as_ref), |s| s.older.as_deref())
+}
+
+impl Lineage {
+    /// Iterates over the starters, nearest first.
+    fn iter(&self) -> impl Iterator<Item = &Starter> {
+        let all = part(self.near.as_ref()).chain(part(self.far.as_ref()));
+        all.take(limits::LINEAGE)
+    }
+
+    /// Returns the lineage of who is started by one with this lineage, shown by `starter`.
+    fn with(&self, starter: Arc<Starter>) -> Self {
+        let before = match &self.near {
+            Some(near) if near.is_full() => &self.near,
+            _ => &self.far,
+        };
+        Self {
+            near: Some(starter),
+            far: before.clone(),
         }
     }
-}
-
-/// Iterates over a chain, nearest first.
-pub(super) fn chain(from: Option<&Arc<Starter>>) -> impl Iterator<Item = &Starter> {
-    std::iter::successors(from.map(AsRef::as_ref), |s| s.starter.as_deref())
-}
-
-/// Returns a chain to which one more can be added: itself, or if it is too long a copy of its beginning.
-fn shortened(from: Option<Arc<Starter>>, budget: &Budget) -> Option<Arc<Starter>> {
-    let from = from?;
-    if from.length < LONGEST {
-        return Some(from);
-    }
-    let nearest: Vec<&Starter> = chain(Some(&from)).take(limits::LINEAGE).collect();
-    let add = |older, s: &&Starter| Starter::new(s.who.clone(), older, budget);
-    nearest.iter().rev().fold(None, add)
 }
 
 impl Thread {
     /// Iterates over a process, by its main thread, and those who started it, nearest first.
     pub(super) fn lineage(&self) -> impl Iterator<Item = Ancestor<'_>> {
-        let starters = chain(self.lineage.as_ref()).take(limits::LINEAGE);
-        std::iter::once(Ancestor::now(self)).chain(starters.map(|s| Ancestor::then(&s.who)))
+        let starters = self.lineage.iter().map(|s| Ancestor::then(&s.who));
+        std::iter::once(Ancestor::now(self)).chain(starters)
     }
 }
 
@@ -217,42 +242,45 @@ fn main(threads: &Threads, tid: Tid) -> Option<Tid> {
 }
 
 impl State {
-    /// Returns a thread's process as the starter of one that it makes now.
-    pub(super) fn starter(&mut self, tid: Tid) -> Option<Arc<Starter>> {
-        let main = main(&self.threads, tid)?;
-        let thread = self.threads.get_mut(main)?;
-        if let Some(same) = thread.portrait.as_ref().filter(|s| s.shows(thread)) {
-            return Some(Arc::clone(same));
+    /// Returns the lineage of a process that a thread makes now.
+    pub(super) fn lineage_of_child(&mut self, maker: Tid) -> Lineage {
+        let main = main(&self.threads, maker);
+        let Some(thread) = main.and_then(|main| self.threads.get_mut(main)) else {
+            return Lineage::default();
+        };
+        if !thread.portrait.as_ref().is_some_and(|s| s.shows(thread)) {
+            let who = Who::of(thread, &self.lineage);
+            thread.portrait = Starter::new(who, thread.lineage.near.clone(), &self.lineage);
         }
-        thread.lineage = shortened(thread.lineage.take(), &self.lineage);
-        let starter = Starter::new(Who::of(thread), thread.lineage.clone(), &self.lineage);
-        thread.portrait.clone_from(&starter);
-        starter
+        match &thread.portrait {
+            Some(starter) => thread.lineage.with(Arc::clone(starter)),
+            None => thread.lineage.clone(),
+        }
     }
 
     /// Says who made a process, whoever its parent is.
-    pub(super) fn set_starter(&mut self, tid: Tid, maker: Tid) {
+    pub(super) fn set_maker(&mut self, tid: Tid, maker: Tid) {
         if self.threads.get(tid).is_some_and(Thread::is_main) {
-            let starter = self.starter(maker);
-            self.update_counters(tid, |t| t.lineage = starter);
+            let lineage = self.lineage_of_child(maker);
+            self.update_counters(tid, |t| t.lineage = lineage);
         }
     }
 
-    /// Takes the parent of a process for its starter, if none is known.
-    pub(super) fn adopt_starter(&mut self, tid: Tid) {
+    /// Takes the parent of a process for its maker, if that is not known.
+    pub(super) fn take_parent_for_maker(&mut self, tid: Tid) {
         let Some(thread) = self.threads.get(tid) else {
             return;
         };
-        if thread.lineage.is_some() || thread.ptid.0 <= 0 {
+        if thread.lineage.near.is_some() || thread.ptid.0 <= 0 {
             return;
         }
         if let Some(parent) = main(&self.threads, thread.ptid).filter(|p| *p != tid) {
-            self.set_starter(tid, parent);
+            self.set_maker(tid, parent);
         }
     }
 
     /// Does so for all processes, the oldest first, as far as their parents form no circle.
-    pub(super) fn adopt_starters(&mut self) {
+    pub(super) fn take_parents_for_makers(&mut self) {
         let mut seen = HashSet::new();
         let mut path = Vec::new();
         let mut tids: Vec<Tid> = self.threads.iter().map(|t| t.tid).collect();
@@ -265,7 +293,7 @@ impl State {
                 next = parent.and_then(|parent| main(&self.threads, parent));
             }
             while let Some(tid) = path.pop() {
-                self.adopt_starter(tid);
+                self.take_parent_for_maker(tid);
             }
         }
     }

@@ -259,7 +259,7 @@ impl State {
             let files_of = first(&mut files, thread.files);
             let dirs_of = first(&mut dirs, thread.dirs);
             self.thread_entry(&mut snapshot, thread, files_of, dirs_of);
-            let starter = starters.add(thread.lineage.as_ref(), &mut snapshot.strings);
+            let starter = starters.add(&thread.lineage, &mut snapshot.strings);
             if let (Some(extra), Some(entry)) = (starter, snapshot.threads.last_mut()) {
                 entry.extra.push(extra);
             }

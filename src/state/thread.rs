@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::lineage::Starter;
+use super::lineage::{Lineage, Starter};
 use super::shared::Slot;
 use super::{Ended, State, containers, limits};
 use crate::event::{Pid, Tid};
@@ -84,7 +84,7 @@ pub struct Thread {
     /// Its event of the end was seen; it stays only for its threads.
     pub dead: bool,
     /// Who started its process; only a main thread has it.
-    pub(super) lineage: Option<Arc<Starter>>,
+    pub(super) lineage: Lineage,
     /// Its process as the starter of its last child.
     pub(super) portrait: Option<Arc<Starter>>,
     pub(super) files: Option<Slot>,
@@ -153,7 +153,7 @@ impl Thread {
             clone_ts: 0,
             exec_ts: 0,
             dead: false,
-            lineage: None,
+            lineage: Lineage::default(),
             portrait: None,
             files: None,
             dirs: None,

@@ -2,6 +2,7 @@
 
 use scap_capture_format::schema::types;
 
+use super::super::lineage::Lineage;
 use super::super::nursery::Unborn;
 use super::super::thread::{NO_ID, Program, ProgramFlags, Text, Thread};
 use super::super::{State, containers, limits};
@@ -105,13 +106,12 @@ fn clone_in_parent(state: &mut State, event: &Event<'_>, child: Tid) {
         if flags & f::VFORK == 0 && event.ty != types::SYSCALL_VFORK_20_X {
             expect_child(state, event, child.0, flags);
         }
-        if flags & f::PARENT != 0 && !in_pid_namespace && is_fresh(state, child, event.ts.0) {
-            // Its own event came first and knew only the parent that the kernel gave it.
-            state.set_starter(child, event.tid);
+        if !in_pid_namespace {
+            made_by(state, event, child);
         }
         return;
     }
-    if is_fresh(state, child, event.ts.0) {
+    if made_by(state, event, child) {
         return;
     }
     let pid = if flags & f::THREAD != 0 {
@@ -126,6 +126,15 @@ fn clone_in_parent(state: &mut State, event: &Event<'_>, child: Tid) {
     let begin = event.uint(clone_param::PIDNS_START).filter(|t| *t != 0);
     thread.pidns_start = begin.unwrap_or(thread.pidns_start);
     state.insert_thread(thread);
+}
+
+/// Says who made a child, if its own event came first: that knew only the parent that the kernel gave it.
+fn made_by(state: &mut State, event: &Event<'_>, child: Tid) -> bool {
+    let is_there = is_fresh(state, child, event.ts.0);
+    if is_there {
+        state.set_maker(child, event.tid);
+    }
+    is_there
 }
 
 fn clone_in_child(state: &mut State, event: &Event<'_>) {
@@ -214,11 +223,11 @@ fn inherited(state: &mut State, maker: Tid, flags: u64) -> Thread {
         .map(|slot| state.inherit_files(slot, share_files));
     thread.dirs = thread.dirs.map(|slot| state.inherit_dirs(slot, share_dirs));
     thread.portrait = None;
-    thread.lineage = None;
+    thread.lineage = Lineage::default();
     if !is_thread {
         thread.ptid = maker;
         thread.exec_ts = 0;
-        thread.lineage = state.starter(maker);
+        thread.lineage = state.lineage_of_child(maker);
     }
     (thread.uid, thread.gid) = (NO_ID, NO_ID);
     (thread.faults, thread.memory_kb) = ([0; 2], [0; 3]);
@@ -342,7 +351,7 @@ fn repair(state: &mut State, event: &Event<'_>) {
         }
     });
     if had_no_parent {
-        state.adopt_starter(event.tid);
+        state.take_parent_for_maker(event.tid);
     }
 }
 
@@ -414,7 +423,7 @@ pub(super) fn execve(state: &mut State, event: &Event<'_>) {
     let pid = new.pid;
     state.update_thread(event.tid, |thread| *thread = new);
     if had_no_parent {
-        state.adopt_starter(event.tid);
+        state.take_parent_for_maker(event.tid);
     }
     state.keep_only_thread(pid, event.tid);
     // The kernel gives the program fds of its own before it closes those marked so.

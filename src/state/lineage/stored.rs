@@ -1,4 +1,5 @@
-//! Lineages in snapshots: a list of starters, each naming its own, and of each process the first one.
+//! Lineages in snapshots: a list of starters, each naming the one before it, and of each process the
+//! first one of either part.
 
 use std::sync::Arc;
 
@@ -8,17 +9,17 @@ use scap_capture_format::native::snapshot::{StringId, StringTable};
 
 use super::super::thread::Text;
 use super::super::{State, limits};
-use super::{Budget, Starter, Who, chain};
+use super::{Budget, Lineage, Starter, Who, part};
 use crate::event::Pid;
 
 /// Number of the list in the `extra` list of a snapshot.
 const SNAPSHOT_EXTRA: u32 = 1;
-/// Number of a process's starter in the `extra` list of its main thread.
+/// Number of a process's starters in the `extra` list of its main thread.
 const THREAD_EXTRA: u32 = 2;
-/// Bytes of a starter: its starter, process, two times, four texts.
+/// Bytes of a starter: the one before it, process, two times, four texts.
 const LEN: usize = 4 + 3 * 8 + 4 * 4;
 
-/// The list as it is written. A starter comes after its own, so that reading finds no circles.
+/// The list as it is written. A starter comes after the one before it, so that reading finds no circles.
 #[derive(Debug, Default)]
 pub(in crate::state) struct Starters {
     bytes: Vec<u8>,
@@ -27,27 +28,34 @@ pub(in crate::state) struct Starters {
 }
 
 impl Starters {
-    /// Adds a chain and returns what its process says of it.
+    /// Adds a lineage and returns what its process says of it.
     pub(in crate::state) fn add(
         &mut self,
-        first: Option<&Arc<Starter>>,
+        lineage: &Lineage,
         strings: &mut StringTable,
     ) -> Option<(u32, Vec<u8>)> {
-        let is_new = |s: &&Starter| !self.numbers.contains_key(&std::ptr::from_ref(*s));
-        let new: Vec<&Starter> = chain(first).take_while(is_new).collect();
-        for starter in new.iter().rev() {
-            self.write(starter, strings);
+        let mut numbers = Vec::new();
+        for first in [&lineage.near, &lineage.far] {
+            let is_new = |s: &&Starter| !self.numbers.contains_key(&std::ptr::from_ref(*s));
+            let new: Vec<&Starter> = part(first.as_ref()).take_while(is_new).collect();
+            for starter in new.iter().rev() {
+                self.write(starter, strings);
+            }
+            numbers.extend_from_slice(&self.number(first.as_ref()).to_le_bytes());
         }
-        let number = self.numbers.get(&Arc::as_ptr(first?))?;
-        Some((THREAD_EXTRA, number.to_le_bytes().to_vec()))
+        lineage.near.is_some().then_some((THREAD_EXTRA, numbers))
+    }
+
+    fn number(&self, starter: Option<&Arc<Starter>>) -> u32 {
+        let number = starter.and_then(|s| self.numbers.get(&Arc::as_ptr(s)));
+        number.copied().unwrap_or(0)
     }
 
     fn write(&mut self, starter: &Starter, strings: &mut StringTable) {
-        let own = starter.starter.as_ref();
-        let own = own.and_then(|s| self.numbers.get(&Arc::as_ptr(s)));
+        let older = self.number(starter.older.as_ref());
         let who = &starter.who;
         let out = &mut self.bytes;
-        out.extend_from_slice(&own.copied().unwrap_or(0).to_le_bytes());
+        out.extend_from_slice(&older.to_le_bytes());
         out.extend_from_slice(&who.pid.0.to_le_bytes());
         out.extend_from_slice(&who.start.to_le_bytes());
         out.extend_from_slice(&who.clone_ts.to_le_bytes());
@@ -73,10 +81,10 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     Some(*number)
 }
 
-/// Reads a starter: the number of its own and what it is known by; `None` if there is no room for it.
+/// Reads a starter: the number of the one before it and what it is known by; `None` if there is no room for it.
 fn read(mut bytes: &[u8], snapshot: &Snapshot, budget: &Budget) -> Option<(u32, Who)> {
     let rest = &mut bytes;
-    let own = u32::from_le_bytes(take(rest)?);
+    let older = u32::from_le_bytes(take(rest)?);
     let pid = Pid(i64::from_le_bytes(take(rest)?));
     let start = u64::from_le_bytes(take(rest)?);
     let clone_ts = u64::from_le_bytes(take(rest)?);
@@ -100,16 +108,16 @@ fn read(mut bytes: &[u8], snapshot: &Snapshot, budget: &Budget) -> Option<(u32, 
         exepath,
         args,
     };
-    Some((own, who))
+    Some((older, who))
 }
 
 impl State {
     /// Takes the lineages of a snapshot, once its threads are there. One from /proc, of another program
-    /// or of an older scap has none: then parents stand for starters.
+    /// or of an older scap has none: then parents stand for makers.
     pub(in crate::state) fn restore_lineages(&mut self, snapshot: &Snapshot) {
         let list = snapshot.extra.iter().find(|(n, _)| *n == SNAPSHOT_EXTRA);
         let Some((_, bytes)) = list else {
-            return self.adopt_starters();
+            return self.take_parents_for_makers();
         };
         let mut starters: Vec<Option<Arc<Starter>>> = Vec::new();
         let at = |starters: &[Option<Arc<Starter>>], number: u32| {
@@ -118,17 +126,20 @@ impl State {
         };
         for bytes in bytes.chunks_exact(LEN) {
             // Numbers of those that found no room stay taken.
-            let starter = read(bytes, snapshot, &self.lineage).and_then(|(own, who)| {
-                let own = at(&starters, own);
-                Starter::new(who, own, &self.lineage)
+            let starter = read(bytes, snapshot, &self.lineage).and_then(|(older, who)| {
+                let older = at(&starters, older);
+                Starter::new(who, older, &self.lineage)
             });
             starters.push(starter);
         }
         for entry in &snapshot.threads {
             let extra = entry.extra.iter().find(|(n, _)| *n == THREAD_EXTRA);
-            let number = extra.and_then(|(_, bytes)| take(&mut bytes.as_slice()));
-            let starter = number.and_then(|n| at(&starters, u32::from_le_bytes(n)));
-            self.update_counters(entry.tid, |t| t.lineage = starter);
+            let Some(mut bytes) = extra.map(|(_, bytes)| bytes.as_slice()) else {
+                continue;
+            };
+            let mut next = || at(&starters, u32::from_le_bytes(take(&mut bytes)?));
+            let (near, far) = (next(), next());
+            self.update_counters(entry.tid, |t| t.lineage = Lineage { near, far });
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Lineages against sequences of events, as a recorder writes them.
 
+use hashbrown::HashMap;
 use scap_capture_format::event::Timestamp;
 use scap_capture_format::native::Snapshot;
 use scap_capture_format::native::snapshot::ThreadEntry;
@@ -157,23 +158,20 @@ fn lineage(state: &State, pid: i64) -> String {
     main.lineage().map(one).collect::<Vec<_>>().join(" ")
 }
 
-/// Bytes of all starters that the threads lead to.
+/// All starters that the threads lead to, and the bytes of each.
+fn starters(state: &State) -> HashMap<*const Starter, usize> {
+    let firsts = |t: &Thread| {
+        let Lineage { near, far } = t.lineage.clone();
+        [near, far, t.portrait.clone()]
+    };
+    let firsts: Vec<_> = state.threads.iter().flat_map(firsts).collect();
+    let all = firsts.iter().flat_map(|s| part(s.as_ref()));
+    let bytes = |s: &Starter| size_of::<Starter>() + s.who.text_len();
+    all.map(|s| (std::ptr::from_ref(s), bytes(s))).collect()
+}
+
 fn used_by(state: &State) -> usize {
-    let first = |t: &'_ Thread| [t.lineage.clone(), t.portrait.clone()];
-    let firsts: Vec<_> = state.threads.iter().flat_map(first).collect();
-    let all: HashSet<*const Starter> = firsts
-        .iter()
-        .flat_map(|s| chain(s.as_ref()))
-        .map(std::ptr::from_ref)
-        .collect();
-    let text: usize = firsts
-        .iter()
-        .flat_map(|s| chain(s.as_ref()))
-        .map(|s| (std::ptr::from_ref(s), s.who.text_len()))
-        .collect::<hashbrown::HashMap<_, _>>()
-        .values()
-        .sum();
-    text + all.len() * size_of::<Starter>()
+    starters(state).values().sum()
 }
 
 #[test]
@@ -221,7 +219,8 @@ fn a_starter_is_as_it_was_when_it_forked() {
     assert_eq!(m.lineage(200), "bash:200 bash:100 sshd:50 init:1");
     assert_eq!(m.lineage(202), "work:202 work:100 sshd:50 init:1");
     assert_eq!(m.lineage(203), "vim:203 vim:100 sshd:50 init:1");
-    let starter = |tid| m.state.thread(Tid(tid)).unwrap().lineage.as_ref().unwrap();
+    let near = |tid| &m.state.thread(Tid(tid)).unwrap().lineage.near;
+    let starter = |tid| near(tid).as_ref().unwrap();
     assert!(Arc::ptr_eq(starter(200), starter(201)));
     assert!(!Arc::ptr_eq(starter(200), starter(202)));
     // What executes a program keeps its own.
@@ -304,7 +303,7 @@ fn a_chain_of_daemons_takes_bounded_memory() {
         }
     }
     assert!(
-        most <= (LONGEST + 2) * (size_of::<Starter>() + 64),
+        most <= (2 * limits::LINEAGE + 2) * (size_of::<Starter>() + 64),
         "{most}"
     );
     assert_eq!(most, halfway, "it does not grow");
@@ -339,25 +338,50 @@ fn living_generations_all_keep_who_counts() {
         assert!(own.ends_with(&format!(":{}", pid - 64)), "{own}");
         assert_eq!(lineage(&m.restored(), pid), own);
     }
+    // One starter for each that has started any, however many go back to it.
+    assert_eq!(starters(&m.state).len(), 502);
+    assert_eq!(m.state.lineage.used(), used_by(&m.state));
+}
+
+/// Takes memory away as if other starters had it.
+fn use_up(m: &mut Machine, bytes: usize) {
+    m.state.lineage.0.fetch_add(bytes, Ordering::Relaxed);
 }
 
 #[test]
-fn without_room_a_process_has_no_starter() {
+fn without_room_starters_are_left_out_and_the_older_ones_stay() {
     let mut m = Machine::new();
-    m.state
-        .lineage
-        .0
-        .fetch_add(limits::LINEAGE_BYTES, Ordering::Relaxed);
     m.renamed(100, "full");
+    use_up(&mut m, limits::LINEAGE_BYTES);
     m.fork(100, 200);
     m.exec(200, 100, "ls");
-    assert_eq!(m.lineage(200), "ls:200");
-    m.state
-        .lineage
-        .0
-        .fetch_sub(limits::LINEAGE_BYTES, Ordering::Relaxed);
+    assert_eq!(m.lineage(200), "ls:200 sshd:50 init:1");
+    let used = &m.state.lineage.0;
+    used.fetch_sub(limits::LINEAGE_BYTES, Ordering::Relaxed);
     m.fork(100, 201);
     assert_eq!(m.lineage(201), "full:201 full:100 sshd:50 init:1");
+}
+
+#[test]
+fn with_little_room_starters_have_only_their_names() {
+    let mut m = Machine::new();
+    use_up(&mut m, limits::LINEAGE_BYTES / 2 + 1);
+    m.exec(100, 50, "heavy");
+    m.fork(100, 200);
+    assert_eq!(m.lineage(200), "heavy:200 heavy:100 sshd:50 init:1");
+    let own = m.state.thread(Tid(200)).unwrap();
+    let heavy = own.lineage().nth(1).unwrap();
+    assert_eq!((heavy.exe, heavy.exepath, heavy.args), (None, None, None));
+}
+
+#[test]
+fn a_child_that_comes_before_its_maker_is_known_gets_it_later() {
+    let mut m = Machine::new();
+    m.born(301, 300, 0);
+    assert_eq!(m.lineage(301), "?:301");
+    m.exec(300, 100, "late");
+    m.cloned(300, 301, 0);
+    assert_eq!(m.lineage(301), "?:301 late:300 bash:100 sshd:50 init:1");
 }
 
 #[test]
@@ -435,7 +459,7 @@ fn hostile_lists_are_bounded() {
     // A chain too long to be one of ours.
     let long: Vec<(u32, u32)> = (0..300_000).map(|n| (n, 0)).collect();
     let state = hostile(&long, 300_000);
-    assert!(chain(state.thread(Tid(7)).unwrap().lineage.as_ref()).count() <= LONGEST);
+    assert!(part(state.thread(Tid(7)).unwrap().lineage.near.as_ref()).count() <= limits::LINEAGE);
     // More text than there is room for.
     let heavy: Vec<(u32, u32)> = (0..300_000).map(|n| (n, 2)).collect();
     let state = hostile(&heavy, 300);
