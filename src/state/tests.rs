@@ -1,5 +1,7 @@
 //! State against sequences of events, as a recorder writes them.
 
+mod owners;
+
 use std::fmt::Write as _;
 
 use scap_capture_format::schema::{Arch, EventType, types};
