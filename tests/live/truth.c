@@ -39,29 +39,7 @@
 #define SYS_pidfd_getfd 438
 #endif
 
-#define CHECK(call)                                                                    \
-    do {                                                                               \
-        if ((long)(call) < 0) {                                                        \
-            fprintf(stderr, "line %d: %s: %s\n", __LINE__, #call, strerror(errno));    \
-            exit(1);                                                                   \
-        }                                                                              \
-    } while (0)
-
-static void ask(const char *label) {
-    char line[96], answer;
-    int len = snprintf(line, sizeof line, "truth %s %ld\n", label, syscall(SYS_gettid));
-    if (write(8, line, len) != len || read(9, &answer, 1) != 1)
-        exit(3);
-}
-
-static void join(pid_t child) {
-    int status;
-    CHECK(waitpid(child, &status, 0));
-    if (status != 0) {
-        fprintf(stderr, "a child ended with %x\n", status);
-        exit(1);
-    }
-}
+#include "truth.h"
 
 // fds of every kind, copies of them, and what exec leaves.
 static void fds(void) {

@@ -4,6 +4,7 @@
 //! a byte from fd 9. While they wait, [`Truth::of`] reads `/proc`. The fields of the event of that read
 //! are then compared with it, and so is the state's table of fds.
 
+mod conversations;
 mod fds;
 mod processes;
 mod sessions;
