@@ -1,5 +1,6 @@
 //! State against sequences of events, as a recorder writes them.
 
+mod exec;
 mod owners;
 
 use std::fmt::Write as _;

@@ -425,6 +425,7 @@ pub(super) fn execve(state: &mut State, event: &Event<'_>) {
     new.keeps_caps = false;
     let pid = new.pid;
     state.update_thread(event.tid, |thread| *thread = new);
+    state.revive(event.tid);
     if had_no_parent {
         state.take_parent_for_maker(event.tid);
     }
