@@ -468,3 +468,18 @@ fn hostile_lists_are_bounded() {
     assert_eq!(args.map(<[u8]>::len), Some(limits::LIST));
     assert_eq!(lineage(&hostile(&heavy, 200_000), 7), "seven:7");
 }
+
+/// As the kernel has it: the others end first, and the thread gets the number of its process.
+#[test]
+fn a_thread_that_executes_a_program_keeps_who_started_its_process() {
+    let mut m = Machine::new();
+    m.fork(100, 200);
+    m.cloned(200, 201, THREAD);
+    m.fork(201, 300);
+    m.event(200, 200, types::PROCEXIT_1_E, &[(4, b"")]);
+    m.exec(200, 100, "new");
+    m.fork(200, 301);
+    assert_eq!(m.lineage(200), "new:200 bash:100 sshd:50 init:1");
+    assert_eq!(m.lineage(300), "bash:300 bash:200 bash:100 sshd:50 init:1");
+    assert_eq!(m.lineage(301), "new:301 new:200 bash:100 sshd:50 init:1");
+}
