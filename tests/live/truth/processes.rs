@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, os::unix::fs::MetadataExt as _};
 
+use scap_capture_format::schema::capability;
 use serde_json::{Value, json};
 
 use super::{link, proc};
@@ -143,10 +144,7 @@ fn name_of(file: &str, id: i64) -> Option<String> {
 /// A set of capabilities as the field prints it.
 fn capabilities(hex: &str) -> Value {
     let bits = u64::from_str_radix(hex, 16).unwrap();
-    let names = (0..64)
-        .filter(|bit| bits >> bit & 1 == 1)
-        .map(|bit| CAPABILITIES[bit]);
-    json!(names.collect::<Vec<_>>().join(" "))
+    json!(capability::names(bits).collect::<Vec<_>>().join(" "))
 }
 
 /// Whether a thread may write its own program, were it not running.
@@ -161,51 +159,6 @@ fn writable(exe: &std::fs::Metadata, status: &str) -> bool {
     };
     capabilities & DAC_OVERRIDE != 0 || exe.mode() & bit != 0
 }
-
-/// capabilities(7), by number.
-const CAPABILITIES: [&str; 41] = [
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_DAC_READ_SEARCH",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_SETGID",
-    "CAP_SETUID",
-    "CAP_SETPCAP",
-    "CAP_LINUX_IMMUTABLE",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_NET_BROADCAST",
-    "CAP_NET_ADMIN",
-    "CAP_NET_RAW",
-    "CAP_IPC_LOCK",
-    "CAP_IPC_OWNER",
-    "CAP_SYS_MODULE",
-    "CAP_SYS_RAWIO",
-    "CAP_SYS_CHROOT",
-    "CAP_SYS_PTRACE",
-    "CAP_SYS_PACCT",
-    "CAP_SYS_ADMIN",
-    "CAP_SYS_BOOT",
-    "CAP_SYS_NICE",
-    "CAP_SYS_RESOURCE",
-    "CAP_SYS_TIME",
-    "CAP_SYS_TTY_CONFIG",
-    "CAP_MKNOD",
-    "CAP_LEASE",
-    "CAP_AUDIT_WRITE",
-    "CAP_AUDIT_CONTROL",
-    "CAP_SETFCAP",
-    "CAP_MAC_OVERRIDE",
-    "CAP_MAC_ADMIN",
-    "CAP_SYSLOG",
-    "CAP_WAKE_ALARM",
-    "CAP_BLOCK_SUSPEND",
-    "CAP_AUDIT_READ",
-    "CAP_PERFMON",
-    "CAP_BPF",
-    "CAP_CHECKPOINT_RESTORE",
-];
 
 /// Adds what is known.
 fn learn(facts: &mut BTreeMap<&'static str, Value>, field: &'static str, value: Option<String>) {
