@@ -1,8 +1,11 @@
 //! Files that are cut off, changed, or made to break a reader.
 
 use std::fs;
+use std::io::Read as _;
 
+use flate2::read::MultiGzDecoder;
 use scap_capture_format::Error;
+use scap_capture_format::sysdig::{Converter, Item, SysdigReader};
 
 use crate::bytes::*;
 use crate::real::captures;
@@ -287,14 +290,86 @@ fn only_metadata() {
     assert_eq!((all.events.len(), all.snapshots.len()), (0, 1));
 }
 
+/// The first bytes of a real capture, unpacked.
+fn real(name: &str, most: usize) -> Option<Vec<u8>> {
+    let file = fs::read(captures()?.join(name)).unwrap();
+    let mut bytes = Vec::new();
+    if file.starts_with(&[0x1f, 0x8b]) {
+        let mut unpacked = MultiGzDecoder::new(file.as_slice()).take(most as u64);
+        unpacked.read_to_end(&mut bytes).unwrap();
+    } else {
+        bytes = file;
+        bytes.truncate(most);
+    }
+    Some(bytes)
+}
+
+/// Every truncation of the first 64 KiB, as they are in the file and unpacked. Event by event only some
+/// are compared, since that takes longer than reading.
 #[test]
 fn a_real_capture_cut() {
+    const MOST: usize = 64 << 10;
     let Some(dir) = captures() else { return };
-    for name in ["libs-sample.scap", "falco-cat-write.scap"] {
-        let mut file = fs::read(dir.join(name)).unwrap();
-        file.truncate(64 << 10);
-        for len in (2..file.len()).step_by(613) {
-            drop(read(&file[..len]));
+    let packed = fs::read(dir.join("falco-cat-write.scap")).unwrap();
+    assert!(packed.starts_with(&[0x1f, 0x8b]));
+    for file in [packed, real("libs-sample.scap", MOST).unwrap()] {
+        let whole = read(&file).unwrap();
+        assert!(whole.events.len() > 100, "{}", whole.events.len());
+        let mut most = 0;
+        for len in 0..=file.len() {
+            let part = &file[..len];
+            if len % 97 == 0 || len == file.len() {
+                match read(part) {
+                    Ok(all) => {
+                        assert_eq!(all.events, whole.events[..all.events.len()], "at {len}");
+                        assert!(all.events.len() >= most, "at {len}");
+                        most = all.events.len();
+                    }
+                    Err(error) => assert!(is_clean(&error), "at {len}: {error}"),
+                }
+            } else if let Err(error) = skim(part) {
+                assert!(is_clean(&error), "at {len}: {error}");
+            }
+        }
+        assert_eq!(most, whole.events.len());
+    }
+}
+
+/// Bits and lengths of a real capture changed: the events before the change are there.
+#[test]
+fn a_real_capture_changed() {
+    let Some(file) = real("libs-sample.scap", 64 << 10) else {
+        return;
+    };
+    let whole = skim(&file).unwrap();
+    for at in (0..file.len() - 4).step_by(7) {
+        let mut bytes = file.clone();
+        bytes[at] ^= 1 << (at / 7 % 8);
+        drop(skim(&bytes));
+        bytes[at..at + 4].copy_from_slice(&[0xff, 0xff, 0xff, (at % 256) as u8]);
+        if let Ok((events, _)) = skim(&bytes) {
+            assert!(events <= whole.0, "at {at}");
         }
     }
+}
+
+/// Reads everything and keeps nothing: how many events there are, and whether the end is one.
+fn skim(bytes: &[u8]) -> scap_capture_format::Result<(u64, bool)> {
+    let mut reader = SysdigReader::new(bytes)?;
+    let mut converter = Converter::new();
+    let mut events = 0;
+    while let Some(item) = reader.next_item()? {
+        if let Item::Event(event) = item {
+            converter.convert(&event);
+            events = event.num.0;
+        }
+    }
+    Ok((events, reader.is_complete()))
+}
+
+fn is_clean(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Empty | Error::NotACapture | Error::Damaged { .. }
+    )
 }
