@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use scap::filter::ast::{
     Arg, Call, Check, Expr, ExprKind, Literal, Op, Operand, OperandKind, Quantifier, Right,
 };
-use scap::filter::{Definitions, Filter, FilterErrorKind as K, MAX_DEPTH, parse};
+use scap::filter::{Definitions, Filter, FilterErrorKind as K, parse};
 
 /// The text parses, and prints as the second one.
 macro_rules! ok {

@@ -111,6 +111,7 @@ impl State {
         thread.clone_ts = more.clone_ts;
         thread.exec_ts = more.exec_ts;
         thread.is_reaper = more.is_reaper;
+        thread.keeps_caps = more.keeps_caps;
         if !more.knows_caps {
             thread.caps = None;
         }

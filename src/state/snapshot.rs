@@ -34,6 +34,7 @@ pub(super) struct ThreadExtra {
     pub(super) clone_ts: u64,
     pub(super) exec_ts: u64,
     pub(super) is_reaper: bool,
+    pub(super) keeps_caps: bool,
     pub(super) knows_caps: bool,
     /// An earlier thread that shares its fds.
     pub(super) files_of: Option<i64>,
@@ -50,7 +51,8 @@ impl ThreadExtra {
         out.extend_from_slice(&self.exec_ts.to_le_bytes());
         out.extend_from_slice(&self.files_of.unwrap_or(-1).to_le_bytes());
         out.extend_from_slice(&self.dirs_of.unwrap_or(-1).to_le_bytes());
-        out.push(u8::from(self.is_reaper) | u8::from(self.knows_caps) << 1);
+        let flags = [self.is_reaper, self.knows_caps, self.keeps_caps];
+        out.push((0..).zip(flags).map(|(bit, on)| u8::from(on) << bit).sum());
         out
     }
 
@@ -78,6 +80,7 @@ impl ThreadExtra {
             exec_ts: exec.cast_unsigned(),
             is_reaper: flags & 1 != 0,
             knows_caps: flags & 2 != 0,
+            keeps_caps: flags & 4 != 0,
             files_of: Some(files).filter(|tid| *tid >= 0),
             dirs_of: Some(dirs).filter(|tid| *tid >= 0),
         }
@@ -280,6 +283,7 @@ impl State {
             clone_ts: thread.clone_ts,
             exec_ts: thread.exec_ts,
             is_reaper: thread.is_reaper,
+            keeps_caps: thread.keeps_caps,
             knows_caps: thread.caps.is_some(),
             files_of,
             dirs_of,

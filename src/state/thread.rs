@@ -76,6 +76,8 @@ pub struct Thread {
     pub container: Option<Text>,
     /// It takes over orphans of its descendants (`PR_SET_CHILD_SUBREAPER`).
     pub is_reaper: bool,
+    /// It keeps its permitted capabilities when it becomes another user (`PR_SET_KEEPCAPS`).
+    pub keeps_caps: bool,
     /// When it was made by an event of this capture (nanoseconds since the epoch), else 0.
     pub clone_ts: u64,
     /// When it last executed a program, in this capture, else 0.
@@ -145,6 +147,7 @@ impl Thread {
             start: 0,
             container: None,
             is_reaper: false,
+            keeps_caps: false,
             clone_ts: 0,
             exec_ts: 0,
             dead: false,
@@ -497,6 +500,18 @@ impl State {
                 let old = place.replace(new).map_or(0, |t| t.len());
                 self.used.text = self.used.text.saturating_sub(old);
             }
+        }
+    }
+
+    /// Gives a thread directories of its own if it shares them.
+    pub(super) fn unshare_dirs(&mut self, tid: Tid) {
+        let Some(slot) = self.threads.get(tid).and_then(|t| t.dirs) else {
+            return;
+        };
+        if self.dirs.is_shared(slot) {
+            let own = self.inherit_dirs(slot, false);
+            self.dirs.release(slot);
+            self.update_thread(tid, |t| t.dirs = Some(own));
         }
     }
 

@@ -230,8 +230,10 @@ fn main<'a>(cx: &Context<'a>) -> Option<&'a Thread> {
     cx.view.main(cx.view.thread()?)
 }
 
+/// The parent's first thread, whichever of its threads made this one.
 fn parent<'a>(cx: &Context<'a>) -> Option<&'a Thread> {
-    cx.view.parent(main(cx)?)
+    let parent = cx.view.parent(main(cx)?)?;
+    Some(cx.view.main(parent).unwrap_or(parent))
 }
 
 /// When a thread began, in nanoseconds since the epoch.
@@ -294,7 +296,10 @@ extract! {
         Some(Value::Uint(items(args).map(|a| a.len() as u64).sum()))
     };
     pid = |_, cx, _| Some(Value::Int(cx.view.thread()?.pid.0));
-    ppid = |_, cx, _| Some(Value::Int(main(cx)?.ptid.0));
+    ppid = |_, cx, _| {
+        let known = parent(cx).map(|p| p.pid.0).filter(|pid| *pid >= 0);
+        Some(Value::Int(known.unwrap_or(main(cx)?.ptid.0)))
+    };
     vpid = |_, cx, _| known(cx.view.thread()?.vpid);
     sid = |_, cx, _| Some(Value::Int(cx.view.thread()?.sid));
     pgid = |_, cx, _| known(cx.view.thread()?.pgid);

@@ -44,6 +44,13 @@ pub(super) fn descriptor(flags: u64) -> u32 {
     bits(flags, OPEN)
 }
 
+/// The same for a parameter of one byte, in which close-on-exec has no place: it is the lowest bit there,
+/// which no descriptor has (`O_RDONLY`).
+pub(super) fn short_descriptor(flags: u64) -> u8 {
+    const O_CLOEXEC: u64 = 0x8_0000;
+    descriptor(flags) as u8 | u8::from(flags & O_CLOEXEC != 0)
+}
+
 const OPEN: &[(u32, u32)] = &[
     (0x8000, 0x800),
     (0x1_0000, 0x400),

@@ -321,7 +321,7 @@ fn run(steps: &[Step], raw: &Raw<'_>, out: &mut Out) {
             }
             Step::Descriptor32(index) => out.u32(flags::descriptor(arg(index))),
             Step::Descriptor16(index) => out.u16(flags::descriptor(arg(index)) as u16),
-            Step::Descriptor8(index) => out.u8(flags::descriptor(arg(index)) as u8),
+            Step::Descriptor8(index) => out.u8(flags::short_descriptor(arg(index))),
             Step::Data => out.opt_bytes(raw.data()),
             Step::Memory(index) => out.opt_bytes(raw.memory(index as u8)),
             Step::Vm(nth) => out.vm(raw, nth),

@@ -1,12 +1,13 @@
 //! What each event does to the state.
 //!
-//! Rules as in sysdig's engine, by family: [`process`] for threads and directories, [`files`] for fds
+//! Rules as in sysdig's engine, by family: [`process`] for threads and directories, [`owners`] for users and capabilities, [`files`] for fds
 //! other than sockets, [`sockets`], [`meta`] for what recorders add of users and containers. Only results count: a call that failed, or has not returned,
 //! changes nothing. Parameters are addressed by their index in the schema; an event of an older writer
 //! can lack the last ones.
 
 mod files;
 mod meta;
+mod owners;
 pub(super) use process::clone_flags;
 mod process;
 mod sockets;
@@ -15,6 +16,7 @@ use scap_capture_format::schema::{EventType, EventTypeFlags, types};
 
 use super::State;
 use crate::event::{Event, EventExt as _, EventFlags, Occurrence};
+use owners::Ids;
 
 /// `O_CLOEXEC` as the field encodes open flags.
 const O_CLOEXEC: u64 = 0x1000;
@@ -35,6 +37,8 @@ pub fn can_matter(ty: EventType) -> bool {
                 | types::SYSCALL_SETRLIMIT_X
                 | types::SYSCALL_PRLIMIT_X
                 | types::SYSCALL_UNSHARE_X
+                | types::SYSCALL_SETNS_X
+                | types::SYSCALL_CAPSET_X
                 | types::SYSCALL_CHDIR_X
                 | types::SYSCALL_GETCWD_X
         )
@@ -112,17 +116,15 @@ pub(super) fn event(state: &mut State, occurrence: &Occurrence<'_>) {
         types::SYSCALL_CHROOT_X => process::chroot(state, event),
         types::SYSCALL_PRCTL_X => process::prctl(state, event),
         types::SYSCALL_SETSID_X => process::setsid(state, event),
-        types::SYSCALL_SETUID_X => process::set_owner(state, event, 1, true),
-        types::SYSCALL_SETRESUID_X | types::SYSCALL_SETREUID_X => {
-            process::set_owner(state, event, 2, true);
-        }
-        types::SYSCALL_SETGID_X => process::set_owner(state, event, 1, false),
-        types::SYSCALL_SETRESGID_X | types::SYSCALL_SETREGID_X => {
-            process::set_owner(state, event, 2, false);
-        }
+        types::SYSCALL_SETUID_X => owners::users(state, event, Ids::All(1)),
+        types::SYSCALL_SETREUID_X => owners::users(state, event, Ids::Two(1)),
+        types::SYSCALL_SETRESUID_X => owners::users(state, event, Ids::Three(1)),
+        types::SYSCALL_SETGID_X => owners::group(state, event, 1),
+        types::SYSCALL_SETRESGID_X | types::SYSCALL_SETREGID_X => owners::group(state, event, 2),
+        types::SYSCALL_SETNS_X => process::setns(state, event),
         types::SYSCALL_UNSHARE_X => process::unshare(state, event),
         types::SYSCALL_SETPGID_X => process::setpgid(state, event),
-        types::SYSCALL_CAPSET_X => process::capset(state, event),
+        types::SYSCALL_CAPSET_X => owners::capset(state, event),
         types::SYSCALL_SETRLIMIT_X => process::rlimit(state, event, 3, None),
         types::SYSCALL_PRLIMIT_X => process::rlimit(state, event, 6, Some(5)),
         ty if counts_memory(ty) => process::memory(state, event, 1),
@@ -212,7 +214,10 @@ pub(super) fn event(state: &mut State, occurrence: &Occurrence<'_>) {
             sockets::transfer(state, event, 4, sockets::Way::In);
         }
         types::SOCKET_RECVFROM_X => sockets::transfer(state, event, 2, sockets::Way::In),
-        types::SOCKET_RECVMSG_X => sockets::transfer(state, event, 3, sockets::Way::In),
+        types::SOCKET_RECVMSG_X => {
+            sockets::transfer(state, event, 3, sockets::Way::In);
+            sockets::received_fds(state, event, 4);
+        }
         types::SOCKET_GETSOCKOPT_X => sockets::getsockopt(state, event),
 
         _ => files::unnamed(state, event),

@@ -15,6 +15,8 @@ pub(in crate::state) mod clone_flags {
     pub(in crate::state) const FILES: u64 = 0x1;
     pub(in crate::state) const FS: u64 = 0x2;
     pub(in crate::state) const NEWPID: u64 = 0x40;
+    pub(in crate::state) const NEWNS: u64 = 0x20;
+    pub(in crate::state) const NEWUSER: u64 = 0x10_0000;
     pub(in crate::state) const PARENT: u64 = 0x100;
     pub(in crate::state) const THREAD: u64 = 0x2000;
     pub(in crate::state) const VFORK: u64 = 0x0800_0000;
@@ -399,6 +401,7 @@ pub(super) fn execve(state: &mut State, event: &Event<'_>) {
     new.vpgid = event.int(p::VPGID).unwrap_or(new.vpgid);
     new.pgid = event.int(p::PGID).unwrap_or(new.pgid);
     new.exec_ts = event.ts.0;
+    new.keeps_caps = false;
     let pid = new.pid;
     state.update_thread(event.tid, |thread| *thread = new);
     state.keep_only_thread(pid, event.tid);
@@ -471,8 +474,14 @@ pub(super) fn prctl(state: &mut State, event: &Event<'_>) {
     const PR_SET_NAME: u64 = 15;
     /// The kernel keeps this many bytes of a name.
     const COMM_LEN: usize = 15;
+    const PR_SET_KEEPCAPS: u64 = 8;
     const PR_SET_CHILD_SUBREAPER: u64 = 36;
     if event.result() != Some(0) {
+        return;
+    }
+    if event.uint(1) == Some(PR_SET_KEEPCAPS) {
+        let keeps_caps = event.int(3).is_some_and(|on| on != 0);
+        state.update_thread(event.tid, |t| t.keeps_caps = keeps_caps);
         return;
     }
     if event.uint(1) == Some(PR_SET_CHILD_SUBREAPER) {
@@ -520,14 +529,6 @@ pub(super) fn setpgid(state: &mut State, event: &Event<'_>) {
             t.pgid = pgid;
             t.vpgid = pgid;
         });
-    }
-}
-
-pub(super) fn capset(state: &mut State, event: &Event<'_>) {
-    if let (Some(0), Some(a), Some(b), Some(c)) =
-        (event.result(), event.uint(1), event.uint(2), event.uint(3))
-    {
-        state.update_thread(event.tid, |t| t.caps = Some([a, b, c]));
     }
 }
 
@@ -594,23 +595,41 @@ fn memory_of(state: &mut State, tid: Tid, event: &Event<'_>, index: usize) {
     });
 }
 
-/// The effective user or group became parameter `index`.
-pub(super) fn set_owner(state: &mut State, event: &Event<'_>, index: usize, user: bool) {
-    // All ones leave the id as it is.
-    let Some(new) = id(event, index).filter(|id| *id != u32::MAX) else {
+/// A thread stopped sharing. Another user namespace begins with all capabilities, another mount
+/// namespace with directories of one's own.
+pub(super) fn unshare(state: &mut State, event: &Event<'_>) {
+    use clone_flags as f;
+    let flags = event.uint(1).unwrap_or(0);
+    if event.result() != Some(0) {
         return;
-    };
-    if event.result() == Some(0) {
-        state.update_thread(event.tid, |t| {
-            let place = if user { &mut t.uid } else { &mut t.gid };
-            *place = new;
-        });
+    }
+    if flags & f::FILES != 0 {
+        state.unshare_files(event.tid);
+    }
+    if flags & (f::FS | f::NEWNS | f::NEWUSER) != 0 {
+        state.unshare_dirs(event.tid);
+    }
+    if flags & f::NEWUSER != 0 {
+        super::owners::gain_all(state, event.tid);
     }
 }
 
-pub(super) fn unshare(state: &mut State, event: &Event<'_>) {
-    let flags = event.uint(1).unwrap_or(0);
-    if event.result() == Some(0) && flags & clone_flags::FILES != 0 {
-        state.unshare_files(event.tid);
+/// A thread entered namespaces: which ones, only its fd or pidfd may say.
+pub(super) fn setns(state: &mut State, event: &Event<'_>) {
+    use clone_flags as f;
+    let kind = event.uint(2).unwrap_or(0);
+    if event.result() != Some(0) {
+        return;
+    }
+    let file = event.int(1).and_then(|fd| state.fd(event.tid, fd));
+    let is = |end: &[u8]| file.is_some_and(|f| f.name.ends_with(end));
+    let (users, mounts) = (is(b"/ns/user"), is(b"/ns/mnt"));
+    if kind & f::NEWUSER != 0 || users {
+        super::owners::gain_all(state, event.tid);
+    }
+    if kind & f::NEWNS != 0 || mounts {
+        // The kernel goes to the root of the namespace.
+        state.unshare_dirs(event.tid);
+        state.set_dirs(event.tid, Some(b"/"), Some(b"/"));
     }
 }

@@ -307,3 +307,32 @@ fn guess_role(info: &FdInfo, here: Endpoint, there: Endpoint) -> Role {
         Role::Client
     }
 }
+
+/// Fds that came through a unix socket (`SCM_RIGHTS`, unix(7)): they are open, what on is not told.
+pub(super) fn received_fds(state: &mut State, event: &Event<'_>, control: usize) {
+    /// `struct cmsghdr` of a 64-bit program: length with the header, level, type.
+    const HEADER: usize = 16;
+    const SOL_SOCKET: i32 = 1;
+    const SCM_RIGHTS: i32 = 1;
+    if event.result().is_none_or(|r| r < 0) {
+        return;
+    }
+    let mut rest = event.params.get(control).unwrap_or_default();
+    while let Some((len, tail)) = rest.split_first_chunk::<8>() {
+        let int = |at: usize| Some(i32::from_le_bytes(*tail.get(at..)?.first_chunk()?));
+        let len = usize::try_from(u64::from_le_bytes(*len)).unwrap_or(usize::MAX);
+        let (Some(level), Some(kind), Some(data)) =
+            (int(0), int(4), rest.get(HEADER..len.min(rest.len())))
+        else {
+            return;
+        };
+        if (level, kind) == (SOL_SOCKET, SCM_RIGHTS) {
+            for fd in data.as_chunks().0 {
+                let fd = i64::from(i32::from_le_bytes(*fd));
+                state.add_fd(event.tid, fd, FdInfo::new(FdKind::Unknown));
+            }
+        }
+        // The next one begins at a multiple of a word.
+        rest = rest.get(len.saturating_add(7) & !7..).unwrap_or_default();
+    }
+}

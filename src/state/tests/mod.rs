@@ -16,6 +16,9 @@ use crate::event::bytes::BufferFormat;
 use crate::event::render::Renderer;
 use crate::event::{Event, EventFlags, EventNum, Params, Pid, Tid, Timestamp};
 
+/// What `pthread_create` asks of `clone`, as the field encodes it.
+const THREAD: u32 = 0x2000 | 0x1 | 0x2 | 0x8000;
+
 /// A machine being replayed: every event prints what it and the state together say.
 struct Machine {
     state: State,

@@ -2,8 +2,6 @@
 
 use super::*;
 
-const THREAD: u32 = 0x2000 | 0x1 | 0x2 | 0x8000;
-
 /// Found by the fuzz target `state`: thread -1 became the process of all threads whose process is not known.
 #[test]
 fn a_thread_without_an_id_has_no_state() {

@@ -9,7 +9,11 @@ use scap::{
     state::{FdInfo, FdKind, State},
 };
 
-use super::{Question, link, proc, sockets};
+use super::{
+    Question, link, proc,
+    processes::{root, within},
+    sockets,
+};
 
 /// An fd in `/proc`.
 #[derive(Debug)]
@@ -29,7 +33,7 @@ const O_CLOEXEC: u32 = 0o200_0000;
 
 /// The open fds of a thread.
 pub(super) fn of(tid: i64) -> BTreeMap<i64, FdTruth> {
-    let mut sockets = None;
+    let (root, mut sockets) = (root(tid), None);
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(format!("/proc/{tid}/fd"))
         .unwrap()
@@ -51,7 +55,7 @@ pub(super) fn of(tid: i64) -> BTreeMap<i64, FdTruth> {
         let truth = FdTruth {
             flags: u32::from_str_radix(flags.trim(), 8).unwrap(),
             socket,
-            link,
+            link: within(&root, &link),
         };
         found.insert(name.parse().unwrap(), truth);
     }

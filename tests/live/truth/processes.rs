@@ -80,6 +80,7 @@ struct Process {
     ppid: i64,
     comm: String,
     argv: Vec<String>,
+    exepath: Option<String>,
 }
 
 impl Process {
@@ -95,6 +96,7 @@ impl Process {
             ppid: id("PPid")?,
             comm: proc(pid, "comm").trim_end_matches('\n').to_owned(),
             argv: argv.unwrap_or_default(),
+            exepath: exepath(pid),
         })
     }
 
@@ -102,10 +104,6 @@ impl Process {
     fn ancestors(&self) -> Vec<Self> {
         let parent = |p: &Self| Self::of(p.ppid).filter(|p| p.pid > 0);
         std::iter::successors(parent(self), parent).collect()
-    }
-
-    fn exepath(&self) -> Option<String> {
-        exepath(self.pid)
     }
 
     fn cmdline(&self) -> String {
@@ -116,12 +114,21 @@ impl Process {
 
 fn exepath(pid: i64) -> Option<String> {
     let path = link(pid, "exe")?;
-    let path = path.strip_suffix(" (deleted)").unwrap_or(&path);
-    // A memfd has a made-up path.
-    Some(
-        path.strip_prefix("/memfd:")
-            .map_or_else(|| path.to_owned(), |name| format!("memfd:{name}")),
-    )
+    Some(path.strip_suffix(" (deleted)").unwrap_or(&path).to_owned())
+}
+
+/// The root directory of a thread.
+pub(super) fn root(tid: i64) -> String {
+    link(tid, "root").unwrap_or_else(|| "/".to_owned())
+}
+
+/// A path as a thread with that root sees it.
+pub(super) fn within(root: &str, path: &str) -> String {
+    match path.strip_prefix(root) {
+        Some("") => "/".to_owned(),
+        Some(rest) if root != "/" => rest.to_owned(),
+        _ => path.to_owned(),
+    }
 }
 
 /// A name of `/etc/passwd` or `/etc/group`.
@@ -228,7 +235,7 @@ pub(super) fn facts(tid: i64) -> BTreeMap<&'static str, Value> {
     let (uid, gid) = (ids("Uid")[1], ids("Gid")[1]);
     let (vpid, vpgid) = (innermost("NStgid"), innermost("NSpgid"));
     let cwd = link(tid, "cwd").unwrap();
-    let cwd = cwd.strip_suffix(" (deleted)").unwrap_or(&cwd);
+    let cwd = within(&root(tid), cwd.strip_suffix(" (deleted)").unwrap_or(&cwd));
     let limits = proc(tid, "limits");
     let files = limits
         .lines()
@@ -236,7 +243,7 @@ pub(super) fn facts(tid: i64) -> BTreeMap<&'static str, Value> {
         .unwrap();
     let loginuid: u32 = proc(tid, "loginuid").trim().parse().unwrap_or(u32::MAX);
     let count = |directory: &str| {
-        std::fs::read_dir(format!("/proc/{pid}/{directory}"))
+        std::fs::read_dir(format!("/proc/{tid}/{directory}"))
             .unwrap()
             .count()
     };
@@ -244,16 +251,6 @@ pub(super) fn facts(tid: i64) -> BTreeMap<&'static str, Value> {
     let variable = environ.split('\0').find_map(|v| v.strip_prefix("TRUTH="));
     let exe = std::fs::metadata(format!("/proc/{tid}/exe")).unwrap();
     let is_memfd = link(tid, "exe").is_some_and(|l| l.starts_with("/memfd:"));
-    let children: usize = std::fs::read_dir(format!("/proc/{pid}/task"))
-        .unwrap()
-        .flatten()
-        .map(|t| {
-            std::fs::read_to_string(t.path().join("children"))
-                .unwrap()
-                .split_whitespace()
-                .count()
-        })
-        .sum();
     let ns = |seconds: i64, ns: i64| json!(seconds * 1_000_000_000 + ns);
     let fd_name = |fd| link(pid, &format!("fd/{fd}")).filter(|l| l.starts_with('/'));
     let fd_name = |fd| fd_name(fd).map(|l| l.strip_suffix(" (deleted)").unwrap_or(&l).to_owned());
@@ -283,11 +280,11 @@ pub(super) fn facts(tid: i64) -> BTreeMap<&'static str, Value> {
         ("proc.cmdline", json!(own.cmdline())),
         ("proc.exeline", json!(own.argv.join(" "))),
         ("proc.cmdnargs", json!(own.argv.len() - 1)),
-        ("proc.exepath", json!(own.exepath())),
+        ("proc.exepath", json!(own.exepath)),
         (
             "proc.cwd",
             json!(if cwd.ends_with('/') {
-                cwd.to_owned()
+                cwd
             } else {
                 format!("{cwd}/")
             }),
@@ -315,7 +312,8 @@ pub(super) fn facts(tid: i64) -> BTreeMap<&'static str, Value> {
         ("proc.exe_ino", json!(exe.ino())),
         ("proc.exe_ino.mtime", ns(exe.mtime(), exe.mtime_nsec())),
         ("proc.exe_ino.ctime", ns(exe.ctime(), exe.ctime_nsec())),
-        ("proc.nchilds", json!(children)),
+        // sysdig means its threads but the first.
+        ("proc.nchilds", json!(ids("Threads")[0] - 1)),
         ("proc.is_exe_writable", json!(writable(&exe, &status))),
         ("proc.is_exe_from_memfd", json!(is_memfd)),
         ("user.uid", json!(uid)),
@@ -338,7 +336,7 @@ pub(super) fn facts(tid: i64) -> BTreeMap<&'static str, Value> {
     learn(
         &mut facts,
         "proc.sid.exepath",
-        Process::of(sid).and_then(|p| p.exepath()),
+        Process::of(sid).and_then(|p| p.exepath),
     );
     learn(
         &mut facts,
@@ -353,7 +351,7 @@ pub(super) fn facts(tid: i64) -> BTreeMap<&'static str, Value> {
         facts.insert("proc.pvpid", json!(vpid.unwrap()));
         learn(&mut facts, "proc.pname", Some(parent.comm.clone()));
         learn(&mut facts, "proc.pcmdline", Some(parent.cmdline()));
-        learn(&mut facts, "proc.pexepath", parent.exepath());
+        learn(&mut facts, "proc.pexepath", parent.exepath.clone());
     }
     for (at, names) in [
         (1, ["proc.aname[2]", "proc.aexepath[2]"]),
@@ -362,7 +360,7 @@ pub(super) fn facts(tid: i64) -> BTreeMap<&'static str, Value> {
         if let Some(ancestor) = ancestors.get(at) {
             learn(&mut facts, names[0], Some(ancestor.comm.clone()));
             if at == 1 {
-                learn(&mut facts, names[1], ancestor.exepath());
+                learn(&mut facts, names[1], ancestor.exepath.clone());
             }
         }
     }
