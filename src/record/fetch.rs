@@ -140,7 +140,11 @@ const TABLE: &[(&[&str], u8, &[Op])] = &[
         family::OPS,
         &[result(3, 8), fetch(op::SOCKET_AT, 3, 0, ON_SUCCESS)],
     ),
-    (&["bind"], family::OPS, &[sized(1, 2)]),
+    (
+        &["bind"],
+        family::OPS,
+        &[fetch(op::SOCKET, 0, 0, ON_SUCCESS), sized(1, 2)],
+    ),
     (&["connect"], family::OPS, &[socket(0), sized(1, 2)]),
     (
         &["accept", "accept4"],

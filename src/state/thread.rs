@@ -430,7 +430,20 @@ impl State {
             if !dead {
                 self.threads.uncount(pid);
             }
+            self.reparent(other, tid);
             self.forget(other);
+        }
+    }
+
+    /// A thread whose end was seen goes on: by `execve` it got the id of its process's first one, which the
+    /// kernel ended before.
+    pub(super) fn revive(&mut self, tid: Tid) {
+        if let Some(thread) = self.threads.get_mut(tid)
+            && thread.dead
+        {
+            thread.dead = false;
+            let pid = thread.pid;
+            self.threads.count(pid);
         }
     }
 

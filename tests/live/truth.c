@@ -39,29 +39,7 @@
 #define SYS_pidfd_getfd 438
 #endif
 
-#define CHECK(call)                                                                    \
-    do {                                                                               \
-        if ((long)(call) < 0) {                                                        \
-            fprintf(stderr, "line %d: %s: %s\n", __LINE__, #call, strerror(errno));    \
-            exit(1);                                                                   \
-        }                                                                              \
-    } while (0)
-
-static void ask(const char *label) {
-    char line[96], answer;
-    int len = snprintf(line, sizeof line, "truth %s %ld\n", label, syscall(SYS_gettid));
-    if (write(8, line, len) != len || read(9, &answer, 1) != 1)
-        exit(3);
-}
-
-static void join(pid_t child) {
-    int status;
-    CHECK(waitpid(child, &status, 0));
-    if (status != 0) {
-        fprintf(stderr, "a child ended with %x\n", status);
-        exit(1);
-    }
-}
+#include "truth.h"
 
 // fds of every kind, copies of them, and what exec leaves.
 static void fds(void) {
@@ -323,6 +301,8 @@ static void reuse(void) {
     join(first);
     for (int attempt = 0; attempt < 100; attempt++) {
         FILE *last = fopen("/proc/sys/kernel/ns_last_pid", "w");
+        if (!last)
+            return;
         fprintf(last, "%d", first - 1);
         fclose(last);
         pid_t second = fork();
@@ -384,6 +364,72 @@ static void passing(void) {
     ask("taken");
 }
 
+static void *waiting_thread(void *unused) {
+    (void)unused;
+    pthread_setname_np(pthread_self(), "truth-thread");
+    pthread_barrier_wait(&barrier);
+    ask("before-thread");
+    pthread_barrier_wait(&barrier);
+    return NULL;
+}
+
+static int loopback(int type, struct sockaddr_in *at) {
+    socklen_t len = sizeof *at;
+    int fd = socket(AF_INET, type, 0);
+    *at = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    CHECK(bind(fd, (struct sockaddr *)at, sizeof *at));
+    CHECK(getsockname(fd, (struct sockaddr *)at, &len));
+    return fd;
+}
+
+// Everything there is before the recording begins, which fd 7 tells.
+static void before(void) {
+    struct sockaddr_in at, other;
+    int listener = loopback(SOCK_STREAM, &at), client = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(listen(listener, 5));
+    CHECK(connect(client, (struct sockaddr *)&at, sizeof at));
+    int server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    CHECK(server);
+    int datagrams = loopback(SOCK_DGRAM, &at), partner = loopback(SOCK_DGRAM | SOCK_CLOEXEC, &other);
+    CHECK(connect(datagrams, (struct sockaddr *)&other, sizeof other));
+    CHECK(partner);
+    int pair[2];
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+    CHECK(pipe2(pair, O_CLOEXEC));
+    CHECK(eventfd(0, EFD_CLOEXEC));
+    CHECK(epoll_create1(0));
+    CHECK(timerfd_create(CLOCK_MONOTONIC, 0));
+    CHECK(memfd_create("old", 0));
+    CHECK(inotify_init());
+    CHECK(syscall(SYS_pidfd_open, getpid(), 0));
+    CHECK(mkdir("somewhere", 0755));
+    CHECK(chdir("somewhere"));
+    CHECK(open("old-file", O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+    CHECK(open(".", O_RDONLY | O_DIRECTORY));
+    CHECK(unlink("old-file"));
+    CHECK(prctl(PR_SET_NAME, "truth-main"));
+    CHECK(setresgid(2, 3, 4));
+    pthread_t thread;
+    pthread_barrier_init(&barrier, NULL, 2);
+    pthread_create(&thread, NULL, waiting_thread, NULL);
+    char byte;
+    if (read(7, &byte, 1) != 1)
+        exit(1);
+    ask("before");
+    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&barrier);
+    pthread_join(thread, NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        ask("child-of-before");
+        _exit(0);
+    }
+    join(child);
+    CHECK(chdir(".."));
+    execl("./truth", "truth", "executed", NULL);
+    exit(1);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -391,6 +437,7 @@ static const struct {
     {"fds", fds}, {"sharing", sharing}, {"threads", threads}, {"leader", leader}, {"owners", owners},
     {"reaper", reaper}, {"chroot", chrooted}, {"failures", failures}, {"vfork", vforked},
     {"anonymous", anonymous}, {"reuse", reuse}, {"passing", passing},
+    {"before", before},
 };
 
 int main(int argc, char **argv) {

@@ -276,7 +276,11 @@ extract! {
         let info = fd(cx)?;
         let server = match (info.ends, info.bound) {
             (None, Some(_)) => true,
-            (Some((_, server)), _) => is_local(cx, server.ip()),
+            (Some((client, server)), _) => {
+                let both = is_local(cx, client.ip()) && is_local(cx, server.ip());
+                // sysdig calls both ends of a connection within the machine servers.
+                is_local(cx, server.ip()) && !(both && info.role == Role::Client)
+            }
             (None, None) => false,
         };
         Some(Value::Bool(server))
@@ -437,7 +441,12 @@ fn server(cx: &Context<'_>) -> Option<Endpoint> {
 fn local(cx: &Context<'_>) -> Option<(Endpoint, Endpoint)> {
     let info = fd(cx).filter(|f| f.role != Role::Unknown)?;
     let (client, server) = info.ends?;
-    Some(if is_local(cx, client.ip()) {
+    // Within the machine both are, and the role decides; sysdig takes the client's for both.
+    let is_client = match (is_local(cx, client.ip()), is_local(cx, server.ip())) {
+        (true, true) => info.role == Role::Client,
+        (client_is, _) => client_is,
+    };
+    Some(if is_client {
         (client, server)
     } else {
         (server, client)

@@ -22,6 +22,7 @@ use scap_probe_common::{
 
 pub(crate) use file::encode_device;
 pub(crate) use out::Out;
+pub(in crate::record) use process::may_write;
 pub(crate) use raw::Raw;
 
 use super::ring::Record;

@@ -43,13 +43,18 @@ fn unix_path(bytes: &[u8]) -> &[u8] {
     &path[..end]
 }
 
-/// A SOCKADDR parameter.
-fn put_sockaddr(bytes: Option<&[u8]>, out: &mut Out) {
+/// A SOCKADDR parameter; `chosen` is the port that the kernel chose if the program left it to it.
+fn put_sockaddr(bytes: Option<&[u8]>, chosen: u16, out: &mut Out) {
     let Some(bytes) = bytes else {
         return out.absent();
     };
     let start = out.begin();
-    match sockaddr(bytes) {
+    let address = match sockaddr(bytes) {
+        Some(End::Inet(address, 0)) => Some(End::Inet(address, chosen)),
+        Some(End::Inet6(address, 0)) => Some(End::Inet6(address, chosen)),
+        address => address,
+    };
+    match address {
         Some(End::Inet(address, port)) => {
             out.data.push(AF_INET as u8);
             out.data.extend_from_slice(&address);
@@ -169,7 +174,8 @@ fn put_tuple(raw: &Raw<'_>, arg: u8, from: From, other: Option<&[u8]>, out: &mut
 
 pub(super) fn bind(raw: &Raw<'_>, out: &mut Out) {
     out.ret(raw);
-    put_sockaddr(raw.memory(1), out);
+    let chosen = raw.socket(0).map_or(0, |socket| socket.local_port);
+    put_sockaddr(raw.memory(1), chosen, out);
     out.i64(i64::from(raw.header.args[0] as i32));
 }
 
@@ -177,7 +183,7 @@ pub(super) fn connect(raw: &Raw<'_>, out: &mut Out) {
     out.ret(raw);
     put_tuple(raw, 0, From::Own, raw.memory(1), out);
     out.i64(i64::from(raw.header.args[0] as i32));
-    put_sockaddr(raw.memory(1), out);
+    put_sockaddr(raw.memory(1), 0, out);
 }
 
 pub(super) fn accept(raw: &Raw<'_>, out: &mut Out) {

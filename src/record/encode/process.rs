@@ -159,22 +159,33 @@ pub(super) fn fork(raw: &Raw<'_>, out: &mut Out) {
     clone_with(raw, raw.clone_flags(), out);
 }
 
-/// Whether the task could write the file that it runs, by owner and mode alone.
+/// Whether the task could write the file that it runs.
 fn writable(facts: &TaskFacts) -> bool {
-    if facts.exe_mode == 0 {
-        return false;
-    }
-    if facts.caps[2] != u64::MAX && facts.caps[2] & CAP_DAC_OVERRIDE != 0 {
-        return true;
-    }
-    let bit = if facts.euid == facts.exe_uid {
+    let caps = facts.caps[2];
+    may_write(
+        facts.exe_mode,
+        (facts.exe_uid, facts.exe_gid),
+        (facts.euid, facts.egid),
+        if caps == u64::MAX { 0 } else { caps },
+    )
+}
+
+/// Whether a user with effective capabilities may write a file, by owner and mode alone; a mode of 0 is not
+/// known.
+pub(in crate::record) fn may_write(
+    mode: u32,
+    owner: (u32, u32),
+    user: (u32, u32),
+    caps: u64,
+) -> bool {
+    let bit = if user.0 == owner.0 {
         0o200
-    } else if facts.egid == facts.exe_gid {
+    } else if user.1 == owner.1 {
         0o020
     } else {
         0o002
     };
-    facts.exe_mode & bit != 0
+    mode != 0 && (caps & CAP_DAC_OVERRIDE != 0 || mode & bit != 0)
 }
 
 /// execve and execveat; the name that was asked for follows from [`super::Encoder`].

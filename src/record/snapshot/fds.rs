@@ -7,7 +7,7 @@ use scap_capture_format::{
     native::snapshot::{FdEntry, Snapshot},
 };
 
-use super::{bytes, link, net, number, numbers};
+use super::{Seen, bytes, link, number, numbers};
 use crate::record::encode::{encode_device, open_flags};
 
 /// Kinds of descriptor, numbered as in .scap files.
@@ -119,19 +119,19 @@ fn fdinfo(pid: u32, fd: u32) -> FdInfo {
 }
 
 /// Adds the descriptors of a process.
-pub(super) fn add(
-    snapshot: &mut Snapshot,
-    pid: u32,
-    sockets: &mut net::Sockets,
-    mounts: &mut Mounts,
-) {
+pub(super) fn add(snapshot: &mut Snapshot, pid: u32, seen: &mut Seen) {
     let fds = numbers(format!("/proc/{pid}/fd"));
     if fds.is_empty() {
         return;
     }
+    let Seen {
+        sockets,
+        mounts,
+        files,
+    } = seen;
     mounts.learn(pid);
     for fd in fds.into_iter().take(MAX_FDS) {
-        let target = link(&format!("/proc/{pid}/fd/{fd}"));
+        let target = files.path(&format!("/proc/{pid}/fd/{fd}"));
         if target.is_empty() {
             continue;
         }
@@ -160,7 +160,12 @@ pub(super) fn add(
             if matches!(what, kind::FILE | kind::DIRECTORY) {
                 entry.dev = mounts.devices.get(&info.mount).copied().unwrap_or(0);
             }
-            entry.name = snapshot.strings.intern(&target);
+            // A memfd is called what its maker called it, as in the event of its making.
+            let name = match what {
+                kind::MEMFD => target.strip_prefix(b"/memfd:").unwrap_or(&target),
+                _ => &target,
+            };
+            entry.name = snapshot.strings.intern(name);
         }
         snapshot.fds.push(entry);
     }

@@ -3,9 +3,10 @@
 //! It is taken after the probe was attached, so a change is in the snapshot, in the stream, or in
 //! both, but never in neither. Everything in /proc can vanish between two reads, and its texts are
 //! chosen by whoever runs a program: what cannot be read is left out, names are bytes, not UTF-8.
-//! Nothing here asks the file systems behind the names, which could hang.
+//! File systems behind the names, which could hang, are asked only through [`files`].
 
 mod fds;
+mod files;
 mod net;
 mod process;
 
@@ -18,6 +19,14 @@ use scap_capture_format::{
 
 use super::clock;
 
+/// What processes have in common, once it was read.
+#[derive(Default)]
+struct Seen {
+    sockets: net::Sockets,
+    mounts: fds::Mounts,
+    files: files::Files,
+}
+
 /// Takes a snapshot. `boot_to_wall` turns the boot clock into time since the epoch.
 pub(super) fn take(boot_to_wall: u64) -> Snapshot {
     let mut snapshot = Snapshot {
@@ -27,10 +36,9 @@ pub(super) fn take(boot_to_wall: u64) -> Snapshot {
     interfaces(&mut snapshot);
     users(&mut snapshot);
     groups(&mut snapshot);
-    let mut sockets = net::Sockets::default();
-    let mut mounts = fds::Mounts::default();
+    let mut seen = Seen::default();
     for pid in numbers("/proc") {
-        process::add(&mut snapshot, pid, &mut sockets, &mut mounts);
+        process::add(&mut snapshot, pid, &mut seen);
     }
     snapshot
 }

@@ -1,11 +1,14 @@
 //! Processes and their threads.
 
 use scap_capture_format::{
-    event::{Pid, Tid},
+    event::{Pid, Tid, Timestamp},
     native::snapshot::{Snapshot, ThreadEntry},
 };
 
-use super::{bytes, fds, hex, link, net, number, numbers};
+use rustix::fs::{Statx, StatxTimestamp};
+
+use super::{Seen, bytes, fds, hex, number, numbers};
+use crate::record::encode::may_write;
 
 /// Most bytes kept of arguments and of the environment, as the probe keeps.
 const MAX_STRINGS: usize = 4096;
@@ -17,12 +20,7 @@ const CLONE_THREAD: u32 = 0x2000;
 
 /// Adds a process, its threads and its descriptors. One that ends meanwhile is left out, or is
 /// there without what could no longer be read.
-pub(super) fn add(
-    snapshot: &mut Snapshot,
-    pid: u32,
-    sockets: &mut net::Sockets,
-    mounts: &mut fds::Mounts,
-) {
+pub(super) fn add(snapshot: &mut Snapshot, pid: u32, seen: &mut Seen) {
     let base = format!("/proc/{pid}");
     let mut strings = |bytes: &[u8]| snapshot.strings.intern(bytes);
     let cmdline = bytes(&format!("{base}/cmdline"), MAX_STRINGS);
@@ -30,13 +28,16 @@ pub(super) fn add(
         .iter()
         .position(|byte| *byte == 0)
         .unwrap_or(cmdline.len());
+    let files = &mut seen.files;
+    let (exe, exepath) = (format!("{base}/exe"), files.path(&format!("{base}/exe")));
+    let program = files.stat(&exe);
     let common = ThreadEntry {
         exe: strings(&cmdline[..first]),
         args: strings(cmdline.get(first + 1..).unwrap_or_default()),
         env: strings(&bytes(&format!("{base}/environ"), MAX_STRINGS)),
-        exepath: strings(&link(&format!("{base}/exe"))),
-        cwd: strings(&directory(link(&format!("{base}/cwd")))),
-        root: strings(&link(&format!("{base}/root"))),
+        exepath: strings(&exepath),
+        cwd: strings(&directory(files.path(&format!("{base}/cwd")))),
+        root: strings(&files.path(&format!("{base}/root"))),
         cgroups: strings(&cgroups(&bytes(&format!("{base}/cgroup"), MAX_STRINGS))),
         loginuid: number(&bytes(&format!("{base}/loginuid"), 16)).unwrap_or(u32::MAX),
         fdlimit: fdlimit(&bytes(&format!("{base}/limits"), MAX_STRINGS)),
@@ -48,6 +49,10 @@ pub(super) fn add(
         let Some(mut thread) = thread(&task, &common) else {
             continue;
         };
+        if let Some(file) = &program {
+            set_program(&mut thread, file);
+            thread.exe_from_memfd = exepath.starts_with(b"/memfd:");
+        }
         let comm = bytes(&format!("{task}/comm"), 64);
         thread.comm = snapshot
             .strings
@@ -58,8 +63,25 @@ pub(super) fn add(
         snapshot.threads.push(thread);
     }
     if snapshot.threads.len() > before {
-        fds::add(snapshot, pid, sockets, mounts);
+        fds::add(snapshot, pid, seen);
     }
+}
+
+/// Fills in what is known of the program's file.
+fn set_program(thread: &mut ThreadEntry, file: &Statx) {
+    let time = |t: &StatxTimestamp| {
+        let seconds = u64::try_from(t.tv_sec).unwrap_or(0);
+        Timestamp(seconds.saturating_mul(1_000_000_000) + u64::from(t.tv_nsec))
+    };
+    thread.exe_ino = file.stx_ino;
+    thread.exe_ctime = time(&file.stx_ctime);
+    thread.exe_mtime = time(&file.stx_mtime);
+    thread.exe_writable = may_write(
+        u32::from(file.stx_mode),
+        (file.stx_uid, file.stx_gid),
+        (thread.uid, thread.gid),
+        thread.cap_effective,
+    );
 }
 
 /// A directory as the state engine keeps it: with a slash at its end.
@@ -197,12 +219,7 @@ mod tests {
     fn the_own_process_is_in_the_snapshot() {
         let mut snapshot = Snapshot::default();
         let own = std::process::id();
-        add(
-            &mut snapshot,
-            own,
-            &mut net::Sockets::default(),
-            &mut fds::Mounts::default(),
-        );
+        add(&mut snapshot, own, &mut Seen::default());
         let main = snapshot
             .threads
             .iter()

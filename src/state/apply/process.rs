@@ -404,6 +404,7 @@ pub(super) fn execve(state: &mut State, event: &Event<'_>) {
     new.keeps_caps = false;
     let pid = new.pid;
     state.update_thread(event.tid, |thread| *thread = new);
+    state.revive(event.tid);
     state.keep_only_thread(pid, event.tid);
     // The kernel gives the program fds of its own before it closes those marked so.
     state.unshare_files(event.tid);

@@ -85,7 +85,7 @@ pub(super) fn bind(state: &mut State, event: &Event<'_>) {
     };
     state.scratch = name;
     state.update_fd(event.tid, fd, |info| {
-        // Port 0 means that the kernel chooses one, which the event does not tell.
+        // Port 0 means that the kernel chose one, which events of other recorders do not tell.
         if let Some(end) = end.filter(|end| end.port() > 0) {
             info.bound = Some(end);
             info.role = Role::Server;
@@ -196,7 +196,8 @@ pub(super) fn accept(state: &mut State, event: &Event<'_>, flags: u64) {
     };
     info.role = Role::Server;
     info.connection = Connection::Established;
-    info.cloexec = flags & SOCK_CLOEXEC != 0;
+    // Recorders do not agree on the encoding.
+    info.cloexec = flags & (SOCK_CLOEXEC | O_CLOEXEC) != 0;
     state.add_fd(event.tid, fd, info);
     if let Some(tuple) = tuple {
         set_tuple(state, event, fd, tuple, |role| role);
@@ -265,7 +266,17 @@ pub(super) fn transfer(state: &mut State, event: &Event<'_>, tuple: usize, way: 
         return;
     };
     let (source, destination) = net::unmap(source, destination);
-    if state.fd(event.tid, fd).is_none() {
+    let (here, there) = match way {
+        Way::Out => (source, destination),
+        Way::In => (destination, source),
+    };
+    // A program that did not ask who sent a datagram is not told.
+    if there.is_unspecified() && there.port() == 0 {
+        return;
+    }
+    let here = with_own_address(state, here, there);
+    let is_new = state.fd(event.tid, fd).is_none();
+    if is_new {
         let mut info = FdInfo::new(kind_of(source));
         info.l4 = L4::Udp;
         state.add_fd(event.tid, fd, info);
@@ -273,11 +284,8 @@ pub(super) fn transfer(state: &mut State, event: &Event<'_>, tuple: usize, way: 
     let Some(info) = state.fd(event.tid, fd) else {
         return;
     };
-    let (here, there) = match way {
-        Way::Out => (source, destination),
-        Way::In => (destination, source),
-    };
     let role = match info.role {
+        Role::Unknown if !is_new && info.bound.is_none() && way == Way::Out => Role::Client,
         Role::Unknown => guess_role(info, here, there),
         role => role,
     };
@@ -297,6 +305,18 @@ pub(super) fn transfer(state: &mut State, event: &Event<'_>, tuple: usize, way: 
     };
     set_tuple(state, event, fd, SockTuple::Inet(client, server), |_| role);
     state.update_fd(event.tid, fd, |info| info.l4 = l4);
+}
+
+/// The own end of a socket that is bound to no address: what it sends to an address of the machine itself
+/// leaves from that address. Which one it leaves from otherwise, routes decide, and nobody tells.
+fn with_own_address(state: &State, here: Endpoint, there: Endpoint) -> Endpoint {
+    let is_own = || state.interfaces().iter().any(|i| i.address == there.ip());
+    match (here, there) {
+        _ if !here.is_unspecified() || !is_own() => here,
+        (Endpoint::V4(_, port), Endpoint::V4(address, _)) => Endpoint::V4(address, port),
+        (Endpoint::V6(_, port), Endpoint::V6(address, _)) => Endpoint::V6(address, port),
+        _ => here,
+    }
 }
 
 /// The end that waits for others has the port that they know: the one it bound, else the lower one.

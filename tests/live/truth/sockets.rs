@@ -42,10 +42,12 @@ impl Entry {
                 let connected = remote.1 != 0;
                 let end = |e: Endpoint| (e.ip(), e.port());
                 let right = match info.ends {
-                    // Whichever role it has, both ends are these.
                     Some((a, b)) => {
                         let ends = [end(a), end(b)];
-                        info.l4 == *l4 && (ends == [local, remote] || ends == [remote, local])
+                        let is = ends == [local, remote] || ends == [remote, local];
+                        // Without a connection the other end is whoever was talked with last.
+                        let talked = *l4 == L4::Udp && !connected && ends.contains(&local);
+                        info.l4 == *l4 && (is || talked)
                     }
                     None => !connected && info.bound.is_none_or(|b| b.port() == local.1),
                 };
