@@ -144,3 +144,18 @@ fn fds_of_every_kind() {
          17:Xanon_inode:[perf_event] "
     );
 }
+
+/// Where a thread went by an fd or path that nobody saw, its old directory would be a lie.
+#[test]
+fn directories_nobody_saw() {
+    let mut m = Machine::new();
+    m.event(100, types::SYSCALL_FCHDIR_X, &[&i(-9), &i(7)]);
+    assert_eq!(m.state.cwd(Tid(100)), Some(&b"/home/alice"[..]));
+    m.event(100, types::SYSCALL_FCHDIR_X, &[&i(0), &i(7)]);
+    assert_eq!(m.state.cwd(Tid(100)), None);
+    m.open(100, 3, "x", 0);
+    assert_eq!(m.fds(100), "3:fx ");
+    m.event(100, types::SYSCALL_CHDIR_X, &[&i(0), b"/srv\0"]);
+    m.open(100, 4, "x", 0);
+    assert_eq!(m.fds(100), "3:fx 4:f/srv/x ");
+}

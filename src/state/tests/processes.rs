@@ -182,3 +182,57 @@ fn threads_never_seen_before() {
     );
     assert_eq!((m.fds(501), m.fds(500)), ("7:e ".into(), "7:e ".into()));
 }
+
+#[test]
+fn an_exec_that_failed_keeps_everything() {
+    let mut m = Machine::new();
+    m.clone(100, 101, THREAD);
+    m.open(100, 3, "/a", 0x1000);
+    let before = m.state.snapshot();
+    let (failed, tid) = (i(-2), i(100));
+    let mut params: Vec<&[u8]> = vec![b""; 31];
+    (params[0], params[3], params[4]) = (&failed, &tid, &tid);
+    (params[1], params[13], params[27]) = (b"x\0", b"x\0", b"/x\0");
+    m.event(100, types::SYSCALL_EXECVE_19_X, &params);
+    m.event(100, types::SYSCALL_EXECVEAT_X, &params);
+    assert_eq!(m.state.snapshot(), before);
+}
+
+#[test]
+fn orphans_go_to_the_reaper_that_the_kernel_names() {
+    let mut m = Machine::new();
+    m.event(100, types::SYSCALL_PRCTL_X, &[&i(0), &u(36), b"\0", &i(1)]);
+    assert!(m.state.thread(Tid(100)).unwrap().is_reaper);
+    m.clone(100, 200, 0);
+    assert!(!m.state.thread(Tid(200)).unwrap().is_reaper);
+    m.clone(200, 300, 0);
+    let exit = |reaper: i64| [i(0), i(0), [0; 8], [0; 8], i(reaper)];
+    let end = exit(100);
+    m.event(200, types::PROCEXIT_1_E, &end.each_ref().map(|p| &p[..]));
+    assert_eq!(m.state.thread(Tid(300)).unwrap().ptid, Tid(100));
+}
+
+#[test]
+fn limits_of_fds() {
+    let mut m = Machine::new();
+    m.clone(100, 101, THREAD);
+    m.clone(100, 200, 0);
+    let limit = |m: &Machine, tid| m.state.thread(Tid(tid)).unwrap().fdlimit;
+    m.event(
+        100,
+        types::SYSCALL_SETRLIMIT_X,
+        &[&i(0), &i(512), &i(1024), &[7]],
+    );
+    assert_eq!((limit(&m, 100), limit(&m, 101)), (512, 512));
+    assert_ne!(limit(&m, 200), 512);
+    // Of another process, of another resource, only asked.
+    let none = i(-1);
+    for (soft, pid, resource) in [(64, 200, 7), (32, 100, 3), (-1, 100, 7)] {
+        m.event(
+            100,
+            types::SYSCALL_PRLIMIT_X,
+            &[&i(0), &i(soft), &none, &none, &none, &i(pid), &[resource]],
+        );
+    }
+    assert_eq!((limit(&m, 100), limit(&m, 200)), (512, 64));
+}

@@ -125,3 +125,41 @@ fn threads_share_what_they_shared() {
         [&b"/tmp"[..], b"/tmp", b"/jail"]
     );
 }
+
+#[test]
+fn what_is_usual_takes_no_room() {
+    let mut m = Machine::new();
+    m.open(100, 3, "/a", 0);
+    m.open(100, 4, "/b", 0x1000);
+    m.open(100, 5, "relative", 0);
+    m.event(
+        100,
+        types::SYSCALL_DUP3_X,
+        &[&i(6), &i(3), &i(6), &u(0x1000)],
+    );
+    m.event(100, types::SYSCALL_EPOLL_CREATE1_X, &[&i(7), &u(0)]);
+    let snapshot = m.state.snapshot();
+    let more: Vec<bool> = snapshot.fds.iter().map(|f| !f.extra.is_empty()).collect();
+    // Another name, and closed by exec though not opened so.
+    assert_eq!(more, [false, false, true, true, false]);
+    let mut again = State::new();
+    again.restore(&snapshot);
+    assert_eq!(again.snapshot(), snapshot);
+    let cloexec = |fd| again.fd(Tid(100), fd).unwrap().cloexec;
+    assert_eq!(
+        [3, 4, 5, 6, 7].map(cloexec),
+        [false, true, false, true, false]
+    );
+}
+
+#[test]
+fn equal_texts_are_one_again() {
+    let mut m = Machine::new();
+    m.exec(100, "server");
+    m.clone(100, 101, 0);
+    let mut again = State::new();
+    again.restore(&m.state.snapshot());
+    let path = |tid| again.thread(Tid(tid)).unwrap().exepath.clone().unwrap();
+    assert!(std::sync::Arc::ptr_eq(&path(100), &path(101)));
+    assert_eq!(again.used.text, m.state.used.text);
+}
