@@ -307,7 +307,12 @@ impl State {
     /// It shares fds and directories with its process's main thread if nothing else is said: a thread
     /// known only by number has that in common with the others.
     pub(super) fn insert_thread(&mut self, mut thread: Thread) {
-        if self.threads.get(thread.tid).is_some() {
+        if let Some(old) = self.threads.get(thread.tid) {
+            // Its id is used again: if it was a process's first thread, that process is gone.
+            let pid = old.pid;
+            if old.is_main() {
+                self.keep_only_thread(pid, thread.tid);
+            }
             self.remove_thread(thread.tid);
         }
         if thread.container.is_none() {

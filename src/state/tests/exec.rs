@@ -1,4 +1,4 @@
-//! `execve` by a thread that is not its process's first.
+//! Processes that go on under another id, and ids that go on without their process.
 
 use super::*;
 
@@ -33,4 +33,25 @@ fn a_thread_becomes_the_process() {
     assert_eq!(m.state.thread_count(), 0);
     assert_eq!((m.state.used.fds, m.state.used.text), (0, 0));
     assert!(m.state.threads.counts_are_zero());
+}
+
+#[test]
+fn a_new_process_with_the_id_of_an_old_one() {
+    let mut m = Machine::new();
+    m.clone(100, 200, 0);
+    m.clone(200, 201, THREAD);
+    m.open(201, 3, "/old", 0);
+    // That it ended was lost.
+    m.now += 60_000_000_000;
+    m.clone(100, 200, 0);
+    assert_eq!(m.state.thread_count(), 2);
+    assert_eq!(
+        (m.state.threads_of(Pid(200)), m.fds(200)),
+        (1, String::new())
+    );
+    assert!(m.state.thread(Tid(201)).is_none());
+    let snapshot = m.state.snapshot();
+    let mut again = State::new();
+    again.restore(&snapshot);
+    assert_eq!(again.snapshot(), snapshot);
 }
