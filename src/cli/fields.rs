@@ -107,6 +107,7 @@ fn flags(field: &FieldInfo) -> Vec<&'static str> {
         (FieldFlags::PRINT_ONLY, "print only"),
         (FieldFlags::IS_LIST, "list"),
         (FieldFlags::ANY, "any ancestor"),
+        (FieldFlags::OURS, "scap only"),
         (FieldFlags::DEPRECATED, "deprecated"),
     ];
     let has = |(flag, _): &(FieldFlags, _)| field.flags.contains(*flag);

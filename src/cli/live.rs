@@ -109,7 +109,7 @@ impl Observer for Screen<'_> {
         if self.failed.is_some() {
             return ControlFlow::Break(());
         }
-        let written = self.output.flush();
+        let written = self.output.pause();
         self.or_stop(written)
     }
 

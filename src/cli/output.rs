@@ -2,6 +2,8 @@
 
 use std::io::{self, StdoutLock, Write as _};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
+
 use super::error::CliError;
 
 /// Written out when it holds this many bytes.
@@ -44,6 +46,20 @@ impl Output {
         self.buffer.clear();
         written?;
         self.stdout.flush()
+    }
+
+    /// Writes the buffer out; where there is nothing to write, notices that nobody reads any more.
+    pub(super) fn pause(&mut self) -> io::Result<()> {
+        if !self.buffer.is_empty() {
+            return self.flush();
+        }
+        let mut fds = [PollFd::new(&self.stdout, PollFlags::empty())];
+        let now = Timespec::default();
+        let count = rustix::event::poll(&mut fds, Some(&now)).unwrap_or(0);
+        if count > 0 && fds[0].revents().contains(PollFlags::ERR) {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        Ok(())
     }
 
     /// Writes the rest out at the end of a command.

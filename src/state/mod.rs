@@ -15,6 +15,7 @@
 mod apply;
 mod containers;
 mod fd;
+mod lineage;
 mod nursery;
 pub mod paths;
 mod restore;
@@ -29,6 +30,7 @@ mod view;
 pub use apply::{call_can_matter, can_matter, counts_memory, matters};
 pub use containers::{ContainerInfo, runtime_of};
 pub use fd::{Connection, FdInfo, FdKind, L4, Role};
+pub use lineage::Ancestor;
 pub use thread::{Program, ProgramFlags, Text, Thread, ThreadId};
 pub use users::User;
 pub use view::{View, is_about_fd};
@@ -56,6 +58,10 @@ pub mod limits {
     pub const NAME: usize = 4096;
     /// Most bytes of one argument list, environment or cgroup list.
     pub const LIST: usize = 64 << 10;
+    /// Most processes that a lineage goes back.
+    pub const LINEAGE: usize = 64;
+    /// Most bytes of all processes in lineages, texts included.
+    pub const LINEAGE_BYTES: usize = 64 << 20;
     /// Most users and most groups known.
     pub const USERS: usize = 65_536;
     /// Most containers described.
@@ -84,6 +90,7 @@ pub struct State {
     containers: Containers,
     interfaces: Vec<Interface>,
     nursery: Nursery,
+    lineage: lineage::Budget,
     /// Text and fds charged against the caps.
     used: Used,
     /// What the last event ended, to be removed before the next one.

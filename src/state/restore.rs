@@ -56,6 +56,7 @@ impl State {
             let has_own_fds = owners.contains(&entry.tid.0);
             self.restore_thread(snapshot, &mut kept, entry, has_own_fds);
         }
+        self.restore_lineages(snapshot);
         let servers = server_ports(snapshot);
         for entry in snapshot.fds.iter().filter(|f| f.owner.0 >= 0) {
             if self.thread(entry.owner).is_none() {

@@ -16,6 +16,7 @@ use scap_capture_format::native::snapshot::{
 use super::State;
 use super::apply::clone_flags;
 use super::fd::{Connection, FdInfo, FdKind, L4, Role};
+use super::lineage::stored::Starters;
 use super::shared::Slot;
 use super::thread::{ProgramFlags, Text, Thread};
 use crate::event::net::Endpoint;
@@ -264,6 +265,7 @@ impl State {
         let mut known = Known::new();
         let mut files: HashMap<Slot, i64> = HashMap::new();
         let mut dirs: HashMap<Slot, i64> = HashMap::new();
+        let mut starters = Starters::default();
         for thread in threads {
             let first = |owners: &mut HashMap<Slot, i64>, slot: Option<Slot>| {
                 let slot = slot?;
@@ -278,10 +280,15 @@ impl State {
             let files_of = first(&mut files, thread.files);
             let dirs_of = first(&mut dirs, thread.dirs);
             self.thread_entry(&mut snapshot, &mut known, thread, files_of, dirs_of);
+            let starter = starters.add(&thread.lineage, &mut snapshot.strings);
+            if let (Some(extra), Some(entry)) = (starter, snapshot.threads.last_mut()) {
+                entry.extra.push(extra);
+            }
             if files_of.is_none() {
                 self.fd_entries(&mut snapshot, thread);
             }
         }
+        snapshot.extra.push(starters.finish());
         self.names(&mut snapshot);
         snapshot
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use super::lineage::{Lineage, Starter};
 use super::shared::Slot;
 use super::{Ended, State, containers, limits};
 use crate::event::{Pid, Tid};
@@ -84,6 +85,10 @@ pub struct Thread {
     pub exec_ts: u64,
     /// Its event of the end was seen; it stays only for its threads.
     pub dead: bool,
+    /// Who started its process; only a main thread has it.
+    pub(super) lineage: Lineage,
+    /// Its process as the starter of its last child.
+    pub(super) portrait: Option<Arc<Starter>>,
     pub(super) files: Option<Slot>,
     pub(super) dirs: Option<Slot>,
 }
@@ -151,6 +156,8 @@ impl Thread {
             clone_ts: 0,
             exec_ts: 0,
             dead: false,
+            lineage: Lineage::default(),
+            portrait: None,
             files: None,
             dirs: None,
         }

@@ -2,7 +2,7 @@
 
 use scap_capture_format::schema::{EventType, EventTypeFlags, SourceCategory, types};
 
-use super::{ContainerInfo, FdInfo, State, Thread, User, paths};
+use super::{Ancestor, ContainerInfo, FdInfo, State, Thread, User, paths};
 use crate::event::{Event, EventExt as _, FdLabel, Names, Occurrence, Tid};
 
 /// Most ancestors followed: parents that form a circle are some attacker's.
@@ -95,6 +95,13 @@ impl<'s> View<'s> {
             let parent = view.parent(thread).and_then(|t| view.main(t))?;
             (parent.tid != thread.tid && seen < MAX_ANCESTORS).then_some(parent)
         })
+    }
+
+    /// Iterates over the event's process and those who started it, nearest first, whatever has become of
+    /// them since.
+    pub fn lineage(&self) -> impl Iterator<Item = Ancestor<'s>> + use<'s> {
+        let own = self.thread().and_then(|t| self.main(t));
+        own.into_iter().flat_map(Thread::lineage)
     }
 
     /// Returns a thread's parent, if it is known.

@@ -111,11 +111,20 @@ fn a_reader_that_goes_away_ends_it_quietly() {
     let (Some(_bench), Some(())) = (bench(), need("bpftool")) else {
         return;
     };
+    // Also when there is nothing to print.
+    for is_busy in [true, false] {
+        reader_goes_away(is_busy);
+    }
+}
+
+fn reader_goes_away(is_busy: bool) {
     let (mut child, lines) = start();
     drop(lines);
     let begin = Instant::now();
     let status = loop {
-        mark("more");
+        if is_busy {
+            mark("more");
+        }
         if let Some(status) = child.try_wait().unwrap() {
             break status;
         }

@@ -6,7 +6,9 @@ use aya_ebpf::{
     programs::BtfTracePointContext,
 };
 
-use crate::globals::STAMPS;
+use scap_probe_common::wire::LATENCY_UNKNOWN;
+
+use crate::{exit::NR_UNKNOWN, globals::STAMPS};
 
 /// Bits of a stamp that hold the syscall number.
 pub const NR_BITS: u32 = 10;
@@ -25,18 +27,35 @@ pub fn sys_enter(ctx: &BtfTracePointContext) {
     }
 }
 
-/// Takes the stamp of a thread: latency and syscall number, if its entry was seen.
+/// When and how a call began.
+pub struct Entry {
+    /// Nanoseconds since then, or [`LATENCY_UNKNOWN`].
+    pub latency: u64,
+    /// The number of the call, or [`NR_UNKNOWN`].
+    pub nr: u64,
+}
+
+/// Takes the stamp of a thread.
+///
+/// No `Option`: the compiler keeps its content on the stack where there is none, and loads it from there
+/// unwritten, which verifiers before Linux 6.3 refuse.
 #[inline(always)]
-pub fn take(tid: u32, now: u64) -> Option<(u64, u16)> {
-    let stamp = STAMPS.get_ptr_mut(tid)?;
+pub fn take(tid: u32, now: u64) -> Entry {
+    let mut found = Entry {
+        latency: LATENCY_UNKNOWN,
+        nr: NR_UNKNOWN as u64,
+    };
+    let Some(stamp) = STAMPS.get_ptr_mut(tid) else {
+        return found;
+    };
     // SAFETY: `stamp` points into the map.
     let entry = unsafe { core::ptr::read_volatile(stamp) };
-    if entry == 0 {
-        return None;
+    if entry != 0 {
+        // SAFETY: as above.
+        unsafe { core::ptr::write_volatile(stamp, 0) };
+        // Only the low 54 bits of the time are kept; the difference is right for 208 days.
+        found.latency = (now << NR_BITS).wrapping_sub(entry & !NR_MASK) >> NR_BITS;
+        found.nr = entry & NR_MASK;
     }
-    // SAFETY: as above.
-    unsafe { core::ptr::write_volatile(stamp, 0) };
-    // Only the low 54 bits of the time are kept; the difference is right for 208 days.
-    let latency = (now << NR_BITS).wrapping_sub(entry & !NR_MASK) >> NR_BITS;
-    Some((latency, (entry & NR_MASK) as u16))
+    found
 }

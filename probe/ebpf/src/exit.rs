@@ -11,7 +11,7 @@ use aya_ebpf::{
 use scap_probe_common::{
     config::{MISSING, filter, followed},
     spec::{family, op, spec_flag},
-    wire::{LATENCY_UNKNOWN, kind, record_flag, tag},
+    wire::{kind, record_flag, tag},
 };
 
 use crate::{
@@ -27,7 +27,7 @@ const TS_COMPAT: u32 = 2;
 /// Bit that marks a number of the x32 table.
 const X32_BIT: u64 = 0x4000_0000;
 /// `nr` of a record whose number is not known.
-const NR_UNKNOWN: u16 = u16::MAX;
+pub const NR_UNKNOWN: u16 = u16::MAX;
 
 #[inline(always)]
 pub fn sys_exit(ctx: &BtfTracePointContext) {
@@ -53,10 +53,7 @@ pub fn sys_exit(ctx: &BtfTracePointContext) {
         }
         if nr as i64 == -1 {
             // The handler's return replaced the registers (rt_sigreturn), or the call was skipped.
-            nr = match entry {
-                Some((_, nr)) => nr as u64,
-                None => NR_UNKNOWN as u64,
-            };
+            nr = entry.nr;
         }
 
         // Numbers of the other tables must not be looked up in this one.
@@ -84,10 +81,7 @@ pub fn sys_exit(ctx: &BtfTracePointContext) {
         (*header).tid = tid;
         (*header).pid = pid;
         (*header).ts = now;
-        (*header).latency = match entry {
-            Some((latency, _)) => latency,
-            None => LATENCY_UNKNOWN,
-        };
+        (*header).latency = entry.latency;
         let ret = *ctx_args.add(1) as i64;
         (*header).ret = ret;
         let arg = |offset: u32| *(regs.add(offset as usize) as *const u64);

@@ -1,4 +1,5 @@
-//! Fields of the ancestors of the event's process.
+//! Fields of the ancestors of the event's process, as the kernel has them: see [`super::lineage`] for who
+//! really started it.
 //!
 //! With an index they mean that ancestor, 0 being the process itself; without one all proper ancestors,
 //! of which any may fulfil a condition.
@@ -42,7 +43,7 @@ extract! {
         texts(field, cx, scratch, |out, t| join(out, items(t.args.as_deref().unwrap_or_default())))
     };
     acmdline = |field, cx, scratch| {
-        texts(field, cx, scratch, |out, t| with_args(out, comm(t), t))
+        texts(field, cx, scratch, |out, t| with_args(out, comm(t), t.args.as_deref()))
     };
     aenv = |field, cx, scratch| {
         if let FieldArg::Name(name) = &field.arg {

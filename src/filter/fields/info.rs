@@ -26,6 +26,8 @@ bitflags::bitflags! {
         const ANY = 128;
         /// Depends on the events that it was asked about before.
         const REMEMBERS = 256;
+        /// Neither sysdig nor Falco has it.
+        const OURS = 512;
     }
 }
 

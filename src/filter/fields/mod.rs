@@ -23,6 +23,7 @@ mod fd;
 mod fdlist;
 mod gone;
 mod info;
+mod lineage;
 mod paths;
 mod process;
 mod syslog;

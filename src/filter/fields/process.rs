@@ -4,6 +4,7 @@ use super::ancestors::{aargs, acmdline, aenv, aexe, aexepath, aname, apid};
 use super::info::{
     ArgForm, FieldFlags, FieldInfo, boolean, double, int, interval, text, time, uint,
 };
+use super::lineage;
 use super::{Context, Field, FieldArg, Scratch, Value, items, join, variables};
 use crate::event::Tid;
 use crate::state::{FdInfo, ProgramFlags, Thread, View};
@@ -143,6 +144,29 @@ pub(super) const FIELDS: &[FieldInfo] = &[
     boolean("proc.is_pgid_leader", "pgid == pid", is_pgid_leader),
     boolean("proc.is_sid_leader", "sid == vpid", is_sid_leader),
     boolean("proc.is_vpgid_leader", "vpgid == vpid", is_vpgid_leader),
+    text(
+        "proc.lineage",
+        "comm of who started it, n steps back; no index: any",
+        lineage::name,
+    )
+    .arg(ArgForm::OptIndex)
+    .flag(LINEAGE),
+    text("proc.lineage.cmdline", "cmdline likewise", lineage::cmdline)
+        .arg(ArgForm::OptIndex)
+        .flag(LINEAGE),
+    text("proc.lineage.exe", "argv[0] likewise", lineage::exe)
+        .arg(ArgForm::OptIndex)
+        .flag(LINEAGE),
+    text(
+        "proc.lineage.exepath",
+        "executable path likewise",
+        lineage::exepath,
+    )
+    .arg(ArgForm::OptIndex)
+    .flag(LINEAGE),
+    int("proc.lineage.pid", "pid likewise", lineage::pid)
+        .arg(ArgForm::OptIndex)
+        .flag(LINEAGE),
     int(
         "proc.loginshellid",
         "pid of oldest ancestor whose comm ends in sh",
@@ -195,19 +219,30 @@ pub(super) const FIELDS: &[FieldInfo] = &[
     int("proc.vpid", "pid in its own namespace", vpid),
 ];
 
+/// What is common to the fields of the lineage.
+const LINEAGE: FieldFlags = FieldFlags::OURS
+    .union(FieldFlags::ANY)
+    .union(FieldFlags::NO_RHS)
+    .union(FieldFlags::NO_TRANSFORMER);
+
 /// What sysdig shows of a thread that was never introduced.
-const UNKNOWN: &[u8] = b"<NA>";
+pub(super) const UNKNOWN: &[u8] = b"<NA>";
 
 /// Returns the name of a thread.
 pub(super) fn comm(thread: &Thread) -> &[u8] {
     thread.comm.as_deref().unwrap_or(UNKNOWN)
 }
 
-/// Returns `argv[0]` of a thread; kernel threads have none.
+/// Returns `argv[0]` of a thread.
 pub(super) fn exe_of(thread: &Thread) -> &[u8] {
-    match &thread.exe {
+    exe_or_none(thread.exe.as_deref(), thread.comm.as_deref())
+}
+
+/// Returns `argv[0]` of a thread that has this name; kernel threads have none.
+pub(super) fn exe_or_none<'a>(exe: Option<&'a [u8]>, comm: Option<&[u8]>) -> &'a [u8] {
+    match exe {
         Some(exe) => exe,
-        None if thread.comm.is_some() => b"",
+        None if comm.is_some() => b"",
         None => UNKNOWN,
     }
 }
@@ -218,9 +253,9 @@ pub(super) fn exepath_of(thread: &Thread) -> &[u8] {
 }
 
 /// Appends a name and the arguments after it.
-pub(super) fn with_args(out: &mut Vec<u8>, name: &[u8], thread: &Thread) {
+pub(super) fn with_args(out: &mut Vec<u8>, name: &[u8], args: Option<&[u8]>) {
     out.extend_from_slice(name);
-    if let Some(args) = thread.args.as_deref().filter(|a| !a.is_empty()) {
+    if let Some(args) = args.filter(|a| !a.is_empty()) {
         out.push(b' ');
         join(out, items(args));
     }
@@ -281,11 +316,11 @@ extract! {
     };
     cmdline = |_, cx, scratch| {
         let thread = cx.view.thread()?;
-        scratch.text(|out| with_args(out, comm(thread), thread))
+        scratch.text(|out| with_args(out, comm(thread), thread.args.as_deref()))
     };
     exeline = |_, cx, scratch| {
         let thread = cx.view.thread()?;
-        scratch.text(|out| with_args(out, exe_of(thread), thread))
+        scratch.text(|out| with_args(out, exe_of(thread), thread.args.as_deref()))
     };
     cmdnargs = |_, cx, _| {
         let args = cx.view.thread()?.args.as_deref().unwrap_or_default();
@@ -311,7 +346,7 @@ extract! {
     pexepath = |_, cx, _| Some(Value::Text(exepath_of(parent(cx)?)));
     pcmdline = |_, cx, scratch| {
         let parent = parent(cx)?;
-        scratch.text(|out| with_args(out, comm(parent), parent))
+        scratch.text(|out| with_args(out, comm(parent), parent.args.as_deref()))
     };
     duration = |_, cx, _| since(cx, cx.view.thread()?);
     parent_duration = |_, cx, _| since(cx, parent(cx)?);

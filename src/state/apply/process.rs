@@ -2,6 +2,7 @@
 
 use scap_capture_format::schema::types;
 
+use super::super::lineage::Lineage;
 use super::super::nursery::Unborn;
 use super::super::thread::{NO_ID, Program, ProgramFlags, Text, Thread};
 use super::super::{State, containers, limits};
@@ -107,9 +108,12 @@ fn clone_in_parent(state: &mut State, event: &Event<'_>, child: Tid) {
         if flags & f::VFORK == 0 && event.ty != types::SYSCALL_VFORK_20_X {
             expect_child(state, event, child.0, flags);
         }
+        if !in_pid_namespace {
+            made_by(state, event, child);
+        }
         return;
     }
-    if is_fresh(state, child, event.ts.0) {
+    if made_by(state, event, child) {
         return;
     }
     let pid = if flags & f::THREAD != 0 {
@@ -124,6 +128,15 @@ fn clone_in_parent(state: &mut State, event: &Event<'_>, child: Tid) {
     let begin = event.uint(clone_param::PIDNS_START).filter(|t| *t != 0);
     thread.pidns_start = begin.unwrap_or(thread.pidns_start);
     state.insert_thread(thread);
+}
+
+/// Says who made a child, if its own event came first: that knew only the parent that the kernel gave it.
+fn made_by(state: &mut State, event: &Event<'_>, child: Tid) -> bool {
+    let is_there = is_fresh(state, child, event.ts.0);
+    if is_there {
+        state.set_maker(child, event.tid);
+    }
+    is_there
 }
 
 fn clone_in_child(state: &mut State, event: &Event<'_>) {
@@ -211,9 +224,12 @@ fn inherited(state: &mut State, maker: Tid, flags: u64) -> Thread {
         .files
         .map(|slot| state.inherit_files(slot, share_files));
     thread.dirs = thread.dirs.map(|slot| state.inherit_dirs(slot, share_dirs));
+    thread.portrait = None;
+    thread.lineage = Lineage::default();
     if !is_thread {
         thread.ptid = maker;
         thread.exec_ts = 0;
+        thread.lineage = state.lineage_of_child(maker);
     }
     (thread.uid, thread.gid) = (NO_ID, NO_ID);
     (thread.faults, thread.memory_kb) = ([0; 2], [0; 3]);
@@ -326,15 +342,19 @@ fn repair(state: &mut State, event: &Event<'_>) {
             true,
         );
     }
-    let ptid = event.int(clone_param::PTID);
+    let ptid = event.int(clone_param::PTID).map(Tid);
+    let had_no_parent = thread.ptid.0 < 0;
     state.update_thread(event.tid, |t| {
         t.comm = comm;
         t.exe = exe;
         t.args = args;
-        if t.ptid.0 < 0 {
-            t.ptid = ptid.map_or(t.ptid, Tid);
+        if had_no_parent {
+            t.ptid = ptid.unwrap_or(t.ptid);
         }
     });
+    if had_no_parent {
+        state.take_parent_for_maker(event.tid);
+    }
 }
 
 /// A program was executed.
@@ -390,7 +410,8 @@ pub(super) fn execve(state: &mut State, event: &Event<'_>) {
     if let Some(pid) = event.int(p::PID) {
         new.pid = Pid(pid);
     }
-    if new.ptid.0 < 0 {
+    let had_no_parent = new.ptid.0 < 0;
+    if had_no_parent {
         new.ptid = event.int(p::PTID).map_or(new.ptid, Tid);
     }
     let set = |place: &mut u32, index| *place = id(event, index).unwrap_or(*place);
@@ -405,6 +426,9 @@ pub(super) fn execve(state: &mut State, event: &Event<'_>) {
     let pid = new.pid;
     state.update_thread(event.tid, |thread| *thread = new);
     state.revive(event.tid);
+    if had_no_parent {
+        state.take_parent_for_maker(event.tid);
+    }
     state.keep_only_thread(pid, event.tid);
     // The kernel gives the program fds of its own before it closes those marked so.
     state.unshare_files(event.tid);

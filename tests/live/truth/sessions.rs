@@ -39,6 +39,7 @@ fn a_shell_session() {
 
 /// Other users, other roots, orphans.
 const IDENTITIES: &str = r#"
+ask top
 su nobody -s /bin/bash -c 'ask su; ( ask su-subshell; : )'
 su -s /bin/bash - daemon -c 'exec 8>/proc/$PPID/fd/8' 2>/dev/null
 setpriv --reuid 1 --regid 2 --clear-groups bash -c 'ask setpriv; :'
@@ -63,6 +64,14 @@ fn users_and_orphans() {
     let can_login = Path::new("/proc/self/loginuid").exists();
     let compared = session.check(&can_login.then_some(login).into_iter().collect::<Vec<_>>());
     println!("{compared} values are as in /proc");
+    // Whoever adopted them: all of them were started by the session's shell.
+    let top = session.truths[0].tid;
+    let strangers = format!("not (proc.pid={top} or proc.lineage.pid={top})");
+    let found = session.read(&strangers, "*%proc.pid %proc.name %evt.type");
+    assert!(found.is_empty(), "{found:?}");
+    let orphans = format!("proc.lineage.pid={top} and not proc.apid={top}");
+    let orphans = session.read(&orphans, "*%proc.pid");
+    assert!(!orphans.is_empty());
 }
 
 /// Cases of `truth.c`, with what is known to be otherwise.

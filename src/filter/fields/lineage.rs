@@ -1,0 +1,60 @@
+//! Fields of those who started the event's process, whatever has become of them since. Ours alone.
+//!
+//! With an index they mean that one, 0 being the process itself and 1 who started it; without one all
+//! but the process itself, of which any may fulfil a condition.
+
+use super::process::{UNKNOWN, exe_or_none, with_args};
+use super::{Context, Field, FieldArg, Scratch, Value};
+use crate::state::Ancestor;
+
+/// Returns the one that an index means.
+fn nth<'a>(index: i64, cx: &Context<'a>) -> Option<Ancestor<'a>> {
+    cx.view.lineage().nth(usize::try_from(index).ok()?)
+}
+
+/// Writes the text of those that the argument means, NUL after each.
+fn texts<'a>(
+    field: &Field,
+    cx: &Context<'a>,
+    scratch: &'a mut Scratch,
+    write: impl Fn(&mut Vec<u8>, &Ancestor<'_>),
+) -> Option<Value<'a>> {
+    let out = &mut scratch.bytes;
+    out.clear();
+    if let FieldArg::Index(index) = field.arg {
+        write(out, &nth(index, cx)?);
+        return Some(Value::Text(out));
+    }
+    for ancestor in cx.view.lineage().skip(1) {
+        write(out, &ancestor);
+        out.push(0);
+    }
+    (!out.is_empty()).then_some(Value::Texts(out))
+}
+
+fn comm<'a>(ancestor: &Ancestor<'a>) -> &'a [u8] {
+    ancestor.comm.unwrap_or(UNKNOWN)
+}
+
+extract! {
+    name = |field, cx, scratch| {
+        texts(field, cx, scratch, |out, a| out.extend_from_slice(comm(a)))
+    };
+    exe = |field, cx, scratch| {
+        texts(field, cx, scratch, |out, a| out.extend_from_slice(exe_or_none(a.exe, a.comm)))
+    };
+    exepath = |field, cx, scratch| {
+        texts(field, cx, scratch, |out, a| out.extend_from_slice(a.exepath.unwrap_or_default()))
+    };
+    cmdline = |field, cx, scratch| {
+        texts(field, cx, scratch, |out, a| with_args(out, comm(a), a.args))
+    };
+    pid = |field, cx, scratch| {
+        if let FieldArg::Index(index) = field.arg {
+            return Some(Value::Int(nth(index, cx)?.pid.0));
+        }
+        scratch.ints.clear();
+        scratch.ints.extend(cx.view.lineage().skip(1).map(|a| a.pid.0));
+        (!scratch.ints.is_empty()).then_some(Value::Ints(&scratch.ints))
+    };
+}

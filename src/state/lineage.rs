@@ -1,0 +1,300 @@
+//! Who started a process, who started that one, and so on, as they were when they did.
+//!
+//! The kernel forgets it: an orphan's parent is its reaper, and [`Thread::ptid`] follows the kernel. Here
+//! each process keeps a [`Starter`] from the moment it is made: its maker as it was then, which leads on
+//! to the maker's own starter. Nothing changes a starter afterwards, neither the end of the process, nor
+//! another program in it, nor another process that gets its number. A process that executes a program
+//! keeps its starters.
+//!
+//! Of a process that is older than the capture, or whose clone was not seen, the parent that it had when
+//! it was first told of stands for the maker.
+//!
+//! All children that a process makes without changing in between share one starter, which lives as long as
+//! it or one of their descendants needs it. Each starter holds the one before it, but only within a part of
+//! [`limits::LINEAGE`]: what begins a new part leaves the full one to the processes, and they keep two. So
+//! the oldest starters go without anybody cutting, and there are always as many as anybody can ask for.
+//!
+//! Memory is bounded by [`limits::LINEAGE_BYTES`]: when half of it is used, further starters have only their
+//! names; when all is, they are left out, and who they start has the starters that they have.
+
+pub(super) mod stored;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use hashbrown::HashSet;
+
+use super::thread::{Text, Thread, Threads};
+use super::{State, limits};
+use crate::event::{Pid, Tid};
+
+/// A process as it was when it started others.
+#[derive(Debug)]
+pub(super) struct Starter {
+    pub(super) who: Who,
+    /// Who started it; `None` also at the beginning of a part.
+    pub(super) older: Option<Arc<Self>>,
+    /// How many of its part there are from this one on.
+    length: usize,
+    budget: Budget,
+}
+
+/// The starters of a process.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lineage {
+    /// The nearest.
+    pub(super) near: Option<Arc<Starter>>,
+    /// The full part before them.
+    pub(super) far: Option<Arc<Starter>>,
+}
+
+/// What a starter is known by.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Who {
+    pub(super) pid: Pid,
+    pub(super) start: u64,
+    pub(super) clone_ts: u64,
+    pub(super) comm: Option<Text>,
+    pub(super) exe: Option<Text>,
+    pub(super) exepath: Option<Text>,
+    pub(super) args: Option<Text>,
+}
+
+/// A process as its lineage, or that of a descendant, tells of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Ancestor<'s> {
+    /// Its number.
+    pub pid: Pid,
+    /// When it began, see [`Thread::start`]; with the number it tells a process from others.
+    pub start: u64,
+    /// When it was made by an event of the capture, see [`Thread::clone_ts`].
+    pub clone_ts: u64,
+    /// The kernel's name for it.
+    pub comm: Option<&'s [u8]>,
+    /// `argv[0]`.
+    pub exe: Option<&'s [u8]>,
+    /// The path of the executable.
+    pub exepath: Option<&'s [u8]>,
+    /// The rest of `argv`, NUL after each.
+    pub args: Option<&'s [u8]>,
+}
+
+impl<'s> Ancestor<'s> {
+    /// Returns a process as it is now.
+    pub(super) fn now(main: &'s Thread) -> Self {
+        Self {
+            pid: main.pid,
+            start: main.start,
+            clone_ts: main.clone_ts,
+            comm: main.comm.as_deref(),
+            exe: main.exe.as_deref(),
+            exepath: main.exepath.as_deref(),
+            args: main.args.as_deref(),
+        }
+    }
+
+    fn then(who: &'s Who) -> Self {
+        Self {
+            pid: who.pid,
+            start: who.start,
+            clone_ts: who.clone_ts,
+            comm: who.comm.as_deref(),
+            exe: who.exe.as_deref(),
+            exepath: who.exepath.as_deref(),
+            args: who.args.as_deref(),
+        }
+    }
+}
+
+impl Who {
+    fn of(main: &Thread, budget: &Budget) -> Self {
+        let name = Self {
+            pid: main.pid,
+            start: main.start,
+            clone_ts: main.clone_ts,
+            comm: main.comm.clone(),
+            ..Self::default()
+        };
+        if budget.used() > limits::LINEAGE_BYTES / 2 {
+            return name;
+        }
+        Self {
+            exe: main.exe.clone(),
+            exepath: main.exepath.clone(),
+            args: main.args.clone(),
+            ..name
+        }
+    }
+
+    fn texts(&self) -> [&Option<Text>; 4] {
+        [&self.comm, &self.exe, &self.exepath, &self.args]
+    }
+
+    /// Bytes of its texts, as if it shared none with its thread.
+    fn text_len(&self) -> usize {
+        self.texts().into_iter().flatten().map(|t| t.len()).sum()
+    }
+}
+
+/// How much memory the starters of a state take, known to each of them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Budget(Arc<AtomicUsize>);
+
+impl Budget {
+    fn used(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is room for a starter with so many bytes of text.
+    fn has_room(&self, text: usize) -> bool {
+        let new = text.saturating_add(size_of::<Starter>());
+        self.used().saturating_add(new) <= limits::LINEAGE_BYTES
+    }
+}
+
+impl Starter {
+    /// Makes one; `None` if there is no room for it. After a full part it begins a new one.
+    pub(super) fn new(who: Who, older: Option<Arc<Self>>, budget: &Budget) -> Option<Arc<Self>> {
+        let text = who.text_len();
+        if !budget.has_room(text) {
+            return None;
+        }
+        let older = older.filter(|s| !s.is_full());
+        let size = text + size_of::<Self>();
+        budget.0.fetch_add(size, Ordering::Relaxed);
+        Some(Arc::new(Self {
+            who,
+            length: older.as_ref().map_or(0, |s| s.length) + 1,
+            older,
+            budget: budget.clone(),
+        }))
+    }
+
+    /// Whether its part has no place for another.
+    fn is_full(&self) -> bool {
+        self.length >= limits::LINEAGE
+    }
+
+    /// Whether it shows a process as that is now.
+    fn shows(&self, main: &Thread) -> bool {
+        let is_same = |(then, now): (&Option<Text>, &Option<Text>)| match (then, now) {
+            (Some(then), Some(now)) => Arc::ptr_eq(then, now),
+            (then, now) => then.is_none() && now.is_none(),
+        };
+        let older = main.lineage.near.as_ref().filter(|s| !s.is_full());
+        let is_from = self.older.as_ref().map(Arc::as_ptr) == older.map(Arc::as_ptr);
+        let who = &self.who;
+        let now = [&main.comm, &main.exe, &main.exepath, &main.args];
+        (who.pid, who.start, who.clone_ts) == (main.pid, main.start, main.clone_ts)
+            && is_from
+            && who.texts().into_iter().zip(now).all(is_same)
+    }
+}
+
+impl Drop for Starter {
+    /// Ends those of its part that nobody else refers to within it: a part is short.
+    fn drop(&mut self) {
+        let size = self.who.text_len() + size_of::<Self>();
+        self.budget.0.fetch_sub(size, Ordering::Relaxed);
+    }
+}
+
+/// Iterates over the starters of a part, nearest first.
+pub(super) fn part(from: Option<&Arc<Starter>>) -> impl Iterator<Item = &Starter> {
+    std::iter::successors(from.map(AsRef::as_ref), |s| s.older.as_deref())
+}
+
+impl Lineage {
+    /// Iterates over the starters, nearest first.
+    fn iter(&self) -> impl Iterator<Item = &Starter> {
+        let all = part(self.near.as_ref()).chain(part(self.far.as_ref()));
+        all.take(limits::LINEAGE)
+    }
+
+    /// Returns the lineage of who is started by one with this lineage, shown by `starter`.
+    fn with(&self, starter: Arc<Starter>) -> Self {
+        let before = match &self.near {
+            Some(near) if near.is_full() => &self.near,
+            _ => &self.far,
+        };
+        Self {
+            near: Some(starter),
+            far: before.clone(),
+        }
+    }
+}
+
+impl Thread {
+    /// Iterates over a process, by its main thread, and those who started it, nearest first.
+    pub(super) fn lineage(&self) -> impl Iterator<Item = Ancestor<'_>> {
+        let starters = self.lineage.iter().map(|s| Ancestor::then(&s.who));
+        std::iter::once(Ancestor::now(self)).chain(starters)
+    }
+}
+
+/// Returns the thread that stands for a thread's process: the main one, unless that is not known.
+fn main(threads: &Threads, tid: Tid) -> Option<Tid> {
+    let thread = threads.get(tid)?;
+    let main = threads.get(Tid(thread.pid.0)).unwrap_or(thread);
+    Some(main.tid)
+}
+
+impl State {
+    /// Returns the lineage of a process that a thread makes now.
+    pub(super) fn lineage_of_child(&mut self, maker: Tid) -> Lineage {
+        let main = main(&self.threads, maker);
+        let Some(thread) = main.and_then(|main| self.threads.get_mut(main)) else {
+            return Lineage::default();
+        };
+        if !thread.portrait.as_ref().is_some_and(|s| s.shows(thread)) {
+            let who = Who::of(thread, &self.lineage);
+            thread.portrait = Starter::new(who, thread.lineage.near.clone(), &self.lineage);
+        }
+        match &thread.portrait {
+            Some(starter) => thread.lineage.with(Arc::clone(starter)),
+            None => thread.lineage.clone(),
+        }
+    }
+
+    /// Says who made a process, whoever its parent is.
+    pub(super) fn set_maker(&mut self, tid: Tid, maker: Tid) {
+        if self.threads.get(tid).is_some_and(Thread::is_main) {
+            let lineage = self.lineage_of_child(maker);
+            self.update_counters(tid, |t| t.lineage = lineage);
+        }
+    }
+
+    /// Takes the parent of a process for its maker, if that is not known.
+    pub(super) fn take_parent_for_maker(&mut self, tid: Tid) {
+        let Some(thread) = self.threads.get(tid) else {
+            return;
+        };
+        if thread.lineage.near.is_some() || thread.ptid.0 <= 0 {
+            return;
+        }
+        if let Some(parent) = main(&self.threads, thread.ptid).filter(|p| *p != tid) {
+            self.set_maker(tid, parent);
+        }
+    }
+
+    /// Does so for all processes, the oldest first, as far as their parents form no circle.
+    pub(super) fn take_parents_for_makers(&mut self) {
+        let mut seen = HashSet::new();
+        let mut path = Vec::new();
+        let mut tids: Vec<Tid> = self.threads.iter().map(|t| t.tid).collect();
+        tids.sort_unstable();
+        for tid in tids {
+            let mut next = main(&self.threads, tid);
+            while let Some(tid) = next.filter(|tid| seen.insert(*tid)) {
+                path.push(tid);
+                let parent = self.threads.get(tid).map(|t| t.ptid);
+                next = parent.and_then(|parent| main(&self.threads, parent));
+            }
+            while let Some(tid) = path.pop() {
+                self.take_parent_for_maker(tid);
+            }
+        }
+    }
+}

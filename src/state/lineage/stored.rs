@@ -1,0 +1,145 @@
+//! Lineages in snapshots: a list of starters, each naming the one before it, and of each process the
+//! first one of either part.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use scap_capture_format::native::Snapshot;
+use scap_capture_format::native::snapshot::{StringId, StringTable};
+
+use super::super::thread::Text;
+use super::super::{State, limits};
+use super::{Budget, Lineage, Starter, Who, part};
+use crate::event::Pid;
+
+/// Number of the list in the `extra` list of a snapshot.
+const SNAPSHOT_EXTRA: u32 = 1;
+/// Number of a process's starters in the `extra` list of its main thread.
+const THREAD_EXTRA: u32 = 2;
+/// Bytes of a starter: the one before it, process, two times, four texts.
+const LEN: usize = 4 + 3 * 8 + 4 * 4;
+
+/// The list as it is written. A starter comes after the one before it, so that reading finds no circles.
+#[derive(Debug, Default)]
+pub(in crate::state) struct Starters {
+    bytes: Vec<u8>,
+    /// Numbers, from 1 on, by address.
+    numbers: HashMap<*const Starter, u32>,
+}
+
+impl Starters {
+    /// Adds a lineage and returns what its process says of it.
+    pub(in crate::state) fn add(
+        &mut self,
+        lineage: &Lineage,
+        strings: &mut StringTable,
+    ) -> Option<(u32, Vec<u8>)> {
+        let mut numbers = Vec::new();
+        for first in [&lineage.near, &lineage.far] {
+            let is_new = |s: &&Starter| !self.numbers.contains_key(&std::ptr::from_ref(*s));
+            let new: Vec<&Starter> = part(first.as_ref()).take_while(is_new).collect();
+            for starter in new.iter().rev() {
+                self.write(starter, strings);
+            }
+            numbers.extend_from_slice(&self.number(first.as_ref()).to_le_bytes());
+        }
+        lineage.near.is_some().then_some((THREAD_EXTRA, numbers))
+    }
+
+    fn number(&self, starter: Option<&Arc<Starter>>) -> u32 {
+        let number = starter.and_then(|s| self.numbers.get(&Arc::as_ptr(s)));
+        number.copied().unwrap_or(0)
+    }
+
+    fn write(&mut self, starter: &Starter, strings: &mut StringTable) {
+        let older = self.number(starter.older.as_ref());
+        let who = &starter.who;
+        let out = &mut self.bytes;
+        out.extend_from_slice(&older.to_le_bytes());
+        out.extend_from_slice(&who.pid.0.to_le_bytes());
+        out.extend_from_slice(&who.start.to_le_bytes());
+        out.extend_from_slice(&who.clone_ts.to_le_bytes());
+        for text in who.texts() {
+            let id = strings.intern(text.as_deref().unwrap_or_default());
+            out.extend_from_slice(&id.0.to_le_bytes());
+        }
+        // Memory bounds them far below the range.
+        let number = u32::try_from(self.numbers.len() + 1).unwrap_or(0);
+        self.numbers.insert(starter, number);
+    }
+
+    /// Returns the list.
+    pub(in crate::state) fn finish(self) -> (u32, Vec<u8>) {
+        (SNAPSHOT_EXTRA, self.bytes)
+    }
+}
+
+/// Takes a number off the front.
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (number, left) = rest.split_first_chunk()?;
+    *rest = left;
+    Some(*number)
+}
+
+/// Reads a starter: the number of the one before it and what it is known by; `None` if there is no room for it.
+fn read(mut bytes: &[u8], snapshot: &Snapshot, budget: &Budget) -> Option<(u32, Who)> {
+    let rest = &mut bytes;
+    let older = u32::from_le_bytes(take(rest)?);
+    let pid = Pid(i64::from_le_bytes(take(rest)?));
+    let start = u64::from_le_bytes(take(rest)?);
+    let clone_ts = u64::from_le_bytes(take(rest)?);
+    let mut texts: [&[u8]; 4] = [b""; 4];
+    let caps = [limits::NAME, limits::NAME, limits::NAME, limits::LIST];
+    for (text, cap) in texts.iter_mut().zip(caps) {
+        let whole = snapshot.string(StringId(u32::from_le_bytes(take(rest)?)));
+        *text = whole.get(..cap).unwrap_or(whole);
+    }
+    // Before anything is copied: many may name one long text.
+    if !budget.has_room(texts.iter().map(|t| t.len()).sum()) {
+        return None;
+    }
+    let [comm, exe, exepath, args] = texts.map(|t| (!t.is_empty()).then(|| Text::from(t)));
+    let who = Who {
+        pid,
+        start,
+        clone_ts,
+        comm,
+        exe,
+        exepath,
+        args,
+    };
+    Some((older, who))
+}
+
+impl State {
+    /// Takes the lineages of a snapshot, once its threads are there. One from /proc, of another program
+    /// or of an older scap has none: then parents stand for makers.
+    pub(in crate::state) fn restore_lineages(&mut self, snapshot: &Snapshot) {
+        let list = snapshot.extra.iter().find(|(n, _)| *n == SNAPSHOT_EXTRA);
+        let Some((_, bytes)) = list else {
+            return self.take_parents_for_makers();
+        };
+        let mut starters: Vec<Option<Arc<Starter>>> = Vec::new();
+        let at = |starters: &[Option<Arc<Starter>>], number: u32| {
+            let index = (number as usize).checked_sub(1)?;
+            starters.get(index)?.clone()
+        };
+        for bytes in bytes.chunks_exact(LEN) {
+            // Numbers of those that found no room stay taken.
+            let starter = read(bytes, snapshot, &self.lineage).and_then(|(older, who)| {
+                let older = at(&starters, older);
+                Starter::new(who, older, &self.lineage)
+            });
+            starters.push(starter);
+        }
+        for entry in &snapshot.threads {
+            let extra = entry.extra.iter().find(|(n, _)| *n == THREAD_EXTRA);
+            let Some(mut bytes) = extra.map(|(_, bytes)| bytes.as_slice()) else {
+                continue;
+            };
+            let mut next = || at(&starters, u32::from_le_bytes(take(&mut bytes)?));
+            let (near, far) = (next(), next());
+            self.update_counters(entry.tid, |t| t.lineage = Lineage { near, far });
+        }
+    }
+}
