@@ -48,8 +48,11 @@ pub const DAMAGES: usize = 1024;
 /// Most threads in the lists of one section of a .scap file.
 pub const LIST_THREADS: usize = 1 << 20;
 
-/// Most fds in the lists of one section of a .scap file.
-pub const LIST_FDS: usize = 8 << 20;
+/// Most fds in the lists of one section of a .scap file; in memory 320 MiB.
+///
+/// A process can have 2^20 by the kernel's default (`fs.nr_open`), servers with two million connections
+/// are known, and beside them everything else on a host is small.
+pub const LIST_FDS: usize = 2 << 20;
 
 /// Most network interfaces in the list of a .scap file.
 pub const LIST_INTERFACES: usize = 1 << 16;

@@ -1,5 +1,7 @@
 //! What is wrong with a filter, and where.
 
+use std::borrow::Cow;
+
 use super::ast::Span;
 use super::fields::LookupError;
 
@@ -24,7 +26,7 @@ pub enum FilterErrorKind {
     #[error("the filter is empty")]
     Empty,
     /// Something else has to stand there.
-    #[error("expected {expected}, found {found}")]
+    #[error("expected {expected}, found {}", short(.found))]
     Expected {
         /// What has to.
         expected: &'static str,
@@ -55,22 +57,22 @@ pub enum FilterErrorKind {
         what: &'static str,
     },
     /// No operator is written like that.
-    #[error("unknown operator `{0}`")]
+    #[error("unknown operator `{}`", short(.0))]
     UnknownOperator(String),
     /// A name without a class stands where a field should.
-    #[error("`{0}` is no field: fields have a class, as in `proc.name`")]
+    #[error("`{}` is no field: fields have a class, as in `proc.name`", short(.0))]
     NoClass(String),
     /// The field does not exist or its argument makes no sense.
     #[error(transparent)]
     Field(#[from] LookupError),
     /// No macro has that name.
-    #[error("unknown macro `{0}`")]
+    #[error("unknown macro `{}`", short(.0))]
     UnknownMacro(String),
     /// No list has that name.
-    #[error("unknown list `{0}`")]
+    #[error("unknown list `{}`", short(.0))]
     UnknownList(String),
     /// A macro or list mentions itself, maybe through others.
-    #[error("{what} `{name}` refers to itself")]
+    #[error("{what} `{}` refers to itself", short(.name))]
     Recursive {
         /// Macro or list.
         what: &'static str,
@@ -78,7 +80,7 @@ pub enum FilterErrorKind {
         name: String,
     },
     /// A list that is not one value stands where one value should.
-    #[error("list `{name}` has {count} values where one is needed")]
+    #[error("list `{}` has {count} values where one is needed", short(.name))]
     ListAsValue {
         /// The list.
         name: String,
@@ -86,7 +88,7 @@ pub enum FilterErrorKind {
         count: usize,
     },
     /// The error is inside a macro; its span belongs to the macro's text.
-    #[error("in macro `{name}`: {error}")]
+    #[error("in macro `{}`: {error}", short(.name))]
     InMacro {
         /// The macro.
         name: String,
@@ -96,7 +98,7 @@ pub enum FilterErrorKind {
         error: Box<FilterError>,
     },
     /// No transformer has that name.
-    #[error("unknown transformer `{0}`")]
+    #[error("unknown transformer `{}`", short(.0))]
     UnknownTransformer(String),
     /// A transformer is applied to the wrong number or kind of things.
     #[error("`{name}` {problem}")]
@@ -135,7 +137,7 @@ pub enum FilterErrorKind {
         right: &'static str,
     },
     /// The value is not of the field's type.
-    #[error("`{value}` is no {expected}")]
+    #[error("`{}` is no {expected}", short(.value))]
     InvalidValue {
         /// The value.
         value: String,
@@ -143,10 +145,10 @@ pub enum FilterErrorKind {
         expected: &'static str,
     },
     /// No event and no syscall has that name.
-    #[error("unknown event type `{0}`")]
+    #[error("unknown event type `{}`", short(.0))]
     UnknownEventType(String),
     /// The regular expression is wrong or too large.
-    #[error("bad regular expression: {0}")]
+    #[error("bad regular expression: {}", short(.0))]
     Regex(String),
 }
 
@@ -175,6 +177,16 @@ impl FilterError {
         }
         self
     }
+}
+
+/// Returns the beginning of a word that a message names: nobody reads a megabyte.
+pub(super) fn short(word: &str) -> Cow<'_, str> {
+    /// Bytes of a word that are shown.
+    const MOST: usize = 200;
+    if word.len() <= MOST {
+        return Cow::Borrowed(word);
+    }
+    Cow::Owned(format!("{}…", &word[..word.floor_char_boundary(MOST)]))
 }
 
 /// How alike two names have to be for one to be proposed for the other.

@@ -51,9 +51,9 @@ pub mod limits {
     /// Most threads known at a time.
     pub const THREADS: usize = 262_144;
     /// Most fds known at a time, over all tables.
-    pub const FDS: usize = 4 << 20;
+    pub const FDS: usize = 2 << 20;
     /// Most bytes of text (names, arguments, environments) known at a time.
-    pub const TEXT: usize = 512 << 20;
+    pub const TEXT: usize = 256 << 20;
     /// Most bytes of one path or name.
     pub const NAME: usize = 4096;
     /// Most bytes of one argument list, environment or cgroup list.
@@ -72,6 +72,9 @@ pub mod limits {
     pub const CONTAINERS_BYTES: usize = 64 << 20;
     /// Most addresses of network interfaces known.
     pub const INTERFACES: usize = 65_536;
+    /// Most memory in bytes that the state takes at all these caps together, asserted in
+    /// `tests/state_memory.rs`.
+    pub const MEMORY: usize = 1280 << 20;
     /// Largest fd number believed; the kernel's own limit (`fs.nr_open`) is far below.
     pub const FD_NUMBER: i64 = 1 << 30;
 }

@@ -1,15 +1,16 @@
 //! The state that a snapshot of a capture describes.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use scap_capture_format::native::Snapshot;
 use scap_capture_format::native::snapshot::{
     FdEntry, InterfaceEntry, SocketEntry, StringId, ThreadEntry,
 };
 
 use super::fd::{Connection, FdInfo, FdKind, FdTable, L4, Role};
-use super::snapshot::{FdExtra, ThreadExtra};
+use super::snapshot::{FdExtra, O_CLOEXEC, ThreadExtra};
 use super::thread::{Dirs, Program, ProgramFlags, Text, Thread};
 use super::users::{self, User};
 use super::{Interface, State, limits};
@@ -50,9 +51,10 @@ impl State {
             .iter()
             .filter(|t| t.tid.0 >= 0)
             .partition(|t| t.tid.0 == t.pid.0);
+        let mut kept = HashMap::new();
         for entry in main.into_iter().chain(others) {
             let has_own_fds = owners.contains(&entry.tid.0);
-            self.restore_thread(snapshot, entry, has_own_fds);
+            self.restore_thread(snapshot, &mut kept, entry, has_own_fds);
         }
         self.restore_lineages(snapshot);
         let servers = server_ports(snapshot);
@@ -65,14 +67,25 @@ impl State {
         }
     }
 
-    fn restore_thread(&mut self, snapshot: &Snapshot, entry: &ThreadEntry, own_fds: bool) {
-        let text = |id: StringId, cap| -> Option<Text> {
+    fn restore_thread(
+        &mut self,
+        snapshot: &Snapshot,
+        kept: &mut HashMap<(StringId, usize), Text>,
+        entry: &ThreadEntry,
+        own_fds: bool,
+    ) {
+        // Threads with the same text share it, as they do where events made them.
+        let mut text = |id: StringId, cap: usize| -> Option<Text> {
             let text = snapshot.string(id);
             if text.is_empty() {
-                None
-            } else {
-                self.keep(text, cap)
+                return None;
             }
+            if let Some(text) = kept.get(&(id, cap)) {
+                return self.has_room(text.len()).then(|| Arc::clone(text));
+            }
+            let text = self.keep(text, cap)?;
+            kept.insert((id, cap), Arc::clone(&text));
+            Some(text)
         };
         let mut thread = Thread::unknown(entry.tid);
         thread.pid = entry.pid;
@@ -152,8 +165,6 @@ impl State {
         entry: &FdEntry,
         servers: &HashSet<u16>,
     ) -> FdInfo {
-        /// `O_CLOEXEC` as the field encodes open flags.
-        const O_CLOEXEC: u32 = 0x1000;
         let mut info = FdInfo::new(kind(entry.kind));
         info.open_flags = entry.open_flags;
         info.cloexec = entry.open_flags & O_CLOEXEC != 0;

@@ -26,6 +26,12 @@ use crate::event::{Pid, Timestamp};
 const THREAD_EXTRA: u32 = 1;
 /// Number of our own entry in the `extra` list of an fd.
 const FD_EXTRA: u32 = 1;
+/// `O_CLOEXEC` as the field encodes open flags.
+pub(super) const O_CLOEXEC: u32 = 0x1000;
+
+/// Texts of threads already in a snapshot, by their places: threads share most of theirs, and a long
+/// environment is not to be hashed for each.
+type Known = HashMap<(usize, usize), StringId>;
 
 /// What the state knows of a thread beyond a snapshot's own fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -156,7 +162,16 @@ impl FdExtra {
         out
     }
 
-    /// Reads it; a snapshot from /proc or of another program has none.
+    /// Whether an fd's own fields tell all of it: so it is with most files.
+    fn is_told_without(&self, entry_flags: u32) -> bool {
+        let usual = Self {
+            cloexec: entry_flags & O_CLOEXEC != 0,
+            ..Self::default()
+        };
+        *self == usual
+    }
+
+    /// Reads it; a snapshot from /proc or of another program has none, nor has an fd that needs none.
     pub(super) fn read(extra: &[(u32, Vec<u8>)]) -> Option<Self> {
         let (_, bytes) = extra.iter().find(|(number, _)| *number == FD_EXTRA)?;
         let ([l4, role, connection, flags], mut rest) = bytes.split_first_chunk()?;
@@ -245,6 +260,9 @@ impl State {
         let mut threads: Vec<&Thread> = self.threads.iter().collect();
         // Main threads first, so that whom a thread shares with comes before it.
         threads.sort_unstable_by_key(|t| (!t.is_main(), t.tid.0));
+        snapshot.threads.reserve(threads.len());
+        snapshot.fds.reserve(self.used.fds);
+        let mut known = Known::new();
         let mut files: HashMap<Slot, i64> = HashMap::new();
         let mut dirs: HashMap<Slot, i64> = HashMap::new();
         let mut starters = Starters::default();
@@ -261,7 +279,7 @@ impl State {
             };
             let files_of = first(&mut files, thread.files);
             let dirs_of = first(&mut dirs, thread.dirs);
-            self.thread_entry(&mut snapshot, thread, files_of, dirs_of);
+            self.thread_entry(&mut snapshot, &mut known, thread, files_of, dirs_of);
             let starter = starters.add(&thread.lineage, &mut snapshot.strings);
             if let (Some(extra), Some(entry)) = (starter, snapshot.threads.last_mut()) {
                 entry.extra.push(extra);
@@ -278,11 +296,18 @@ impl State {
     fn thread_entry(
         &self,
         snapshot: &mut Snapshot,
+        known: &mut Known,
         thread: &Thread,
         files_of: Option<i64>,
         dirs_of: Option<i64>,
     ) {
-        let mut string = |text: Option<&[u8]>| snapshot.strings.intern(text.unwrap_or_default());
+        let mut string = |text: Option<&[u8]>| {
+            let text = text.unwrap_or_default();
+            let at = (text.as_ptr().addr(), text.len());
+            *known
+                .entry(at)
+                .or_insert_with(|| snapshot.strings.intern(text))
+        };
         let caps = thread.caps.unwrap_or_default();
         let flags = thread.program.flags;
         let extra = ThreadExtra {
@@ -344,6 +369,8 @@ impl State {
     fn fd_entries(&self, snapshot: &mut Snapshot, thread: &Thread) {
         for (fd, info) in self.fds(thread.tid) {
             let (kind, socket) = socket(info);
+            let more = FdExtra::of(info);
+            let is_told = socket == SocketEntry::None && more.is_told_without(info.open_flags);
             let name = snapshot.strings.intern(&info.name);
             snapshot.fds.push(FdEntry {
                 owner: thread.tid,
@@ -354,7 +381,11 @@ impl State {
                 open_flags: info.open_flags,
                 name,
                 socket,
-                extra: vec![(FD_EXTRA, FdExtra::of(info).write())],
+                extra: if is_told {
+                    Vec::new()
+                } else {
+                    vec![(FD_EXTRA, more.write())]
+                },
             });
         }
     }

@@ -494,7 +494,12 @@ impl State {
     /// Returns a copy of a text for keeping, cut to `cap`; `None` if there is no room for it.
     pub(super) fn keep(&self, text: &[u8], cap: usize) -> Option<Text> {
         let text = &text[..text.len().min(cap)];
-        (self.used.text.saturating_add(text.len()) <= limits::TEXT).then(|| text.into())
+        self.has_room(text.len()).then(|| text.into())
+    }
+
+    /// Whether so many bytes of text more can be kept.
+    pub(super) fn has_room(&self, len: usize) -> bool {
+        self.used.text.saturating_add(len) <= limits::TEXT
     }
 
     /// Returns a thread's working directory.
@@ -525,6 +530,15 @@ impl State {
                 let old = place.replace(new).map_or(0, |t| t.len());
                 self.used.text = self.used.text.saturating_sub(old);
             }
+        }
+    }
+
+    /// A thread went to a directory that is not known.
+    pub(super) fn forget_cwd(&mut self, tid: Tid) {
+        let slot = self.threads.get(tid).and_then(|t| t.dirs);
+        if let Some(dirs) = slot.and_then(|slot| self.dirs.get_mut(slot)) {
+            let old = dirs.cwd.take().map_or(0, |t| t.len());
+            self.used.text = self.used.text.saturating_sub(old);
         }
     }
 

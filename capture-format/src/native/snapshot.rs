@@ -22,8 +22,9 @@ pub struct StringId(pub u32);
 #[derive(Clone, Debug, Default)]
 pub struct StringTable {
     list: Vec<Vec<u8>>,
-    /// Ids by the hash of their strings.
-    ids: HashTable<StringId>,
+    /// Ids by the hash of their strings, which stays with them: a table that grows would have to read all
+    /// strings again.
+    ids: HashTable<(u64, StringId)>,
     hasher: DefaultHashBuilder,
 }
 
@@ -34,14 +35,14 @@ impl StringTable {
             return StringId(0);
         }
         let hash = self.hasher.hash_one(string);
-        let same = |id: &StringId| string_at(&self.list, *id) == string;
-        if let Some(id) = self.ids.find(hash, same) {
+        let same =
+            |(other, id): &(u64, StringId)| *other == hash && string_at(&self.list, *id) == string;
+        if let Some((_, id)) = self.ids.find(hash, same) {
             return *id;
         }
         self.list.push(string.to_vec());
         let id = StringId(u32::try_from(self.list.len()).unwrap_or(0));
-        let rehash = |id: &StringId| self.hasher.hash_one(string_at(&self.list, *id));
-        self.ids.insert_unique(hash, id, rehash);
+        self.ids.insert_unique(hash, (hash, id), |(hash, _)| *hash);
         id
     }
 

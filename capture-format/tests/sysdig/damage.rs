@@ -1,8 +1,11 @@
 //! Files that are cut off, changed, or made to break a reader.
 
 use std::fs;
+use std::io::Read as _;
 
+use flate2::read::MultiGzDecoder;
 use scap_capture_format::Error;
+use scap_capture_format::sysdig::{Converter, Item, SysdigReader};
 
 use crate::bytes::*;
 use crate::real::captures;
@@ -287,14 +290,94 @@ fn only_metadata() {
     assert_eq!((all.events.len(), all.snapshots.len()), (0, 1));
 }
 
+/// The first bytes of a real capture, unpacked.
+fn real(name: &str, most: usize) -> Option<Vec<u8>> {
+    let file = fs::read(captures()?.join(name)).unwrap();
+    let mut bytes = Vec::new();
+    if file.starts_with(&[0x1f, 0x8b]) {
+        let mut unpacked = MultiGzDecoder::new(file.as_slice()).take(most as u64);
+        unpacked.read_to_end(&mut bytes).unwrap();
+    } else {
+        bytes = file;
+        bytes.truncate(most);
+    }
+    Some(bytes)
+}
+
+/// Every truncation of the first 64 KiB, as they are in the file and unpacked: lists of processes and
+/// events. Event by event only some are compared, since that takes longer than reading.
 #[test]
 fn a_real_capture_cut() {
+    const MOST: usize = 64 << 10;
     let Some(dir) = captures() else { return };
-    for name in ["libs-sample.scap", "falco-cat-write.scap"] {
-        let mut file = fs::read(dir.join(name)).unwrap();
-        file.truncate(64 << 10);
-        for len in (2..file.len()).step_by(613) {
-            drop(read(&file[..len]));
+    let packed = fs::read(dir.join("falco-cat-write.scap")).unwrap();
+    assert!(packed.starts_with(&[0x1f, 0x8b]));
+    let lists = real("libs-sample.scap", MOST).unwrap();
+    let events = real("sysdig-0.40-container.scap", MOST).unwrap();
+    for (file, min) in [(packed, 100), (lists, 0), (events, 500)] {
+        let whole = read(&file).unwrap();
+        assert!(whole.events.len() >= min, "{}", whole.events.len());
+        let mut most = 0;
+        for len in 0..=file.len() {
+            let part = &file[..len];
+            let count = if len % 97 == 0 || len == file.len() {
+                read(part).map(|all| {
+                    assert_eq!(all.events, whole.events[..all.events.len()], "at {len}");
+                    all.events.len()
+                })
+            } else {
+                skim(part)
+            };
+            match count {
+                Ok(count) => {
+                    assert!(count >= most, "at {len}");
+                    most = count;
+                }
+                Err(error) => assert!(is_clean(&error), "at {len}: {error}"),
+            }
+        }
+        assert_eq!(most, whole.events.len());
+    }
+}
+
+/// Bits and lengths of a real capture changed: nothing is read that was not there.
+#[test]
+fn a_real_capture_changed() {
+    let Some(file) = real("sysdig-0.40-container.scap", 64 << 10) else {
+        return;
+    };
+    let whole = skim(&file).unwrap();
+    let mut bytes = file.clone();
+    for at in (0..file.len() - 4).step_by(7) {
+        bytes[at] ^= 1 << (at / 7 % 8);
+        if let Ok(events) = skim(&bytes) {
+            assert!(events <= whole, "at {at}");
+        }
+        bytes[at..at + 4].copy_from_slice(&[0xff, 0xff, 0xff, (at % 256) as u8]);
+        if let Ok(events) = skim(&bytes) {
+            assert!(events <= whole, "at {at}");
+        }
+        bytes[at..at + 4].copy_from_slice(&file[at..at + 4]);
+    }
+}
+
+/// Reads everything and keeps nothing: how many events there are.
+fn skim(bytes: &[u8]) -> scap_capture_format::Result<usize> {
+    let mut reader = SysdigReader::new(bytes)?;
+    let mut converter = Converter::new();
+    let mut events = 0;
+    while let Some(item) = reader.next_item()? {
+        if let Item::Event(event) = item {
+            converter.convert(&event);
+            events += 1;
         }
     }
+    Ok(events)
+}
+
+fn is_clean(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Empty | Error::NotACapture | Error::Damaged { .. }
+    )
 }

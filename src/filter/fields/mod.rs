@@ -40,6 +40,7 @@ use hashbrown::HashMap;
 use scap_capture_format::native::MachineInfo;
 use scap_capture_format::schema::Arch;
 
+use super::error::short;
 use crate::event::bytes::BufferFormat;
 use crate::event::render::Renderer;
 use crate::event::time::LocalClock;
@@ -270,7 +271,7 @@ fn variables(env: &[u8]) -> impl Iterator<Item = &[u8]> {
 #[non_exhaustive]
 pub enum LookupError {
     /// No field has that name.
-    #[error("unknown field `{name}`")]
+    #[error("unknown field `{}`", short(.name))]
     Unknown {
         /// The name.
         name: String,
@@ -284,7 +285,7 @@ pub enum LookupError {
     #[error("field `{0}` takes no argument")]
     ArgumentUnexpected(&'static str),
     /// The argument makes no sense for the field.
-    #[error("`{argument}` is no argument for field `{field}`: {reason}")]
+    #[error("`{}` is no argument for field `{field}`: {reason}", short(.argument))]
     ArgumentInvalid {
         /// The field.
         field: &'static str,

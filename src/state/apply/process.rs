@@ -453,10 +453,13 @@ pub(super) fn procexit(state: &mut State, event: &Event<'_>) {
 
 /// `chdir` and `getcwd`, which both say what the working directory is.
 pub(super) fn chdir(state: &mut State, event: &Event<'_>) {
-    if event.result().is_some_and(|r| r >= 0)
-        && let Some(path) = event.text(1)
-    {
-        set_cwd(state, event.tid, path);
+    if event.result().is_none_or(|r| r < 0) {
+        return;
+    }
+    match event.text(1) {
+        Some(path) => set_cwd(state, event.tid, path),
+        None if event.ty == types::SYSCALL_CHDIR_X => state.forget_cwd(event.tid),
+        None => {}
     }
 }
 
@@ -464,14 +467,12 @@ pub(super) fn fchdir(state: &mut State, event: &Event<'_>) {
     if event.result() != Some(0) {
         return;
     }
-    let Some(name) = event
-        .int(1)
-        .and_then(|fd| state.fd(event.tid, fd))
-        .map(|f| f.name.clone())
-    else {
-        return;
-    };
-    set_cwd(state, event.tid, &name);
+    let file = event.int(1).and_then(|fd| state.fd(event.tid, fd));
+    match file.map(|f| f.name.clone()).filter(|n| !n.is_empty()) {
+        Some(name) => set_cwd(state, event.tid, &name),
+        // It is somewhere else now, and nobody says where.
+        None => state.forget_cwd(event.tid),
+    }
 }
 
 fn set_cwd(state: &mut State, tid: Tid, path: &[u8]) {

@@ -1,0 +1,165 @@
+//! The state made from a snapshot.
+
+use scap_capture_format::native::Snapshot;
+use scap_capture_format::native::snapshot::{
+    FdEntry, GroupEntry, SocketEntry, ThreadEntry, UserEntry,
+};
+
+use super::*;
+
+fn thread(s: &mut Snapshot, tid: i64, pid: i64, comm: &[u8], cwd: &[u8]) {
+    let (comm, cwd) = (s.strings.intern(comm), s.strings.intern(cwd));
+    s.threads.push(ThreadEntry {
+        tid: Tid(tid),
+        pid: Pid(pid),
+        ptid: Pid(1),
+        comm,
+        cwd,
+        ..ThreadEntry::default()
+    });
+}
+
+fn fd(s: &mut Snapshot, owner: i64, fd: i64, kind: u8, name: &[u8], socket: SocketEntry) {
+    let name = s.strings.intern(name);
+    s.fds.push(FdEntry {
+        owner: Tid(owner),
+        fd,
+        kind,
+        name,
+        socket,
+        ..FdEntry::default()
+    });
+}
+
+fn inet(source: u16, dest: u16, dest_ip: [u8; 4]) -> SocketEntry {
+    SocketEntry::Inet {
+        source: [10, 0, 0, 1],
+        dest: dest_ip,
+        source_port: source,
+        dest_port: dest,
+        l4proto: 2,
+    }
+}
+
+fn machine() -> Machine {
+    let mut s = Snapshot::default();
+    // A thread before its process: the order in a snapshot means nothing.
+    thread(&mut s, 102, 100, b"worker", b"/srv");
+    thread(&mut s, 100, 100, b"server", b"/srv");
+    thread(&mut s, 103, 100, b"jailed", b"/jail");
+    thread(&mut s, 104, 100, b"apart", b"/srv");
+    let none = SocketEntry::None;
+    fd(&mut s, 100, 0, 16, b"/dev/null", none);
+    fd(&mut s, 100, 1, 2, b"/srv", none);
+    fd(&mut s, 100, 2, 7, b"pipe:[5]", none);
+    fd(&mut s, 100, 3, 5, b"", inet(80, 0, [0; 4]));
+    fd(&mut s, 100, 4, 3, b"", inet(80, 5000, [10, 0, 0, 9]));
+    fd(&mut s, 100, 5, 3, b"", inet(5001, 443, [10, 0, 0, 9]));
+    fd(
+        &mut s,
+        100,
+        6,
+        8,
+        b"/run/x.sock",
+        SocketEntry::Unix { source: 1, dest: 2 },
+    );
+    fd(&mut s, 100, 7, 200, b"", none);
+    fd(&mut s, 104, 9, 16, b"/own", none);
+    fd(&mut s, 555, 3, 16, b"/of/nobody", none);
+    let alice = s.strings.intern(b"alice");
+    let box_ = s.strings.intern(b"abcdef");
+    s.users.push(UserEntry {
+        uid: 5,
+        name: alice,
+        ..UserEntry::default()
+    });
+    s.users.push(UserEntry {
+        uid: 6,
+        name: alice,
+        container: box_,
+        ..UserEntry::default()
+    });
+    s.groups.push(GroupEntry {
+        gid: 7,
+        name: alice,
+        ..GroupEntry::default()
+    });
+    let mut m = Machine::new();
+    m.open(100, 60, "/forgotten", 0);
+    m.state.restore(&s);
+    m
+}
+
+fn name(user: Option<&User>) -> Option<&str> {
+    user.map(|u| std::str::from_utf8(&u.name).unwrap())
+}
+
+#[test]
+fn everything_is_replaced() {
+    let m = machine();
+    assert_eq!(
+        m.fds(100),
+        "0:f/dev/null 1:d/srv 2:ppipe:[5] 3:410.0.0.1:80 4:410.0.0.9:5000->10.0.0.1:80 \
+         5:410.0.0.1:5001->10.0.0.9:443 6:u/run/x.sock 7:o "
+    );
+    assert_eq!((m.fds(102), m.fds(103)), (m.fds(100), m.fds(100)));
+    assert_eq!(m.fds(104), "9:f/own ");
+    assert_eq!(m.fds(555), "3:f/of/nobody ");
+    assert_eq!(m.state.fd(Tid(100), 4).unwrap().role, Role::Server);
+    assert_eq!(
+        (name(m.state.user(None, 5)), name(m.state.user(None, 6))),
+        (Some("alice"), None)
+    );
+    assert_eq!(name(m.state.group(None, 7)), Some("alice"));
+}
+
+#[test]
+fn threads_share_what_they_shared() {
+    let mut m = machine();
+    m.open(102, 20, "x", 0);
+    assert!(m.fds(100).contains("20:f/srv/x"));
+    m.event(102, types::SYSCALL_CHDIR_X, &[&i(0), b"/tmp\0"]);
+    let cwd = |m: &Machine, tid| m.state.cwd(Tid(tid)).map(<[u8]>::to_vec).unwrap();
+    assert_eq!(
+        [100, 102, 103].map(|tid| cwd(&m, tid)),
+        [&b"/tmp"[..], b"/tmp", b"/jail"]
+    );
+}
+
+#[test]
+fn what_is_usual_takes_no_room() {
+    let mut m = Machine::new();
+    m.open(100, 3, "/a", 0);
+    m.open(100, 4, "/b", 0x1000);
+    m.open(100, 5, "relative", 0);
+    m.event(
+        100,
+        types::SYSCALL_DUP3_X,
+        &[&i(6), &i(3), &i(6), &u(0x1000)],
+    );
+    m.event(100, types::SYSCALL_EPOLL_CREATE1_X, &[&i(7), &u(0)]);
+    let snapshot = m.state.snapshot();
+    let more: Vec<bool> = snapshot.fds.iter().map(|f| !f.extra.is_empty()).collect();
+    // Another name, and closed by exec though not opened so.
+    assert_eq!(more, [false, false, true, true, false]);
+    let mut again = State::new();
+    again.restore(&snapshot);
+    assert_eq!(again.snapshot(), snapshot);
+    let cloexec = |fd| again.fd(Tid(100), fd).unwrap().cloexec;
+    assert_eq!(
+        [3, 4, 5, 6, 7].map(cloexec),
+        [false, true, false, true, false]
+    );
+}
+
+#[test]
+fn equal_texts_are_one_again() {
+    let mut m = Machine::new();
+    m.exec(100, "server");
+    m.clone(100, 101, 0);
+    let mut again = State::new();
+    again.restore(&m.state.snapshot());
+    let path = |tid| again.thread(Tid(tid)).unwrap().exepath.clone().unwrap();
+    assert!(std::sync::Arc::ptr_eq(&path(100), &path(101)));
+    assert_eq!(again.used.text, m.state.used.text);
+}

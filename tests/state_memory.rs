@@ -1,0 +1,191 @@
+//! What a hostile capture can make the state hold, counted by the allocator.
+//!
+//! One test, since the counter is for the whole process.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that panics fails, and tells numbers"
+)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use scap::state::{State, limits};
+use scap_capture_format::event::{EventFlags, EventNum, EventRef, Params, Pid, Tid, Timestamp};
+use scap_capture_format::native::Snapshot;
+use scap_capture_format::native::snapshot::{FdEntry, ThreadEntry};
+use scap_capture_format::schema::{EventType, types};
+
+/// Counts what is allocated.
+struct Counting;
+
+static NOW: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is passed on to the system's allocator as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let now = NOW.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        MOST.fetch_max(now, Ordering::Relaxed);
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const MIB: usize = 1 << 20;
+
+/// Returns what `fill` makes of an empty state, and the most memory, in MiB, held meanwhile.
+fn measure(what: &str, fill: impl FnOnce(&mut State)) -> (State, usize) {
+    let before = NOW.load(Ordering::Relaxed);
+    MOST.store(before, Ordering::Relaxed);
+    let mut state = State::new();
+    fill(&mut state);
+    let most = (MOST.load(Ordering::Relaxed) - before) / MIB;
+    let threads = state.thread_count();
+    println!("{what}: {most} MiB, {threads} threads");
+    (state, most)
+}
+
+fn apply(state: &mut State, now: u64, tid: i64, ty: EventType, params: &[&[u8]]) {
+    let lens: Vec<u32> = params.iter().map(|p| p.len() as u32).collect();
+    let bytes = params.concat();
+    let event = EventRef {
+        num: EventNum(1),
+        ts: Timestamp(now),
+        tid: Tid(tid),
+        pid: Pid(tid),
+        cpu: 0,
+        ty,
+        latency: None,
+        flags: EventFlags::empty(),
+        params: Params::new(&lens, &bytes).unwrap(),
+    };
+    state.apply(&event);
+}
+
+fn open(state: &mut State, now: u64, tid: i64, fd: i64, path: &[u8]) {
+    let fd = fd.to_le_bytes();
+    let cwd = (-100_i64).to_le_bytes();
+    let params: &[&[u8]] = &[&fd, &cwd, path, &[0; 4], &[0; 4]];
+    apply(state, now, tid, types::SYSCALL_OPENAT_2_X, params);
+}
+
+/// A clone that made a process, told by itself.
+fn clone(state: &mut State, now: u64, child: i64, parent: i64) {
+    let (id, parent) = (child.to_le_bytes(), parent.to_le_bytes());
+    let mut params: [&[u8]; 21] = [b""; 21];
+    params[0] = &[0; 8];
+    (params[3], params[4], params[5]) = (&id, &id, &parent);
+    (params[1], params[13]) = (b"sh\0", b"sh\0");
+    params[15] = &[0; 4];
+    (params[18], params[19]) = (&id, &id);
+    apply(state, now, child, types::SYSCALL_CLONE_20_X, &params);
+}
+
+fn fds(state: &State) -> usize {
+    state.threads().map(|t| state.fd_count(t.tid)).sum()
+}
+
+#[test]
+fn memory_is_bounded() {
+    // A million threads of which only the number is known, also numbers that no kernel gives.
+    let (state, most) = measure("a million threads", |state| {
+        for tid in (0..1_000_000).map(|n: i64| n.wrapping_mul(0x9E37_79B9_7F4A_7C15_u64 as i64)) {
+            apply(state, 1, tid, types::SYSCALL_CHDIR_X, &[&[0; 8], b"/a\0"]);
+        }
+    });
+    assert_eq!(state.thread_count(), limits::THREADS);
+    assert!(most <= limits::MEMORY / MIB, "{most} MiB");
+    drop(state);
+
+    // A million processes, each the child of the one before.
+    let (state, most) = measure("a million descendants", |state| {
+        for pid in 1..1_000_000 {
+            clone(state, pid as u64, pid + 1, pid);
+        }
+    });
+    assert_eq!(state.thread_count(), limits::THREADS);
+    assert!(most <= limits::MEMORY / MIB, "{most} MiB");
+    drop(state);
+
+    // Fds in one table, and text without end.
+    let (state, most) = measure("fds beyond the cap", |state| {
+        let name = [
+            b"/".as_slice(),
+            &[b'x'; limits::TEXT / limits::FDS - 2],
+            b"\0",
+        ]
+        .concat();
+        for fd in 0..limits::FDS as i64 + 100_000 {
+            open(state, 1, 100, fd, &name);
+        }
+    });
+    assert_eq!(fds(&state), limits::FDS);
+    assert!(most <= limits::MEMORY / MIB, "{most} MiB");
+    drop(state);
+    let (state, most) = measure("long names", |state| {
+        let name = [b"/".as_slice(), &[b'x'; 60_000], b"\0"].concat();
+        for fd in 0..100_000 {
+            open(state, 1, 100, fd, &name);
+        }
+    });
+    let longest = state.fds(Tid(100)).map(|(_, f)| f.name.len()).max();
+    assert_eq!(longest, Some(limits::NAME));
+    assert!(most <= limits::MEMORY / MIB, "{most} MiB");
+    drop(state);
+
+    // Every child of one with many fds changes its copy of them.
+    let (state, most) = measure("forks that copy", |state| {
+        for fd in 0..10_000 {
+            open(state, 1, 1, fd, b"/a\0");
+        }
+        for child in 2..500 {
+            clone(state, child as u64, child, 1);
+            open(state, child as u64, child, 1, b"/b\0");
+        }
+    });
+    assert!(fds(&state) <= limits::FDS);
+    assert!(most <= limits::MEMORY / MIB, "{most} MiB");
+    drop(state);
+
+    // A snapshot of all that, which is as hostile.
+    let mut snapshot = Snapshot::default();
+    let name = snapshot.strings.intern(b"/of/a/snapshot");
+    for tid in 0..1_000_000 {
+        snapshot.threads.push(ThreadEntry {
+            tid: Tid(tid),
+            pid: Pid(tid),
+            ptid: Pid((tid + 1) % 1_000_000),
+            comm: name,
+            ..ThreadEntry::default()
+        });
+    }
+    for n in 0..3_000_000 {
+        snapshot.fds.push(FdEntry {
+            owner: Tid(n % 1_000_000),
+            fd: n,
+            kind: 16,
+            name,
+            ..FdEntry::default()
+        });
+    }
+    let (mut state, most) = measure("a snapshot", |state| state.restore(&snapshot));
+    assert_eq!(state.thread_count(), limits::THREADS);
+    assert!(fds(&state) <= limits::FDS);
+    assert!(most <= limits::MEMORY / MIB, "{most} MiB");
+    // It goes as it came: all at once, and nothing is left.
+    let before = NOW.load(Ordering::Relaxed);
+    state.restore(&Snapshot::default());
+    assert_eq!(state.thread_count(), 0);
+    assert!(before - NOW.load(Ordering::Relaxed) > 50 * MIB);
+}
