@@ -89,11 +89,19 @@ impl<'s> View<'s> {
     pub fn ancestors(&self) -> impl Iterator<Item = &'s Thread> + use<'s> {
         let view = *self;
         let own = view.thread().and_then(|t| view.main(t));
-        let mut seen = 0;
+        // A hare that meets the tortoise runs in a circle; the tortoise sits where the hare was after 1,
+        // 2, 4… steps (R. P. Brent's way to find one).
+        let (mut seen, mut tortoise, mut next) = (0_usize, own.map(|t| t.tid), 1);
         std::iter::successors(own, move |thread| {
-            seen += 1;
             let parent = view.parent(thread).and_then(|t| view.main(t))?;
-            (parent.tid != thread.tid && seen < MAX_ANCESTORS).then_some(parent)
+            if Some(parent.tid) == tortoise || seen >= MAX_ANCESTORS {
+                return None;
+            }
+            seen += 1;
+            if seen == next {
+                (tortoise, next) = (Some(parent.tid), next * 2);
+            }
+            Some(parent)
         })
     }
 

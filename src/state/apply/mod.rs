@@ -1,16 +1,21 @@
 //! What each event does to the state.
 //!
-//! Rules as in sysdig's engine, by family: [`process`] for threads and directories, [`owners`] for users and capabilities, [`files`] for fds
-//! other than sockets, [`sockets`], [`meta`] for what recorders add of users and containers. Only results count: a call that failed, or has not returned,
-//! changes nothing. Parameters are addressed by their index in the schema; an event of an older writer
+//! Rules as in sysdig's engine, by family: [`clone`] and [`process`] for threads, [`dirs`] for directories,
+//! [`owners`] for users and capabilities, [`files`] for fds other than sockets, [`sockets`], [`meta`] for
+//! what recorders add of users and containers. Only results count: a call that failed, or has not
+//! returned, changes nothing. Parameters are addressed by their index in the schema; an event of an older writer
 //! can lack the last ones.
 
+mod clone;
+mod dirs;
 mod files;
 mod meta;
 mod owners;
-pub(super) use process::clone_flags;
+mod params;
 mod process;
 mod sockets;
+
+pub(super) use clone::clone_flags;
 
 use scap_capture_format::schema::{EventType, EventTypeFlags, types};
 
@@ -93,7 +98,7 @@ pub(super) fn event(state: &mut State, occurrence: &Occurrence<'_>) {
         event.ty,
         types::SCHEDSWITCH_6_E | types::PROCEXIT_1_E | types::PROCEXIT_E
     );
-    if !only_finds && !process::makes_thread(event) {
+    if !only_finds && !clone::makes_thread(event) {
         state.ensure_thread(event.tid, event.pid);
     }
     if event.ty == types::SCHEDSWITCH_6_E {
@@ -108,12 +113,12 @@ pub(super) fn event(state: &mut State, occurrence: &Occurrence<'_>) {
         types::SYSCALL_CLONE_20_X
         | types::SYSCALL_FORK_20_X
         | types::SYSCALL_VFORK_20_X
-        | types::SYSCALL_CLONE3_X => process::clone(state, event),
+        | types::SYSCALL_CLONE3_X => clone::clone(state, event),
         types::SYSCALL_EXECVE_19_X | types::SYSCALL_EXECVEAT_X => process::execve(state, event),
         types::PROCEXIT_1_E => process::procexit(state, event),
-        types::SYSCALL_CHDIR_X | types::SYSCALL_GETCWD_X => process::chdir(state, event),
-        types::SYSCALL_FCHDIR_X => process::fchdir(state, event),
-        types::SYSCALL_CHROOT_X => process::chroot(state, event),
+        types::SYSCALL_CHDIR_X | types::SYSCALL_GETCWD_X => dirs::chdir(state, event),
+        types::SYSCALL_FCHDIR_X => dirs::fchdir(state, event),
+        types::SYSCALL_CHROOT_X => dirs::chroot(state, event),
         types::SYSCALL_PRCTL_X => process::prctl(state, event),
         types::SYSCALL_SETSID_X => process::setsid(state, event),
         types::SYSCALL_SETUID_X => owners::users(state, event, Ids::All(1)),
@@ -121,8 +126,8 @@ pub(super) fn event(state: &mut State, occurrence: &Occurrence<'_>) {
         types::SYSCALL_SETRESUID_X => owners::users(state, event, Ids::Three(1)),
         types::SYSCALL_SETGID_X => owners::group(state, event, 1),
         types::SYSCALL_SETRESGID_X | types::SYSCALL_SETREGID_X => owners::group(state, event, 2),
-        types::SYSCALL_SETNS_X => process::setns(state, event),
-        types::SYSCALL_UNSHARE_X => process::unshare(state, event),
+        types::SYSCALL_SETNS_X => dirs::setns(state, event),
+        types::SYSCALL_UNSHARE_X => dirs::unshare(state, event),
         types::SYSCALL_SETPGID_X => process::setpgid(state, event),
         types::SYSCALL_CAPSET_X => owners::capset(state, event),
         types::SYSCALL_SETRLIMIT_X => process::rlimit(state, event, 3, None),

@@ -1,0 +1,290 @@
+//! `clone` and its kin: new threads.
+
+use scap_capture_format::schema::types;
+
+use super::super::lineage::Lineage;
+use super::super::nursery::Unborn;
+use super::super::thread::{NO_ID, Text, Thread};
+use super::super::{State, limits};
+use super::params::{counters, id, is_list, own_pid, set_cgroups, set_text};
+use crate::event::{Event, EventExt as _, Pid, Tid};
+
+/// A thread seen with its id this long ago is another one (nanoseconds).
+const CLONE_STALE_NS: u64 = 2_000_000_000;
+
+/// Clone flags as the field encodes them.
+pub(in crate::state) mod clone_flags {
+    pub(in crate::state) const FILES: u64 = 0x1;
+    pub(in crate::state) const FS: u64 = 0x2;
+    pub(in crate::state) const NEWPID: u64 = 0x40;
+    pub(in crate::state) const NEWNS: u64 = 0x20;
+    pub(in crate::state) const NEWUSER: u64 = 0x10_0000;
+    pub(in crate::state) const PARENT: u64 = 0x100;
+    pub(in crate::state) const THREAD: u64 = 0x2000;
+    pub(in crate::state) const VFORK: u64 = 0x0800_0000;
+    pub(in crate::state) const CHILD_IN_PIDNS: u64 = 0x2000_0000;
+}
+
+/// Parameters of the clone family.
+mod clone_param {
+    pub(super) const EXE: usize = 1;
+    pub(super) const ARGS: usize = 2;
+    pub(super) const PID: usize = 4;
+    pub(super) const PTID: usize = 5;
+    pub(super) const FDLIMIT: usize = 7;
+    /// Major and minor page faults, memory in KiB: virtual, resident, swapped.
+    pub(super) const FAULTS: usize = 8;
+    pub(super) const MEMORY: usize = 10;
+    pub(super) const COMM: usize = 13;
+    pub(super) const CGROUPS: usize = 14;
+    pub(super) const FLAGS: usize = 15;
+    pub(super) const UID: usize = 16;
+    pub(super) const GID: usize = 17;
+    pub(super) const VTID: usize = 18;
+    pub(super) const VPID: usize = 19;
+    pub(super) const PIDNS_START: usize = 20;
+}
+
+/// Whether the event is a new thread's own, which says more about it than its number.
+pub(super) fn makes_thread(event: &Event<'_>) -> bool {
+    is_clone(event) && event.result() == Some(0)
+}
+
+fn is_clone(event: &Event<'_>) -> bool {
+    matches!(
+        event.ty,
+        types::SYSCALL_CLONE_20_X
+            | types::SYSCALL_FORK_20_X
+            | types::SYSCALL_VFORK_20_X
+            | types::SYSCALL_CLONE3_X
+    )
+}
+
+/// A clone that returned, in the parent or in the child.
+pub(super) fn clone(state: &mut State, event: &Event<'_>) {
+    match event.result() {
+        Some(0) => clone_in_child(state, event),
+        Some(child) if child > 0 => clone_in_parent(state, event, Tid(child)),
+        _ => {}
+    }
+}
+
+fn clone_in_parent(state: &mut State, event: &Event<'_>, child: Tid) {
+    use clone_flags as f;
+    let flags = event.uint(clone_param::FLAGS).unwrap_or(0);
+    repair(state, event);
+    let in_pid_namespace = event
+        .int(clone_param::VTID)
+        .is_some_and(|vtid| vtid >= 0 && vtid != event.tid.0);
+    // The child's own event says it better, or the number is of another pid namespace.
+    let child_tells = flags & (f::CHILD_IN_PIDNS | f::NEWPID | f::PARENT | f::VFORK) != 0
+        || event.ty == types::SYSCALL_VFORK_20_X
+        || in_pid_namespace;
+    if child_tells {
+        // With vfork this event is the later one.
+        if flags & f::VFORK == 0 && event.ty != types::SYSCALL_VFORK_20_X {
+            expect_child(state, event, child.0, flags);
+        }
+        if !in_pid_namespace {
+            made_by(state, event, child);
+        }
+        return;
+    }
+    if made_by(state, event, child) {
+        return;
+    }
+    let pid = if flags & f::THREAD != 0 {
+        own_pid(state, event)
+    } else {
+        Pid(child.0)
+    };
+    let mut thread = inherited(state, event.tid, flags);
+    (thread.tid, thread.pid) = (child, pid);
+    (thread.vtid, thread.vpid) = (child.0, pid.0);
+    describe(state, &mut thread, event);
+    let begin = event.uint(clone_param::PIDNS_START).filter(|t| *t != 0);
+    thread.pidns_start = begin.unwrap_or(thread.pidns_start);
+    state.insert_thread(thread);
+}
+
+/// Says who made a child, if its own event came first: that knew only the parent that the kernel gave it.
+fn made_by(state: &mut State, event: &Event<'_>, child: Tid) -> bool {
+    let is_there = is_fresh(state, child, event.ts.0);
+    if is_there {
+        state.set_maker(child, event.tid);
+    }
+    is_there
+}
+
+fn clone_in_child(state: &mut State, event: &Event<'_>) {
+    let vtid = event.int(clone_param::VTID).unwrap_or(-1);
+    let vpid = event.int(clone_param::VPID).unwrap_or(-1);
+    if is_fresh(state, event.tid, event.ts.0) {
+        let begin = event.uint(clone_param::PIDNS_START).filter(|t| *t != 0);
+        state.update_thread(event.tid, |t| enter_pid_namespace(t, vtid, vpid, begin));
+        return;
+    }
+    let flags = event.uint(clone_param::FLAGS).unwrap_or(0);
+    let pid = event.int(clone_param::PID).map_or(event.pid, Pid);
+    let ptid = event.int(clone_param::PTID).map_or(Tid(-1), Tid);
+    let is_thread = flags & clone_flags::THREAD != 0;
+    let begin = event.uint(clone_param::PIDNS_START).unwrap_or(0);
+    // The parent is not always the maker: it was asked to be the maker's own, or the maker has ended and
+    // the child was adopted.
+    let made = state.born(event.ts.0, |unborn| {
+        if unborn.is_outside {
+            unborn.number == event.tid.0
+        } else {
+            unborn.number == vtid && unborn.thread.pidns_start == begin
+        }
+    });
+    let mut thread = made.unwrap_or_else(|| {
+        let maker = if is_thread { Tid(pid.0) } else { ptid };
+        inherited(state, maker, flags)
+    });
+    thread.tid = event.tid;
+    thread.pid = pid;
+    if !is_thread {
+        thread.ptid = ptid;
+    }
+    describe(state, &mut thread, event);
+    enter_pid_namespace(&mut thread, vtid, vpid, Some(begin).filter(|t| *t != 0));
+    state.insert_thread(thread);
+}
+
+/// Takes note of a child that will tell its id itself.
+fn expect_child(state: &mut State, event: &Event<'_>, number: i64, flags: u64) {
+    let Some(maker) = state.thread(event.tid) else {
+        return;
+    };
+    let is_outside = maker.vtid < 0 || maker.vtid == maker.tid.0;
+    let thread = inherited(state, event.tid, flags);
+    state.expect(Unborn {
+        number,
+        is_outside,
+        thread,
+        at: event.ts.0,
+    });
+}
+
+/// Takes what a new thread says of its ids in its own pid namespace. In another one than its maker's,
+/// which `begin` tells, the group that it was born into cannot be seen.
+fn enter_pid_namespace(thread: &mut Thread, vtid: i64, vpid: i64, begin: Option<u64>) {
+    thread.vtid = vtid;
+    thread.vpid = vpid;
+    if let Some(begin) = begin {
+        if thread.pidns_start != 0 && begin != thread.pidns_start && vpid != thread.pid.0 {
+            thread.vpgid = 0;
+        }
+        thread.pidns_start = begin;
+    }
+}
+
+/// Whether a thread with this id was made so recently that it is the one meant.
+fn is_fresh(state: &State, tid: Tid, now: u64) -> bool {
+    state.thread(tid).is_some_and(|t| {
+        t.clone_ts != 0 && !t.dead && now.saturating_sub(t.clone_ts) < CLONE_STALE_NS
+    })
+}
+
+/// Makes a thread that has what it gets from its maker, as far as that is known.
+fn inherited(state: &mut State, maker: Tid, flags: u64) -> Thread {
+    let is_thread = flags & clone_flags::THREAD != 0;
+    let Some(mut thread) = state.thread(maker).cloned() else {
+        let mut thread = Thread::unknown(Tid(-1));
+        thread.ptid = maker;
+        return thread;
+    };
+    let share_files = is_thread || flags & clone_flags::FILES != 0;
+    let share_dirs = is_thread || flags & clone_flags::FS != 0;
+    thread.files = thread
+        .files
+        .map(|slot| state.inherit_files(slot, share_files));
+    thread.dirs = thread.dirs.map(|slot| state.inherit_dirs(slot, share_dirs));
+    thread.portrait = None;
+    thread.lineage = Lineage::default();
+    if !is_thread {
+        thread.ptid = maker;
+        thread.exec_ts = 0;
+        thread.lineage = state.lineage_of_child(maker);
+    }
+    (thread.uid, thread.gid) = (NO_ID, NO_ID);
+    (thread.faults, thread.memory_kb) = ([0; 2], [0; 3]);
+    thread.start = 0;
+    thread.is_reaper = false;
+    thread.dead = false;
+    thread
+}
+
+/// Takes what a clone event says of the new thread, whichever of the two it is.
+fn describe(state: &State, thread: &mut Thread, event: &Event<'_>) {
+    thread.clone_ts = event.ts.0;
+    let replace = |place: &mut Option<Text>, index, cap| {
+        set_text(state, place, event.params.get(index), cap, is_list(cap));
+    };
+    replace(&mut thread.comm, clone_param::COMM, limits::NAME);
+    replace(&mut thread.exe, clone_param::EXE, limits::NAME);
+    replace(&mut thread.args, clone_param::ARGS, limits::LIST);
+    let before = thread.cgroups.clone();
+    set_cgroups(
+        state,
+        &mut thread.cgroups,
+        event.params.get(clone_param::CGROUPS),
+    );
+    if before != thread.cgroups {
+        // Found anew when the thread is inserted.
+        thread.container = None;
+    }
+    thread.fdlimit = event.int(clone_param::FDLIMIT).unwrap_or(thread.fdlimit);
+    counters(thread, event, clone_param::FAULTS, clone_param::MEMORY);
+    if thread.comm.is_none() {
+        thread.comm.clone_from(&thread.exe);
+    }
+    thread.uid = id(event, clone_param::UID).unwrap_or(NO_ID);
+    thread.gid = id(event, clone_param::GID).unwrap_or(NO_ID);
+}
+
+/// Takes what a clone's parent event says of the parent itself, if nothing was known.
+fn repair(state: &mut State, event: &Event<'_>) {
+    let Some(thread) = state.thread(event.tid) else {
+        return;
+    };
+    let (mut comm, mut exe, mut args) =
+        (thread.comm.clone(), thread.exe.clone(), thread.args.clone());
+    if comm.is_none() {
+        set_text(
+            state,
+            &mut comm,
+            event.params.get(clone_param::COMM),
+            limits::NAME,
+            false,
+        );
+        set_text(
+            state,
+            &mut exe,
+            event.params.get(clone_param::EXE),
+            limits::NAME,
+            false,
+        );
+        set_text(
+            state,
+            &mut args,
+            event.params.get(clone_param::ARGS),
+            limits::LIST,
+            true,
+        );
+    }
+    let ptid = event.int(clone_param::PTID).map(Tid);
+    let had_no_parent = thread.ptid.0 < 0;
+    state.update_thread(event.tid, |t| {
+        t.comm = comm;
+        t.exe = exe;
+        t.args = args;
+        if had_no_parent {
+            t.ptid = ptid.unwrap_or(t.ptid);
+        }
+    });
+    if had_no_parent {
+        state.take_parent_for_maker(event.tid);
+    }
+}

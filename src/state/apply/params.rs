@@ -1,0 +1,64 @@
+//! What events of several families carry about a thread.
+
+use super::super::thread::{Text, Thread};
+use super::super::{State, containers, limits};
+use crate::event::{Event, EventExt as _, Pid};
+
+pub(super) fn is_list(cap: usize) -> bool {
+    cap == limits::LIST
+}
+
+/// Keeps a text parameter; an absent one changes nothing. Equal text stays shared.
+pub(super) fn set_text(
+    state: &State,
+    place: &mut Option<Text>,
+    bytes: Option<&[u8]>,
+    cap: usize,
+    list: bool,
+) {
+    let Some(bytes) = bytes else {
+        return;
+    };
+    let text = if list {
+        bytes
+    } else {
+        crate::event::value::text(bytes)
+    };
+    if place.as_deref() != Some(text) {
+        *place = state.keep(text, cap);
+    }
+}
+
+/// Keeps a list of cgroups.
+pub(super) fn set_cgroups(state: &State, place: &mut Option<Text>, bytes: Option<&[u8]>) {
+    let normalised = bytes.and_then(containers::normalised);
+    set_text(
+        state,
+        place,
+        normalised.as_deref().or(bytes),
+        limits::LIST,
+        true,
+    );
+}
+
+/// Takes page faults and memory from the parameters that have them.
+pub(super) fn counters(thread: &mut Thread, event: &Event<'_>, faults: usize, memory: usize) {
+    for (place, index) in thread.faults.iter_mut().zip(faults..) {
+        *place = event.uint(index).unwrap_or(*place);
+    }
+    for (place, index) in thread.memory_kb.iter_mut().zip(memory..) {
+        *place = id(event, index).unwrap_or(*place);
+    }
+}
+
+pub(super) fn id(event: &Event<'_>, index: usize) -> Option<u32> {
+    event.uint(index).and_then(|v| u32::try_from(v).ok())
+}
+
+/// Returns the process of an event's thread.
+pub(super) fn own_pid(state: &State, event: &Event<'_>) -> Pid {
+    match event.pid {
+        Pid(-1) => state.thread(event.tid).map_or(Pid(-1), |t| t.pid),
+        pid => pid,
+    }
+}
