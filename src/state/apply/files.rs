@@ -39,7 +39,7 @@ pub(super) fn open(state: &mut State, event: &Event<'_>, at: Open) {
         let dirfd = at.dirfd.and_then(|i| event.int(i));
         state.resolve(event.tid, dirfd, path, &mut name);
         info.name = state.keep(&name, limits::NAME).unwrap_or(info.name);
-        if path != name {
+        if !path.is_empty() && path != name {
             info.raw_name = state.keep(path, limits::NAME);
         }
         state.scratch = name;

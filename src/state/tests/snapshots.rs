@@ -163,3 +163,14 @@ fn equal_texts_are_one_again() {
     assert!(std::sync::Arc::ptr_eq(&path(100), &path(101)));
     assert_eq!(again.used.text, m.state.used.text);
 }
+
+/// Found by fuzzing: a path of no length is none, not one that was given otherwise.
+#[test]
+fn a_file_without_a_path() {
+    let mut m = Machine::new();
+    m.open(100, 3, "", 0);
+    let snapshot = m.state.snapshot();
+    let mut again = State::new();
+    again.restore(&snapshot);
+    assert_eq!(again.snapshot(), snapshot);
+}
