@@ -10,15 +10,17 @@
 //!           |
 //!         state        threads, fds, users: what the machine was when the event happened
 //!           |
-//!         format       a line of output from an event and the state around it
-//!           |
-//!         replay       source -> state -> sink, over a whole capture
+//!         filter       fields, and sysdig's language of conditions on them
+//!          /  \
+//!     format  replay   a line of output; source -> state -> sink, over a whole capture
+//!          \  /
+//!         export       captures from captures: sysdig's format, and ours with a part of the events
 //!           |
 //!          cli         the commands; the only place that knows clap, stdout and exit codes
 //! ```
 //!
-//! Beside them, `record` turns what the kernel probe sees into a capture, with the help of `event` and
-//! `state`; a machine that cannot record can replay.
+//! Beside them, `record` turns what the kernel probe sees into a capture, with the help of `event`,
+//! `state` and `filter`; a machine that cannot record can replay.
 //!
 //! A capture is somebody else's bytes: nothing in here panics on them, allocates without a cap because
 //! of them, or lets their control characters reach a terminal.
