@@ -26,7 +26,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hashbrown::HashSet;
 
-use super::thread::{Text, Thread, Threads};
+use super::thread::{Text, Thread};
+use super::threads::Threads;
 use super::{State, limits};
 use crate::event::{Pid, Tid};
 

@@ -14,6 +14,7 @@
 
 mod apply;
 mod containers;
+mod dirs;
 mod fd;
 mod lineage;
 mod nursery;
@@ -24,6 +25,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod threads;
 mod users;
 mod view;
 
@@ -38,10 +40,11 @@ pub use view::{View, is_about_fd};
 use std::net::IpAddr;
 
 use containers::Containers;
+use dirs::Dirs;
 use fd::FdTable;
 use nursery::Nursery;
 use shared::{Shared, Slot};
-use thread::{Dirs, Threads};
+use threads::Threads;
 use users::Users;
 
 use crate::event::{Occurrence, Pid, Tid};
@@ -212,6 +215,17 @@ impl State {
     /// Returns a group likewise; it has only a name.
     pub fn group(&self, container: Option<&[u8]>, gid: u32) -> Option<&User> {
         self.groups.get(container, gid)
+    }
+
+    /// Returns a copy of a text for keeping, cut to `cap`; `None` if there is no room for it.
+    pub(super) fn keep(&self, text: &[u8], cap: usize) -> Option<Text> {
+        let text = &text[..text.len().min(cap)];
+        self.has_room(text.len()).then(|| text.into())
+    }
+
+    /// Whether so many bytes of text more can be kept.
+    pub(super) fn has_room(&self, len: usize) -> bool {
+        self.used.text.saturating_add(len) <= limits::TEXT
     }
 
     fn remove_ended(&mut self) {

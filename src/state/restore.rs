@@ -9,9 +9,10 @@ use scap_capture_format::native::snapshot::{
     FdEntry, InterfaceEntry, SocketEntry, StringId, ThreadEntry,
 };
 
+use super::dirs::Dirs;
 use super::fd::{Connection, FdInfo, FdKind, FdTable, L4, Role};
 use super::snapshot::{FdExtra, O_CLOEXEC, ThreadExtra};
-use super::thread::{Dirs, Program, ProgramFlags, Text, Thread};
+use super::thread::{Program, ProgramFlags, Text, Thread};
 use super::users::{self, User};
 use super::{Interface, State, limits};
 use crate::event::net::{Endpoint, SockTuple};
