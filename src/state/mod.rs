@@ -15,6 +15,7 @@
 mod apply;
 mod containers;
 mod dirs;
+mod extra;
 mod fd;
 mod lineage;
 mod nursery;

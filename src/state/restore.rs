@@ -10,8 +10,9 @@ use scap_capture_format::native::snapshot::{
 };
 
 use super::dirs::Dirs;
+use super::extra::{FdExtra, ThreadExtra};
 use super::fd::{Connection, FdInfo, FdKind, FdTable, L4, Role};
-use super::snapshot::{FdExtra, O_CLOEXEC, ThreadExtra};
+use super::snapshot::O_CLOEXEC;
 use super::thread::{Program, ProgramFlags, Text, Thread};
 use super::users::{self, User};
 use super::{Interface, State, limits};

@@ -1,0 +1,220 @@
+//! What the state knows beyond a snapshot's own structures, in their `extra` lists; the bytes are in
+//! `docs/capture-format.md`.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::fd::{Connection, FdInfo, FdKind, L4, Role};
+use super::snapshot::O_CLOEXEC;
+use super::thread::Text;
+use crate::event::net::Endpoint;
+
+/// Number of our own entry in the `extra` list of a thread.
+pub(super) const THREAD_EXTRA: u32 = 1;
+/// Number of our own entry in the `extra` list of an fd.
+pub(super) const FD_EXTRA: u32 = 1;
+
+/// What the state knows of a thread beyond a snapshot's own fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct ThreadExtra {
+    /// The snapshot was made by a state: what is not told is not so.
+    pub(super) is_ours: bool,
+    pub(super) clone_ts: u64,
+    pub(super) exec_ts: u64,
+    pub(super) is_reaper: bool,
+    pub(super) keeps_caps: bool,
+    pub(super) knows_caps: bool,
+    /// An earlier thread that shares its fds.
+    pub(super) files_of: Option<i64>,
+    /// An earlier thread that shares its directories.
+    pub(super) dirs_of: Option<i64>,
+}
+
+impl ThreadExtra {
+    const LEN: usize = 33;
+
+    pub(super) fn write(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(Self::LEN);
+        out.extend_from_slice(&self.clone_ts.to_le_bytes());
+        out.extend_from_slice(&self.exec_ts.to_le_bytes());
+        out.extend_from_slice(&self.files_of.unwrap_or(-1).to_le_bytes());
+        out.extend_from_slice(&self.dirs_of.unwrap_or(-1).to_le_bytes());
+        let flags = [self.is_reaper, self.knows_caps, self.keeps_caps];
+        out.push((0..).zip(flags).map(|(bit, on)| u8::from(on) << bit).sum());
+        out
+    }
+
+    /// Reads it; a snapshot from /proc or of another program has none.
+    pub(super) fn read(extra: &[(u32, Vec<u8>)]) -> Self {
+        let foreign = Self {
+            knows_caps: true,
+            ..Self::default()
+        };
+        let Some((_, bytes)) = extra.iter().find(|(number, _)| *number == THREAD_EXTRA) else {
+            return foreign;
+        };
+        let word = |index: usize| -> Option<i64> {
+            let bytes = bytes.get(index * 8..index * 8 + 8)?;
+            Some(i64::from_le_bytes(bytes.try_into().ok()?))
+        };
+        let (Some(clone), Some(exec), Some(files), Some(dirs), Some(flags)) =
+            (word(0), word(1), word(2), word(3), bytes.get(32))
+        else {
+            return foreign;
+        };
+        Self {
+            is_ours: true,
+            clone_ts: clone.cast_unsigned(),
+            exec_ts: exec.cast_unsigned(),
+            is_reaper: flags & 1 != 0,
+            knows_caps: flags & 2 != 0,
+            keeps_caps: flags & 4 != 0,
+            files_of: Some(files).filter(|tid| *tid >= 0),
+            dirs_of: Some(dirs).filter(|tid| *tid >= 0),
+        }
+    }
+}
+
+/// What the state knows of an fd beyond a snapshot's own fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct FdExtra {
+    l4: L4,
+    role: Role,
+    connection: Connection,
+    is_unknown: bool,
+    cloexec: bool,
+    ends: Option<(Endpoint, Endpoint)>,
+    bound: Option<Endpoint>,
+    raw_name: Option<Text>,
+}
+
+impl FdExtra {
+    pub(super) fn of(info: &FdInfo) -> Self {
+        Self {
+            l4: info.l4,
+            role: info.role,
+            connection: info.connection,
+            is_unknown: info.kind == FdKind::Unknown,
+            cloexec: info.cloexec,
+            ends: info.ends,
+            bound: info.bound,
+            raw_name: info.raw_name.clone(),
+        }
+    }
+
+    pub(super) fn apply(self, info: &mut FdInfo) {
+        info.l4 = self.l4;
+        info.role = self.role;
+        info.connection = self.connection;
+        info.cloexec = self.cloexec;
+        info.ends = self.ends;
+        info.bound = self.bound;
+        info.raw_name = self.raw_name;
+        if self.is_unknown {
+            info.kind = FdKind::Unknown;
+        }
+    }
+
+    pub(super) fn write(&self) -> Vec<u8> {
+        let l4 = match self.l4 {
+            L4::Unknown => 0,
+            L4::Tcp => 2,
+            L4::Udp => 3,
+            L4::Icmp => 4,
+            L4::Raw => 5,
+        };
+        let role = match self.role {
+            Role::Unknown => 0,
+            Role::Client => 1,
+            Role::Server => 2,
+        };
+        let connection = match self.connection {
+            Connection::None => 0,
+            Connection::Pending => 1,
+            Connection::Established => 2,
+        };
+        let flags = u8::from(self.is_unknown) | u8::from(self.cloexec) << 1;
+        let mut out = vec![l4, role, connection, flags];
+        let ends = [self.ends.map(|e| e.0), self.ends.map(|e| e.1), self.bound];
+        for end in ends {
+            write_end(&mut out, end);
+        }
+        out.extend_from_slice(self.raw_name.as_deref().unwrap_or_default());
+        out
+    }
+
+    /// Whether an fd's own fields tell all of it: so it is with most files.
+    pub(super) fn is_told_without(&self, entry_flags: u32) -> bool {
+        let usual = Self {
+            cloexec: entry_flags & O_CLOEXEC != 0,
+            ..Self::default()
+        };
+        *self == usual
+    }
+
+    /// Reads it; a snapshot from /proc or of another program has none, nor has an fd that needs none.
+    pub(super) fn read(extra: &[(u32, Vec<u8>)]) -> Option<Self> {
+        let (_, bytes) = extra.iter().find(|(number, _)| *number == FD_EXTRA)?;
+        let ([l4, role, connection, flags], mut rest) = bytes.split_first_chunk()?;
+        let client = read_end(&mut rest)?;
+        let server = read_end(&mut rest)?;
+        let bound = read_end(&mut rest)?;
+        Some(Self {
+            l4: super::restore::l4(*l4),
+            role: match role {
+                1 => Role::Client,
+                2 => Role::Server,
+                _ => Role::Unknown,
+            },
+            connection: match connection {
+                1 => Connection::Pending,
+                2 => Connection::Established,
+                _ => Connection::None,
+            },
+            is_unknown: flags & 1 != 0,
+            cloexec: flags & 2 != 0,
+            ends: client.zip(server),
+            bound,
+            raw_name: Some(rest).filter(|r| !r.is_empty()).map(Text::from),
+        })
+    }
+}
+
+/// Appends a family (0 = none), port and address.
+fn write_end(out: &mut Vec<u8>, end: Option<Endpoint>) {
+    match end {
+        None => out.push(0),
+        Some(Endpoint::V4(ip, port)) => {
+            out.push(4);
+            out.extend_from_slice(&port.to_le_bytes());
+            out.extend_from_slice(&ip.octets());
+        }
+        Some(Endpoint::V6(ip, port)) => {
+            out.push(6);
+            out.extend_from_slice(&port.to_le_bytes());
+            out.extend_from_slice(&ip.octets());
+        }
+    }
+}
+
+fn read_end(bytes: &mut &[u8]) -> Option<Option<Endpoint>> {
+    let (family, rest) = bytes.split_first()?;
+    if *family == 0 {
+        *bytes = rest;
+        return Some(None);
+    }
+    let (port, rest) = rest.split_first_chunk()?;
+    let port = u16::from_le_bytes(*port);
+    let (end, rest) = match family {
+        4 => {
+            let (ip, rest) = rest.split_first_chunk::<4>()?;
+            (Endpoint::V4(Ipv4Addr::from(*ip), port), rest)
+        }
+        6 => {
+            let (ip, rest) = rest.split_first_chunk::<16>()?;
+            (Endpoint::V6(Ipv6Addr::from(*ip), port), rest)
+        }
+        _ => return None,
+    };
+    *bytes = rest;
+    Some(Some(end))
+}
