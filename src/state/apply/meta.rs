@@ -40,14 +40,21 @@ fn user(state: &mut State, event: &Event<'_>) {
         state.users.remove(container, uid);
         return;
     }
-    let text = |index| users::cut(event.text(index).unwrap_or_default());
-    let user = User {
-        name: text(2),
-        home: text(3),
-        shell: text(4),
-        gid: number(event, 1).unwrap_or(u32::MAX),
-    };
-    state.users.add(container, uid, user);
+    let [name, home, shell] = [2, 3, 4].map(|index| event.text(index).unwrap_or_default());
+    let gid = number(event, 1).unwrap_or(u32::MAX);
+    let is_known = state.users.get(container, uid).is_some_and(|known| {
+        [&*known.name, &*known.home, &*known.shell] == [name, home, shell] && known.gid == gid
+    });
+    // Recorders tell of all users again and again.
+    if !is_known {
+        let user = User {
+            name: users::cut(name),
+            home: users::cut(home),
+            shell: users::cut(shell),
+            gid,
+        };
+        state.users.add(container, uid, user);
+    }
 }
 
 fn group(state: &mut State, event: &Event<'_>) {
@@ -59,9 +66,13 @@ fn group(state: &mut State, event: &Event<'_>) {
         state.groups.remove(container, gid);
         return;
     }
-    let group = User {
-        name: users::cut(event.text(1).unwrap_or_default()),
-        ..User::default()
-    };
-    state.groups.add(container, gid, group);
+    let name = event.text(1).unwrap_or_default();
+    let known = state.groups.get(container, gid);
+    if known.is_none_or(|known| *known.name != *name) {
+        let group = User {
+            name: users::cut(name),
+            ..User::default()
+        };
+        state.groups.add(container, gid, group);
+    }
 }
