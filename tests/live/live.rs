@@ -193,3 +193,50 @@ fn a_command_and_a_count_are_shown_like_a_capture() {
         assert_eq!(value["evt.type"], "openat");
     }
 }
+
+/// Nobody takes the lines while the program runs: what does not fit into the rings is lost, and told.
+#[test]
+fn what_a_slow_reader_makes_it_lose_is_told() {
+    let Some(bench) = bench() else { return };
+    const CALLS: u64 = 600_000;
+    let done = bench.path("done");
+    let script = format!(
+        "dd if=/dev/zero of=/dev/null bs=1 count={} 2>/dev/null; touch {}",
+        CALLS / 2,
+        done.display()
+    );
+    let mut child = scap()
+        .args(["live", "--buffer-size", "1", "-p", "%evt.type"])
+        .args([
+            "proc.name=dd and evt.type in (read, write)",
+            "--",
+            "sh",
+            "-c",
+            &script,
+        ])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let begin = Instant::now();
+    while !done.exists() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "dd does not end");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().count();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    // `N events in S s, LOST lost`.
+    let account = said.lines().find(|l| l.contains(" events in ")).unwrap();
+    let number = |word: &str| word.replace(',', "").parse::<u64>().unwrap();
+    let shown = number(account.split(' ').next().unwrap());
+    let lost = number(account.rsplit(' ').nth(1).unwrap());
+    assert_eq!(shown, lines as u64, "{account}");
+    assert!(lost > 0 && said.contains("events were lost here"), "{said}");
+    // dd reads and writes a little more than that, and others' calls may be among the lost.
+    assert!(
+        (CALLS..CALLS + 20_000).contains(&(shown + lost)),
+        "{account}"
+    );
+}
