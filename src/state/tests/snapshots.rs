@@ -174,3 +174,31 @@ fn a_file_without_a_path() {
     again.restore(&snapshot);
     assert_eq!(again.snapshot(), snapshot);
 }
+
+/// What no structure of a snapshot has a place for.
+#[test]
+fn what_only_events_have_told() {
+    let mut m = Machine::new();
+    m.clone(100, 200, 0);
+    m.exec(200, "x");
+    for option in [8_u32, 36] {
+        m.event(
+            200,
+            types::SYSCALL_PRCTL_X,
+            &[&i(0), &u(option), b"\0", &i(1)],
+        );
+    }
+    m.event(
+        200,
+        types::SYSCALL_CAPSET_X,
+        &[&i(0), &[1; 8], &[2; 8], &[3; 8]],
+    );
+    let mut again = State::new();
+    again.restore(&m.state.snapshot());
+    let [before, after] = [&m.state, &again].map(|state| {
+        let t = state.thread(Tid(200)).unwrap();
+        assert!(t.clone_ts > 0 && t.exec_ts > t.clone_ts && t.is_reaper && t.keeps_caps);
+        (t.clone_ts, t.exec_ts, t.caps, t.program, t.comm.clone())
+    });
+    assert_eq!(before, after);
+}
