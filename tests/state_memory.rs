@@ -8,8 +8,8 @@
     reason = "a test that panics fails, and tells numbers"
 )]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
+#[path = "../capture-format/tests/counting/mod.rs"]
+mod counting;
 
 use scap::state::{State, limits};
 use scap_capture_format::event::{EventFlags, EventNum, EventRef, Params, Pid, Tid, Timestamp};
@@ -17,40 +17,16 @@ use scap_capture_format::native::Snapshot;
 use scap_capture_format::native::snapshot::{FdEntry, ThreadEntry};
 use scap_capture_format::schema::{EventType, types};
 
-/// Counts what is allocated.
-struct Counting;
-
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static MOST: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is passed on to the system's allocator as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let now = NOW.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        MOST.fetch_max(now, Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 const MIB: usize = 1 << 20;
 
 /// Returns what `fill` makes of an empty state, and the most memory, in MiB, held meanwhile.
 fn measure(what: &str, fill: impl FnOnce(&mut State)) -> (State, usize) {
-    let before = NOW.load(Ordering::Relaxed);
-    MOST.store(before, Ordering::Relaxed);
-    let mut state = State::new();
-    fill(&mut state);
-    let most = (MOST.load(Ordering::Relaxed) - before) / MIB;
+    let (state, most) = counting::peak(|| {
+        let mut state = State::new();
+        fill(&mut state);
+        state
+    });
+    let most = most / MIB;
     let threads = state.thread_count();
     println!("{what}: {most} MiB, {threads} threads");
     (state, most)
@@ -184,8 +160,8 @@ fn memory_is_bounded() {
     assert!(fds(&state) <= limits::FDS);
     assert!(most <= limits::MEMORY / MIB, "{most} MiB");
     // It goes as it came: all at once, and nothing is left.
-    let before = NOW.load(Ordering::Relaxed);
+    let before = counting::now();
     state.restore(&Snapshot::default());
     assert_eq!(state.thread_count(), 0);
-    assert!(before - NOW.load(Ordering::Relaxed) > 50 * MIB);
+    assert!(before - counting::now() > 50 * MIB);
 }

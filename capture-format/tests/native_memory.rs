@@ -2,10 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics fails")]
 
 mod common;
+mod counting;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Cursor;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{read_all, small_file};
 use scap_capture_format::limits;
@@ -13,39 +12,6 @@ use scap_capture_format::native::IndexedReader;
 use scap_capture_format::native::section::{
     FileTag, HEADER_LEN, MARKER, SectionHeader, SectionKind,
 };
-
-/// Counts what is allocated.
-struct Counting;
-
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static MOST: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is passed on to the system's allocator as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let now = NOW.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        MOST.fetch_max(now, Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// The most memory that `run` holds at a time, in bytes.
-fn peak(run: impl FnOnce()) -> usize {
-    let before = NOW.load(Ordering::Relaxed);
-    MOST.store(before, Ordering::Relaxed);
-    run();
-    MOST.load(Ordering::Relaxed) - before
-}
 
 /// A capture whose header is followed by one section of this content, with right checksums.
 fn file_with(kind: SectionKind, claimed: Option<u64>, body: &[u8]) -> Vec<u8> {
@@ -98,7 +64,7 @@ fn claims_cost_nothing() {
             }
             for body in bodies {
                 let file = file_with(kind, claimed, &body);
-                worst = worst.max(peak(|| read_both_ways(&file)));
+                worst = worst.max(counting::peak(|| read_both_ways(&file)).1);
             }
         }
     }
@@ -113,7 +79,7 @@ fn claims_cost_nothing() {
     let body = [&[1][..], &len, &bomb].concat();
     for kind in [SectionKind::SNAPSHOT, SectionKind::LOSS, SectionKind::INDEX] {
         let file = file_with(kind, None, &body);
-        let most = peak(|| read_both_ways(&file));
+        let most = counting::peak(|| read_both_ways(&file)).1;
         assert!(
             most < limits::METADATA_RAW + limits::METADATA_DECODED,
             "{most}"

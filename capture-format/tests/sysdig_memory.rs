@@ -5,45 +5,18 @@
     reason = "a test that panics fails, and tells numbers"
 )]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+mod counting;
+
 use std::io::{self, Read, Write as _};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use scap_capture_format::limits;
 use scap_capture_format::native::snapshot::FdEntry;
 use scap_capture_format::sysdig::{Converter, Item, SysdigReader};
 
-/// Counts what is allocated.
-struct Counting;
-
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static MOST: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is passed on to the system's allocator as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let now = NOW.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        MOST.fetch_max(now, Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 /// The most memory that reading holds at a time, in bytes; threads and fds of the first section; events.
 fn read(input: impl Read) -> (usize, usize, usize, u64) {
-    let before = NOW.load(Ordering::Relaxed);
-    MOST.store(before, Ordering::Relaxed);
-    let (mut threads, mut fds, mut events) = (0, 0, 0);
-    {
+    let ((threads, fds, events), most) = counting::peak(|| {
+        let (mut threads, mut fds, mut events) = (0, 0, 0);
         let mut reader = SysdigReader::new(input).unwrap();
         let mut converter = Converter::new();
         while let Some(item) = reader.next_item().unwrap() {
@@ -55,8 +28,8 @@ fn read(input: impl Read) -> (usize, usize, usize, u64) {
                 }
             }
         }
-    }
-    let most = MOST.load(Ordering::Relaxed) - before;
+        (threads, fds, events)
+    });
     println!(
         "{} KiB, {threads} threads, {fds} fds, {events} events",
         most >> 10
