@@ -106,10 +106,7 @@ fn parents_in_a_circle_come_to_an_end() {
     for tid in [40, 41, 100] {
         m.event(tid, types::PROCEXIT_1_E, &[&i(0)[..]; 5]);
     }
-    m.state.remove_ended();
-    assert_eq!(m.state.thread_count(), 0);
-    assert!(m.state.threads.counts_are_zero());
-    assert_eq!((m.state.used.fds, m.state.used.text), (0, 0));
+    m.nothing_is_left();
 }
 
 /// Two processes each of which says that the other one's first thread is its own.
@@ -126,10 +123,7 @@ fn a_thread_of_a_process_that_is_a_thread() {
     for tid in [7, 8, 7, 8, 100] {
         m.event(tid, types::PROCEXIT_1_E, &[&i(0)[..]; 5]);
     }
-    m.state.remove_ended();
-    assert_eq!(m.state.thread_count(), 0);
-    assert!(m.state.threads.counts_are_zero());
-    assert_eq!((m.state.used.fds, m.state.used.text), (0, 0));
+    m.nothing_is_left();
 }
 
 #[test]

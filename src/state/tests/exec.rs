@@ -29,10 +29,7 @@ fn a_thread_becomes_the_process() {
     for tid in [200, 100] {
         m.event(tid, types::PROCEXIT_1_E, &[&i(0), &i(0), &[0], &[0], &i(1)]);
     }
-    m.state.remove_ended();
-    assert_eq!(m.state.thread_count(), 0);
-    assert_eq!((m.state.used.fds, m.state.used.text), (0, 0));
-    assert!(m.state.threads.counts_are_zero());
+    m.nothing_is_left();
 }
 
 #[test]

@@ -107,6 +107,14 @@ impl Machine {
         self.event(tid, types::SYSCALL_EXECVE_19_X, &params)
     }
 
+    /// Checks that whoever ended took everything along, and what was charged for it.
+    fn nothing_is_left(&mut self) {
+        self.state.remove_ended();
+        assert_eq!(self.state.thread_count(), 0);
+        assert!(self.state.threads.counts_are_zero());
+        assert_eq!((self.state.used.fds, self.state.used.text), (0, 0));
+    }
+
     fn fds(&self, tid: i64) -> String {
         let mut text = String::new();
         for fd in 0..64 {

@@ -144,10 +144,7 @@ fn ends_of_threads() {
     m.open(300, 3, "/a", 0);
     assert_eq!(m.state.thread(Tid(300)).unwrap().ptid, Tid(1));
     exit(&mut m, 300, 300, 1);
-    m.state.remove_ended();
-    assert_eq!(m.state.thread_count(), 0);
-    assert_eq!((m.state.used.fds, m.state.used.text), (0, 0));
-    assert!(m.state.threads.counts_are_zero());
+    m.nothing_is_left();
 }
 
 #[test]
