@@ -277,9 +277,9 @@ extract! {
         let server = match (info.ends, info.bound) {
             (None, Some(_)) => true,
             (Some((client, server)), _) => {
-                let both = is_local(cx, client.ip()) && is_local(cx, server.ip());
                 // sysdig calls both ends of a connection within the machine servers.
-                is_local(cx, server.ip()) && !(both && info.role == Role::Client)
+                let is_client = info.role == Role::Client && is_local(cx, client.ip());
+                !is_client && is_local(cx, server.ip())
             }
             (None, None) => false,
         };
@@ -442,10 +442,8 @@ fn local(cx: &Context<'_>) -> Option<(Endpoint, Endpoint)> {
     let info = fd(cx).filter(|f| f.role != Role::Unknown)?;
     let (client, server) = info.ends?;
     // Within the machine both are, and the role decides; sysdig takes the client's for both.
-    let is_client = match (is_local(cx, client.ip()), is_local(cx, server.ip())) {
-        (true, true) => info.role == Role::Client,
-        (client_is, _) => client_is,
-    };
+    let is_client =
+        is_local(cx, client.ip()) && (info.role == Role::Client || !is_local(cx, server.ip()));
     Some(if is_client {
         (client, server)
     } else {

@@ -27,16 +27,8 @@ pub(in crate::state) mod clone_flags {
 
 /// Parameters of the clone family.
 mod clone_param {
-    pub(super) const EXE: usize = 1;
-    pub(super) const ARGS: usize = 2;
-    pub(super) const PID: usize = 4;
-    pub(super) const PTID: usize = 5;
-    pub(super) const FDLIMIT: usize = 7;
-    /// Major and minor page faults, memory in KiB: virtual, resident, swapped.
-    pub(super) const FAULTS: usize = 8;
-    pub(super) const MEMORY: usize = 10;
-    pub(super) const COMM: usize = 13;
-    pub(super) const CGROUPS: usize = 14;
+    pub(super) use super::super::params::common::*;
+
     pub(super) const FLAGS: usize = 15;
     pub(super) const UID: usize = 16;
     pub(super) const GID: usize = 17;

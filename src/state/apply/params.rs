@@ -4,6 +4,20 @@ use super::super::thread::{Text, Thread};
 use super::super::{State, containers, limits};
 use crate::event::{Event, EventExt as _, Pid};
 
+/// Parameters that clone and execve events have at the same places.
+pub(super) mod common {
+    pub(in super::super) const EXE: usize = 1;
+    pub(in super::super) const ARGS: usize = 2;
+    pub(in super::super) const PID: usize = 4;
+    pub(in super::super) const PTID: usize = 5;
+    pub(in super::super) const FDLIMIT: usize = 7;
+    /// Major and minor page faults, memory in KiB: virtual, resident, swapped.
+    pub(in super::super) const FAULTS: usize = 8;
+    pub(in super::super) const MEMORY: usize = 10;
+    pub(in super::super) const COMM: usize = 13;
+    pub(in super::super) const CGROUPS: usize = 14;
+}
+
 pub(super) fn is_list(cap: usize) -> bool {
     cap == limits::LIST
 }

@@ -7,16 +7,8 @@ use crate::event::{Event, EventExt as _, Pid, Tid};
 
 /// Parameters of `execve`.
 mod exec_param {
-    pub(super) const EXE: usize = 1;
-    pub(super) const ARGS: usize = 2;
-    pub(super) const PID: usize = 4;
-    pub(super) const PTID: usize = 5;
-    pub(super) const FDLIMIT: usize = 7;
-    /// Major and minor page faults, memory in KiB: virtual, resident, swapped.
-    pub(super) const FAULTS: usize = 8;
-    pub(super) const MEMORY: usize = 10;
-    pub(super) const COMM: usize = 13;
-    pub(super) const CGROUPS: usize = 14;
+    pub(super) use super::super::params::common::*;
+
     pub(super) const ENV: usize = 15;
     pub(super) const TTY: usize = 16;
     pub(super) const VPGID: usize = 17;
