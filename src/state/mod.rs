@@ -76,8 +76,8 @@ pub mod limits {
     pub const CONTAINERS_BYTES: usize = 64 << 20;
     /// Most addresses of network interfaces known.
     pub const INTERFACES: usize = 65_536;
-    /// Most memory in bytes that the state takes at all these caps together, asserted in
-    /// `tests/state_memory.rs`.
+    /// Most memory in bytes that a hostile capture may make the state take: `tests/state_memory.rs` drives
+    /// it to one cap after the other and asserts this.
     pub const MEMORY: usize = 1280 << 20;
     /// Largest fd number believed; the kernel's own limit (`fs.nr_open`) is far below.
     pub const FD_NUMBER: i64 = 1 << 30;
