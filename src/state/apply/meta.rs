@@ -2,17 +2,16 @@
 
 use scap_capture_format::schema::types;
 
-use super::super::State;
 use super::super::users::{self, User};
+use super::super::{ContainerInfo, State};
 use crate::event::{Event, EventExt as _};
 
 pub(super) fn event(state: &mut State, event: &Event<'_>) {
     match event.ty {
-        types::CONTAINER_JSON_E | types::CONTAINER_JSON_2_E => {
-            state.containers.add_json(event.text(0).unwrap_or_default());
-        }
-        types::ASYNCEVENT_E if event.text(1) == Some(b"container") => {
-            state.containers.add_json(event.text(2).unwrap_or_default());
+        types::CONTAINER_JSON_E | types::CONTAINER_JSON_2_E | types::ASYNCEVENT_E => {
+            if let Some(info) = ContainerInfo::of(event) {
+                state.described.add(info);
+            }
         }
         types::USER_ADDED_E | types::USER_DELETED_E => user(state, event),
         types::GROUP_ADDED_E | types::GROUP_DELETED_E => group(state, event),
