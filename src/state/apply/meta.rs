@@ -10,7 +10,7 @@ pub(super) fn event(state: &mut State, event: &Event<'_>) {
     match event.ty {
         types::CONTAINER_JSON_E | types::CONTAINER_JSON_2_E | types::ASYNCEVENT_E => {
             if let Some(info) = ContainerInfo::of(event) {
-                state.described.add(info);
+                state.describe_container(info);
             }
         }
         types::USER_ADDED_E | types::USER_DELETED_E => user(state, event),
