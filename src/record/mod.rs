@@ -11,6 +11,7 @@
 mod backlog;
 mod btf;
 mod cadence;
+mod cgroups;
 mod clock;
 pub mod command;
 mod delivery;

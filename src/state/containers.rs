@@ -76,6 +76,11 @@ pub(super) fn id_of(cgroups: Option<&[u8]>) -> Option<Text> {
         .find_map(id_in_path)
 }
 
+/// Finds the id of the container that lists of cgroups like this one belong to.
+pub fn container_id(cgroups: &[u8]) -> Option<Text> {
+    id_of(Some(cgroups))
+}
+
 /// Returns the runtime that lays out cgroups like these, as far as the layout tells.
 pub fn runtime_of(cgroups: Option<&[u8]>) -> Option<&'static str> {
     const BY_MARK: &[(&[u8], &str)] = &[

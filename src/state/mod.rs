@@ -30,8 +30,8 @@ mod threads;
 mod users;
 mod view;
 
-pub use apply::{call_can_matter, can_matter, counts_memory, matters};
-pub use containers::{ContainerInfo, runtime_of};
+pub use apply::{call_can_matter, can_matter, cgroups_param, counts_memory, matters};
+pub use containers::{ContainerInfo, container_id, runtime_of};
 pub use fd::{Connection, FdInfo, FdKind, L4, Role};
 pub use lineage::Ancestor;
 pub use thread::{Program, ProgramFlags, Text, Thread, ThreadId};

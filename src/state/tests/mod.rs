@@ -1,6 +1,7 @@
 //! State against sequences of events, as a recorder writes them.
 
 mod bounds;
+mod containers;
 mod exec;
 mod files;
 mod owners;
