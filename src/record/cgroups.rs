@@ -19,6 +19,7 @@ use scap_capture_format::{
 };
 use scap_probe_common::config::{CGROUP_CONTROLLERS, MISSING};
 
+use super::host::{CgroupPaths, Host};
 use crate::{
     event::Event,
     filter::{
@@ -191,23 +192,32 @@ pub(super) struct Hierarchy {
 }
 
 impl Hierarchy {
-    /// Finds it: where controllers have hierarchies of their own, container runtimes use these. `proc` is
-    /// where procfs is mounted, `root` the root of the machine's files.
-    pub(super) fn find(proc: &Path, root: &Path) -> Self {
-        let own = fs::read_to_string(proc.join("self/cgroup")).unwrap_or_default();
+    /// Finds it: where controllers have hierarchies of their own, container runtimes use these.
+    pub(super) fn find(host: &Host) -> Self {
+        let read = |path: String| fs::read_to_string(path).ok();
+        let own = read(format!("{}/self/cgroup", host.proc())).unwrap_or_default();
         let controllers = |line: &'_ str| line.split(':').nth(1).unwrap_or_default().to_owned();
         let controller = CGROUP_CONTROLLERS.into_iter().rev().find(|name| {
             own.lines()
                 .any(|line| controllers(line).split(',').any(|c| c == in_v1(name)))
         });
-        let mounts = fs::read_to_string(proc.join("1/mountinfo"))
-            .or_else(|_| fs::read_to_string(proc.join("self/mountinfo")))
+        let mounts = read(format!("{}/1/mountinfo", host.proc()))
+            .or_else(|| read(format!("{}/self/mountinfo", host.proc())))
             .unwrap_or_default();
         let mount = mounts.lines().find_map(|line| mounted(line, controller));
         Self {
             controller,
-            mount: mount.map(|at| root.join(at.trim_start_matches('/'))),
+            mount: mount.map(|at| host.path(at)),
         }
+    }
+
+    /// Finds out what procfs shows to this process of the paths of cgroups.
+    pub(super) fn paths(&self, host: &Host) -> CgroupPaths {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let own = mounts
+            .lines()
+            .find_map(|line| mounted(line, self.controller));
+        CgroupPaths::find(host, self.mount.as_deref(), own.map(Path::new))
     }
 
     /// Returns the id of the cgroup that a list of cgroups names: the inode of its directory.

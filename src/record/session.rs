@@ -1,7 +1,6 @@
 //! One recording from attach to summary: the loop that empties the rings.
 
 use std::{
-    path::Path,
     sync::{
         atomic::{AtomicBool, Ordering},
         mpsc,
@@ -20,6 +19,7 @@ use super::{
     command::Held,
     delivery::{Chunks, Delivery, Goal},
     encode::{Encoder, Head, Out, Raw},
+    host::Host,
     inflight,
     judge::Judge,
     losses::Losses,
@@ -72,23 +72,24 @@ pub(super) enum Purpose<'a> {
 pub(super) fn run(
     options: &Options,
     purpose: Purpose<'_>,
+    host: &Host,
     kernel: &Kernel,
     mut held: Option<Held>,
     stop: &AtomicBool,
     watch: &mut dyn FnMut(&Status),
 ) -> Result<Summary, RecordError> {
-    let hierarchy = Hierarchy::find(Path::new("/proc"), Path::new("/"));
-    let plan = setup::plan(
-        options,
-        kernel,
-        held.as_ref().map(Held::pid),
-        hierarchy.clone(),
-    )?;
+    let hierarchy = Hierarchy::find(host);
+    let cgroup_paths = hierarchy.paths(host);
+    // What the kernel counts with need not be what this process does.
+    let own_pid = host.own_pid().unwrap_or_else(std::process::id);
+    let follow = held.as_ref().map(Held::pid);
+    let follow = follow.map(|pid| host.child(pid).unwrap_or(pid));
+    let plan = setup::plan(options, own_pid, kernel, follow, hierarchy.clone())?;
     let ring_bytes = u64::from(plan.config.segments) * SEGMENT_BYTES as u64;
     let cpus = plan.cpus;
     let (mut probe, rings) = Probe::load(plan)?;
     let boot_to_wall = clock::boot_to_wall();
-    let header = machine::header(options, kernel, boot_to_wall);
+    let header = machine::header(options, host, kernel, boot_to_wall);
 
     let machine = header.machine.clone();
     let (session, goal) = match purpose {
@@ -123,8 +124,9 @@ pub(super) fn run(
     };
     probe.attach()?;
     // From here on every change is in the stream, so what /proc shows can only be newer.
+    let machine = host.clone();
     let scan = move || {
-        let taken = snapshot::take(boot_to_wall);
+        let taken = snapshot::take(&machine, cgroup_paths, boot_to_wall);
         // Nobody waits for it only if writing has failed, which is reported elsewhere.
         drop(send_snapshot.send(taken));
     };
@@ -185,9 +187,16 @@ pub(super) fn run(
     // Who looks on sees calls when they end.
     if drain.delivery.is_capture() && !drain.delivery.is_over() {
         let follows = |pid| options.command.is_empty() || probe.follows(pid);
-        inflight::each(kernel.arch, &rings, options, follows, |header, args| {
-            drain.in_flight(header, args, end);
-        });
+        inflight::each(
+            kernel.arch,
+            host,
+            &rings,
+            options,
+            follows,
+            |header, args| {
+                drain.in_flight(header, args, end);
+            },
+        );
     }
     drain.close(end, &rings);
     drop(scan.map(thread::JoinHandle::join));

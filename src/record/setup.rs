@@ -17,9 +17,10 @@ use crate::{
 /// Segments that a ring needs at least: one being written, one being read.
 const MIN_SEGMENTS: u32 = 2;
 
-/// Builds the probe's options.
+/// Builds the probe's options. Process ids, `own_pid` among them, are the kernel's.
 pub(super) fn plan(
     options: &Options,
+    own_pid: u32,
     kernel: &Kernel,
     follow: Option<u32>,
     hierarchy: Hierarchy,
@@ -43,7 +44,7 @@ pub(super) fn plan(
     let segments = (options.buffer_mib << 20) / SEGMENT_BYTES as u32;
     Ok(ProbeOptions {
         config: Config {
-            own_pid: std::process::id(),
+            own_pid,
             snaplen: options.snaplen,
             segments: segments.max(MIN_SEGMENTS),
             pid_filter,
