@@ -13,6 +13,7 @@ mod btf;
 mod cadence;
 mod clock;
 pub mod command;
+pub mod containers;
 mod delivery;
 mod encode;
 mod fetch;
