@@ -14,6 +14,7 @@ mod cadence;
 mod cgroups;
 mod clock;
 pub mod command;
+pub mod containers;
 mod delivery;
 mod encode;
 mod fetch;
