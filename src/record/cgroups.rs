@@ -26,7 +26,7 @@ use crate::{
         Filter,
         fields::{Context, Session},
     },
-    state::State,
+    state::{self, State},
 };
 
 /// Most cgroups known at a time, in the kernel too; the oldest are forgotten, and recorded again.
@@ -104,8 +104,9 @@ impl Cgroups {
         if !self.asks_runtimes {
             return;
         }
-        let is_its =
-            |known: &Known| crate::state::container_id(&known.list).as_deref() == Some(container);
+        let is_its = |known: &Known| {
+            state::container_of(Some(&known.list)).is_some_and(|found| found.id() == container)
+        };
         let ids: Vec<u64> = self
             .known
             .iter()
@@ -120,9 +121,9 @@ impl Cgroups {
     }
 
     fn decide(&mut self, id: u64, list: Box<[u8]>, state: &State) {
-        let container = match crate::state::container_id(&list) {
+        let container = match state::container_of(Some(&list)) {
             None => Container::Host,
-            Some(name) => match state.container(&name) {
+            Some(found) => match state.container(found.id()) {
                 Some(info) => Container::Described(info.to_json().into_bytes()),
                 None => Container::Undescribed,
             },

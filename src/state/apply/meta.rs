@@ -3,26 +3,27 @@
 use scap_capture_format::schema::types;
 
 use super::super::users::{self, User};
-use super::super::{State, containers};
+use super::super::{ContainerInfo, State, containers};
 use super::params::{MOVED_CGROUPS, set_cgroups};
 use crate::event::{Event, EventExt as _, Tid, async_event};
 
 pub(super) fn event(state: &mut State, event: &Event<'_>) {
     match event.ty {
-        types::CONTAINER_JSON_E | types::CONTAINER_JSON_2_E => {
-            state.containers.add_json(event.text(0).unwrap_or_default());
-        }
+        types::CONTAINER_JSON_E | types::CONTAINER_JSON_2_E => describe(state, event),
         types::ASYNCEVENT_E => match event.text(1) {
-            Some(async_event::CONTAINER) => {
-                state.containers.add_json(event.text(2).unwrap_or_default());
-            }
             Some(async_event::CGROUP_PROCS) => moved(state, event, Moved::Process),
             Some(async_event::CGROUP_THREADS) => moved(state, event, Moved::Thread),
-            _ => {}
+            _ => describe(state, event),
         },
         types::USER_ADDED_E | types::USER_DELETED_E => user(state, event),
         types::GROUP_ADDED_E | types::GROUP_DELETED_E => group(state, event),
         _ => {}
+    }
+}
+
+fn describe(state: &mut State, event: &Event<'_>) {
+    if let Some(info) = ContainerInfo::of(event) {
+        state.described.add(info);
     }
 }
 
