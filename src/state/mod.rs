@@ -30,7 +30,7 @@ mod threads;
 mod users;
 mod view;
 
-pub use apply::{call_can_matter, can_matter, counts_memory, matters};
+pub use apply::{call_can_matter, can_matter, cgroups_param, counts_memory, matters};
 pub use containers::{ContainerInfo, Found, container_of, runtime_of};
 pub use fd::{Connection, FdInfo, FdKind, L4, Role};
 pub use lineage::Ancestor;

@@ -17,10 +17,12 @@
 )]
 
 mod capture;
+mod containers;
 mod filter;
 mod known;
 mod lifecycle;
 mod live;
+mod runtimes;
 mod snapshots;
 mod strace;
 mod tools;

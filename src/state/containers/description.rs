@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use scap_capture_format::schema::types;
 
 use super::limits;
-use crate::event::{Event, EventExt as _};
+use crate::event::{Event, EventExt as _, async_event};
 
 /// What a runtime said about a container.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -102,7 +102,7 @@ impl ContainerInfo {
 fn description<'a>(event: &Event<'a>) -> Option<&'a [u8]> {
     match event.ty {
         types::CONTAINER_JSON_E | types::CONTAINER_JSON_2_E => event.text(0),
-        types::ASYNCEVENT_E if event.text(1) == Some(b"container") => event.text(2),
+        types::ASYNCEVENT_E if event.text(1) == Some(async_event::CONTAINER) => event.text(2),
         _ => None,
     }
 }

@@ -4,6 +4,7 @@ mod bounds;
 mod containers;
 mod exec;
 mod files;
+mod moves;
 mod owners;
 mod processes;
 mod snapshots;

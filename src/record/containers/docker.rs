@@ -1,0 +1,218 @@
+//! Docker's API, which podman offers, too.
+//!
+//! Read tolerantly: a member that is missing or of another type is unknown, not an error, since runtimes
+//! that imitate Docker deviate in details.
+
+use std::{
+    cell::RefCell,
+    convert::Infallible,
+    path::{Path, PathBuf},
+    rc::Rc,
+};
+
+use hashbrown::HashMap;
+use hyper::StatusCode;
+use serde::Deserialize;
+use serde_json::Value as Json;
+use tokio::sync::mpsc::Sender;
+
+use super::{
+    Description,
+    describe::{Draft, Kind},
+    docker_json::{self, Container, Image},
+    http::{self, Answer},
+    image,
+    source::{Failure, Manner, Seen},
+};
+
+/// Largest list of containers: some 20,000 of them.
+const LIST: usize = 32 << 20;
+/// Largest description of one thing.
+const ONE: usize = 2 << 20;
+/// Images whose description is remembered.
+const IMAGES: usize = 256;
+/// Lines in a row that are no events of containers, after which a stream makes no sense.
+const STRANGE_LINES: u32 = 100;
+/// Shortest id that is asked for; shorter ones are names.
+const SHORTEST_ID: usize = 12;
+
+/// A runtime that answered.
+pub(super) struct Docker {
+    socket: PathBuf,
+    kind: Kind,
+    manner: Manner,
+    images: RefCell<HashMap<String, Rc<Image>>>,
+}
+
+/// One of a list.
+#[derive(Deserialize)]
+struct Listed {
+    #[serde(rename = "Id", default)]
+    id: Json,
+}
+
+/// One line of the stream of events.
+#[derive(Deserialize)]
+struct Event {
+    #[serde(rename = "Action", default)]
+    action: Json,
+    #[serde(rename = "Actor", default)]
+    actor: Json,
+    // Where versions before 1.22 of the API have it.
+    #[serde(default)]
+    id: Json,
+}
+
+impl Docker {
+    pub(super) async fn connect(socket: &Path, manner: Manner) -> Result<Self, Failure> {
+        let answer = http::get(socket, "/version", ONE, manner.timeout).await?;
+        let version = json_of(&answer)?;
+        Ok(Self {
+            socket: socket.to_owned(),
+            kind: docker_json::kind(&version),
+            manner,
+            images: RefCell::default(),
+        })
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Tells of the containers that are there, and of what happens to them.
+    pub(super) async fn follow(&self, seen: &Sender<Seen>) -> Failure {
+        match self.events(seen).await {
+            Ok(never) => match never {},
+            Err(failure) => failure,
+        }
+    }
+
+    async fn events(&self, seen: &Sender<Seen>) -> Result<Infallible, Failure> {
+        // {"type":["container"]}
+        const EVENTS: &str = "/events?filters=%7B%22type%22%3A%5B%22container%22%5D%7D";
+        let timeout = self.manner.timeout;
+        // First the events, then the list: nothing happens between the two.
+        let mut lines = http::Lines::open(&self.socket, EVENTS, timeout).await?;
+        self.list(seen).await?;
+        if lines.status() != StatusCode::OK {
+            let why = format!("no events, status {}", lines.status().as_u16());
+            tell(seen, Seen::Mute(why)).await;
+            std::future::pending::<()>().await;
+        }
+        let mut strange = 0;
+        loop {
+            let line = lines.next().await?;
+            let event = serde_json::from_slice::<Event>(line).ok();
+            strange = if event.is_some() { 0 } else { strange + 1 };
+            if strange > STRANGE_LINES {
+                return Err(Failure::Nonsense("events that are no JSON".to_owned()));
+            }
+            if let Some(event) = event.and_then(Event::meaning) {
+                tell(seen, event).await;
+            }
+        }
+    }
+
+    async fn list(&self, seen: &Sender<Seen>) -> Result<(), Failure> {
+        let path = "/containers/json";
+        match http::get(&self.socket, path, LIST, self.manner.timeout).await {
+            Ok(answer) => {
+                check(&answer)?;
+                let list: Vec<Listed> = serde_json::from_slice(&answer.body)
+                    .map_err(|_| Failure::Nonsense("its list of containers is none".to_owned()))?;
+                drop(answer);
+                for listed in list {
+                    if let Json::String(id) = listed.id {
+                        tell(seen, Seen::There(id)).await;
+                    }
+                }
+            }
+            // Those that run something get asked for.
+            Err(failure @ Failure::TooLarge(_)) => {
+                tell(seen, Seen::Mute(format!("list of containers: {failure}"))).await;
+            }
+            Err(failure) => return Err(failure),
+        }
+        tell(seen, Seen::All).await;
+        Ok(())
+    }
+
+    /// Describes a container; `None`: there is none with this id.
+    pub(super) async fn look_up(&self, id: &str) -> Result<Option<Description>, Failure> {
+        // A name must not be taken for an id: whoever names a container chooses it.
+        if id.len() < SHORTEST_ID || !id.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Ok(None);
+        }
+        let path = format!("/containers/{id}/json");
+        let answer = match http::get(&self.socket, &path, ONE, self.manner.timeout).await {
+            Ok(answer) if answer.status == StatusCode::NOT_FOUND => return Ok(None),
+            Ok(answer) => answer,
+            Err(Failure::TooLarge(_)) => {
+                let mut draft = Draft::new(id, self.kind);
+                draft.lacks("all");
+                return Ok(Some(draft.finish()));
+            }
+            Err(failure) => return Err(failure),
+        };
+        let container = Container::parse(&json_of(&answer)?, self.kind, self.manner.env)
+            .ok_or_else(|| Failure::Nonsense("a container without id".to_owned()))?;
+        drop(answer);
+        if !container.full_id.starts_with(id) {
+            return Ok(None);
+        }
+        let image = self.image(&container.image_id).await;
+        Ok(Some(container.describe(image.as_deref())))
+    }
+
+    /// Finds out how an image is called; `None`: that cannot be known now.
+    async fn image(&self, id: &str) -> Option<Rc<Image>> {
+        if !image::is_id(id) {
+            return None;
+        }
+        if let Some(image) = self.images.borrow().get(id) {
+            return Some(Rc::clone(image));
+        }
+        let path = format!("/images/{id}/json");
+        let answer = http::get(&self.socket, &path, ONE, self.manner.timeout).await;
+        let image = Rc::new(Image::parse(&json_of(&answer.ok()?).ok()?));
+        let mut images = self.images.borrow_mut();
+        if images.len() >= IMAGES {
+            images.clear();
+        }
+        images.insert(id.to_owned(), Rc::clone(&image));
+        Some(image)
+    }
+}
+
+impl Event {
+    fn meaning(self) -> Option<Seen> {
+        let id = match (self.actor.get("ID"), self.id) {
+            (Some(Json::String(id)), _) => id.clone(),
+            (_, Json::String(id)) => id,
+            _ => return None,
+        };
+        match self.action.as_str()? {
+            "create" | "start" | "rename" | "update" => Some(Seen::Changed(id)),
+            "die" => Some(Seen::Ended(id)),
+            _ => None,
+        }
+    }
+}
+
+async fn tell(seen: &Sender<Seen>, what: Seen) {
+    // Nobody listens once the session is over.
+    let _over = seen.send(what).await;
+}
+
+fn check(answer: &Answer) -> Result<(), Failure> {
+    match answer.status {
+        StatusCode::OK => Ok(()),
+        other => Err(Failure::Nonsense(format!("status {}", other.as_u16()))),
+    }
+}
+
+fn json_of(answer: &Answer) -> Result<Json, Failure> {
+    check(answer)?;
+    serde_json::from_slice(&answer.body)
+        .map_err(|_| Failure::Nonsense("an answer that is no JSON".to_owned()))
+}

@@ -1,0 +1,113 @@
+//! Where container runtimes listen.
+
+use std::{
+    fs,
+    os::unix::fs::FileTypeExt as _,
+    path::{Path, PathBuf},
+};
+
+/// Users whose own runtimes are looked for.
+const USERS: usize = 1000;
+
+/// Sockets of the machine, below its root.
+const MACHINE: &[(&str, Protocol)] = &[
+    ("run/docker.sock", Protocol::Docker),
+    ("var/run/docker.sock", Protocol::Docker),
+    ("run/podman/podman.sock", Protocol::Docker),
+];
+/// Sockets of one user, below `/run/user/UID`.
+const USER: &[(&str, Protocol)] = &[
+    ("docker.sock", Protocol::Docker),
+    ("podman/podman.sock", Protocol::Docker),
+];
+
+/// What is spoken on a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// Docker's API over HTTP, which podman has, too.
+    Docker,
+}
+
+/// A socket that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Socket {
+    /// Without symbolic links, so that one socket has one name.
+    pub(super) path: PathBuf,
+    pub(super) protocol: Protocol,
+}
+
+/// Returns the sockets below `root` and those of `named` that are there, each once.
+pub(super) fn find(root: &Path, named: &[PathBuf]) -> Vec<Socket> {
+    let Ok(root) = root.canonicalize() else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for path in named {
+        add(&mut found, path, Path::new("/"), protocol_of(path));
+    }
+    for (path, protocol) in MACHINE {
+        add(&mut found, &root.join(path), &root, *protocol);
+    }
+    let users = fs::read_dir(root.join("run/user"));
+    for user in users.into_iter().flatten().flatten().take(USERS) {
+        for (path, protocol) in USER {
+            add(&mut found, &user.path().join(path), &root, *protocol);
+        }
+    }
+    found
+}
+
+/// Adds a socket if it is one and, where its links lead, still below `root`: in a container, `/host/var/run`
+/// leads to the container's own `/run`.
+fn add(found: &mut Vec<Socket>, path: &Path, root: &Path, protocol: Protocol) {
+    let Ok(path) = path.canonicalize() else {
+        return;
+    };
+    let is_socket = fs::metadata(&path).is_ok_and(|meta| meta.file_type().is_socket());
+    if is_socket && path.starts_with(root) && !found.iter().any(|known| known.path == path) {
+        found.push(Socket { path, protocol });
+    }
+}
+
+/// Guesses from the name of a socket what is spoken on it.
+fn protocol_of(_path: &Path) -> Protocol {
+    Protocol::Docker
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::{fs::symlink, net::UnixListener};
+
+    #[test]
+    fn each_socket_is_found_once_and_only_below_the_root() {
+        let outside = tempfile::tempdir().unwrap();
+        let outside = outside.path();
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        fs::create_dir_all(root.join("run/podman")).unwrap();
+        fs::create_dir_all(root.join("run/user/1000")).unwrap();
+        let _docker = UnixListener::bind(root.join("run/docker.sock")).unwrap();
+        let _user = UnixListener::bind(root.join("run/user/1000/docker.sock")).unwrap();
+        fs::write(root.join("run/podman/podman.sock"), "no socket").unwrap();
+        fs::create_dir(root.join("var")).unwrap();
+        symlink(root.join("run"), root.join("var/run")).unwrap();
+        let names = |found: Vec<Socket>| -> Vec<PathBuf> {
+            found.into_iter().map(|socket| socket.path).collect()
+        };
+        let root = root.canonicalize().unwrap();
+        let both = [
+            root.join("run/docker.sock"),
+            root.join("run/user/1000/docker.sock"),
+        ];
+        assert_eq!(names(find(&root, &[])), both);
+        // The same one named, and one that is not there.
+        let named = [root.join("var/run/docker.sock"), root.join("nothing")];
+        assert_eq!(names(find(&root, &named)), both);
+
+        let _other = UnixListener::bind(outside.join("docker.sock")).unwrap();
+        fs::remove_file(root.join("var/run")).unwrap();
+        symlink(outside, root.join("var/run")).unwrap();
+        assert_eq!(names(find(&root, &[])), both, "a link that leads elsewhere");
+    }
+}

@@ -1,0 +1,252 @@
+//! One socket: it is connected to, listened to and asked, for as long as it is there.
+//!
+//! A runtime that fails or hangs is left alone for a while that doubles from failure to failure, while
+//! others are asked. Few look-ups are under way at a time, newest containers first.
+
+use std::{cell::Cell, collections::VecDeque, fmt::Display, io, pin::pin, rc::Rc, time::Duration};
+
+use hashbrown::HashSet;
+use tokio::{
+    sync::mpsc::{Receiver, Sender, channel},
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+
+use super::{
+    Description,
+    describe::Kind,
+    docker::Docker,
+    known::CONTAINERS,
+    sockets::{Protocol, Socket},
+};
+
+/// Look-ups under way at a time.
+const IN_FLIGHT: usize = 4;
+/// After so many look-ups in a row that failed, the runtime is left alone.
+const FAILURES: u32 = 4;
+/// How long it is left alone at first.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// And at last.
+const LAST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Why a runtime did not say what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("{0}")]
+    Io(io::Error),
+    #[error("no answer within {} ms", .0.as_millis())]
+    Silent(Duration),
+    #[error("it closed the connection")]
+    Closed,
+    #[error("an answer of more than {} KiB", .0 >> 10)]
+    TooLarge(usize),
+    #[error("{0}")]
+    Nonsense(String),
+}
+
+/// How to ask.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    /// Time that a look-up may take.
+    pub(super) timeout: Duration,
+    /// Whether environment variables are kept.
+    pub(super) env: bool,
+}
+
+/// What a runtime tells of its own accord.
+#[derive(Debug)]
+pub(super) enum Seen {
+    /// A container was there when we came.
+    There(String),
+    /// These were all that were there.
+    All,
+    /// A container is new or has changed.
+    Changed(String),
+    /// A container has ended: the last chance to learn about it.
+    Ended(String),
+    /// It cannot be listened to, only asked.
+    Mute(String),
+}
+
+/// What a source tells the desk.
+#[derive(Debug)]
+pub(super) enum News {
+    /// It can be asked.
+    Up(Kind),
+    /// It cannot for a while; the text is for the user.
+    Down(Option<String>),
+    /// Something that the user should know.
+    Warning(String),
+    /// A container, whether it was asked for or not.
+    Told(Description),
+    /// A container that ended.
+    Ended(String),
+    /// There is no socket any more.
+    Gone,
+}
+
+/// The runtime behind a socket.
+enum Client {
+    Docker(Docker),
+}
+
+impl Client {
+    async fn connect(socket: &Socket, manner: Manner) -> Result<Self, Failure> {
+        match socket.protocol {
+            Protocol::Docker => Ok(Self::Docker(Docker::connect(&socket.path, manner).await?)),
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Docker(docker) => docker.kind(),
+        }
+    }
+
+    /// Tells of containers until that fails.
+    async fn follow(&self, seen: &Sender<Seen>) -> Failure {
+        match self {
+            Self::Docker(docker) => docker.follow(seen).await,
+        }
+    }
+
+    /// Describes a container by as much of its id as is known; `None`: there is none.
+    async fn look_up(&self, id: &str) -> Result<Option<Description>, Failure> {
+        match self {
+            Self::Docker(docker) => docker.look_up(id).await,
+        }
+    }
+}
+
+/// The ids that a source is yet to look up.
+#[derive(Default)]
+struct Queue {
+    ids: VecDeque<String>,
+    members: HashSet<String>,
+}
+
+impl Queue {
+    fn push(&mut self, id: String, first: bool) {
+        if self.members.contains(&id) {
+            return;
+        }
+        if self.ids.len() >= CONTAINERS
+            && let Some(dropped) = self.ids.pop_back()
+        {
+            self.members.remove(&dropped);
+        }
+        self.members.insert(id.clone());
+        if first {
+            self.ids.push_front(id);
+        } else {
+            self.ids.push_back(id);
+        }
+    }
+
+    fn pop(&mut self) -> Option<String> {
+        let id = self.ids.pop_front()?;
+        self.members.remove(&id);
+        Some(id)
+    }
+}
+
+/// One socket's life.
+pub(super) struct Source {
+    pub(super) socket: Socket,
+    pub(super) manner: Manner,
+    /// Ids to look up.
+    pub(super) asks: Receiver<String>,
+    /// What the desk gets to hear, with this source's number.
+    pub(super) news: Sender<(u32, News)>,
+    pub(super) number: u32,
+    /// Whether it is yet to answer something.
+    pub(super) busy: Rc<Cell<bool>>,
+}
+
+impl Source {
+    /// Goes on until the socket is gone.
+    pub(super) async fn run(mut self) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let mut answered = false;
+            self.busy.set(true);
+            let failure = match Client::connect(&self.socket, self.manner).await {
+                Ok(client) => self.session(Rc::new(client), &mut answered).await,
+                Err(failure) => failure,
+            };
+            if !self.socket.path.exists() {
+                self.tell(News::Gone).await;
+                return;
+            }
+            // A runtime that answered and went away is being restarted: no news.
+            let is_end = answered && matches!(failure, Failure::Closed);
+            let warning = (!is_end).then(|| self.about(&failure));
+            self.busy.set(false);
+            self.tell(News::Down(warning)).await;
+            if answered {
+                pause = FIRST_PAUSE;
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LAST_PAUSE);
+        }
+    }
+
+    /// Listens and asks until something fails.
+    async fn session(&mut self, client: Rc<Client>, answered: &mut bool) -> Failure {
+        self.tell(News::Up(client.kind())).await;
+        let (seen, mut sightings) = channel(256);
+        let mut follow = pin!(client.follow(&seen));
+        let mut queue = Queue::default();
+        let mut under_way = JoinSet::new();
+        let mut failures = 0;
+        let mut listed = false;
+        let began = Instant::now();
+        loop {
+            while under_way.len() < IN_FLIGHT
+                && let Some(id) = queue.pop()
+            {
+                let client = Rc::clone(&client);
+                under_way.spawn_local(async move { client.look_up(&id).await });
+            }
+            self.busy.set(!listed || !under_way.is_empty());
+            tokio::select! {
+                failure = &mut follow => {
+                    *answered |= began.elapsed() > LAST_PAUSE;
+                    return failure;
+                }
+                Some(seen) = sightings.recv() => match seen {
+                    Seen::There(id) => queue.push(id, false),
+                    Seen::All => listed = true,
+                    Seen::Changed(id) => queue.push(id, true),
+                    Seen::Ended(id) => self.tell(News::Ended(id)).await,
+                    Seen::Mute(why) => self.tell(News::Warning(self.about(&why))).await,
+                },
+                Some(id) = self.asks.recv() => queue.push(id, true),
+                Some(Ok(result)) = under_way.join_next() => match result {
+                    Ok(description) => {
+                        *answered = true;
+                        failures = 0;
+                        if let Some(description) = description {
+                            self.tell(News::Told(description)).await;
+                        }
+                    }
+                    Err(failure) => {
+                        failures += 1;
+                        if failures >= FAILURES {
+                            return failure;
+                        }
+                        self.tell(News::Warning(self.about(&failure))).await;
+                    }
+                },
+            }
+        }
+    }
+    async fn tell(&self, news: News) {
+        // Nobody listens once the recording is over.
+        let _over = self.news.send((self.number, news)).await;
+    }
+
+    fn about(&self, what: &impl Display) -> String {
+        format!("{}: {what}", self.socket.path.display())
+    }
+}
