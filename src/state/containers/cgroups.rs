@@ -209,20 +209,17 @@ fn in_path(path: &[u8]) -> Option<Found<'_>> {
 fn matched<'a>(above: &[u8], directory: &'a [u8]) -> Option<(&'static Layout, Found<'a>)> {
     let by_id = split_id(directory);
     let fits = |layout: &Layout| {
-        if !above.ends_with(layout.above.as_bytes()) {
-            return None;
-        }
         let before = layout.before.as_bytes();
+        let is_there = || ends(above, layout.above.as_bytes());
         if layout.holds == Holds::Id {
             let (front, id) = by_id?;
             let is_it = front == before || (before.starts_with(b":") && front.ends_with(before));
-            return is_it.then_some(Cow::Borrowed(id));
+            return (is_it && is_there()).then_some(Cow::Borrowed(id));
         }
-        let name = directory.strip_prefix(before)?;
-        let name = name.strip_suffix(layout.after.as_bytes())?;
+        let name = between(directory, before, layout.after.as_bytes())?;
         let is_plain = |b: &u8| b.is_ascii_alphanumeric() || b"._-".contains(b);
         match layout.holds {
-            _ if name.is_empty() => None,
+            _ if name.is_empty() || !is_there() => None,
             Holds::Plain if !name.iter().all(is_plain) => None,
             Holds::Escaped => Some(unescaped(name)),
             _ => Some(Cow::Borrowed(name)),
@@ -236,6 +233,21 @@ fn matched<'a>(above: &[u8], directory: &'a [u8]) -> Option<(&'static Layout, Fo
         };
         Some((layout, found))
     })
+}
+
+/// Whether a text ends with another. The first byte compared decides nearly always, and the other is
+/// often nothing: a call of `memcmp` costs more.
+fn ends(text: &[u8], with: &[u8]) -> bool {
+    let pairs = text.iter().rev().zip(with.iter().rev());
+    text.len() >= with.len() && pairs.into_iter().all(|(a, b)| a == b)
+}
+
+/// Returns what is between the two in a text that begins and ends with them.
+fn between<'a>(text: &'a [u8], before: &[u8], after: &[u8]) -> Option<&'a [u8]> {
+    let begins = text.iter().zip(before).all(|(a, b)| a == b);
+    let end = text.len().checked_sub(after.len())?;
+    let inside = text.get(before.len()..end)?;
+    (begins && ends(text, after)).then_some(inside)
 }
 
 /// Splits a directory's name into what is before a full id, and the id.
