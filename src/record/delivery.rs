@@ -11,8 +11,9 @@ use std::{
 };
 
 use scap_capture_format::{
-    event::Timestamp,
+    event::{EventFlags, EventNum, Params, Pid, Tid, Timestamp},
     native::{ChunkBuilder, ChunkPool, LossReport, snapshot::Snapshot},
+    schema::types,
 };
 
 use super::{
@@ -120,6 +121,43 @@ impl<'a> Delivery<'a> {
     /// Takes note of the id of a cgroup; see [`Judge::cgroup`].
     pub(super) fn cgroup(&mut self, id: u64, list: &[u8]) {
         self.judge.cgroup(id, list);
+    }
+
+    /// Takes what the runtimes have told of containers since, at the time `ts`. Returns what stands in the
+    /// way of asking them.
+    pub(super) fn containers(&mut self, ts: Timestamp, warn: &mut dyn FnMut(&str)) {
+        while let Some(description) = self.judge.description() {
+            let mut text = description.json.into_bytes();
+            text.push(0);
+            let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
+            let Some(params) = Params::new(std::slice::from_ref(&len), &text) else {
+                continue;
+            };
+            self.event(&Event {
+                num: EventNum(0),
+                ts,
+                tid: Tid(-1),
+                pid: Pid(-1),
+                cpu: 0,
+                ty: types::CONTAINER_JSON_2_E,
+                latency: None,
+                flags: EventFlags::empty(),
+                params,
+            });
+        }
+        while let Some(text) = self.judge.warning() {
+            warn(&text);
+        }
+    }
+
+    /// Gives the runtimes a last chance; then [`Self::containers`].
+    pub(super) fn finish_asking(&mut self) {
+        self.judge.finish_asking();
+    }
+
+    /// How many events the filter rejected while their container was not described yet.
+    pub(super) fn undescribed(&self) -> u64 {
+        self.judge.undescribed()
     }
 
     /// Begins as soon as /proc has been read; with `wait` that is waited for.
