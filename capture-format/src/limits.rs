@@ -71,3 +71,9 @@ pub const CONVERT_BYTES: usize = 64 << 20;
 
 /// Most memory of events that are held to be put in order of time, in bytes.
 pub const ORDER_BYTES: usize = 64 << 20;
+
+/// Most sections with descriptions of containers that are read ahead of the events.
+pub const CONTAINER_SECTIONS: usize = 1 << 16;
+
+/// Most bytes of descriptions of containers that are read ahead of the events.
+pub const CONTAINER_BYTES: usize = 256 << 20;

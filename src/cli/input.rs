@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::{CliError, warn};
 use crate::event::text;
@@ -18,8 +18,8 @@ pub(super) struct Input {
     pub(super) bytes: Box<dyn Read>,
     /// It is one of sysdig's.
     pub(super) is_sysdig: bool,
-    /// The file, if it is one that can be read in any order.
-    file: Option<File>,
+    /// Where the capture is, if it is a file that can be read in any order.
+    path: Option<PathBuf>,
 }
 
 impl Input {
@@ -44,13 +44,8 @@ impl Input {
                 .hint("name the capture files in it"));
         }
         let is_regular = file.metadata().is_ok_and(|m| m.is_file());
-        let again = if is_regular {
-            File::open(path).ok()
-        } else {
-            None
-        };
         let mut input = Self::checked(name, Box::new(file))?;
-        input.file = again;
+        input.path = is_regular.then(|| path.to_owned());
         Ok(input)
     }
 
@@ -69,23 +64,26 @@ impl Input {
             name,
             is_sysdig: first.starts_with(&SYSDIG) || first.starts_with(&GZIP),
             bytes: Box::new(io::Cursor::new(first).chain(bytes)),
-            file: None,
+            path: None,
         })
     }
 
     /// Opens the capture as a source of the events from `from` on. Where an index says that an earlier
     /// part is not needed it is passed over.
     pub(super) fn source_from(
-        mut self,
+        self,
         from: Option<When>,
         session: &mut Session,
     ) -> Result<(String, Box<dyn EventSource>), CliError> {
-        if let (Some(from), Some(mut file), false) = (from, self.file.take(), self.is_sysdig)
+        if let (Some(from), Some(mut file), false) = (from, self.again(), self.is_sysdig)
             && let Some(start) = replay::start(&mut file, from)
             && file.rewind().is_ok()
         {
             let failed = |e| CliError::capture(&self.name, &e);
             let mut source = NativeSource::new(file).map_err(failed)?;
+            if let Some(again) = self.again() {
+                source.know_ahead(again).map_err(failed)?;
+            }
             // The second event of a pair needs the first.
             if !source.is_in_pairs() {
                 source.skip_to(start.offset).map_err(failed)?;
@@ -96,14 +94,24 @@ impl Input {
         self.source()
     }
 
+    /// Opens the capture once more, if it is a file.
+    fn again(&self) -> Option<File> {
+        File::open(self.path.as_ref()?).ok()
+    }
+
     /// Opens the capture as a source of events.
     pub(super) fn source(self) -> Result<(String, Box<dyn EventSource>), CliError> {
+        let again = self.again();
         let name = self.name;
         let failed = |e| CliError::capture(&name, &e);
         let source: Box<dyn EventSource> = if self.is_sysdig {
             Box::new(SysdigSource::new(self.bytes).map_err(failed)?)
         } else {
-            Box::new(NativeSource::new(self.bytes).map_err(failed)?)
+            let mut source = NativeSource::new(self.bytes).map_err(failed)?;
+            if let Some(again) = again {
+                source.know_ahead(again).map_err(failed)?;
+            }
+            Box::new(source)
         };
         Ok((name, source))
     }

@@ -1,5 +1,6 @@
 //! Sinks that write captures.
 
+mod containers;
 mod native;
 mod sysdig;
 

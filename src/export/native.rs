@@ -15,6 +15,7 @@ use scap_capture_format::native::{
 };
 use scap_capture_format::schema::SourceCategory;
 
+use super::containers::Containers;
 use crate::event::{Event, EventExt as _, Kept};
 use crate::filter::fields::{Context, Session};
 use crate::replay::EventSink;
@@ -34,6 +35,7 @@ pub struct NativeSink<W: Write> {
     /// Enter events that were not written: their exit may be wanted.
     enters: HashMap<i64, Kept>,
     stripped: Kept,
+    containers: Containers,
     shown: u64,
     hidden: u64,
     /// Stop after so many wanted events.
@@ -58,6 +60,7 @@ impl<W: Write> NativeSink<W> {
             pairs,
             enters: HashMap::new(),
             stripped: Kept::default(),
+            containers: Containers::default(),
             shown: 0,
             hidden: 0,
             limit,
@@ -87,7 +90,12 @@ impl<W: Write> NativeSink<W> {
             self.start(&mut State::new(), &Session::default())?;
         }
         match self.writer {
-            Some(writer) => writer.finish().map_err(failed),
+            Some(mut writer) => {
+                writer
+                    .write_containers(&self.containers.rest())
+                    .map_err(failed)?;
+                writer.finish().map_err(failed)
+            }
             None => Err(io::ErrorKind::Other.into()),
         }
     }
@@ -105,6 +113,16 @@ impl<W: Write> NativeSink<W> {
         writer.write_snapshot(&mut snapshot).map_err(failed)?;
         self.writer = Some(writer);
         Ok(())
+    }
+
+    /// Makes whoever reads the capture know the event's container.
+    fn meet_container(&mut self, cx: &Context<'_>) -> io::Result<()> {
+        self.containers.meet(cx.event.ts, cx.view);
+        let due = self.containers.due();
+        match &mut self.writer {
+            Some(writer) => writer.write_containers(&due).map_err(failed),
+            None => Ok(()),
+        }
     }
 
     /// Writes an event as hidden, without the data it moved.
@@ -164,6 +182,7 @@ impl<W: Write> EventSink for NativeSink<W> {
         {
             writer.add_container(container);
         }
+        self.meet_container(cx)?;
         if let Some(writer) = &mut self.writer {
             writer.push(cx.event).map_err(failed)?;
         }
@@ -189,6 +208,7 @@ impl<W: Write> EventSink for NativeSink<W> {
         if self.pairs && cx.event.ty.is_exit() {
             self.write_enter(cx.event)?;
         }
+        self.meet_container(cx)?;
         self.hide(cx.event)
     }
 

@@ -211,12 +211,14 @@ pub struct Summary {
     pub elapsed: Duration,
     /// Events in the file, or shown.
     pub events: u64,
+    /// Events that tell what runtimes said of containers; the kernel has not seen them.
+    pub described: u64,
     /// Events that the filter rejected.
     pub left_out: u64,
-    /// Of these, rejected while the runtime of their container had not told yet what the filter asks for.
-    pub undescribed: u64,
     /// Of these, kept hidden in the file for the state.
     pub hidden: u64,
+    /// Of those left out, rejected while the runtime of their container had not told yet what the filter asks for.
+    pub undescribed: u64,
     /// Of these, calls that had not returned.
     pub in_flight: u64,
     /// Events that came after the limit of [`Options::max_events`].
@@ -299,6 +301,11 @@ pub fn observe(
     let held = held(options)?;
     let purpose = session::Purpose::Observer(Box::new(session), observer);
     session::run(options, purpose, &host, &kernel, held, stop, watch)
+}
+
+/// Returns the name of the machine that is recorded.
+pub fn machine_name(options: &Options) -> String {
+    machine::name(&Host::new(&options.host_root))
 }
 
 /// Starts the command, if there is one, up to the point where it waits.

@@ -343,6 +343,7 @@ impl Drain<'_> {
             hidden: counts.hidden,
             left_out: counts.hidden + counts.out,
             undescribed,
+            described: counts.described,
             in_flight: self.in_flight,
             surplus: counts.surplus,
             joined: self.joined,

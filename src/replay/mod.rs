@@ -14,7 +14,9 @@ use std::io;
 use std::ops::ControlFlow;
 
 use scap_capture_format::event::EventFlags;
-use scap_capture_format::native::{Damages, Header, LossReport, MachineInfo, Snapshot};
+use scap_capture_format::native::{
+    ContainerReport, Damages, Header, LossReport, MachineInfo, Snapshot,
+};
 use scap_capture_format::schema::{Arch, types};
 use scap_capture_format::sysdig::{Downgrade, Target};
 use thiserror::Error;
@@ -40,6 +42,8 @@ pub enum Item<'a> {
     Snapshot(&'a Snapshot),
     /// An event.
     Event(Occurrence<'a>),
+    /// Descriptions of containers that later events give as well.
+    Containers(&'a ContainerReport),
     /// Events that the capture lacks.
     Loss(&'a LossReport),
     /// A part of the capture that could not be read.
@@ -183,6 +187,10 @@ pub fn replay(
                     state.restore(snapshot);
                     trusted = true;
                 }
+            }
+            Item::Containers(report) => {
+                let descriptions = report.descriptions.iter();
+                descriptions.for_each(|description| state.foreknow(&description.json));
             }
             Item::Loss(report) => {
                 trusted &= report.losses.iter().all(|l| l.count == 0);

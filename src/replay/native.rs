@@ -3,21 +3,29 @@
 use std::io::{Read, Seek};
 
 use scap_capture_format::native::header::EVENT_MODEL;
-use scap_capture_format::native::{CaptureReader, ChunkDecoder, Damages, Header, Item, Load};
+use scap_capture_format::native::{
+    CaptureReader, ChunkDecoder, ContainersAhead, Damages, Header, Item, Load,
+};
 use scap_capture_format::sysdig::Converter;
 use scap_capture_format::{Error, Result};
 
 use super::{Each, EventSource, ReplayError};
 use crate::event::Occurrence;
 
+/// A file, or what is like one.
+trait ReadSeek: Read + Seek {}
+
+impl<T: Read + Seek> ReadSeek for T {}
+
 /// A native capture: a file or a pipe.
-#[derive(Debug)]
 pub struct NativeSource<R> {
     reader: CaptureReader<R>,
     decoder: ChunkDecoder,
     /// Damages of chunks that only their decoding shows; `all` has these and the reader's.
     own: Damages,
     all: Damages,
+    /// What is to be known before the first event.
+    ahead: Option<ContainersAhead<Box<dyn ReadSeek>>>,
     /// For a capture made from one whose events come in pairs.
     converter: Option<Converter>,
 }
@@ -39,7 +47,19 @@ impl<R: Read> NativeSource<R> {
             decoder: ChunkDecoder::new(),
             own: Damages::default(),
             all,
+            ahead: None,
         })
+    }
+
+    /// Makes the containers known from their first event on that the capture describes anywhere. `again` is
+    /// the same capture, read in any order.
+    ///
+    /// # Errors
+    ///
+    /// Those of the input.
+    pub fn know_ahead(&mut self, again: impl Read + Seek + 'static) -> Result<()> {
+        self.ahead = Some(ContainersAhead::find(Box::new(again) as Box<dyn ReadSeek>)?);
+        Ok(())
     }
 
     fn chunk(
@@ -101,6 +121,13 @@ impl<R: Read> NativeSource<R> {
     }
 
     fn read_all(&mut self, each: Each<'_>) -> std::result::Result<(), ReplayError> {
+        if let Some(mut ahead) = self.ahead.take() {
+            while let Some(report) = ahead.next_report()? {
+                if !hand_over(each, super::Item::Containers(&report))? {
+                    return Ok(());
+                }
+            }
+        }
         let mut seen = self.reader.damages().count();
         while let Some(item) = self.reader.next_item()? {
             let damages = self.reader.damages().count();
@@ -110,6 +137,7 @@ impl<R: Read> NativeSource<R> {
             seen = damages;
             let more = match item {
                 Item::Snapshot(snapshot) => hand_over(each, super::Item::Snapshot(&snapshot))?,
+                Item::Containers(report) => hand_over(each, super::Item::Containers(&report))?,
                 Item::Loss(report) => hand_over(each, super::Item::Loss(&report))?,
                 Item::Chunk(chunk) => {
                     self.chunk(&chunk, each)? && hand_over(each, super::Item::Pause)?

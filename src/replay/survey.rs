@@ -118,7 +118,7 @@ pub fn survey(input: impl Read) -> Result<Survey> {
             Item::Snapshot(_) => survey.snapshots += 1,
             Item::Loss(report) => losses(survey, &report),
             Item::Index(_) => survey.has_index = true,
-            Item::Footer => {}
+            Item::Containers(_) | Item::Footer => {}
             _ => survey.unknown_sections += 1,
         }
     }

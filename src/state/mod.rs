@@ -183,15 +183,26 @@ impl State {
 
     /// Returns what is known about a container: what was said of it last, or will be said of it first.
     pub fn container(&self, id: &[u8]) -> Option<&ContainerInfo> {
-        let foreknown = || self.foreknown.get(id);
-        self.described.get(id).or_else(foreknown)
+        match self.described.get(id) {
+            Some(info) if !info.is_incomplete() => Some(info),
+            told => self.foreknown.get(id).or(told),
+        }
     }
 
     /// Iterates over the containers described, or to be described.
     pub fn containers(&self) -> impl Iterator<Item = &ContainerInfo> {
         let is_new = |info: &&ContainerInfo| self.described.get(info.id.as_bytes()).is_none();
-        let foreknown = self.foreknown.iter().filter(is_new);
-        self.described.iter().chain(foreknown)
+        let described = self.described.iter();
+        let described = described.map(|told| self.container(told.id.as_bytes()).unwrap_or(told));
+        described.chain(self.foreknown.iter().filter(is_new))
+    }
+
+    /// Takes what an event or a snapshot says of a container.
+    fn describe_container(&mut self, info: ContainerInfo) {
+        let known = self.described.get(info.id.as_bytes());
+        if known.is_none_or(|known| known.is_incomplete() || !info.is_incomplete()) {
+            self.described.add(info);
+        }
     }
 
     /// Takes note of a container (the text of a `container` event) that a later event describes.
@@ -204,6 +215,7 @@ impl State {
             return;
         }
         if let Some(info) = ContainerInfo::parse(text)
+            && !info.is_incomplete()
             && self.foreknown.get(info.id.as_bytes()).is_none()
         {
             self.foreknown.add(info);

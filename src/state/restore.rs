@@ -48,7 +48,8 @@ impl State {
         }
         for entry in &snapshot.containers {
             let info = ContainerInfo::parse(snapshot.string(entry.json));
-            info.into_iter().for_each(|info| self.described.add(info));
+            info.into_iter()
+                .for_each(|info| self.describe_container(info));
         }
         let owners: HashSet<i64> = snapshot.fds.iter().map(|f| f.owner.0).collect();
         // Main threads first: the others share what they have.

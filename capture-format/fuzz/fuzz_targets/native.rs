@@ -6,7 +6,9 @@
 use std::io::Cursor;
 
 use libfuzzer_sys::fuzz_target;
-use scap_capture_format::native::{CaptureReader, Chunk, ChunkDecoder, IndexedReader, Item, Load};
+use scap_capture_format::native::{
+    CaptureReader, Chunk, ChunkDecoder, ContainersAhead, IndexedReader, Item, Load,
+};
 
 fn touch(chunk: &Chunk) {
     let mut decoder = ChunkDecoder::new();
@@ -24,6 +26,11 @@ fuzz_target!(|bytes: &[u8]| {
             if let Item::Chunk(chunk) = item {
                 touch(&chunk);
             }
+        }
+    }
+    if let Ok(mut ahead) = ContainersAhead::find(Cursor::new(bytes)) {
+        while let Ok(Some(report)) = ahead.next_report() {
+            drop(report);
         }
     }
     if let Ok(mut reader) = IndexedReader::open(Cursor::new(bytes)) {

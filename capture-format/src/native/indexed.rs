@@ -39,24 +39,8 @@ impl<R: Read + Seek> IndexedReader<R> {
     ///
     /// Those of [`section::parse_preamble`]; [`Error::Damaged`] if nothing is whole;
     /// [`Error::UnknownMandatorySection`]; [`Error::Io`].
-    pub fn open(mut input: R) -> Result<Self> {
-        let len = input.seek(SeekFrom::End(0))?;
-        let mut front = Vec::new();
-        input.seek(SeekFrom::Start(0))?;
-        input
-            .by_ref()
-            .take(PREAMBLE_LEN as u64)
-            .read_to_end(&mut front)?;
-        let tag = section::parse_preamble(&front)?;
-        let mut reader = Self {
-            input,
-            len,
-            tag,
-            header: Arc::default(),
-            index: Arc::default(),
-            rebuilt: false,
-            damages: Damages::default(),
-        };
+    pub fn open(input: R) -> Result<Self> {
+        let mut reader = Self::unopened(input)?;
         match reader.stored_index()? {
             Some(index) => {
                 reader.refuse_mandatory(&index)?;
@@ -86,6 +70,27 @@ impl<R: Read + Seek> IndexedReader<R> {
             return Err(Error::damaged(PREAMBLE_LEN as u64, "no whole section"));
         }
         Ok(reader)
+    }
+
+    /// Reads the preamble.
+    pub(super) fn unopened(mut input: R) -> Result<Self> {
+        let len = input.seek(SeekFrom::End(0))?;
+        let mut front = Vec::new();
+        input.seek(SeekFrom::Start(0))?;
+        input
+            .by_ref()
+            .take(PREAMBLE_LEN as u64)
+            .read_to_end(&mut front)?;
+        let tag = section::parse_preamble(&front)?;
+        Ok(Self {
+            input,
+            len,
+            tag,
+            header: Arc::default(),
+            index: Arc::default(),
+            rebuilt: false,
+            damages: Damages::default(),
+        })
     }
 
     /// Makes another reader of the same capture on another handle to it, without reading anything: one for
@@ -177,7 +182,7 @@ impl<R: Read + Seek> IndexedReader<R> {
     }
 
     /// Reads the index that the footer points to, if both are whole.
-    fn stored_index(&mut self) -> Result<Option<Index>> {
+    pub(super) fn stored_index(&mut self) -> Result<Option<Index>> {
         let Some(at) = self.len.checked_sub(FOOTER_LEN) else {
             return Ok(None);
         };
@@ -221,7 +226,7 @@ impl<R: Read + Seek> IndexedReader<R> {
     }
 
     /// Reads the header of the section at `offset`.
-    fn section_header(&mut self, offset: u64) -> Result<Option<SectionHeader>> {
+    pub(super) fn section_header(&mut self, offset: u64) -> Result<Option<SectionHeader>> {
         let mut bytes = [0; HEADER_LEN];
         if self.len.saturating_sub(offset) < HEADER_LEN as u64 {
             return Ok(None);
@@ -255,7 +260,12 @@ impl<R: Read + Seek> IndexedReader<R> {
         Ok(body)
     }
 
-    fn metadata<T: bincode::Decode<()>>(&mut self, offset: u64, kind: SectionKind) -> Result<T> {
+    /// Reads and decodes the section at `offset`.
+    pub(super) fn metadata<T: bincode::Decode<()>>(
+        &mut self,
+        offset: u64,
+        kind: SectionKind,
+    ) -> Result<T> {
         let body = self.body(offset, kind)?;
         codec::decode(&body, offset)
     }
@@ -390,7 +400,7 @@ impl<R: Read + Seek> IndexedReader<R> {
     }
 
     /// Finds the next section header at or after `from`.
-    fn search(&mut self, mut from: u64) -> Result<Option<u64>> {
+    pub(super) fn search(&mut self, mut from: u64) -> Result<Option<u64>> {
         const STEP: u64 = 256 << 10;
         let mut window = Vec::new();
         while from < self.len {

@@ -48,12 +48,16 @@
 //! | [`header`] | machine facts, recorder options, the schema used |
 //! | [`snapshot`] | state at one instant |
 //! | [`loss`] | what was not captured |
+//! | [`containers`] | what runtimes said of containers |
 //! | [`index`] | where everything is |
 //! | [`writer`], [`reader`], [`indexed`] | whole files |
+//! | [`ahead`] | what is to be known before the first event |
 //! | [`codec`] | how metadata becomes bytes |
 
+pub mod ahead;
 pub mod chunk;
 pub mod codec;
+pub mod containers;
 pub mod header;
 pub mod index;
 pub mod indexed;
@@ -64,10 +68,12 @@ pub mod snapshot;
 pub(crate) mod varint;
 pub mod writer;
 
+pub use ahead::ContainersAhead;
 pub use chunk::{
     Chunk, ChunkBuilder, ChunkDecoder, ChunkPool, ChunkSummary, Compressor, EncodedChunk, Load,
     RawChunk, Rows, Want,
 };
+pub use containers::{ContainerDescription, ContainerReport};
 pub use header::{Header, MachineInfo, SchemaDescription};
 pub use index::Index;
 pub use indexed::IndexedReader;

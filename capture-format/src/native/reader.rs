@@ -4,6 +4,7 @@ use std::io::{Read, Seek, SeekFrom};
 
 use super::chunk::Chunk;
 use super::codec;
+use super::containers::ContainerReport;
 use super::header::Header;
 use super::index::Index;
 use super::loss::LossReport;
@@ -73,6 +74,8 @@ pub enum Item {
     Chunk(Box<Chunk>),
     /// Losses.
     Loss(LossReport),
+    /// What runtimes said of containers.
+    Containers(ContainerReport),
     /// The index; nothing but the footer should follow.
     Index(Index),
     /// The end of a complete capture.
@@ -323,6 +326,7 @@ pub(crate) fn decode_item(offset: u64, header: &SectionHeader, body: Vec<u8>) ->
         SectionKind::SNAPSHOT => Item::Snapshot(Box::new(codec::decode(&body, offset)?)),
         SectionKind::CHUNK => Item::Chunk(Box::new(Chunk::parse(body, offset)?)),
         SectionKind::LOSS => Item::Loss(codec::decode(&body, offset)?),
+        SectionKind::CONTAINERS => Item::Containers(codec::decode(&body, offset)?),
         SectionKind::INDEX => Item::Index(codec::decode(&body, offset)?),
         SectionKind::FOOTER => Item::Footer,
         SectionKind::HEADER => {

@@ -64,10 +64,12 @@ impl SectionKind {
     pub const INDEX: Self = Self(5);
     /// Where the index is; the last section.
     pub const FOOTER: Self = Self(6);
+    /// What runtimes said of containers.
+    pub const CONTAINERS: Self = Self(7);
 
     /// Whether this program knows the kind.
     pub const fn is_known(self) -> bool {
-        self.0 >= 1 && self.0 <= 6
+        self.0 >= 1 && self.0 <= 7
     }
 
     /// The flags a writer gives to sections of this kind.

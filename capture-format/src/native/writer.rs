@@ -4,6 +4,7 @@ use std::io::Write;
 
 use super::chunk::{ChunkBuilder, ChunkPool, Compressor, EncodedChunk, ThreadSet, encode_body};
 use super::codec;
+use super::containers::{ContainerDescription, ContainerReport};
 use super::header::Header;
 use super::index::{ChunkEntry, Index, OtherEntry, SnapshotEntry, footer};
 use super::loss::LossReport;
@@ -12,6 +13,10 @@ use super::snapshot::Snapshot;
 use crate::error::check_limit;
 use crate::event::{EventNum, EventRef};
 use crate::{Error, Result, limits};
+
+/// Bytes of descriptions of containers after which another section begins, so that a reader needs little
+/// memory for one.
+const SECTION_OF_CONTAINERS: usize = 1 << 20;
 
 /// How a capture is written.
 #[derive(Clone, Copy, Debug)]
@@ -201,6 +206,30 @@ impl<W: Write> CaptureWriter<W> {
         for loss in &report.losses {
             self.index.lost = self.index.lost.saturating_add(loss.count);
             self.losses.push(*loss);
+        }
+        Ok(())
+    }
+
+    /// Writes what runtimes said of containers; nothing if that is nothing. Large lists become several
+    /// sections.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] from the output; [`Error::Limit`] for a description that no reader would accept.
+    pub fn write_containers(&mut self, mut descriptions: &[ContainerDescription]) -> Result<()> {
+        while !descriptions.is_empty() {
+            let mut bytes = 0usize;
+            let fits = descriptions.iter().take_while(|d| {
+                bytes = bytes.saturating_add(d.json.len());
+                bytes <= SECTION_OF_CONTAINERS
+            });
+            let (now, later) = descriptions.split_at(fits.count().max(1).min(descriptions.len()));
+            let body = codec::encode(&ContainerReport {
+                descriptions: now.to_vec(),
+                ..ContainerReport::default()
+            })?;
+            self.other_section(SectionKind::CONTAINERS, &body)?;
+            descriptions = later;
         }
         Ok(())
     }

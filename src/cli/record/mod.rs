@@ -16,7 +16,7 @@ use super::{
     output::grouped,
 };
 use crate::record::{
-    self, CommandEnd, Destination, Notice, ProbeError, RecordError, Status, command,
+    self, CommandEnd, Destination, Notice, Options, ProbeError, RecordError, Status, command,
 };
 use summary::Report;
 pub(super) use what::{What, seconds, tell_choice};
@@ -54,7 +54,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let options = args.what.options(args.events)?;
     let to_stdout = args.write == Path::new("-");
     let path = if args.write.is_dir() {
-        args.write.join(name_now())
+        args.write.join(name_now(&options))
     } else {
         args.write.clone()
     };
@@ -112,10 +112,9 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
 }
 
 /// A name that no other capture has: machine and time, in UTC.
-fn name_now() -> String {
-    let machine = rustix::system::uname();
-    let name = machine.nodename().to_string_lossy();
+fn name_now(options: &Options) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+    let name = record::machine_name(options);
     let name: String = name.chars().filter(|c| is_plain(*c)).collect();
     let now = chrono::Utc::now().format("%Y%m%dT%H%M%S.%3fZ");
     format!("{name}-{now}.scap")

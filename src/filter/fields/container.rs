@@ -299,7 +299,14 @@ extract! {
         let seen = || crate::state::runtime_of(thread.cgroups.as_deref());
         Some(Value::Text(told.or_else(seen)?.as_bytes()))
     };
-    full_id = |_, cx, _| told(cx, "full_id");
+    full_id = |_, cx, scratch| {
+        if let Some(told) = told(cx, "full_id") {
+            return Some(told);
+        }
+        // The cgroups have it, too.
+        let found = crate::state::container_of(cx.view.thread()?.cgroups.as_deref())?;
+        scratch.text(|out| out.extend_from_slice(&found.full_id))
+    };
     image = |_, cx, _| told(cx, "image");
     image_id = |_, cx, _| told(cx, "imageid");
     image_repository = |_, cx, _| told(cx, "imagerepo");

@@ -23,7 +23,7 @@ pub(super) fn event(state: &mut State, event: &Event<'_>) {
 
 fn describe(state: &mut State, event: &Event<'_>) {
     if let Some(info) = ContainerInfo::of(event) {
-        state.described.add(info);
+        state.describe_container(info);
     }
 }
 

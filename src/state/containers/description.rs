@@ -25,6 +25,11 @@ impl ContainerInfo {
         Self::parse(description(event)?)
     }
 
+    /// Whether an event says something of a container.
+    pub fn is_told_by(event: &Event<'_>) -> bool {
+        description(event).is_some()
+    }
+
     /// Reads the text of a `container` event, `{"container":{"id":…}}`; `None` if it makes no sense.
     pub fn parse(text: &[u8]) -> Option<Self> {
         if text.len() > limits::CONTAINER_JSON {
@@ -34,6 +39,11 @@ impl ContainerInfo {
         let json = outer.remove("container")?;
         let id = json.get("id")?.as_str()?.to_owned();
         Some(Self { id, json })
+    }
+
+    /// Whether it only announces that the runtime is being asked, as Falco's recorders do.
+    pub fn is_incomplete(&self) -> bool {
+        self.text("name") == Some("incomplete")
     }
 
     /// Returns the member with this name (`name`, `image`, `ip`), if it is text.

@@ -70,6 +70,23 @@ fn what_is_known_of_the_future_is_used_until_it_comes() {
     assert_eq!(m.state.containers().count(), 1);
 }
 
+/// As Falco's recorders announce a container that they ask the runtime about.
+#[test]
+fn an_announcement_is_no_description() {
+    let mut m = machine();
+    describe(&mut m, ID, "incomplete");
+    assert_eq!(name(&m, ID), Some("incomplete"));
+    m.state
+        .foreknow(br#"{"container":{"id":"3ad7b26ded6d","name":"incomplete"}}"#);
+    m.state
+        .foreknow(br#"{"container":{"id":"3ad7b26ded6d","name":"early"}}"#);
+    assert_eq!(name(&m, ID), Some("early"));
+    describe(&mut m, ID, "web");
+    describe(&mut m, ID, "incomplete");
+    assert_eq!(name(&m, ID), Some("web"));
+    assert_eq!(m.state.containers().count(), 1);
+}
+
 #[test]
 fn a_snapshot_has_the_containers_that_somebody_is_in() {
     let mut m = machine();

@@ -1,0 +1,100 @@
+//! What of a capture is to be known before its first event: the containers sections, wherever they are.
+
+use std::io::{Read, Seek};
+
+use super::containers::ContainerReport;
+use super::indexed::IndexedReader;
+use super::section::{HEADER_LEN, PREAMBLE_LEN, SectionKind};
+use crate::{Result, limits};
+
+/// Reads the containers sections of a capture, and nothing else.
+///
+/// They are found by the index; without one by walking over the section headers. What is damaged is passed
+/// over silently: whoever reads the whole capture finds it again.
+#[derive(Debug)]
+pub struct ContainersAhead<R> {
+    reader: IndexedReader<R>,
+    offsets: std::vec::IntoIter<u64>,
+    /// Bytes of descriptions that are still read.
+    left: usize,
+}
+
+impl<R: Read + Seek> ContainersAhead<R> {
+    /// Looks for the sections.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`super::section::parse_preamble`]; [`crate::Error::Io`].
+    pub fn find(input: R) -> Result<Self> {
+        let mut reader = IndexedReader::unopened(input)?;
+        let offsets = match reader.stored_index()? {
+            Some(index) => {
+                let ours = |s: &&super::index::OtherEntry| s.kind() == SectionKind::CONTAINERS;
+                let offsets = index.others.iter().filter(ours).map(|s| s.offset);
+                offsets.take(limits::CONTAINER_SECTIONS).collect()
+            }
+            None => walk(&mut reader)?,
+        };
+        Ok(Self {
+            reader,
+            offsets: offsets.into_iter(),
+            left: limits::CONTAINER_BYTES,
+        })
+    }
+
+    /// Returns the next one, or `None` if there is none or enough was read.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Io`].
+    pub fn next_report(&mut self) -> Result<Option<ContainerReport>> {
+        while self.left > 0
+            && let Some(offset) = self.offsets.next()
+        {
+            let report: Result<ContainerReport> =
+                self.reader.metadata(offset, SectionKind::CONTAINERS);
+            match report {
+                Ok(report) => {
+                    let sizes = report.descriptions.iter().map(|d| d.json.len());
+                    // What decompresses to nothing costs, too.
+                    let used = sizes.fold(HEADER_LEN, usize::saturating_add);
+                    self.left = self.left.saturating_sub(used);
+                    return Ok(Some(report));
+                }
+                Err(error) if error.is_damage() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Goes over the section headers of a capture without an index.
+fn walk<R: Read + Seek>(reader: &mut IndexedReader<R>) -> Result<Vec<u64>> {
+    let mut found = Vec::new();
+    let mut offset = PREAMBLE_LEN as u64;
+    let mut searches = 0u32;
+    while offset < reader.file_len() && found.len() < limits::CONTAINER_SECTIONS {
+        let header = reader.section_header(offset)?;
+        let start = offset.saturating_add(HEADER_LEN as u64);
+        let next = header.map(|h| start.saturating_add(h.body_len));
+        match (header, next) {
+            (Some(header), Some(next)) if next <= reader.file_len() => {
+                if header.kind == SectionKind::CONTAINERS {
+                    found.push(offset);
+                }
+                offset = next;
+            }
+            // Damaged, or cut off.
+            _ if searches < limits::RESCANS => {
+                searches = searches.saturating_add(1);
+                match reader.search(offset.saturating_add(1))? {
+                    Some(next) => offset = next,
+                    None => break,
+                }
+            }
+            _ => break,
+        }
+    }
+    Ok(found)
+}
