@@ -16,6 +16,7 @@ use super::{
     Description,
     describe::Kind,
     docker::Docker,
+    grpc_runtime::GrpcRuntime,
     known::CONTAINERS,
     sockets::{Protocol, Socket},
 };
@@ -68,6 +69,17 @@ pub(super) enum Seen {
     Mute(String),
 }
 
+/// What is known about an id.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// All of it.
+    Told(Description),
+    /// Some; there will be more.
+    Partly(Description),
+    /// Nothing.
+    Unknown,
+}
+
 /// What a source tells the desk.
 #[derive(Debug)]
 pub(super) enum News {
@@ -79,6 +91,10 @@ pub(super) enum News {
     Warning(String),
     /// A container, whether it was asked for or not.
     Told(Description),
+    /// A container of which there will be more to tell.
+    Partly(Description),
+    /// It does not know of this one, but others may, or it may later.
+    Unknown(String),
     /// A container that ended.
     Ended(String),
     /// There is no socket any more.
@@ -88,18 +104,31 @@ pub(super) enum News {
 /// The runtime behind a socket.
 enum Client {
     Docker(Docker),
+    Grpc(GrpcRuntime),
 }
 
 impl Client {
     async fn connect(socket: &Socket, manner: Manner) -> Result<Self, Failure> {
         match socket.protocol {
             Protocol::Docker => Ok(Self::Docker(Docker::connect(&socket.path, manner).await?)),
+            Protocol::Grpc => Ok(Self::Grpc(
+                GrpcRuntime::connect(&socket.path, manner).await?,
+            )),
+            Protocol::Any => match Docker::connect(&socket.path, manner).await {
+                Ok(docker) => Ok(Self::Docker(docker)),
+                // What speaks gRPC does not wait to hang up.
+                Err(Failure::Closed | Failure::Nonsense(_)) => Ok(Self::Grpc(
+                    GrpcRuntime::connect(&socket.path, manner).await?,
+                )),
+                Err(failure) => Err(failure),
+            },
         }
     }
 
     fn kind(&self) -> Kind {
         match self {
             Self::Docker(docker) => docker.kind(),
+            Self::Grpc(runtime) => runtime.kind(),
         }
     }
 
@@ -107,13 +136,15 @@ impl Client {
     async fn follow(&self, seen: &Sender<Seen>) -> Failure {
         match self {
             Self::Docker(docker) => docker.follow(seen).await,
+            Self::Grpc(runtime) => runtime.follow(seen).await,
         }
     }
 
-    /// Describes a container by as much of its id as is known; `None`: there is none.
-    async fn look_up(&self, id: &str) -> Result<Option<Description>, Failure> {
+    /// Describes a container by as much of its id as is known.
+    async fn look_up(&self, id: &str) -> Result<Answer, Failure> {
         match self {
             Self::Docker(docker) => docker.look_up(id).await,
+            Self::Grpc(runtime) => runtime.look_up(id).await,
         }
     }
 }
@@ -206,7 +237,7 @@ impl Source {
                 && let Some(id) = queue.pop()
             {
                 let client = Rc::clone(&client);
-                under_way.spawn_local(async move { client.look_up(&id).await });
+                under_way.spawn_local(async move { (client.look_up(&id).await, id) });
             }
             self.busy.set(!listed || !under_way.is_empty());
             tokio::select! {
@@ -222,13 +253,16 @@ impl Source {
                     Seen::Mute(why) => self.tell(News::Warning(self.about(&why))).await,
                 },
                 Some(id) = self.asks.recv() => queue.push(id, true),
-                Some(Ok(result)) = under_way.join_next() => match result {
-                    Ok(description) => {
+                Some(Ok((result, id))) = under_way.join_next() => match result {
+                    Ok(answer) => {
                         *answered = true;
                         failures = 0;
-                        if let Some(description) = description {
-                            self.tell(News::Told(description)).await;
-                        }
+                        let news = match answer {
+                            Answer::Told(description) => News::Told(description),
+                            Answer::Partly(description) => News::Partly(description),
+                            Answer::Unknown => News::Unknown(id),
+                        };
+                        self.tell(news).await;
                     }
                     Err(failure) => {
                         failures += 1;
@@ -249,4 +283,10 @@ impl Source {
     fn about(&self, what: &impl Display) -> String {
         format!("{}: {what}", self.socket.path.display())
     }
+}
+
+/// Tells of a container; waits while the source is busy.
+pub(super) async fn tell(seen: &Sender<Seen>, what: Seen) {
+    // Nobody listens once the session is over.
+    let _over = seen.send(what).await;
 }
