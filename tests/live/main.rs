@@ -17,11 +17,13 @@
 )]
 
 mod capture;
+mod contained;
 mod containers;
 mod filter;
 mod known;
 mod lifecycle;
 mod live;
+mod recorder;
 mod runtimes;
 mod snapshots;
 mod strace;
