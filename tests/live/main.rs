@@ -18,6 +18,7 @@
 
 mod capture;
 mod containers;
+mod cri_client;
 mod filter;
 mod known;
 mod lifecycle;

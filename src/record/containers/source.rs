@@ -114,13 +114,11 @@ impl Client {
             Protocol::Grpc => Ok(Self::Grpc(
                 GrpcRuntime::connect(&socket.path, manner).await?,
             )),
-            Protocol::Any => match Docker::connect(&socket.path, manner).await {
-                Ok(docker) => Ok(Self::Docker(docker)),
-                // What speaks gRPC does not wait to hang up.
-                Err(Failure::Closed | Failure::Nonsense(_)) => Ok(Self::Grpc(
-                    GrpcRuntime::connect(&socket.path, manner).await?,
-                )),
-                Err(failure) => Err(failure),
+            // In this order, as servers of HTTP turn gRPC down at once, but not the other way round.
+            Protocol::Any => match GrpcRuntime::connect(&socket.path, manner).await {
+                Ok(runtime) => Ok(Self::Grpc(runtime)),
+                Err(failure @ Failure::Io(_)) => Err(failure),
+                Err(_) => Ok(Self::Docker(Docker::connect(&socket.path, manner).await?)),
             },
         }
     }
