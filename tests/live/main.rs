@@ -19,6 +19,7 @@
 mod capture;
 mod contained;
 mod containers;
+mod cri_client;
 mod filter;
 mod known;
 mod lifecycle;

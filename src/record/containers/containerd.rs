@@ -1,7 +1,6 @@
 //! containerd's own interface, for containers of `ctr`, `nerdctl` and others, and its events.
 
 use tokio::sync::mpsc::Sender;
-use tonic::Streaming;
 
 use super::{
     Description,
@@ -41,8 +40,8 @@ impl Containerd {
         }
     }
 
-    /// Begins to listen to what happens.
-    pub(super) async fn events(&self) -> Result<Streaming<Envelope>, Failure> {
+    /// Tells of what happens until that fails.
+    pub(super) async fn follow(&self, seen: &Sender<Seen>) -> Failure {
         let method = "/containerd.services.events.v1.Events/Subscribe";
         let filters = [
             r#"topic=="/containers/create""#,
@@ -53,14 +52,12 @@ impl Containerd {
         let question = Filters {
             filters: filters.map(str::to_owned).to_vec(),
         };
-        let events = self.channel.stream(method, question).await;
-        events.map_err(CallError::into_failure)
-    }
-
-    /// Tells of what happens until that fails.
-    pub(super) async fn follow(mut events: Streaming<Envelope>, seen: &Sender<Seen>) -> Failure {
+        let mut events = match self.channel.stream(method, question).await {
+            Ok(events) => events,
+            Err(error) => return error.into_failure(),
+        };
         loop {
-            let envelope = match next(&mut events).await {
+            let envelope: Envelope = match next(&mut events).await {
                 Ok(envelope) => envelope,
                 Err(failure) => return failure,
             };

@@ -1,6 +1,6 @@
 //! `runtime.v1`, which containerd, CRI-O and cri-dockerd offer to Kubernetes.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, pin::pin, time::Duration};
 
 use hashbrown::HashSet;
 use serde_json::Value as Json;
@@ -69,18 +69,32 @@ impl Cri {
 
     /// Tells of the containers that are there, and of what happens to them.
     pub(super) async fn follow(&self, seen: &Sender<Seen>) -> Failure {
-        let method = "/runtime.v1.RuntimeService/GetContainerEvents";
-        let events = self.channel.stream::<_, ContainerEvent>(method, All {});
-        let mut events = events.await.ok();
         let mut known = HashSet::new();
-        if let Err(failure) = self.tell_new(&mut known, seen).await {
-            return failure;
+        let mut events = pin!(self.events(seen));
+        let mut has_events = true;
+        let mut is_first = true;
+        loop {
+            if let Err(failure) = self.tell_new(&mut known, is_first, seen).await {
+                return failure;
+            }
+            is_first = false;
+            // While there are events, the list is fetched no more.
+            let pause = if has_events { Duration::MAX } else { POLL };
+            tokio::select! {
+                () = &mut events, if has_events => has_events = false,
+                () = sleep(pause) => {}
+            }
         }
-        tell(seen, Seen::All).await;
-        // A runtime whose events are switched off may say so only now.
-        while let Some(stream) = &mut events
-            && let Ok(event) = next(stream).await
-        {
+    }
+
+    /// Tells of what happens, until the runtime says no more of it. One whose events are switched off
+    /// says so at once.
+    async fn events(&self, seen: &Sender<Seen>) {
+        let method = "/runtime.v1.RuntimeService/GetContainerEvents";
+        let Ok(mut events) = self.channel.stream(method, All {}).await else {
+            return;
+        };
+        while let Ok(event) = next::<ContainerEvent>(&mut events).await {
             let id = event.container_id;
             let what = if event.kind < STOPPED {
                 Seen::Changed(id)
@@ -89,22 +103,16 @@ impl Cri {
             };
             tell(seen, what).await;
         }
-        loop {
-            sleep(POLL).await;
-            if let Err(failure) = self.tell_new(&mut known, seen).await {
-                return failure;
-            }
-        }
     }
 
     /// Tells of those containers that were not told of.
     async fn tell_new(
         &self,
         known: &mut HashSet<String>,
+        is_first: bool,
         seen: &Sender<Seen>,
     ) -> Result<(), Failure> {
         let now = self.list().await?;
-        let is_first = known.is_empty();
         for id in now.iter().filter(|id| !known.contains(*id)) {
             let what = if is_first {
                 Seen::There(id.clone())
@@ -112,6 +120,9 @@ impl Cri {
                 Seen::Changed(id.clone())
             };
             tell(seen, what).await;
+        }
+        if is_first {
+            tell(seen, Seen::All).await;
         }
         known.clear();
         known.extend(now.into_iter().take(CONTAINERS));

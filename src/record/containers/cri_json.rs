@@ -159,7 +159,8 @@ fn image(draft: &mut Draft, status: &ContainerStatus, info: &Json) {
     });
     let configured = text(&info["config"]["image"]["image"]);
     let reference = status.image_ref.as_str();
-    let name = [asked, specified, configured, reference]
+    // What the pod asks for first: one image can have many names.
+    let name = [specified, configured, asked, reference]
         .into_iter()
         .find(|name| !name.is_empty() && !is_id(name));
     let id = [status.image_id.as_str(), configured, asked, reference]

@@ -128,7 +128,9 @@ pub(super) async fn run(
 ) {
     let (tell, mut news) = channel(64);
     let mut desk = Desk::new(options, outbox, tell);
+    // In this order, so that even the shortest recording looks for sockets.
     let patience = tokio::select! {
+        biased;
         never = desk.work(&mut questions, &mut news) => match never {},
         patience = left.wait_for(Option::is_some) => patience.ok().and_then(|patience| *patience),
     };

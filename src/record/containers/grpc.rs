@@ -88,7 +88,8 @@ impl Channel {
         }
     }
 
-    /// Calls `method`, which answers without an end.
+    /// Calls `method`, which answers without an end. Waits for the first of its answers, or an error:
+    /// servers send nothing before.
     pub(super) async fn stream<Q, A>(
         &self,
         method: &'static str,
@@ -99,18 +100,12 @@ impl Channel {
         A: Message + Default + Send + Sync + 'static,
     {
         let mut grpc = self.grpc.clone();
-        let call = async {
-            grpc.ready().await.map_err(|error| not_ready(&error))?;
-            let path = PathAndQuery::from_static(method);
-            let codec = ProstCodec::default();
-            let request = request(question, None)?;
-            Ok(grpc.server_streaming(request, path, codec).await)
-        };
-        match within(self.timeout, call).await {
-            Ok(Ok(answer)) => Ok(answer.into_inner()),
-            Ok(Err(status)) => Err(status.into()),
-            Err(failure) => Err(CallError::Failed(failure)),
-        }
+        grpc.ready().await.map_err(|error| not_ready(&error))?;
+        let path = PathAndQuery::from_static(method);
+        let codec = ProstCodec::default();
+        let request = request(question, None)?;
+        let answers = grpc.server_streaming(request, path, codec).await?;
+        Ok(answers.into_inner())
     }
 }
 

@@ -1,6 +1,6 @@
 //! A socket that speaks gRPC: CRI, containerd's own interface, or both.
 
-use std::path::Path;
+use std::{path::Path, pin::pin};
 
 use tokio::sync::mpsc::Sender;
 
@@ -87,25 +87,27 @@ impl GrpcRuntime {
     }
 }
 
-/// Listens to containerd's events, which are of all containers. First the events, then the list: nothing
-/// happens between the two.
+/// Listens to containerd's events, which are of all containers. First the events, then the list, so that
+/// nothing happens between the two.
 async fn follow(
     containerd: &Containerd,
     list: impl Future<Output = Result<Vec<String>, Failure>>,
     seen: &Sender<Seen>,
 ) -> Failure {
-    let events = match containerd.events().await {
-        Ok(events) => events,
-        Err(failure) => return failure,
-    };
-    match list.await {
-        Ok(ids) => {
-            for id in ids {
-                tell(seen, Seen::There(id)).await;
-            }
-            tell(seen, Seen::All).await;
+    let list = async {
+        for id in list.await? {
+            tell(seen, Seen::There(id)).await;
         }
-        Err(failure) => return failure,
+        tell(seen, Seen::All).await;
+        Ok(())
+    };
+    let mut events = pin!(containerd.follow(seen));
+    tokio::select! {
+        biased;
+        failure = &mut events => failure,
+        listed = list => match listed {
+            Ok(()) => events.await,
+            Err(failure) => failure,
+        }
     }
-    Containerd::follow(events, seen).await
 }

@@ -46,13 +46,13 @@ pub(super) struct Socket {
 
 /// Returns the sockets below `root` and those of `named` that are there, each once.
 pub(super) fn find(root: &Path, named: &[PathBuf]) -> Vec<Socket> {
-    let Ok(root) = root.canonicalize() else {
-        return Vec::new();
-    };
     let mut found = Vec::new();
     for path in named {
         add(&mut found, path, Path::new("/"), Protocol::Any);
     }
+    let Ok(root) = root.canonicalize() else {
+        return found;
+    };
     for (path, protocol) in MACHINE {
         add(&mut found, &root.join(path), &root, *protocol);
     }

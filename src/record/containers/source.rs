@@ -114,13 +114,11 @@ impl Client {
             Protocol::Grpc => Ok(Self::Grpc(
                 GrpcRuntime::connect(&socket.path, manner).await?,
             )),
-            Protocol::Any => match Docker::connect(&socket.path, manner).await {
-                Ok(docker) => Ok(Self::Docker(docker)),
-                // What speaks gRPC does not wait to hang up.
-                Err(Failure::Closed | Failure::Nonsense(_)) => Ok(Self::Grpc(
-                    GrpcRuntime::connect(&socket.path, manner).await?,
-                )),
-                Err(failure) => Err(failure),
+            // In this order, as servers of HTTP turn gRPC down at once, but not the other way round.
+            Protocol::Any => match GrpcRuntime::connect(&socket.path, manner).await {
+                Ok(runtime) => Ok(Self::Grpc(runtime)),
+                Err(failure @ Failure::Io(_)) => Err(failure),
+                Err(_) => Ok(Self::Docker(Docker::connect(&socket.path, manner).await?)),
             },
         }
     }
@@ -149,11 +147,12 @@ impl Client {
     }
 }
 
-/// The ids that a source is yet to look up.
+/// The ids that a source is yet to look up, and those that it looks up now.
 #[derive(Default)]
 struct Queue {
     ids: VecDeque<String>,
     members: HashSet<String>,
+    under_way: Vec<String>,
 }
 
 impl Queue {
@@ -174,10 +173,23 @@ impl Queue {
         }
     }
 
-    fn pop(&mut self) -> Option<String> {
-        let id = self.ids.pop_front()?;
+    /// Takes the next, but for those that are under way: an older answer must not come after a newer.
+    fn begin(&mut self) -> Option<String> {
+        if self.under_way.len() >= IN_FLIGHT {
+            return None;
+        }
+        let at = self
+            .ids
+            .iter()
+            .position(|id| !self.under_way.contains(id))?;
+        let id = self.ids.remove(at)?;
         self.members.remove(&id);
+        self.under_way.push(id.clone());
         Some(id)
+    }
+
+    fn end(&mut self, id: &str) {
+        self.under_way.retain(|other| other != id);
     }
 }
 
@@ -233,9 +245,7 @@ impl Source {
         let mut listed = false;
         let began = Instant::now();
         loop {
-            while under_way.len() < IN_FLIGHT
-                && let Some(id) = queue.pop()
-            {
+            while let Some(id) = queue.begin() {
                 let client = Rc::clone(&client);
                 under_way.spawn_local(async move { (client.look_up(&id).await, id) });
             }
@@ -253,28 +263,24 @@ impl Source {
                     Seen::Mute(why) => self.tell(News::Warning(self.about(&why))).await,
                 },
                 Some(id) = self.asks.recv() => queue.push(id, true),
-                Some(Ok((result, id))) = under_way.join_next() => match result {
-                    Ok(answer) => {
-                        *answered = true;
-                        failures = 0;
-                        let news = match answer {
-                            Answer::Told(description) => News::Told(description),
-                            Answer::Partly(description) => News::Partly(description),
-                            Answer::Unknown => News::Unknown(id),
-                        };
-                        self.tell(news).await;
-                    }
-                    Err(failure) => {
-                        failures += 1;
-                        if failures >= FAILURES {
-                            return failure;
+                Some(Ok((result, id))) = under_way.join_next() => {
+                    queue.end(&id);
+                    failures = if result.is_ok() { 0 } else { failures + 1 };
+                    *answered |= result.is_ok();
+                    match result {
+                        Ok(Answer::Told(description)) => self.tell(News::Told(description)).await,
+                        Ok(Answer::Partly(description)) => {
+                            self.tell(News::Partly(description)).await;
                         }
-                        self.tell(News::Warning(self.about(&failure))).await;
+                        Ok(Answer::Unknown) => self.tell(News::Unknown(id)).await,
+                        Err(failure) if failures >= FAILURES => return failure,
+                        Err(failure) => self.tell(News::Warning(self.about(&failure))).await,
                     }
-                },
+                }
             }
         }
     }
+
     async fn tell(&self, news: News) {
         // Nobody listens once the recording is over.
         let _over = self.news.send((self.number, news)).await;
