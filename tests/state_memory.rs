@@ -72,6 +72,82 @@ fn fds(state: &State) -> usize {
     state.threads().map(|t| state.fd_count(t.tid)).sum()
 }
 
+/// A million descriptions of containers, of every shape that takes much for little.
+fn containers() {
+    let describe = |state: &mut State, text: &str| {
+        let text = [text.as_bytes(), b"\0"].concat();
+        apply(state, 1, -1, types::CONTAINER_JSON_2_E, &[&text]);
+    };
+    let container = |id: &str, more: &str| format!(r#"{{"container":{{"id":"{id}"{more}}}}}"#);
+    let most_of = |what: &str, count: usize, text: &dyn Fn(usize) -> String| {
+        let (state, most) = measure(what, |state| {
+            for n in 0..count {
+                let text = text(n);
+                describe(state, &text);
+                state.foreknow(text.as_bytes());
+            }
+        });
+        assert!(most <= limits::MEMORY / MIB, "{what}: {most} MiB");
+        let known = state.containers().count();
+        println!("{what}: {known} containers");
+        state
+    };
+    let id = |n: usize| format!("{n:012x}");
+    // The newest are described, the first ones foreknown.
+    let state = most_of("a million containers", 1_000_000, &|n| {
+        container(&id(n), "")
+    });
+    assert!(state.container(id(999_999).as_bytes()).is_some());
+    assert!(state.container(id(0).as_bytes()).is_some());
+    assert_eq!(state.containers().count(), 2 * limits::CONTAINERS);
+    let state = most_of("one container, a million times", 1_000_000, &|n| {
+        container("same", &format!(r#","name":"{n}""#))
+    });
+    let info = state.container(b"same").unwrap();
+    assert_eq!(info.text("name"), Some("999999"));
+    assert_eq!(state.containers().count(), 1);
+    let large = |item: &str| item.repeat((limits::CONTAINER_JSON - 200) / item.len());
+    for (what, item) in [("long texts", "x"), ("control bytes", "\\u001b[2J")] {
+        let text = large(item);
+        let state = most_of(what, 400, &|n| {
+            container(
+                &format!("\\u0007{}", id(n)),
+                &format!(r#","name":"{text}""#),
+            )
+        });
+        let last = format!("\u{7}{}", id(399));
+        assert!(state.container(last.as_bytes()).is_some());
+    }
+    for (what, item) in [
+        ("lists of numbers", "0,"),
+        ("lists of lists", "[],"),
+        ("lists of objects", r#"{"":0},"#),
+        ("lists of texts", r#""","#),
+    ] {
+        let list = large(item);
+        let state = most_of(what, 50, &|n| {
+            container(&id(n), &format!(r#","x":[{list}0]"#))
+        });
+        assert!(state.container(id(49).as_bytes()).is_some(), "{what}");
+    }
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let nested = format!("{}0{}", "[".repeat(100), "]".repeat(100));
+    let state = most_of("deep ones", 100, &|n| {
+        container(&id(n), &format!(r#","x":{deep}"#))
+    });
+    assert_eq!(state.containers().count(), 0);
+    let state = most_of("less deep ones", 20_000, &|n| {
+        container(&id(n), &format!(r#","x":{nested}"#))
+    });
+    assert!(state.containers().count() > 1000);
+    // Too large for any.
+    let huge = "x".repeat(2 * limits::CONTAINER_JSON);
+    let state = most_of("huge ones", 100, &|n| {
+        container(&id(n), &format!(r#","x":"{huge}""#))
+    });
+    assert_eq!(state.containers().count(), 0);
+}
+
 #[test]
 fn memory_is_bounded() {
     // A million threads of which only the number is known, also numbers that no kernel gives.
@@ -133,6 +209,8 @@ fn memory_is_bounded() {
     assert!(fds(&state) <= limits::FDS);
     assert!(most <= limits::MEMORY / MIB, "{most} MiB");
     drop(state);
+
+    containers();
 
     // A snapshot of all that, which is as hostile.
     let mut snapshot = Snapshot::default();

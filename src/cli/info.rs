@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::error::{CliError, Outcome};
 use super::input::Input;
-use super::output::Output;
+use super::output::{Output, ascii_json};
 use crate::event::{number, text, time};
 use crate::replay::{self, Survey};
 
@@ -52,20 +52,6 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     } else {
         Outcome::Damaged
     })
-}
-
-/// Appends JSON with everything but printable ASCII escaped: strings of a capture can hold what a
-/// terminal obeys, and outside of strings JSON is ASCII anyway.
-fn ascii_json(out: &mut Vec<u8>, json: &str) {
-    for c in json.chars() {
-        if c == '\n' || (' '..='~').contains(&c) {
-            out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-        } else {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                number::display(out, format_args!("\\u{unit:04x}"));
-            }
-        }
-    }
 }
 
 /// What the command says; the JSON form is this structure.

@@ -5,6 +5,7 @@
 //! read was; 4 missing privilege or kernel support.
 
 mod account;
+mod containers;
 mod convert;
 mod diagnostic;
 mod error;
@@ -18,6 +19,7 @@ mod print;
 mod read;
 mod record;
 mod reference;
+mod table;
 mod try_out;
 mod words;
 
@@ -79,6 +81,12 @@ enum Command {
     ///
     /// Machine, recorder, time range, counts, losses by cause and CPU, integrity. The whole file is read.
     Info(info::Args),
+    /// List the containers of a capture
+    ///
+    /// Id, name, image, runtime, pod, when it was made, how many processes and events it has, and when the
+    /// first and the last of these was: of all that events or the state of the capture know, by the time
+    /// of their first events. What is not known is `-`.
+    Containers(containers::Args),
     /// Turn a capture into another format
     ///
     /// From scap's own format into the .scap files of sysdig, Falco and Stratoshark, and back. A .scap file
@@ -120,6 +128,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Live(args) => live::run(&args),
         Command::Read(args) => read::run(&args),
         Command::Info(args) => info::run(&args),
+        Command::Containers(args) => containers::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Fields(args) => fields::run(&args),
         Command::Events(args) => events::run(&args),

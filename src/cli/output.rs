@@ -5,6 +5,7 @@ use std::io::{self, StdoutLock, Write as _};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::error::CliError;
+use crate::event::number;
 
 /// Written out when it holds this many bytes.
 const FULL: usize = 64 << 10;
@@ -65,6 +66,20 @@ impl Output {
     /// Writes the rest out at the end of a command.
     pub(super) fn finish(mut self) -> Result<(), CliError> {
         self.flush().map_err(|e| CliError::output(&e))
+    }
+}
+
+/// Appends JSON with everything but printable ASCII escaped: strings of a capture can hold what a
+/// terminal obeys, and outside of strings JSON is ASCII anyway.
+pub(super) fn ascii_json(out: &mut Vec<u8>, json: &str) {
+    for c in json.chars() {
+        if c == '\n' || (' '..='~').contains(&c) {
+            out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                number::display(out, format_args!("\\u{unit:04x}"));
+            }
+        }
     }
 }
 

@@ -154,6 +154,11 @@ impl State {
         apply::event(self, &occurrence);
     }
 
+    /// Forgets what the last event ended, which nobody will look up any more.
+    pub fn settle(&mut self) {
+        self.remove_ended();
+    }
+
     /// Returns what is known around an event that was just applied.
     pub fn view<'a>(&'a self, event: impl Into<Occurrence<'a>>) -> View<'a> {
         View::new(self, event.into())

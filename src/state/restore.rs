@@ -20,9 +20,11 @@ use crate::event::net::{Endpoint, SockTuple};
 use crate::event::{Pid, Tid};
 
 impl State {
-    /// Replaces everything by what a snapshot says. Only what is known of the future stays.
+    /// Replaces everything by what a snapshot says. Only the descriptions of containers stay: an id is
+    /// of one container for ever, and a snapshot has only those that somebody is in.
     pub fn restore(&mut self, snapshot: &Snapshot) {
         *self = Self {
+            described: std::mem::take(&mut self.described),
             foreknown: std::mem::take(&mut self.foreknown),
             ..Self::new()
         };

@@ -211,21 +211,7 @@ pub(crate) fn write(events: &[TestEvent], chunk: usize, finish: bool) -> Vec<u8>
     writer.write_snapshot(&mut snapshot()).unwrap();
     for events in events.chunks(chunk) {
         for e in events {
-            let lens: Vec<u32> = e.params.iter().map(|p| p.len() as u32).collect();
-            let bytes = e.params.concat();
-            writer
-                .push(&EventRef {
-                    num: EventNum(0),
-                    ts: Timestamp(START + e.at),
-                    tid: Tid(e.tid),
-                    pid: Pid(e.pid),
-                    cpu: 1,
-                    ty: e.ty,
-                    latency: e.latency,
-                    flags: e.flags,
-                    params: Params::new(&lens, &bytes).unwrap(),
-                })
-                .unwrap();
+            push(&mut writer, e);
         }
         writer.flush_chunk().unwrap();
     }
@@ -246,6 +232,25 @@ pub(crate) fn write(events: &[TestEvent], chunk: usize, finish: bool) -> Vec<u8>
         writer.finish().unwrap();
     }
     file
+}
+
+/// Writes one event.
+pub(crate) fn push<W: std::io::Write>(writer: &mut CaptureWriter<W>, e: &TestEvent) {
+    let lens: Vec<u32> = e.params.iter().map(|p| p.len() as u32).collect();
+    let bytes = e.params.concat();
+    writer
+        .push(&EventRef {
+            num: EventNum(0),
+            ts: Timestamp(START + e.at),
+            tid: Tid(e.tid),
+            pid: Pid(e.pid),
+            cpu: 1,
+            ty: e.ty,
+            latency: e.latency,
+            flags: e.flags,
+            params: Params::new(&lens, &bytes).unwrap(),
+        })
+        .unwrap();
 }
 
 /// Runs scap in UTC.

@@ -244,26 +244,6 @@ pub(in crate::filter) fn is_told_by_runtime(name: &str) -> bool {
 /// What the container fields say of the host.
 const HOST: &[u8] = b"host";
 
-/// Names of the runtimes by falcosecurity's numbers.
-fn runtime(number: u64) -> &'static str {
-    match number {
-        0 => "docker",
-        1 => "lxc",
-        2 => "libvirt-lxc",
-        3 => "mesos",
-        4 => "rkt",
-        5 => "custom",
-        6 => "cri",
-        7 => "containerd",
-        8 => "cri-o",
-        9 => "bpm",
-        10 => "static",
-        11 => "podman",
-        0xfffe => "host",
-        _ => "unknown",
-    }
-}
-
 fn info<'a>(cx: &Context<'a>) -> Option<&'a ContainerInfo> {
     cx.view.container()
 }
@@ -295,7 +275,7 @@ extract! {
         if cx.view.container_id().is_none() {
             return Some(Value::Text(HOST));
         }
-        let told = info(cx).and_then(ContainerInfo::kind).map(runtime);
+        let told = info(cx).and_then(ContainerInfo::runtime);
         let seen = || crate::state::runtime_of(thread.cgroups.as_deref());
         Some(Value::Text(told.or_else(seen)?.as_bytes()))
     };

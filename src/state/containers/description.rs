@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use scap_capture_format::schema::types;
 
 use super::limits;
-use crate::event::{Event, EventExt as _};
+use crate::event::{Event, EventExt as _, async_event};
 
 /// What a runtime said about a container.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -66,9 +66,24 @@ impl ContainerInfo {
         &self.json
     }
 
-    /// Returns the number that falcosecurity gives the runtime.
-    pub fn kind(&self) -> Option<u64> {
-        self.json.get("type")?.as_u64()
+    /// Returns the name of the runtime, from falcosecurity's number.
+    pub fn runtime(&self) -> Option<&'static str> {
+        Some(match self.json.get("type")?.as_u64()? {
+            0 => "docker",
+            1 => "lxc",
+            2 => "libvirt-lxc",
+            3 => "mesos",
+            4 => "rkt",
+            5 => "custom",
+            6 => "cri",
+            7 => "containerd",
+            8 => "cri-o",
+            9 => "bpm",
+            10 => "static",
+            11 => "podman",
+            0xfffe => "host",
+            _ => "unknown",
+        })
     }
 
     /// Returns the whole description as JSON text.
@@ -87,7 +102,7 @@ impl ContainerInfo {
 fn description<'a>(event: &Event<'a>) -> Option<&'a [u8]> {
     match event.ty {
         types::CONTAINER_JSON_E | types::CONTAINER_JSON_2_E => event.text(0),
-        types::ASYNCEVENT_E if event.text(1) == Some(b"container") => event.text(2),
+        types::ASYNCEVENT_E if event.text(1) == Some(async_event::CONTAINER) => event.text(2),
         _ => None,
     }
 }
@@ -126,7 +141,10 @@ mod tests {
             br#"{"container":{"id":"abc","name":"web","type":0,"privileged":true}}"#,
         )
         .unwrap();
-        assert_eq!((info.text("name"), info.kind()), (Some("web"), Some(0)));
+        assert_eq!(
+            (info.text("name"), info.runtime()),
+            (Some("web"), Some("docker"))
+        );
         assert_eq!(
             (info.truth("privileged"), info.text("type")),
             (Some(true), None)

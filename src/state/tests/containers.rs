@@ -94,8 +94,15 @@ fn a_snapshot_has_the_containers_that_somebody_is_in() {
     describe(&mut m, b"over", "ended long ago");
     let snapshot = m.state.snapshot();
     assert_eq!(snapshot.containers.len(), 1);
+    let mut restored = State::new();
+    restored.restore(&snapshot);
+    assert_eq!(restored.containers().count(), 1);
+    // Whoever knows more does not forget it.
     m.state.restore(&snapshot);
-    assert_eq!((name(&m, ID), name(&m, b"over")), (Some("web"), None));
+    assert_eq!(
+        (name(&m, ID), name(&m, b"over")),
+        (Some("web"), Some("ended long ago"))
+    );
     // With the last of its processes it goes, too.
     m.event(200, types::PROCEXIT_1_E, &[&i(0)[..]; 5]);
     assert_eq!(m.state.snapshot().containers.len(), 0);

@@ -1,0 +1,231 @@
+//! Which containers there are, their processes and events.
+
+use std::io;
+use std::ops::ControlFlow;
+
+use hashbrown::{HashMap, HashSet};
+
+use super::takes;
+use crate::cli::print::is_internal;
+use crate::event::Event;
+use crate::filter::Filter;
+use crate::filter::fields::{Context, Session};
+use crate::replay::EventSink;
+use crate::state::{self, State, Text, Thread, limits};
+
+/// Most processes told apart, over all containers.
+const PROCESSES: usize = 1 << 20;
+
+/// What was seen of a container.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// Its whole id, if its cgroups have it.
+    pub(super) full_id: Option<Text>,
+    /// The runtime that lays out cgroups like its own.
+    pub(super) runtime: Option<&'static str>,
+    /// When its pid namespace began, since boot; 0 = not known.
+    pub(super) began: u64,
+    pub(super) events: u64,
+    /// Times of its first and its last event.
+    pub(super) times: Option<(u64, u64)>,
+    processes: HashSet<i64>,
+}
+
+impl Seen {
+    pub(super) fn processes(&self) -> usize {
+        self.processes.len()
+    }
+}
+
+/// Counts the containers of a capture, and what happened in them.
+#[derive(Debug, Default)]
+pub(super) struct Census {
+    rows: Vec<(Text, Seen)>,
+    by_id: HashMap<Text, usize>,
+    /// Container, process and row of the last event: events come in runs.
+    last: Option<(Text, i64, usize)>,
+    /// Only what passes a filter counts.
+    is_filtered: bool,
+    processes: usize,
+    is_cut: bool,
+    events: u64,
+}
+
+impl Census {
+    pub(super) fn new(is_filtered: bool) -> Self {
+        Self {
+            is_filtered,
+            ..Self::default()
+        }
+    }
+
+    /// Whether there were more containers than are told apart.
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// Returns how many events there were, also of none of the containers.
+    pub(super) fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Iterates over the containers in the order that they were met.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (&[u8], &Seen)> {
+        self.rows.iter().map(|(id, seen)| (&**id, seen))
+    }
+
+    /// Adds what the state knows at the end, unless only what passed a filter is wanted.
+    pub(super) fn finish(&mut self, state: &mut State) {
+        if self.is_filtered {
+            return;
+        }
+        state.settle();
+        self.add_threads(state, |_| true);
+        for container in state.containers() {
+            self.row(&Text::from(container.id.as_bytes()));
+        }
+    }
+
+    /// Adds the processes that there are now.
+    fn add_threads(&mut self, state: &State, mut wanted: impl FnMut(&Thread) -> bool) {
+        // In the order of their ids, so that the same capture gives the same list.
+        let mut threads: Vec<&Thread> = state.threads().collect();
+        threads.sort_unstable_by_key(|t| t.tid.0);
+        for thread in threads.into_iter().filter(|t| wanted(t)) {
+            self.process(thread, thread.pid.0);
+        }
+    }
+
+    /// Returns a container's row; `None` if there are too many.
+    fn row(&mut self, id: &Text) -> Option<usize> {
+        if let Some(row) = self.by_id.get(id) {
+            return Some(*row);
+        }
+        if self.rows.len() >= limits::CONTAINERS {
+            self.is_cut = true;
+            return None;
+        }
+        let row = self.rows.len();
+        self.by_id.insert(id.clone(), row);
+        self.rows.push((id.clone(), Seen::default()));
+        Some(row)
+    }
+
+    /// Takes note of a container's process; returns the container's row.
+    fn process(&mut self, thread: &Thread, pid: i64) -> Option<usize> {
+        let id = thread.container.as_ref()?;
+        if let Some((last, process, row)) = &self.last
+            && *process == pid
+            && Text::ptr_eq(last, id)
+        {
+            return Some(*row);
+        }
+        let row = self.row(id)?;
+        let seen = &mut self.rows.get_mut(row)?.1;
+        if self.processes < PROCESSES && seen.processes.insert(pid) {
+            self.processes += 1;
+        }
+        if seen.full_id.is_none()
+            && let Some(found) = state::container_of(thread.cgroups.as_deref())
+            && found.id() == &**id
+        {
+            seen.full_id = Some(Text::from(&*found.full_id));
+            seen.runtime = found.runtime;
+        }
+        if seen.began == 0 {
+            seen.began = thread.pidns_start;
+        }
+        self.last = Some((id.clone(), pid, row));
+        Some(row)
+    }
+
+    fn met(&mut self, cx: &Context<'_>) -> Option<&mut Seen> {
+        let thread = cx.view.thread()?;
+        let row = self.process(thread, process_of(cx.event, thread))?;
+        self.rows.get_mut(row).map(|(_, seen)| seen)
+    }
+}
+
+/// .scap files do not tell it with every event.
+fn process_of(event: &Event<'_>, thread: &Thread) -> i64 {
+    match event.pid.0 {
+        -1 => thread.pid.0,
+        pid => pid,
+    }
+}
+
+impl EventSink for Census {
+    fn begin(&mut self, state: &mut State, _: &Session) -> io::Result<()> {
+        if !self.is_filtered {
+            self.add_threads(state, |_| true);
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
+        if is_internal(cx.event) {
+            return Ok(ControlFlow::Continue(()));
+        }
+        self.events += 1;
+        let now = cx.event.ts.0;
+        if let Some(seen) = self.met(cx) {
+            seen.events += 1;
+            let (first, last) = seen.times.unwrap_or((now, now));
+            seen.times = Some((first.min(now), last.max(now)));
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn hidden(&mut self, cx: &Context<'_>) -> io::Result<()> {
+        if !self.is_filtered {
+            self.met(cx);
+        }
+        Ok(())
+    }
+}
+
+/// Counts the containers that have processes at one instant.
+#[derive(Debug)]
+pub(super) struct AtOnce {
+    filter: Option<Filter>,
+    census: Option<Census>,
+}
+
+impl AtOnce {
+    pub(super) fn new(filter: Option<Filter>) -> Self {
+        Self {
+            filter,
+            census: None,
+        }
+    }
+
+    /// Returns what there was; at the end of the capture if the instant is later.
+    pub(super) fn finish(mut self, state: &mut State, session: &Session) -> Census {
+        if self.census.is_none() {
+            self.take(state, session);
+        }
+        self.census.unwrap_or_default()
+    }
+
+    fn take(&mut self, state: &mut State, session: &Session) {
+        state.settle();
+        let mut census = Census::default();
+        let filter = &mut self.filter;
+        census.add_threads(state, |thread| {
+            let takes = |filter| takes(filter, state, session, thread);
+            thread.container.is_some() && filter.as_mut().is_none_or(takes)
+        });
+        self.census = Some(census);
+    }
+}
+
+impl EventSink for AtOnce {
+    fn begin(&mut self, state: &mut State, session: &Session) -> io::Result<()> {
+        self.take(state, session);
+        Ok(())
+    }
+
+    fn event(&mut self, _: &Context<'_>) -> io::Result<ControlFlow<()>> {
+        Ok(ControlFlow::Break(()))
+    }
+}

@@ -1,0 +1,132 @@
+//! `scap containers`.
+
+mod census;
+mod print;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use scap_capture_format::event::{EventFlags, EventNum, EventRef, Params, Timestamp};
+use scap_capture_format::schema::types;
+
+use super::diagnostic;
+use super::error::{CliError, Outcome, warn};
+use super::input::{Input, tell_damage};
+use super::output::Output;
+use super::words;
+use crate::filter::fields::{Context, Session};
+use crate::filter::{Filter, When};
+use crate::replay::{self, End, Selection};
+use crate::state::{State, Thread};
+
+use census::{AtOnce, Census};
+
+/// Arguments of `scap containers`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The capture; `-` is standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// Only containers with events that pass this filter, and only those events count. With --at: only
+    /// processes that pass it
+    #[arg(value_name = "FILTER")]
+    filter: Vec<OsString>,
+
+    /// Only containers that have processes just before that place: a time (`2026-11-24 03:12:01.5`,
+    /// `03:12:01`), an offset from the first event (`+12.5s`) or an event's number (`#123`)
+    #[arg(long, value_name = "WHEN")]
+    at: Option<String>,
+
+    /// Print JSON, with all that is known
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
+    let filter = match &args.filter[..] {
+        [] => None,
+        filter => Some(words::filter(&words::join(filter)?)?),
+    };
+    let at = args.at.as_deref().map(|text| {
+        let when = When::parse(text);
+        when.map_err(|error| diagnostic::filter("--at", text, &error))
+    });
+    let at = at.transpose()?;
+    let mut session = Session::default();
+    let (name, mut source) = Input::open(&args.file)?.source_from(at, &mut session)?;
+    let source = source.as_mut();
+    let mut state = State::new();
+    let failed = |error| CliError::replay(&name, &error);
+    let (census, end) = match at {
+        None => {
+            let mut census = Census::new(filter.is_some());
+            let mut selection = Selection {
+                filter,
+                ..Selection::default()
+            };
+            let end = replay::replay(
+                source,
+                &mut state,
+                &mut session,
+                &mut selection,
+                &mut census,
+            )
+            .map_err(failed)?;
+            census.finish(&mut state);
+            (census, end)
+        }
+        Some(_) => {
+            let mut sink = AtOnce::new(filter);
+            let mut selection = Selection {
+                from: at,
+                ..Selection::default()
+            };
+            let end = replay::replay(source, &mut state, &mut session, &mut selection, &mut sink)
+                .map_err(failed)?;
+            (sink.finish(&mut state, &session), end)
+        }
+    };
+    if census.is_cut() {
+        warn(
+            &format!(
+                "{name}: it has more containers than are told apart; the first ones are shown"
+            ),
+            None,
+        );
+    }
+    let mut output = Output::new();
+    let rows = print::rows(&census, &state, &session);
+    if args.json {
+        print::json(&mut output, &name, args.at.as_deref(), &rows)
+            .map_err(|e| CliError::output(&e))?;
+    } else {
+        print::table(output.buffer(), &rows, at.is_none());
+    }
+    output.finish()?;
+    let damaged = end == End::Reached && tell_damage(&name, source, census.events());
+    Ok(Outcome::of_damage(damaged))
+}
+
+/// Whether a filter takes a thread as it is now, when it does nothing: what it asks of an event is absent.
+fn takes(filter: &mut Filter, state: &State, session: &Session, thread: &Thread) -> bool {
+    let event = EventRef {
+        num: EventNum(0),
+        ts: Timestamp(session.first_time),
+        tid: thread.tid,
+        pid: thread.pid,
+        cpu: 0,
+        ty: types::PROCINFO_E,
+        latency: None,
+        flags: EventFlags::empty(),
+        params: Params::EMPTY,
+    };
+    let view = state.view(&event);
+    let cx = Context {
+        event: &event,
+        view: &view,
+        session,
+    };
+    filter.matches(&cx)
+}

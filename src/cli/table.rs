@@ -1,0 +1,94 @@
+//! Text in columns.
+
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+/// Widest a column gets, in cells; what is longer is cut.
+const WIDEST: usize = 48;
+/// Between two columns.
+const GAP: &str = "  ";
+/// Stands for what is not known.
+pub(super) const UNKNOWN: &str = "-";
+
+/// Which side of its column a text is at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Left,
+    Right,
+}
+
+/// Appends a table: its head, and rows of as many texts, which are safe to print already.
+pub(super) fn write(out: &mut Vec<u8>, head: &[(&str, Side)], rows: &[Vec<String>]) {
+    let titles: Vec<String> = head.iter().map(|(title, _)| (*title).to_owned()).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(&titles)
+        .chain(rows)
+        .map(|row| row.iter().map(|text| cut(text)).collect())
+        .collect();
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|text| text.width()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    for row in &rows {
+        let mut line = String::new();
+        for ((text, (_, side)), width) in row.iter().zip(head).zip(&widths) {
+            let pad = " ".repeat(width.saturating_sub(text.width()));
+            let (before, after) = match side {
+                Side::Left => ("", &*pad),
+                Side::Right => (&*pad, ""),
+            };
+            line.extend([before, text, after, GAP]);
+        }
+        out.extend_from_slice(line.trim_end().as_bytes());
+        out.push(b'\n');
+    }
+}
+
+/// Cuts a text to the width of a column.
+fn cut(text: &str) -> String {
+    // Marks without a width of their own can be many.
+    const CHARS: usize = 4 * WIDEST;
+    let (mut width, mut end) = (0, None);
+    for (index, (at, c)) in text.char_indices().enumerate() {
+        width += c.width().unwrap_or(0);
+        if width < WIDEST {
+            end = Some(at + c.len_utf8());
+        }
+        if width > WIDEST || index >= CHARS {
+            let shown = text.get(..end.unwrap_or(0)).unwrap_or_default();
+            return format!("{shown}…");
+        }
+    }
+    text.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_what_is_seen() {
+        let head = [("NAME", Side::Left), ("N", Side::Right)];
+        let row = |name: &str, n: &str| vec![name.to_owned(), n.to_owned()];
+        let mut out = Vec::new();
+        write(
+            &mut out,
+            &head,
+            &[row("日本", "7"), row("web", "1,234"), row("", "")],
+        );
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "NAME      N\n日本      7\nweb   1,234\n\n"
+        );
+    }
+
+    #[test]
+    fn long_texts_are_cut() {
+        let fits = "x".repeat(WIDEST);
+        assert_eq!(cut(&fits), fits);
+        for text in ["x".repeat(1000), "日".repeat(1000), "e\u{301}".repeat(1000)] {
+            let cut = cut(&text);
+            assert!(cut.ends_with('…') && cut.width() <= WIDEST, "{cut}");
+            assert!(cut.chars().count() <= 5 * WIDEST);
+        }
+    }
+}
