@@ -476,8 +476,8 @@ fn a_runtime_that_hangs_stalls_nothing() {
         .stdout(Stdio::null())
         .status();
     assert!(status.unwrap().success());
-    // Longer than it takes to give up on a runtime.
-    thread::sleep(Duration::from_secs(3));
+    // Longer than it takes to give up on a runtime: it is tried as one of CRI and as Docker's.
+    thread::sleep(Duration::from_secs(5));
     let began = Instant::now();
     let said_at_end = finish(recorder);
     assert!(

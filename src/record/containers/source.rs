@@ -104,19 +104,20 @@ pub(super) enum News {
 /// The runtime behind a socket.
 enum Client {
     Docker(Docker),
-    Grpc(GrpcRuntime),
+    // One per socket, and large.
+    Grpc(Box<GrpcRuntime>),
 }
 
 impl Client {
     async fn connect(socket: &Socket, manner: Manner) -> Result<Self, Failure> {
         match socket.protocol {
             Protocol::Docker => Ok(Self::Docker(Docker::connect(&socket.path, manner).await?)),
-            Protocol::Grpc => Ok(Self::Grpc(
+            Protocol::Grpc => Ok(Self::Grpc(Box::new(
                 GrpcRuntime::connect(&socket.path, manner).await?,
-            )),
+            ))),
             // In this order, as servers of HTTP turn gRPC down at once, but not the other way round.
             Protocol::Any => match GrpcRuntime::connect(&socket.path, manner).await {
-                Ok(runtime) => Ok(Self::Grpc(runtime)),
+                Ok(runtime) => Ok(Self::Grpc(Box::new(runtime))),
                 Err(failure @ Failure::Io(_)) => Err(failure),
                 Err(_) => Ok(Self::Docker(Docker::connect(&socket.path, manner).await?)),
             },
