@@ -17,19 +17,20 @@ use std::{
 use rustix::process::Signal;
 
 use super::{
+    cri_client::Wanted,
     recorder::Recorder,
     runtimes::{Containerd, Docker, IMAGE, POD},
-    tools::{Bench, bench, number, scap},
+    tools::{Bench, bench, number},
 };
 
 /// What the events of one container say: how many there are of each combination.
-type Said = BTreeMap<Vec<String>, usize>;
+pub(crate) type Said = BTreeMap<Vec<String>, usize>;
 
 /// The mark of a container is in its processes' environment.
 const MARK: &str = "SCAP_MARK";
 
 /// Counts what all events say of some fields; the first is the mark.
-fn said(bench: &Bench, capture: &str, fields: &[&str], filter: &[&str]) -> Said {
+pub(crate) fn said(bench: &Bench, capture: &str, fields: &[&str], filter: &[&str]) -> Said {
     let mark = format!("proc.env[{MARK}]");
     let all: Vec<String> = std::iter::once(mark.as_str())
         .chain(fields.iter().copied())
@@ -292,12 +293,14 @@ fn pods_and_their_containers_have_names() {
     let recorder = Recorder::start(&bench, "cri.scap", &["--container-socket", &socket]);
     let sandbox = containerd.run_pod();
     let script = "for i in 1 2 3 4 5; do cat /etc/hostname; sleep 0.1; done";
-    let id = containerd.run_container(
-        &sandbox,
-        "nginx",
-        ("tier", "front"),
-        &["/bin/sh", "-c", script],
-    );
+    let wanted = Wanted {
+        name: "nginx",
+        label: ("tier", "front"),
+        command: &["/bin/sh", "-c", script],
+        mounts: &[],
+        capabilities: None,
+    };
+    let id = containerd.run_container(&sandbox, &wanted);
     containerd.ctr(&["run", "--rm", IMAGE, "by-hand", "/bin/ls", "/"]);
     thread::sleep(Duration::from_secs(1));
     finish(recorder);
@@ -522,87 +525,5 @@ impl TestCgroup {
 impl Drop for TestCgroup {
     fn drop(&mut self) {
         drop(fs::remove_dir(&self.0));
-    }
-}
-
-/// What the program needs of the machine besides itself, since it is not linked statically here.
-const LIBRARIES: [&str; 3] = ["/usr", "/lib", "/lib64"];
-
-#[test]
-fn a_recorder_in_a_container_sees_the_machine() {
-    let Some(bench) = bench() else { return };
-    let Some(docker) = Docker::start(&bench) else {
-        return;
-    };
-    let forever = [
-        "/bin/sh",
-        "-c",
-        "while cat /etc/hostname; do sleep 0.1; done",
-    ];
-    docker.run(&[&["run", "-d", "--name=web", IMAGE][..], &forever].concat());
-    let program = bench.path("scap");
-    fs::copy(env!("CARGO_BIN_EXE_scap"), &program).unwrap();
-    let shared = bench.dir.path().to_str().unwrap().to_owned();
-    let socket = format!("/host{}", docker.socket().display());
-    for cgroups in ["host", "private"] {
-        let capture = format!("inside-{cgroups}.scap");
-        let mut args = vec![
-            "run".to_owned(),
-            "--rm".to_owned(),
-            format!("--name=recorder-{cgroups}"),
-            format!("--cgroupns={cgroups}"),
-            "--network=host".to_owned(),
-            // What stands for CAP_BPF and CAP_PERFMON where Docker does not know them.
-            "--cap-drop=ALL".to_owned(),
-            "--cap-add=SYS_ADMIN".to_owned(),
-            "--cap-add=SYS_PTRACE".to_owned(),
-            "--cap-add=DAC_READ_SEARCH".to_owned(),
-            "--volume=/:/host:ro".to_owned(),
-            format!("--volume={shared}:/work"),
-        ];
-        args.extend(LIBRARIES.map(|path| format!("--volume={path}:{path}:ro")));
-        args.push(IMAGE.to_owned());
-        // A process of its own container besides the recorder.
-        let script = format!(
-            "(while cat /host/etc/os-release; do sleep 0.1; done >/dev/null 2>&1) & \
-             exec /work/scap record -q -M 2 --host-root /host --container-socket {socket} -w /work/{capture}"
-        );
-        args.extend(["/bin/sh".to_owned(), "-c".to_owned(), script]);
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        let own = thread::spawn(|| {
-            let end = Instant::now() + Duration::from_secs(6);
-            while Instant::now() < end {
-                drop(Command::new("/bin/cat").arg("/etc/debian_version").output());
-                thread::sleep(Duration::from_millis(100));
-            }
-        });
-        docker.run(&args);
-        own.join().unwrap();
-        let of = |path: &str| {
-            let filter = format!("proc.name=cat and evt.type=openat and fd.name={path}");
-            let said = said(
-                &bench,
-                &capture,
-                &["container.name", "proc.pname"],
-                &[&filter],
-            );
-            let names: BTreeSet<String> = said.keys().map(|line| line[1].clone()).collect();
-            names.into_iter().collect::<Vec<_>>().join(" ")
-        };
-        assert_eq!(of("/etc/hostname"), "web", "{cgroups}");
-        assert_eq!(of("/etc/debian_version"), "host", "{cgroups}");
-        assert_eq!(of("/host/etc/os-release"), format!("recorder-{cgroups}"));
-        // Threads that were there before are known by the numbers of the machine, with their files.
-        let own = format!("proc.pid={}", std::process::id());
-        let known = said(&bench, &capture, &["proc.name", "container.id"], &[&own]);
-        assert!(known.keys().all(|line| line[2] == "host"), "{known:?}");
-        assert!(!known.is_empty(), "{cgroups}: events of this test");
-        let machine = scap()
-            .args(["info", "--json"])
-            .arg(bench.path(&capture))
-            .output();
-        let machine: serde_json::Value = serde_json::from_slice(&machine.unwrap().stdout).unwrap();
-        let name = fs::read_to_string("/etc/hostname").unwrap();
-        assert!(machine.to_string().contains(name.trim()), "{machine}");
     }
 }

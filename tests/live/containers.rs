@@ -6,6 +6,7 @@ use scap::record::containers::{ContainerOptions, Resolver};
 use serde_json::Value as Json;
 
 use crate::{
+    cri_client::Wanted,
     runtimes::{Containerd, Docker, IMAGE, POD},
     tools::bench,
 };
@@ -146,7 +147,14 @@ fn containerd_describes_pods_and_containers() {
     );
 
     // What comes is told, first by containerd, then by CRI.
-    let id = containerd.run_container(&early, "nginx", ("tier", "front"), &["/bin/sleep", "1000"]);
+    let wanted = Wanted {
+        name: "nginx",
+        label: ("tier", "front"),
+        command: &["/bin/sleep", "1000"],
+        mounts: &[("/shm", "/dev/shm", true)],
+        capabilities: None,
+    };
+    let id = containerd.run_container(&early, &wanted);
     let container = wait_for(&mut resolver, |c| {
         c["name"] == "nginx" && c.get("pod_sandbox_id").is_some()
     });

@@ -95,6 +95,31 @@ struct Mount {
 }
 
 #[derive(Clone, PartialEq, Message)]
+struct Capabilities {
+    #[prost(string, repeated, tag = "1")]
+    add: Vec<String>,
+    #[prost(string, repeated, tag = "2")]
+    drop: Vec<String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ContainerSecurity {
+    #[prost(message, optional, tag = "1")]
+    capabilities: Option<Capabilities>,
+    #[prost(message, optional, tag = "3")]
+    namespace_options: Option<NamespaceOption>,
+    /// Empty: the runtime's own profile.
+    #[prost(message, optional, tag = "15")]
+    seccomp: Option<Empty>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct LinuxContainer {
+    #[prost(message, optional, tag = "2")]
+    security_context: Option<ContainerSecurity>,
+}
+
+#[derive(Clone, PartialEq, Message)]
 struct ContainerConfig {
     #[prost(message, optional, tag = "1")]
     metadata: Option<Named>,
@@ -108,6 +133,20 @@ struct ContainerConfig {
     mounts: Vec<Mount>,
     #[prost(btree_map = "string, string", tag = "9")]
     labels: BTreeMap<String, String>,
+    #[prost(message, optional, tag = "15")]
+    linux: Option<LinuxContainer>,
+}
+
+/// What a container is to be.
+pub(crate) struct Wanted<'a> {
+    pub(crate) name: &'a str,
+    /// One of its labels.
+    pub(crate) label: (&'a str, &'a str),
+    pub(crate) command: &'a [&'a str],
+    /// Paths in it, paths of the machine, and whether it may only read them.
+    pub(crate) mounts: &'a [(&'a str, &'a str, bool)],
+    /// All capabilities that it has; `None`: the usual ones.
+    pub(crate) capabilities: Option<&'a [&'a str]>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -187,36 +226,50 @@ pub(crate) fn run_container(
     socket: &Path,
     sandbox: &str,
     pod: [&str; 3],
-    name: &str,
-    label: (&str, &str),
-    command: &[&str],
+    wanted: &Wanted<'_>,
 ) -> String {
     let [namespace, pod_name, uid] = pod;
+    let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     let named = |name: &str| {
         Some(Named {
             name: name.to_owned(),
         })
     };
+    let mounts = wanted
+        .mounts
+        .iter()
+        .map(|(inside, outside, readonly)| Mount {
+            container_path: (*inside).to_owned(),
+            host_path: (*outside).to_owned(),
+            readonly: *readonly,
+        });
+    let capabilities = wanted.capabilities.map(|capabilities| Capabilities {
+        add: owned(capabilities),
+        drop: owned(&["ALL"]),
+    });
     let config = ContainerConfig {
-        metadata: named(name),
+        metadata: named(wanted.name),
         image: named(super::runtimes::IMAGE),
-        command: command.iter().map(|word| (*word).to_owned()).collect(),
+        command: owned(wanted.command),
         envs: vec![KeyValue {
             key: "TIER".to_owned(),
             value: "front".to_owned(),
         }],
-        mounts: vec![Mount {
-            container_path: "/shm".to_owned(),
-            host_path: "/dev/shm".to_owned(),
-            readonly: true,
-        }],
+        mounts: mounts.collect(),
         labels: labels(&[
-            label,
-            ("io.kubernetes.container.name", name),
+            wanted.label,
+            ("io.kubernetes.container.name", wanted.name),
             ("io.kubernetes.pod.name", pod_name),
             ("io.kubernetes.pod.namespace", namespace),
             ("io.kubernetes.pod.uid", uid),
         ]),
+        linux: capabilities.map(|capabilities| LinuxContainer {
+            security_context: Some(ContainerSecurity {
+                capabilities: Some(capabilities),
+                namespace_options: Some(NamespaceOption { network: NODE }),
+                seccomp: Some(Empty {}),
+            }),
+        }),
     };
     let create = CreateContainer {
         pod_sandbox_id: sandbox.to_owned(),

@@ -21,6 +21,7 @@ mod contained;
 mod containers;
 mod cri_client;
 mod filter;
+mod inside;
 mod known;
 mod lifecycle;
 mod live;

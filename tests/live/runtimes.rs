@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::cri_client;
+use crate::cri_client::{self, Wanted};
 use crate::tools::{Bench, need};
 
 /// How long a daemon may take to come.
@@ -250,15 +250,9 @@ impl Containerd {
         cri_client::run_pod(&self.socket, POD)
     }
 
-    /// Makes and starts a container in the pod, and returns its id. `label` is one of its labels.
-    pub(crate) fn run_container(
-        &self,
-        sandbox: &str,
-        name: &str,
-        label: (&str, &str),
-        command: &[&str],
-    ) -> String {
-        cri_client::run_container(&self.socket, sandbox, POD, name, label, command)
+    /// Makes and starts a container in the pod, and returns its id.
+    pub(crate) fn run_container(&self, sandbox: &str, wanted: &Wanted<'_>) -> String {
+        cri_client::run_container(&self.socket, sandbox, POD, wanted)
     }
 }
 
