@@ -199,7 +199,8 @@ fn events_bring_descriptions_and_only_news_is_told() {
     events.send(rename[30..].to_owned()).unwrap();
     assert_eq!(json(&described(&mut resolver))["name"], "late");
 
-    // What is known is not asked for again.
+    // What is known is not asked for again, when nothing is under way any more.
+    std::thread::sleep(Duration::from_millis(200));
     "later".clone_into(&mut name.lock().unwrap());
     events.send(event("die")).unwrap();
     resolver.ask(b"abc000000000", b"", None);

@@ -120,7 +120,7 @@ fn what_a_cri_runtime_says_in_our_form() {
     let machine = Machine::new();
     let runtime = cri("cri-o", Arc::new(AtomicBool::new(true)));
     machine.listen("run/crio/crio.sock", move |stream| {
-        serve(stream, runtime.clone())
+        serve(stream, runtime.clone());
     });
     let mut resolver = machine.resolver();
     // The container was listed; the sandbox has to be asked for.
@@ -196,7 +196,7 @@ fn without_events_the_list_tells_what_is_new() {
     let is_there = Arc::new(AtomicBool::new(false));
     let runtime = cri("other", Arc::clone(&is_there));
     machine.listen("run/crio/crio.sock", move |stream| {
-        serve(stream, runtime.clone())
+        serve(stream, runtime.clone());
     });
     let mut resolver = machine.resolver();
     std::thread::sleep(Duration::from_millis(150));
@@ -281,7 +281,7 @@ fn one_that_speaks_neither() {
 fn one_that_takes_calls_and_never_answers() {
     let machine = Machine::new();
     machine.listen("run/crio/crio.sock", |stream| {
-        serve(stream, |_, _| Reply::Silence)
+        serve(stream, |_, _| Reply::Silence);
     });
     let mut resolver = machine.resolver();
     let warning = wait(|| resolver.warning());

@@ -115,7 +115,7 @@ impl Contact {
     /// Whether no answer is to be expected soon.
     fn is_idle(&self) -> bool {
         let is_asked = self.asks.capacity() < self.asks.max_capacity();
-        !self.busy.get() && !(is_asked && self.kind.is_some())
+        !(self.busy.get() || is_asked && self.kind.is_some())
     }
 }
 
