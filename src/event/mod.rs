@@ -5,6 +5,7 @@
 //! module decodes them ([`value`]) and prints them ([`render`]). It knows neither threads nor fds: the
 //! names that printing needs come through the [`Names`] trait, which the state implements.
 
+pub mod async_event;
 pub mod bytes;
 pub mod flags;
 pub mod net;

@@ -2,7 +2,7 @@
 
 use super::ast::{Op, Quantifier};
 use super::compare::{self, PatternCache, Test};
-use super::fields::{Context, Field, FieldArg};
+use super::fields::{self, Context, Field, FieldArg};
 use super::literal::{self, Datum};
 use super::moment::Zone;
 use super::resolve::{Check, Node, Right};
@@ -214,6 +214,26 @@ impl Pred {
                     _ => false,
                 }
             }
+        }
+    }
+
+    /// Whether it asks for values, and only such as are the same in all events of a container.
+    pub(super) fn is_about_containers(&self) -> bool {
+        match self {
+            Self::All(parts) | Self::Any(parts) | Self::ExactlyOne(parts) => {
+                parts.iter().all(Self::is_about_containers)
+            }
+            Self::Not(inner) => inner.is_about_containers(),
+            Self::Value(_) | Self::Pair(_) => {
+                let mut only = true;
+                self.each_field(&mut |field| only &= fields::is_of_container(field.info.name));
+                only
+            }
+            Self::Always(_)
+            | Self::Type(_)
+            | Self::Dir { .. }
+            | Self::Time(_)
+            | Self::Around { .. } => false,
         }
     }
 

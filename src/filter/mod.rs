@@ -105,6 +105,31 @@ impl Filter {
         &self.reach
     }
 
+    /// Returns the conditions that ask for nothing but the container of an event's thread, and that all must
+    /// hold: where they do not, no event passes. `None`: there are none.
+    pub fn about_containers(&self) -> Option<Self> {
+        let parts = match &self.root {
+            Pred::All(parts) => &**parts,
+            one => std::slice::from_ref(one),
+        };
+        let about = parts.iter().filter(|part| part.is_about_containers());
+        let root = Pred::All(about.cloned().collect());
+        let none = matches!(&root, Pred::All(parts) if parts.is_empty());
+        (!none).then(|| Self {
+            reach: Reach::of(&root),
+            remembers: false,
+            root,
+        })
+    }
+
+    /// Whether it asks for something that only a container's runtime knows, such as its name.
+    pub fn asks_runtimes(&self) -> bool {
+        let mut asks = false;
+        self.root
+            .each_field(&mut |field| asks |= fields::is_told_by_runtime(field.info.name));
+        asks
+    }
+
     /// Returns the fields of the filter that no capture has, with why: conditions on them never hold.
     pub fn unanswerable(&self) -> Vec<(&'static str, &'static str)> {
         let mut found = Vec::new();

@@ -139,6 +139,15 @@ impl Btf {
         bits.is_multiple_of(8).then_some(bits / 8)
     }
 
+    /// Whether programs can be attached to a tracepoint: the kernel names its type after it.
+    pub(crate) fn has_tracepoint(&self, name: &str) -> bool {
+        let is_its = |entry: Type| {
+            entry.kind == KIND_TYPEDEF
+                && self.string(entry.name).strip_prefix(b"btf_trace_") == Some(name.as_bytes())
+        };
+        (1..self.types.len() as u32).any(|id| self.get(id).is_some_and(is_its))
+    }
+
     /// Size in bytes of a structure.
     pub(crate) fn size(&self, name: &str) -> Option<u32> {
         let id = *self.named.get(name.as_bytes())?;

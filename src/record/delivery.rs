@@ -112,6 +112,16 @@ impl<'a> Delivery<'a> {
         }
     }
 
+    /// Whether a filter goes by containers, so that cgroups are to be told.
+    pub(super) fn follows_cgroups(&self) -> bool {
+        self.judge.follows_cgroups()
+    }
+
+    /// Takes note of the id of a cgroup; see [`Judge::cgroup`].
+    pub(super) fn cgroup(&mut self, id: u64, list: &[u8]) {
+        self.judge.cgroup(id, list);
+    }
+
     /// Begins as soon as /proc has been read; with `wait` that is waited for.
     pub(super) fn settle(&mut self, wait: bool) {
         let Some((snapshot, _)) = &self.waiting else {

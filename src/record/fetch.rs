@@ -265,7 +265,7 @@ fn room(family: u8, ops: &[Op], snaplen: u32) -> u32 {
     const MEMORY: u32 = MAX_MEMORY as u32;
     let item = |bytes: u32| 8 + bytes.next_multiple_of(8);
     let socket = item(size_of::<SocketFacts>() as u32) + 2 * item(110);
-    let task = item(size_of::<TaskFacts>() as u32) + 6 * item(MEMORY);
+    let task = item(size_of::<TaskFacts>() as u32) + 6 * item(MEMORY) + item(8);
     let data = item(snaplen);
     match family {
         family::VECTOR => item(2 * snaplen) + item(8),
@@ -295,6 +295,11 @@ fn room(family: u8, ops: &[Op], snaplen: u32) -> u32 {
 /// Marks a syscall as not to be recorded.
 pub(crate) fn exclude(spec: &mut SyscallSpec) {
     spec.flags |= spec::spec_flag::EXCLUDED;
+}
+
+/// Marks a syscall as one that the state needs of everybody.
+pub(crate) fn keep_for_state(spec: &mut SyscallSpec) {
+    spec.flags |= spec::spec_flag::STATE;
 }
 
 #[cfg(test)]

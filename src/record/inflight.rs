@@ -3,7 +3,7 @@
 use scap_capture_format::schema::{Arch, syscall};
 use scap_probe_common::wire::{LATENCY_UNKNOWN, RecordHeader, kind};
 
-use super::{Options, clock, ring::Rings, setup::CommSet};
+use super::{Options, clock, host::Host, ring::Rings, setup::CommSet};
 
 /// Bits of a stamp that hold the number (probe: `enter.rs`).
 const NR_BITS: u32 = 10;
@@ -14,23 +14,24 @@ const NR_BITS: u32 = 10;
 /// and is passed over.
 pub(super) fn each(
     arch: Arch,
+    host: &Host,
     rings: &Rings,
     options: &Options,
     follows: impl Fn(u32) -> bool,
     mut see: impl FnMut(&RecordHeader, usize),
 ) {
-    let own = std::process::id();
+    let own = host.own_pid();
     let comms = CommSet::new(options);
-    for pid in super::snapshot::numbers("/proc") {
-        if pid == own || !follows(pid) || !options.wants_pid(pid) {
+    for pid in super::snapshot::numbers(host.proc()) {
+        if Some(pid) == own || !follows(pid) || !options.wants_pid(pid) {
             continue;
         }
-        for tid in super::snapshot::numbers(format!("/proc/{pid}/task")) {
+        for tid in super::snapshot::numbers(format!("{}/{pid}/task", host.proc())) {
             let stamp = rings.stamp(tid);
             if stamp == 0 {
                 continue;
             }
-            let base = format!("/proc/{pid}/task/{tid}");
+            let base = format!("{}/{pid}/task/{tid}", host.proc());
             if !comms.wants(&base) {
                 continue;
             }

@@ -3,12 +3,15 @@
 //! Without a filter only events that change the state go through it, and what is around the others is
 //! not looked up; so a storm of calls that change nothing costs nothing here.
 
+use std::collections::HashSet;
+
 use scap_capture_format::{
-    native::{MachineInfo, Snapshot},
+    native::{MachineInfo, Snapshot, snapshot::StringId},
     schema::{Arch, syscall, types},
     sysdig::{Downgrade, Target},
 };
 
+use super::cgroups::{Cgroups, Hierarchy};
 use crate::{
     event::{Event, EventExt as _},
     filter::{
@@ -46,6 +49,8 @@ pub(super) struct Judge {
     filter: Option<Filter>,
     /// For filters that ask for enter events, which are made of the events that there are.
     enters: Option<Downgrade>,
+    /// For filters by container: tells the kernel which cgroups are out.
+    cgroups: Option<(Hierarchy, Cgroups)>,
     /// Types whose events change the state.
     changing: TypeSet,
     /// Events decided about.
@@ -58,6 +63,7 @@ impl Judge {
         machine: &MachineInfo,
         arch: Arch,
         filter: Option<Filter>,
+        cgroups: Option<(Hierarchy, Cgroups)>,
     ) -> Self {
         session.set_machine(machine);
         let wants_enter = filter.as_ref().is_some_and(|f| f.reach().wants_enter);
@@ -66,6 +72,7 @@ impl Judge {
             session,
             filter,
             enters: wants_enter.then(|| Downgrade::with_target(Target::EnterEvents, arch)),
+            cgroups,
             changing: changing(),
             seen: 0,
         }
@@ -74,6 +81,27 @@ impl Judge {
     /// Takes over what /proc showed.
     pub(super) fn begin(&mut self, snapshot: &Snapshot) {
         self.state.restore(snapshot);
+        let Some((hierarchy, cgroups)) = &mut self.cgroups else {
+            return;
+        };
+        let lists: HashSet<StringId> = snapshot.threads.iter().map(|t| t.cgroups).collect();
+        for list in lists.into_iter().map(|id| snapshot.string(id)) {
+            if let Some(id) = hierarchy.id(list) {
+                cgroups.seen(id, list, &self.state);
+            }
+        }
+    }
+
+    /// Whether it wants to hear of cgroups.
+    pub(super) fn follows_cgroups(&self) -> bool {
+        self.cgroups.is_some()
+    }
+
+    /// Takes note of the id of the cgroup of threads whose cgroups are `list`.
+    pub(super) fn cgroup(&mut self, id: u64, list: &[u8]) {
+        if let Some((_, cgroups)) = &mut self.cgroups {
+            cgroups.seen(id, list, &self.state);
+        }
     }
 
     /// Returns the state as a snapshot.

@@ -1,6 +1,6 @@
 //! The header of the file: which machine, which program, which schema.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use chrono::{Local, Offset as _};
 use scap_capture_format::{
@@ -8,9 +8,9 @@ use scap_capture_format::{
     native::{Header, MachineInfo, SchemaDescription},
 };
 
-use super::{Options, clock, preflight::Kernel};
+use super::{Options, clock, host::Host, preflight::Kernel};
 
-fn text(path: &str) -> String {
+fn text(path: impl AsRef<Path>) -> String {
     fs::read_to_string(path)
         .unwrap_or_default()
         .trim()
@@ -19,26 +19,37 @@ fn text(path: &str) -> String {
 
 /// Describes this machine and this recording. `boot_to_wall` is what the wall clock is ahead of
 /// the boot clock, in nanoseconds.
-pub(super) fn header(options: &Options, kernel: &Kernel, boot_to_wall: u64) -> Header {
+pub(super) fn header(options: &Options, host: &Host, kernel: &Kernel, boot_to_wall: u64) -> Header {
     let machine = rustix::system::uname();
     let words = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
+    // A container has a name of its own.
+    let file = if host.is_mounted() {
+        text(host.path("/etc/hostname"))
+    } else {
+        String::new()
+    };
+    let host_name = if file.is_empty() {
+        words(machine.nodename())
+    } else {
+        file
+    };
     let memory = rustix::system::sysinfo();
     let monotonic = clock::wall().cast_signed() - clock::monotonic().cast_signed();
     Header {
         machine: MachineInfo {
-            host_name: words(machine.nodename()),
+            host_name,
             kernel_release: words(machine.release()),
             kernel_version: words(machine.version()),
             arch: words(machine.machine()),
             boot_id: text("/proc/sys/kernel/random/boot_id"),
-            os: os_name(),
+            os: os_name(host),
             cpus: kernel.cpus,
             memory: memory.totalram as u64 * u64::from(memory.mem_unit),
             boot_time: Timestamp(boot_to_wall),
             boot_to_real_ns: boot_to_wall.cast_signed(),
             monotonic_to_real_ns: monotonic,
             utc_offset_s: Local::now().offset().fix().local_minus_utc(),
-            time_zone: time_zone(),
+            time_zone: time_zone(host),
             page_size: rustix::param::page_size() as u32,
             hz: rustix::param::clock_ticks_per_second() as u32,
             ..MachineInfo::default()
@@ -52,8 +63,8 @@ pub(super) fn header(options: &Options, kernel: &Kernel, boot_to_wall: u64) -> H
     }
 }
 
-fn os_name() -> String {
-    let release = text("/etc/os-release");
+fn os_name(host: &Host) -> String {
+    let release = text(host.path("/etc/os-release"));
     let name = release
         .lines()
         .find_map(|line| line.strip_prefix("PRETTY_NAME="));
@@ -61,14 +72,14 @@ fn os_name() -> String {
 }
 
 /// Name of the time zone as the system's files have it.
-fn time_zone() -> String {
+fn time_zone(host: &Host) -> String {
     if let Ok(zone) = std::env::var("TZ") {
         return zone;
     }
-    if let Ok(link) = fs::read_link("/etc/localtime")
+    if let Ok(link) = fs::read_link(host.path("/etc/localtime"))
         && let Some((_, zone)) = link.to_string_lossy().split_once("zoneinfo/")
     {
         return zone.to_owned();
     }
-    text("/etc/timezone")
+    text(host.path("/etc/timezone"))
 }

@@ -11,12 +11,14 @@
 mod backlog;
 mod btf;
 mod cadence;
+mod cgroups;
 mod clock;
 pub mod command;
 pub mod containers;
 mod delivery;
 mod encode;
 mod fetch;
+mod host;
 mod inflight;
 mod judge;
 mod losses;
@@ -48,6 +50,8 @@ pub use session::Status;
 pub use setup::{KernelChoice, kernel_choice};
 
 use scap_capture_format::native::LossReport;
+
+use host::Host;
 
 use crate::filter::{
     Filter,
@@ -88,6 +92,8 @@ pub struct Options {
     pub not_syscalls: Vec<String>,
     /// Record only what passes it; what is needed to understand that is kept in hidden events.
     pub filter: Option<Filter>,
+    /// Where the root directory of the recorded machine is mounted: `/` but in a container.
+    pub host_root: PathBuf,
     /// Run this command and record it and its descendants.
     pub command: Vec<OsString>,
     /// The program that holds the command until the probe is attached: it is called with
@@ -111,6 +117,7 @@ impl Default for Options {
             syscalls: Vec::new(),
             not_syscalls: Vec::new(),
             filter: None,
+            host_root: PathBuf::from("/"),
             command: Vec::new(),
             holder: PathBuf::new(),
             given: Vec::new(),
@@ -252,7 +259,8 @@ pub fn record(
     watch: &mut dyn FnMut(&Status),
 ) -> Result<Summary, RecordError> {
     setup::check_names(options)?;
-    let kernel = preflight::check()?;
+    let host = Host::new(&options.host_root);
+    let kernel = preflight::check(&host)?;
     let target = match destination {
         Destination::Path(path) => {
             let file =
@@ -263,7 +271,7 @@ pub fn record(
     };
     let held = held(options)?;
     let purpose = session::Purpose::Capture(target);
-    session::run(options, purpose, &kernel, held, stop, watch)
+    session::run(options, purpose, &host, &kernel, held, stop, watch)
 }
 
 /// Shows events to an observer until `stop` is set, a limit of `options` is reached, or the observer wants
@@ -279,10 +287,11 @@ pub fn observe(
     stop: &AtomicBool,
 ) -> Result<Summary, RecordError> {
     setup::check_names(options)?;
-    let kernel = preflight::check()?;
+    let host = Host::new(&options.host_root);
+    let kernel = preflight::check(&host)?;
     let held = held(options)?;
     let purpose = session::Purpose::Observer(Box::new(session), observer);
-    session::run(options, purpose, &kernel, held, stop, &mut |_| {})
+    session::run(options, purpose, &host, &kernel, held, stop, &mut |_| {})
 }
 
 /// Starts the command, if there is one, up to the point where it waits.

@@ -4,14 +4,10 @@ use std::path::Path;
 
 use scap_capture_format::schema::Arch;
 
-use super::{RecordError, probe::KERNEL_BTF};
+use super::{RecordError, host::Host, probe::KERNEL_BTF};
 
 /// The oldest kernel with everything that the probe uses.
 const OLDEST: (u32, u32) = (5, 8);
-
-/// The pid namespace that the kernel counts in.
-// linux v6.12 include/linux/proc_ns.h: PROC_PID_INIT_INO
-const INITIAL_PID_NS: &str = "pid:[4026531836]";
 
 /// Capability numbers.
 const CAP_SYS_ADMIN: u32 = 21;
@@ -42,7 +38,7 @@ pub struct Missing {
 }
 
 /// Checks everything and returns all that is missing at once.
-pub(super) fn check() -> Result<Kernel, RecordError> {
+pub(super) fn check(host: &Host) -> Result<Kernel, RecordError> {
     let mut missing = Vec::new();
     let machine = rustix::system::uname();
     let arch = machine.machine().to_string_lossy().into_owned();
@@ -83,17 +79,7 @@ pub(super) fn check() -> Result<Kernel, RecordError> {
             fix: "boot with lockdown=integrity or without lockdown".to_owned(),
         });
     }
-    if std::fs::read_link("/proc/self/ns/pid").is_ok_and(|ns| ns.as_os_str() != INITIAL_PID_NS) {
-        missing.push(Missing {
-            what:
-                "this process is in a pid namespace of its own, so it could not tell itself from \
-                   others by their numbers"
-                    .to_owned(),
-            fix: "start the container with the host's pid namespace (--pid=host), or record on \
-                  the host"
-                .to_owned(),
-        });
-    }
+    missing.extend(process_ids(host));
     if !missing.is_empty() {
         return Err(RecordError::Preflight(missing));
     }
@@ -106,6 +92,29 @@ pub(super) fn check() -> Result<Kernel, RecordError> {
             .ok()
             .and_then(|text| text.trim().parse().ok())
             .unwrap_or(1 << 22),
+    })
+}
+
+/// Processes are told apart by the numbers that the kernel has for them.
+fn process_ids(host: &Host) -> Option<Missing> {
+    if host.own_pid().is_none() {
+        return Some(Missing {
+            what: format!("{} does not show this process", host.proc()),
+            fix:
+                "mount the machine's root directory with its /proc (docker run -v /:/host:ro), and \
+                  name it with --host-root /host"
+                    .to_owned(),
+        });
+    }
+    (!host.counts_as_kernel()).then(|| Missing {
+        what: format!(
+            "{} is of a pid namespace of its own, so its numbers are not those of the kernel",
+            host.proc()
+        ),
+        fix: "mount the machine's root directory and name it with --host-root, or start the \
+              container with the machine's pid namespace (--pid=host), or record on the machine \
+              itself"
+            .to_owned(),
     })
 }
 

@@ -16,6 +16,7 @@ use scap_probe_common::{
 
 use super::{
     btf::{Btf, BtfError},
+    cgroups::{Hierarchy, TellKernel},
     ring::{MapMemory, Rings},
 };
 
@@ -43,8 +44,12 @@ const TRACEPOINTS: &[(&str, &str)] = &[
     ("sched_process_exec", "sched_process_exec"),
     ("sched_process_exit", "sched_process_exit"),
     ("signal_deliver", "signal_deliver"),
+    (CGROUP_MOVES, CGROUP_MOVES),
     ("sys_exit", "sys_exit"),
 ];
+
+/// The one that a kernel without control groups lacks.
+const CGROUP_MOVES: &str = "cgroup_attach_task";
 
 /// Why the probe could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +100,8 @@ pub(crate) struct ProbeOptions {
     pub(crate) comms: Vec<[u8; 16]>,
     /// Process whose descendants are recorded.
     pub(crate) follow: Option<u32>,
+    /// The hierarchy whose cgroups a filter by container goes by.
+    pub(crate) hierarchy: Hierarchy,
 }
 
 /// The loaded probe. Everything is detached and freed when it is dropped, and by the kernel when
@@ -118,6 +125,7 @@ impl Probe {
                 .enumerator(&format!("{name}_cgrp_id"))
                 .unwrap_or(MISSING);
         }
+        options.config.cgroup_hierarchy = options.hierarchy.index(&options.config.cgroup_subsys);
         // Since Linux 6.2 each counter is a structure of its own.
         options.config.rss_stride = if kernel.is_array("mm_struct.rss_stat") {
             kernel.size("percpu_counter").unwrap_or(8)
@@ -154,6 +162,9 @@ impl Probe {
 
         let btf = AyaBtf::from_sys_fs().map_err(EbpfError::BtfError)?;
         for (name, tracepoint) in TRACEPOINTS {
+            if *name == CGROUP_MOVES && !kernel.has_tracepoint(CGROUP_MOVES) {
+                continue;
+            }
             load_program(&mut ebpf, name, tracepoint, &btf)?;
         }
         let mut fds = HashMap::new();
@@ -194,6 +205,9 @@ impl Probe {
     pub(crate) fn attach(&mut self) -> Result<(), ProbeError> {
         for (name, _) in TRACEPOINTS {
             let program = program_mut(&mut self.ebpf, name)?;
+            if *name == CGROUP_MOVES && program.fd().is_err() {
+                continue;
+            }
             program.attach().map_err(|source| refused(name, source))?;
         }
         self.attached = true;
@@ -208,6 +222,25 @@ impl Probe {
         BpfHashMap::<_, u32, u8>::try_from(map)
             .and_then(|map| map.get(&pid, 0))
             .is_ok_and(|state| state == followed::RUNNING)
+    }
+
+    /// Returns what tells the probe that threads of a cgroup are out, or no longer.
+    pub(crate) fn cgroups_out(&mut self) -> Result<TellKernel, ProbeError> {
+        const NAME: &str = "CGROUPS_OUT";
+        let map = self
+            .ebpf
+            .take_map(NAME)
+            .ok_or(ProbeError::Incomplete(NAME))?;
+        let mut map = BpfHashMap::<_, u64, u8>::try_from(map)?;
+        Ok(Box::new(move |id, is_out| {
+            // A full map means that the cgroup is recorded; one that is not in it is not out.
+            let told = if is_out {
+                map.insert(id, 1, 0)
+            } else {
+                map.remove(&id)
+            };
+            drop(told);
+        }))
     }
 
     /// Stops recording: when this returns, no program runs any more.

@@ -13,10 +13,13 @@ use scap_capture_format::event::{EventFlags, EventNum, EventRef, Params, Pid, Ti
 use scap_probe_common::wire::SEGMENT_BYTES;
 
 use super::{
-    CommandEnd, Observer, Options, RecordError, Summary, clock,
+    CommandEnd, Observer, Options, RecordError, Summary,
+    cgroups::{Cgroups, Hierarchy},
+    clock,
     command::Held,
     delivery::{Chunks, Delivery, Goal},
-    encode::{Encoder, Head, Out},
+    encode::{Encoder, Head, Out, Raw},
+    host::Host,
     inflight,
     judge::Judge,
     losses::Losses,
@@ -31,6 +34,7 @@ use super::{
 use crate::{
     event::bytes::BufferFormat,
     filter::fields::{Session, TimeFormat},
+    state,
 };
 
 /// A chunk is closed after this time even if it is small: what a killed recorder may lose.
@@ -68,17 +72,24 @@ pub(super) enum Purpose<'a> {
 pub(super) fn run(
     options: &Options,
     purpose: Purpose<'_>,
+    host: &Host,
     kernel: &Kernel,
     mut held: Option<Held>,
     stop: &AtomicBool,
     watch: &mut dyn FnMut(&Status),
 ) -> Result<Summary, RecordError> {
-    let plan = setup::plan(options, kernel, held.as_ref().map(Held::pid))?;
+    let hierarchy = Hierarchy::find(host);
+    let cgroup_paths = hierarchy.paths(host);
+    // What the kernel counts with need not be what this process does.
+    let own_pid = host.own_pid().unwrap_or_else(std::process::id);
+    let follow = held.as_ref().map(Held::pid);
+    let follow = follow.map(|pid| host.child(pid).unwrap_or(pid));
+    let plan = setup::plan(options, own_pid, kernel, follow, hierarchy.clone())?;
     let ring_bytes = u64::from(plan.config.segments) * SEGMENT_BYTES as u64;
     let cpus = plan.cpus;
     let (mut probe, rings) = Probe::load(plan)?;
     let boot_to_wall = clock::boot_to_wall();
-    let header = machine::header(options, kernel, boot_to_wall);
+    let header = machine::header(options, host, kernel, boot_to_wall);
 
     let machine = header.machine.clone();
     let (session, goal) = match purpose {
@@ -90,7 +101,10 @@ pub(super) fn run(
         }
         Purpose::Observer(session, observer) => (*session, Goal::Observer(observer)),
     };
-    let judge = Judge::new(session, &machine, kernel.arch, options.filter.clone());
+    let filter = options.filter.clone();
+    let cgroups = Cgroups::new(filter.as_ref(), probe.cgroups_out()?);
+    let cgroups = cgroups.map(|cgroups| (hierarchy, cgroups));
+    let judge = Judge::new(session, &machine, kernel.arch, filter, cgroups);
     let (send_snapshot, snapshot) = mpsc::sync_channel(1);
     let max_events = options.max_events.unwrap_or(u64::MAX);
     let delivery = Delivery::new(judge, goal, snapshot, max_events);
@@ -110,8 +124,9 @@ pub(super) fn run(
     };
     probe.attach()?;
     // From here on every change is in the stream, so what /proc shows can only be newer.
+    let machine = host.clone();
     let scan = move || {
-        let taken = snapshot::take(boot_to_wall);
+        let taken = snapshot::take(&machine, cgroup_paths, boot_to_wall);
         // Nobody waits for it only if writing has failed, which is reported elsewhere.
         drop(send_snapshot.send(taken));
     };
@@ -172,9 +187,16 @@ pub(super) fn run(
     // Who looks on sees calls when they end.
     if drain.delivery.is_capture() && !drain.delivery.is_over() {
         let follows = |pid| options.command.is_empty() || probe.follows(pid);
-        inflight::each(kernel.arch, &rings, options, follows, |header, args| {
-            drain.in_flight(header, args, end);
-        });
+        inflight::each(
+            kernel.arch,
+            host,
+            &rings,
+            options,
+            follows,
+            |header, args| {
+                drain.in_flight(header, args, end);
+            },
+        );
     }
     drain.close(end, &rings);
     drop(scan.map(thread::JoinHandle::join));
@@ -215,6 +237,7 @@ impl Drain<'_> {
             refused,
             ..
         } = self;
+        let follows_cgroups = delivery.follows_cgroups();
         let fullest = merge.drain(limit, |record: &Record<'_>, cpu| {
             let header = &record.header;
             let ts = header.ts.wrapping_add(*boot_to_wall);
@@ -229,10 +252,14 @@ impl Drain<'_> {
                 let event = encoded.and_then(|(head, out)| {
                     event(head, out, ts, header.tid, header.pid, cpu, flags)
                 });
-                match event {
-                    Some(event) => delivery.event(&event),
-                    None => *refused += 1,
+                let Some(event) = event else {
+                    *refused += 1;
+                    continue;
+                };
+                if follows_cgroups && let Some((id, list)) = cgroup(record, &event) {
+                    delivery.cgroup(id, list);
                 }
+                delivery.event(&event);
             }
             true
         });
@@ -242,7 +269,7 @@ impl Drain<'_> {
 
     /// Adds a call that has not returned.
     fn in_flight(&mut self, header: &scap_probe_common::wire::RecordHeader, args: usize, end: u64) {
-        let raw = super::encode::Raw::in_flight(header, args);
+        let raw = Raw::in_flight(header, args);
         let ts = end.wrapping_add(self.boot_to_wall);
         let flags = EventFlags::IN_FLIGHT;
         let encoded = self.encoder.encode_in_flight(&raw);
@@ -305,6 +332,12 @@ impl Drain<'_> {
             command,
         })
     }
+}
+
+/// The cgroup of an event's thread, if the event tells: its id, and the list of all.
+fn cgroup<'a>(record: &Record<'_>, event: &EventRef<'a>) -> Option<(u64, &'a [u8])> {
+    let list = event.params.get(state::cgroups_param(event.ty)?)?;
+    Some((Raw::new(record).cgroup_id()?, list))
 }
 
 /// Puts an event together. `None`: it is too large for the format.

@@ -2,21 +2,28 @@
 
 use scap_capture_format::schema::{Arch, syscall, types};
 use scap_probe_common::{
-    config::{Config, filter},
+    config::{Config, MISSING, filter},
     wire::SEGMENT_BYTES,
 };
 
-use super::{Options, RecordError, encode, fetch, preflight::Kernel, probe::ProbeOptions};
-use crate::{filter::Reach, state};
+use super::{
+    Options, RecordError, cgroups::Hierarchy, encode, fetch, preflight::Kernel, probe::ProbeOptions,
+};
+use crate::{
+    filter::{Filter, Reach},
+    state,
+};
 
 /// Segments that a ring needs at least: one being written, one being read.
 const MIN_SEGMENTS: u32 = 2;
 
-/// Builds the probe's options.
+/// Builds the probe's options. Process ids, `own_pid` among them, are the kernel's.
 pub(super) fn plan(
     options: &Options,
+    own_pid: u32,
     kernel: &Kernel,
     follow: Option<u32>,
+    hierarchy: Hierarchy,
 ) -> Result<ProbeOptions, RecordError> {
     let mut specs = fetch::specs(kernel.arch, options.snaplen);
     for (nr, spec) in (0..).zip(&mut specs) {
@@ -24,17 +31,27 @@ pub(super) fn plan(
             fetch::exclude(spec);
         }
     }
+    let by_container = options.filter.as_ref().and_then(Filter::about_containers);
+    if by_container.is_some() {
+        for (nr, spec) in (0..).zip(&mut specs) {
+            if changes_state(kernel.arch, nr) {
+                fetch::keep_for_state(spec);
+            }
+        }
+    }
     let (pid_filter, pids) = mode(&options.pids, &options.not_pids);
     let (comm_filter, comms) = mode(&options.comms, &options.not_comms);
     let segments = (options.buffer_mib << 20) / SEGMENT_BYTES as u32;
     Ok(ProbeOptions {
         config: Config {
-            own_pid: std::process::id(),
+            own_pid,
             snaplen: options.snaplen,
             segments: segments.max(MIN_SEGMENTS),
             pid_filter,
             comm_filter,
             follow: u32::from(follow.is_some()),
+            cgroup_filter: u32::from(by_container.is_some()),
+            cgroup_hierarchy: MISSING,
             has_task_btf: u32::from(kernel.release >= (5, 11)),
             cgroup_subsys: [0; 5],
             rss_stride: 0,
@@ -46,6 +63,7 @@ pub(super) fn plan(
         pids: pids.to_vec(),
         comms: comms.iter().map(|comm| comm_key(comm)).collect(),
         follow,
+        hierarchy,
     })
 }
 
@@ -115,6 +133,17 @@ impl Options {
     }
 }
 
+/// Whether a call changes what later events mean.
+fn changes_state(arch: Arch, nr: u16) -> bool {
+    let Some(call) = syscall::by_nr(arch, u32::from(nr)) else {
+        return true;
+    };
+    match encode::type_of(call) {
+        types::GENERIC_X => state::call_can_matter(call.name),
+        ty => state::can_matter(ty),
+    }
+}
+
 /// Whether a call can pass the filter or changes the state that the filter needs.
 fn needs(reach: &Reach, arch: Arch, nr: u16) -> bool {
     if reach.depends_on_all.is_some() {
@@ -123,12 +152,11 @@ fn needs(reach: &Reach, arch: Arch, nr: u16) -> bool {
     let Some(call) = syscall::by_nr(arch, u32::from(nr)) else {
         return reach.types.contains_call(0);
     };
-    match encode::type_of(call) {
-        types::GENERIC_X => {
-            reach.types.contains_call(call.ppm_sc) || state::call_can_matter(call.name)
-        }
-        ty => reach.types.contains(ty) || state::can_matter(ty),
-    }
+    let can_pass = match encode::type_of(call) {
+        types::GENERIC_X => reach.types.contains_call(call.ppm_sc),
+        ty => reach.types.contains(ty),
+    };
+    can_pass || changes_state(arch, nr)
 }
 
 /// What the kernel is told to leave out.

@@ -30,8 +30,8 @@ mod threads;
 mod users;
 mod view;
 
-pub use apply::{call_can_matter, can_matter, counts_memory, matters};
-pub use containers::{ContainerInfo, runtime_of};
+pub use apply::{call_can_matter, can_matter, cgroups_param, counts_memory, matters};
+pub use containers::{ContainerInfo, Found, container_of, runtime_of};
 pub use fd::{Connection, FdInfo, FdKind, L4, Role};
 pub use lineage::Ancestor;
 pub use thread::{Program, ProgramFlags, Text, Thread, ThreadId};
@@ -40,7 +40,7 @@ pub use view::{View, is_about_fd};
 
 use std::net::IpAddr;
 
-use containers::Containers;
+use containers::Known;
 use dirs::Dirs;
 use fd::FdTable;
 use nursery::Nursery;
@@ -91,7 +91,10 @@ pub struct State {
     dirs: Shared<Dirs>,
     users: Users,
     groups: Users,
-    containers: Containers,
+    /// The containers that events or a snapshot described.
+    described: Known,
+    /// The containers that the capture is known to describe somewhere.
+    foreknown: Known,
     interfaces: Vec<Interface>,
     nursery: Nursery,
     lineage: lineage::Budget,
@@ -178,14 +181,33 @@ impl State {
         table.map_or(0, FdTable::len)
     }
 
-    /// Returns what is known about a container.
+    /// Returns what is known about a container: what was said of it last, or will be said of it first.
     pub fn container(&self, id: &[u8]) -> Option<&ContainerInfo> {
-        self.containers.get(id)
+        let foreknown = || self.foreknown.get(id);
+        self.described.get(id).or_else(foreknown)
     }
 
-    /// Iterates over the containers described, in no order.
+    /// Iterates over the containers described, or to be described.
     pub fn containers(&self) -> impl Iterator<Item = &ContainerInfo> {
-        self.containers.iter()
+        let is_new = |info: &&ContainerInfo| self.described.get(info.id.as_bytes()).is_none();
+        let foreknown = self.foreknown.iter().filter(is_new);
+        self.described.iter().chain(foreknown)
+    }
+
+    /// Takes note of a container (the text of a `container` event) that a later event describes.
+    ///
+    /// A runtime is asked about a container when its first events are past already; with this they have
+    /// its name. Of several descriptions of one container the first given counts, and none once an event
+    /// or a snapshot has described it. It stays known through [`Self::restore`].
+    pub fn foreknow(&mut self, text: &[u8]) {
+        if self.foreknown.is_full() {
+            return;
+        }
+        if let Some(info) = ContainerInfo::parse(text)
+            && self.foreknown.get(info.id.as_bytes()).is_none()
+        {
+            self.foreknown.add(info);
+        }
     }
 
     /// Returns the addresses of the machine.

@@ -15,14 +15,17 @@ use super::fd::{Connection, FdInfo, FdKind, FdTable, L4, Role};
 use super::snapshot::O_CLOEXEC;
 use super::thread::{Program, ProgramFlags, Text, Thread};
 use super::users::{self, User};
-use super::{Interface, State, limits};
+use super::{ContainerInfo, Interface, State, limits};
 use crate::event::net::{Endpoint, SockTuple};
 use crate::event::{Pid, Tid};
 
 impl State {
-    /// Replaces everything by what a snapshot says.
+    /// Replaces everything by what a snapshot says. Only what is known of the future stays.
     pub fn restore(&mut self, snapshot: &Snapshot) {
-        *self = Self::new();
+        *self = Self {
+            foreknown: std::mem::take(&mut self.foreknown),
+            ..Self::new()
+        };
         let container = |id: StringId| Some(snapshot.string(id)).filter(|id| !id.is_empty());
         for user in &snapshot.users {
             let info = User {
@@ -44,7 +47,8 @@ impl State {
             self.interfaces.extend(interface(snapshot, entry));
         }
         for entry in &snapshot.containers {
-            self.containers.add_json(snapshot.string(entry.json));
+            let info = ContainerInfo::parse(snapshot.string(entry.json));
+            info.into_iter().for_each(|info| self.described.add(info));
         }
         let owners: HashSet<i64> = snapshot.fds.iter().map(|f| f.owner.0).collect();
         // Main threads first: the others share what they have.

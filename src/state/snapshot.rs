@@ -218,9 +218,15 @@ impl State {
             };
             snapshot.interfaces.push(entry);
         }
-        let mut containers: Vec<_> = self.containers().collect();
-        containers.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        for container in containers {
+        // Those that nobody is in are not asked about any more.
+        let mut ids: Vec<&[u8]> = self
+            .threads
+            .iter()
+            .filter_map(|t| t.container.as_deref())
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        for container in ids.into_iter().filter_map(|id| self.container(id)) {
             let entry = ContainerEntry {
                 id: snapshot.strings.intern(container.id.as_bytes()),
                 json: snapshot.strings.intern(container.to_json().as_bytes()),

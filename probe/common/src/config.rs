@@ -47,6 +47,11 @@ pub struct Config {
     pub comm_filter: u32,
     /// 1: record only processes in the map of descendants, and add their children to it.
     pub follow: u32,
+    /// 1: of threads in cgroups that the recorder has ruled out, record only calls that change the state.
+    pub cgroup_filter: u32,
+    /// The hierarchy whose cgroups that goes by: index of a controller in `css_set.subsys`, or
+    /// [`MISSING`] for the unified one.
+    pub cgroup_hierarchy: u32,
     /// 1 if `bpf_get_current_task_btf` exists (Linux 5.11).
     pub has_task_btf: u32,
     /// Index of each of [`CGROUP_CONTROLLERS`] in `css_set.subsys`, or [`MISSING`].
@@ -197,6 +202,7 @@ offsets! {
     cgroup_kn: ["cgroup.kn"],
     kernfs_parent: ["kernfs_node.__parent", "kernfs_node.parent"],
     kernfs_name: ["kernfs_node.name"],
+    kernfs_id: ["kernfs_node.id"],
     bprm_filename: ["linux_binprm.filename"],
     siginfo_pid: ["kernel_siginfo._sifields._kill._pid"],
     siginfo_code: ["kernel_siginfo.si_code"],

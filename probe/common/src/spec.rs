@@ -13,6 +13,8 @@ pub const MAX_OPS: usize = 4;
 pub mod spec_flag {
     /// Do not record this call.
     pub const EXCLUDED: u8 = 1;
+    /// The call changes what later events mean: it is recorded whatever cgroup the caller is in.
+    pub const STATE: u8 = 2;
 }
 
 /// Which program finishes the record; [`SyscallSpec::family`].

@@ -24,6 +24,9 @@ pub mod kind {
     /// A program was loaded by the execve that returns next in this thread; one item: its file
     /// name as it was given.
     pub const EXECED: u8 = 4;
+    /// A task was moved to other cgroups; `args` = 1 if all threads of its group were. The record's
+    /// ids are those of the task, which need not be the one that did it.
+    pub const CGROUP: u8 = 5;
     /// Nothing: skip to the next segment.
     pub const PAD: u8 = 255;
 }
@@ -97,6 +100,8 @@ pub mod tag {
     pub const EXE_PATH: u8 = 10;
     /// One cgroup, as directory names leaf first, each with a NUL; `arg` = controller.
     pub const CGROUP: u8 = 11;
+    /// A u64: id of the cgroup that [`Config::cgroup_filter`](crate::config::Config) goes by.
+    pub const CGROUP_ID: u8 = 17;
     /// A control message buffer (recvmsg).
     pub const CONTROL: u8 = 12;
     /// Destination or source address of a message header.

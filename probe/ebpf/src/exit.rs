@@ -10,12 +10,12 @@ use aya_ebpf::{
 };
 use scap_probe_common::{
     config::{MISSING, filter, followed},
-    spec::{family, op, spec_flag},
+    spec::{SyscallSpec, family, op, spec_flag},
     wire::{kind, record_flag, tag},
 };
 
 use crate::{
-    enter,
+    cgroup, enter,
     globals::{COMMS, FAMILIES, FOLLOWED, PIDS, SPECS, config, offset},
     read,
     ring::{Record, control, count},
@@ -60,6 +60,11 @@ pub fn sys_exit(ctx: &BtfTracePointContext) {
         let index = if flags == 0 { nr as u32 } else { u32::MAX };
         let spec = SPECS.get_ptr(index);
         let excluded = matches!(spec, Some(spec) if (*spec).flags & spec_flag::EXCLUDED != 0);
+        let left_out = |spec: *const SyscallSpec| (*spec).flags & spec_flag::STATE == 0;
+        let excluded = excluded
+            || config!(cgroup_filter) != 0
+                && matches!(spec, Some(spec) if left_out(spec))
+                && cgroup::is_out();
         if excluded || !wanted(pid) {
             if let Some((_, control)) = control() {
                 count!(control, excluded);
@@ -154,18 +159,10 @@ unsafe fn current() -> Current {
     }
 }
 
-/// Whether the exclusions of this recording leave a process in.
+/// Whether the exclusions of this recording leave the current task, of this process, in.
 #[inline(always)]
 pub fn wanted(pid: u32) -> bool {
-    if config!(follow) != 0 {
-        match FOLLOWED.get_ptr(&pid) {
-            // SAFETY: the pointer is into the map.
-            Some(state) if unsafe { *state } == followed::RUNNING => {}
-            _ => return false,
-        }
-    }
-    let mode = config!(pid_filter);
-    if mode != filter::OFF && PIDS.get_ptr(&pid).is_some() != (mode == filter::INCLUDE) {
+    if !wanted_process(pid) {
         return false;
     }
     let mode = config!(comm_filter);
@@ -178,4 +175,18 @@ pub fn wanted(pid: u32) -> bool {
         }
     }
     true
+}
+
+/// Whether the exclusions that go by the process leave this one in.
+#[inline(always)]
+pub fn wanted_process(pid: u32) -> bool {
+    if config!(follow) != 0 {
+        match FOLLOWED.get_ptr(&pid) {
+            // SAFETY: the pointer is into the map.
+            Some(state) if unsafe { *state } == followed::RUNNING => {}
+            _ => return false,
+        }
+    }
+    let mode = config!(pid_filter);
+    mode == filter::OFF || PIDS.get_ptr(&pid).is_some() == (mode == filter::INCLUDE)
 }

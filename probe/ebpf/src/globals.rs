@@ -24,6 +24,8 @@ pub static CONFIG: Config = Config {
     pid_filter: 0,
     comm_filter: 0,
     follow: 0,
+    cgroup_filter: 0,
+    cgroup_hierarchy: u32::MAX,
     has_task_btf: 0,
     cgroup_subsys: [u32::MAX; 5],
     rss_stride: 8,
@@ -87,6 +89,10 @@ pub static COMMS: HashMap<[u8; 16], u8> = HashMap::with_max_entries(1024, BPF_F_
 /// Processes that descend from the command that is recorded.
 #[map]
 pub static FOLLOWED: HashMap<u32, u8> = HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
+
+/// Cgroups, by id, whose threads no filter can match.
+#[map]
+pub static CGROUPS_OUT: HashMap<u64, u8> = HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
 
 /// Flags that a task was cloned with, by thread id of the parent and of the child, until their
 /// calls return. The caller's memory cannot be asked: by then others may have written to it.

@@ -8,6 +8,7 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
+mod cgroup;
 mod enter;
 mod exit;
 mod family;
@@ -75,6 +76,11 @@ fn sched_process_fork(ctx: BtfTracePointContext) {
 #[btf_tracepoint(function = "sched_process_exit")]
 fn sched_process_exit(ctx: BtfTracePointContext) {
     sched::process_exit(&ctx);
+}
+
+#[btf_tracepoint(function = "cgroup_attach_task")]
+fn cgroup_attach_task(ctx: BtfTracePointContext) {
+    cgroup::attached(&ctx);
 }
 
 #[btf_tracepoint(function = "signal_deliver")]

@@ -4,16 +4,14 @@ use scap_probe_common::wire::item_flag;
 
 use crate::{
     globals::offset,
-    read::{self, at, field},
+    read::{at, field},
     ring::Record,
 };
 
 /// Directories and mounts that are followed upwards.
 const MAX_DEPTH: u32 = 40;
-/// Cgroups that are followed upwards.
-const MAX_CGROUPS: u32 = 16;
 /// Room for a path.
-const PATH_BYTES: u32 = 4096;
+pub const PATH_BYTES: u32 = 4096;
 
 /// Appends the path of a `struct path` of the kernel.
 #[inline(always)]
@@ -58,46 +56,10 @@ pub fn path(record: &Record, tag: u8, address: u64) {
     pieces.finish(tag, 0);
 }
 
-/// Appends the path of a cgroup.
-#[inline(always)]
-pub fn cgroup(record: &Record, tag: u8, arg: u8, cgroup: u64) {
-    let Some(mut node) = field!(cgroup, cgroup_kn) else {
-        return;
-    };
-    let Some(mut pieces) = record.pieces(PATH_BYTES) else {
-        return;
-    };
-    let mut complete = false;
-    for _ in 0..MAX_CGROUPS {
-        let parent: u64 = field!(node, kernfs_parent).unwrap_or(0);
-        if parent == 0 {
-            complete = true;
-            break;
-        }
-        let name: u64 = field!(node, kernfs_name).unwrap_or(0);
-        if pieces.len() > PATH_BYTES - 256 || !pieces.kernel_name(name) {
-            break;
-        }
-        node = parent;
-    }
-    if !complete {
-        pieces.flags |= item_flag::PARTIAL;
-    }
-    pieces.finish(tag, arg);
-}
-
 /// Appends the path of an open file.
 #[inline(always)]
 pub fn file(record: &Record, tag: u8, file: u64) {
     if let Some(address) = at(file, offset!(file_path)) {
         path(record, tag, address);
     }
-}
-
-/// The cgroup of a task for a controller.
-#[inline(always)]
-pub fn cgroup_of(css_set: u64, subsystem: u32) -> Option<u64> {
-    let slots = at(css_set, offset!(css_set_subsys))?;
-    let css: u64 = read::kernel(slots + subsystem as u64 * 8)?;
-    field!(css, css_cgroup)
 }

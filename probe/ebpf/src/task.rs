@@ -2,12 +2,13 @@
 
 use aya_ebpf::helpers::generated::bpf_get_current_comm;
 use scap_probe_common::{
-    config::{CGROUP_UNIFIED, MISSING},
+    config::MISSING,
     spec::MAX_MEMORY,
     wire::{TaskFacts, tag},
 };
 
 use crate::{
+    cgroup,
     globals::{CLONES, config, offset},
     path,
     read::{self, at, field},
@@ -56,7 +57,7 @@ pub fn clone() {
         offset!(mm_arg_start),
         offset!(mm_arg_end),
     );
-    cgroups(&record, task);
+    cgroup::append(&record, task);
     record.commit();
 }
 
@@ -106,7 +107,7 @@ pub fn exec() {
             path::file(&record, tag::EXE_PATH, file);
         }
     }
-    cgroups(&record, task);
+    cgroup::append(&record, task);
     record.commit();
 }
 
@@ -137,28 +138,6 @@ fn pointers(record: &Record, tag: u8, array: u64) {
         }
     }
     pieces.finish(tag, 0);
-}
-
-/// The cgroups of a task: the unified one and those of the controllers with their own hierarchy.
-#[inline(always)]
-fn cgroups(record: &Record, task: u64) {
-    let Some(set) = field!(task, task_cgroups) else {
-        return;
-    };
-    let set: u64 = set;
-    let unified: u64 = field!(set, css_set_dfl).unwrap_or(0);
-    path::cgroup(record, tag::CGROUP, CGROUP_UNIFIED, unified);
-    macro_rules! controller {
-        ($($index:literal)*) => {$(
-            if config!(cgroup_subsys[$index]) != MISSING
-                && let Some(cgroup) = path::cgroup_of(set, config!(cgroup_subsys[$index]))
-                && cgroup != unified
-            {
-                path::cgroup(record, tag::CGROUP, $index, cgroup);
-            }
-        )*};
-    }
-    controller!(0 1 2 3 4);
 }
 
 /// How deep a task's pid namespace is; 0 = the initial one.

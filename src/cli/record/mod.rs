@@ -22,7 +22,8 @@ pub(super) use what::{What, seconds, tell_choice};
 /// Arguments of `scap record`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Write the capture to this file; `-` is standard output, which must not be a terminal
+    /// Write the capture to this file, or into this directory, under a name made of the machine's and the
+    /// time; `-` is standard output, which must not be a terminal
     #[arg(short = 'w', long = "write", value_name = "FILE")]
     write: PathBuf,
 
@@ -50,6 +51,11 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let options = args.what.options(args.events)?;
     let to_stdout = args.write == Path::new("-");
+    let path = if args.write.is_dir() {
+        args.write.join(name_now())
+    } else {
+        args.write.clone()
+    };
     let destination = if to_stdout {
         if io::stdout().is_terminal() {
             return Err(CliError::usage("a capture is not for a terminal")
@@ -57,7 +63,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         }
         Destination::Stream(Box::new(io::stdout()))
     } else {
-        Destination::Path(args.write.clone())
+        Destination::Path(path.clone())
     };
 
     let stop = on_signals()
@@ -86,7 +92,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         })?;
     }
     if !args.quiet {
-        say(&summary::text(&summary, &args.write));
+        say(&summary::text(&summary, &path));
     }
     if let CommandEnd::Ended(status) = summary.command
         && status.code() == Some(command::NOT_STARTED)
@@ -97,6 +103,16 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         ));
     }
     Ok(Outcome::Done)
+}
+
+/// A name that no other capture has: machine and time, in UTC.
+fn name_now() -> String {
+    let machine = rustix::system::uname();
+    let name = machine.nodename().to_string_lossy();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+    let name: String = name.chars().filter(|c| is_plain(*c)).collect();
+    let now = chrono::Utc::now().format("%Y%m%dT%H%M%S.%3fZ");
+    format!("{name}-{now}.scap")
 }
 
 /// Returns what the signals that end a recording set.

@@ -1,6 +1,7 @@
 //! What is recorded: the options that `record` and `live` share.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::error::CliError;
@@ -49,6 +50,10 @@ pub(in crate::cli) struct What {
     /// Record only these syscalls, or with a leading `!` all but these
     #[arg(long, value_name = "[!]NAME", value_delimiter = ',')]
     syscall: Vec<String>,
+
+    /// Where the root directory of the machine is mounted, for recording it from a container
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    host_root: PathBuf,
 
     /// Run this command, record it and all its descendants, and stop when it ends
     #[arg(last = true, value_name = "COMMAND")]
@@ -111,6 +116,7 @@ impl What {
             syscalls,
             not_syscalls,
             filter: filter.map(words::filter).transpose()?,
+            host_root: self.host_root.clone(),
             command: self.command.clone(),
             holder: std::env::current_exe().map_err(|error| {
                 CliError::failed(format!("cannot find the own program: {error}"))

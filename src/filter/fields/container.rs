@@ -230,6 +230,17 @@ pub(super) const K8S: &[FieldInfo] = &[
         .never("no recorder sets it any more"),
 ];
 
+/// Whether a field has one value in all events of a container.
+pub(in crate::filter) fn is_of_container(name: &str) -> bool {
+    let of_thread = matches!(name, "container.start_ts" | "container.duration");
+    !of_thread && (name.starts_with("container.") || name.starts_with("k8s."))
+}
+
+/// Whether a field of a container is what its runtime says, not what its cgroups do.
+pub(in crate::filter) fn is_told_by_runtime(name: &str) -> bool {
+    is_of_container(name) && name != "container.id"
+}
+
 /// What the container fields say of the host.
 const HOST: &[u8] = b"host";
 

@@ -30,6 +30,7 @@ mod syslog;
 mod thread;
 mod user;
 
+pub(super) use container::{is_of_container, is_told_by_runtime};
 pub(super) use fd::needs_fd;
 pub use info::{ArgForm, FieldFlags, FieldInfo, FieldType};
 

@@ -233,6 +233,10 @@ impl Encoder {
                 process::exit(raw, out);
                 types::PROCEXIT_1_E
             }
+            kind::CGROUP => {
+                process::moved(raw, out);
+                types::ASYNCEVENT_E
+            }
             _ => return None,
         };
         let head = Head {

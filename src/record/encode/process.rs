@@ -6,6 +6,7 @@ use scap_probe_common::{
 };
 
 use super::{Out, Raw, flags, out::kilobytes, raw::Item};
+use crate::event::async_event::{CGROUP_PROCS, CGROUP_THREADS};
 
 /// EXE_WRITABLE and EXE_FROM_MEMFD of the schema.
 const EXE_WRITABLE: u32 = 1;
@@ -85,6 +86,17 @@ fn cgroups(raw: &Raw<'_>, out: &mut Out) {
         out.data.push(0);
     }
     out.end(start);
+}
+
+/// A move to other cgroups: source, name, and the cgroups as `cgroups` has them.
+pub(super) fn moved(raw: &Raw<'_>, out: &mut Out) {
+    out.u32(0);
+    out.str(if raw.header.args[0] == 0 {
+        CGROUP_THREADS
+    } else {
+        CGROUP_PROCS
+    });
+    cgroups(raw, out);
 }
 
 fn comm(facts: &TaskFacts) -> &[u8] {

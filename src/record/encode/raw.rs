@@ -109,6 +109,11 @@ impl<'a> Raw<'a> {
         Some([words.u64()?, words.u64()?, words.u64()?])
     }
 
+    /// The cgroup that a filter by container goes by.
+    pub(crate) fn cgroup_id(&self) -> Option<u64> {
+        Words(self.find(tag::CGROUP_ID, 0)?.bytes).u64()
+    }
+
     /// The flags that the kernel cloned the task with.
     pub(super) fn clone_flags(&self) -> Option<u64> {
         Words(self.find(tag::CLONE_FLAGS, 0)?.bytes).u64()

@@ -61,12 +61,12 @@ pub(super) struct Mounts {
 
 impl Mounts {
     /// Reads the mounts of a process's namespace, unless another process of it was read before.
-    fn learn(&mut self, pid: u32) {
-        let namespace = link(&format!("/proc/{pid}/ns/mnt"));
+    fn learn(&mut self, base: &str) {
+        let namespace = link(&format!("{base}/ns/mnt"));
         if namespace.is_empty() || !self.known.insert(namespace) {
             return;
         }
-        let text = bytes(&format!("/proc/{pid}/mountinfo"), 4 << 20);
+        let text = bytes(&format!("{base}/mountinfo"), 4 << 20);
         for line in text.split(|byte| *byte == b'\n') {
             // Id, parent, major:minor.
             let mut words = line.split(|byte| *byte == b' ');
@@ -95,9 +95,9 @@ struct FdInfo {
     inode: u64,
 }
 
-fn fdinfo(pid: u32, fd: u32) -> FdInfo {
+fn fdinfo(base: &str, fd: u32) -> FdInfo {
     let mut info = FdInfo::default();
-    let text = bytes(&format!("/proc/{pid}/fdinfo/{fd}"), 512);
+    let text = bytes(&format!("{base}/fdinfo/{fd}"), 512);
     for line in text.split(|byte| *byte == b'\n') {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else {
             continue;
@@ -118,9 +118,9 @@ fn fdinfo(pid: u32, fd: u32) -> FdInfo {
     info
 }
 
-/// Adds the descriptors of a process.
-pub(super) fn add(snapshot: &mut Snapshot, pid: u32, seen: &mut Seen) {
-    let fds = numbers(format!("/proc/{pid}/fd"));
+/// Adds the descriptors of a process, whose directory of procfs is `base`.
+pub(super) fn add(snapshot: &mut Snapshot, base: &str, pid: u32, seen: &mut Seen) {
+    let fds = numbers(format!("{base}/fd"));
     if fds.is_empty() {
         return;
     }
@@ -128,14 +128,15 @@ pub(super) fn add(snapshot: &mut Snapshot, pid: u32, seen: &mut Seen) {
         sockets,
         mounts,
         files,
+        ..
     } = seen;
-    mounts.learn(pid);
+    mounts.learn(base);
     for fd in fds.into_iter().take(MAX_FDS) {
-        let target = files.path(&format!("/proc/{pid}/fd/{fd}"));
+        let target = files.path(&format!("{base}/fd/{fd}"));
         if target.is_empty() {
             continue;
         }
-        let info = fdinfo(pid, fd);
+        let info = fdinfo(base, fd);
         let mut entry = FdEntry {
             owner: Tid(i64::from(pid)),
             fd: i64::from(fd),
@@ -146,7 +147,7 @@ pub(super) fn add(snapshot: &mut Snapshot, pid: u32, seen: &mut Seen) {
         if let Some(inode) = bracketed(&target, b"socket:[") {
             entry.inode = inode;
             entry.kind = kind::UNSUPPORTED;
-            if let Some(socket) = sockets.find(pid, inode) {
+            if let Some(socket) = sockets.find(base, inode) {
                 entry.kind = socket.kind;
                 entry.socket = socket.ends;
                 entry.name = snapshot.strings.intern(&socket.name);

@@ -17,28 +17,35 @@ use scap_capture_format::{
     native::snapshot::{GroupEntry, InterfaceEntry, Snapshot, UserEntry},
 };
 
-use super::clock;
+use super::{
+    clock,
+    host::{CgroupPaths, Host},
+};
 
 /// What processes have in common, once it was read.
 #[derive(Default)]
 struct Seen {
+    cgroups: CgroupPaths,
     sockets: net::Sockets,
     mounts: fds::Mounts,
     files: files::Files,
 }
 
-/// Takes a snapshot. `boot_to_wall` turns the boot clock into time since the epoch.
-pub(super) fn take(boot_to_wall: u64) -> Snapshot {
+/// Takes a snapshot of a machine. `boot_to_wall` turns the boot clock into time since the epoch.
+pub(super) fn take(host: &Host, cgroups: CgroupPaths, boot_to_wall: u64) -> Snapshot {
     let mut snapshot = Snapshot {
         time: Timestamp(clock::boot().wrapping_add(boot_to_wall)),
         ..Snapshot::default()
     };
     interfaces(&mut snapshot);
-    users(&mut snapshot);
-    groups(&mut snapshot);
-    let mut seen = Seen::default();
-    for pid in numbers("/proc") {
-        process::add(&mut snapshot, pid, &mut seen);
+    users(&mut snapshot, host);
+    groups(&mut snapshot, host);
+    let mut seen = Seen {
+        cgroups,
+        ..Seen::default()
+    };
+    for pid in numbers(host.proc()) {
+        process::add(&mut snapshot, host.proc(), pid, &mut seen);
     }
     snapshot
 }
@@ -109,7 +116,7 @@ fn interfaces(snapshot: &mut Snapshot) {
 }
 
 /// Lines of a colon-separated file, each as its fields.
-fn table(path: &str, mut see: impl FnMut(&[&[u8]])) {
+fn table(path: &Path, mut see: impl FnMut(&[&[u8]])) {
     let text = fs::read(path).unwrap_or_default();
     for line in text.split(|byte| *byte == b'\n') {
         let fields: Vec<&[u8]> = line.split(|byte| *byte == b':').collect();
@@ -125,8 +132,8 @@ fn hex(text: &[u8]) -> Option<u64> {
     u64::from_str_radix(std::str::from_utf8(text).ok()?, 16).ok()
 }
 
-fn users(snapshot: &mut Snapshot) {
-    table("/etc/passwd", |fields| {
+fn users(snapshot: &mut Snapshot, host: &Host) {
+    table(&host.path("/etc/passwd"), |fields| {
         let [name, _, uid, gid, _, home, shell, ..] = fields else {
             return;
         };
@@ -145,8 +152,8 @@ fn users(snapshot: &mut Snapshot) {
     });
 }
 
-fn groups(snapshot: &mut Snapshot) {
-    table("/etc/group", |fields| {
+fn groups(snapshot: &mut Snapshot, host: &Host) {
+    table(&host.path("/etc/group"), |fields| {
         let [name, _, gid, ..] = fields else { return };
         let Some(gid) = number(gid) else { return };
         let entry = GroupEntry {

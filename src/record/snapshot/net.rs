@@ -39,25 +39,25 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    /// The socket with this inode, which a process has open.
-    pub(super) fn find(&mut self, pid: u32, inode: u64) -> Option<&Socket> {
-        let namespace = link(&format!("/proc/{pid}/ns/net"));
+    /// The socket with this inode, which the process at `base` has open.
+    pub(super) fn find(&mut self, base: &str, inode: u64) -> Option<&Socket> {
+        let namespace = link(&format!("{base}/ns/net"));
         if !namespace.is_empty() && self.known.insert(namespace) {
-            self.read(pid);
+            self.read(base);
         }
         self.by_inode.get(&inode)
     }
 
-    fn read(&mut self, pid: u32) {
+    fn read(&mut self, base: &str) {
         for (table, l4proto) in TABLES {
-            self.lines(pid, table, |line| inet(line, l4proto));
+            self.lines(base, table, |line| inet(line, l4proto));
         }
-        self.lines(pid, "unix", unix);
-        self.lines(pid, "netlink", netlink);
+        self.lines(base, "unix", unix);
+        self.lines(base, "netlink", netlink);
     }
 
-    fn lines(&mut self, pid: u32, table: &str, parse: impl Fn(&[u8]) -> Option<(u64, Socket)>) {
-        let text = bytes(&format!("/proc/{pid}/net/{table}"), MAX_TABLE);
+    fn lines(&mut self, base: &str, table: &str, parse: impl Fn(&[u8]) -> Option<(u64, Socket)>) {
+        let text = bytes(&format!("{base}/net/{table}"), MAX_TABLE);
         let lines = text.split(|byte| *byte == b'\n').skip(1);
         self.by_inode.extend(lines.filter_map(parse));
     }

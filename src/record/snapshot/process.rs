@@ -8,7 +8,7 @@ use scap_capture_format::{
 use rustix::fs::{Statx, StatxTimestamp};
 
 use super::{Seen, bytes, fds, hex, number, numbers};
-use crate::record::encode::may_write;
+use crate::record::{encode::may_write, host::CgroupPaths};
 
 /// Most bytes kept of arguments and of the environment, as the probe keeps.
 const MAX_STRINGS: usize = 4096;
@@ -18,10 +18,10 @@ const MAX_STATUS: usize = 16 << 10;
 const CLONE_FILES: u32 = 0x1;
 const CLONE_THREAD: u32 = 0x2000;
 
-/// Adds a process, its threads and its descriptors. One that ends meanwhile is left out, or is
-/// there without what could no longer be read.
-pub(super) fn add(snapshot: &mut Snapshot, pid: u32, seen: &mut Seen) {
-    let base = format!("/proc/{pid}");
+/// Adds a process that procfs at `proc` shows, its threads and its descriptors. One that ends meanwhile is
+/// left out, or is there without what could no longer be read.
+pub(super) fn add(snapshot: &mut Snapshot, proc: &str, pid: u32, seen: &mut Seen) {
+    let base = format!("{proc}/{pid}");
     let mut strings = |bytes: &[u8]| snapshot.strings.intern(bytes);
     let cmdline = bytes(&format!("{base}/cmdline"), MAX_STRINGS);
     let first = cmdline
@@ -38,7 +38,10 @@ pub(super) fn add(snapshot: &mut Snapshot, pid: u32, seen: &mut Seen) {
         exepath: strings(&exepath),
         cwd: strings(&directory(files.path(&format!("{base}/cwd")))),
         root: strings(&files.path(&format!("{base}/root"))),
-        cgroups: strings(&cgroups(&bytes(&format!("{base}/cgroup"), MAX_STRINGS))),
+        cgroups: strings(&cgroups(
+            &bytes(&format!("{base}/cgroup"), MAX_STRINGS),
+            &seen.cgroups,
+        )),
         loginuid: number(&bytes(&format!("{base}/loginuid"), 16)).unwrap_or(u32::MAX),
         fdlimit: fdlimit(&bytes(&format!("{base}/limits"), MAX_STRINGS)),
         ..ThreadEntry::default()
@@ -63,7 +66,7 @@ pub(super) fn add(snapshot: &mut Snapshot, pid: u32, seen: &mut Seen) {
         snapshot.threads.push(thread);
     }
     if snapshot.threads.len() > before {
-        fds::add(snapshot, pid, seen);
+        fds::add(snapshot, &base, pid, seen);
     }
 }
 
@@ -166,7 +169,7 @@ fn stat(text: &[u8], thread: &mut ThreadEntry) {
 }
 
 /// `hierarchy:controllers:path` lines as `controller=path` texts, each with its NUL.
-fn cgroups(text: &[u8]) -> Vec<u8> {
+fn cgroups(text: &[u8], paths: &CgroupPaths) -> Vec<u8> {
     let mut out = Vec::new();
     for line in text.split(|byte| *byte == b'\n') {
         let mut parts = line.splitn(3, |byte| *byte == b':');
@@ -174,10 +177,11 @@ fn cgroups(text: &[u8]) -> Vec<u8> {
         else {
             continue;
         };
+        let path = paths.full(path);
         for controller in controllers.split(|byte| *byte == b',') {
             out.extend_from_slice(controller);
             out.push(b'=');
-            out.extend_from_slice(path);
+            out.extend_from_slice(&path);
             out.push(0);
         }
     }
@@ -212,14 +216,18 @@ mod tests {
     #[test]
     fn cgroup_lines_become_pairs() {
         let text = b"3:cpu,cpuacct:/a\n0::/system.slice/x\n";
-        assert_eq!(cgroups(text), b"cpu=/a\0cpuacct=/a\0=/system.slice/x\0");
+        let paths = CgroupPaths::default();
+        assert_eq!(
+            cgroups(text, &paths),
+            b"cpu=/a\0cpuacct=/a\0=/system.slice/x\0"
+        );
     }
 
     #[test]
     fn the_own_process_is_in_the_snapshot() {
         let mut snapshot = Snapshot::default();
         let own = std::process::id();
-        add(&mut snapshot, own, &mut Seen::default());
+        add(&mut snapshot, "/proc", own, &mut Seen::default());
         let main = snapshot
             .threads
             .iter()

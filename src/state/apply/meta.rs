@@ -2,21 +2,62 @@
 
 use scap_capture_format::schema::types;
 
-use super::super::State;
 use super::super::users::{self, User};
-use crate::event::{Event, EventExt as _};
+use super::super::{ContainerInfo, State, containers};
+use super::params::{MOVED_CGROUPS, set_cgroups};
+use crate::event::{Event, EventExt as _, Tid, async_event};
 
 pub(super) fn event(state: &mut State, event: &Event<'_>) {
     match event.ty {
-        types::CONTAINER_JSON_E | types::CONTAINER_JSON_2_E => {
-            state.containers.add_json(event.text(0).unwrap_or_default());
-        }
-        types::ASYNCEVENT_E if event.text(1) == Some(b"container") => {
-            state.containers.add_json(event.text(2).unwrap_or_default());
-        }
+        types::CONTAINER_JSON_E | types::CONTAINER_JSON_2_E => describe(state, event),
+        types::ASYNCEVENT_E => match event.text(1) {
+            Some(async_event::CGROUP_PROCS) => moved(state, event, Moved::Process),
+            Some(async_event::CGROUP_THREADS) => moved(state, event, Moved::Thread),
+            _ => describe(state, event),
+        },
         types::USER_ADDED_E | types::USER_DELETED_E => user(state, event),
         types::GROUP_ADDED_E | types::GROUP_DELETED_E => group(state, event),
         _ => {}
+    }
+}
+
+fn describe(state: &mut State, event: &Event<'_>) {
+    if let Some(info) = ContainerInfo::of(event) {
+        state.described.add(info);
+    }
+}
+
+/// What was moved to other cgroups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moved {
+    Process,
+    Thread,
+}
+
+/// The event's thread, or its whole process, was moved to other cgroups.
+fn moved(state: &mut State, event: &Event<'_>, what: Moved) {
+    if event.tid.0 < 0 {
+        return;
+    }
+    state.ensure_thread(event.tid, event.pid);
+    let mut cgroups = None;
+    set_cgroups(state, &mut cgroups, event.params.get(MOVED_CGROUPS));
+    let container = containers::id_of(cgroups.as_deref());
+    let tids: Vec<Tid> = match what {
+        Moved::Process if state.threads_of(event.pid) > 1 => {
+            let own = state.threads().filter(|thread| thread.pid == event.pid);
+            own.map(|thread| thread.tid).collect()
+        }
+        _ => vec![event.tid],
+    };
+    for tid in tids {
+        // Each has its own charge for the text that they share.
+        let (cgroups, container) = (cgroups.clone(), container.clone());
+        let cgroups = cgroups.filter(|cgroups| state.has_room(cgroups.len()));
+        state.update_thread(tid, |thread| {
+            thread.cgroups = cgroups;
+            thread.container = container;
+        });
     }
 }
 

@@ -16,6 +16,7 @@ mod process;
 mod sockets;
 
 pub(super) use clone::clone_flags;
+pub use params::cgroups_param;
 
 use scap_capture_format::schema::{EventType, EventTypeFlags, types};
 
@@ -46,6 +47,7 @@ pub fn can_matter(ty: EventType) -> bool {
                 | types::SYSCALL_CAPSET_X
                 | types::SYSCALL_CHDIR_X
                 | types::SYSCALL_GETCWD_X
+                | types::ASYNCEVENT_E
         )
 }
 

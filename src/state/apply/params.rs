@@ -1,8 +1,13 @@
 //! What events of several families carry about a thread.
 
+use scap_capture_format::schema::{EventType, types};
+
 use super::super::thread::{Text, Thread};
 use super::super::{State, containers, limits};
 use crate::event::{Event, EventExt as _, Pid};
+
+/// The data of an asynchronous event that tells of a move.
+pub(super) const MOVED_CGROUPS: usize = 2;
 
 /// Parameters that clone and execve events have at the same places.
 pub(super) mod common {
@@ -16,6 +21,20 @@ pub(super) mod common {
     pub(in super::super) const MEMORY: usize = 10;
     pub(in super::super) const COMM: usize = 13;
     pub(in super::super) const CGROUPS: usize = 14;
+}
+
+/// Returns which parameter of events of a type lists the cgroups of their thread, if one does.
+pub fn cgroups_param(ty: EventType) -> Option<usize> {
+    match ty {
+        types::SYSCALL_CLONE_20_X
+        | types::SYSCALL_FORK_20_X
+        | types::SYSCALL_VFORK_20_X
+        | types::SYSCALL_CLONE3_X
+        | types::SYSCALL_EXECVE_19_X
+        | types::SYSCALL_EXECVEAT_X => Some(common::CGROUPS),
+        types::ASYNCEVENT_E => Some(MOVED_CGROUPS),
+        _ => None,
+    }
 }
 
 pub(super) fn is_list(cap: usize) -> bool {

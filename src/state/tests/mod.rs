@@ -1,8 +1,10 @@
 //! State against sequences of events, as a recorder writes them.
 
 mod bounds;
+mod containers;
 mod exec;
 mod files;
+mod moves;
 mod owners;
 mod processes;
 mod snapshots;

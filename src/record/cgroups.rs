@@ -1,0 +1,383 @@
+//! Filters by container, in the kernel: which cgroups can hold no thread that passes.
+//!
+//! What must hold of a thread's container for any event to pass is decided once for each cgroup, when it
+//! is first seen and when its container is described. The probe then records of threads in cgroups that
+//! are out only the calls that change the state. Of a cgroup that nobody has decided about everything is
+//! recorded: this saves work, it does not decide.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use scap_capture_format::{
+    event::{EventFlags, EventNum, Params, Pid, Tid, Timestamp},
+    native::snapshot::{ContainerEntry, Snapshot, ThreadEntry},
+    schema::types,
+};
+use scap_probe_common::config::{CGROUP_CONTROLLERS, MISSING};
+
+use super::host::{CgroupPaths, Host};
+use crate::{
+    event::Event,
+    filter::{
+        Filter,
+        fields::{Context, Session},
+    },
+    state::{self, State},
+};
+
+/// Most cgroups known at a time, in the kernel too; the oldest are forgotten, and recorded again.
+pub(super) const MAX_CGROUPS: usize = 16_384;
+
+/// Tells the kernel that a cgroup, by its id, is out, or no longer. It can fail to: then the cgroup is
+/// recorded.
+pub(super) type TellKernel = Box<dyn FnMut(u64, bool)>;
+
+/// The cgroups that were seen, and what the filter makes of them.
+pub(super) struct Cgroups {
+    filter: Filter,
+    asks_runtimes: bool,
+    session: Session,
+    tell: TellKernel,
+    known: HashMap<u64, Known>,
+    /// Ids in the order in which they were seen.
+    order: VecDeque<u64>,
+}
+
+struct Known {
+    /// `subsystem=path`, NUL after each.
+    list: Box<[u8]>,
+    is_out: bool,
+}
+
+/// What is known of the container of a cgroup.
+enum Container {
+    Host,
+    /// Its runtime has not told yet.
+    Undescribed,
+    /// The description as it came, JSON.
+    Described(Vec<u8>),
+}
+
+impl Cgroups {
+    /// Begins for a filter; `None`: it asks nothing of containers that must hold for every event.
+    pub(super) fn new(filter: Option<&Filter>, tell: TellKernel) -> Option<Self> {
+        let filter = filter?.about_containers()?;
+        Some(Self {
+            asks_runtimes: filter.asks_runtimes(),
+            filter,
+            session: Session::default(),
+            tell,
+            known: HashMap::new(),
+            order: VecDeque::new(),
+        })
+    }
+
+    /// Takes note of the cgroup `id` of a thread whose cgroups are `list`. `state` knows what containers
+    /// are described.
+    pub(super) fn seen(&mut self, id: u64, list: &[u8], state: &State) {
+        if self
+            .known
+            .get(&id)
+            .is_some_and(|known| *known.list == *list)
+        {
+            return;
+        }
+        if !self.known.contains_key(&id) {
+            if self.order.len() >= MAX_CGROUPS
+                && let Some(oldest) = self.order.pop_front()
+                && self.known.remove(&oldest).is_some_and(|known| known.is_out)
+            {
+                (self.tell)(oldest, false);
+            }
+            self.order.push_back(id);
+        }
+        self.decide(id, list.into(), state);
+    }
+
+    /// Decides again about the cgroups of a container that was described.
+    #[cfg_attr(not(test), expect(dead_code, reason = "called once descriptions come"))]
+    pub(super) fn described(&mut self, container: &[u8], state: &State) {
+        if !self.asks_runtimes {
+            return;
+        }
+        let is_its = |known: &Known| {
+            state::container_of(Some(&known.list)).is_some_and(|found| found.id() == container)
+        };
+        let ids: Vec<u64> = self
+            .known
+            .iter()
+            .filter(|(_, known)| is_its(known))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in ids {
+            if let Some(list) = self.known.get(&id).map(|known| known.list.clone()) {
+                self.decide(id, list, state);
+            }
+        }
+    }
+
+    fn decide(&mut self, id: u64, list: Box<[u8]>, state: &State) {
+        let container = match state::container_of(Some(&list)) {
+            None => Container::Host,
+            Some(found) => match state.container(found.id()) {
+                Some(info) => Container::Described(info.to_json().into_bytes()),
+                None => Container::Undescribed,
+            },
+        };
+        let is_out = match container {
+            Container::Undescribed if self.asks_runtimes => false,
+            Container::Host | Container::Undescribed => !self.passes(&list, None),
+            Container::Described(json) => !self.passes(&list, Some(&json)),
+        };
+        let was_out = self.known.get(&id).is_some_and(|known| known.is_out);
+        self.known.insert(id, Known { list, is_out });
+        if is_out != was_out {
+            (self.tell)(id, is_out);
+        }
+    }
+
+    /// Asks the filter about a thread in these cgroups.
+    fn passes(&mut self, list: &[u8], description: Option<&[u8]>) -> bool {
+        const TID: i64 = 1;
+        let mut snapshot = Snapshot::default();
+        let thread = ThreadEntry {
+            tid: Tid(TID),
+            pid: Pid(TID),
+            cgroups: snapshot.strings.intern(list),
+            ..ThreadEntry::default()
+        };
+        snapshot.threads.push(thread);
+        if let Some(json) = description {
+            let entry = ContainerEntry {
+                json: snapshot.strings.intern(json),
+                ..ContainerEntry::default()
+            };
+            snapshot.containers.push(entry);
+        }
+        let mut state = State::new();
+        state.restore(&snapshot);
+        let Some(params) = Params::new(&[], &[]) else {
+            return true;
+        };
+        let event = Event {
+            num: EventNum(1),
+            ts: Timestamp(0),
+            tid: Tid(TID),
+            pid: Pid(TID),
+            cpu: 0,
+            ty: types::GENERIC_X,
+            latency: None,
+            flags: EventFlags::empty(),
+            params,
+        };
+        let view = state.view(&event);
+        self.filter.matches(&Context {
+            event: &event,
+            view: &view,
+            session: &self.session,
+        })
+    }
+}
+
+/// The hierarchy in which containers have cgroups of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hierarchy {
+    /// The controller of a v1 hierarchy; `None` = the unified one.
+    pub(super) controller: Option<&'static str>,
+    /// Where it is mounted.
+    mount: Option<PathBuf>,
+}
+
+impl Hierarchy {
+    /// Finds it: where controllers have hierarchies of their own, container runtimes use these.
+    pub(super) fn find(host: &Host) -> Self {
+        let read = |path: String| fs::read_to_string(path).ok();
+        let own = read(format!("{}/self/cgroup", host.proc())).unwrap_or_default();
+        let controllers = |line: &'_ str| line.split(':').nth(1).unwrap_or_default().to_owned();
+        let controller = CGROUP_CONTROLLERS.into_iter().rev().find(|name| {
+            own.lines()
+                .any(|line| controllers(line).split(',').any(|c| c == in_v1(name)))
+        });
+        let mounts = read(format!("{}/1/mountinfo", host.proc()))
+            .or_else(|| read(format!("{}/self/mountinfo", host.proc())))
+            .unwrap_or_default();
+        let mount = mounts.lines().find_map(|line| mounted(line, controller));
+        Self {
+            controller,
+            mount: mount.map(|at| host.path(at)),
+        }
+    }
+
+    /// Finds out what procfs shows to this process of the paths of cgroups.
+    pub(super) fn paths(&self, host: &Host) -> CgroupPaths {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let own = mounts
+            .lines()
+            .find_map(|line| mounted(line, self.controller));
+        CgroupPaths::find(host, self.mount.as_deref(), own.map(Path::new))
+    }
+
+    /// Returns the id of the cgroup that a list of cgroups names: the inode of its directory.
+    pub(super) fn id(&self, list: &[u8]) -> Option<u64> {
+        let name = self.controller.map_or("", in_v1);
+        let path = list
+            .split(|byte| *byte == 0)
+            .find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
+        let path = std::str::from_utf8(path).ok()?;
+        let directory = self.mount.as_ref()?.join(path.trim_start_matches('/'));
+        Some(fs::metadata(directory).ok()?.ino())
+    }
+
+    /// What the probe is told: the index of the controller, given those of all.
+    pub(super) fn index(&self, subsystems: &[u32; CGROUP_CONTROLLERS.len()]) -> u32 {
+        let at = |controller| CGROUP_CONTROLLERS.iter().position(|c| *c == controller);
+        self.controller
+            .and_then(at)
+            .and_then(|at| subsystems.get(at).copied())
+            .unwrap_or(MISSING)
+    }
+}
+
+/// What /proc, and lists of cgroups, call a controller of the kernel.
+fn in_v1(controller: &str) -> &str {
+    match controller {
+        "io" => "blkio",
+        other => other,
+    }
+}
+
+/// Where a line of mountinfo mounts the hierarchy of a controller, or the unified one.
+fn mounted<'a>(line: &'a str, controller: Option<&str>) -> Option<&'a str> {
+    let (mount, file_system) = line.split_once(" - ")?;
+    let mut words = file_system.split(' ');
+    let (kind, options) = (words.next()?, words.nth(1)?);
+    let is_it = match controller {
+        None => kind == "cgroup2",
+        Some(controller) => {
+            kind == "cgroup" && options.split(',').any(|option| option == in_v1(controller))
+        }
+    };
+    is_it.then(|| mount.split(' ').nth(4)).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::RefCell, rc::Rc};
+
+    use super::*;
+
+    const DOCKER: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    fn list(path: &str) -> Vec<u8> {
+        format!("cpuset=/\0memory={path}\0=/\0").into_bytes()
+    }
+
+    /// What the kernel was told: ids, and whether they are out.
+    type Told = Rc<RefCell<Vec<(u64, bool)>>>;
+
+    fn cgroups(filter: &str) -> Option<(Cgroups, Told)> {
+        let filter = Filter::parse(filter).unwrap();
+        let told = Told::default();
+        let tell = Rc::clone(&told);
+        let cgroups = Cgroups::new(
+            Some(&filter),
+            Box::new(move |id, out| tell.borrow_mut().push((id, out))),
+        );
+        Some((cgroups?, told))
+    }
+
+    fn describe(state: &mut State, json: &str) {
+        let mut snapshot = state.snapshot();
+        let json = snapshot.strings.intern(json.as_bytes());
+        snapshot.containers.push(ContainerEntry {
+            json,
+            ..ContainerEntry::default()
+        });
+        state.restore(&snapshot);
+    }
+
+    #[test]
+    fn the_host_and_other_containers_are_out() {
+        let (mut cgroups, told) =
+            cgroups("evt.type=read and container.id=0123456789ab and fd.num>2").unwrap();
+        let state = State::new();
+        cgroups.seen(7, &list(&format!("/docker/{DOCKER}")), &state);
+        cgroups.seen(8, &list("/user.slice"), &state);
+        cgroups.seen(
+            9,
+            &list(&format!("/docker/{}", DOCKER.replace("01", "ff"))),
+            &state,
+        );
+        cgroups.seen(8, &list("/user.slice"), &state);
+        assert_eq!(*told.borrow(), [(8, true), (9, true)]);
+    }
+
+    #[test]
+    fn names_decide_once_they_are_told() {
+        let (mut cgroups, told) = cgroups("container.name=web").unwrap();
+        let mut state = State::new();
+        let path = list(&format!("/docker/{DOCKER}"));
+        cgroups.seen(7, &path, &state);
+        assert_eq!(*told.borrow(), []);
+        describe(
+            &mut state,
+            r#"{"container":{"id":"0123456789ab","name":"db"}}"#,
+        );
+        cgroups.described(b"0123456789ab", &state);
+        assert_eq!(*told.borrow(), [(7, true)]);
+        // It is renamed.
+        describe(
+            &mut state,
+            r#"{"container":{"id":"0123456789ab","name":"web"}}"#,
+        );
+        cgroups.described(b"0123456789ab", &state);
+        assert_eq!(*told.borrow(), [(7, true), (7, false)]);
+    }
+
+    #[test]
+    fn only_what_must_hold_counts() {
+        for filter in [
+            "evt.type=read",
+            "container.id=0123456789ab or evt.type=read",
+            "container.duration>10",
+            "not (container.id=0123456789ab and evt.type=read)",
+        ] {
+            assert!(cgroups(filter).is_none(), "{filter}");
+        }
+        for filter in [
+            "container.id!=host and evt.type=read",
+            "not container.image contains busybox",
+            "(k8s.ns.name=default or container.id=0123456789ab) and proc.name=sh",
+        ] {
+            assert!(cgroups(filter).is_some(), "{filter}");
+        }
+    }
+
+    #[test]
+    fn the_oldest_are_forgotten() {
+        let (mut cgroups, told) = cgroups("container.id!=host").unwrap();
+        let state = State::new();
+        for id in 0..MAX_CGROUPS as u64 + 1 {
+            cgroups.seen(id, &list("/user.slice"), &state);
+        }
+        assert_eq!(cgroups.known.len(), MAX_CGROUPS);
+        assert_eq!(told.borrow().iter().filter(|(_, out)| !out).count(), 1);
+    }
+
+    #[test]
+    fn mounts_are_told_by_hierarchy() {
+        let v1 = "31 29 0:27 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory";
+        let both = "31 29 0:27 / /cg/cpu rw - cgroup cgroup rw,cpu,cpuacct";
+        let v2 = "30 29 0:26 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw,nsdelegate";
+        assert_eq!(mounted(v1, Some("memory")), Some("/sys/fs/cgroup/memory"));
+        assert_eq!(mounted(both, Some("cpuacct")), Some("/cg/cpu"));
+        assert_eq!(mounted(v1, None), None);
+        assert_eq!(mounted(v2, None), Some("/sys/fs/cgroup/unified"));
+        assert_eq!(mounted(v2, Some("memory")), None);
+        assert_eq!(mounted("", None), None);
+    }
+}

@@ -1,0 +1,225 @@
+//! The machine that is recorded, as this process sees it.
+//!
+//! In a container the machine's own files are mounted somewhere else (`--host-root`), and namespaces
+//! stand between: its process ids are those of its own procfs, and paths of cgroups are shown relative to
+//! the cgroup of whoever reads them.
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+/// The pid namespace that the kernel counts in.
+// linux v6.12 include/linux/proc_ns.h: PROC_PID_INIT_INO
+const INITIAL_PID_NS: &str = "pid:[4026531836]";
+
+/// Directories of cgroups that are looked through for the own one.
+const MAX_CGROUPS: usize = 100_000;
+
+/// Where the machine is.
+#[derive(Clone, Debug)]
+pub(super) struct Host {
+    root: PathBuf,
+    proc: String,
+}
+
+impl Host {
+    /// The machine whose root directory is mounted at `root`.
+    pub(super) fn new(root: &Path) -> Self {
+        let proc = root.join("proc").to_string_lossy().into_owned();
+        Self {
+            root: root.to_owned(),
+            proc,
+        }
+    }
+
+    /// Whether it is seen through a mount, from a container.
+    pub(super) fn is_mounted(&self) -> bool {
+        self.root != Path::new("/")
+    }
+
+    /// Its procfs.
+    pub(super) fn proc(&self) -> &str {
+        &self.proc
+    }
+
+    /// One of its files, by its absolute path there.
+    pub(super) fn path(&self, path: &str) -> PathBuf {
+        self.root.join(path.trim_start_matches('/'))
+    }
+
+    /// Id of this process there; `None` if its procfs does not show it.
+    pub(super) fn own_pid(&self) -> Option<u32> {
+        let own = fs::read_link(format!("{}/self", self.proc)).ok()?;
+        own.to_str()?.parse().ok()
+    }
+
+    /// Id there of a child of this process, by its id in this process's pid namespace.
+    pub(super) fn child(&self, pid: u32) -> Option<u32> {
+        let own = self.own_pid()?;
+        if own == std::process::id() {
+            return Some(pid);
+        }
+        let tasks = fs::read_dir(format!("{}/{own}/task", self.proc)).ok()?;
+        let children = tasks
+            .flatten()
+            .filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+        let children: Vec<u32> = children
+            .flat_map(|list| {
+                let ids = list.split_ascii_whitespace().map(str::parse);
+                ids.filter_map(Result::ok).collect::<Vec<_>>()
+            })
+            .collect();
+        // From the outermost namespace to the innermost, which is this process's or one below.
+        let is_it = |child: &u32| {
+            let status = fs::read_to_string(format!("{}/{child}/status", self.proc));
+            let status = status.unwrap_or_default();
+            let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+            ids.is_some_and(|ids| {
+                ids.split_ascii_whitespace()
+                    .skip(1)
+                    .any(|id| id.parse() == Ok(pid))
+            })
+        };
+        children.into_iter().find(is_it)
+    }
+
+    /// Whether its procfs counts processes as the kernel does.
+    pub(super) fn counts_as_kernel(&self) -> bool {
+        match fs::read_link(format!("{}/1/ns/pid", self.proc)) {
+            Ok(namespace) => namespace.as_os_str() == INITIAL_PID_NS,
+            // Whoever may not read that can still tell: only there is the second process the kernel's.
+            Err(_) => fs::read_to_string(format!("{}/2/comm", self.proc))
+                .is_ok_and(|name| name.trim_end() == "kthreadd"),
+        }
+    }
+}
+
+/// Paths of cgroups as the machine has them, from what procfs shows to this process.
+#[derive(Debug, Default)]
+pub(super) struct CgroupPaths {
+    /// The cgroup that this process sees as `/`; `None` if it sees all.
+    root: Option<Vec<u8>>,
+}
+
+impl CgroupPaths {
+    /// Finds out what this process sees. `hierarchy` is where the cgroups of containers are mounted there,
+    /// `own` where in this process's files.
+    pub(super) fn find(host: &Host, hierarchy: Option<&Path>, own: Option<&Path>) -> Self {
+        let first = fs::read_to_string(format!("{}/1/cgroup", host.proc)).unwrap_or_default();
+        let is_inside = first.lines().any(|line| {
+            line.splitn(3, ':')
+                .nth(2)
+                .is_some_and(|p| p.starts_with("/.."))
+        });
+        if !is_inside {
+            return Self::default();
+        }
+        let found = || {
+            let inode = fs::metadata(own?).ok()?.ino();
+            let top = hierarchy?;
+            let path = directory_of(top, inode)?;
+            let below = path.strip_prefix(top).ok()?;
+            Some([b"/", below.as_os_str().as_encoded_bytes()].concat())
+        };
+        Self {
+            root: Some(found().unwrap_or_default()),
+        }
+    }
+
+    /// The path that procfs shows as `path`.
+    pub(super) fn full(&self, path: &[u8]) -> Vec<u8> {
+        let Some(root) = &self.root else {
+            return path.to_vec();
+        };
+        let mut out = root.clone();
+        for part in path
+            .split(|byte| *byte == b'/')
+            .filter(|part| !part.is_empty())
+        {
+            if part == b".." {
+                let end = out.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+                out.truncate(end);
+            } else {
+                out.push(b'/');
+                out.extend_from_slice(part);
+            }
+        }
+        if out.is_empty() {
+            out.push(b'/');
+        }
+        out
+    }
+}
+
+/// The directory with this inode, at or below `top`.
+fn directory_of(top: &Path, inode: u64) -> Option<PathBuf> {
+    let mut waiting = vec![top.to_owned()];
+    let mut seen = 0;
+    while let Some(directory) = waiting.pop() {
+        seen += 1;
+        if seen > MAX_CGROUPS {
+            return None;
+        }
+        if fs::metadata(&directory).is_ok_and(|found| found.ino() == inode) {
+            return Some(directory);
+        }
+        let below = fs::read_dir(&directory).into_iter().flatten().flatten();
+        waiting.extend(
+            below
+                .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+                .map(|entry| entry.path()),
+        );
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_is_its_own_host() {
+        let host = Host::new(Path::new("/"));
+        assert_eq!(host.proc(), "/proc");
+        assert_eq!(host.own_pid(), Some(std::process::id()));
+        assert_eq!(host.child(12_345), Some(12_345));
+        assert_eq!(host.path("/etc/passwd"), Path::new("/etc/passwd"));
+        assert!(!host.is_mounted());
+        let mounted = Host::new(Path::new("/host"));
+        assert_eq!(mounted.proc(), "/host/proc");
+        assert_eq!(mounted.own_pid(), None);
+        assert!(mounted.is_mounted());
+    }
+
+    #[test]
+    fn paths_seen_from_inside_a_cgroup() {
+        let all = CgroupPaths::default();
+        assert_eq!(all.full(b"/docker/a"), b"/docker/a");
+        let inside = CgroupPaths {
+            root: Some(b"/kubepods/pod1/own".to_vec()),
+        };
+        for (shown, full) in [
+            (&b"/"[..], &b"/kubepods/pod1/own"[..]),
+            (b"/below", b"/kubepods/pod1/own/below"),
+            (b"/../other", b"/kubepods/pod1/other"),
+            (b"/../../..", b"/"),
+            (b"/../../../../..", b"/"),
+            (b"/../../../system.slice/a", b"/system.slice/a"),
+        ] {
+            assert_eq!(inside.full(shown), full);
+        }
+    }
+
+    #[test]
+    fn a_directory_is_found_by_its_inode() {
+        let dir = tempfile::tempdir().unwrap();
+        let wanted = dir.path().join("a/b/c");
+        fs::create_dir_all(&wanted).unwrap();
+        fs::create_dir_all(dir.path().join("d")).unwrap();
+        let inode = fs::metadata(&wanted).unwrap().ino();
+        assert_eq!(directory_of(dir.path(), inode), Some(wanted));
+        assert_eq!(directory_of(&dir.path().join("d"), inode), None);
+    }
+}

@@ -1,0 +1,354 @@
+//! Which container a thread is in, told by the paths of its cgroups.
+//!
+//! The layouts are those of falcosecurity's matchers (`plugins/container/src/matchers`) and the ids are the
+//! ones that Falco and sysdig show. What is another here than there:
+//!
+//! * A cgroup made below a container's own, as systemd or Docker in a container make them, is in the
+//!   container, too: the field's matchers want the id at the end of the path. The innermost container
+//!   that the path names is the one.
+//! * systemd-nspawn is known, and its manager, which a container has beside its payload, is outside.
+//! * containerd's own `/NAMESPACE/ID` is believed only where it cannot well be anything else, see [`ctr`];
+//!   the field takes every such path for a container, also a cgroup that an administrator made.
+//! * The runtime is the one that lays out cgroups so. The field says whichever it could ask.
+
+use std::borrow::Cow;
+
+/// Digits of a full id.
+const FULL_ID: usize = 64;
+/// Digits, or characters, of an id that are shown.
+const SHORT_ID: usize = 12;
+
+/// A container that cgroups name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found<'a> {
+    /// The whole id, or the name where the runtime calls its containers by names.
+    pub full_id: Cow<'a, [u8]>,
+    /// The runtime, as far as the layout tells.
+    pub runtime: Option<&'static str>,
+    is_cut: bool,
+}
+
+impl Found<'_> {
+    /// Returns the id as it is shown: twelve digits, or the whole name.
+    pub fn id(&self) -> &[u8] {
+        let shown = if self.is_cut {
+            SHORT_ID
+        } else {
+            self.full_id.len()
+        };
+        &self.full_id[..self.full_id.len().min(shown)]
+    }
+}
+
+/// What a directory's name has of a container.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    /// A full id: 64 hexadecimal digits, and `.scope` or nothing after it.
+    Id,
+    /// A name, as it is.
+    Name,
+    /// A name as systemd escapes it, of a container with its manager beside it (`supervisor`).
+    Escaped,
+    /// A name of letters, digits and `._-`.
+    Plain,
+    /// Nothing: it is no container.
+    Nothing,
+}
+
+/// How a runtime calls a container's cgroup.
+struct Layout {
+    runtime: &'static str,
+    /// What the path of the directory above ends with.
+    above: &'static str,
+    before: &'static str,
+    after: &'static str,
+    holds: Holds,
+}
+
+const fn id(runtime: &'static str, above: &'static str, before: &'static str) -> Layout {
+    Layout {
+        runtime,
+        above,
+        before,
+        after: "",
+        holds: Holds::Id,
+    }
+}
+
+const fn name(
+    runtime: &'static str,
+    above: &'static str,
+    before: &'static str,
+    after: &'static str,
+    holds: Holds,
+) -> Layout {
+    Layout {
+        runtime,
+        above,
+        before,
+        after,
+        holds,
+    }
+}
+
+/// All layouts but [`ctr`]'s; the first that fits a directory counts.
+#[rustfmt::skip]
+const LAYOUTS: &[Layout] = &[
+    id("podman", "", "libpod-payload-"),
+    id("podman", "", "libpod-"),
+    id("docker", "", "docker-"),
+    id("docker", "/docker", ""),
+    id("cri-o", "", "crio-"),
+    id("containerd", "", "cri-containerd-"),
+    // Where the kubelet names slices and containerd makes directories: SLICE:cri-containerd:ID.
+    id("containerd", "", ":cri-containerd:"),
+    id("containerd", "", "nerdctl-"),
+    id("containerd", "/default", ""),
+    id("containerd", "/k8s.io", ""),
+    // Directories of Kubernetes' pods and of others that call Docker or containerd.
+    id("", "", ""),
+    // Before lxc, whose directory it could be.
+    name("libvirt-lxc", "/libvirt/lxc", "", "", Holds::Name),
+    name("lxc", "/lxc", "", "", Holds::Name),
+    name("lxc", "/lxc.payload", "", "", Holds::Name),
+    name("lxc", "", "lxc.payload.", "", Holds::Name),
+    name("libvirt-lxc", "", "", ".libvirt-lxc", Holds::Name),
+    name("libvirt-lxc", "", r"machine-lxc\x2d", ".scope", Holds::Name),
+    name("bpm", "", "bpm-", ".scope", Holds::Plain),
+    name("bpm", "", "runc-bpm-", ".scope", Holds::Plain),
+    // Virtual machines have scopes like those of containers.
+    name("", "", r"machine-qemu\x2d", ".scope", Holds::Nothing),
+    name("systemd-nspawn", "/machine.slice", "machine-", ".scope", Holds::Escaped),
+    name("systemd-nspawn", "", "systemd-nspawn@", ".service", Holds::Escaped),
+];
+
+/// Finds the container that a thread with these cgroups (`subsystem=path`, NUL after each) is in;
+/// `None` = the host.
+pub fn container_of(cgroups: Option<&[u8]>) -> Option<Found<'_>> {
+    let cgroups = cgroups?;
+    let mut before: &[u8] = b"/";
+    for (_, path) in entries(cgroups) {
+        // Most subsystems have the path of the one before.
+        if path != before
+            && let Some(found) = in_path(path)
+        {
+            return Some(found);
+        }
+        before = path;
+    }
+    ctr(cgroups)
+}
+
+/// Returns the runtime that lays out cgroups like these, as far as the layout tells.
+pub fn runtime_of(cgroups: Option<&[u8]>) -> Option<&'static str> {
+    container_of(cgroups)?.runtime
+}
+
+/// Brings names of cgroup subsystems into one form: recorders call some by other names
+/// (falcosecurity libs: `threadinfo.cpp`, `set_cgroups`). `None`: they are in that form already.
+pub(in crate::state) fn normalised(cgroups: &[u8]) -> Option<Vec<u8>> {
+    const RENAMED: [(&[u8], &[u8]); 3] = [
+        (b"io", b"blkio"),
+        (b"mem", b"memory"),
+        (b"perf", b"perf_event"),
+    ];
+    const SUFFIX: &[u8] = b"_cgroup";
+    fn renamed(name: &[u8]) -> Option<&[u8]> {
+        let stem = name.strip_suffix(SUFFIX).unwrap_or(name);
+        let new = RENAMED.iter().find(|(old, _)| *old == stem);
+        let new = new.map_or(stem, |(_, new)| new);
+        (new != name).then_some(new)
+    }
+    let name = |entry: &'_ [u8]| memchr::memchr(b'=', entry).unwrap_or(entry.len());
+    let entries = || cgroups.split(|b| *b == 0);
+    if !entries().any(|entry| renamed(&entry[..name(entry)]).is_some()) {
+        return None;
+    }
+    let mut out = Vec::with_capacity(cgroups.len() + 16);
+    for (index, entry) in entries().enumerate() {
+        if index > 0 {
+            out.push(0);
+        }
+        let (old, path) = entry.split_at(name(entry));
+        out.extend_from_slice(renamed(old).unwrap_or(old));
+        out.extend_from_slice(path);
+    }
+    Some(out)
+}
+
+/// Iterates over subsystems and their paths.
+fn entries(cgroups: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    cgroups.split(|b| *b == 0).filter_map(|entry| {
+        let at = memchr::memchr(b'=', entry)?;
+        Some((&entry[..at], &entry[at + 1..]))
+    })
+}
+
+/// Looks at each directory of a path, the innermost first.
+fn in_path(path: &[u8]) -> Option<Found<'_>> {
+    let mut end = path.len();
+    let mut below: &[u8] = b"";
+    while let Some(slash) = memchr::memrchr(b'/', &path[..end]) {
+        let directory = &path[slash + 1..end];
+        if !directory.is_empty()
+            && let Some((layout, found)) = matched(&path[..slash], directory)
+        {
+            let is_outside = match layout.holds {
+                Holds::Nothing => true,
+                Holds::Escaped => below == b"supervisor",
+                _ => false,
+            };
+            // Whatever there is further out is a container that this one was started in.
+            return (!is_outside).then_some(found);
+        }
+        (below, end) = (directory, slash);
+    }
+    None
+}
+
+fn matched<'a>(above: &[u8], directory: &'a [u8]) -> Option<(&'static Layout, Found<'a>)> {
+    let by_id = split_id(directory);
+    let fits = |layout: &Layout| {
+        if !above.ends_with(layout.above.as_bytes()) {
+            return None;
+        }
+        let before = layout.before.as_bytes();
+        if layout.holds == Holds::Id {
+            let (front, id) = by_id?;
+            let is_it = front == before || (before.starts_with(b":") && front.ends_with(before));
+            return is_it.then_some(Cow::Borrowed(id));
+        }
+        let name = directory.strip_prefix(before)?;
+        let name = name.strip_suffix(layout.after.as_bytes())?;
+        let is_plain = |b: &u8| b.is_ascii_alphanumeric() || b"._-".contains(b);
+        match layout.holds {
+            _ if name.is_empty() => None,
+            Holds::Plain if !name.iter().all(is_plain) => None,
+            Holds::Escaped => Some(unescaped(name)),
+            _ => Some(Cow::Borrowed(name)),
+        }
+    };
+    LAYOUTS.iter().find_map(|layout| {
+        let found = Found {
+            full_id: fits(layout)?,
+            runtime: Some(layout.runtime).filter(|name| !name.is_empty()),
+            is_cut: layout.holds == Holds::Id,
+        };
+        Some((layout, found))
+    })
+}
+
+/// Splits a directory's name into what is before a full id, and the id.
+fn split_id(directory: &[u8]) -> Option<(&[u8], &[u8])> {
+    let stem = directory.strip_suffix(b".scope").unwrap_or(directory);
+    let (front, id) = stem.split_at_checked(stem.len().checked_sub(FULL_ID)?)?;
+    id.iter().all(u8::is_ascii_hexdigit).then_some((front, id))
+}
+
+/// Resolves `\x2d` and its like in the name of a systemd unit.
+fn unescaped(name: &[u8]) -> Cow<'_, [u8]> {
+    if !name.contains(&b'\\') {
+        return Cow::Borrowed(name);
+    }
+    let hex = |digit: Option<&u8>| char::from(*digit?).to_digit(16);
+    let mut out = Vec::with_capacity(name.len());
+    let mut rest = name;
+    while let [first, more @ ..] = rest {
+        rest = more;
+        if let (b'\\', Some(b'x'), Some(high), Some(low)) =
+            (*first, more.first(), hex(more.get(1)), hex(more.get(2)))
+            && let Ok(byte) = u8::try_from(high << 4 | low)
+        {
+            out.push(byte);
+            rest = &more[3..];
+        } else {
+            out.push(*first);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Subsystems that every recorder tells of and a runtime has all of. `cpuacct` is not among them: the
+/// unified hierarchy has it not, and recorders give `/` for it.
+const MANAGED: [&[u8]; 5] = [b"cpuset", b"cpu", b"blkio", b"io", b"memory"];
+
+/// Directories at the root that are no namespaces of containerd's: of other runtimes, Kubernetes, job
+/// schedulers and cloud agents. What such make below them is theirs.
+const TAKEN: [&[u8]; 16] = [
+    b"apps",
+    b"docker",
+    b"ecs",
+    b"htcondor",
+    b"init",
+    b"kubelet",
+    b"kubepods",
+    b"libpod_parent",
+    b"libvirt",
+    b"lxc",
+    b"lxc.monitor",
+    b"machine",
+    b"slurm",
+    b"system",
+    b"user",
+    b"yarn",
+];
+
+/// containerd by itself (`ctr run`), BuildKit and others that call it put a container with an id of any form into
+/// `/NAMESPACE/ID`.
+///
+/// Anybody's cgroup can have such a path. A runtime is told from an administrator or a job scheduler by
+/// three things: containers are at the root, they are in a cgroup of every subsystem (by hand one makes
+/// a cgroup for the memory, say), and no part of the path is a unit of systemd's, which owns the tree
+/// where it runs.
+fn ctr(cgroups: &[u8]) -> Option<Found<'_>> {
+    let is_managed = |name: &[u8]| MANAGED.contains(&name);
+    // Of the unified hierarchy, whose entry has no name, there can be only that entry.
+    let knows_managed = entries(cgroups).any(|(name, _)| is_managed(name));
+    let mut found = None;
+    for (name, path) in entries(cgroups) {
+        if is_managed(name) || (!knows_managed && name.is_empty()) {
+            let here = namespace_and_id(path)?;
+            if *found.get_or_insert(here) != here {
+                return None;
+            }
+        }
+    }
+    let (_, id) = found?;
+    Some(Found {
+        full_id: Cow::Borrowed(id),
+        runtime: Some("containerd"),
+        is_cut: true,
+    })
+}
+
+/// Takes `/NAMESPACE/ID`, and maybe more, apart.
+fn namespace_and_id(path: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut parts = path.strip_prefix(b"/")?.split(|b| *b == b'/');
+    let (namespace, id) = (parts.next()?, parts.next()?);
+    let is_unit = |name: &[u8]| {
+        [&b".service"[..], b".slice", b".scope"]
+            .iter()
+            .any(|end| name.ends_with(end))
+    };
+    // Android keeps processes in /uid_N/pid_N, and Slurm jobs in the like.
+    let is_user = |name: &[u8]| name.starts_with(b"uid_");
+    let fits = is_identifier(namespace)
+        && is_identifier(id)
+        && !TAKEN.contains(&namespace)
+        && ![namespace, id]
+            .into_iter()
+            .any(|name| is_unit(name) || is_user(name));
+    fits.then_some((namespace, id))
+}
+
+/// Whether a text is what containerd takes for a namespace or an id: letters and digits, with single `._-`
+/// between.
+fn is_identifier(text: &[u8]) -> bool {
+    const LONGEST: usize = 76;
+    let runs = || text.split(|b| b"._-".contains(b));
+    text.len() <= LONGEST
+        && runs().all(|run| !run.is_empty() && run.iter().all(u8::is_ascii_alphanumeric))
+}
+
+#[cfg(test)]
+mod tests;

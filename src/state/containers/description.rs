@@ -1,0 +1,169 @@
+//! What a runtime says of a container, in the form of falcosecurity's `container` events.
+
+use serde_json::Value as Json;
+
+use scap_capture_format::schema::types;
+
+use super::limits;
+use crate::event::{Event, EventExt as _};
+
+/// What a runtime said about a container.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ContainerInfo {
+    /// Its id as shown.
+    pub id: String,
+    /// The object of the `container` event, as it came.
+    json: Json,
+}
+
+impl ContainerInfo {
+    /// Reads what an event says of a container; `None` if it says nothing of any.
+    ///
+    /// The end of a container (`container_removed`) is no news: its threads tell of it, and what is said
+    /// of it has to be found for the events that come later.
+    pub fn of(event: &Event<'_>) -> Option<Self> {
+        Self::parse(description(event)?)
+    }
+
+    /// Reads the text of a `container` event, `{"container":{"id":…}}`; `None` if it makes no sense.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        if text.len() > limits::CONTAINER_JSON {
+            return None;
+        }
+        let mut outer: serde_json::Map<String, Json> = serde_json::from_slice(text).ok()?;
+        let json = outer.remove("container")?;
+        let id = json.get("id")?.as_str()?.to_owned();
+        Some(Self { id, json })
+    }
+
+    /// Returns the member with this name (`name`, `image`, `ip`), if it is text.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.json.get(key)?.as_str()
+    }
+
+    /// Returns the member with this name, if it is a truth value.
+    pub fn truth(&self, key: &str) -> Option<bool> {
+        self.json.get(key)?.as_bool()
+    }
+
+    /// Returns the member with this name, whatever it is.
+    pub fn json(&self, key: &str) -> Option<&Json> {
+        self.json.get(key)
+    }
+
+    /// Returns all that was said.
+    pub fn all(&self) -> &Json {
+        &self.json
+    }
+
+    /// Returns the number that falcosecurity gives the runtime.
+    pub fn kind(&self) -> Option<u64> {
+        self.json.get("type")?.as_u64()
+    }
+
+    /// Returns the whole description as JSON text.
+    pub fn to_json(&self) -> String {
+        serde_json::json!({ "container": self.json }).to_string()
+    }
+
+    /// Returns how much memory it takes, in bytes and at most: a text of a few bytes can become a
+    /// table of hundreds.
+    pub(super) fn weight(&self) -> usize {
+        self.id.len().saturating_add(weight(&self.json))
+    }
+}
+
+/// Returns the text of an event that describes a container.
+fn description<'a>(event: &Event<'a>) -> Option<&'a [u8]> {
+    match event.ty {
+        types::CONTAINER_JSON_E | types::CONTAINER_JSON_2_E => event.text(0),
+        types::ASYNCEVENT_E if event.text(1) == Some(b"container") => event.text(2),
+        _ => None,
+    }
+}
+
+/// The nesting is as deep as the parser allows, 128.
+fn weight(json: &Json) -> usize {
+    /// A node of a B-tree, with room for eleven members and at least five of them.
+    const NODE: usize = 11 * (size_of::<String>() + size_of::<Json>()) + 128;
+    const PER_NODE: usize = 5;
+    // A list grows by doubling.
+    let inside = match json {
+        Json::Null | Json::Bool(_) | Json::Number(_) => 0,
+        Json::String(text) => 2 * text.len(),
+        Json::Array(list) => {
+            let items: usize = list.iter().map(weight).sum();
+            items + (list.len() + 4) * size_of::<Json>()
+        }
+        Json::Object(map) => {
+            let members: usize = map
+                .iter()
+                .map(|(key, value)| 2 * key.len() + weight(value))
+                .sum();
+            members + map.len().div_ceil(PER_NODE) * NODE
+        }
+    };
+    inside.saturating_add(size_of::<Json>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_by_their_kind() {
+        let info = ContainerInfo::parse(
+            br#"{"container":{"id":"abc","name":"web","type":0,"privileged":true}}"#,
+        )
+        .unwrap();
+        assert_eq!((info.text("name"), info.kind()), (Some("web"), Some(0)));
+        assert_eq!(
+            (info.truth("privileged"), info.text("type")),
+            (Some(true), None)
+        );
+        let again = ContainerInfo::parse(info.to_json().as_bytes());
+        assert_eq!(again.as_ref(), Some(&info));
+    }
+
+    #[test]
+    fn nonsense_is_passed_over() {
+        let deep = format!(
+            r#"{{"container":{{"id":"a","x":{}{}}}}}"#,
+            "[".repeat(100_000),
+            "]".repeat(100_000)
+        );
+        let long = format!(
+            r#"{{"container":{{"id":"{}"}}}}"#,
+            "x".repeat(limits::CONTAINER_JSON)
+        );
+        for bad in [
+            "{",
+            "[]",
+            "{}",
+            "null",
+            "",
+            "\u{0}",
+            r#"{"container":[]}"#,
+            r#"{"container":{"id":7}}"#,
+            r#"{"container":{"name":"x"}}"#,
+            &deep,
+            &long,
+        ] {
+            assert_eq!(ContainerInfo::parse(bad.as_bytes()), None);
+        }
+        assert_eq!(ContainerInfo::parse(b"\xff"), None);
+    }
+
+    #[test]
+    fn small_texts_that_become_large_are_heavy() {
+        let many = |item: &str| {
+            let text = format!(
+                r#"{{"container":{{"id":"a","x":[{}0]}}}}"#,
+                item.repeat(1000)
+            );
+            ContainerInfo::parse(text.as_bytes()).unwrap().weight()
+        };
+        assert!(many("0,") >= 1000 * size_of::<Json>());
+        assert!(many(r#"{"a":0},"#) >= 1000 * 11 * size_of::<Json>());
+    }
+}

@@ -1,0 +1,85 @@
+//! Which containers there are, and what is known of them when.
+
+use super::*;
+
+const FULL: &str = "3ad7b26ded6d8e7b23da7d48fe889434573036c27ae5a74837233de441c3601e";
+const ID: &[u8] = b"3ad7b26ded6d";
+
+/// A machine where a process is in a container.
+fn machine() -> Machine {
+    let mut m = Machine::new();
+    let mut params = clone_params(0, 200, 200, 100, 0);
+    params[14] = format!("cpuset=/docker/{FULL}/sub\0memory=/\0").into_bytes();
+    m.event(200, types::SYSCALL_CLONE_20_X, &refs(&params));
+    m
+}
+
+fn describe(m: &mut Machine, id: &[u8], name: &str) {
+    m.event(-1, types::CONTAINER_JSON_2_E, &[&description(id, name)]);
+}
+
+fn description(id: &[u8], name: &str) -> Vec<u8> {
+    let id = std::str::from_utf8(id).unwrap();
+    format!("{{\"container\":{{\"id\":\"{id}\",\"name\":\"{name}\"}}}}\0").into_bytes()
+}
+
+fn name<'a>(m: &'a Machine, id: &[u8]) -> Option<&'a str> {
+    m.state.container(id)?.text("name")
+}
+
+#[test]
+fn every_kind_of_event_describes_and_none_takes_away() {
+    let mut m = machine();
+    let thread = m.state.thread(Tid(200)).unwrap();
+    assert_eq!(thread.container.as_deref(), Some(ID));
+    assert_eq!(name(&m, ID), None);
+    describe(&mut m, ID, "first");
+    m.event(-1, types::CONTAINER_JSON_E, &[&description(b"old", "x")]);
+    let again = description(ID, "web");
+    m.event(-1, types::ASYNCEVENT_E, &[&u(0), b"container\0", &again]);
+    m.event(
+        -1,
+        types::ASYNCEVENT_E,
+        &[&u(0), b"container_removed\0", &again],
+    );
+    m.event(
+        -1,
+        types::ASYNCEVENT_E,
+        &[&u(0), b"weather\0", &description(ID, "rain")],
+    );
+    assert_eq!((name(&m, ID), name(&m, b"old")), (Some("web"), Some("x")));
+    assert_eq!(m.state.containers().count(), 2);
+}
+
+#[test]
+fn what_is_known_of_the_future_is_used_until_it_comes() {
+    let mut m = machine();
+    for name in ["early", "late"] {
+        let text = description(ID, name);
+        m.state.foreknow(&text[..text.len() - 1]);
+    }
+    m.state.foreknow(b"{");
+    assert_eq!(name(&m, ID), Some("early"));
+    assert_eq!(m.state.containers().count(), 1);
+    // A snapshot that has not heard of it changes nothing.
+    m.state
+        .restore(&scap_capture_format::native::Snapshot::default());
+    assert_eq!(name(&m, ID), Some("early"));
+    describe(&mut m, ID, "now");
+    assert_eq!(name(&m, ID), Some("now"));
+    assert_eq!(m.state.containers().count(), 1);
+}
+
+#[test]
+fn a_snapshot_has_the_containers_that_somebody_is_in() {
+    let mut m = machine();
+    describe(&mut m, ID, "web");
+    describe(&mut m, b"over", "ended long ago");
+    let snapshot = m.state.snapshot();
+    assert_eq!(snapshot.containers.len(), 1);
+    m.state.restore(&snapshot);
+    assert_eq!((name(&m, ID), name(&m, b"over")), (Some("web"), None));
+    // With the last of its processes it goes, too.
+    m.event(200, types::PROCEXIT_1_E, &[&i(0)[..]; 5]);
+    assert_eq!(m.state.snapshot().containers.len(), 0);
+}
