@@ -82,7 +82,7 @@ fn memory_is_bounded() {
         println!("{CONTAINERS} containers, {bytes} bytes of descriptions");
         // All of them again: they are known, and nobody is asked.
         for n in 0..CONTAINERS {
-            resolver.ask(id(n)[..12].as_bytes(), b"", None);
+            resolver.ask(&id(n).as_bytes()[..12], b"", None);
         }
         // And as many that there are not.
         for n in 0..2 * CONTAINERS {
