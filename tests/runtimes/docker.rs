@@ -1,7 +1,11 @@
 //! Docker, as recorded and as it changes.
 
 use std::{
-    sync::{Arc, Mutex, mpsc},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     time::Duration,
 };
 
@@ -14,6 +18,8 @@ use crate::fake::{
 };
 
 const CONTAINER: &str = include_str!("../../testdata/containers/docker-container.json");
+/// What podman says to `/version`, as far as that matters.
+const PODMAN: &str = r#"{"Components":[{"Name":"Podman Engine"},{"Name":"Conmon"}]}"#;
 const IMAGE: &str = include_str!("../../testdata/containers/docker-image.json");
 
 #[test]
@@ -117,7 +123,6 @@ fn names_of_images() {
 
 #[test]
 fn podman_is_told_from_docker() {
-    const PODMAN: &str = r#"{"Components":[{"Name":"Podman Engine"},{"Name":"Conmon"}]}"#;
     let machine = Machine::new();
     machine.listen("run/podman/podman.sock", |mut stream| {
         let path = request(&mut stream);
@@ -199,7 +204,8 @@ fn events_bring_descriptions_and_only_news_is_told() {
     events.send(rename[30..].to_owned()).unwrap();
     assert_eq!(json(&described(&mut resolver))["name"], "late");
 
-    // What is known is not asked for again.
+    // What is known is not asked for again, when nothing is under way any more.
+    std::thread::sleep(Duration::from_millis(200));
     "later".clone_into(&mut name.lock().unwrap());
     events.send(event("die")).unwrap();
     resolver.ask(b"abc000000000", b"", None);
@@ -270,4 +276,71 @@ fn environment_is_kept_on_demand_only() {
     resolver.ask(b"08470b0ce08d", b"", None);
     let description = wait(|| resolver.poll());
     assert!(!description.json.contains("SECRET"));
+}
+
+#[test]
+fn the_runtime_that_the_cgroups_look_like_is_asked_first() {
+    let machine = Machine::new();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
+    machine.docker(move |path| {
+        let is_look_up = path.starts_with("/containers/abc");
+        counter.fetch_add(usize::from(is_look_up), Ordering::Relaxed);
+        None
+    });
+    machine.listen("run/podman/podman.sock", |mut stream| {
+        let path = request(&mut stream);
+        match path.as_str() {
+            "/version" => reply(&mut stream, 200, PODMAN),
+            "/containers/json" => reply(&mut stream, 200, "[]"),
+            _ if path.starts_with("/containers/abc") => {
+                reply(
+                    &mut stream,
+                    200,
+                    &format!(r#"{{"Id":"{}"}}"#, full_id("abc")),
+                );
+            }
+            _ => {
+                head(&mut stream, 200);
+                wait_for_end(&mut stream);
+            }
+        }
+    });
+    let mut resolver = machine.resolver();
+    // Both are there by then.
+    std::thread::sleep(Duration::from_millis(300));
+    resolver.ask(b"abc000000000", b"", Some("podman"));
+    assert_eq!(json(&described(&mut resolver))["type"], 11);
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_runtime_that_restarts_is_listened_to_again() {
+    let machine = Machine::new();
+    let lists = Arc::new(AtomicUsize::new(0));
+    machine.listen("run/docker.sock", move |mut stream| {
+        let path = request(&mut stream);
+        match path.as_str() {
+            "/version" => reply(&mut stream, 200, VERSION),
+            "/containers/json" => {
+                let nth = lists.fetch_add(1, Ordering::Relaxed);
+                let id = full_id(["a", "b"][nth.min(1)]);
+                reply(&mut stream, 200, &format!(r#"[{{"Id":"{id}"}}]"#));
+            }
+            _ if path.starts_with("/containers/") => {
+                let id = &path["/containers/".len()..][..64];
+                reply(&mut stream, 200, &format!(r#"{{"Id":"{id}"}}"#));
+            }
+            _ => {
+                // It goes away soon, every time.
+                head(&mut stream, 200);
+                std::thread::sleep(Duration::from_millis(200));
+            }
+        }
+    });
+    let mut resolver = machine.resolver();
+    assert_eq!(json(&described(&mut resolver))["full_id"], full_id("a"));
+    assert_eq!(json(&described(&mut resolver))["full_id"], full_id("b"));
+    // That is no reason to worry anybody.
+    assert_eq!(resolver.warning(), None);
 }

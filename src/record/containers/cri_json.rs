@@ -189,3 +189,70 @@ fn interfaces(all: &Json) -> String {
 fn text(json: &Json) -> &str {
     json.as_str().unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+    use crate::record::containers::messages::cri::{
+        ContainerStatusResponse, PodSandboxStatusResponse,
+    };
+    use crate::record::containers::odd::each_with_odd_members;
+
+    const CONTAINER: &[u8] = include_bytes!("../../../testdata/containers/cri-container.pb");
+    const SANDBOX: &[u8] = include_bytes!("../../../testdata/containers/cri-sandbox.pb");
+
+    #[test]
+    fn whatever_a_member_is_nothing_breaks() {
+        let container_answer = ContainerStatusResponse::decode(CONTAINER).unwrap();
+        let sandbox_answer = PodSandboxStatusResponse::decode(SANDBOX).unwrap();
+        let status = container_answer.status.unwrap();
+        let infos = [&container_answer.info["info"], &sandbox_answer.info["info"]];
+        for info in infos {
+            let info = serde_json::from_str(info).unwrap();
+            let mut sandbox = Sandbox {
+                status: sandbox_answer.status.clone().unwrap(),
+                info: Json::Null,
+            };
+            each_with_odd_members(&info, &mut |odd| {
+                sandbox.info.clone_from(odd);
+                let whole = container(&status, odd, Some(&sandbox), Kind::Cri, true);
+                assert!(whole.json.contains("\"name\":\"nginx\""));
+                let alone = container(&status, odd, None, Kind::Cri, false);
+                assert!(!alone.json.contains("pod_sandbox_labels"));
+                assert!(sandbox.describe(Kind::Cri).json.contains("web-0"));
+            });
+        }
+    }
+
+    #[test]
+    fn messages_cut_anywhere_or_changed_do_not_break() {
+        for length in 0..CONTAINER.len() {
+            let _refused = ContainerStatusResponse::decode(&CONTAINER[..length]);
+        }
+        let mut understood = 0;
+        for place in 0..CONTAINER.len() {
+            let mut changed = CONTAINER.to_vec();
+            changed[place] ^= 0x15;
+            let answer = ContainerStatusResponse::decode(&*changed);
+            if let Some(status) = answer.ok().and_then(|answer| answer.status) {
+                container(&status, &Json::Null, None, Kind::Cri, true);
+                understood += 1;
+            }
+        }
+        assert!(understood > 1000);
+    }
+
+    #[test]
+    fn what_the_network_plugins_made() {
+        let all = serde_json::json!({
+            "lo": { "IPConfigs": [] },
+            "veth12": {},
+            "eth0": { "Mac": "02:00:00:00:00:01" },
+        });
+        assert_eq!(interfaces(&all), r#"{"eth0":{"Mac":"02:00:00:00:00:01"}}"#);
+        assert_eq!(interfaces(&Json::Null), "");
+        assert_eq!(interfaces(&serde_json::json!({ "lo": {} })), "");
+    }
+}

@@ -199,3 +199,25 @@ fn network(draft: &mut Draft, json: &Json) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::containers::odd::each_with_odd_members;
+
+    #[test]
+    fn whatever_a_member_is_nothing_breaks() {
+        let recorded = include_str!("../../../testdata/containers/docker-container.json");
+        let recorded = serde_json::from_str(recorded).unwrap();
+        let mut described = 0;
+        each_with_odd_members(&recorded, &mut |odd| {
+            if let Some(container) = Container::parse(odd, Kind::Docker, true) {
+                assert!(container.describe(None).json.len() < 64 << 10);
+                described += 1;
+            }
+            kind(odd);
+            Image::parse(odd);
+        });
+        assert!(described > 1000);
+    }
+}

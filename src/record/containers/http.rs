@@ -139,7 +139,9 @@ impl From<hyper::Error> for Failure {
         let cause = std::error::Error::source(&error);
         if let Some(cause) = cause.and_then(|cause| cause.downcast_ref::<io::Error>()) {
             return match cause.kind() {
-                ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => Self::Closed,
+                ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof => {
+                    Self::Closed
+                }
                 _ => Self::Nonsense(cause.to_string()),
             };
         }

@@ -27,6 +27,8 @@ mod image;
 mod known;
 mod messages;
 mod oci;
+#[cfg(test)]
+mod odd;
 mod sockets;
 mod source;
 

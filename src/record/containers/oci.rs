@@ -83,3 +83,70 @@ impl Spec<'_> {
         draft.truth("privileged", Some(is_open && may_all));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::describe::Kind;
+    use super::super::odd::each_with_odd_members;
+    use super::*;
+
+    fn told(spec: &Json) -> Json {
+        let mut draft = Draft::new("x", Kind::Containerd);
+        let spec = Spec(spec);
+        spec.privileged(&mut draft);
+        spec.namespaces(&mut draft);
+        spec.resources(&mut draft);
+        spec.mounts(&mut draft);
+        spec.process(&mut draft, true);
+        let json: Json = serde_json::from_str(&draft.finish().json).unwrap();
+        json["container"].clone()
+    }
+
+    #[test]
+    fn what_a_specification_tells() {
+        let spec = json!({
+            "process": {
+                "user": { "uid": 33 },
+                "env": ["A=1"],
+                "capabilities": { "bounding": ["CAP_CHOWN", "CAP_SYS_ADMIN"] },
+            },
+            "mounts": [
+                { "destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid"] },
+                { "destination": "/m", "type": "bind", "source": "/srv", "options": ["rbind", "ro", "rslave"] },
+                { "destination": "/n", "source": "/opt", "options": ["bind"] },
+            ],
+            "linux": {
+                "namespaces": [{ "type": "pid" }, { "type": "ipc" }, { "type": "mount" }],
+                "resources": {
+                    "cpu": { "shares": 2, "quota": 50_000, "period": 100_000, "cpus": "0-1" },
+                    "memory": { "limit": 1 << 20, "swap": 2 << 20 },
+                },
+            },
+        });
+        let expected = json!({
+            "id": "x", "full_id": "x", "type": 7,
+            "privileged": true,
+            "host_pid": false, "host_network": true, "host_ipc": false,
+            "cpu_shares": 2, "cpu_quota": 50_000, "cpu_period": 100_000, "cpuset_cpu_count": 2,
+            "memory_limit": 1 << 20, "swap_limit": 2 << 20,
+            "Mounts": [
+                { "Source": "/srv", "Destination": "/m", "Mode": "", "RW": false, "Propagation": "rslave" },
+                { "Source": "/opt", "Destination": "/n", "Mode": "", "RW": true, "Propagation": "" },
+            ],
+            "User": "33",
+            "env": ["A=1"],
+        });
+        assert_eq!(told(&spec), expected);
+        // Hidden paths are left only to those without all rights.
+        let mut spec = spec;
+        spec["linux"]["maskedPaths"] = json!(["/proc/kcore"]);
+        assert_eq!(told(&spec)["privileged"], false);
+        each_with_odd_members(&spec, &mut |odd| assert_eq!(told(odd)["id"], "x"));
+        assert_eq!(
+            told(&Json::Null).as_object().map(|told| told.len()),
+            Some(3)
+        );
+    }
+}

@@ -104,24 +104,21 @@ pub(super) enum News {
 /// The runtime behind a socket.
 enum Client {
     Docker(Docker),
-    // One per socket, and large.
     Grpc(Box<GrpcRuntime>),
 }
 
 impl Client {
     async fn connect(socket: &Socket, manner: Manner) -> Result<Self, Failure> {
-        match socket.protocol {
-            Protocol::Docker => Ok(Self::Docker(Docker::connect(&socket.path, manner).await?)),
-            Protocol::Grpc => Ok(Self::Grpc(Box::new(
-                GrpcRuntime::connect(&socket.path, manner).await?,
-            ))),
-            // In this order, as servers of HTTP turn gRPC down at once, but not the other way round.
-            Protocol::Any => match GrpcRuntime::connect(&socket.path, manner).await {
-                Ok(runtime) => Ok(Self::Grpc(Box::new(runtime))),
-                Err(failure @ Failure::Io(_)) => Err(failure),
-                Err(_) => Ok(Self::Docker(Docker::connect(&socket.path, manner).await?)),
-            },
+        let (path, protocol) = (&socket.path, socket.protocol);
+        if protocol != Protocol::Docker {
+            match GrpcRuntime::connect(path, manner).await {
+                Ok(runtime) => return Ok(Self::Grpc(Box::new(runtime))),
+                Err(failure) if protocol == Protocol::Grpc => return Err(failure),
+                // In this order, as servers of HTTP turn gRPC down at once, but not the other way round.
+                Err(_) => {}
+            }
         }
+        Ok(Self::Docker(Docker::connect(path, manner).await?))
     }
 
     fn kind(&self) -> Kind {
