@@ -10,7 +10,7 @@
 
 #[path = "../capture-format/tests/counting/mod.rs"]
 mod counting;
-#[path = "containers/fake.rs"]
+#[path = "runtimes/fake.rs"]
 #[allow(dead_code, reason = "not all is needed here")]
 mod fake;
 
