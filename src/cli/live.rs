@@ -11,7 +11,7 @@ use super::output::{Output, grouped};
 use super::print::{self, PrintArgs, Printer};
 use super::record::{What, explain, on_signals, say, tell_choice};
 use crate::filter::fields::Context;
-use crate::record::{self, CommandEnd, Observer, command};
+use crate::record::{self, CommandEnd, Notice, Observer, command};
 
 /// Arguments of `scap live`.
 #[derive(Debug, clap::Args)]
@@ -42,7 +42,12 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         tell_choice(&options);
     }
     let session = args.print.session(arch);
-    let summary = record::observe(&options, session, &mut screen, &stop).map_err(explain)?;
+    let summary = record::observe(&options, session, &mut screen, &stop, &mut |notice| {
+        if let Notice::Warning(text) = notice {
+            warn(text, None);
+        }
+    })
+    .map_err(explain)?;
     let (events, failed) = (screen.events, screen.failed);
     if let Some(error) = failed {
         return Err(CliError::output(&error));

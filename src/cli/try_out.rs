@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::account::Account;
-use super::error::{CliError, Outcome};
+use super::error::{CliError, Outcome, warn};
 use super::output::Output;
 use super::record::{explain, on_signals, say, seconds};
 use crate::event::text;
 use crate::filter::fields::Session;
-use crate::record::{self, Destination, Options, RecordError};
+use crate::record::{self, Destination, Notice, Options, RecordError};
 use crate::replay::{self, EventSource as _, NativeSource, Selection};
 use crate::state::State;
 
@@ -93,8 +93,10 @@ fn record(args: &Args) -> Result<File, RecordError> {
     };
     // Told once it is true: whoever may not record does not get to this.
     let mut told = false;
-    let mut tell = |_: &record::Status| {
-        if !std::mem::replace(&mut told, true) {
+    let mut tell = |notice: Notice<'_>| {
+        if let Notice::Warning(text) = notice {
+            warn(text, None);
+        } else if !std::mem::replace(&mut told, true) {
             let seconds = args.duration.as_secs_f64();
             say(&format!("recording this machine for {seconds} seconds\n"));
         }

@@ -50,6 +50,8 @@ pub(super) struct Cgroups {
 struct Known {
     /// `subsystem=path`, NUL after each.
     list: Box<[u8]>,
+    /// The id of their container as shown.
+    container: Option<Box<[u8]>>,
     is_out: bool,
 }
 
@@ -98,32 +100,29 @@ impl Cgroups {
         self.decide(id, list.into(), state);
     }
 
-    /// Decides again about the cgroups of a container that was described.
-    #[cfg_attr(not(test), expect(dead_code, reason = "called once descriptions come"))]
+    /// Decides again about the cgroups of a container, by its id as shown, that was described.
     pub(super) fn described(&mut self, container: &[u8], state: &State) {
         if !self.asks_runtimes {
             return;
         }
-        let is_its = |known: &Known| {
-            state::container_of(Some(&known.list)).is_some_and(|found| found.id() == container)
-        };
-        let ids: Vec<u64> = self
+        let is_its = |known: &Known| known.container.as_deref() == Some(container);
+        let lists: Vec<_> = self
             .known
             .iter()
             .filter(|(_, known)| is_its(known))
-            .map(|(id, _)| *id)
+            .map(|(id, known)| (*id, known.list.clone()))
             .collect();
-        for id in ids {
-            if let Some(list) = self.known.get(&id).map(|known| known.list.clone()) {
-                self.decide(id, list, state);
-            }
+        for (id, list) in lists {
+            self.decide(id, list, state);
         }
     }
 
     fn decide(&mut self, id: u64, list: Box<[u8]>, state: &State) {
-        let container = match state::container_of(Some(&list)) {
+        let found = state::container_of(Some(&list));
+        let name: Option<Box<[u8]>> = found.map(|found| found.id().into());
+        let container = match &name {
             None => Container::Host,
-            Some(found) => match state.container(found.id()) {
+            Some(name) => match state.container(name) {
                 Some(info) => Container::Described(info.to_json().into_bytes()),
                 None => Container::Undescribed,
             },
@@ -134,7 +133,12 @@ impl Cgroups {
             Container::Described(json) => !self.passes(&list, Some(&json)),
         };
         let was_out = self.known.get(&id).is_some_and(|known| known.is_out);
-        self.known.insert(id, Known { list, is_out });
+        let known = Known {
+            list,
+            container: name,
+            is_out,
+        };
+        self.known.insert(id, known);
         if is_out != was_out {
             (self.tell)(id, is_out);
         }

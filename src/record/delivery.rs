@@ -11,8 +11,9 @@ use std::{
 };
 
 use scap_capture_format::{
-    event::Timestamp,
-    native::{ChunkBuilder, ChunkPool, LossReport, snapshot::Snapshot},
+    event::{EventFlags, EventNum, Params, Pid, Tid, Timestamp},
+    native::{ChunkBuilder, ChunkPool, ContainerDescription, LossReport, snapshot::Snapshot},
+    schema::types,
 };
 
 use super::{
@@ -30,6 +31,8 @@ use crate::event::{Event, Kept};
 pub(super) struct Counts {
     /// Let through.
     pub(super) wanted: u64,
+    /// Of all, those that tell what runtimes said of containers.
+    pub(super) described: u64,
     /// Rejected by the filter and kept for the state.
     pub(super) hidden: u64,
     /// Rejected by the filter.
@@ -122,6 +125,55 @@ impl<'a> Delivery<'a> {
         self.judge.cgroup(id, list);
     }
 
+    /// Takes what the runtimes have told of containers since, at the time `ts`. Returns what stands in the
+    /// way of asking them.
+    pub(super) fn containers(&mut self, ts: Timestamp, warn: &mut dyn FnMut(&str)) {
+        // Until /proc has been read they wait where there is a limit.
+        while self.has_begun()
+            && !self.is_over()
+            && let Some(description) = self.judge.description()
+        {
+            if let Goal::Capture(chunks) = &mut self.goal {
+                chunks.described.push(ContainerDescription {
+                    time: ts,
+                    id: description.id.into_bytes(),
+                    json: description.json.clone().into_bytes(),
+                });
+            }
+            let mut text = description.json.into_bytes();
+            text.push(0);
+            let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
+            let Some(params) = Params::new(std::slice::from_ref(&len), &text) else {
+                continue;
+            };
+            self.counts.described += 1;
+            self.event(&Event {
+                num: EventNum(0),
+                ts,
+                tid: Tid(-1),
+                pid: Pid(-1),
+                cpu: 0,
+                ty: types::CONTAINER_JSON_2_E,
+                latency: None,
+                flags: EventFlags::empty(),
+                params,
+            });
+        }
+        while let Some(text) = self.judge.warning() {
+            warn(&text);
+        }
+    }
+
+    /// Gives the runtimes a last chance; then [`Self::containers`].
+    pub(super) fn finish_asking(&mut self) {
+        self.judge.finish_asking();
+    }
+
+    /// How many events the filter rejected while their container was not described yet.
+    pub(super) fn undescribed(&self) -> u64 {
+        self.judge.undescribed()
+    }
+
     /// Begins as soon as /proc has been read; with `wait` that is waited for.
     pub(super) fn settle(&mut self, wait: bool) {
         let Some((snapshot, _)) = &self.waiting else {
@@ -206,6 +258,12 @@ impl<'a> Delivery<'a> {
         let Goal::Capture(chunks) = &mut self.goal else {
             return;
         };
+        // Before the chunk that tells of them, for whoever reads while it is written.
+        if !chunks.described.is_empty() {
+            chunks
+                .output
+                .containers(std::mem::take(&mut chunks.described));
+        }
         if let Some(chunk) = chunks.builder.finish_raw() {
             chunks.cadence.add(chunk.raw_bytes());
             chunks.output.chunk(chunk);
@@ -235,6 +293,8 @@ pub(super) struct Chunks {
     output: Output,
     hidden: Kept,
     cadence: Cadence,
+    /// What runtimes said since the last chunk.
+    described: Vec<ContainerDescription>,
     /// The time of the last event.
     last: Timestamp,
 }
@@ -246,6 +306,7 @@ impl Chunks {
             output,
             hidden: Kept::default(),
             cadence: Cadence::new(clock::boot()),
+            described: Vec::new(),
             last: Timestamp(0),
         }
     }

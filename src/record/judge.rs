@@ -3,7 +3,7 @@
 //! Without a filter only events that change the state go through it, and what is around the others is
 //! not looked up; so a storm of calls that change nothing costs nothing here.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use scap_capture_format::{
     native::{MachineInfo, Snapshot, snapshot::StringId},
@@ -11,14 +11,17 @@ use scap_capture_format::{
     sysdig::{Downgrade, Target},
 };
 
-use super::cgroups::{Cgroups, Hierarchy};
+use super::{
+    cgroups::{Cgroups, Hierarchy},
+    containers::{Description, Resolver},
+};
 use crate::{
     event::{Event, EventExt as _},
     filter::{
         Filter, TypeSet,
         fields::{Context, Session},
     },
-    state::{self, State},
+    state::{self, ContainerInfo, State, Thread},
 };
 
 /// What is to become of an event.
@@ -42,6 +45,20 @@ fn changing() -> TypeSet {
     set
 }
 
+/// How long runtimes may still answer when everything else is over.
+const LAST_ANSWERS: Duration = Duration::from_millis(300);
+
+/// Asks about the container that a thread is in, unless that was done.
+fn ask(resolver: &mut Resolver, thread: &Thread) {
+    if let Some(id) = &thread.container {
+        let cgroups = thread.cgroups.as_deref();
+        let found = state::container_of(cgroups);
+        let full = found.as_ref().map_or(&[][..], |found| &found.full_id);
+        let hint = found.as_ref().and_then(|found| found.runtime);
+        resolver.ask(id, full, hint);
+    }
+}
+
 /// The state, and the filter if there is one.
 pub(super) struct Judge {
     state: State,
@@ -51,6 +68,12 @@ pub(super) struct Judge {
     enters: Option<Downgrade>,
     /// For filters by container: tells the kernel which cgroups are out.
     cgroups: Option<(Hierarchy, Cgroups)>,
+    /// Asks the runtimes about containers.
+    resolver: Resolver,
+    /// The filter asks for what runtimes tell.
+    asks_runtimes: bool,
+    /// Events that were left out while the runtime of their container had not told anything yet.
+    undescribed: u64,
     /// Types whose events change the state.
     changing: TypeSet,
     /// Events decided about.
@@ -64,8 +87,10 @@ impl Judge {
         arch: Arch,
         filter: Option<Filter>,
         cgroups: Option<(Hierarchy, Cgroups)>,
+        resolver: Resolver,
     ) -> Self {
         session.set_machine(machine);
+        let asks_runtimes = filter.as_ref().is_some_and(Filter::asks_runtimes);
         let wants_enter = filter.as_ref().is_some_and(|f| f.reach().wants_enter);
         Self {
             state: State::new(),
@@ -73,6 +98,9 @@ impl Judge {
             filter,
             enters: wants_enter.then(|| Downgrade::with_target(Target::EnterEvents, arch)),
             cgroups,
+            resolver,
+            asks_runtimes,
+            undescribed: 0,
             changing: changing(),
             seen: 0,
         }
@@ -81,6 +109,9 @@ impl Judge {
     /// Takes over what /proc showed.
     pub(super) fn begin(&mut self, snapshot: &Snapshot) {
         self.state.restore(snapshot);
+        for thread in self.state.threads() {
+            ask(&mut self.resolver, thread);
+        }
         let Some((hierarchy, cgroups)) = &mut self.cgroups else {
             return;
         };
@@ -104,6 +135,26 @@ impl Judge {
         }
     }
 
+    /// Returns what a runtime said of a container, if there is more.
+    pub(super) fn description(&mut self) -> Option<Description> {
+        self.resolver.poll()
+    }
+
+    /// Returns what stands in the way of asking a runtime; each is told once.
+    pub(super) fn warning(&mut self) -> Option<String> {
+        self.resolver.warning()
+    }
+
+    /// Gives the runtimes a last chance.
+    pub(super) fn finish_asking(&mut self) {
+        self.resolver.finish(LAST_ANSWERS);
+    }
+
+    /// How many events the filter rejected while their container was not described yet.
+    pub(super) fn undescribed(&self) -> u64 {
+        self.undescribed
+    }
+
     /// Returns the state as a snapshot.
     pub(super) fn snapshot(&mut self) -> Snapshot {
         self.state.snapshot()
@@ -125,6 +176,22 @@ impl Judge {
         };
         if changes {
             self.state.apply(event);
+            self.heed_containers(event);
+        }
+    }
+
+    /// Asks about the container that the event's thread is in now, and decides again about one that the
+    /// event describes.
+    fn heed_containers(&mut self, event: &Event<'_>) {
+        if state::cgroups_param(event.ty).is_some() {
+            if let Some(thread) = self.state.thread(event.tid) {
+                ask(&mut self.resolver, thread);
+            }
+        } else if event.ty == types::CONTAINER_JSON_2_E
+            && let Some((_, cgroups)) = &mut self.cgroups
+            && let Some(info) = ContainerInfo::of(event)
+        {
+            cgroups.described(info.id.as_bytes(), &self.state);
         }
     }
 
@@ -150,7 +217,7 @@ impl Judge {
             session.first_time = event.ts.0;
         }
         let mut wanted = false;
-        let mut ask = |state: &State, event: &Event<'_>| {
+        let mut show_if_wanted = |state: &State, event: &Event<'_>| {
             let view = state.view(event);
             let cx = Context {
                 event,
@@ -165,10 +232,16 @@ impl Judge {
         if let Some(enters) = enters
             && let Some(enter) = enters.pair(&event).enter
         {
-            ask(state, &enter);
+            show_if_wanted(state, &enter);
         }
         state.apply(&event);
-        ask(state, &event);
+        show_if_wanted(state, &event);
+        if !wanted && self.asks_runtimes {
+            let view = self.state.view(&event);
+            self.undescribed +=
+                u64::from(view.container_id().is_some() && view.container().is_none());
+        }
+        self.heed_containers(&event);
         if wanted {
             Verdict::Wanted
         } else if state::matters(&event) {

@@ -17,27 +17,31 @@ fn text(path: impl AsRef<Path>) -> String {
         .to_owned()
 }
 
+/// The name of the machine; a container has one of its own.
+pub(super) fn name(host: &Host) -> String {
+    let file = host.path("/etc/hostname");
+    let name = if host.is_mounted() {
+        text(file)
+    } else {
+        String::new()
+    };
+    if name.is_empty() {
+        let machine = rustix::system::uname();
+        return machine.nodename().to_string_lossy().into_owned();
+    }
+    name
+}
+
 /// Describes this machine and this recording. `boot_to_wall` is what the wall clock is ahead of
 /// the boot clock, in nanoseconds.
 pub(super) fn header(options: &Options, host: &Host, kernel: &Kernel, boot_to_wall: u64) -> Header {
     let machine = rustix::system::uname();
     let words = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
-    // A container has a name of its own.
-    let file = if host.is_mounted() {
-        text(host.path("/etc/hostname"))
-    } else {
-        String::new()
-    };
-    let host_name = if file.is_empty() {
-        words(machine.nodename())
-    } else {
-        file
-    };
     let memory = rustix::system::sysinfo();
     let monotonic = clock::wall().cast_signed() - clock::monotonic().cast_signed();
     Header {
         machine: MachineInfo {
-            host_name,
+            host_name: name(host),
             kernel_release: words(machine.release()),
             kernel_version: words(machine.version()),
             arch: words(machine.machine()),

@@ -43,10 +43,11 @@ use std::{
 };
 
 pub use command::CommandEnd;
+pub use containers::ContainerOptions;
 pub use preflight::Missing;
 pub use probe::ProbeError;
 pub use ring::CpuCounters;
-pub use session::Status;
+pub use session::{Notice, Status};
 pub use setup::{KernelChoice, kernel_choice};
 
 use scap_capture_format::native::LossReport;
@@ -94,6 +95,8 @@ pub struct Options {
     pub filter: Option<Filter>,
     /// Where the root directory of the recorded machine is mounted: `/` but in a container.
     pub host_root: PathBuf,
+    /// Whom to ask about containers.
+    pub containers: ContainerOptions,
     /// Run this command and record it and its descendants.
     pub command: Vec<OsString>,
     /// The program that holds the command until the probe is attached: it is called with
@@ -118,6 +121,7 @@ impl Default for Options {
             not_syscalls: Vec::new(),
             filter: None,
             host_root: PathBuf::from("/"),
+            containers: ContainerOptions::default(),
             command: Vec::new(),
             holder: PathBuf::new(),
             given: Vec::new(),
@@ -207,10 +211,14 @@ pub struct Summary {
     pub elapsed: Duration,
     /// Events in the file, or shown.
     pub events: u64,
+    /// Events that tell what runtimes said of containers; the kernel has not seen them.
+    pub described: u64,
     /// Events that the filter rejected.
     pub left_out: u64,
     /// Of these, kept hidden in the file for the state.
     pub hidden: u64,
+    /// Of those left out, rejected while the runtime of their container had not told yet what the filter asks for.
+    pub undescribed: u64,
     /// Of these, calls that had not returned.
     pub in_flight: u64,
     /// Events that came after the limit of [`Options::max_events`].
@@ -256,7 +264,7 @@ pub fn record(
     options: &Options,
     destination: Destination,
     stop: &AtomicBool,
-    watch: &mut dyn FnMut(&Status),
+    watch: &mut dyn FnMut(Notice<'_>),
 ) -> Result<Summary, RecordError> {
     setup::check_names(options)?;
     let host = Host::new(&options.host_root);
@@ -285,13 +293,19 @@ pub fn observe(
     session: Session,
     observer: &mut dyn Observer,
     stop: &AtomicBool,
+    watch: &mut dyn FnMut(Notice<'_>),
 ) -> Result<Summary, RecordError> {
     setup::check_names(options)?;
     let host = Host::new(&options.host_root);
     let kernel = preflight::check(&host)?;
     let held = held(options)?;
     let purpose = session::Purpose::Observer(Box::new(session), observer);
-    session::run(options, purpose, &host, &kernel, held, stop, &mut |_| {})
+    session::run(options, purpose, &host, &kernel, held, stop, watch)
+}
+
+/// Returns the name of the machine that is recorded.
+pub fn machine_name(options: &Options) -> String {
+    machine::name(&Host::new(&options.host_root))
 }
 
 /// Starts the command, if there is one, up to the point where it waits.

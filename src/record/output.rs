@@ -18,7 +18,7 @@ use std::{
 use scap_capture_format::{
     Error as FormatError,
     native::{
-        Compressor, EncodedChunk, Header, LossReport, RawChunk,
+        Compressor, ContainerDescription, EncodedChunk, Header, LossReport, RawChunk,
         snapshot::Snapshot,
         writer::{CaptureWriter, WriterOptions},
     },
@@ -34,6 +34,7 @@ const QUEUE: usize = 8;
 enum Work {
     Chunk(RawChunk),
     Loss(LossReport),
+    Containers(Vec<ContainerDescription>),
     Snapshot(Box<Snapshot>),
 }
 
@@ -41,6 +42,7 @@ enum Work {
 enum Written {
     Chunk(EncodedChunk),
     Loss(LossReport),
+    Containers(Vec<ContainerDescription>),
     Snapshot(Box<Snapshot>),
 }
 
@@ -134,6 +136,11 @@ impl Output {
         self.send(Work::Chunk(chunk));
     }
 
+    /// Queues what runtimes said of containers.
+    pub(crate) fn containers(&mut self, descriptions: Vec<ContainerDescription>) {
+        self.send(Work::Containers(descriptions));
+    }
+
     /// Queues the state after the last chunk.
     pub(crate) fn snapshot(&mut self, snapshot: Snapshot) {
         self.send(Work::Snapshot(Box::new(snapshot)));
@@ -184,6 +191,7 @@ fn compress(
         let written = match work {
             Work::Chunk(raw) => Written::Chunk(raw.compress(&mut compressor)?),
             Work::Loss(report) => Written::Loss(report),
+            Work::Containers(descriptions) => Written::Containers(descriptions),
             Work::Snapshot(snapshot) => Written::Snapshot(snapshot),
         };
         if done.send((number, written)).is_err() {
@@ -254,6 +262,7 @@ fn write_all(
             match written {
                 Written::Chunk(mut chunk) => writer.write_chunk(&mut chunk)?,
                 Written::Loss(report) => writer.write_loss(&report)?,
+                Written::Containers(descriptions) => writer.write_containers(&descriptions)?,
                 Written::Snapshot(mut snapshot) => writer.write_snapshot(&mut snapshot)?,
             }
             next += 1;

@@ -17,6 +17,7 @@ use super::{
     cgroups::{Cgroups, Hierarchy},
     clock,
     command::Held,
+    containers::Resolver,
     delivery::{Chunks, Delivery, Goal},
     encode::{Encoder, Head, Out, Raw},
     host::Host,
@@ -60,6 +61,15 @@ pub struct Status {
     pub lost: u64,
 }
 
+/// Something for whoever watches a recording.
+#[derive(Clone, Copy, Debug)]
+pub enum Notice<'a> {
+    /// How it stands, now and then.
+    Status(&'a Status),
+    /// Something that is not as it should be, and does not end it.
+    Warning(&'a str),
+}
+
 /// What events are recorded for.
 pub(super) enum Purpose<'a> {
     /// A capture.
@@ -76,7 +86,7 @@ pub(super) fn run(
     kernel: &Kernel,
     mut held: Option<Held>,
     stop: &AtomicBool,
-    watch: &mut dyn FnMut(&Status),
+    watch: &mut dyn FnMut(Notice<'_>),
 ) -> Result<Summary, RecordError> {
     let hierarchy = Hierarchy::find(host);
     let cgroup_paths = hierarchy.paths(host);
@@ -104,7 +114,8 @@ pub(super) fn run(
     let filter = options.filter.clone();
     let cgroups = Cgroups::new(filter.as_ref(), probe.cgroups_out()?);
     let cgroups = cgroups.map(|cgroups| (hierarchy, cgroups));
-    let judge = Judge::new(session, &machine, kernel.arch, filter, cgroups);
+    let resolver = Resolver::start(options.containers.clone()).map_err(RecordError::Thread)?;
+    let judge = Judge::new(session, &machine, kernel.arch, filter, cgroups, resolver);
     let (send_snapshot, snapshot) = mpsc::sync_channel(1);
     let max_events = options.max_events.unwrap_or(u64::MAX);
     let delivery = Delivery::new(judge, goal, snapshot, max_events);
@@ -147,7 +158,9 @@ pub(super) fn run(
     loop {
         let now = clock::boot();
         drain.delivery.settle(false);
-        let fullest = drain.pass(now.saturating_sub(SETTLE_NS));
+        let settled = now.saturating_sub(SETTLE_NS);
+        let fullest = drain.pass(settled);
+        drain.containers(settled, watch);
         drain.close_due(now, &rings);
         let elapsed = started.elapsed();
         let stopped = stop.load(Ordering::Relaxed)
@@ -164,12 +177,12 @@ pub(super) fn run(
         }
         if told.elapsed() >= PROGRESS {
             told = Instant::now();
-            watch(&Status {
+            watch(Notice::Status(&Status {
                 elapsed,
                 events: drain.delivery.counts.wanted,
                 bytes: drain.delivery.bytes(),
                 lost: drain.losses.total(),
-            });
+            }));
         }
         // A ring that fills is looked at again at once.
         if fullest < ring_bytes / 8 {
@@ -198,6 +211,8 @@ pub(super) fn run(
             },
         );
     }
+    drain.delivery.finish_asking();
+    drain.containers(end, watch);
     drain.close(end, &rings);
     drop(scan.map(thread::JoinHandle::join));
     if let (CommandEnd::None, Some(held)) = (&command, held) {
@@ -282,6 +297,13 @@ impl Drain<'_> {
         }
     }
 
+    /// Takes what the container runtimes have told, as of `now` on the boot clock.
+    fn containers(&mut self, now: u64, watch: &mut dyn FnMut(Notice<'_>)) {
+        let ts = Timestamp(now.wrapping_add(self.boot_to_wall));
+        self.delivery
+            .containers(ts, &mut |text| watch(Notice::Warning(text)));
+    }
+
     fn close_due(&mut self, now: u64, rings: &Rings) {
         // Who looks on wants to hear of losses at once.
         let due = !self.delivery.is_capture() || now.saturating_sub(self.opened) >= CHUNK_TIME_NS;
@@ -310,6 +332,7 @@ impl Drain<'_> {
         command: CommandEnd,
     ) -> Result<Summary, RecordError> {
         let counts = self.delivery.counts;
+        let undescribed = self.delivery.undescribed();
         let bytes = self.delivery.finish()?;
         let cpus = (0..rings.possible_cpus())
             .map(|cpu| rings.counters(cpu))
@@ -319,6 +342,8 @@ impl Drain<'_> {
             events: counts.wanted,
             hidden: counts.hidden,
             left_out: counts.hidden + counts.out,
+            undescribed,
+            described: counts.described,
             in_flight: self.in_flight,
             surplus: counts.surplus,
             joined: self.joined,

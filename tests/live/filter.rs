@@ -5,26 +5,12 @@ use scap_capture_format::{event::EventFlags, schema::types};
 
 use super::{
     capture::read,
-    tools::{Bench, bench, number, scap},
+    tools::{bench, number, scap},
 };
 
 /// A workload that does the same every time, one thing after the other.
 const SCRIPT: &str = "cd /etc; for i in 1 2 3 4 5; do cat hostname; cat /nonexistent/x; ls / >/dev/null; \
                       echo x | tr x y; done; exec 3<passwd; read line <&3; exec 3<&-";
-
-/// What `scap read` prints of a capture.
-fn printed(bench: &Bench, capture: &str, format: &str, filter: &[&str]) -> Vec<String> {
-    let output = scap()
-        .arg("read")
-        .args(["-p", format, "-r"])
-        .arg(bench.path(capture))
-        .args(filter)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().map(str::to_owned).collect()
-}
 
 #[test]
 fn a_filter_keeps_what_it_would_find_in_a_whole_capture() {
@@ -34,7 +20,7 @@ fn a_filter_keeps_what_it_would_find_in_a_whole_capture() {
     // Two processes of a pipe run at the same time, so that the order is not always the same.
     let format = "*%proc.name|%proc.pname|%proc.aname[2]|%proc.cmdline|%proc.cwd|%evt.type|%evt.res|%fd.name";
     let sorted = |capture: &str, filter: &[&str]| {
-        let mut lines = printed(&bench, capture, format, filter);
+        let mut lines = bench.printed(capture, format, filter);
         lines.sort();
         lines
     };
@@ -85,7 +71,7 @@ fn a_filtered_capture_keeps_names() {
     bench.record("names.scap", &[filter, "--", "/bin/sh", "-c", script]);
     let format =
         "*%proc.name %proc.exepath %proc.pname %proc.aname[2] %fd.name %user.name %proc.cwd";
-    let lines = printed(&bench, "names.scap", format, &[]);
+    let lines = bench.printed("names.scap", format, &[]);
     assert!(!lines.is_empty());
     for line in &lines {
         assert!(!line.contains("<NA>"), "{line}");

@@ -103,7 +103,7 @@ fn accounting(known: &Recorded) {
     assert_eq!(events, number(summary, "events"));
     assert_eq!(
         number(summary, "seen_by_kernel") + number(summary, "expanded"),
-        events - number(summary, "in_flight")
+        events - number(summary, "in_flight") - number(summary, "described")
             + number(summary, "joined")
             + number(summary, "lost")
             + number(summary, "surplus")

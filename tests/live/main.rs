@@ -17,11 +17,15 @@
 )]
 
 mod capture;
+mod contained;
 mod containers;
+mod cri_client;
 mod filter;
+mod inside;
 mod known;
 mod lifecycle;
 mod live;
+mod recorder;
 mod runtimes;
 mod snapshots;
 mod strace;

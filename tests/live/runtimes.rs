@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::cri_client::{self, Wanted};
 use crate::tools::{Bench, need};
 
 /// How long a daemon may take to come.
@@ -167,4 +168,131 @@ impl Drop for Docker {
             let _gone = self.client().args(["rm", "-f", id]).output();
         }
     }
+}
+
+/// The image of the containers that hold a pod's namespaces.
+const PAUSE: &str = "localhost/pause:local";
+/// Namespace in Kubernetes, name and uid of the pod that the tests make.
+pub(crate) const POD: [&str; 3] = ["shop", "web-0", "0a1b2c3d-1111-2222-3333-444455556666"];
+
+/// A containerd that speaks CRI and has [`IMAGE`] in the namespaces `k8s.io` and `default`.
+pub(crate) struct Containerd {
+    socket: PathBuf,
+    // After the containers are gone.
+    _daemon: Daemon,
+}
+
+impl Containerd {
+    /// `None`: what it takes is not installed, which was said.
+    pub(crate) fn start(bench: &Bench) -> Option<Self> {
+        for program in ["containerd", "ctr", "runc", "busybox"] {
+            need(program)?;
+        }
+        let dir = bench.path("containerd");
+        std::fs::create_dir(&dir).unwrap();
+        let socket = dir.join("containerd.sock");
+        let config = dir.join("config.toml");
+        let shown = dir.display();
+        let text = format!(
+            r#"
+            version = 2
+            root = "{shown}/root"
+            state = "{shown}/state"
+            [grpc]
+              address = "{shown}/containerd.sock"
+            [plugins."io.containerd.grpc.v1.cri"]
+              sandbox_image = "{PAUSE}"
+              restrict_oom_score_adj = true
+              disable_apparmor = true
+              disable_hugetlb_controller = true
+              stream_server_port = "0"
+              [plugins."io.containerd.grpc.v1.cri".cni]
+                conf_dir = "{shown}/cni"
+                bin_dir = "{shown}/cni"
+            "#
+        );
+        std::fs::write(&config, text).unwrap();
+        let mut command = Command::new("containerd");
+        command.arg("--config").arg(&config);
+        let daemon = Daemon::start(&mut command, &dir, &socket);
+        let containerd = Self {
+            socket,
+            _daemon: daemon,
+        };
+        let tar = rootfs(&dir);
+        for (image, namespaces) in [(IMAGE, &["k8s.io", "default"][..]), (PAUSE, &["k8s.io"])] {
+            let archive = archive(&dir, &tar, image);
+            for namespace in namespaces {
+                let archive = archive.to_str().unwrap();
+                containerd.ctr(&["-n", namespace, "images", "import", archive]);
+            }
+        }
+        Some(containerd)
+    }
+
+    pub(crate) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Runs the client for containers without Kubernetes.
+    pub(crate) fn ctr(&self, args: &[&str]) -> String {
+        output(self.client().args(args))
+    }
+
+    fn client(&self) -> Command {
+        let mut command = Command::new("ctr");
+        command.arg("-a").arg(&self.socket);
+        command
+    }
+
+    /// Makes the pod [`POD`], and returns the id of its sandbox.
+    pub(crate) fn run_pod(&self) -> String {
+        cri_client::run_pod(&self.socket, POD)
+    }
+
+    /// Makes and starts a container in the pod, and returns its id.
+    pub(crate) fn run_container(&self, sandbox: &str, wanted: &Wanted<'_>) -> String {
+        cri_client::run_container(&self.socket, sandbox, POD, wanted)
+    }
+}
+
+impl Drop for Containerd {
+    fn drop(&mut self) {
+        cri_client::remove_pods(&self.socket);
+        let listed = self.client().args(["tasks", "ls", "-q"]).output();
+        let listed = listed.map(|listed| listed.stdout).unwrap_or_default();
+        for id in String::from_utf8_lossy(&listed).split_whitespace() {
+            let kill = ["tasks", "rm", "-f", id];
+            let _gone = self.client().args(kill).output();
+        }
+    }
+}
+
+/// Packs an image as `docker save` does.
+fn archive(dir: &Path, layer: &Path, name: &str) -> PathBuf {
+    let sum = output(Command::new("sha256sum").arg(layer));
+    let sum = sum.split(' ').next().unwrap();
+    let config = serde_json::json!({
+        "architecture": "amd64",
+        "os": "linux",
+        "config": { "Cmd": ["/bin/sleep", "100000"], "Labels": { "named": name } },
+        "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{sum}")] },
+    });
+    let manifest = serde_json::json!([{
+        "Config": "config.json",
+        "RepoTags": [name],
+        "Layers": ["image.tar"],
+    }]);
+    std::fs::write(dir.join("config.json"), config.to_string()).unwrap();
+    std::fs::write(dir.join("manifest.json"), manifest.to_string()).unwrap();
+    let archive = dir.join("archive.tar");
+    output(
+        Command::new("tar")
+            .arg("-C")
+            .arg(dir)
+            .arg("-cf")
+            .arg(&archive)
+            .args(["manifest.json", "config.json", "image.tar"]),
+    );
+    archive
 }

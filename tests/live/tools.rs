@@ -105,6 +105,20 @@ impl Bench {
         String::from_utf8_lossy(&std::fs::read(&out).unwrap()).into_owned()
     }
 
+    /// What `scap read` prints of a capture.
+    pub(crate) fn printed(&self, capture: &str, format: &str, filter: &[&str]) -> Vec<String> {
+        let output = scap()
+            .arg("read")
+            .args(["-p", format, "-r"])
+            .arg(self.path(capture))
+            .args(filter)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
     pub(crate) fn summary_path(&self, capture: &str) -> PathBuf {
         self.path(&format!("{capture}.json"))
     }

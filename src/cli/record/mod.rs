@@ -15,7 +15,9 @@ use super::{
     error::{self, CliError, Outcome},
     output::grouped,
 };
-use crate::record::{self, CommandEnd, Destination, ProbeError, RecordError, Status, command};
+use crate::record::{
+    self, CommandEnd, Destination, Notice, Options, ProbeError, RecordError, Status, command,
+};
 use summary::Report;
 pub(super) use what::{What, seconds, tell_choice};
 
@@ -52,7 +54,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let options = args.what.options(args.events)?;
     let to_stdout = args.write == Path::new("-");
     let path = if args.write.is_dir() {
-        args.write.join(name_now())
+        args.write.join(name_now(&options))
     } else {
         args.write.clone()
     };
@@ -73,15 +75,19 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         tell_choice(&options);
     }
     let shows_progress = !args.quiet && io::stderr().is_terminal();
-    let mut watch = |status: &Status| {
-        if shows_progress {
-            progress(status);
+    let mut watch = |notice: Notice<'_>| match notice {
+        Notice::Status(status) if shows_progress => progress(status),
+        Notice::Status(_) => {}
+        Notice::Warning(text) => {
+            if shows_progress {
+                say(WIPED);
+            }
+            error::warn(text, None);
         }
     };
     let result = record::record(&options, destination, &stop, &mut watch);
     if shows_progress {
-        // Wipes the progress line.
-        say("\r\x1b[K");
+        say(WIPED);
     }
     let summary = result.map_err(explain)?;
     if let Some(path) = &args.summary_json {
@@ -106,10 +112,9 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
 }
 
 /// A name that no other capture has: machine and time, in UTC.
-fn name_now() -> String {
-    let machine = rustix::system::uname();
-    let name = machine.nodename().to_string_lossy();
+fn name_now(options: &Options) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+    let name = record::machine_name(options);
     let name: String = name.chars().filter(|c| is_plain(*c)).collect();
     let now = chrono::Utc::now().format("%Y%m%dT%H%M%S.%3fZ");
     format!("{name}-{now}.scap")
@@ -170,6 +175,9 @@ pub(super) fn explain(error: RecordError) -> CliError {
         _ => CliError::failed(error::with_sources(&error)),
     }
 }
+
+/// Wipes the progress line.
+const WIPED: &str = "\r\x1b[K";
 
 /// One line that is written over itself.
 fn progress(status: &Status) {

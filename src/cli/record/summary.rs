@@ -7,12 +7,21 @@ use serde::Serialize;
 use crate::cli::output::grouped;
 use crate::record::{CommandEnd, CpuCounters, Summary, command};
 
+/// Events that are enough for a mean to say something.
+const MANY: u64 = 1000;
+
 /// The summary for people.
 pub(super) fn text(summary: &Summary, path: &Path) -> String {
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    let per_event = summary.bytes as f64 / ((summary.events + summary.hidden).max(1) as f64);
+    // With few of them the state of the machine is most of the file.
+    let per_event = if summary.events >= MANY {
+        let each = summary.bytes as f64 / ((summary.events + summary.hidden) as f64);
+        format!(", {each:.1} bytes per event")
+    } else {
+        String::new()
+    };
     let mut out = format!(
-        "{} events in {:.2} s to {}: {:.2} MiB, {per_event:.1} bytes per event\n",
+        "{} events in {:.2} s to {}: {:.2} MiB{per_event}\n",
         grouped(summary.events),
         summary.elapsed.as_secs_f64(),
         if path == Path::new("-") {
@@ -33,6 +42,12 @@ pub(super) fn text(summary: &Summary, path: &Path) -> String {
             "the filter left out {} events; {} of them are kept hidden, so that names stay known\n",
             grouped(summary.left_out),
             grouped(summary.hidden),
+        ));
+    }
+    if summary.undescribed > 0 {
+        out.push_str(&format!(
+            "{} of them are of containers that no runtime had described then; the filter asks for that\n",
+            grouped(summary.undescribed),
         ));
     }
     for loss in losses(summary) {
@@ -80,6 +95,8 @@ pub(super) struct Report {
     events: u64,
     left_out: u64,
     hidden: u64,
+    undescribed: u64,
+    described: u64,
     seen_by_kernel: u64,
     lost: u64,
     losses: Vec<LossReport>,
@@ -128,6 +145,8 @@ impl Report {
             events: summary.events,
             left_out: summary.left_out,
             hidden: summary.hidden,
+            undescribed: summary.undescribed,
+            described: summary.described,
             seen_by_kernel: summary.seen(),
             lost: summary.lost(),
             losses: losses(summary),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::cli::error::CliError;
 use crate::cli::words;
-use crate::record::{self, KernelChoice, Options};
+use crate::record::{self, ContainerOptions, KernelChoice, Options};
 
 /// What is recorded.
 #[derive(Debug, clap::Args)]
@@ -54,6 +54,18 @@ pub(in crate::cli) struct What {
     /// Where the root directory of the machine is mounted, for recording it from a container
     #[arg(long, value_name = "DIR", default_value = "/")]
     host_root: PathBuf,
+
+    /// Ask the container runtime that listens at this socket, besides those that are found
+    #[arg(long, value_name = "PATH")]
+    container_socket: Vec<PathBuf>,
+
+    /// Keep the environment variables of containers, which can hold secrets
+    #[arg(long)]
+    container_env: bool,
+
+    /// Ask no container runtime: containers have ids and no names
+    #[arg(long)]
+    no_container_names: bool,
 
     /// Run this command, record it and all its descendants, and stop when it ends
     #[arg(last = true, value_name = "COMMAND")]
@@ -117,6 +129,13 @@ impl What {
             not_syscalls,
             filter: filter.map(words::filter).transpose()?,
             host_root: self.host_root.clone(),
+            containers: ContainerOptions {
+                enabled: !self.no_container_names,
+                sockets: self.container_socket.clone(),
+                host_root: self.host_root.clone(),
+                env: self.container_env,
+                ..ContainerOptions::default()
+            },
             command: self.command.clone(),
             holder: std::env::current_exe().map_err(|error| {
                 CliError::failed(format!("cannot find the own program: {error}"))

@@ -97,6 +97,11 @@ impl Draft {
         }
     }
 
+    /// Adds how many CPUs there are in a list like `0-3,8`.
+    pub(super) fn cpus(&mut self, list: &str) {
+        self.number("cpuset_cpu_count", cpus(list));
+    }
+
     /// Adds the name of the image and its parts.
     pub(super) fn image(&mut self, name: &str, id: &str) {
         let parts = ImageName::parse(name);
@@ -236,6 +241,17 @@ impl Draft {
     }
 }
 
+/// Counts the CPUs of a list like `0-3,8`.
+fn cpus(list: &str) -> Option<i64> {
+    let mut count = 0_i64;
+    for part in list.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last) = (first.parse::<i32>().ok()?, last.parse::<i32>().ok()?);
+        count += i64::from(last) - i64::from(first) + 1;
+    }
+    (count > 0).then_some(count)
+}
+
 /// Bytes of a text in JSON.
 fn quoted(text: &str) -> usize {
     let escapes = text.bytes().map(|byte| match byte {
@@ -340,6 +356,19 @@ mod tests {
             "cni_json",
         ] {
             assert!(cut.contains(&part.into()), "{part}");
+        }
+    }
+
+    #[test]
+    fn lists_of_cpus() {
+        for (list, count) in [
+            ("0", Some(1)),
+            ("0-3,8", Some(5)),
+            ("", None),
+            ("3-0", None),
+            ("0-x", None),
+        ] {
+            assert_eq!(cpus(list), count, "{list}");
         }
     }
 

@@ -39,10 +39,10 @@ use super::{
 const SOURCES: usize = 32;
 /// When a question is repeated.
 const REPEATS: [Duration; 4] = [
-    Duration::from_millis(100),
-    Duration::from_millis(400),
-    Duration::from_millis(1600),
-    Duration::from_millis(6400),
+    Duration::from_millis(50),
+    Duration::from_millis(200),
+    Duration::from_millis(800),
+    Duration::from_millis(3200),
 ];
 /// How often sockets are looked for while a question is open.
 const SOON: Duration = Duration::from_secs(2);
@@ -60,19 +60,24 @@ pub(super) struct Outbox {
 }
 
 /// What is known about a container.
-enum Entry {
-    /// Nothing, but somebody asked.
-    Wanted {
-        question: Question,
-        /// How often it was repeated.
-        repeats: usize,
-    },
-    /// A source described it.
-    Told {
-        by: u32,
-        /// Of the description.
-        hash: u64,
-    },
+#[derive(Default)]
+struct Entry {
+    told: Option<Told>,
+    /// What is to be found out, or found out more about.
+    wanted: Option<Wanted>,
+}
+
+struct Told {
+    /// The source that described it.
+    by: u32,
+    /// Of the description.
+    hash: u64,
+}
+
+struct Wanted {
+    question: Question,
+    /// How often it was repeated.
+    repeats: usize,
 }
 
 /// A source as the desk sees it.
@@ -83,6 +88,17 @@ struct Contact {
     kind: Option<Kind>,
     asks: Sender<String>,
     busy: Rc<Cell<bool>>,
+}
+
+impl Question {
+    /// Asks about an id that a runtime named.
+    fn about(id: String) -> Self {
+        Self {
+            id: short_id(&id).to_owned(),
+            full: id,
+            hint: None,
+        }
+    }
 }
 
 impl Contact {
@@ -99,7 +115,7 @@ impl Contact {
     /// Whether no answer is to be expected soon.
     fn is_idle(&self) -> bool {
         let is_asked = self.asks.capacity() < self.asks.max_capacity();
-        !self.busy.get() && !(is_asked && self.kind.is_some())
+        !(self.busy.get() || is_asked && self.kind.is_some())
     }
 }
 
@@ -112,7 +128,9 @@ pub(super) async fn run(
 ) {
     let (tell, mut news) = channel(64);
     let mut desk = Desk::new(options, outbox, tell);
+    // In this order, so that even the shortest recording looks for sockets.
     let patience = tokio::select! {
+        biased;
         never = desk.work(&mut questions, &mut news) => match never {},
         patience = left.wait_for(Option::is_some) => patience.ok().and_then(|patience| *patience),
     };
@@ -234,7 +252,7 @@ impl Desk {
         }
         while self.sources.try_join_next().is_some() {}
         let mut entries = self.known.iter();
-        let is_open = entries.any(|(_, entry)| matches!(entry, Entry::Wanted { .. }));
+        let is_open = entries.any(|(_, entry)| entry.told.is_none());
         self.scan_at = self.scanned + if is_open { SOON } else { LATER };
     }
 
@@ -254,12 +272,26 @@ impl Desk {
         for contact in asked {
             contact.ask(&question);
         }
-        self.repeat_later(&question.id, 0);
-        let id = question.id.clone();
-        let repeats = 0;
-        self.known.insert(&id, Entry::Wanted { question, repeats });
+        self.want(question);
         // A runtime may have come with its first container.
         self.scan_at = self.scan_at.min(self.scanned + SOON);
+    }
+
+    /// Takes note that a question is open, and when to repeat it.
+    fn want(&mut self, question: Question) {
+        let id = question.id.clone();
+        if self.known.get(&id).is_none() {
+            self.known.insert(&id, Entry::default());
+        }
+        if let Some(entry) = self.known.get_mut(&id)
+            && entry.wanted.is_none()
+        {
+            entry.wanted = Some(Wanted {
+                question,
+                repeats: 0,
+            });
+            self.repeat_later(&id, 0);
+        }
     }
 
     fn repeat_later(&mut self, id: &str, repeats: usize) {
@@ -274,7 +306,9 @@ impl Desk {
         let Some(Reverse((_, id))) = self.repeats.pop() else {
             return;
         };
-        let Some(Entry::Wanted { question, repeats }) = self.known.get_mut(&id) else {
+        let entry = self.known.get_mut(&id);
+        let Some(Wanted { question, repeats }) = entry.and_then(|entry| entry.wanted.as_mut())
+        else {
             return;
         };
         *repeats += 1;
@@ -294,8 +328,8 @@ impl Desk {
                 let contact = &mut self.contacts[index];
                 contact.kind = Some(kind);
                 for (_, entry) in self.known.iter() {
-                    if let Entry::Wanted { question, .. } = entry {
-                        contact.ask(question);
+                    if let Some(wanted) = &entry.wanted {
+                        contact.ask(&wanted.question);
                     }
                 }
             }
@@ -310,16 +344,29 @@ impl Desk {
             }
             News::Warning(text) => self.warn(text),
             News::Ended(id) => {
-                let short = short_id(&id).to_owned();
-                if !matches!(self.known.get(&short), Some(Entry::Told { .. })) {
-                    self.contacts[index].ask(&Question {
-                        id: short,
-                        full: id,
-                        hint: None,
-                    });
+                let question = Question::about(id);
+                let entry = self.known.get(&question.id);
+                if entry.is_none_or(|entry| entry.told.is_none() || entry.wanted.is_some()) {
+                    self.contacts[index].ask(&question);
                 }
             }
-            News::Told(description) => self.pass_on(number, description).await,
+            News::Told(description) => {
+                if let Some(entry) = self.known.get_mut(&description.id) {
+                    entry.wanted = None;
+                }
+                self.pass_on(number, description).await;
+            }
+            News::Partly(description) => {
+                self.want(Question::about(description.id.clone()));
+                self.pass_on(number, description).await;
+            }
+            News::Unknown(id) => {
+                let question = Question::about(id);
+                let entry = self.known.get(&question.id);
+                if entry.is_none_or(|entry| entry.told.is_none()) {
+                    self.want(question);
+                }
+            }
         }
     }
 
@@ -327,14 +374,23 @@ impl Desk {
     /// first.
     async fn pass_on(&mut self, number: u32, description: Description) {
         let hash = self.hasher.hash_one(&description.json);
-        if let Some(Entry::Told { by, hash: old }) = self.known.get(&description.id) {
-            let is_others = *by != number && self.contacts.iter().any(|c| c.number == *by);
-            if is_others || *old == hash {
-                return;
+        let told = Some(Told { by: number, hash });
+        match self.known.get_mut(&description.id) {
+            Some(entry) => {
+                if let Some(old) = &entry.told {
+                    let is_others =
+                        old.by != number && self.contacts.iter().any(|c| c.number == old.by);
+                    if is_others || old.hash == hash {
+                        return;
+                    }
+                }
+                entry.told = told;
+            }
+            None => {
+                let wanted = None;
+                self.known.insert(&description.id, Entry { told, wanted });
             }
         }
-        let entry = Entry::Told { by: number, hash };
-        self.known.insert(&description.id, entry);
         let size = description.id.len() + description.json.len();
         let size = u32::try_from(size).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.outbox.room);

@@ -17,12 +17,10 @@ use serde_json::Value as Json;
 use tokio::sync::mpsc::Sender;
 
 use super::{
-    Description,
     describe::{Draft, Kind},
     docker_json::{self, Container, Image},
-    http::{self, Answer},
-    image,
-    source::{Failure, Manner, Seen},
+    http, image,
+    source::{Answer, Failure, Manner, Seen, tell},
 };
 
 /// Largest list of containers: some 20,000 of them.
@@ -137,20 +135,20 @@ impl Docker {
         Ok(())
     }
 
-    /// Describes a container; `None`: there is none with this id.
-    pub(super) async fn look_up(&self, id: &str) -> Result<Option<Description>, Failure> {
+    /// Describes a container.
+    pub(super) async fn look_up(&self, id: &str) -> Result<Answer, Failure> {
         // A name must not be taken for an id: whoever names a container chooses it.
         if id.len() < SHORTEST_ID || !id.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Ok(None);
+            return Ok(Answer::Unknown);
         }
         let path = format!("/containers/{id}/json");
         let answer = match http::get(&self.socket, &path, ONE, self.manner.timeout).await {
-            Ok(answer) if answer.status == StatusCode::NOT_FOUND => return Ok(None),
+            Ok(answer) if answer.status == StatusCode::NOT_FOUND => return Ok(Answer::Unknown),
             Ok(answer) => answer,
             Err(Failure::TooLarge(_)) => {
                 let mut draft = Draft::new(id, self.kind);
                 draft.lacks("all");
-                return Ok(Some(draft.finish()));
+                return Ok(Answer::Told(draft.finish()));
             }
             Err(failure) => return Err(failure),
         };
@@ -158,10 +156,10 @@ impl Docker {
             .ok_or_else(|| Failure::Nonsense("a container without id".to_owned()))?;
         drop(answer);
         if !container.full_id.starts_with(id) {
-            return Ok(None);
+            return Ok(Answer::Unknown);
         }
         let image = self.image(&container.image_id).await;
-        Ok(Some(container.describe(image.as_deref())))
+        Ok(Answer::Told(container.describe(image.as_deref())))
     }
 
     /// Finds out how an image is called; `None`: that cannot be known now.
@@ -199,19 +197,14 @@ impl Event {
     }
 }
 
-async fn tell(seen: &Sender<Seen>, what: Seen) {
-    // Nobody listens once the session is over.
-    let _over = seen.send(what).await;
-}
-
-fn check(answer: &Answer) -> Result<(), Failure> {
+fn check(answer: &http::Answer) -> Result<(), Failure> {
     match answer.status {
         StatusCode::OK => Ok(()),
         other => Err(Failure::Nonsense(format!("status {}", other.as_u16()))),
     }
 }
 
-fn json_of(answer: &Answer) -> Result<Json, Failure> {
+fn json_of(answer: &http::Answer) -> Result<Json, Failure> {
     check(answer)?;
     serde_json::from_slice(&answer.body)
         .map_err(|_| Failure::Nonsense("an answer that is no JSON".to_owned()))

@@ -1,6 +1,10 @@
 //! HTTP over a Unix socket, for answers of limited size within limited time.
 
-use std::{io, path::Path, time::Duration};
+use std::{
+    io::{self, ErrorKind},
+    path::Path,
+    time::Duration,
+};
 
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::{
@@ -132,6 +136,15 @@ impl Lines {
 
 impl From<hyper::Error> for Failure {
     fn from(error: hyper::Error) -> Self {
+        let cause = std::error::Error::source(&error);
+        if let Some(cause) = cause.and_then(|cause| cause.downcast_ref::<io::Error>()) {
+            return match cause.kind() {
+                ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof => {
+                    Self::Closed
+                }
+                _ => Self::Nonsense(cause.to_string()),
+            };
+        }
         if error.is_parse() {
             Self::Nonsense("it does not speak HTTP".to_owned())
         } else if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {

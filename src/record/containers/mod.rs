@@ -12,13 +12,23 @@
 //! waiting, and all of what is asynchronous, is in the one thread. Whatever a runtime sends is limited in
 //! size and time, and so is what is remembered. docs/adr/0009-container-metadata.md has the reasons.
 
+mod containerd;
+mod containerd_json;
+mod cri;
+mod cri_json;
 mod describe;
 mod desk;
 mod docker;
 mod docker_json;
+mod grpc;
+mod grpc_runtime;
 mod http;
 mod image;
 mod known;
+mod messages;
+mod oci;
+#[cfg(test)]
+mod odd;
 mod sockets;
 mod source;
 

@@ -14,6 +14,10 @@ const MACHINE: &[(&str, Protocol)] = &[
     ("run/docker.sock", Protocol::Docker),
     ("var/run/docker.sock", Protocol::Docker),
     ("run/podman/podman.sock", Protocol::Docker),
+    ("run/containerd/containerd.sock", Protocol::Grpc),
+    ("run/k3s/containerd/containerd.sock", Protocol::Grpc),
+    ("run/crio/crio.sock", Protocol::Grpc),
+    ("run/cri-dockerd.sock", Protocol::Grpc),
 ];
 /// Sockets of one user, below `/run/user/UID`.
 const USER: &[(&str, Protocol)] = &[
@@ -26,6 +30,10 @@ const USER: &[(&str, Protocol)] = &[
 pub(super) enum Protocol {
     /// Docker's API over HTTP, which podman has, too.
     Docker,
+    /// CRI, containerd's own interface, or both over gRPC.
+    Grpc,
+    /// One of those.
+    Any,
 }
 
 /// A socket that is there.
@@ -38,13 +46,13 @@ pub(super) struct Socket {
 
 /// Returns the sockets below `root` and those of `named` that are there, each once.
 pub(super) fn find(root: &Path, named: &[PathBuf]) -> Vec<Socket> {
-    let Ok(root) = root.canonicalize() else {
-        return Vec::new();
-    };
     let mut found = Vec::new();
     for path in named {
-        add(&mut found, path, Path::new("/"), protocol_of(path));
+        add(&mut found, path, Path::new("/"), Protocol::Any);
     }
+    let Ok(root) = root.canonicalize() else {
+        return found;
+    };
     for (path, protocol) in MACHINE {
         add(&mut found, &root.join(path), &root, *protocol);
     }
@@ -67,11 +75,6 @@ fn add(found: &mut Vec<Socket>, path: &Path, root: &Path, protocol: Protocol) {
     if is_socket && path.starts_with(root) && !found.iter().any(|known| known.path == path) {
         found.push(Socket { path, protocol });
     }
-}
-
-/// Guesses from the name of a socket what is spoken on it.
-fn protocol_of(_path: &Path) -> Protocol {
-    Protocol::Docker
 }
 
 #[cfg(test)]

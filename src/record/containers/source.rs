@@ -16,6 +16,7 @@ use super::{
     Description,
     describe::Kind,
     docker::Docker,
+    grpc_runtime::GrpcRuntime,
     known::CONTAINERS,
     sockets::{Protocol, Socket},
 };
@@ -68,6 +69,17 @@ pub(super) enum Seen {
     Mute(String),
 }
 
+/// What is known about an id.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// All of it.
+    Told(Description),
+    /// Some; there will be more.
+    Partly(Description),
+    /// Nothing.
+    Unknown,
+}
+
 /// What a source tells the desk.
 #[derive(Debug)]
 pub(super) enum News {
@@ -79,6 +91,10 @@ pub(super) enum News {
     Warning(String),
     /// A container, whether it was asked for or not.
     Told(Description),
+    /// A container of which there will be more to tell.
+    Partly(Description),
+    /// It does not know of this one, but others may, or it may later.
+    Unknown(String),
     /// A container that ended.
     Ended(String),
     /// There is no socket any more.
@@ -88,18 +104,27 @@ pub(super) enum News {
 /// The runtime behind a socket.
 enum Client {
     Docker(Docker),
+    Grpc(Box<GrpcRuntime>),
 }
 
 impl Client {
     async fn connect(socket: &Socket, manner: Manner) -> Result<Self, Failure> {
-        match socket.protocol {
-            Protocol::Docker => Ok(Self::Docker(Docker::connect(&socket.path, manner).await?)),
+        let (path, protocol) = (&socket.path, socket.protocol);
+        if protocol != Protocol::Docker {
+            match GrpcRuntime::connect(path, manner).await {
+                Ok(runtime) => return Ok(Self::Grpc(Box::new(runtime))),
+                Err(failure) if protocol == Protocol::Grpc => return Err(failure),
+                // In this order, as servers of HTTP turn gRPC down at once, but not the other way round.
+                Err(_) => {}
+            }
         }
+        Ok(Self::Docker(Docker::connect(path, manner).await?))
     }
 
     fn kind(&self) -> Kind {
         match self {
             Self::Docker(docker) => docker.kind(),
+            Self::Grpc(runtime) => runtime.kind(),
         }
     }
 
@@ -107,22 +132,25 @@ impl Client {
     async fn follow(&self, seen: &Sender<Seen>) -> Failure {
         match self {
             Self::Docker(docker) => docker.follow(seen).await,
+            Self::Grpc(runtime) => runtime.follow(seen).await,
         }
     }
 
-    /// Describes a container by as much of its id as is known; `None`: there is none.
-    async fn look_up(&self, id: &str) -> Result<Option<Description>, Failure> {
+    /// Describes a container by as much of its id as is known.
+    async fn look_up(&self, id: &str) -> Result<Answer, Failure> {
         match self {
             Self::Docker(docker) => docker.look_up(id).await,
+            Self::Grpc(runtime) => runtime.look_up(id).await,
         }
     }
 }
 
-/// The ids that a source is yet to look up.
+/// The ids that a source is yet to look up, and those that it looks up now.
 #[derive(Default)]
 struct Queue {
     ids: VecDeque<String>,
     members: HashSet<String>,
+    under_way: Vec<String>,
 }
 
 impl Queue {
@@ -143,10 +171,23 @@ impl Queue {
         }
     }
 
-    fn pop(&mut self) -> Option<String> {
-        let id = self.ids.pop_front()?;
+    /// Takes the next, but for those that are under way: an older answer must not come after a newer.
+    fn begin(&mut self) -> Option<String> {
+        if self.under_way.len() >= IN_FLIGHT {
+            return None;
+        }
+        let at = self
+            .ids
+            .iter()
+            .position(|id| !self.under_way.contains(id))?;
+        let id = self.ids.remove(at)?;
         self.members.remove(&id);
+        self.under_way.push(id.clone());
         Some(id)
+    }
+
+    fn end(&mut self, id: &str) {
+        self.under_way.retain(|other| other != id);
     }
 }
 
@@ -202,11 +243,9 @@ impl Source {
         let mut listed = false;
         let began = Instant::now();
         loop {
-            while under_way.len() < IN_FLIGHT
-                && let Some(id) = queue.pop()
-            {
+            while let Some(id) = queue.begin() {
                 let client = Rc::clone(&client);
-                under_way.spawn_local(async move { client.look_up(&id).await });
+                under_way.spawn_local(async move { (client.look_up(&id).await, id) });
             }
             self.busy.set(!listed || !under_way.is_empty());
             tokio::select! {
@@ -222,25 +261,24 @@ impl Source {
                     Seen::Mute(why) => self.tell(News::Warning(self.about(&why))).await,
                 },
                 Some(id) = self.asks.recv() => queue.push(id, true),
-                Some(Ok(result)) = under_way.join_next() => match result {
-                    Ok(description) => {
-                        *answered = true;
-                        failures = 0;
-                        if let Some(description) = description {
-                            self.tell(News::Told(description)).await;
+                Some(Ok((result, id))) = under_way.join_next() => {
+                    queue.end(&id);
+                    failures = if result.is_ok() { 0 } else { failures + 1 };
+                    *answered |= result.is_ok();
+                    match result {
+                        Ok(Answer::Told(description)) => self.tell(News::Told(description)).await,
+                        Ok(Answer::Partly(description)) => {
+                            self.tell(News::Partly(description)).await;
                         }
+                        Ok(Answer::Unknown) => self.tell(News::Unknown(id)).await,
+                        Err(failure) if failures >= FAILURES => return failure,
+                        Err(failure) => self.tell(News::Warning(self.about(&failure))).await,
                     }
-                    Err(failure) => {
-                        failures += 1;
-                        if failures >= FAILURES {
-                            return failure;
-                        }
-                        self.tell(News::Warning(self.about(&failure))).await;
-                    }
-                },
+                }
             }
         }
     }
+
     async fn tell(&self, news: News) {
         // Nobody listens once the recording is over.
         let _over = self.news.send((self.number, news)).await;
@@ -249,4 +287,10 @@ impl Source {
     fn about(&self, what: &impl Display) -> String {
         format!("{}: {what}", self.socket.path.display())
     }
+}
+
+/// Tells of a container; waits while the source is busy.
+pub(super) async fn tell(seen: &Sender<Seen>, what: Seen) {
+    // Nobody listens once the session is over.
+    let _over = seen.send(what).await;
 }

@@ -1,0 +1,189 @@
+//! `runtime.v1`, which containerd, CRI-O and cri-dockerd offer to Kubernetes.
+
+use std::{collections::BTreeMap, pin::pin, time::Duration};
+
+use hashbrown::HashSet;
+use serde_json::Value as Json;
+use tokio::{sync::mpsc::Sender, time::sleep};
+
+use super::{
+    Description,
+    cri_json::{self, Sandbox},
+    describe::Kind,
+    grpc::{CallError, Channel, next},
+    known::CONTAINERS,
+    messages::cri::{
+        All, ContainerEvent, ContainerStatusResponse, Containers, EXITED, PodSandboxStatusResponse,
+        PodSandboxes, STOPPED, StatusRequest, Version, VersionRequest,
+    },
+    source::{Failure, Seen, tell},
+};
+
+/// How often the list is fetched where there are no events.
+const POLL: Duration = Duration::from_millis(200);
+
+/// A runtime that answered.
+pub(super) struct Cri {
+    channel: Channel,
+    kind: Kind,
+    env: bool,
+}
+
+impl Cri {
+    /// `None`: what listens there is no CRI runtime.
+    pub(super) async fn connect(channel: Channel, env: bool) -> Result<Option<Self>, Failure> {
+        let method = "/runtime.v1.RuntimeService/Version";
+        let version: Version = match channel.call(method, VersionRequest {}, None).await {
+            Ok(version) => version,
+            Err(CallError::Unimplemented) => return Ok(None),
+            Err(error) => return Err(error.into_failure()),
+        };
+        let kind = match version.runtime_name.as_str() {
+            "containerd" => Kind::Containerd,
+            "cri-o" => Kind::CriO,
+            _ => Kind::Cri,
+        };
+        Ok(Some(Self { channel, kind, env }))
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Returns the full ids of containers and sandboxes that have not ended.
+    pub(super) async fn list(&self) -> Result<Vec<String>, Failure> {
+        let method = "/runtime.v1.RuntimeService/ListPodSandbox";
+        let pods = self.channel.call(method, All {}, None).await;
+        let pods: PodSandboxes = pods.map_err(CallError::into_failure)?;
+        let method = "/runtime.v1.RuntimeService/ListContainers";
+        let containers = self.channel.call(method, All {}, None).await;
+        let containers: Containers = containers.map_err(CallError::into_failure)?;
+        let pods = pods.items.into_iter().filter(|pod| pod.state == 0);
+        let containers = containers.containers.into_iter();
+        let containers = containers.filter(|container| container.state < EXITED);
+        Ok(pods
+            .map(|pod| pod.id)
+            .chain(containers.map(|container| container.id))
+            .collect())
+    }
+
+    /// Tells of the containers that are there, and of what happens to them.
+    pub(super) async fn follow(&self, seen: &Sender<Seen>) -> Failure {
+        let mut known = HashSet::new();
+        let mut events = pin!(self.events(seen));
+        let mut has_events = true;
+        let mut is_first = true;
+        loop {
+            if let Err(failure) = self.tell_new(&mut known, is_first, seen).await {
+                return failure;
+            }
+            is_first = false;
+            // While there are events, the list is fetched no more.
+            let pause = if has_events { Duration::MAX } else { POLL };
+            tokio::select! {
+                () = &mut events, if has_events => has_events = false,
+                () = sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Tells of what happens, until the runtime says no more of it. One whose events are switched off
+    /// says so at once.
+    async fn events(&self, seen: &Sender<Seen>) {
+        let method = "/runtime.v1.RuntimeService/GetContainerEvents";
+        let Ok(mut events) = self.channel.stream(method, All {}).await else {
+            return;
+        };
+        while let Ok(event) = next::<ContainerEvent>(&mut events).await {
+            let id = event.container_id;
+            let what = if event.kind < STOPPED {
+                Seen::Changed(id)
+            } else {
+                Seen::Ended(id)
+            };
+            tell(seen, what).await;
+        }
+    }
+
+    /// Tells of those containers that were not told of.
+    async fn tell_new(
+        &self,
+        known: &mut HashSet<String>,
+        is_first: bool,
+        seen: &Sender<Seen>,
+    ) -> Result<(), Failure> {
+        let now = self.list().await?;
+        for id in now.iter().filter(|id| !known.contains(*id)) {
+            let what = if is_first {
+                Seen::There(id.clone())
+            } else {
+                Seen::Changed(id.clone())
+            };
+            tell(seen, what).await;
+        }
+        if is_first {
+            tell(seen, Seen::All).await;
+        }
+        known.clear();
+        known.extend(now.into_iter().take(CONTAINERS));
+        Ok(())
+    }
+
+    /// Describes a container or sandbox; `None`: there is none with this id.
+    pub(super) async fn look_up(&self, id: &str) -> Result<Option<Description>, Failure> {
+        let method = "/runtime.v1.RuntimeService/ContainerStatus";
+        let Some(answer) = self.status::<ContainerStatusResponse>(method, id).await? else {
+            let sandbox = self.sandbox(id).await?;
+            return Ok(sandbox.map(|sandbox| sandbox.describe(self.kind)));
+        };
+        let Some(status) = answer.status.filter(|status| status.id.starts_with(id)) else {
+            return Ok(None);
+        };
+        let info = info(&answer.info);
+        let sandbox = match cri_json::sandbox_id(&info) {
+            Some(sandbox) => self.sandbox(sandbox).await?,
+            None => None,
+        };
+        Ok(Some(cri_json::container(
+            &status,
+            &info,
+            sandbox.as_ref(),
+            self.kind,
+            self.env,
+        )))
+    }
+
+    async fn sandbox(&self, id: &str) -> Result<Option<Sandbox>, Failure> {
+        let method = "/runtime.v1.RuntimeService/PodSandboxStatus";
+        let answer = self.status::<PodSandboxStatusResponse>(method, id).await?;
+        let sandbox = answer.and_then(|answer| {
+            Some(Sandbox {
+                status: answer.status.filter(|status| status.id.starts_with(id))?,
+                info: info(&answer.info),
+            })
+        });
+        Ok(sandbox)
+    }
+
+    async fn status<A>(&self, method: &'static str, id: &str) -> Result<Option<A>, Failure>
+    where
+        A: prost::Message + Default + 'static,
+    {
+        let question = StatusRequest {
+            id: id.to_owned(),
+            verbose: true,
+        };
+        match self.channel.call(method, question, None).await {
+            Ok(answer) => Ok(Some(answer)),
+            // Some say so in their own words; that they answer is enough.
+            Err(CallError::NotFound | CallError::Refused(_)) => Ok(None),
+            Err(error) => Err(error.into_failure()),
+        }
+    }
+}
+
+/// Reads what a runtime tells beyond the interface: JSON under `info`.
+fn info(info: &BTreeMap<String, String>) -> Json {
+    let text = info.get("info").map_or("null", String::as_str);
+    serde_json::from_str(text).unwrap_or_default()
+}

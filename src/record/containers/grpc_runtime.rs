@@ -1,0 +1,113 @@
+//! A socket that speaks gRPC: CRI, containerd's own interface, or both.
+
+use std::{path::Path, pin::pin};
+
+use tokio::sync::mpsc::Sender;
+
+use super::{
+    containerd::Containerd,
+    cri::Cri,
+    describe::Kind,
+    grpc::Channel,
+    source::{Answer, Failure, Manner, Seen, tell},
+};
+
+/// Where CRI keeps its containers in containerd.
+const CRIS: &str = "k8s.io";
+
+/// A runtime that answered.
+pub(super) enum GrpcRuntime {
+    Cri(Cri),
+    Containerd(Containerd),
+    Both(Cri, Containerd),
+}
+
+impl GrpcRuntime {
+    pub(super) async fn connect(socket: &Path, manner: Manner) -> Result<Self, Failure> {
+        let channel = Channel::connect(socket, manner.timeout).await?;
+        let cri = Cri::connect(channel.clone(), manner.env).await?;
+        let containerd = Containerd::connect(channel, manner.env).await?;
+        match (cri, containerd) {
+            (Some(cri), Some(containerd)) => Ok(Self::Both(cri, containerd)),
+            (Some(cri), None) => Ok(Self::Cri(cri)),
+            (None, Some(containerd)) => Ok(Self::Containerd(containerd)),
+            (None, None) => Err(Failure::Nonsense(
+                "neither a CRI runtime nor containerd".to_owned(),
+            )),
+        }
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::Cri(cri) | Self::Both(cri, _) => cri.kind(),
+            Self::Containerd(_) => Kind::Containerd,
+        }
+    }
+
+    pub(super) async fn follow(&self, seen: &Sender<Seen>) -> Failure {
+        match self {
+            Self::Cri(cri) => cri.follow(seen).await,
+            Self::Containerd(containerd) => {
+                let list = containerd.list(&[]);
+                follow(containerd, list, seen).await
+            }
+            Self::Both(cri, containerd) => {
+                let list = async {
+                    let mut ids = cri.list().await?;
+                    ids.extend(containerd.list(&[CRIS]).await?);
+                    Ok(ids)
+                };
+                follow(containerd, list, seen).await
+            }
+        }
+    }
+
+    pub(super) async fn look_up(&self, id: &str) -> Result<Answer, Failure> {
+        let (cri, containerd) = match self {
+            Self::Cri(cri) => (Some(cri), None),
+            Self::Containerd(containerd) => (None, Some(containerd)),
+            Self::Both(cri, containerd) => (Some(cri), Some(containerd)),
+        };
+        if let Some(cri) = cri
+            && let Some(description) = cri.look_up(id).await?
+        {
+            return Ok(Answer::Told(description));
+        }
+        let Some(containerd) = containerd else {
+            return Ok(Answer::Unknown);
+        };
+        Ok(match containerd.look_up(id).await? {
+            // CRI tells of its containers only once they run, but will tell more.
+            Some(found) if cri.is_some() && found.namespace == CRIS => {
+                Answer::Partly(found.description)
+            }
+            Some(found) => Answer::Told(found.description),
+            None => Answer::Unknown,
+        })
+    }
+}
+
+/// Listens to containerd's events, which are of all containers. First the events, then the list, so that
+/// nothing happens between the two.
+async fn follow(
+    containerd: &Containerd,
+    list: impl Future<Output = Result<Vec<String>, Failure>>,
+    seen: &Sender<Seen>,
+) -> Failure {
+    let list = async {
+        for id in list.await? {
+            tell(seen, Seen::There(id)).await;
+        }
+        tell(seen, Seen::All).await;
+        Ok(())
+    };
+    let mut events = pin!(containerd.follow(seen));
+    tokio::select! {
+        biased;
+        failure = &mut events => failure,
+        listed = list => match listed {
+            Ok(()) => events.await,
+            Err(failure) => failure,
+        }
+    }
+}
