@@ -106,8 +106,12 @@ impl Filter {
     }
 
     /// Returns the conditions that ask for nothing but the container of an event's thread, and that all must
-    /// hold: where they do not, no event passes. `None`: there are none.
+    /// hold: where they do not, no event passes, and none need be looked at. `None`: there are none, or
+    /// the filter needs all events for something else.
     pub fn about_containers(&self) -> Option<Self> {
+        if self.reach.depends_on_all.is_some() {
+            return None;
+        }
         let parts = match &self.root {
             Pred::All(parts) => &**parts,
             one => std::slice::from_ref(one),

@@ -348,6 +348,7 @@ mod tests {
             "evt.type=read",
             "container.id=0123456789ab or evt.type=read",
             "container.duration>10",
+            "container.id=0123456789ab and evt.num<100",
             "not (container.id=0123456789ab and evt.type=read)",
         ] {
             assert!(cgroups(filter).is_none(), "{filter}");

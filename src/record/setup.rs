@@ -168,6 +168,9 @@ pub struct KernelChoice {
     pub all: usize,
     /// The field of the filter because of which none can be left out.
     pub depends_on_all: Option<&'static str>,
+    /// How many of them are recorded of threads whose container the filter rules out; `None`: it rules out
+    /// none.
+    pub elsewhere: Option<usize>,
 }
 
 /// Returns what the kernel decides for a recording on this machine.
@@ -179,6 +182,13 @@ pub fn kernel_choice(options: &Options) -> KernelChoice {
         .filter(|call| numbered(call).is_some());
     let wanted =
         |call: &&syscall::Syscall| numbered(call).is_some_and(|nr| !options.excludes(arch, nr));
+    let by_container = options.filter.as_ref().and_then(Filter::about_containers);
+    let elsewhere = by_container.map(|_| {
+        let changes = |call: &&syscall::Syscall| {
+            wanted(call) && numbered(call).is_some_and(|nr| changes_state(arch, nr))
+        };
+        calls.clone().filter(changes).count()
+    });
     let mut recorded: Vec<_> = calls.clone().filter(wanted).map(|call| call.name).collect();
     recorded.sort_unstable();
     let reach = options.filter.as_ref().map(|filter| filter.reach());
@@ -186,6 +196,7 @@ pub fn kernel_choice(options: &Options) -> KernelChoice {
         recorded,
         all: calls.count(),
         depends_on_all: reach.and_then(|reach| reach.depends_on_all),
+        elsewhere,
     }
 }
 

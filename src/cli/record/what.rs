@@ -167,6 +167,7 @@ pub(in crate::cli) fn tell_choice(options: &Options) {
         recorded,
         all,
         depends_on_all,
+        elsewhere,
     } = record::kernel_choice(options);
     let mut text = if recorded.len() < all {
         format!(
@@ -182,6 +183,11 @@ pub(in crate::cli) fn tell_choice(options: &Options) {
         };
         format!("in the kernel: all {all} syscalls are recorded{why}\n")
     };
+    if let Some(elsewhere) = elsewhere {
+        text.push_str(&format!(
+            "in the kernel: {elsewhere} of them, which change what is known, where the filter rules out the container\n"
+        ));
+    }
     if options.filter.is_some() {
         text.push_str("in userspace: the filter decides about each event\n");
     }
