@@ -20,7 +20,7 @@ use std::{
 };
 
 use fake::{Machine, VERSION, head, reply, request, wait_for_end};
-use scap::record::containers::Description;
+use scap::record::containers::{Description, Origin};
 
 const CONTAINERS: usize = 10_000;
 
@@ -82,11 +82,11 @@ fn memory_is_bounded() {
         println!("{CONTAINERS} containers, {bytes} bytes of descriptions");
         // All of them again: they are known, and nobody is asked.
         for n in 0..CONTAINERS {
-            resolver.ask(&id(n).as_bytes()[..12], b"", None);
+            resolver.ask(&id(n).as_bytes()[..12], b"", Origin::default());
         }
         // And as many that there are not.
         for n in 0..2 * CONTAINERS {
-            resolver.ask(format!("f{n:011x}").as_bytes(), b"", None);
+            resolver.ask(format!("f{n:011x}").as_bytes(), b"", Origin::default());
         }
         std::thread::sleep(Duration::from_millis(300));
         assert_eq!(resolver.warning(), None);

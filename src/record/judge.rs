@@ -13,7 +13,7 @@ use scap_capture_format::{
 
 use super::{
     cgroups::{Cgroups, Hierarchy},
-    containers::{Description, Resolver},
+    containers::{Description, Origin, Resolver},
 };
 use crate::{
     event::{Event, EventExt as _},
@@ -54,8 +54,11 @@ fn ask(resolver: &mut Resolver, thread: &Thread) {
         let cgroups = thread.cgroups.as_deref();
         let found = state::container_of(cgroups);
         let full = found.as_ref().map_or(&[][..], |found| &found.full_id);
-        let hint = found.as_ref().and_then(|found| found.runtime);
-        resolver.ask(id, full, hint);
+        let origin = Origin {
+            runtime: found.as_ref().and_then(|found| found.runtime),
+            user: cgroups.and_then(state::user_of),
+        };
+        resolver.ask(id, full, origin);
     }
 }
 

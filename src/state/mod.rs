@@ -31,7 +31,7 @@ mod users;
 mod view;
 
 pub use apply::{call_can_matter, can_matter, cgroups_param, counts_memory, matters};
-pub use containers::{ContainerInfo, Found, container_of, runtime_of};
+pub use containers::{ContainerInfo, Found, container_of, runtime_of, user_of};
 pub use fd::{Connection, FdInfo, FdKind, L4, Role};
 pub use lineage::Ancestor;
 pub use thread::{Program, ProgramFlags, Text, Thread, ThreadId};

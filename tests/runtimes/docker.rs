@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use scap::record::containers::{ContainerOptions, Resolver};
+use scap::record::containers::{ContainerOptions, Origin, Resolver};
 use serde_json::json;
 
 use crate::fake::{
@@ -37,7 +37,7 @@ fn what_docker_says_in_our_form() {
         ..ContainerOptions::default()
     })
     .unwrap();
-    resolver.ask(b"08470b0ce08d", b"", Some("docker"));
+    resolver.ask(b"08470b0ce08d", b"", Origin::of("docker"));
     let container = json(&described(&mut resolver));
     let expected = json!({
         "Healthcheck": { "exe": "/bin/sh", "args": ["-c", "true"] },
@@ -91,7 +91,7 @@ fn image(image: &str, described_as: &'static str) -> serde_json::Value {
         }
     });
     let mut resolver = machine.resolver();
-    resolver.ask(b"abc000000000", b"", None);
+    resolver.ask(b"abc000000000", b"", Origin::default());
     let told = json(&described(&mut resolver));
     json!([
         told["image"],
@@ -208,7 +208,7 @@ fn events_bring_descriptions_and_only_news_is_told() {
     std::thread::sleep(Duration::from_millis(200));
     "later".clone_into(&mut name.lock().unwrap());
     events.send(event("die")).unwrap();
-    resolver.ask(b"abc000000000", b"", None);
+    resolver.ask(b"abc000000000", b"", Origin::default());
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(resolver.poll(), None);
     assert_eq!(resolver.warning(), None);
@@ -219,7 +219,7 @@ fn a_question_is_repeated_until_the_runtime_knows() {
     let machine = Machine::new();
     let (_events, name) = eventful(&machine);
     let mut resolver = machine.resolver();
-    resolver.ask(b"abc000000000", b"", Some("podman"));
+    resolver.ask(b"abc000000000", b"", Origin::of("podman"));
     std::thread::sleep(Duration::from_millis(100));
     assert_eq!(resolver.poll(), None);
     "web".clone_into(&mut name.lock().unwrap());
@@ -230,7 +230,7 @@ fn a_question_is_repeated_until_the_runtime_knows() {
 fn a_runtime_that_comes_later_is_found() {
     let machine = Machine::new();
     let mut resolver = machine.resolver();
-    resolver.ask(b"abc000000000", b"", None);
+    resolver.ask(b"abc000000000", b"", Origin::default());
     std::thread::sleep(Duration::from_millis(100));
     let (_events, name) = eventful(&machine);
     "web".clone_into(&mut name.lock().unwrap());
@@ -244,7 +244,7 @@ fn what_is_under_way_at_the_end_is_told() {
     let (_events, name) = eventful(&machine);
     "web".clone_into(&mut name.lock().unwrap());
     let mut resolver = machine.resolver();
-    resolver.ask(b"abc000000000", b"", None);
+    resolver.ask(b"abc000000000", b"", Origin::default());
     resolver.finish(PATIENCE);
     let description = resolver.poll().expect("it had time");
     assert_eq!(json(&description)["name"], "web");
@@ -263,7 +263,7 @@ fn nobody_is_asked_unless_wanted() {
         ..ContainerOptions::default()
     })
     .unwrap();
-    resolver.ask(b"abc000000000", b"", None);
+    resolver.ask(b"abc000000000", b"", Origin::default());
     resolver.finish(PATIENCE);
     assert_eq!((resolver.poll(), resolver.warning()), (None, None));
 }
@@ -273,7 +273,7 @@ fn environment_is_kept_on_demand_only() {
     let machine = Machine::new();
     machine.docker(|path| (path.starts_with("/containers/084")).then(|| CONTAINER.to_owned()));
     let mut resolver = machine.resolver();
-    resolver.ask(b"08470b0ce08d", b"", None);
+    resolver.ask(b"08470b0ce08d", b"", Origin::default());
     let description = wait(|| resolver.poll());
     assert!(!description.json.contains("SECRET"));
 }
@@ -309,7 +309,7 @@ fn the_runtime_that_the_cgroups_look_like_is_asked_first() {
     let mut resolver = machine.resolver();
     // Both are there by then.
     std::thread::sleep(Duration::from_millis(300));
-    resolver.ask(b"abc000000000", b"", Some("podman"));
+    resolver.ask(b"abc000000000", b"", Origin::of("podman"));
     assert_eq!(json(&described(&mut resolver))["type"], 11);
     assert_eq!(asked.load(Ordering::Relaxed), 0);
 }

@@ -45,7 +45,16 @@ impl Machine {
 
     /// A Docker that answers paths as `answer` says, and never has an event.
     pub(crate) fn docker(&self, answer: impl Fn(&str) -> Option<String> + Clone + Send + 'static) {
-        self.listen("run/docker.sock", move |mut stream| {
+        self.docker_at("run/docker.sock", answer);
+    }
+
+    /// One that listens somewhere else.
+    pub(crate) fn docker_at(
+        &self,
+        name: &str,
+        answer: impl Fn(&str) -> Option<String> + Clone + Send + 'static,
+    ) {
+        self.listen(name, move |mut stream| {
             let path = request(&mut stream);
             if path.starts_with("/events") {
                 head(&mut stream, 200);

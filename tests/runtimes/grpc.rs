@@ -16,6 +16,7 @@ use hyper::{
 use serde_json::json;
 
 use crate::fake::{Machine, described, json, wait};
+use scap::record::containers::Origin;
 
 const CONTAINER: &[u8] = include_bytes!("../../testdata/containers/cri-container.pb");
 const SANDBOX: &[u8] = include_bytes!("../../testdata/containers/cri-sandbox.pb");
@@ -172,7 +173,7 @@ fn what_a_cri_runtime_says_in_our_form() {
     });
     assert_eq!(container, expected);
 
-    resolver.ask(&SANDBOX_ID.as_bytes()[..12], b"", Some("cri-o"));
+    resolver.ask(&SANDBOX_ID.as_bytes()[..12], b"", Origin::of("cri-o"));
     let sandbox = json(&described(&mut resolver));
     assert_eq!(sandbox["is_pod_sandbox"], true);
     assert_eq!(
@@ -232,7 +233,7 @@ fn what_containerd_says_in_our_form() {
         });
     });
     let mut resolver = machine.resolver_of("run/mine.sock");
-    resolver.ask(b"by-hand", b"", None);
+    resolver.ask(b"by-hand", b"", Origin::default());
     let container = json(&wait(|| {
         resolver
             .poll()

@@ -10,9 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use scap::record::containers::Origin;
+
 use crate::fake::{
-    Machine, PATIENCE, VERSION, chunk, described, full_id, head, json, reply, request, wait,
-    wait_for_end,
+    Machine, PATIENCE, TIMEOUT, VERSION, chunk, described, full_id, head, json, reply, request,
+    wait, wait_for_end,
 };
 
 /// Lets `serve` be the only runtime, and returns what the resolver has to say about it. Meanwhile
@@ -23,7 +25,7 @@ fn complaint(serve: impl Fn(UnixStream) + Clone + Send + 'static) -> String {
     let mut resolver = machine.resolver();
     let began = Instant::now();
     for n in 0..2000 {
-        resolver.ask(format!("{n:012x}").as_bytes(), b"", Some("docker"));
+        resolver.ask(format!("{n:012x}").as_bytes(), b"", Origin::of("docker"));
         assert_eq!(resolver.poll(), None);
     }
     assert!(began.elapsed() < Duration::from_millis(200), "asking waits");
@@ -159,7 +161,7 @@ fn one_that_hangs_does_not_keep_another_from_answering() {
     });
     let mut resolver = machine.resolver();
     let began = Instant::now();
-    resolver.ask(&id.as_bytes()[..12], id.as_bytes(), None);
+    resolver.ask(&id.as_bytes()[..12], id.as_bytes(), Origin::default());
     let description = described(&mut resolver);
     assert!(began.elapsed() < Duration::from_millis(250));
     assert_eq!(json(&description)["name"], "web");
@@ -179,7 +181,7 @@ fn members_of_other_types_are_not_known() {
             .then(|| container.clone())
     });
     let mut resolver = machine.resolver();
-    resolver.ask(b"abc000000000", b"", None);
+    resolver.ask(b"abc000000000", b"", Origin::default());
     let container = json(&described(&mut resolver));
     assert_eq!(container["full_id"], id.as_str());
     let keys: Vec<_> = container.as_object().unwrap().keys().collect();
@@ -199,7 +201,7 @@ fn a_description_is_cut_to_64_kib() {
             .then(|| container.clone())
     });
     let mut resolver = machine.resolver();
-    resolver.ask(b"abc000000000", b"", None);
+    resolver.ask(b"abc000000000", b"", Origin::default());
     let description = described(&mut resolver);
     assert!(description.json.len() <= 64 << 10);
     let container = json(&description);
@@ -216,7 +218,7 @@ fn a_description_that_is_too_large_is_not_read() {
     });
     let mut resolver = machine.resolver();
     let id = full_id("abc");
-    resolver.ask(&id.as_bytes()[..12], id.as_bytes(), None);
+    resolver.ask(&id.as_bytes()[..12], id.as_bytes(), Origin::default());
     let container = json(&described(&mut resolver));
     assert_eq!(container["cut"], serde_json::json!(["all"]));
     assert_eq!(container["full_id"], id.as_str());
@@ -238,11 +240,54 @@ fn a_name_is_not_taken_for_an_id() {
     let mut resolver = machine.resolver();
     // Not asked for at all: these are names, or worse.
     for id in ["web", "../version", "abc/json?x=", "abcabcabcabc/x"] {
-        resolver.ask(id.as_bytes(), b"", None);
+        resolver.ask(id.as_bytes(), b"", Origin::default());
     }
-    resolver.ask(b"\xff\xfe", b"", None);
-    resolver.ask(b"abcabcabcabc", b"", None);
+    resolver.ask(b"\xff\xfe", b"", Origin::default());
+    resolver.ask(b"abcabcabcabc", b"", Origin::default());
     wait(|| (asked.load(Ordering::Relaxed) > 0).then_some(()));
     resolver.finish(PATIENCE);
     assert_eq!(resolver.poll(), None);
+}
+
+/// A user may run whatever answers as Docker does, and say anything of any container.
+#[test]
+fn a_users_runtime_speaks_of_its_own_containers_only() {
+    let machine = Machine::new();
+    std::fs::create_dir_all(machine.path("run/user/1000")).unwrap();
+    let [system, own, others] = ["aaa", "bbb", "ccc"].map(full_id);
+    let (listed, unlisted) = ([&system, &own], full_id("ddd"));
+    let list = listed.map(|id| format!(r#"{{"Id":"{id}"}}"#)).join(",");
+    machine.docker_at("run/user/1000/docker.sock", move |path| {
+        let id = path.strip_prefix("/containers/")?.strip_suffix("/json");
+        match id {
+            None => Some(format!("[{list}]")),
+            Some(id) => Some(format!(r#"{{"Id":"{id}","Name":"/innocent"}}"#)),
+        }
+    });
+    let mut resolver = machine.resolver();
+    let of = |user| Origin {
+        runtime: Some("docker"),
+        user,
+    };
+    resolver.ask(&system.as_bytes()[..12], system.as_bytes(), of(None));
+    resolver.ask(&others.as_bytes()[..12], others.as_bytes(), of(Some(1001)));
+    resolver.ask(&own.as_bytes()[..12], own.as_bytes(), of(Some(1000)));
+    let told = wait(|| resolver.poll());
+    assert_eq!(told.id, own[..12]);
+    // Time enough for the others, and for the one that nobody asked for.
+    std::thread::sleep(TIMEOUT);
+    assert_eq!(resolver.poll(), None);
+
+    // The machine's own runtime may speak of all.
+    machine.docker(move |path| {
+        let id = path.strip_prefix("/containers/")?.strip_suffix("/json")?;
+        (id != unlisted).then(|| format!(r#"{{"Id":"{id}","Name":"/true"}}"#))
+    });
+    let mut names: Vec<_> = (0..2)
+        .map(|_| wait(|| resolver.poll()))
+        .map(|told| (told.id.clone(), told.json.contains("\"true\"")))
+        .collect();
+    names.sort();
+    let wanted = [&system, &others].map(|id| (id[..12].to_owned(), true));
+    assert_eq!(names, wanted);
 }

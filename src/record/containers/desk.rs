@@ -28,7 +28,7 @@ use tokio::{
 };
 
 use super::{
-    ContainerOptions, Description, Parcel, Question, WARNINGS,
+    ContainerOptions, Description, Origin, Parcel, Question, WARNINGS,
     describe::{Kind, short_id},
     known::{CONTAINERS, Known},
     sockets,
@@ -65,6 +65,8 @@ struct Entry {
     told: Option<Told>,
     /// What is to be found out, or found out more about.
     wanted: Option<Wanted>,
+    /// The user in whose slice it was found.
+    user: Option<u32>,
 }
 
 struct Told {
@@ -84,25 +86,20 @@ struct Wanted {
 struct Contact {
     number: u32,
     path: PathBuf,
+    /// Whose runtime it is; `None`: the machine's, which may speak of all.
+    user: Option<u32>,
     /// `None`: it cannot be asked at the moment.
     kind: Option<Kind>,
     asks: Sender<String>,
     busy: Rc<Cell<bool>>,
 }
 
-impl Question {
-    /// Asks about an id that a runtime named.
-    fn about(id: String) -> Self {
-        Self {
-            id: short_id(&id).to_owned(),
-            full: id,
-            hint: None,
-        }
-    }
-}
-
 impl Contact {
+    /// Asks a question, if this one may speak of such.
     fn ask(&self, question: &Question) {
+        if !self.may_tell_of(question.origin.user) {
+            return;
+        }
         let id = if question.full.is_empty() {
             &question.id
         } else {
@@ -110,6 +107,11 @@ impl Contact {
         };
         // A full queue means that its runtime hangs; the question is repeated.
         let _full = self.asks.try_send(id.clone());
+    }
+
+    /// Whether it is to be believed about containers in this user's slice, or in none.
+    fn may_tell_of(&self, user: Option<u32>) -> bool {
+        self.user.is_none() || self.user == user
     }
 
     /// Whether no answer is to be expected soon.
@@ -233,6 +235,7 @@ impl Desk {
             self.contacts.push(Contact {
                 number,
                 path: socket.path.clone(),
+                user: socket.user,
                 kind: None,
                 asks,
                 busy: Rc::clone(&busy),
@@ -261,9 +264,15 @@ impl Desk {
         if self.known.get(&question.id).is_some() {
             return;
         }
+        let entry = Entry {
+            user: question.origin.user,
+            ..Entry::default()
+        };
+        self.known.insert(&question.id, entry);
         let hinted = |contact: &&Contact| {
-            let kind = contact.kind.zip(question.hint);
-            kind.is_some_and(|(kind, hint)| kind.fits(hint))
+            let kind = contact.kind.zip(question.origin.runtime);
+            kind.is_some_and(|(kind, runtime)| kind.fits(runtime))
+                && contact.may_tell_of(question.origin.user)
         };
         let mut asked: Vec<&Contact> = self.contacts.iter().filter(hinted).collect();
         if asked.is_empty() {
@@ -319,10 +328,35 @@ impl Desk {
         self.repeat_later(&id, repeats);
     }
 
+    /// Makes a question about an id that a runtime named.
+    fn about(&self, full: String) -> Question {
+        let id = short_id(&full).to_owned();
+        let user = self.known.get(&id).and_then(|entry| entry.user);
+        Question {
+            id,
+            full,
+            origin: Origin {
+                runtime: None,
+                user,
+            },
+        }
+    }
+
     async fn hear(&mut self, number: u32, news: News) {
         let Some(index) = self.contacts.iter().position(|c| c.number == number) else {
             return;
         };
+        let named = match &news {
+            News::Told(description) | News::Partly(description) => Some(&*description.id),
+            News::Ended(id) | News::Unknown(id) => Some(short_id(id)),
+            _ => None,
+        };
+        if let Some(id) = named {
+            let user = self.known.get(id).and_then(|entry| entry.user);
+            if !self.contacts[index].may_tell_of(user) {
+                return;
+            }
+        }
         match news {
             News::Up(kind) => {
                 let contact = &mut self.contacts[index];
@@ -344,7 +378,7 @@ impl Desk {
             }
             News::Warning(text) => self.warn(text),
             News::Ended(id) => {
-                let question = Question::about(id);
+                let question = self.about(id);
                 let entry = self.known.get(&question.id);
                 if entry.is_none_or(|entry| entry.told.is_none() || entry.wanted.is_some()) {
                     self.contacts[index].ask(&question);
@@ -357,11 +391,11 @@ impl Desk {
                 self.pass_on(number, description).await;
             }
             News::Partly(description) => {
-                self.want(Question::about(description.id.clone()));
+                self.want(self.about(description.id.clone()));
                 self.pass_on(number, description).await;
             }
             News::Unknown(id) => {
-                let question = Question::about(id);
+                let question = self.about(id);
                 let entry = self.known.get(&question.id);
                 if entry.is_none_or(|entry| entry.told.is_none()) {
                     self.want(question);
@@ -387,8 +421,11 @@ impl Desk {
                 entry.told = told;
             }
             None => {
-                let wanted = None;
-                self.known.insert(&description.id, Entry { told, wanted });
+                let entry = Entry {
+                    told,
+                    ..Entry::default()
+                };
+                self.known.insert(&description.id, entry);
             }
         }
         let size = description.id.len() + description.json.len();

@@ -91,6 +91,25 @@ pub struct Description {
     pub json: String,
 }
 
+/// Where a container was found, told by its cgroups.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The runtime that lays out cgroups like these.
+    pub runtime: Option<&'static str>,
+    /// The user in whose slice it is.
+    pub user: Option<u32>,
+}
+
+impl Origin {
+    /// The machine's own containers of a runtime.
+    pub fn of(runtime: &'static str) -> Self {
+        Self {
+            runtime: Some(runtime),
+            user: None,
+        }
+    }
+}
+
 /// Which container to find out about.
 #[derive(Clone, Debug)]
 struct Question {
@@ -98,8 +117,7 @@ struct Question {
     id: String,
     /// As the runtime has it, as far as it is known.
     full: String,
-    /// The runtime that lays out cgroups like those it was found in.
-    hint: Option<&'static str>,
+    origin: Origin,
 }
 
 /// A description on its way, and the room that it takes until it is fetched.
@@ -161,10 +179,13 @@ impl Resolver {
     }
 
     /// Asks for a container by its id as shown, unless that was done. `full` is its whole id, or empty
-    /// if that is not known; `hint` is the runtime that its cgroups look like.
+    /// if that is not known.
+    ///
+    /// A user's own runtime is asked only about containers in that user's slice, and believed only about
+    /// these: anybody could say anything about any id.
     ///
     /// Never waits: if too much is asked at once, this is not asked and may be asked again.
-    pub fn ask(&mut self, id: &[u8], full: &[u8], hint: Option<&'static str>) {
+    pub fn ask(&mut self, id: &[u8], full: &[u8], origin: Origin) {
         let Some(questions) = &self.questions else {
             return;
         };
@@ -177,7 +198,7 @@ impl Resolver {
         let question = Question {
             id: text.to_owned(),
             full: str::from_utf8(full).unwrap_or_default().to_owned(),
-            hint,
+            origin,
         };
         if questions.try_send(question).is_ok() {
             self.asked.insert(text, ());

@@ -42,24 +42,30 @@ pub(super) struct Socket {
     /// Without symbolic links, so that one socket has one name.
     pub(super) path: PathBuf,
     pub(super) protocol: Protocol,
+    /// Whose runtime it is; `None`: the machine's.
+    pub(super) user: Option<u32>,
 }
 
 /// Returns the sockets below `root` and those of `named` that are there, each once.
 pub(super) fn find(root: &Path, named: &[PathBuf]) -> Vec<Socket> {
     let mut found = Vec::new();
     for path in named {
-        add(&mut found, path, Path::new("/"), Protocol::Any);
+        add(&mut found, path, Path::new("/"), Protocol::Any, None);
     }
     let Ok(root) = root.canonicalize() else {
         return found;
     };
     for (path, protocol) in MACHINE {
-        add(&mut found, &root.join(path), &root, *protocol);
+        add(&mut found, &root.join(path), &root, *protocol, None);
     }
     let users = fs::read_dir(root.join("run/user"));
     for user in users.into_iter().flatten().flatten().take(USERS) {
+        let Some(id) = user.file_name().to_str().and_then(|id| id.parse().ok()) else {
+            continue;
+        };
         for (path, protocol) in USER {
-            add(&mut found, &user.path().join(path), &root, *protocol);
+            let path = user.path().join(path);
+            add(&mut found, &path, &root, *protocol, Some(id));
         }
     }
     found
@@ -67,13 +73,17 @@ pub(super) fn find(root: &Path, named: &[PathBuf]) -> Vec<Socket> {
 
 /// Adds a socket if it is one and, where its links lead, still below `root`: in a container, `/host/var/run`
 /// leads to the container's own `/run`.
-fn add(found: &mut Vec<Socket>, path: &Path, root: &Path, protocol: Protocol) {
+fn add(found: &mut Vec<Socket>, path: &Path, root: &Path, protocol: Protocol, user: Option<u32>) {
     let Ok(path) = path.canonicalize() else {
         return;
     };
     let is_socket = fs::metadata(&path).is_ok_and(|meta| meta.file_type().is_socket());
     if is_socket && path.starts_with(root) && !found.iter().any(|known| known.path == path) {
-        found.push(Socket { path, protocol });
+        found.push(Socket {
+            path,
+            protocol,
+            user,
+        });
     }
 }
 
@@ -104,6 +114,8 @@ mod tests {
             root.join("run/user/1000/docker.sock"),
         ];
         assert_eq!(names(find(&root, &[])), both);
+        let users: Vec<_> = find(&root, &[]).into_iter().map(|s| s.user).collect();
+        assert_eq!(users, [None, Some(1000)]);
         // The same one named, and one that is not there.
         let named = [root.join("var/run/docker.sock"), root.join("nothing")];
         assert_eq!(names(find(&root, &named)), both);

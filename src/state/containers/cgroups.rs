@@ -139,6 +139,18 @@ pub fn container_of(cgroups: Option<&[u8]>) -> Option<Found<'_>> {
     ctr(cgroups)
 }
 
+/// Returns the user in whose slice of systemd a thread with these cgroups is.
+pub fn user_of(cgroups: &[u8]) -> Option<u32> {
+    const BEFORE: &[u8] = b"/user-";
+    let at = memchr::memmem::find(cgroups, BEFORE)? + BEFORE.len();
+    let digits = cgroups[at..].iter().take_while(|b| b.is_ascii_digit());
+    let end = at + digits.count();
+    let rest = cgroups[end..].strip_prefix(b".slice")?;
+    let is_whole = rest.first().is_none_or(|b| matches!(b, b'/' | 0));
+    let number = std::str::from_utf8(&cgroups[at..end]).ok()?;
+    number.parse().ok().filter(|_| is_whole)
+}
+
 /// Returns the runtime that lays out cgroups like these, as far as the layout tells.
 pub fn runtime_of(cgroups: Option<&[u8]>) -> Option<&'static str> {
     container_of(cgroups)?.runtime

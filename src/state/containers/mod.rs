@@ -8,7 +8,7 @@ mod description;
 mod known;
 
 pub(super) use cgroups::normalised;
-pub use cgroups::{Found, container_of, runtime_of};
+pub use cgroups::{Found, container_of, runtime_of, user_of};
 pub use description::ContainerInfo;
 pub(super) use known::Known;
 

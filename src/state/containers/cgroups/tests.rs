@@ -367,3 +367,21 @@ fn subsystems_have_one_name() {
     assert_eq!(normalised(b"cpuset=/\0blkio=/a\0=x\0\0"), None);
     assert_eq!(normalised(b""), None);
 }
+
+#[test]
+fn slices_of_users() {
+    for (cgroups, user) in [
+        (
+            &b"=/user.slice/user-1000.slice/user@1000.service/a\0"[..],
+            Some(1000),
+        ),
+        (b"memory=/\0=/user.slice/user-0.slice\0", Some(0)),
+        (b"=/user.slice/user-1000.slicer\0", None),
+        (b"=/user.slice/user-.slice\0", None),
+        (b"=/user.slice/user-99999999999.slice\0", None),
+        (b"=/docker/user-1\0", None),
+        (b"", None),
+    ] {
+        assert_eq!(user_of(cgroups), user, "{}", cgroups.escape_ascii());
+    }
+}
