@@ -202,8 +202,14 @@ impl State {
         described.chain(self.foreknown.iter().filter(is_new))
     }
 
-    /// Takes what an event or a snapshot says of a container.
-    fn describe_container(&mut self, info: ContainerInfo) {
+    /// Takes what an event or a snapshot says of a container, and what it does not say yet from those that
+    /// will come.
+    fn describe_container(&mut self, mut info: ContainerInfo) {
+        if let Some(later) = self.foreknown.get(info.id.as_bytes())
+            && !info.is_incomplete()
+        {
+            info.complete(later);
+        }
         let known = self.described.get(info.id.as_bytes());
         if known.is_none_or(|known| known.is_incomplete() || !info.is_incomplete()) {
             self.described.add(info);
@@ -213,17 +219,21 @@ impl State {
     /// Takes note of a container (the text of a `container` event) that a later event describes.
     ///
     /// A runtime is asked about a container when its first events are past already; with this they have
-    /// its name. Of several descriptions of one container the first given counts, and none once an event
-    /// or a snapshot has described it. It stays known through [`Self::restore`].
+    /// its name. Of several descriptions of one container the first that has a member counts for that one, until an
+    /// event or a snapshot says otherwise. It stays known through [`Self::restore`].
     pub fn foreknow(&mut self, text: &[u8]) {
         if self.foreknown.is_full() {
             return;
         }
-        if let Some(info) = ContainerInfo::parse(text)
-            && !info.is_incomplete()
-            && self.foreknown.get(info.id.as_bytes()).is_none()
-        {
-            self.foreknown.add(info);
+        let Some(info) = ContainerInfo::parse(text).filter(|info| !info.is_incomplete()) else {
+            return;
+        };
+        let Some(first) = self.foreknown.get(info.id.as_bytes()) else {
+            return self.foreknown.add(info);
+        };
+        let mut first = first.clone();
+        if first.complete(&info) {
+            self.foreknown.add(first);
         }
     }
 

@@ -66,6 +66,25 @@ impl ContainerInfo {
         &self.json
     }
 
+    /// Takes the members that this one lacks from another description of the container: a runtime tells
+    /// first what it knows first. Whether there were any.
+    pub(in crate::state) fn complete(&mut self, other: &Self) -> bool {
+        let (Json::Object(own), Json::Object(others)) = (&mut self.json, &other.json) else {
+            return false;
+        };
+        let lacks = |own: &serde_json::Map<String, Json>, key: &String| {
+            own.get(key).is_none_or(Json::is_null)
+        };
+        let mut found = false;
+        for (key, value) in others {
+            if lacks(own, key) && !value.is_null() {
+                own.insert(key.clone(), value.clone());
+                found = true;
+            }
+        }
+        found
+    }
+
     /// Returns the name of the runtime, from falcosecurity's number.
     pub fn runtime(&self) -> Option<&'static str> {
         Some(match self.json.get("type")?.as_u64()? {

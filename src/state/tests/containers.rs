@@ -87,6 +87,26 @@ fn an_announcement_is_no_description() {
     assert_eq!(m.state.containers().count(), 1);
 }
 
+/// containerd tells of a container when it is made, CRI of its pod a little later.
+#[test]
+fn what_is_told_in_parts_is_known_as_a_whole() {
+    let mut m = machine();
+    let id = std::str::from_utf8(ID).unwrap();
+    let first = format!(r#"{{"container":{{"id":"{id}","name":"web","ip":null}}}}"#);
+    let then = format!(
+        r#"{{"container":{{"id":"{id}","name":"shop","ip":"10.0.0.2","pod_sandbox_id":"p"}}}}"#
+    );
+    m.state.foreknow(first.as_bytes());
+    m.state.foreknow(then.as_bytes());
+    let told = |m: &Machine, key: &str| m.state.container(ID).unwrap().text(key).map(str::to_owned);
+    let all = |m: &Machine| ["name", "ip", "pod_sandbox_id"].map(|key| told(m, key).unwrap());
+    assert_eq!(all(&m), ["web", "10.0.0.2", "p"]);
+    m.event(-1, types::CONTAINER_JSON_2_E, &[first.as_bytes()]);
+    assert_eq!(all(&m), ["web", "10.0.0.2", "p"]);
+    m.event(-1, types::CONTAINER_JSON_2_E, &[then.as_bytes()]);
+    assert_eq!(all(&m), ["shop", "10.0.0.2", "p"]);
+}
+
 #[test]
 fn a_snapshot_has_the_containers_that_somebody_is_in() {
     let mut m = machine();
