@@ -202,6 +202,25 @@ fn what_is_written_anew_has_them_too() {
     assert_eq!(kinds.filter(|kind| *kind == 7).count(), 1);
 }
 
+/// sysdig takes what its files begin with for the state at the beginning.
+#[test]
+fn files_for_sysdig_begin_with_them() {
+    let dir = tempdir().unwrap();
+    let whole = file(dir.path(), "a.scap", &capture(true));
+    let out = dir.path().join("sysdig.scap");
+    let [from, to] = [&whole, &out].map(|path| path.to_str().unwrap());
+    let (_, err, code) = seen(&scap(&["convert", "--to", "sysdig", "-q", from, to], None));
+    assert_eq!((&*err, code), ("", 0));
+    let format = "*%evt.type %container.id %container.name";
+    let (found, _, code) = seen(&scap(&["read", "-p", format, to], None));
+    let lines: Vec<&str> = found.lines().collect();
+    assert_eq!((lines[0], code), ("container <NA> <NA>", 0));
+    let of_web: Vec<&&str> = lines.iter().filter(|line| line.contains(WEB)).collect();
+    assert!(of_web.len() >= 6, "{found}");
+    let named = |line: &&&str| line.ends_with(" k8s_\\x1b[2Jweb");
+    assert!(of_web.iter().all(named), "{found}");
+}
+
 fn containers(args: &[&str]) -> (String, String, i32) {
     let dir = tempdir().unwrap();
     let path = file(dir.path(), "a.scap", &capture(true));

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 
-use scap_capture_format::event::EventRef;
-use scap_capture_format::schema::Arch;
+use scap_capture_format::event::{EventFlags, EventNum, EventRef, Params, Pid, Tid, Timestamp};
+use scap_capture_format::schema::{Arch, types};
 use scap_capture_format::sysdig::{Downgrade, InOrder, Lost, SysdigWriter, Target, WriterOptions};
 
 use crate::filter::fields::{Context, Session};
@@ -87,6 +87,36 @@ impl<W: Write> SysdigSink<W> {
         self.writer.map(|w| w.finish().map_err(failed)).transpose()
     }
 
+    /// Writes what is known of containers, also what later events tell. sysdig takes what stands before
+    /// all other events for the state at the beginning.
+    fn containers(&mut self, state: &State, session: &Session) -> io::Result<()> {
+        let Some(writer) = &mut self.writer else {
+            return Ok(());
+        };
+        for info in state.containers() {
+            let mut text = info.to_json().into_bytes();
+            text.push(0);
+            let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
+            let Some(params) = Params::new(std::slice::from_ref(&len), &text) else {
+                continue;
+            };
+            let event = EventRef {
+                num: EventNum(0),
+                ts: Timestamp(session.first_time),
+                tid: Tid(-1),
+                pid: Pid(-1),
+                cpu: 0,
+                ty: types::CONTAINER_JSON_2_E,
+                latency: None,
+                flags: EventFlags::empty(),
+                params,
+            };
+            // The capture has them as events where they belong.
+            write(writer, &event, &mut 0, &mut self.refused)?;
+        }
+        Ok(())
+    }
+
     fn put(&mut self, event: &EventRef<'_>) -> io::Result<()> {
         let Some(writer) = &mut self.writer else {
             return Ok(());
@@ -132,6 +162,7 @@ impl<W: Write> EventSink for SysdigSink<W> {
             let snapshot = state.snapshot();
             let writer = SysdigWriter::new(out, &session.machine, &snapshot, self.options);
             self.writer = Some(writer.map_err(failed)?);
+            self.containers(state, session)?;
         }
         Ok(())
     }
@@ -147,7 +178,7 @@ impl<W: Write> EventSink for SysdigSink<W> {
     fn hidden(&mut self, cx: &Context<'_>) -> io::Result<()> {
         // The file has a flag for such events, too.
         self.put(&EventRef {
-            flags: cx.event.flags | scap_capture_format::event::EventFlags::HIDDEN,
+            flags: cx.event.flags | EventFlags::HIDDEN,
             ..*cx.event
         })
     }

@@ -20,7 +20,7 @@ use super::{
     cri_client::Wanted,
     recorder::Recorder,
     runtimes::{Containerd, Docker, IMAGE, POD},
-    tools::{Bench, bench, number},
+    tools::{Bench, bench, need, number, scap},
 };
 
 /// What the events of one container say: how many there are of each combination.
@@ -215,6 +215,8 @@ fn every_event_says_which_container_it_is_of() {
         "{summary}"
     );
 
+    as_sysdig_sees_it(&bench, &truth);
+
     // As sysdig's users print it.
     let lines = Command::new(env!("CARGO_BIN_EXE_scap"))
         .args(["read", "-pc", "-n", "1", "-r"])
@@ -225,6 +227,33 @@ fn every_event_says_which_container_it_is_of() {
     let line = String::from_utf8(lines.stdout).unwrap();
     let shown = format!(" older ({}) ", truth.0["older"]);
     assert!(line.contains(&shown), "{line}");
+}
+
+/// sysdig finds the same containers with the same names in what is converted for it.
+fn as_sysdig_sees_it(bench: &Bench, truth: &Truth) {
+    if need("sysdig").is_none() {
+        return;
+    }
+    let converted = bench.path("for-sysdig.scap");
+    let status = scap()
+        .args(["convert", "-q", "--to", "sysdig"])
+        .args([&bench.path("docker.scap"), &converted])
+        .status();
+    assert!(status.unwrap().success());
+    let output = Command::new("sysdig")
+        .args(["-p", "%container.id %container.name %container.image", "-r"])
+        .arg(&converted)
+        .arg("container.id!=host and evt.type!=container")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let seen: BTreeSet<&str> = text.lines().collect();
+    let wanted: Vec<String> = truth
+        .0
+        .iter()
+        .map(|(name, id)| format!("{id} {name} {IMAGE}"))
+        .collect();
+    assert_eq!(seen, wanted.iter().map(String::as_str).collect());
 }
 
 /// A cgroup below a container's own, with all its processes in it; in every hierarchy that has one.

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use super::facts::{Facts, Source};
 use crate::event::{EventFlags, EventRef, Loaded, Params, Timestamp};
-use crate::schema::{Arch, EVENTS, EventInfo, EventType, Status, event_info, syscall, types};
+use crate::schema::{
+    Arch, EVENTS, EventInfo, EventType, ParamType, Status, event_info, syscall, types,
+};
 
 /// For whom events are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +58,8 @@ enum From {
     Code(u8),
     /// A syscall's code or number.
     Number(u16),
+    /// A list of fds that is a parameter of the event, or nowhere: an empty one where there is none.
+    Fds(Option<u8>),
     /// Nowhere.
     Nothing,
 }
@@ -271,6 +275,12 @@ impl Buffer {
                 }
                 From::Number(number) => self.bytes.extend_from_slice(&number.to_le_bytes()),
                 From::Nothing => {}
+                From::Fds(i) => {
+                    let value = i.and_then(|i| params.get(usize::from(i)));
+                    let none = 0_u16.to_le_bytes();
+                    let value = value.filter(|list| !list.is_empty()).unwrap_or(&none);
+                    self.bytes.extend_from_slice(value);
+                }
             }
             let len = self.bytes.len().saturating_sub(before);
             // Lengths of an event's parameters fit.
@@ -323,6 +333,7 @@ fn old_plan(info: &EventInfo, arch: Arch) -> Plan {
         plan.set(info, info.ty, &all, &[]);
         plan.enter = None;
     }
+    plan.list_fds();
     plan
 }
 
@@ -422,6 +433,24 @@ impl Plan {
             if let From::Param(i) | From::Resized(i, _) | From::FdOrError(i) | From::Code(i) = *from
             {
                 self.placed |= 1_u64.checked_shl(u32::from(i)).unwrap_or(0);
+            }
+        }
+    }
+
+    /// Lists of fds are never absent: sysdig 0.29.3 reads their number from whatever comes next.
+    fn list_fds(&mut self) {
+        let sides = [
+            (self.exit, &mut self.exit_from),
+            (self.enter, &mut self.enter_from),
+        ];
+        for (ty, from) in sides {
+            let info = ty.and_then(event_info).map_or(&[][..], |i| i.params);
+            for (from, param) in from.iter_mut().zip(info) {
+                match *from {
+                    From::Param(i) if param.ty == ParamType::FdList => *from = From::Fds(Some(i)),
+                    From::Nothing if param.ty == ParamType::FdList => *from = From::Fds(None),
+                    _ => {}
+                }
             }
         }
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use scap_capture_format::event::EventFlags;
 use scap_capture_format::native::{CaptureReader, ChunkDecoder, Item, Load, MachineInfo, Snapshot};
-use scap_capture_format::schema::{Arch, EVENTS, EventType, Status, event_info, syscall};
+use scap_capture_format::schema::{Arch, EVENTS, EventType, Status, event_info, syscall, types};
 use scap_capture_format::sysdig::{
     Converter, Downgrade, InOrder, SysdigWriter, Target, WriterOptions,
 };
@@ -94,6 +94,9 @@ fn pairs() {
     // A number that got wider.
     let (e, _) = pair(&mut d, &full(397));
     assert_eq!(e.unwrap().2, [b"initval_".to_vec(), b"fl\0\0".to_vec()]);
+    // sysdig would read the length of a list from whatever follows it.
+    let (e, _) = pair(&mut d, &full(types::SYSCALL_POLL_X.0));
+    assert_eq!(e.unwrap().2[0], [0, 0]);
     // Calls without a type of their own: code and number.
     let (e, x) = pair(&mut d, &full(1));
     assert_eq!((e.unwrap().0, x.unwrap().0), (0, 1));
