@@ -27,7 +27,7 @@ pub use scap_capture_format::event::{
     EventFlags, EventNum, EventRef as Event, Params, Pid, Tid, Timestamp,
 };
 
-use scap_capture_format::schema::{EventInfo, ParamInfo};
+use scap_capture_format::schema::{EventInfo, EventType, ParamInfo};
 
 /// An event and what is known of it beyond its own bytes.
 ///
@@ -50,6 +50,21 @@ impl<'a> From<&'a Event<'a>> for Occurrence<'a> {
             full: event,
             enter_fd: None,
         }
+    }
+}
+
+/// Makes an event of no thread: something that a recorder tells.
+pub fn of_nobody(ts: Timestamp, ty: EventType, params: Params<'_>) -> Event<'_> {
+    Event {
+        num: EventNum(0),
+        ts,
+        tid: Tid(-1),
+        pid: Pid(-1),
+        cpu: 0,
+        ty,
+        latency: None,
+        flags: EventFlags::empty(),
+        params,
     }
 }
 

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 
-use scap_capture_format::event::{EventFlags, EventNum, EventRef, Params, Pid, Tid, Timestamp};
+use scap_capture_format::event::{EventFlags, EventRef, Params, Timestamp};
 use scap_capture_format::schema::{Arch, types};
 use scap_capture_format::sysdig::{Downgrade, InOrder, Lost, SysdigWriter, Target, WriterOptions};
 
+use crate::event::of_nobody;
 use crate::filter::fields::{Context, Session};
 use crate::replay::EventSink;
 use crate::state::State;
@@ -100,17 +101,8 @@ impl<W: Write> SysdigSink<W> {
             let Some(params) = Params::new(std::slice::from_ref(&len), &text) else {
                 continue;
             };
-            let event = EventRef {
-                num: EventNum(0),
-                ts: Timestamp(session.first_time),
-                tid: Tid(-1),
-                pid: Pid(-1),
-                cpu: 0,
-                ty: types::CONTAINER_JSON_2_E,
-                latency: None,
-                flags: EventFlags::empty(),
-                params,
-            };
+            let ts = Timestamp(session.first_time);
+            let event = of_nobody(ts, types::CONTAINER_JSON_2_E, params);
             // The capture has them as events where they belong.
             write(writer, &event, &mut 0, &mut self.refused)?;
         }

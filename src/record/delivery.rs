@@ -11,7 +11,7 @@ use std::{
 };
 
 use scap_capture_format::{
-    event::{EventFlags, EventNum, Params, Pid, Tid, Timestamp},
+    event::{Params, Timestamp},
     native::{ChunkBuilder, ChunkPool, ContainerDescription, LossReport, snapshot::Snapshot},
     schema::types,
 };
@@ -24,7 +24,7 @@ use super::{
     judge::{Judge, Verdict},
     output::Output,
 };
-use crate::event::{Event, Kept};
+use crate::event::{Event, Kept, of_nobody};
 
 /// What became of the events.
 #[derive(Clone, Copy, Debug, Default)]
@@ -147,17 +147,7 @@ impl<'a> Delivery<'a> {
                 continue;
             };
             self.counts.described += 1;
-            self.event(&Event {
-                num: EventNum(0),
-                ts,
-                tid: Tid(-1),
-                pid: Pid(-1),
-                cpu: 0,
-                ty: types::CONTAINER_JSON_2_E,
-                latency: None,
-                flags: EventFlags::empty(),
-                params,
-            });
+            self.event(&of_nobody(ts, types::CONTAINER_JSON_2_E, params));
         }
         while let Some(text) = self.judge.warning() {
             warn(&text);
