@@ -9,7 +9,7 @@ use scap_capture_format::schema::Arch;
 use super::error::{CliError, Outcome, warn};
 use super::output::{Output, grouped};
 use super::print::{self, PrintArgs, Printer};
-use super::record::{What, explain, on_signals, say, tell_choice};
+use super::record::{What, explain, on_signals, say, tell_choice, warn_of_runtime};
 use crate::filter::fields::Context;
 use crate::record::{self, CommandEnd, Notice, Observer, command};
 
@@ -44,7 +44,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let session = args.print.session(arch);
     let summary = record::observe(&options, session, &mut screen, &stop, &mut |notice| {
         if let Notice::Warning(text) = notice {
-            warn(text, None);
+            warn_of_runtime(text);
         }
     })
     .map_err(explain)?;

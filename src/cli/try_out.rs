@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::account::Account;
-use super::error::{CliError, Outcome, warn};
+use super::error::{CliError, Outcome};
 use super::output::Output;
-use super::record::{explain, on_signals, say, seconds};
+use super::record::{explain, on_signals, say, seconds, warn_of_runtime};
 use crate::event::text;
 use crate::filter::fields::Session;
 use crate::record::{self, Destination, Notice, Options, RecordError};
@@ -95,7 +95,7 @@ fn record(args: &Args) -> Result<File, RecordError> {
     let mut told = false;
     let mut tell = |notice: Notice<'_>| {
         if let Notice::Warning(text) = notice {
-            warn(text, None);
+            warn_of_runtime(text);
         } else if !std::mem::replace(&mut told, true) {
             let seconds = args.duration.as_secs_f64();
             say(&format!("recording this machine for {seconds} seconds\n"));

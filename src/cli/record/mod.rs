@@ -82,7 +82,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
             if shows_progress {
                 say(WIPED);
             }
-            error::warn(text, None);
+            warn_of_runtime(text);
         }
     };
     let result = record::record(&options, destination, &stop, &mut watch);
@@ -174,6 +174,14 @@ pub(super) fn explain(error: RecordError) -> CliError {
         .hint("make room and record again; `scap info` shows what was kept"),
         _ => CliError::failed(error::with_sources(&error)),
     }
+}
+
+/// Says what stands in the way of asking a container runtime.
+pub(super) fn warn_of_runtime(text: &str) {
+    error::warn(
+        text,
+        Some("its containers have ids and no names until it answers"),
+    );
 }
 
 /// Wipes the progress line.
