@@ -153,6 +153,16 @@ impl Docker {
         output(self.client().args(args))
     }
 
+    /// Runs the client; `None`: this machine does not allow what it was told.
+    pub(crate) fn try_run(&self, args: &[&str]) -> Option<()> {
+        let output = self.client().args(args).output().unwrap();
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            eprintln!("docker {}: {}", args.join(" "), said.trim());
+        }
+        output.status.success().then_some(())
+    }
+
     fn client(&self) -> Command {
         let mut command = Command::new("docker");
         command.env("DOCKER_HOST", format!("unix://{}", self.socket.display()));
