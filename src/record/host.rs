@@ -10,6 +10,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::snapshot::numbers;
+
 /// The pid namespace that the kernel counts in.
 // linux v6.12 include/linux/proc_ns.h: PROC_PID_INIT_INO
 const INITIAL_PID_NS: &str = "pid:[4026531836]";
@@ -61,28 +63,17 @@ impl Host {
         if own == std::process::id() {
             return Some(pid);
         }
-        let tasks = fs::read_dir(format!("{}/{own}/task", self.proc)).ok()?;
-        let children = tasks
-            .flatten()
-            .filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-        let children: Vec<u32> = children
-            .flat_map(|list| {
-                let ids = list.split_ascii_whitespace().map(str::parse);
-                ids.filter_map(Result::ok).collect::<Vec<_>>()
-            })
-            .collect();
-        // From the outermost namespace to the innermost, which is this process's or one below.
         let is_it = |child: &u32| {
             let status = fs::read_to_string(format!("{}/{child}/status", self.proc));
             let status = status.unwrap_or_default();
-            let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
-            ids.is_some_and(|ids| {
-                ids.split_ascii_whitespace()
-                    .skip(1)
-                    .any(|id| id.parse() == Ok(pid))
-            })
+            let field = |key: &str| status.lines().find_map(|line| line.strip_prefix(key));
+            let parent = field("PPid:").and_then(|parent| parent.trim().parse().ok());
+            // From the outermost namespace to the innermost, which is this process's or one below.
+            let ids = field("NSpid:").unwrap_or_default();
+            let mut inner = ids.split_ascii_whitespace().skip(1);
+            parent == Some(own) && inner.any(|id| id.parse() == Ok(pid))
         };
-        children.into_iter().find(is_it)
+        numbers(&self.proc).into_iter().find(is_it)
     }
 
     /// Whether its procfs counts processes as the kernel does.

@@ -1,6 +1,7 @@
 //! One recording from attach to summary: the loop that empties the rings.
 
 use std::{
+    io,
     sync::{
         atomic::{AtomicBool, Ordering},
         mpsc,
@@ -92,8 +93,14 @@ pub(super) fn run(
     let cgroup_paths = hierarchy.paths(host);
     // What the kernel counts with need not be what this process does.
     let own_pid = host.own_pid().unwrap_or_else(std::process::id);
-    let follow = held.as_ref().map(Held::pid);
-    let follow = follow.map(|pid| host.child(pid).unwrap_or(pid));
+    let follow = held.as_ref().map(|held| {
+        let unseen = || RecordError::Command {
+            name: options.command.first().cloned().unwrap_or_default(),
+            source: io::Error::other(format!("{} does not show it", host.proc())),
+        };
+        host.child(held.pid()).ok_or_else(unseen)
+    });
+    let follow = follow.transpose()?;
     let plan = setup::plan(options, own_pid, kernel, follow, hierarchy.clone())?;
     let ring_bytes = u64::from(plan.config.segments) * SEGMENT_BYTES as u64;
     let cpus = plan.cpus;

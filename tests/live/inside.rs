@@ -139,6 +139,30 @@ fn a_recorder_in_a_container_sees_the_machine() {
         docker.run(&args);
         check(&bench, &capture, &name);
     }
+    // A command, which has another number there than the kernel has for it.
+    let script = "exec /work/scap record -q --host-root /host --no-container-names -w /work/command.scap \
+                  -- /bin/sh -c 'cat /etc/hostname; true'";
+    let mut args = vec!["run", "--rm", "--cap-drop=ALL", "--cap-add=SYS_ADMIN"];
+    args.extend(["--cap-add=SYS_PTRACE", "--cap-add=DAC_READ_SEARCH"]);
+    let mounts = LIBRARIES.map(|path| format!("--volume={path}:{path}:ro"));
+    let work = format!("--volume={shared}:/work");
+    args.extend(mounts.iter().map(String::as_str));
+    args.extend(["--volume=/:/host:ro", &work, IMAGE, "/bin/sh", "-c", script]);
+    docker.run(&args);
+    let fields = ["proc.args", "evt.type"];
+    let command = said(
+        &bench,
+        "command.scap",
+        &fields,
+        &["evt.type in (execve, openat)"],
+    );
+    let of_cat = |line: &&Vec<String>| line[1] == "/etc/hostname" && line[2] == "openat";
+    assert!(command.keys().any(|line| of_cat(&line)), "{command:?}");
+    let known = ["/etc/hostname", "-c cat /etc/hostname; true", ""];
+    assert!(
+        command.keys().all(|line| known.contains(&line[1].as_str())),
+        "{command:?}"
+    );
 }
 
 /// Bits of the capabilities that docs/kubernetes.md names.
