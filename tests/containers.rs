@@ -319,6 +319,18 @@ fn json_has_all_that_is_known() {
 }
 
 #[test]
+fn info_counts_what_runtimes_described() {
+    let dir = tempdir().unwrap();
+    let whole = file(dir.path(), "a.scap", &capture(true));
+    let (text, _, code) = seen(&scap(&["info", whole.to_str().unwrap()], None));
+    assert_eq!(code, 0);
+    assert!(
+        text.contains("\ncontainers 1 described by runtimes\n"),
+        "{text}"
+    );
+}
+
+#[test]
 fn what_is_wrong_is_told() {
     let (out, err, code) = containers(&["--at", "soon"]);
     assert_eq!((&*out, code), ("", 2));

@@ -116,6 +116,7 @@ struct Events<'a> {
     with_unreadable_arguments: u64,
     threads: u64,
     processes: u64,
+    containers: u64,
     bytes_per_event: Option<f64>,
     raw_bytes: u64,
     types: Vec<TypeCount<'a>>,
@@ -220,6 +221,7 @@ impl<'a> Report<'a> {
                 with_unreadable_arguments: survey.faults,
                 threads: survey.threads,
                 processes: survey.processes,
+                containers: survey.containers,
                 bytes_per_event: (survey.events > 0)
                     .then(|| survey.bytes as f64 / survey.events as f64),
                 raw_bytes: survey.raw_bytes,
@@ -295,6 +297,10 @@ impl<'a> Report<'a> {
                 events.threads, events.processes
             ),
         );
+        if events.containers > 0 {
+            let text = format!("{} described by runtimes", events.containers);
+            lines.line("containers", &text);
+        }
         lines.line(
             "failed",
             &format!("{} calls returned an error", events.failed),

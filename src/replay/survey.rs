@@ -4,6 +4,7 @@
 //! names are in them.
 
 use std::collections::BTreeMap;
+use std::hash::BuildHasher as _;
 use std::io::Read;
 
 use hashbrown::{HashMap, HashSet};
@@ -16,6 +17,7 @@ use scap_capture_format::sysdig::{self, SysdigReader};
 use scap_capture_format::{Error, Result};
 
 use crate::event::{Event, syscall};
+use crate::state::{ContainerInfo, limits};
 
 /// Most threads, and most processes, told apart.
 const IDS: usize = 4 << 20;
@@ -44,6 +46,8 @@ pub struct Survey {
     pub threads: u64,
     /// Processes that events happened in.
     pub processes: u64,
+    /// Containers that a runtime described.
+    pub containers: u64,
     /// Calls that returned an error.
     pub failed: u64,
     /// Calls that had not returned when the capture ended.
@@ -115,10 +119,20 @@ pub fn survey(input: impl Read) -> Result<Survey> {
                 Err(Error::Limit { what, .. }) => own.push((chunk.offset(), what)),
                 Err(error) => return Err(error),
             },
-            Item::Snapshot(_) => survey.snapshots += 1,
+            Item::Snapshot(snapshot) => {
+                survey.snapshots += 1;
+                for container in &snapshot.containers {
+                    counter.container(snapshot.string(container.id));
+                }
+            }
+            Item::Containers(report) => {
+                for description in &report.descriptions {
+                    counter.container(&description.id);
+                }
+            }
             Item::Loss(report) => losses(survey, &report),
             Item::Index(_) => survey.has_index = true,
-            Item::Containers(_) | Item::Footer => {}
+            Item::Footer => {}
             _ => survey.unknown_sections += 1,
         }
     }
@@ -156,6 +170,9 @@ pub fn survey_sysdig(input: impl Read) -> Result<Survey> {
                 }
                 let failed = crate::event::EventExt::result(&event).is_some_and(|r| r < 0);
                 counter.survey.failed += u64::from(failed);
+                if let Some(info) = ContainerInfo::of(&event) {
+                    counter.container(info.id.as_bytes());
+                }
                 counter.event(&event, None);
             }
         }
@@ -196,6 +213,8 @@ struct Counter {
     names: HashMap<(u64, u64, u64), String>,
     tids: HashSet<i64>,
     pids: HashSet<i64>,
+    /// Hashes of the ids of containers.
+    containers: HashSet<u64>,
     /// Processes by thread, where events do not tell.
     processes: HashMap<i64, i64>,
     last_tid: Option<i64>,
@@ -220,6 +239,13 @@ impl Counter {
             self.event(&event, arch);
         }
         Ok(())
+    }
+
+    fn container(&mut self, id: &[u8]) {
+        if self.containers.len() < limits::CONTAINERS {
+            let hash = self.containers.hasher().hash_one(id);
+            self.containers.insert(hash);
+        }
     }
 
     fn event(&mut self, event: &Event<'_>, arch: Option<Arch>) {
@@ -274,6 +300,7 @@ impl Counter {
         }
         survey.threads = self.tids.len() as u64;
         survey.processes = self.pids.len() as u64;
+        survey.containers = self.containers.len() as u64;
         self.survey
     }
 }
