@@ -13,7 +13,7 @@ use std::{
 };
 
 use scap_capture_format::{
-    event::{EventFlags, EventNum, Params, Pid, Tid, Timestamp},
+    event::{Params, Pid, Tid, Timestamp},
     native::snapshot::{ContainerEntry, Snapshot, ThreadEntry},
     schema::types,
 };
@@ -21,12 +21,12 @@ use scap_probe_common::config::{CGROUP_CONTROLLERS, MISSING};
 
 use super::host::{CgroupPaths, Host};
 use crate::{
-    event::Event,
+    event::{Event, of_nobody},
     filter::{
         Filter,
         fields::{Context, Session},
     },
-    state::{self, State},
+    state::{self, ContainerInfo, State},
 };
 
 /// Most cgroups known at a time, in the kernel too; the oldest are forgotten, and recorded again.
@@ -53,15 +53,6 @@ struct Known {
     /// The id of their container as shown.
     container: Option<Box<[u8]>>,
     is_out: bool,
-}
-
-/// What is known of the container of a cgroup.
-enum Container {
-    Host,
-    /// Its runtime has not told yet.
-    Undescribed,
-    /// The description as it came, JSON.
-    Described(Vec<u8>),
 }
 
 impl Cgroups {
@@ -120,18 +111,10 @@ impl Cgroups {
     fn decide(&mut self, id: u64, list: Box<[u8]>, state: &State) {
         let found = state::container_of(Some(&list));
         let name: Option<Box<[u8]>> = found.map(|found| found.id().into());
-        let container = match &name {
-            None => Container::Host,
-            Some(name) => match state.container(name) {
-                Some(info) => Container::Described(info.to_json().into_bytes()),
-                None => Container::Undescribed,
-            },
-        };
-        let is_out = match container {
-            Container::Undescribed if self.asks_runtimes => false,
-            Container::Host | Container::Undescribed => !self.passes(&list, None),
-            Container::Described(json) => !self.passes(&list, Some(&json)),
-        };
+        let info = name.as_deref().and_then(|name| state.container(name));
+        // Its runtime has not told yet what the filter asks for.
+        let is_undescribed = self.asks_runtimes && name.is_some() && info.is_none();
+        let is_out = !is_undescribed && !self.passes(&list, info);
         let was_out = self.known.get(&id).is_some_and(|known| known.is_out);
         let known = Known {
             list,
@@ -145,7 +128,7 @@ impl Cgroups {
     }
 
     /// Asks the filter about a thread in these cgroups.
-    fn passes(&mut self, list: &[u8], description: Option<&[u8]>) -> bool {
+    fn passes(&mut self, list: &[u8], info: Option<&ContainerInfo>) -> bool {
         const TID: i64 = 1;
         let mut snapshot = Snapshot::default();
         let thread = ThreadEntry {
@@ -155,9 +138,9 @@ impl Cgroups {
             ..ThreadEntry::default()
         };
         snapshot.threads.push(thread);
-        if let Some(json) = description {
+        if let Some(info) = info {
             let entry = ContainerEntry {
-                json: snapshot.strings.intern(json),
+                json: snapshot.strings.intern(info.to_json().as_bytes()),
                 ..ContainerEntry::default()
             };
             snapshot.containers.push(entry);
@@ -168,15 +151,9 @@ impl Cgroups {
             return true;
         };
         let event = Event {
-            num: EventNum(1),
-            ts: Timestamp(0),
             tid: Tid(TID),
             pid: Pid(TID),
-            cpu: 0,
-            ty: types::GENERIC_X,
-            latency: None,
-            flags: EventFlags::empty(),
-            params,
+            ..of_nobody(Timestamp(0), types::GENERIC_X, params)
         };
         let view = state.view(&event);
         self.filter.matches(&Context {

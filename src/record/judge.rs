@@ -50,7 +50,10 @@ const LAST_ANSWERS: Duration = Duration::from_millis(300);
 
 /// Asks about the container that a thread is in, unless that was done.
 fn ask(resolver: &mut Resolver, thread: &Thread) {
-    if let Some(id) = &thread.container {
+    // Nearly always it was: this comes with each clone and exec in a container.
+    if let Some(id) = &thread.container
+        && !resolver.has_asked(id)
+    {
         let cgroups = thread.cgroups.as_deref();
         let found = state::container_of(cgroups);
         let full = found.as_ref().map_or(&[][..], |found| &found.full_id);

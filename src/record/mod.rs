@@ -95,7 +95,7 @@ pub struct Options {
     pub filter: Option<Filter>,
     /// Where the root directory of the recorded machine is mounted: `/` but in a container.
     pub host_root: PathBuf,
-    /// Whom to ask about containers.
+    /// Whom to ask about containers; its root directory is that of `host_root`.
     pub containers: ContainerOptions,
     /// Run this command and record it and its descendants.
     pub command: Vec<OsString>,

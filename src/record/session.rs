@@ -18,7 +18,7 @@ use super::{
     cgroups::{Cgroups, Hierarchy},
     clock,
     command::Held,
-    containers::Resolver,
+    containers::{ContainerOptions, Resolver},
     delivery::{Chunks, Delivery, Goal},
     encode::{Encoder, Head, Out, Raw},
     host::Host,
@@ -121,7 +121,11 @@ pub(super) fn run(
     let filter = options.filter.clone();
     let cgroups = Cgroups::new(filter.as_ref(), probe.cgroups_out()?);
     let cgroups = cgroups.map(|cgroups| (hierarchy, cgroups));
-    let resolver = Resolver::start(options.containers.clone()).map_err(RecordError::Thread)?;
+    let runtimes = ContainerOptions {
+        host_root: options.host_root.clone(),
+        ..options.containers.clone()
+    };
+    let resolver = Resolver::start(runtimes).map_err(RecordError::Thread)?;
     let judge = Judge::new(session, &machine, kernel.arch, filter, cgroups, resolver);
     let (send_snapshot, snapshot) = mpsc::sync_channel(1);
     let max_events = options.max_events.unwrap_or(u64::MAX);

@@ -132,7 +132,6 @@ impl What {
             containers: ContainerOptions {
                 enabled: !self.no_container_names,
                 sockets: self.container_socket.clone(),
-                host_root: self.host_root.clone(),
                 env: self.container_env,
                 ..ContainerOptions::default()
             },

@@ -178,6 +178,11 @@ impl Resolver {
         Ok(resolver)
     }
 
+    /// Whether a container, by its id as shown, need not be asked for.
+    pub fn has_asked(&self, id: &[u8]) -> bool {
+        str::from_utf8(id).is_ok_and(|id| self.asked.get(id).is_some())
+    }
+
     /// Asks for a container by its id as shown, unless that was done. `full` is its whole id, or empty
     /// if that is not known.
     ///
