@@ -570,6 +570,15 @@ fn a_runtime_that_hangs_stalls_nothing() {
         let wanted = ["", "0123456789ab", "<NA>", file].map(str::to_owned);
         assert!(cats.contains_key(&wanted[..]), "{cats:?}");
     }
+    // The shell is in it from the call on that moves it there, not from its next exec.
+    let moved = said(
+        &bench,
+        "silent.scap",
+        &["container.id"],
+        &["proc.name=sh and evt.type=write and fd.name endswith /cgroup.procs"],
+    );
+    let wanted = [String::new(), "0123456789ab".to_owned()];
+    assert_eq!(moved.keys().collect::<Vec<_>>(), [&wanted.to_vec()]);
 }
 
 /// A cgroup that no runtime has made.
