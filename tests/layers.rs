@@ -16,9 +16,29 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("filter", &["capture-format", "event", "state"]),
     ("format", &["capture-format", "event", "state", "filter"]),
     ("replay", &["capture-format", "event", "state", "filter"]),
+    ("lanes", &["capture-format", "event", "state"]),
     (
         "record",
-        &["capture-format", "probe-common", "event", "state", "filter"],
+        &[
+            "capture-format",
+            "probe-common",
+            "event",
+            "state",
+            "filter",
+            "lanes",
+        ],
+    ),
+    (
+        "analysis",
+        &[
+            "capture-format",
+            "event",
+            "state",
+            "filter",
+            "format",
+            "replay",
+            "lanes",
+        ],
     ),
     (
         "chisel",
@@ -51,6 +71,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "filter",
             "format",
             "replay",
+            "lanes",
+            "analysis",
+            "export",
         ],
     ),
     (
@@ -62,6 +85,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "filter",
             "format",
             "replay",
+            "lanes",
         ],
     ),
     (
@@ -77,6 +101,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "record",
             "chisel",
             "rules",
+            "analysis",
             "tui",
             "export",
         ],

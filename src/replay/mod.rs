@@ -22,7 +22,7 @@ use scap_capture_format::sysdig::{Downgrade, Target};
 use thiserror::Error;
 
 pub use native::NativeSource;
-pub use seek::{Start, start};
+pub use seek::{Start, first_event, start};
 pub use selection::Selection;
 pub use survey::{LostSpan, Survey, survey, survey_sysdig};
 pub use sysdig::SysdigSource;

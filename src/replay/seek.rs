@@ -25,7 +25,7 @@ pub fn start(input: impl Read + Seek, from: When) -> Option<Start> {
     if reader.is_rebuilt() || !reader.damages().is_empty() {
         return None;
     }
-    let (first_event, first_time) = first(&mut reader)?;
+    let (first_event, first_time) = first_event(&mut reader)?;
     let wanted = |number: u64, latest: u64| match from {
         When::Event(from) => number <= from,
         time => time.time(first_time).is_some_and(|from| latest < from),
@@ -51,7 +51,7 @@ pub fn start(input: impl Read + Seek, from: When) -> Option<Start> {
 }
 
 /// Returns number and time of the first event that is not about the capture itself.
-fn first(reader: &mut IndexedReader<impl Read + Seek>) -> Option<(EventNum, u64)> {
+pub fn first_event(reader: &mut IndexedReader<impl Read + Seek>) -> Option<(EventNum, u64)> {
     let mut decoder = ChunkDecoder::new();
     for index in 0..reader.index().chunks.len() {
         let chunk = reader.chunk(index).ok()?;
