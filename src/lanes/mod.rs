@@ -1,0 +1,225 @@
+//! The lanes of the timeline: what kinds of things an event can be an instance of.
+//!
+//! An event is in no lane, in one or in several: an `open` that failed slowly is in two. The lanes of
+//! every event are counted per chunk when a capture is written, so that a timeline can be drawn from its
+//! index alone. What is decided by the type of an event, or by the call where the type stands for many,
+//! is looked up in a table ([`table`]); the rest is its result, its latency and what its fd is open on.
+
+mod table;
+
+use scap_capture_format::schema::{EventType, types};
+
+use crate::event::{Event, EventExt as _};
+use crate::state::{FdInfo, FdKind, View};
+use table::{Traits, privilege};
+
+/// One lane of the timeline. The numbers are part of the capture format.
+///
+/// Of a call only its exit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Lane {
+    /// Processes and threads made (`clone`, `fork` and their kin, once: as the maker sees it) and programs
+    /// executed, with success.
+    Starts = 0,
+    /// Files opened, written and changed, with success: contents, names, modes, owners, times,
+    /// attributes. What was only read or looked at is not among them.
+    Files = 1,
+    /// Anything on an internet socket, with success or not: made, connected, read, written, closed.
+    Network = 2,
+    /// Calls that returned an error. Not among them are those which only say that the call is to be made
+    /// again, or goes on: EAGAIN, EINPROGRESS, EINTR and what the kernel makes of it (ERESTART…); nor
+    /// ETIMEDOUT of a call that waits, which is what was asked for.
+    Errors = 3,
+    /// Changes of users, groups, capabilities, namespaces, roots and mounts; code put into the kernel
+    /// (modules, BPF, kexec); reaching into other processes (ptrace and the like). Tried ones too.
+    Privileges = 4,
+    /// Signals delivered, processes and threads ended.
+    Exits = 5,
+    /// Calls over a millisecond that were not waiting for somebody else.
+    Slow = 6,
+}
+
+/// How many lanes there are.
+pub const LANES: usize = 7;
+
+/// Calls that take longer than this are slow, in nanoseconds.
+pub const SLOW_NS: u64 = 1_000_000;
+
+impl Lane {
+    /// All lanes, from top to bottom.
+    pub const ALL: [Self; LANES] = [
+        Self::Starts,
+        Self::Files,
+        Self::Network,
+        Self::Errors,
+        Self::Privileges,
+        Self::Exits,
+        Self::Slow,
+    ];
+
+    /// Returns the name that the timeline shows.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Starts => "starts",
+            Self::Files => "files",
+            Self::Network => "network",
+            Self::Errors => "errors",
+            Self::Privileges => "privilege",
+            Self::Exits => "exits",
+            Self::Slow => "slow",
+        }
+    }
+
+    /// Returns a condition for filters that its events fulfil. It finds a few events that are not in the
+    /// lane, such as 32-bit calls by their names.
+    pub fn filter(self) -> &'static str {
+        table::filter(self)
+    }
+}
+
+/// A set of lanes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LaneSet(u8);
+
+impl LaneSet {
+    /// Adds a lane.
+    pub fn insert(&mut self, lane: Lane) {
+        self.0 |= 1 << lane as u8;
+    }
+
+    /// Whether a lane is in it.
+    pub fn contains(self, lane: Lane) -> bool {
+        self.0 & (1 << lane as u8) != 0
+    }
+
+    /// Returns it as bits: number n is that of the lane with number n.
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// Iterates over the lanes in it.
+    pub fn iter(self) -> impl Iterator<Item = Lane> {
+        Lane::ALL
+            .into_iter()
+            .filter(move |lane| self.contains(*lane))
+    }
+}
+
+/// Returns the lanes of an event.
+pub fn lanes_of(event: &Event<'_>, view: &View<'_>) -> LaneSet {
+    classify(event, view).0
+}
+
+/// Whether an event's call was waiting for somebody else, so that its latency says nothing of itself: for
+/// time to pass, for other processes, for what comes through anything that is no file. What its fd is
+/// open on counts for reads; one that is not known is taken for no file.
+pub fn is_waiting(event: &Event<'_>, view: &View<'_>) -> bool {
+    classify(event, view).1
+}
+
+/// Returns the lanes of an event, and whether its call was waiting for somebody else.
+pub fn classify(event: &Event<'_>, view: &View<'_>) -> (LaneSet, bool) {
+    let mut lanes = LaneSet::default();
+    // What is stored as a pair says more of its call in the newest form.
+    let full = view.full();
+    let traits = Traits::of(full);
+    if !traits.has(Traits::CALL) {
+        if traits.has(Traits::ENDS) {
+            lanes.insert(Lane::Exits);
+        }
+        return (lanes, false);
+    }
+    let fd = fd_if(traits.has(Traits::ASKS_FD), view);
+    let waiting = waits(traits, full, fd);
+    let result = traits.has(Traits::RESULT).then(|| full.result()).flatten();
+    match result {
+        Some(result) if result >= 0 => {
+            if traits.has(Traits::FORKS) && result > 0 || traits.has(Traits::EXECUTES) {
+                lanes.insert(Lane::Starts);
+            }
+            let is_written = || fd.is_some_and(|fd| is_file(fd.kind));
+            if traits.has(Traits::CHANGES) || traits.has(Traits::WRITES) && is_written() {
+                lanes.insert(Lane::Files);
+            }
+        }
+        Some(result) if is_error(result, traits) => lanes.insert(Lane::Errors),
+        _ => {}
+    }
+    if fd.is_some_and(|fd| fd.kind.is_inet()) {
+        lanes.insert(Lane::Network);
+    }
+    if traits.has(Traits::PRIVILEGED) && privilege(full) {
+        lanes.insert(Lane::Privileges);
+    }
+    if !waiting && event.latency.is_some_and(|ns| ns > SLOW_NS) {
+        lanes.insert(Lane::Slow);
+    }
+    (lanes, waiting)
+}
+
+fn fd_if<'s>(asks: bool, view: &View<'s>) -> Option<&'s FdInfo> {
+    if !asks {
+        return None;
+    }
+    view.fd_of(view.fd_number().filter(|fd| *fd >= 0)?)
+}
+
+fn waits(traits: Traits, full: &Event<'_>, fd: Option<&FdInfo>) -> bool {
+    if traits.has(Traits::WAITS) {
+        return true;
+    }
+    if traits.has(Traits::READS) {
+        return !fd.is_some_and(|fd| match fd.kind {
+            FdKind::Directory => true,
+            // Terminals and other devices are waited for.
+            kind => {
+                is_file(kind)
+                    && (!fd.name.starts_with(b"/dev/") || fd.name.starts_with(b"/dev/shm/"))
+            }
+        });
+    }
+    // Whoever makes a process with `vfork` goes on when that executes a program.
+    traits.has(Traits::FORKS) && table::clone_flags(full) & table::CLONE_VFORK != 0
+}
+
+fn is_file(kind: FdKind) -> bool {
+    matches!(kind, FdKind::File | FdKind::Memfd)
+}
+
+/// Largest error number.
+const MAX_ERRNO: i64 = 4095;
+
+fn is_error(result: i64, traits: Traits) -> bool {
+    match -result {
+        1..=MAX_ERRNO if table::NO_ERRORS.contains(&result) => false,
+        table::ETIMEDOUT => !traits.has(Traits::WAITS),
+        1..=MAX_ERRNO => true,
+        _ => false,
+    }
+}
+
+/// Returns the lanes that all events of a type are in, as far as the type alone tells; those that depend on
+/// results, latencies and fds are not among them.
+pub fn lanes_of_type(ty: EventType) -> LaneSet {
+    let traits = Traits::of_type(ty);
+    let mut lanes = LaneSet::default();
+    let of_type = [
+        (Traits::ENDS, Lane::Exits),
+        (Traits::EXECUTES, Lane::Starts),
+        (Traits::FORKS, Lane::Starts),
+        (Traits::CHANGES, Lane::Files),
+        (Traits::PRIVILEGED, Lane::Privileges),
+    ];
+    for (trait_, lane) in of_type {
+        // Most of these two have no privilege to do with.
+        let sometimes = traits.has(Traits::FORKS) || ty == types::SYSCALL_PRCTL_X;
+        if traits.has(trait_) && !(lane == Lane::Privileges && sometimes) {
+            lanes.insert(lane);
+        }
+    }
+    if traits.has(Traits::NETWORK) {
+        lanes.insert(Lane::Network);
+    }
+    lanes
+}

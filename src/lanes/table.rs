@@ -1,0 +1,282 @@
+//! What the type of an event says of its lanes, and the same for calls without a type of their own.
+
+use std::sync::LazyLock;
+
+use scap_capture_format::schema::{
+    Category, EventInfo, EventType, SourceCategory, errno, event_info, syscall, types,
+};
+
+use super::Lane;
+use crate::event::syscall as generic;
+use crate::event::{Event, EventExt as _, value};
+use crate::state::is_about_fd;
+
+/// Calls that make processes and threads.
+const FORKS: &[&str] = &["clone", "clone3", "fork", "vfork"];
+
+/// Calls that execute programs.
+const EXECUTES: &[&str] = &["execve", "execveat"];
+
+/// Calls that open or change files.
+#[rustfmt::skip]
+const CHANGES: &[&str] = &[
+    "open", "openat", "openat2", "open_by_handle_at", "creat", "memfd_create", "memfd_secret",
+    "truncate", "ftruncate", "fallocate", "copy_file_range",
+    "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat",
+    "unlink", "unlinkat", "mkdir", "mkdirat", "rmdir", "mknod", "mknodat",
+    "chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "lchown", "fchown", "fchownat",
+    "utime", "utimes", "futimesat", "utimensat",
+    "setxattr", "lsetxattr", "fsetxattr", "setxattrat", "removexattr", "lremovexattr", "fremovexattr",
+    "removexattrat", "file_setattr",
+];
+
+/// Calls that change what a process may do or sees of the machine, or that reach into the kernel or
+/// another process.
+#[rustfmt::skip]
+const PRIVILEGED: &[&str] = &[
+    "setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setfsuid", "setfsgid",
+    "setgroups", "capset", "iopl", "ioperm",
+    "setns", "unshare", "chroot", "pivot_root",
+    "mount", "umount", "umount2", "move_mount", "fsmount", "mount_setattr", "open_tree_attr",
+    "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "bpf",
+    "ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "pidfd_getfd",
+];
+
+/// Options of `prctl` that do: PR_SET_KEEPCAPS, PR_CAPBSET_DROP, PR_SET_SECUREBITS, PR_SET_NO_NEW_PRIVS,
+/// PR_CAP_AMBIENT.
+const PRCTL_OPTIONS: &[(u64, &str)] = &[
+    (8, "PR_SET_KEEPCAPS"),
+    (24, "PR_CAPBSET_DROP"),
+    (28, "PR_SET_SECUREBITS"),
+    (38, "PR_SET_NO_NEW_PRIVS"),
+    (47, "PR_CAP_AMBIENT"),
+];
+
+/// Calls that wait for time to pass, for other processes or for what they send.
+#[rustfmt::skip]
+const WAITS: &[&str] = &[
+    "poll", "ppoll", "select", "pselect6", "_newselect", "epoll_wait", "epoll_pwait", "epoll_pwait2",
+    "epoll_wait_old", "nanosleep", "clock_nanosleep", "futex", "futex_wait", "futex_waitv",
+    "wait4", "waitid", "waitpid", "pause", "rt_sigtimedwait", "rt_sigsuspend", "sigsuspend",
+    "accept", "accept4", "vfork", "semop", "semtimedop", "msgrcv", "msgsnd", "mq_timedreceive",
+    "mq_timedsend", "io_getevents", "io_pgetevents", "io_uring_enter", "restart_syscall", "sched_yield",
+];
+
+/// Namespaces that `clone` makes, in the field's encoding.
+const CLONE_NEW: u64 = 0x1010_0000 | 0xf8;
+/// The maker waits until the new process executes a program, in the field's encoding.
+pub(super) const CLONE_VFORK: u64 = 0x0800_0000;
+
+/// Results that are no errors: the call is to be made again, or goes on.
+pub(super) const NO_ERRORS: &[i64] = &[-4, -11, -115, -512, -513, -514, -516];
+pub(super) const ETIMEDOUT: i64 = 110;
+
+/// What a type, or a call, says of its events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Traits(u16);
+
+impl Traits {
+    /// A call that returned, or had not at the end of the capture.
+    pub(super) const CALL: Self = Self(1);
+    /// It has a result.
+    pub(super) const RESULT: Self = Self(1 << 1);
+    pub(super) const FORKS: Self = Self(1 << 2);
+    pub(super) const EXECUTES: Self = Self(1 << 3);
+    pub(super) const CHANGES: Self = Self(1 << 4);
+    /// It writes to its fd.
+    pub(super) const WRITES: Self = Self(1 << 5);
+    /// It waits if its fd is no file.
+    pub(super) const READS: Self = Self(1 << 6);
+    /// Its fd can be a socket.
+    pub(super) const ON_SOCKETS: Self = Self(1 << 7);
+    /// Its fd is a socket.
+    pub(super) const NETWORK: Self = Self(1 << 8);
+    pub(super) const PRIVILEGED: Self = Self(1 << 9);
+    pub(super) const WAITS: Self = Self(1 << 10);
+    /// No call: an end or a signal.
+    pub(super) const ENDS: Self = Self(1 << 11);
+
+    /// What its fd is open on says more.
+    pub(super) const ASKS_FD: Self =
+        Self(Self::WRITES.0 | Self::READS.0 | Self::ON_SOCKETS.0 | Self::NETWORK.0);
+
+    /// Whether it has one of these.
+    pub(super) fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Returns those of an event.
+    pub(super) fn of(event: &Event<'_>) -> Self {
+        if event.ty == types::GENERIC_X {
+            return Self::of_call(event);
+        }
+        Self::of_type(event.ty)
+    }
+
+    /// Returns those of a type; of one that stands for many calls, what all have in common.
+    pub(super) fn of_type(ty: EventType) -> Self {
+        let of_type = TABLE.types.get(usize::from(ty.0));
+        of_type.copied().unwrap_or_default()
+    }
+
+    fn of_call(event: &Event<'_>) -> Self {
+        let code = event.uint(0).and_then(|code| usize::try_from(code).ok());
+        let known = code.and_then(|code| TABLE.calls.get(code).copied());
+        // Rare: a 32-bit call, or one that is newer than the field's numbers.
+        known
+            .filter(|traits| *traits != Self::default())
+            .unwrap_or_else(|| {
+                let name = generic::call(event, None).name;
+                Self::of_name(name.unwrap_or_default())
+                    .with(Self::CALL)
+                    .with(Self::RESULT)
+            })
+    }
+
+    fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    fn with_if(self, condition: bool, other: Self) -> Self {
+        if condition { self.with(other) } else { self }
+    }
+
+    fn of_info(info: &EventInfo) -> Self {
+        if !info.source_category.contains(SourceCategory::SYSCALL) {
+            let ends = matches!(info.name, "procexit" | "signaldeliver");
+            return Self::default().with_if(ends, Self::ENDS);
+        }
+        if info.enter {
+            return Self::default();
+        }
+        let param = info.params.get(generic::result_param(info.ty));
+        let is_net = info.category == Category::Net;
+        // Those that are for paths, directories and memory have no socket for an fd.
+        let on_sockets = is_about_fd(info.ty)
+            && !CHANGES.contains(&info.name)
+            && info.category != Category::Memory;
+        Self::of_name(info.name)
+            .with(Self::CALL)
+            // As `evt.rawres` has it.
+            .with_if(
+                param.is_some_and(|p| matches!(p.name, "res" | "fd")),
+                Self::RESULT,
+            )
+            .with_if(info.category == Category::IoWrite, Self::WRITES)
+            .with_if(info.category == Category::IoRead, Self::READS)
+            .with_if(is_net, Self::NETWORK)
+            .with_if(is_net || on_sockets, Self::ON_SOCKETS)
+    }
+
+    fn of_name(name: &str) -> Self {
+        Self::default()
+            .with_if(FORKS.contains(&name), Self::FORKS.with(Self::PRIVILEGED))
+            .with_if(EXECUTES.contains(&name), Self::EXECUTES)
+            .with_if(CHANGES.contains(&name), Self::CHANGES)
+            .with_if(
+                PRIVILEGED.contains(&name) || name == "prctl",
+                Self::PRIVILEGED,
+            )
+            .with_if(WAITS.contains(&name), Self::WAITS)
+            .with_if(name == "splice", Self::READS)
+    }
+}
+
+/// [`Traits`] by type, and of calls without one by the field's code.
+struct Table {
+    types: Vec<Traits>,
+    calls: Vec<Traits>,
+}
+
+static TABLE: LazyLock<Table> = LazyLock::new(|| {
+    let every = (0..u16::MAX).map(EventType);
+    let infos = every.map_while(event_info);
+    let mut calls = Vec::new();
+    for call in syscall::all().filter(|call| call.ppm_sc != 0) {
+        let code = usize::from(call.ppm_sc);
+        calls.resize(calls.len().max(code + 1), Traits::default());
+        calls[code] = Traits::of_name(call.name)
+            .with(Traits::CALL)
+            .with(Traits::RESULT);
+    }
+    Table {
+        types: infos.map(Traits::of_info).collect(),
+        calls,
+    }
+});
+
+/// Whether an event of a type that can be is about privileges.
+pub(super) fn privilege(full: &Event<'_>) -> bool {
+    match full.ty {
+        types::SYSCALL_PRCTL_X => {
+            let option = full.uint(1);
+            PRCTL_OPTIONS
+                .iter()
+                .any(|(number, _)| Some(*number) == option)
+        }
+        _ if Traits::of_type(full.ty).has(Traits::FORKS) => clone_flags(full) & CLONE_NEW != 0,
+        _ => true,
+    }
+}
+
+/// Returns the flags of a `clone`, in the field's encoding.
+pub(super) fn clone_flags(full: &Event<'_>) -> u64 {
+    let index = full.info().and_then(|info| info.param("flags"));
+    let bytes = index.and_then(|(index, _)| full.params.get(index));
+    bytes.and_then(value::unsigned).unwrap_or(0)
+}
+
+static FILTERS: LazyLock<Vec<String>> =
+    LazyLock::new(|| Lane::ALL.map(filter_of).into_iter().collect());
+
+/// Returns a condition on a lane's events.
+pub(super) fn filter(lane: Lane) -> &'static str {
+    FILTERS.get(lane as usize).map_or("", String::as_str)
+}
+
+fn filter_of(lane: Lane) -> String {
+    let join = |names: &[&str]| names.join(", ");
+    match lane {
+        Lane::Starts => format!(
+            "(evt.type in ({}) and evt.rawres > 0) or (evt.type in ({}) and evt.rawres = 0)",
+            join(FORKS),
+            join(EXECUTES)
+        ),
+        Lane::Files => format!(
+            "evt.rawres >= 0 and (evt.type in ({}) or ((evt.is_io_write = true or evt.type = sendfile) \
+             and fd.type in (file, memfd)))",
+            join(CHANGES)
+        ),
+        Lane::Network => "evt.dir = < and fd.type in (ipv4, ipv6)".to_owned(),
+        Lane::Errors => {
+            let names = NO_ERRORS
+                .iter()
+                .filter_map(|result| i32::try_from(*result).ok().and_then(errno::name));
+            format!(
+                "evt.failed = true and not evt.res in ({}) and \
+                 not (evt.res = ETIMEDOUT and evt.type in ({}))",
+                join(&names.collect::<Vec<_>>()),
+                join(WAITS)
+            )
+        }
+        Lane::Privileges => {
+            let options: Vec<&str> = PRCTL_OPTIONS.iter().map(|(_, name)| *name).collect();
+            format!(
+                "evt.dir = < and (evt.type in ({}) or (evt.type = prctl and evt.arg.option in ({})) or \
+                 (evt.type in (clone, clone3) and evt.arg.flags contains CLONE_NEW))",
+                join(PRIVILEGED),
+                join(&options)
+            )
+        }
+        Lane::Exits => "evt.type in (procexit, signaldeliver)".to_owned(),
+        Lane::Slow => format!(
+            "evt.latency > {} and not evt.type in ({}) and \
+             not (evt.type in (clone, clone3) and evt.arg.flags contains CLONE_VFORK) and \
+             not ((evt.is_io_read = true or evt.type = splice) and \
+             not (fd.type = directory or (fd.type in (file, memfd) and \
+             (not fd.name startswith /dev/ or fd.name startswith /dev/shm/))))",
+            super::SLOW_NS,
+            join(WAITS)
+        ),
+    }
+}
