@@ -10,6 +10,7 @@ pub mod detail;
 pub mod echo;
 pub mod library;
 pub mod page;
+pub mod surveyor;
 pub mod table;
 pub mod tally;
 
