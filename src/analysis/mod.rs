@@ -9,6 +9,8 @@ pub mod activity;
 pub mod detail;
 pub mod echo;
 pub mod library;
+pub mod line;
+mod matcher;
 pub mod page;
 pub mod table;
 pub mod tally;
