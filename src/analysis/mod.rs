@@ -12,6 +12,7 @@ pub mod library;
 pub mod line;
 mod matcher;
 pub mod page;
+mod seek;
 pub mod table;
 pub mod tally;
 
