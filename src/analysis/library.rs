@@ -333,6 +333,36 @@ impl Walker {
         Ok(ControlFlow::Continue(()))
     }
 
+    /// Goes over the events of a chunk that are shown, without the state and without their parameters. What is
+    /// damaged is passed over and noted.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub fn columns(
+        &mut self,
+        chunk: usize,
+        each: &mut dyn FnMut(&crate::event::Event<'_>),
+    ) -> Result<(), AnalysisError> {
+        let chunk = match self.reader.chunk(chunk) {
+            Ok(chunk) => chunk,
+            Err(error) => return self.note(error),
+        };
+        let mut rows = match chunk.decode(&mut self.decoder, Load::COLUMNS) {
+            Ok(rows) => rows,
+            Err(error) => return self.note(error),
+        };
+        let error = loop {
+            match rows.next() {
+                Ok(Some(event)) if is_shown(&event) => each(&event),
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(()),
+                Err(error) => break error,
+            }
+        };
+        self.note(error)
+    }
+
     fn restore(&mut self, segment: &Segment) -> Result<(), AnalysisError> {
         let snapshot = segment.snapshot.map(|at| self.reader.snapshot(at));
         match snapshot {

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::ops::Range;
 
+use crate::event::text;
+
 /// A range of bytes of the text.
 pub type Span = Range<usize>;
 
@@ -44,6 +46,24 @@ pub struct Check {
     pub op_span: Span,
     /// With what.
     pub right: Right,
+}
+
+/// Returns the text of a condition: a field as it is written, an operator and a value, in quotes if it needs
+/// them.
+pub fn condition(field: &str, op: Op, value: &[u8]) -> String {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'_' | b'-' | b':');
+    let is_word = value.iter().all(plain)
+        && value
+            .first()
+            .is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-'));
+    let is_quantifier =
+        std::str::from_utf8(value).is_ok_and(|v| Quantifier::from_name(v).is_some());
+    let literal = Literal {
+        bytes: value.into(),
+        quoted: !is_word || is_quantifier,
+        span: 0..0,
+    };
+    format!("{field} {} {literal}", op.name())
 }
 
 /// Something that has a value in an event.
@@ -310,7 +330,12 @@ impl fmt::Display for Literal {
             for c in chunk.valid().chars() {
                 match c {
                     '"' | '\\' => write!(f, "\\{c}")?,
-                    c if c.is_ascii_control() => write!(f, "\\x{:02x}", u32::from(c))?,
+                    // It is read back as the same bytes, and is safe to print.
+                    c if text::is_unsafe(c) => {
+                        for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                            write!(f, "\\x{byte:02x}")?;
+                        }
+                    }
                     c => write!(f, "{c}")?,
                 }
             }

@@ -199,6 +199,12 @@ fn is_error(result: i64, traits: Traits) -> bool {
     }
 }
 
+/// Whether a call that opens or changes a file changes it, or can with what it opened. `full` is the event in the
+/// newest schema.
+pub fn is_change(full: &Event<'_>) -> bool {
+    Traits::of(full).has(Traits::CHANGES) && table::opens_for(full).is_none_or(table::may_write)
+}
+
 /// Returns the lanes that all events of a type are in, as far as the type alone tells; those that depend on
 /// results, latencies and fds are not among them.
 pub fn lanes_of_type(ty: EventType) -> LaneSet {

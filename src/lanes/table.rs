@@ -226,6 +226,20 @@ pub(super) fn clone_flags(full: &Event<'_>) -> u64 {
     bytes.and_then(value::unsigned).unwrap_or(0)
 }
 
+/// Returns the flags of a call that opens a file, in the field's encoding, if it has any.
+pub(super) fn opens_for(full: &Event<'_>) -> Option<u64> {
+    let info = full.info().filter(|i| i.name.starts_with("open"))?;
+    let (index, _) = info.param("flags")?;
+    full.params.get(index).and_then(value::unsigned)
+}
+
+/// Whether one can write to what was opened with these flags, or it was made.
+pub(super) fn may_write(flags: u64) -> bool {
+    /// O_WRONLY, which O_RDWR has too, O_CREAT, O_TMPFILE.
+    const WRITE: u64 = 0x2 | 0x4 | 0x800;
+    flags & WRITE != 0
+}
+
 static FILTERS: LazyLock<Vec<String>> =
     LazyLock::new(|| Lane::ALL.map(filter_of).into_iter().collect());
 

@@ -1,0 +1,341 @@
+//! Questions to a capture about single events, compared with what reading it from the front shows.
+
+#![expect(clippy::unwrap_used, reason = "a test that panics fails")]
+
+mod common;
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use common::{file, scap, seen};
+use scap::analysis::detail::{describe, detail};
+use scap::analysis::library::Need;
+use scap::analysis::page::{At, Line, Places, page};
+use scap::analysis::{AnalysisError, Library, Scope, Span, Walker};
+use scap::filter::Filter;
+use scap::filter::fields::Context;
+use scap::state::State;
+use scap_capture_format::native::{
+    CaptureReader, CaptureWriter, ChunkDecoder, Item, Load, WriterOptions,
+};
+
+fn sample() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/sample.scap")
+}
+
+fn go() -> AtomicBool {
+    AtomicBool::new(false)
+}
+
+fn walker(path: &Path) -> Walker {
+    Walker::new(&Arc::new(Library::open(path).unwrap())).unwrap()
+}
+
+fn scope(walker: &Walker, filter: &str) -> Scope {
+    Scope {
+        span: walker.library().span().unwrap(),
+        filter: filter.to_owned(),
+    }
+}
+
+/// The sample in chunks of 70 events, with a snapshot after every 280.
+fn cut_up(dir: &Path) -> PathBuf {
+    let source = fs::read(sample()).unwrap();
+    let mut reader = CaptureReader::new(&source[..]).unwrap();
+    let header = reader.header().clone();
+    let mut writer = CaptureWriter::new(Vec::new(), &header, WriterOptions::default()).unwrap();
+    let mut decoder = ChunkDecoder::new();
+    let mut state = State::new();
+    let mut events = 0_u64;
+    while let Some(item) = reader.next_item().unwrap() {
+        match item {
+            Item::Snapshot(snapshot) => state.restore(&snapshot),
+            Item::Chunk(chunk) => {
+                let mut rows = chunk.decode(&mut decoder, Load::ALL).unwrap();
+                while let Some(event) = rows.next().unwrap() {
+                    if events.is_multiple_of(280) {
+                        let mut snapshot = state.snapshot();
+                        snapshot.time = event.ts;
+                        writer.write_snapshot(&mut snapshot).unwrap();
+                    } else if events.is_multiple_of(70) {
+                        writer.flush_chunk().unwrap();
+                    }
+                    state.apply(&event);
+                    writer.push(&event).unwrap();
+                    events += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    file(dir, "cut-up.scap", &writer.finish().unwrap())
+}
+
+/// What `scap read` prints, without the times.
+fn read(path: &Path, args: &[&str]) -> Vec<String> {
+    let path = path.to_str().unwrap();
+    let output = scap(&[&["read", path], args].concat(), None);
+    let (out, err, code) = seen(&output);
+    assert_eq!((code, &*err), (0, ""), "{args:?}");
+    let without_time = |line: &str| {
+        let mut words = line.trim_end().splitn(3, ' ');
+        let (num, _, rest) = (words.next().unwrap(), words.next(), words.next().unwrap());
+        format!("{num} {rest}")
+    };
+    out.lines().map(without_time).collect()
+}
+
+/// A line as `scap read` has it.
+fn shown(line: &Line) -> String {
+    let direction = if line.enter { '>' } else { '<' };
+    let (num, cpu, comm, tid) = (line.num, line.cpu, &line.comm, line.tid);
+    let text = format!(
+        "{num} {cpu} {comm} ({tid}) {direction} {} {}",
+        line.name, line.args
+    );
+    text.trim_end().to_owned()
+}
+
+/// Compares, up to where a line is cut.
+fn assert_same(lines: &[Line], expected: &[String], what: &str) {
+    let numbers: Vec<u64> = lines.iter().map(|l| l.num).collect();
+    assert_eq!(lines.len(), expected.len(), "{what}: {numbers:?}");
+    for (line, expected) in lines.iter().zip(expected) {
+        let shown = shown(line);
+        match shown.strip_suffix('…') {
+            Some(start) => assert!(expected.starts_with(start), "{what}"),
+            None => assert_eq!(&shown, expected, "{what}"),
+        }
+    }
+}
+
+const FILTERS: [&str; 4] = [
+    "",
+    "evt.type = openat and fd.name contains /lib",
+    "proc.name = curl or evt.failed = true",
+    "evt.type = mount",
+];
+
+fn all_pages(walker: &mut Walker, scope: &Scope, places: &mut Places, len: u32) -> Vec<Line> {
+    let mut lines = Vec::new();
+    loop {
+        let at = At::Index(lines.len() as u64);
+        let page = page(walker, scope, places, at, 0, len, &go()).unwrap();
+        assert_eq!((page.first, page.wanted), (lines.len() as u64, 0));
+        if page.lines.is_empty() {
+            return lines;
+        }
+        lines.extend(page.lines);
+    }
+}
+
+#[test]
+fn pages_are_the_lines_of_read_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    for path in [sample(), cut_up(dir.path())] {
+        let mut walker = walker(&path);
+        let whole = walker.library().span().unwrap();
+        let third = whole.len_ns() / 3;
+        let middle = Span {
+            from: whole.from + third,
+            to: whole.to - third,
+        };
+        for filter in FILTERS {
+            for span in [whole, middle] {
+                let scope = Scope {
+                    span,
+                    filter: filter.to_owned(),
+                };
+                let first = walker.library().first_time();
+                let window = [span.from, span.to].map(|t| format!("+{}ns", t - first));
+                let mut args = vec!["--from", &window[0], "--to", &window[1]];
+                args.extend((!filter.is_empty()).then_some(filter));
+                let expected = read(&path, &args);
+                let what = format!("{} {filter} {span:?}", path.display());
+                for len in [7, 100, 5000] {
+                    let mut places = Places::of(walker.library(), &scope);
+                    let lines = all_pages(&mut walker, &scope, &mut places, len);
+                    assert_same(&lines, &expected, &what);
+                    assert_eq!(places.total().0, expected.len() as u64, "{what}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_page_is_around_what_was_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = cut_up(dir.path());
+    let mut walker = walker(&path);
+    for filter in FILTERS {
+        let scope = scope(&walker, filter);
+        let mut known = Places::of(walker.library(), &scope);
+        let all = all_pages(&mut walker, &scope, &mut known, 1000);
+        for (index, line) in all
+            .iter()
+            .enumerate()
+            .step_by(if filter.is_empty() { 41 } else { 5 })
+        {
+            for at in [
+                At::Index(index as u64),
+                At::Event(line.num),
+                At::Time(line.ts),
+            ] {
+                // What is not known yet is found out on the way.
+                for mut places in [Places::of(walker.library(), &scope), known.clone()] {
+                    let exact = places.total().1;
+                    let page = page(&mut walker, &scope, &mut places, at, 10, 25, &go()).unwrap();
+                    let start = index.saturating_sub(10);
+                    let end = all.len().min(start + 25);
+                    assert_eq!(page.lines, all[start..end], "{filter} {at:?}");
+                    assert_eq!(page.lines[page.wanted].num, line.num, "{filter} {at:?}");
+                    if exact {
+                        assert_eq!(page.first, start as u64);
+                    }
+                }
+            }
+        }
+        // Between two of them, and past the end.
+        let mut places = known.clone();
+        let mut wanted = |at| page(&mut walker, &scope, &mut places, at, 3, 8, &go()).unwrap();
+        if let [one, two, ..] = &all[..] {
+            assert_eq!(wanted(At::Event(one.num + 1)).lines[1], *two);
+            assert_eq!(wanted(At::Time(one.ts + 1)).lines[1], *two);
+        }
+        for at in [At::Event(u64::MAX), At::Time(u64::MAX), At::Index(u64::MAX)] {
+            let page = wanted(at);
+            assert_eq!(page.wanted, page.lines.len(), "{at:?}");
+        }
+    }
+}
+
+#[test]
+fn the_index_alone_counts_what_has_no_filter() {
+    let dir = tempfile::tempdir().unwrap();
+    let walker = walker(&cut_up(dir.path()));
+    let library = walker.library();
+    let places = Places::of(library, &scope(&walker, ""));
+    assert_eq!(
+        places.total(),
+        (read(library.path(), &[]).len() as u64, true)
+    );
+    let none = Places::of(library, &scope(&walker, "evt.type = useradded"));
+    assert_eq!(none.total(), (0, true), "no chunk has one");
+    let some = Places::of(library, &scope(&walker, "evt.type = execve"));
+    assert_eq!(some.total(), (0, false));
+    assert!(some.before(5).0 == 0);
+}
+
+#[test]
+fn a_walk_that_nobody_wants_any_more_ends() {
+    let mut walker = walker(&sample());
+    let scope = scope(&walker, "evt.failed = true");
+    let mut places = Places::of(walker.library(), &scope);
+    let stop = AtomicBool::new(true);
+    let end = page(&mut walker, &scope, &mut places, At::Index(0), 0, 9, &stop);
+    assert!(matches!(end, Err(AnalysisError::Stopped)));
+    assert_eq!(places.total(), (0, false));
+}
+
+/// Every event of a capture that is shown, with the state around it.
+fn each_event(path: &Path, mut each: impl FnMut(&Context<'_>)) {
+    let mut walker = walker(path);
+    let segments = walker.library().segments().len();
+    for segment in 0..segments {
+        let mut event = |cx: &Context<'_>, _: usize| {
+            each(cx);
+            ControlFlow::Continue(())
+        };
+        let end = walker.segment(segment, &mut |_| Need::Everything, &mut event);
+        assert!(end.unwrap().is_continue());
+    }
+}
+
+#[test]
+fn every_condition_of_a_detail_holds_for_its_event() {
+    let mut filters = 0;
+    each_event(&sample(), |cx| {
+        if !cx.event.num.0.is_multiple_of(20) {
+            return;
+        }
+        let detail = describe(cx);
+        for entry in detail.groups.iter().flat_map(|group| &group.entries) {
+            assert!(!entry.value.chars().any(char::is_control), "{entry:?}");
+            let Some(text) = &entry.filter else {
+                continue;
+            };
+            let mut filter = Filter::parse(text).unwrap();
+            assert!(filter.matches(cx), "{text} of {}", detail.num);
+            filters += 1;
+        }
+    });
+    assert!(filters > 2000, "{filters}");
+}
+
+#[test]
+fn a_detail_has_all_that_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let cut_up = cut_up(dir.path());
+    let mut expected = Vec::new();
+    each_event(&sample(), |cx| {
+        if cx.event.num.0.is_multiple_of(111) {
+            expected.push(describe(cx));
+        }
+    });
+    let mut walker = walker(&cut_up);
+    for expected in &expected {
+        let found = detail(&mut walker, expected.num, &go()).unwrap();
+        assert_eq!(found.as_ref(), Some(expected), "from a snapshot");
+    }
+    assert_eq!(detail(&mut walker, 1 << 40, &go()).unwrap(), None);
+
+    let open = read(
+        &cut_up,
+        &["evt.type = openat and fd.name = /etc/shadow and proc.name = cat"],
+    );
+    let num = open[0].split(' ').next().unwrap().parse().unwrap();
+    let detail = detail(&mut walker, num, &go()).unwrap().unwrap();
+    let value = |group: &str, name: &str| {
+        let group = detail.groups.iter().find(|g| g.title == group).unwrap();
+        let entry = group.entries.iter().find(|e| e.name == name);
+        entry.map(|e| (&*e.value, e.filter.as_deref().unwrap_or("")))
+    };
+    assert_eq!(
+        value("Event", "evt.type"),
+        Some(("openat", "evt.type = openat"))
+    );
+    assert_eq!(
+        value("Event", "evt.res"),
+        Some(("EACCES", "evt.res = EACCES"))
+    );
+    assert_eq!(
+        value("Arguments", "fd"),
+        Some(("-13 (EACCES)", "evt.arg.fd = EACCES"))
+    );
+    assert_eq!(
+        value("Arguments", "name"),
+        Some(("/etc/shadow", "evt.arg.name = /etc/shadow"))
+    );
+    assert_eq!(
+        value("Process", "proc.cmdline"),
+        Some(("cat /etc/shadow", "proc.cmdline = \"cat /etc/shadow\""))
+    );
+    assert_eq!(
+        value("User", "user.name"),
+        Some(("nobody", "user.name = nobody"))
+    );
+    let ancestors = detail
+        .groups
+        .iter()
+        .find(|g| g.title == "Ancestors")
+        .unwrap();
+    assert!(
+        ancestors.entries[0].value.starts_with("stage.sh: "),
+        "{ancestors:?}"
+    );
+    assert_eq!(ancestors.entries[0].name, detail.ppid.to_string());
+}
