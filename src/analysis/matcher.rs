@@ -8,6 +8,12 @@ use super::{Scope, Span};
 use crate::filter::Filter;
 use crate::filter::fields::Context;
 
+/// Whether a chunk can have events of a process; `false` is certain. Those of sysdig's captures do not say
+/// whose they are.
+pub(super) fn may_be_of(summary: &ChunkSummary, pid: Pid) -> bool {
+    summary.threads.may_contain_pid(pid) || summary.threads.may_contain_pid(Pid(-1))
+}
+
 /// Decides events and chunks for a time range and a filter.
 #[derive(Clone, Debug)]
 pub(super) struct Matcher {
@@ -58,7 +64,7 @@ impl Matcher {
                 .iter()
                 .any(|(ty, _)| reach.types.contains(*ty))
             && any(&reach.tids, &|id| threads.may_contain_tid(Tid(id)))
-            && any(&reach.pids, &|id| threads.may_contain_pid(Pid(id)))
+            && any(&reach.pids, &|id| may_be_of(summary, Pid(id)))
     }
 
     /// Returns how many events of a chunk match, if its summary tells.

@@ -8,6 +8,7 @@
 pub mod activity;
 pub mod detail;
 pub mod echo;
+pub mod find;
 pub mod library;
 pub mod line;
 mod matcher;
