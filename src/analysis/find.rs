@@ -1,19 +1,15 @@
 //! Looking for events: the next one that matches, the one that made an fd, the one that made a process.
 
-use std::cell::Cell;
-use std::ops::ControlFlow;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use scap_capture_format::event::{Pid, Tid};
 use scap_capture_format::native::ChunkSummary;
 use scap_capture_format::schema::EventTypeFlags;
 
-use super::library::Need;
 use super::line::write_line;
 use super::matcher::{Matcher, may_be_of};
-use super::seek::at_event;
-use super::{AnalysisError, Library, Span, Walker};
+use super::seek::{Search, at_event};
+use super::{AnalysisError, Span, Walker};
 use crate::event::EventExt as _;
 use crate::filter::fields::Context;
 
@@ -77,115 +73,12 @@ fn line_has(cx: &Context<'_>, text: &str) -> bool {
     shown.contains(text)
 }
 
-/// A search through a capture.
-struct Search<'s> {
-    walker: &'s mut Walker,
-    stop: &'s AtomicBool,
-    /// Whether a chunk can have what is looked for.
-    may: &'s dyn Fn(&ChunkSummary) -> bool,
-}
-
-impl Search<'_> {
-    fn first_after(
-        &mut self,
-        num: u64,
-        is: &mut dyn FnMut(&Context<'_>) -> bool,
-    ) -> Result<Option<u64>, AnalysisError> {
-        let library = Arc::clone(self.walker.library());
-        for segment in 0..library.segments().len() {
-            if let Some(range) = self.candidates(&library, segment, num.saturating_add(1), u64::MAX)
-            {
-                let mut found = None;
-                self.walk(segment, range, &mut |cx| {
-                    if cx.event.num.0 > num && is(cx) {
-                        found = Some(cx.event.num.0);
-                        return ControlFlow::Break(());
-                    }
-                    ControlFlow::Continue(())
-                })?;
-                if found.is_some() {
-                    return Ok(found);
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    fn last_before(
-        &mut self,
-        num: u64,
-        is: &mut dyn FnMut(&Context<'_>) -> bool,
-    ) -> Result<Option<u64>, AnalysisError> {
-        let library = Arc::clone(self.walker.library());
-        for segment in (0..library.segments().len()).rev() {
-            if let Some(range) = self.candidates(&library, segment, 0, num) {
-                let mut found = None;
-                self.walk(segment, range, &mut |cx| {
-                    if cx.event.num.0 >= num {
-                        return ControlFlow::Break(());
-                    }
-                    if is(cx) {
-                        found = Some(cx.event.num.0);
-                    }
-                    ControlFlow::Continue(())
-                })?;
-                if found.is_some() {
-                    return Ok(found);
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// Returns the first and the last chunk of a segment that can have what is looked for, among the events
-    /// from `first` on and before `end`.
-    fn candidates(
-        &self,
-        library: &Library,
-        segment: usize,
-        first: u64,
-        end: u64,
-    ) -> Option<(usize, usize)> {
-        let chunks = library.segments()[segment].chunks.clone();
-        let mut able = chunks.filter(|place| {
-            let summary = &library.index().chunks[*place].summary;
-            summary.next_event().0 > first && summary.first_event.0 < end && (self.may)(summary)
-        });
-        let first = able.next()?;
-        Some((first, able.next_back().unwrap_or(first)))
-    }
-
-    fn walk(
-        &mut self,
-        segment: usize,
-        (first, last): (usize, usize),
-        each: &mut dyn FnMut(&Context<'_>) -> ControlFlow<()>,
-    ) -> Result<(), AnalysisError> {
-        let library = Arc::clone(self.walker.library());
-        let stopped = Cell::new(false);
-        let mut need = |place: usize| {
-            stopped.set(self.stop.load(Ordering::Relaxed));
-            if stopped.get() || place > last {
-                return Need::Stop;
-            }
-            let able = place >= first && (self.may)(&library.index().chunks[place].summary);
-            if able { Need::Everything } else { Need::State }
-        };
-        let mut event = |cx: &Context<'_>, _: usize| each(cx);
-        let _end = self.walker.segment(segment, &mut need, &mut event)?;
-        match stopped.get() {
-            true => Err(AnalysisError::Stopped),
-            false => Ok(()),
-        }
-    }
-}
-
 /// A process, told from others that have had its number by when an event of the capture made it (0 = it
 /// was there before).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Process {
-    pid: i64,
-    made: u64,
+pub(super) struct Process {
+    pub(super) pid: i64,
+    pub(super) made: u64,
     /// Its number in its own pid namespace.
     vpid: i64,
     /// Who made it; -1 = not known.
@@ -194,7 +87,7 @@ struct Process {
 
 impl Process {
     /// The process of an event.
-    fn of(cx: &Context<'_>) -> Option<Self> {
+    pub(super) fn of(cx: &Context<'_>) -> Option<Self> {
         let main = cx.view.main(cx.view.thread()?)?;
         Some(Self {
             pid: main.pid.0,
@@ -205,9 +98,14 @@ impl Process {
     }
 
     /// Whether it, and no other process, has its number around an event.
-    fn is_there(&self, cx: &Context<'_>) -> bool {
+    pub(super) fn is_there(&self, cx: &Context<'_>) -> bool {
         let main = cx.view.state().thread(Tid(self.pid));
         main.is_some_and(|main| main.clone_ts == self.made)
+    }
+
+    /// Whether an event's thread has the same fds.
+    pub(super) fn shares_fds(&self, cx: &Context<'_>) -> bool {
+        self.is_there(cx) && cx.view.state().share_fds(cx.event.tid, Tid(self.pid))
     }
 }
 
@@ -253,10 +151,7 @@ pub fn opener(
             may: &may,
         };
         let found = search.last_before(before, &mut |cx| {
-            cx.event.ts.0 <= latest
-                && cx.view.has_made_fd(fd)
-                && process.is_there(cx)
-                && cx.view.state().share_fds(cx.event.tid, Tid(process.pid))
+            cx.event.ts.0 <= latest && cx.view.has_made_fd(fd) && process.shares_fds(cx)
         })?;
         if found.is_some() {
             return Ok(found);
