@@ -14,6 +14,7 @@ pub mod line;
 mod matcher;
 pub mod page;
 mod seek;
+pub mod surveyor;
 pub mod table;
 pub mod tally;
 

@@ -134,6 +134,14 @@ impl Filter {
         asks
     }
 
+    /// Whether it may look at the bytes that calls moved, so that they must be loaded.
+    pub fn asks_for_data(&self) -> bool {
+        let mut asks = false;
+        self.root
+            .each_field(&mut |field| asks |= fields::can_show_data(field));
+        asks
+    }
+
     /// Returns the fields of the filter that no capture has, with why: conditions on them never hold.
     pub fn unanswerable(&self) -> Vec<(&'static str, &'static str)> {
         let mut found = Vec::new();

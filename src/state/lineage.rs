@@ -96,6 +96,11 @@ impl<'s> Ancestor<'s> {
         }
     }
 
+    /// Returns when it began, see [`Thread::began`].
+    pub fn began(&self, boot: u64) -> Option<u64> {
+        super::thread::began(self.clone_ts, self.start, boot)
+    }
+
     fn then(who: &'s Who) -> Self {
         Self {
             pid: who.pid,

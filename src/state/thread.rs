@@ -164,6 +164,11 @@ impl Thread {
         self.tid.0 == self.pid.0
     }
 
+    /// Returns when it began, in nanoseconds since the epoch. `boot` is when the machine did; 0 = not known.
+    pub fn began(&self, boot: u64) -> Option<u64> {
+        began(self.clone_ts, self.start, boot)
+    }
+
     pub(super) fn text_len(&self) -> usize {
         [
             &self.comm,
@@ -176,5 +181,15 @@ impl Thread {
         .iter()
         .filter_map(|t| t.as_ref().map(|t| t.len()))
         .sum()
+    }
+}
+
+/// When a thread began that was made by an event at `clone_ts`, or `start` after the machine booted.
+pub(super) fn began(clone_ts: u64, start: u64, boot: u64) -> Option<u64> {
+    match (clone_ts, start) {
+        (0, 0) => None,
+        (0, _) if boot == 0 => None,
+        (0, _) => start.checked_add(boot),
+        (seen, _) => Some(seen),
     }
 }

@@ -132,6 +132,15 @@ impl Session {
     }
 }
 
+/// Whether a field's value may come from the bytes that a call moved.
+pub(super) fn can_show_data(field: &Field) -> bool {
+    match field.info.name {
+        "evt.buffer" | "evt.args" | "evt.info" => true,
+        "evt.arg" | "evt.rawarg" => !matches!(&field.arg, FieldArg::Name(name) if &**name != "data"),
+        _ => field.info.class() == "syslog",
+    }
+}
+
 /// How the time of an event is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TimeFormat {

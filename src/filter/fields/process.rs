@@ -273,13 +273,7 @@ fn parent<'a>(cx: &Context<'a>) -> Option<&'a Thread> {
 
 /// When a thread began, in nanoseconds since the epoch.
 fn began(cx: &Context<'_>, thread: &Thread) -> Option<u64> {
-    let from_boot = || thread.start.checked_add(cx.session.boot_time());
-    match (thread.clone_ts, thread.start) {
-        (0, 0) => None,
-        (0, _) if cx.session.boot_time() == 0 => None,
-        (0, _) => from_boot(),
-        (seen, _) => Some(seen),
-    }
+    thread.began(cx.session.boot_time())
 }
 
 extract! {

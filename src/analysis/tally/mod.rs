@@ -2,6 +2,19 @@
 //!
 //! Tallies of two parts add up to that of both. Every map has a cap; what is beyond it is counted as such.
 
+mod counter;
+mod kinds;
+mod merge;
+mod objects;
+mod processes;
+mod rows;
+mod segment;
+mod spectrum;
+mod tiles;
+
+pub use segment::{tally, tally_segment};
+pub use spectrum::{latency_bounds, latency_interval};
+
 use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
@@ -11,8 +24,31 @@ use super::activity::Activity;
 use crate::event::net::Endpoint;
 use crate::state::{FdKind, L4, Role, Text};
 
+/// Caps on what a capture can make a tally hold, in rows.
+pub mod limits {
+    /// Most processes.
+    pub const PROCESSES: usize = 65_536;
+    /// Most files.
+    pub const FILES: usize = 65_536;
+    /// Most connections.
+    pub const CONNECTIONS: usize = 65_536;
+    /// Most kinds of calls.
+    pub const CALLS: usize = 4096;
+    /// Most kinds of failures.
+    pub const ERRORS: usize = 16_384;
+    /// Most containers.
+    pub const CONTAINERS: usize = 16_384;
+    /// Most programs executed.
+    pub const COMMANDS: usize = 65_536;
+    /// Slow calls kept.
+    pub const SLOW: usize = 1000;
+}
+
+/// Longest text kept, in bytes.
+pub const TEXT: usize = 4096;
+
 /// Tells a process from others that have had its id: the id, and when it began (nanoseconds since the
-/// epoch; 0 = not known).
+/// epoch, as `proc.pid.ts`; 0 = not known).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProcessKey {
     /// The process id.
@@ -38,7 +74,7 @@ pub type Seen = Span;
 /// One process.
 #[derive(Clone, Debug)]
 pub struct ProcessTally {
-    /// Its parent when it was last seen.
+    /// Who started it, whatever has become of that one since.
     pub parent: Option<ProcessKey>,
     /// Its name.
     pub comm: Text,
@@ -60,7 +96,7 @@ pub struct ProcessTally {
     pub events: u64,
     /// Programs executed.
     pub execs: u32,
-    /// Calls that returned an error.
+    /// Calls that returned an error (`evt.failed`).
     pub failed: u64,
     /// Time in calls that were not waiting for somebody else, in nanoseconds.
     pub busy_ns: u64,
@@ -72,11 +108,13 @@ pub struct ProcessTally {
     pub other: Io,
 }
 
-/// One file, or something else with a path.
+/// One file, or something else with a path: events on an fd that is open on it, and calls on the path.
 #[derive(Clone, Debug)]
 pub struct FileTally {
     /// Reads and writes.
     pub io: Io,
+    /// Events.
+    pub events: u64,
     /// Successful opens.
     pub opens: u64,
     /// Calls on it that failed, failed opens among them.
@@ -113,12 +151,16 @@ pub struct ConnectionTally {
     pub role: Role,
     /// Client and server, if known.
     pub ends: Option<(Endpoint, Endpoint)>,
+    /// The address that is waited on.
+    pub bound: Option<Endpoint>,
     /// The process's name.
     pub comm: Text,
     /// Its container.
     pub container: Option<Text>,
     /// What went through.
     pub io: Io,
+    /// Events.
+    pub events: u64,
     /// Calls on it that failed, `connect` among them.
     pub failed: u64,
     /// First and last event.
@@ -169,8 +211,6 @@ pub struct ContainerTally {
     pub image: Text,
     /// Its pod, as `namespace/name`.
     pub pod: Text,
-    /// Processes that events happened in.
-    pub processes: u64,
     /// Events.
     pub events: u64,
     /// Calls that failed.
@@ -286,6 +326,6 @@ pub struct Tally {
     pub activity: Option<Activity>,
     /// One for each of [`super::table::TILES`].
     pub tiles: Vec<TileTally>,
-    /// What did not fit: processes, files, connections, calls, errors, containers, commands.
+    /// How often something did not fit: processes, files, connections, calls, errors, containers, commands.
     pub omitted: [u64; 7],
 }
