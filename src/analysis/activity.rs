@@ -88,7 +88,8 @@ pub fn interval(span: Span, intervals: usize, time: u64) -> usize {
 pub fn beginning(span: Span, intervals: usize, interval: usize) -> u64 {
     let len = u128::from(span.len_ns());
     let offset = (interval as u128 * len).div_ceil((intervals as u128).max(1));
-    span.from.saturating_add(u64::try_from(offset).unwrap_or(u64::MAX))
+    span.from
+        .saturating_add(u64::try_from(offset).unwrap_or(u64::MAX))
 }
 
 /// The interval of a span that the time before was in: the next one is mostly in the same.
@@ -227,7 +228,9 @@ mod tests {
         let times: Vec<_> = (0..BINS)
             .filter(|at| beginning(part.span, BINS, *at) == beginning(part.span, BINS, at + 1))
             .collect();
-        times.into_iter().for_each(|at| part.bins[at] = Bin::default());
+        times
+            .into_iter()
+            .for_each(|at| part.bins[at] = Bin::default());
         let sum = |activity: &Activity| {
             let add = |(a, b): (u32, u32), bin: &Bin| (a + bin.events, b + bin.lanes[3]);
             activity.bins.iter().fold((0, 0), add)

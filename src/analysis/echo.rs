@@ -8,6 +8,7 @@ use scap_capture_format::native::ChunkSummary;
 use scap_capture_format::schema::EventTypeFlags;
 
 use super::find::{Process, opener};
+use super::library::Need;
 use super::line::pid_of;
 use super::matcher::{Matcher, may_be_of};
 use super::seek::{Search, at_event};
@@ -83,6 +84,7 @@ pub fn echo(
                 walker,
                 stop,
                 may: &|summary| moves_data(summary) && summaries.may_match(summary),
+                need: Need::Everything,
             };
             let _last = search.first_after(0, &mut |cx| matcher.matches(cx) && pieces.add(cx))?;
         }
@@ -111,6 +113,7 @@ fn of_fd(
         walker,
         stop,
         may: &|summary| summary.max_time.0 >= process.made && may_be_of(summary, Pid(process.pid)),
+        need: Need::Everything,
     };
     let mut began = false;
     let _last = search.first_after(made, &mut |cx| {

@@ -6,6 +6,7 @@ use scap_capture_format::event::{Pid, Tid};
 use scap_capture_format::native::ChunkSummary;
 use scap_capture_format::schema::EventTypeFlags;
 
+use super::library::Need;
 use super::line::write_line;
 use super::matcher::{Matcher, may_be_of};
 use super::seek::{Search, at_event};
@@ -47,6 +48,10 @@ pub fn find(
         walker,
         stop,
         may: &|summary| summaries.may_match(summary),
+        need: match query {
+            Query::Filter(_) => summaries.need(),
+            Query::Text(_) => Need::Everything,
+        },
     };
     let mut is = |cx: &Context<'_>| {
         matcher.matches(cx) && text.as_ref().is_none_or(|text| line_has(cx, text))
@@ -149,6 +154,7 @@ pub fn opener(
             walker: &mut *walker,
             stop,
             may: &may,
+            need: Need::Events,
         };
         let found = search.last_before(before, &mut |cx| {
             cx.event.ts.0 <= latest && cx.view.has_made_fd(fd) && process.shares_fds(cx)
@@ -210,6 +216,7 @@ fn maker_of(
         walker,
         stop,
         may: &may,
+        need: Need::Events,
     };
     let mut own = None;
     let mut maker = None;

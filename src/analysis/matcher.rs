@@ -4,6 +4,7 @@ use scap_capture_format::event::{Pid, Tid};
 use scap_capture_format::native::ChunkSummary;
 use scap_capture_format::schema::SourceCategory;
 
+use super::library::Need;
 use super::{Scope, Span};
 use crate::filter::Filter;
 use crate::filter::fields::Context;
@@ -40,6 +41,14 @@ impl Matcher {
     /// Whether there is a filter: what it decides needs the state and all that an event has.
     pub(super) fn has_filter(&self) -> bool {
         self.filter.is_some() || self.never
+    }
+
+    /// Returns what of a chunk it takes to decide its events.
+    pub(super) fn need(&self) -> Need {
+        match &self.filter {
+            Some(filter) if filter.asks_for_data() => Need::Everything,
+            _ => Need::Events,
+        }
     }
 
     /// Whether an event of a chunk can match; `false` is certain.

@@ -12,6 +12,7 @@ pub mod find;
 pub mod library;
 pub mod line;
 mod matcher;
+pub mod moment;
 pub mod page;
 mod seek;
 pub mod surveyor;

@@ -61,6 +61,8 @@ pub(super) struct Search<'s> {
     pub(super) stop: &'s AtomicBool,
     /// Whether a chunk can have what is looked for.
     pub(super) may: &'s dyn Fn(&ChunkSummary) -> bool,
+    /// What of such a chunk it takes to find it.
+    pub(super) need: Need,
 }
 
 impl Search<'_> {
@@ -149,7 +151,7 @@ impl Search<'_> {
                 return Need::Stop;
             }
             let able = place >= first && (self.may)(&library.index().chunks[place].summary);
-            if able { Need::Everything } else { Need::State }
+            if able { self.need } else { Need::State }
         };
         let mut event = |cx: &Context<'_>, _: usize| each(cx);
         let _end = self.walker.segment(segment, &mut need, &mut event)?;

@@ -273,10 +273,7 @@ impl Shared {
                     work = self.lock();
                 }
                 None => {
-                    work = self
-                        .wake
-                        .wait(work)
-                        .unwrap_or_else(PoisonError::into_inner);
+                    work = self.wake.wait(work).unwrap_or_else(PoisonError::into_inner);
                 }
             }
         }

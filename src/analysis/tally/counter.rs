@@ -13,9 +13,7 @@ use super::objects::{Objects, Owner};
 use super::processes::{Processes, cut};
 use super::rows::Rows;
 use super::tiles::{Mask, Tiles};
-use super::{
-    CallTally, ErrorKey, ErrorTally, Io, Seen, SlowTally, Spectrum, TIMES, Tally, limits,
-};
+use super::{CallTally, ErrorKey, ErrorTally, Io, Seen, SlowTally, Spectrum, TIMES, Tally, limits};
 use crate::event::{Event, EventExt as _, syscall};
 use crate::filter::fields::Context;
 use crate::lanes::{SLOW_NS, classify};
@@ -239,10 +237,13 @@ impl Counter {
             people.omitted,
         ];
         let calls: Vec<_> = self.calls.rows.into_rows().collect();
-        let errors = self.errors.into_rows().filter_map(|((errno, call, comm), tally)| {
-            let call = Text::clone(&calls.get(call)?.0);
-            Some((ErrorKey { errno, call, comm }, tally))
-        });
+        let errors = self
+            .errors
+            .into_rows()
+            .filter_map(|((errno, call, comm), tally)| {
+                let call = Text::clone(&calls.get(call)?.0);
+                Some((ErrorKey { errno, call, comm }, tally))
+            });
         Tally {
             events: self.events,
             errors: errors.collect(),

@@ -35,23 +35,45 @@ impl Tally {
         for (mine, theirs) in self.omitted.iter_mut().zip(other.omitted) {
             *mine = mine.saturating_add(theirs);
         }
-        let [processes, files, connections, calls, errors, containers, commands] =
-            &mut self.omitted;
+        let [
+            processes,
+            files,
+            connections,
+            calls,
+            errors,
+            containers,
+            commands,
+        ] = &mut self.omitted;
         *processes += merge(
             &mut self.processes,
             &other.processes,
             limits::PROCESSES,
             ProcessTally::merge,
         );
-        *files += merge(&mut self.files, &other.files, limits::FILES, FileTally::merge);
+        *files += merge(
+            &mut self.files,
+            &other.files,
+            limits::FILES,
+            FileTally::merge,
+        );
         *connections += merge(
             &mut self.connections,
             &other.connections,
             limits::CONNECTIONS,
             ConnectionTally::merge,
         );
-        *calls += merge(&mut self.calls, &other.calls, limits::CALLS, CallTally::merge);
-        *errors += merge(&mut self.errors, &other.errors, limits::ERRORS, ErrorTally::merge);
+        *calls += merge(
+            &mut self.calls,
+            &other.calls,
+            limits::CALLS,
+            CallTally::merge,
+        );
+        *errors += merge(
+            &mut self.errors,
+            &other.errors,
+            limits::ERRORS,
+            ErrorTally::merge,
+        );
         *containers += merge(
             &mut self.containers,
             &other.containers,
@@ -115,7 +137,10 @@ impl Tally {
             + slow
                 .map(|s| size_of_val(s) + s.about.len() + s.call.len())
                 .sum::<usize>()
-            + self.spectrum.as_ref().map_or(0, |s| size_of_val(&*s.counts))
+            + self
+                .spectrum
+                .as_ref()
+                .map_or(0, |s| size_of_val(&*s.counts))
             + self.activity.as_ref().map_or(0, |a| size_of_val(&*a.bins))
             + self
                 .tiles

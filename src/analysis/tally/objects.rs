@@ -204,10 +204,7 @@ impl Objects {
 fn is_file(info: &FdInfo) -> bool {
     info.name.starts_with(b"/")
         || !info.name.is_empty()
-            && matches!(
-                info.kind,
-                FdKind::File | FdKind::Directory | FdKind::Memfd
-            )
+            && matches!(info.kind, FdKind::File | FdKind::Directory | FdKind::Memfd)
 }
 
 fn file(
@@ -218,24 +215,28 @@ fn file(
     shared: Option<&Text>,
 ) -> Option<usize> {
     let path = path.get(..TEXT).unwrap_or(path);
-    files.place(path, |k| **k == *path, || {
-        let key = match shared {
-            Some(name) if name.len() <= TEXT => Text::clone(name),
-            _ => path.into(),
-        };
-        let tally = FileTally {
-            io: Io::default(),
-            events: 0,
-            opens: 0,
-            failed: 0,
-            changes: 0,
-            time_ns: 0,
-            slowest_ns: 0,
-            seen: Seen::at(facts.ts),
-            comm: Text::clone(comm),
-        };
-        (key, tally)
-    })
+    files.place(
+        path,
+        |k| **k == *path,
+        || {
+            let key = match shared {
+                Some(name) if name.len() <= TEXT => Text::clone(name),
+                _ => path.into(),
+            };
+            let tally = FileTally {
+                io: Io::default(),
+                events: 0,
+                opens: 0,
+                failed: 0,
+                changes: 0,
+                time_ns: 0,
+                slowest_ns: 0,
+                seen: Seen::at(facts.ts),
+                comm: Text::clone(comm),
+            };
+            (key, tally)
+        },
+    )
 }
 
 /// Whether a successful call that opens a file made it.

@@ -272,9 +272,7 @@ impl ProcessTally {
     fn of_ancestor(ancestor: &Ancestor<'_>) -> Self {
         Self {
             comm: cut(ancestor.comm.unwrap_or_default()),
-            cmdline: command_line(ancestor.comm, ancestor.args)
-                .as_slice()
-                .into(),
+            cmdline: command_line(ancestor.comm, ancestor.args).as_slice().into(),
             made: ancestor.clone_ts,
             seen: None,
             ..Self::new(0)

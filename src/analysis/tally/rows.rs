@@ -140,6 +140,9 @@ mod tests {
         let mut recent = Recent::new();
         recent.set(&a, 1, 7);
         assert_eq!(recent.get(&a, 1), Some(7));
-        assert_eq!((recent.get(&a, 2), recent.get(&same_bytes, 1)), (None, None));
+        assert_eq!(
+            (recent.get(&a, 2), recent.get(&same_bytes, 1)),
+            (None, None)
+        );
     }
 }

@@ -44,7 +44,10 @@ pub fn tally_segment(
     let first = part.chunks.start;
     let mut matches = vec![0_u32; part.chunks.len()];
     let mut counter = Counter::new(span);
-    if wanted.iter().any(|need| *need == Need::Events || *need == Need::Everything) {
+    if wanted
+        .iter()
+        .any(|need| *need == Need::Events || *need == Need::Everything)
+    {
         let is_stopped = || stop.load(Ordering::Relaxed);
         let mut need = |chunk: usize| match wanted.get(chunk.wrapping_sub(first)) {
             Some(need) if !is_stopped() => *need,
@@ -132,12 +135,20 @@ fn can_match(reach: &Reach, summary: &ChunkSummary) -> bool {
     let any = |ids: &Option<Vec<i64>>, has: &dyn Fn(i64) -> bool| {
         ids.as_ref().is_none_or(|ids| ids.iter().any(|id| has(*id)))
     };
-    summary.types.iter().any(|(ty, _)| reach.types.contains(*ty))
+    summary
+        .types
+        .iter()
+        .any(|(ty, _)| reach.types.contains(*ty))
         && first.is_none_or(|first| summary.max_time.0 >= first)
         && last.is_none_or(|last| summary.min_time.0 <= last)
-        && any(&reach.tids, &|tid| summary.threads.may_contain_tid(Tid(tid)))
+        && any(&reach.tids, &|tid| {
+            summary.threads.may_contain_tid(Tid(tid))
+        })
         && any(&reach.pids, &|pid| {
             // Whose process its recorder did not know can be of any.
-            [pid, -1].map(Pid).iter().any(|pid| summary.threads.may_contain_pid(*pid))
+            [pid, -1]
+                .map(Pid)
+                .iter()
+                .any(|pid| summary.threads.may_contain_pid(*pid))
         })
 }

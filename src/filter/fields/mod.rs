@@ -136,7 +136,9 @@ impl Session {
 pub(super) fn can_show_data(field: &Field) -> bool {
     match field.info.name {
         "evt.buffer" | "evt.args" | "evt.info" => true,
-        "evt.arg" | "evt.rawarg" => !matches!(&field.arg, FieldArg::Name(name) if &**name != "data"),
+        "evt.arg" | "evt.rawarg" => {
+            !matches!(&field.arg, FieldArg::Name(name) if &**name != "data")
+        }
         _ => field.info.class() == "syslog",
     }
 }
