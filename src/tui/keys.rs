@@ -237,7 +237,7 @@ pub(crate) const BINDINGS: &[Binding] = bindings! {
         ["<Backspace>"] A::Back, "back";
         ["="] A::Only, "only what has this value";
         ["!"] A::Not, "not what has this value";
-        ["D"] A::Descendants, "the process and all its descendants";
+        ["D"] A::Descendants, "all that the row's process and its descendants did";
         ["d" "<F6>"] A::Dig, "the row's events";
         ["e" "<F5>"] A::Echo, "what the row read and wrote";
         [":" "<F4>"] A::FilterBar, "edit the filter";

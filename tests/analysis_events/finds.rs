@@ -24,9 +24,9 @@ fn finding_agrees_with_reading() {
         Query::Filter("evt.failed = true".into()),
         Query::Filter("evt.type = execve".into()),
         Query::Filter("proc.name = nobody-has-this-name".into()),
-        Query::Text("SHADOW".into()),
-        Query::Text("(enoent)".into()),
-        Query::Text("curl".into()),
+        in_line("SHADOW"),
+        in_line("(enoent)"),
+        in_line("curl"),
     ];
     for query in &queries {
         let numbers: Vec<u64> = match query {
@@ -34,7 +34,7 @@ fn finding_agrees_with_reading() {
                 let number = |line: &String| line.split(' ').next().unwrap().parse().unwrap();
                 read(&sample(), &[filter]).iter().map(number).collect()
             }
-            Query::Text(text) => {
+            Query::Text { text, .. } => {
                 let has = |line: &str| {
                     // Without the number and the CPU.
                     let line = line.splitn(3, ' ').nth(2).unwrap();
@@ -154,4 +154,12 @@ fn the_makers_of_fds_and_processes_are_found() {
         "older than the capture"
     );
     assert_eq!(fork(&mut walker, u64::MAX, &go()).unwrap(), None);
+}
+
+/// Any event with a text in its line.
+fn in_line(text: &str) -> Query {
+    Query::Text {
+        text: text.to_owned(),
+        filter: String::new(),
+    }
 }

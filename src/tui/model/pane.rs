@@ -11,6 +11,8 @@ pub(crate) struct TablePane {
     pub(crate) table: Option<Table>,
     /// The rows that are shown, in order, by their places in the table.
     pub(crate) order: Vec<u32>,
+    /// The columns that say nothing in any row: they give way where there is little room.
+    pub(crate) blank: Vec<bool>,
     /// The column sorted by, and whether largest first; `None` = as the table comes.
     pub(crate) sort: Option<(usize, bool)>,
     /// Only rows that hold this text, in lower case.
@@ -72,7 +74,13 @@ impl TablePane {
     /// Puts the rows in order.
     pub(crate) fn arrange(&mut self) {
         self.order.clear();
+        self.blank.clear();
         if let Some(table) = &self.table {
+            let is_blank = |at: usize| {
+                let mut cells = table.rows.iter().filter_map(|row| row.cells.get(at));
+                cells.all(|cell| *cell == Cell::Empty)
+            };
+            self.blank.extend((0..table.columns.len()).map(is_blank));
             let count = u32::try_from(table.rows.len()).unwrap_or(u32::MAX);
             let rows = &table.rows;
             let within = &self.within;

@@ -397,8 +397,12 @@ pub(super) fn search(model: &mut Model, forward: bool) -> Vec<Command> {
             };
             model.status = Some(format!("searching for {:?}", model.search));
             let span = model.range();
+            let query = Query::Text {
+                text: model.search.clone(),
+                filter: model.filter(),
+            };
             vec![model.ask(Question::Find {
-                query: Query::Text(model.search.clone()),
+                query,
                 span,
                 from,
                 forward,

@@ -2,7 +2,7 @@
 
 use super::{list, show, tell};
 use crate::analysis::page::At;
-use crate::analysis::table::{self, Narrowed, Subject, TILES, View};
+use crate::analysis::table::{self, Cell, Narrowed, Subject, TILES, View};
 use crate::analysis::tally::TIMES;
 use crate::analysis::{Span, tally};
 use crate::tui::message::{Command, Question};
@@ -302,19 +302,34 @@ pub(super) fn by_filter(model: &mut Model, filter: &str) -> Vec<Command> {
     model.refresh()
 }
 
-/// Narrows to a process and all its descendants.
+/// Returns the process that the selected row is about, or names.
+fn pid_of_row(model: &Model) -> Option<i64> {
+    let row = model.pane.row()?;
+    if let Subject::Process(key) = row.subject {
+        return Some(key.pid);
+    }
+    let columns = model.pane.table.as_ref()?.columns;
+    let at = columns
+        .iter()
+        .position(|column| column.field == Some("proc.pid"))?;
+    match row.cells.get(at) {
+        Some(Cell::Id(pid)) => Some(*pid),
+        _ => None,
+    }
+}
+
+/// Shows everything that a process and all its descendants did, whatever was shown before.
 pub(super) fn descendants(model: &mut Model) -> Vec<Command> {
     let pid = match model.view {
         View::Events => model.events.selected_line().map(|line| line.pid),
-        _ => match model.pane.row().map(|row| &row.subject) {
-            Some(Subject::Process(key)) => Some(key.pid),
-            _ => None,
-        },
+        _ => pid_of_row(model),
     };
     let Some(pid) = pid.filter(|pid| *pid > 0) else {
         return tell(model, "this row is no process");
     };
     remember(model);
+    // What led to the process is not all that it did.
+    model.trail.clear();
     add(
         model,
         Crumb {

@@ -11,8 +11,7 @@ use crate::tui::model::Model;
 
 /// The least columns of a tile.
 const TILE: u16 = 38;
-/// Columns of a tile's title and count.
-const TITLE: usize = 22;
+/// Columns of a tile's count.
 const COUNT: usize = 6;
 /// Rows above the tiles.
 const SUMMARY: u16 = 2;
@@ -77,9 +76,11 @@ fn draw_tile(model: &Model, tally: &Tally, at: usize, area: Rect, buffer: &mut B
         (_, false) => Style::new(),
     };
     let mark = if count > 0 && tile.notable { "!" } else { " " };
+    let longest = TILES.iter().map(|tile| tile.title.len()).max().unwrap_or(0);
+    let title = longest.min(usize::from(area.width).saturating_sub(COUNT + 9));
     let text = format!(
-        "{mark}{:TITLE$} {:>COUNT$} ",
-        cells::fit(tile.title.as_bytes(), TITLE),
+        "{mark}{:title$} {:>COUNT$} ",
+        cells::fit(tile.title.as_bytes(), title),
         cells::short(count),
     );
     buffer.set_stringn(area.x, area.y, &text, usize::from(area.width), style);

@@ -12,7 +12,7 @@ use crate::tui::theme::Theme;
 /// The title of the column of lifetimes.
 const LIFE: &str = "LIFE";
 /// The least that is left for the last column.
-const LEAST: u16 = 20;
+const LEAST: u16 = 32;
 /// Most columns of the screen that a tree indents.
 const DEEPEST: usize = 24;
 
@@ -27,14 +27,18 @@ struct Shown {
 
 /// Places columns: those that do not fit are left out, from the right, but for the last one, which takes
 /// what is left.
-fn place(columns: &[Column], has_life: bool, area: Rect) -> Vec<Shown> {
+fn place(pane: &TablePane, columns: &[Column], area: Rect) -> Vec<Shown> {
     let mut shown = Vec::new();
     let mut x = area.x;
+    let has_life = has_life(pane);
     let life = match has_life {
-        true => (area.width / 6).max(10),
+        true => (area.width / 8).max(10),
         false => 0,
     };
     let flexible = columns.iter().rposition(|c| c.width == 0);
+    let wanted: u16 = columns.iter().map(|c| c.width + 1).sum::<u16>() + life + 2 * LEAST;
+    let gives_way =
+        |at: usize| wanted > area.width && pane.blank.get(at).is_some_and(|is_blank| *is_blank);
     let reserved = if flexible.is_some() {
         LEAST.min(area.width)
     } else {
@@ -44,7 +48,7 @@ fn place(columns: &[Column], has_life: bool, area: Rect) -> Vec<Shown> {
     let fixed = columns
         .iter()
         .enumerate()
-        .filter(|(at, _)| Some(*at) != flexible);
+        .filter(|(at, _)| Some(*at) != flexible && !gives_way(*at));
     let fixed = fixed.map(|(at, column)| (Some(at), column.width));
     for (column, width) in fixed.chain(has_life.then_some((None, life))) {
         if x.saturating_add(width) > end {
@@ -67,7 +71,7 @@ fn place(columns: &[Column], has_life: bool, area: Rect) -> Vec<Shown> {
 /// Finds the column of a table that is at a column of the screen.
 pub(crate) fn column_at(pane: &TablePane, area: Rect, x: u16) -> Option<usize> {
     let table = pane.table.as_ref()?;
-    let shown = place(table.columns, has_life(pane), area);
+    let shown = place(pane, table.columns, area);
     let hit = shown.iter().find(|s| (s.x..=s.x + s.width).contains(&x))?;
     hit.column
 }
@@ -86,7 +90,7 @@ pub(super) fn draw(pane: &TablePane, range: Span, theme: Theme, area: Rect, buff
     if area.is_empty() {
         return;
     }
-    let shown = place(table.columns, has_life(pane), area);
+    let shown = place(pane, table.columns, area);
     for s in &shown {
         let title = s.column.map_or(LIFE, |at| table.columns[at].title);
         let sorted = s
