@@ -89,7 +89,7 @@ fn main() -> Result<()> {
     let sizes: usize = parts.iter().map(Tally::bytes).sum();
     println!(
         "{} KiB a part, {} KiB in all",
-        sizes / parts.len().max(1) >> 10,
+        (sizes / parts.len().max(1)) >> 10,
         whole.bytes() >> 10
     );
     for view in View::ALL {

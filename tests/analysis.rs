@@ -697,6 +697,17 @@ fn the_surveyor_finds_the_same_and_remembers_it() {
     };
     let mut walker = Walker::new(&library).unwrap();
     let expected = tally(&mut walker, &part, &go()).unwrap();
+    let cut = Scope {
+        span: Span {
+            from: part.span.from + first.span.len_ns() / 2,
+            to: part.span.to - third.span.len_ns() / 2,
+        },
+        filter: String::new(),
+    };
+    surveyor.want(cut.clone());
+    let inner = tally(&mut walker, &cut, &go()).unwrap();
+    assert!(inner.events < expected.events);
+    assert_eq!(last(&told, &cut).tally.events, inner.events);
     // What is remembered needs no file.
     fs::File::options()
         .write(true)
