@@ -121,16 +121,18 @@ fn claimed(tally: &Tally, subject: &Subject) -> Option<u64> {
     }
 }
 
-/// Every row of every table, and every tile, has the events that its filter finds.
-fn rows_are_what_their_filters_find(path: &Path) {
+/// Every row of every table, and every tile, has the events that its filter finds; of more than `most` rows
+/// of a table only some are looked at.
+fn rows_are_what_their_filters_find(path: &Path, most: usize) {
     let tally = counted(path, "");
+    let pairs = library(path).is_in_pairs();
     let mut subjects: Vec<Subject> = (0..TILES.len()).map(Subject::Tile).collect();
     for view in View::ALL {
         let Some(table) = table(view, &tally) else {
             assert!(columns(view).is_empty());
             continue;
         };
-        assert!(!table.rows.is_empty(), "{view:?}");
+        assert!(!table.rows.is_empty() || most < usize::MAX, "{view:?}");
         assert_eq!(table.omitted, 0);
         for row in &table.rows {
             assert_eq!(row.cells.len(), table.columns.len());
@@ -140,13 +142,16 @@ fn rows_are_what_their_filters_find(path: &Path) {
                 }
             }
         }
-        subjects.extend(table.rows.into_iter().map(|row| row.subject));
+        let step = table.rows.len().div_ceil(most).max(1);
+        subjects.extend(table.rows.into_iter().step_by(step).map(|row| row.subject));
     }
     let filters: Vec<_> = subjects.iter().map(|s| narrowed(s).filter).collect();
     let found = oracle(path, &filters);
     let mut empty_tiles = 0;
     for ((subject, filter), found) in subjects.iter().zip(&filters).zip(found) {
-        if let Some(claimed) = claimed(&tally, subject) {
+        // Of a call with two events only one counts.
+        let is_half = pairs && matches!(subject, Subject::Call(_));
+        if let Some(claimed) = claimed(&tally, subject).filter(|_| !is_half) {
             assert_eq!(claimed, found, "{subject:?}: {filter}");
         }
         let is_tile = matches!(subject, Subject::Tile(_));
@@ -158,12 +163,28 @@ fn rows_are_what_their_filters_find(path: &Path) {
         assert!(found > 0 || can_be_none, "{subject:?}: {filter}");
         empty_tiles += usize::from(is_tile && found == 0);
     }
-    assert!(empty_tiles < TILES.len() / 2, "{empty_tiles}");
+    assert!(
+        empty_tiles < TILES.len() / 2 || most < usize::MAX,
+        "{empty_tiles}"
+    );
 }
 
 #[test]
 fn rows_of_the_sample_are_what_their_filters_find() {
-    rows_are_what_their_filters_find(&sample());
+    rows_are_what_their_filters_find(&sample(), usize::MAX);
+}
+
+#[test]
+#[ignore = "reads the capture that SCAP_CAPTURE names, as it is and in many segments: slow"]
+fn rows_of_any_capture_are_what_their_filters_find() {
+    let path = std::env::var_os("SCAP_CAPTURE").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let segments = dir.path().join("segments.scap");
+    rows_are_what_their_filters_find(Path::new(&path), 500);
+    if !library(Path::new(&path)).is_in_pairs() {
+        repeated(Path::new(&path), &segments, 1, 1000, 5000).unwrap();
+        rows_are_what_their_filters_find(&segments, 500);
+    }
 }
 
 #[test]
@@ -171,7 +192,7 @@ fn rows_of_many_segments_are_what_their_filters_find() {
     let dir = tempfile::tempdir().unwrap();
     let path = long(dir.path());
     assert!(library(&path).segments().len() > 10);
-    rows_are_what_their_filters_find(&path);
+    rows_are_what_their_filters_find(&path, usize::MAX);
 }
 
 /// Makes an event of a call: the parameters that are not given are empty or 0.
@@ -337,7 +358,7 @@ fn an_incident_is_seen_by_every_tile() {
         "incident.scap",
         &common::write(&incident(), 7, true),
     );
-    rows_are_what_their_filters_find(&path);
+    rows_are_what_their_filters_find(&path, usize::MAX);
     let tally = counted(&path, "");
     for (tile, count) in TILES.iter().zip(&tally.tiles) {
         assert!(count.count > 0, "{}", tile.title);
