@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{fs, io};
 
-use common::{event, file, header, i64b, scap, seen, u32b};
+use common::{TestEvent, event, file, header, i64b, scap, seen, u32b};
 use repeat::repeated;
 use scap::analysis::surveyor::{Progress, Surveyor};
 use scap::analysis::table::{Subject, TILES, View, cell_condition, columns, narrowed, table};
@@ -25,7 +25,7 @@ use scap::filter::fields::{Context, Session};
 use scap::replay::{EventSink, NativeSource, Selection, replay};
 use scap::state::State;
 use scap_capture_format::native::{CaptureWriter, WriterOptions};
-use scap_capture_format::schema::types;
+use scap_capture_format::schema::{EventType, types};
 
 fn sample() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/sample.scap")
@@ -34,8 +34,8 @@ fn sample() -> PathBuf {
 /// The sample some times over, in many segments.
 fn long(dir: &Path) -> PathBuf {
     let path = dir.join("long.scap");
-    let events = repeated(&sample(), &path, 12_000, 90, 700).unwrap();
-    assert!(events >= 12_000);
+    let events = repeated(&sample(), &path, 6_000, 90, 500).unwrap();
+    assert!(events >= 6_000);
     path
 }
 
@@ -121,16 +121,18 @@ fn claimed(tally: &Tally, subject: &Subject) -> Option<u64> {
     }
 }
 
-/// Every row of every table, and every tile, has the events that its filter finds.
-fn rows_are_what_their_filters_find(path: &Path) {
+/// Every row of every table, and every tile, has the events that its filter finds; of more than `most` rows
+/// of a table only some are looked at.
+fn rows_are_what_their_filters_find(path: &Path, most: usize) {
     let tally = counted(path, "");
+    let pairs = library(path).is_in_pairs();
     let mut subjects: Vec<Subject> = (0..TILES.len()).map(Subject::Tile).collect();
     for view in View::ALL {
         let Some(table) = table(view, &tally) else {
             assert!(columns(view).is_empty());
             continue;
         };
-        assert!(!table.rows.is_empty(), "{view:?}");
+        assert!(!table.rows.is_empty() || most < usize::MAX, "{view:?}");
         assert_eq!(table.omitted, 0);
         for row in &table.rows {
             assert_eq!(row.cells.len(), table.columns.len());
@@ -140,13 +142,16 @@ fn rows_are_what_their_filters_find(path: &Path) {
                 }
             }
         }
-        subjects.extend(table.rows.into_iter().map(|row| row.subject));
+        let step = table.rows.len().div_ceil(most).max(1);
+        subjects.extend(table.rows.into_iter().step_by(step).map(|row| row.subject));
     }
     let filters: Vec<_> = subjects.iter().map(|s| narrowed(s).filter).collect();
     let found = oracle(path, &filters);
     let mut empty_tiles = 0;
     for ((subject, filter), found) in subjects.iter().zip(&filters).zip(found) {
-        if let Some(claimed) = claimed(&tally, subject) {
+        // Of a call with two events only one counts.
+        let is_half = pairs && matches!(subject, Subject::Call(_));
+        if let Some(claimed) = claimed(&tally, subject).filter(|_| !is_half) {
             assert_eq!(claimed, found, "{subject:?}: {filter}");
         }
         let is_tile = matches!(subject, Subject::Tile(_));
@@ -158,12 +163,28 @@ fn rows_are_what_their_filters_find(path: &Path) {
         assert!(found > 0 || can_be_none, "{subject:?}: {filter}");
         empty_tiles += usize::from(is_tile && found == 0);
     }
-    assert!(empty_tiles < TILES.len() / 2, "{empty_tiles}");
+    assert!(
+        empty_tiles < TILES.len() / 2 || most < usize::MAX,
+        "{empty_tiles}"
+    );
 }
 
 #[test]
 fn rows_of_the_sample_are_what_their_filters_find() {
-    rows_are_what_their_filters_find(&sample());
+    rows_are_what_their_filters_find(&sample(), usize::MAX);
+}
+
+#[test]
+#[ignore = "reads the capture that SCAP_CAPTURE names, as it is and in many segments: slow"]
+fn rows_of_any_capture_are_what_their_filters_find() {
+    let path = std::env::var_os("SCAP_CAPTURE").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let segments = dir.path().join("segments.scap");
+    rows_are_what_their_filters_find(Path::new(&path), 500);
+    if !library(Path::new(&path)).is_in_pairs() {
+        repeated(Path::new(&path), &segments, 1, 1000, 5000).unwrap();
+        rows_are_what_their_filters_find(&segments, 500);
+    }
 }
 
 #[test]
@@ -171,7 +192,199 @@ fn rows_of_many_segments_are_what_their_filters_find() {
     let dir = tempfile::tempdir().unwrap();
     let path = long(dir.path());
     assert!(library(&path).segments().len() > 10);
-    rows_are_what_their_filters_find(&path);
+    rows_are_what_their_filters_find(&path, usize::MAX);
+}
+
+/// Makes an event of a call: the parameters that are not given are empty or 0.
+fn call(at: u64, tid: i64, ty: EventType, given: &[(&str, &[u8])]) -> TestEvent {
+    let params = ty.info().unwrap().params.iter().map(|param| {
+        let value = given.iter().find(|(name, _)| *name == param.name);
+        match (value, param.ty.fixed_len()) {
+            (Some((_, value)), _) => value.to_vec(),
+            (None, Some(len)) => vec![0; len],
+            (None, None) => Vec::new(),
+        }
+    });
+    let mut event = event(at * 1_000_000, tid, ty, &[]);
+    event.params = params.collect();
+    event
+}
+
+/// A server is broken into, and what follows: something for every tile.
+fn incident() -> Vec<TestEvent> {
+    const NGINX: i64 = 200;
+    const SHELL: i64 = 300;
+    let [ok, fd] = [i64b(0), i64b(7)];
+    let cwd = i64b(-100);
+    let no = |errno: i64| i64b(-errno);
+    let v4 = |ip: [u8; 4], port: u16| [&[2], &ip[..], &port.to_le_bytes()].concat();
+    let tuple = |from: [u8; 4], to: [u8; 4], port: u16| {
+        let ends = [v4(from, 40_000), v4(to, port)];
+        [&[2], &ends[0][1..], &ends[1][1..]].concat()
+    };
+    let (here, evil, dns) = ([10, 0, 0, 5], [6, 6, 6, 6], [8, 8, 8, 8]);
+    let (out, refused) = (tuple(here, evil, 443), tuple(here, evil, 444));
+    let (query, asked) = (tuple(here, dns, 53), tuple(evil, here, 80));
+    let bound = v4([0, 0, 0, 0], 80);
+    let execve = |at, tid, comm: &str, path: &str, tty: u32| {
+        let (ids, parent) = (i64b(tid), i64b(NGINX));
+        let text = |text: &str| [text.as_bytes(), b"\0"].concat();
+        let (comm, path, tty) = (text(comm), text(path), u32b(tty));
+        let given: &[(&str, &[u8])] = &[
+            ("res", &ok),
+            ("exe", &path),
+            ("args", b"-c\0id\0"),
+            ("tid", &ids),
+            ("pid", &ids),
+            ("ptid", &parent),
+            ("comm", &comm),
+            ("tty", &tty),
+            ("trusted_exepath", &path),
+        ];
+        call(at, tid, types::SYSCALL_EXECVE_19_X, given)
+    };
+    let clone = |at, tid, res: i64, own: i64, parent: i64| {
+        let (res, own, parent) = (i64b(res), i64b(own), i64b(parent));
+        let given: &[(&str, &[u8])] = &[
+            ("res", &res),
+            ("exe", b"/usr/sbin/nginx\0"),
+            ("tid", &own),
+            ("pid", &own),
+            ("ptid", &parent),
+            ("comm", b"nginx\0"),
+            ("vtid", &own),
+            ("vpid", &own),
+        ];
+        call(at, tid, types::SYSCALL_CLONE_20_X, given)
+    };
+    let open = |at, path: &str, flags: u32, res: &[u8; 8]| {
+        let path = [path.as_bytes(), b"\0"].concat();
+        let flags = u32b(flags);
+        let given: &[(&str, &[u8])] = &[
+            ("fd", res),
+            ("dirfd", &cwd),
+            ("name", &path),
+            ("flags", &flags),
+        ];
+        call(at, SHELL, types::SYSCALL_OPENAT_2_X, given)
+    };
+    let socket = |at, ty: u32| {
+        let (domain, ty) = (u32b(2), u32b(ty));
+        let given: &[(&str, &[u8])] = &[("fd", &fd), ("domain", &domain), ("type", &ty)];
+        call(at, SHELL, types::SOCKET_SOCKET_X, given)
+    };
+    let connect = |at, res: &[u8; 8], tuple: &[u8]| {
+        let given: &[(&str, &[u8])] = &[("res", res), ("tuple", tuple), ("fd", &fd)];
+        call(at, SHELL, types::SOCKET_CONNECT_X, given)
+    };
+    let done = |at, ty, given: &[(&str, &[u8])]| call(at, SHELL, ty, given);
+    let mut slow = done(45, types::SYSCALL_FLOCK_X, &[("fd", &fd)]);
+    slow.latency = Some(300_000_000);
+    vec![
+        clone(1, NGINX, SHELL, NGINX, 1),
+        clone(2, SHELL, 0, SHELL, NGINX),
+        execve(3, SHELL, "sh", "/usr/bin/sh", 0x8801),
+        socket(4, 1),
+        connect(5, &no(111), &refused),
+        connect(6, &ok, &out),
+        done(
+            7,
+            types::SYSCALL_READ_X,
+            &[("res", &i64b(100)), ("fd", &fd)],
+        ),
+        done(8, types::SYSCALL_CLOSE_X, &[("fd", &fd)]),
+        open(9, "/tmp/x", 0x4006, &fd),
+        done(
+            10,
+            types::SYSCALL_WRITE_X,
+            &[("res", &i64b(100)), ("fd", &fd)],
+        ),
+        done(
+            11,
+            types::SYSCALL_FCHMOD_X,
+            &[("fd", &fd), ("mode", &u32b(0o755))],
+        ),
+        done(12, types::SYSCALL_CLOSE_X, &[("fd", &fd)]),
+        execve(13, SHELL, "x", "/tmp/x", 0),
+        execve(14, SHELL, "y", "/memfd:y (deleted)", 0),
+        open(15, "/etc/shadow", 1, &no(13)),
+        open(16, "/etc/missing", 1, &no(2)),
+        open(17, "/etc/cron.d/job", 0x4006, &fd),
+        done(18, types::SYSCALL_CLOSE_X, &[("fd", &fd)]),
+        done(
+            19,
+            types::SYSCALL_UNLINKAT_2_X,
+            &[("dirfd", &cwd), ("name", b"/tmp/x\0")],
+        ),
+        done(
+            20,
+            types::SYSCALL_RENAME_X,
+            &[("oldpath", b"/a\0"), ("newpath", b"/b\0")],
+        ),
+        done(21, types::SYSCALL_SETUID_X, &[("uid", &u32b(0))]),
+        done(22, types::SYSCALL_PTRACE_X, &[("pid", &i64b(NGINX))]),
+        done(23, types::SYSCALL_FINIT_MODULE_X, &[("fd", &fd)]),
+        done(24, types::SYSCALL_UNSHARE_X, &[]),
+        socket(25, 1),
+        done(26, types::SOCKET_BIND_X, &[("addr", &bound), ("fd", &fd)]),
+        done(27, types::SOCKET_LISTEN_X, &[("fd", &fd)]),
+        done(
+            28,
+            types::SOCKET_ACCEPT4_6_X,
+            &[("fd", &i64b(8)), ("tuple", &asked)],
+        ),
+        socket(29, 2),
+        connect(30, &ok, &query),
+        done(
+            31,
+            types::SOCKET_SENDTO_X,
+            &[("res", &i64b(40)), ("fd", &fd)],
+        ),
+        slow,
+        call(
+            50,
+            SHELL,
+            types::PROCEXIT_1_E,
+            &[("status", &i64b(9)), ("sig", &[9])],
+        ),
+    ]
+}
+
+#[test]
+fn an_incident_is_seen_by_every_tile() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(
+        dir.path(),
+        "incident.scap",
+        &common::write(&incident(), 7, true),
+    );
+    rows_are_what_their_filters_find(&path, usize::MAX);
+    let tally = counted(&path, "");
+    for (tile, count) in TILES.iter().zip(&tally.tiles) {
+        assert!(count.count > 0, "{}", tile.title);
+        let series: u64 = count.series.iter().map(|n| u64::from(*n)).sum();
+        assert_eq!(series, count.count);
+    }
+    // What was refused is a connection, too.
+    let table = table(View::Connections, &tally).unwrap();
+    let refused = &b"10.0.0.5:40000->6.6.6.6:444"[..];
+    let is = |subject: &Subject| matches!(subject, Subject::Connection(name) if **name == *refused);
+    assert_eq!(table.rows.iter().filter(|r| is(&r.subject)).count(), 1);
+    // A file that came and went has all that happened to it.
+    let dropped = &tally.files[&b"/tmp/x"[..]];
+    assert_eq!(
+        (dropped.opens, dropped.changes, dropped.io.bytes_out),
+        (1, 3, 100)
+    );
+    // The shell is below the server, which did nothing else.
+    let shell = tally
+        .processes
+        .iter()
+        .find(|(key, _)| key.pid == 300)
+        .unwrap()
+        .1;
+    assert_eq!(shell.parent.unwrap().pid, 200);
+    assert!(shell.ended.is_some_and(|(_, status)| status == 9));
 }
 
 #[test]
@@ -505,6 +718,17 @@ fn the_surveyor_finds_the_same_and_remembers_it() {
     };
     let mut walker = Walker::new(&library).unwrap();
     let expected = tally(&mut walker, &part, &go()).unwrap();
+    let cut = Scope {
+        span: Span {
+            from: part.span.from + first.span.len_ns() / 2,
+            to: part.span.to - third.span.len_ns() / 2,
+        },
+        filter: String::new(),
+    };
+    surveyor.want(cut.clone());
+    let inner = tally(&mut walker, &cut, &go()).unwrap();
+    assert!(inner.events < expected.events);
+    assert_eq!(last(&told, &cut).tally.events, inner.events);
     // What is remembered needs no file.
     fs::File::options()
         .write(true)

@@ -10,7 +10,7 @@ mod tiles;
 
 pub use columns::columns;
 pub use narrow::{Narrowed, cell_condition, narrowed};
-pub use tiles::{TILES, Tile};
+pub use tiles::{Among, TILES, Tile};
 
 use super::Span;
 use super::tally::{ProcessKey, Tally};
@@ -97,8 +97,8 @@ impl View {
             }
             Self::Events => "The events one by one, in the order of the capture.",
             Self::Processes => {
-                "The processes in which events happened, below who started them, with those who \
-                 did nothing else in grey. Bytes and calls are those of all their threads."
+                "The processes in which events happened, below who started them; those are there even \
+                 if they did nothing. Counts are those of all threads of a process."
             }
             Self::Files => {
                 "What events were about that has a path: through an fd that is open on it, or by \

@@ -57,11 +57,7 @@ pub fn narrowed(subject: &Subject) -> Narrowed {
             );
             (label("connection", name), filter, View::Events)
         }
-        Subject::Port(port) => (
-            format!("port {port}"),
-            format!("fd.sport = {port}"),
-            View::Connections,
-        ),
+        Subject::Port(port) => (format!("port {port}"), at_port(*port), View::Connections),
         Subject::Call(name) => (label("call", name), is("evt.type", name), View::Events),
         Subject::Error(errno, call, comm) => {
             let result = errno.checked_neg().unwrap_or(i64::MIN);
@@ -145,6 +141,15 @@ fn in_directory(path: &[u8]) -> String {
     format!("({} or {})", is("fd.directory", path), paths.join(" or "))
 }
 
+/// Returns the condition that an event is about a connection to a port. One that failed leaves no trace on
+/// its fd.
+fn at_port(port: u16) -> String {
+    format!(
+        "(fd.sport = {port} or (evt.type = connect and evt.failed = true and \
+         fd.type in (ipv4, ipv6) and evt.arg.tuple endswith :{port}))"
+    )
+}
+
 /// Returns the condition that events with the value of a cell fulfil, if there is one.
 pub fn cell_condition(column: &Column, cell: &Cell) -> Option<String> {
     let field = column.field?;
@@ -170,6 +175,7 @@ pub fn cell_condition(column: &Column, cell: &Cell) -> Option<String> {
             format!("({})", any.join(" or "))
         }
         ("fd.directory", Cell::Text(path)) => in_directory(path),
+        ("fd.sport", Cell::Id(port)) => at_port(u16::try_from(*port).ok()?),
         (_, Cell::Empty) => return None,
         (_, Cell::Text(text)) => is(field, text),
         (_, Cell::Word(word)) => is(field, word.as_bytes()),

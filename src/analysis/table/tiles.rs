@@ -13,6 +13,26 @@ pub struct Tile {
     pub view: View,
     /// It stands out if there is any.
     pub notable: bool,
+    /// Which events can fulfil the condition at all, besides what it says of their types.
+    pub among: Among,
+}
+
+/// Events that need not all be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Among {
+    /// Any.
+    All,
+    /// Calls that returned an error.
+    Failed,
+    /// Calls over a millisecond.
+    Slow,
+}
+
+impl Tile {
+    const fn among(mut self, among: Among) -> Self {
+        self.among = among;
+        self
+    }
 }
 
 const fn tile(title: &'static str, view: View, filter: &'static str) -> Tile {
@@ -21,6 +41,7 @@ const fn tile(title: &'static str, view: View, filter: &'static str) -> Tile {
         filter,
         view,
         notable: false,
+        among: Among::All,
     }
 }
 
@@ -30,6 +51,7 @@ const fn notable(title: &'static str, view: View, filter: &'static str) -> Tile 
         filter,
         view,
         notable: true,
+        among: Among::All,
     }
 }
 
@@ -201,7 +223,8 @@ pub const TILES: &[Tile] = &[
         View::Errors,
         "evt.type = connect and evt.rawres < 0 and not evt.rawres in (-115, -114, -4, -11) and \
          fd.type in (ipv4, ipv6)",
-    ),
+    )
+    .among(Among::Failed),
     notable(
         "users changed",
         View::Events,
@@ -223,13 +246,14 @@ pub const TILES: &[Tile] = &[
         View::Events,
         "evt.type in (setns, unshare) and evt.rawres = 0",
     ),
-    tile("access denied", View::Errors, "evt.rawres in (-1, -13)"),
+    tile("access denied", View::Errors, "evt.rawres in (-1, -13)").among(Among::Failed),
     tile(
         "files not found",
         View::Errors,
         concat!(opened!(), " and evt.rawres = -2"),
-    ),
-    tile("calls that failed", View::Errors, "evt.failed = true"),
+    )
+    .among(Among::Failed),
+    tile("calls that failed", View::Errors, "evt.failed = true").among(Among::Failed),
     tile(
         "calls over 100 ms",
         View::Slow,
@@ -243,7 +267,8 @@ pub const TILES: &[Tile] = &[
          not ((evt.is_io_read = true or evt.type = splice) and \
          not (fd.type = directory or (fd.type in (file, memfd) and \
          (not fd.name startswith /dev/ or fd.name startswith /dev/shm/))))",
-    ),
+    )
+    .among(Among::Slow),
 ];
 
 #[cfg(test)]

@@ -124,6 +124,7 @@ impl Counter {
                 self.slow(cx, latency, thread);
             }
         }
+        let mask = mask & self.tiles.among(facts.failed, facts.latency);
         self.tiles.count(cx, mask, time);
     }
 
@@ -172,19 +173,17 @@ impl Counter {
         if facts.kind.contains(Kind::ENDS) && cx.view.state().threads_of(thread.pid) <= 1 {
             tally.ended = Some((facts.ts, cx.view.full().int(0).unwrap_or(0)));
         }
-        let comm = Text::clone(&tally.comm);
-        let container = tally.container.clone();
-        let key = *people.processes.key(row);
         if executes {
             people.command(cx, thread, row);
         }
+        let (key, tally) = self.processes.processes.get(row);
         let owner = Owner {
             row,
-            key,
-            comm: &comm,
-            container: container.as_ref(),
+            key: *key,
+            comm: &tally.comm,
+            container: tally.container.as_ref(),
         };
-        self.objects.of_files(cx, facts, fd, &comm);
+        self.objects.of_files(cx, facts, fd, &tally.comm);
         self.objects.of_connections(cx, facts, fd, &owner);
     }
 

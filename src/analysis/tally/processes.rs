@@ -143,6 +143,7 @@ impl Processes {
             }
         }
         let bytes = id.map_or(&b""[..], |id| id);
+        let bytes = bytes.get(..TEXT).unwrap_or(bytes);
         let Self {
             containers,
             fields,
@@ -199,7 +200,7 @@ impl Processes {
             cwd: text(&fields.cwd),
             cmdline: Text::clone(&process.cmdline),
             container: process.container.clone(),
-            process: *self.processes.key(row),
+            process: *self.processes.get(row).0,
         });
     }
 }
