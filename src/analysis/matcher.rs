@@ -66,16 +66,19 @@ impl Matcher {
             return true;
         }
         let (first, last) = reach.times;
+        let is_64bit = summary.activity().is_some_and(|a| a.calls_32bit == 0);
+        let types = if is_64bit {
+            &reach.types_64bit
+        } else {
+            &reach.types
+        };
         let any = |ids: &Option<Vec<i64>>, may: &dyn Fn(i64) -> bool| {
             ids.as_ref().is_none_or(|ids| ids.iter().any(|id| may(*id)))
         };
         let threads = &summary.threads;
         first.is_none_or(|first| first <= to)
             && last.is_none_or(|last| from <= last)
-            && summary
-                .types
-                .iter()
-                .any(|(ty, _)| reach.types.contains(*ty))
+            && summary.types.iter().any(|(ty, _)| types.contains(*ty))
             && any(&reach.tids, &|id| threads.may_contain_tid(Tid(id)))
             && any(&reach.pids, &|id| may_be_of(summary, Pid(id)))
     }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics fails")]
 
+mod activities;
 #[path = "../common/mod.rs"]
 mod common;
 mod details;
