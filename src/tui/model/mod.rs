@@ -14,7 +14,7 @@ use super::message::{Answer, Command, Question, Ticket};
 use super::notes::Notes;
 use super::theme::Theme;
 use super::view::cells;
-use crate::analysis::activity::{Activity, Bin};
+use crate::analysis::activity::Activity;
 use crate::analysis::surveyor::Progress;
 use crate::analysis::table::{self, View};
 use crate::analysis::tally::Tally;
@@ -164,7 +164,7 @@ impl Model {
         size: (u16, u16),
     ) -> (Self, Vec<Command>) {
         let whole = library.span().unwrap_or(Span { from: 0, to: 0 });
-        let coarse = coarse(&library, whole);
+        let coarse = Activity::from_index(&library, whole, BINS);
         let mut model = Self {
             library,
             name: options.name,
@@ -315,7 +315,7 @@ impl Model {
 
     /// Makes the timeline of another window.
     pub(crate) fn rewind(&mut self) {
-        self.coarse = coarse(&self.library, self.window);
+        self.coarse = Activity::from_index(&self.library, self.window, BINS);
     }
 
     /// Makes the view's table of what was counted.
@@ -344,12 +344,5 @@ impl Model {
             },
             event: self.events.selected_line().map(|line| line.num),
         }
-    }
-}
-
-fn coarse(_library: &Library, span: Span) -> Activity {
-    Activity {
-        span,
-        bins: vec![Bin::default(); BINS],
     }
 }
