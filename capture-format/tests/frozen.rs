@@ -68,4 +68,6 @@ fn version_1_is_readable() {
     let index = IndexedReader::open(fs::File::open(fixture("native-v1.scap")).unwrap()).unwrap();
     assert!(!index.is_rebuilt());
     assert_eq!(index.index().events(), 300);
+    let mut chunks = index.index().chunks.iter();
+    assert!(chunks.all(|chunk| chunk.summary.activity().is_none()));
 }

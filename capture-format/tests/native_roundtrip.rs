@@ -8,7 +8,8 @@ use std::io::Cursor;
 use common::{Owned, T0, events, header, options, read_all, small_file};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use scap_capture_format::event::{EventNum, Loaded, Pid, Tid, Timestamp};
+use scap_capture_format::event::{EventFlags, EventNum, Loaded, Pid, Tid, Timestamp};
+use scap_capture_format::native::chunk::latency_interval;
 use scap_capture_format::native::section::SectionKind;
 use scap_capture_format::native::{
     CaptureReader, CaptureWriter, ChunkBuilder, ChunkDecoder, ChunkPool, Compressor, IndexedReader,
@@ -398,4 +399,68 @@ fn pipes_need_no_index() {
     assert_eq!(String::from_iter(kinds), "slccscif");
     assert!(reader.is_complete() && reader.damages().is_empty());
     assert_eq!(reader.offset(), file.len() as u64);
+}
+
+#[test]
+fn the_lanes_that_are_told_are_in_the_summary() {
+    let activity = |push: &dyn Fn(&mut ChunkBuilder)| {
+        let mut builder = ChunkBuilder::new(ChunkPool::new());
+        push(&mut builder);
+        let raw = builder.finish_raw().unwrap();
+        let chunk = raw.compress(&mut Compressor::new(1).unwrap()).unwrap();
+        chunk.summary().activity()
+    };
+    let mut close = Owned {
+        ty: types::SYSCALL_CLOSE_X.0,
+        latency: Some(2000),
+        flags: 0,
+        ..events()[0].clone()
+    };
+    let told = |event: &Owned, builder: &mut ChunkBuilder, lanes, waited| {
+        event
+            .with(|e| builder.push_in_lanes(e, lanes, waited))
+            .unwrap();
+    };
+    let found = activity(&|builder| {
+        told(&close, builder, 0b10, false);
+        told(&close, builder, 0b11, true);
+        // The next chunk begins with nothing.
+        builder.finish_raw().unwrap();
+        told(&close, builder, 0b100_0001, false);
+        told(&close, builder, 0, true);
+    });
+    let found = found.unwrap();
+    assert_eq!(found.lanes, [1, 0, 0, 0, 0, 0, 1]);
+    assert_eq!(found.latencies[latency_interval(2000)], 1);
+    assert_eq!(found.latencies.iter().sum::<u32>(), 1);
+    assert_eq!(found.calls_32bit, 0);
+
+    let mixed = activity(&|builder| {
+        told(&close, builder, 1, false);
+        close.with(|e| builder.push(e)).unwrap();
+    });
+    assert_eq!(mixed, None, "of one event nothing is known");
+
+    // What is hidden does not count, whoever hides it.
+    let shown = close.clone();
+    close.flags = EventFlags::HIDDEN.bits();
+    let hidden = activity(&|builder| {
+        told(&shown, builder, 1, false);
+        told(&close, builder, 1, false);
+        close.with(|e| builder.push(e)).unwrap();
+    });
+    assert_eq!(hidden.unwrap().lanes, [1, 0, 0, 0, 0, 0, 0]);
+
+    // `syscall <` ends in a byte that tells the ABI.
+    let mut call = Owned {
+        ty: types::GENERIC_X.0,
+        params: [2, 2, 8, 8, 8, 8, 8, 8, 8, 1]
+            .map(|len| vec![0; len])
+            .into(),
+        ..shown
+    };
+    let generic = |call: &Owned| activity(&|builder| told(call, builder, 0, false)).unwrap();
+    assert_eq!(generic(&call).calls_32bit, 0);
+    call.params[9] = vec![1];
+    assert_eq!(generic(&call).calls_32bit, 1);
 }

@@ -1,7 +1,7 @@
 //! How much happened when: counts by lane over time.
 
-use super::Span;
-use crate::lanes::{LANES, LaneSet};
+use super::{Library, Span};
+use crate::lanes::{self, LANES, LaneSet};
 
 /// Intervals of an activity that is shown.
 pub const BINS: usize = 1024;
@@ -58,6 +58,58 @@ impl Activity {
                 *count = count.saturating_add(u32::from(bits >> lane & 1));
             }
         }
+    }
+
+    /// Returns what the summaries of a capture's chunks say: what happened in a chunk is spread evenly over its
+    /// time. Lanes of captures whose summaries do not count them are estimated by the types of the events.
+    pub fn from_index(library: &Library, span: Span, bins: usize) -> Self {
+        let mut activity = Self {
+            span,
+            bins: vec![Bin::default(); bins],
+        };
+        for chunk in &library.index().chunks {
+            let summary = &chunk.summary;
+            let time = Span {
+                from: summary.min_time.0,
+                to: summary.max_time.0.max(summary.min_time.0),
+            };
+            let Some(seen) = time.intersection(span) else {
+                continue;
+            };
+            let shown = summary.events.saturating_sub(summary.hidden);
+            let lanes = match summary.activity() {
+                Some(told) => told.lanes,
+                None => {
+                    // Hidden events are among these.
+                    let shown = Share {
+                        from: 0,
+                        to: shown.into(),
+                        whole: summary.events.into(),
+                    };
+                    lanes::estimate(&summary.types, summary.failed).map(|count| shown.of(count))
+                }
+            };
+            let bounds = [seen.from, seen.to].map(|time| interval(span, bins, time));
+            for at in bounds[0]..=bounds[1] {
+                let from = beginning(span, bins, at).max(seen.from);
+                let to = match at == bounds[1] {
+                    true => seen.to.saturating_add(1),
+                    false => beginning(span, bins, at + 1),
+                };
+                let share = Share {
+                    from: from - time.from,
+                    to: to.max(from) - time.from,
+                    whole: time.len_ns(),
+                };
+                if let Some(bin) = activity.bins.get_mut(at) {
+                    bin.events = bin.events.saturating_add(share.of(shown));
+                    for (sum, count) in bin.lanes.iter_mut().zip(lanes) {
+                        *sum = sum.saturating_add(share.of(count));
+                    }
+                }
+            }
+        }
+        activity
     }
 
     /// Adds what happened in another span, where it belongs in time.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use super::line::shorten;
+use super::line::{pid_of, shorten};
 use super::seek::at_event;
 use super::{AnalysisError, Walker};
 use crate::event::bytes::BufferFormat;
@@ -121,7 +121,7 @@ pub fn describe(cx: &Context<'_>) -> Detail {
         num: event.num.0,
         ts: event.ts.0,
         tid: event.tid.0,
-        pid: event.pid.0,
+        pid: pid_of(cx),
         ppid: parent.map_or(-1, |parent| parent.pid.0),
         fd: view.fd_number().filter(|_| view.is_about_fd()),
         groups,

@@ -1,11 +1,32 @@
 //! What was read and written.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use scap_capture_format::event::Pid;
+use scap_capture_format::native::ChunkSummary;
+use scap_capture_format::schema::EventTypeFlags;
+
+use super::find::{Process, opener};
+use super::library::Need;
+use super::line::pid_of;
+use super::matcher::{Matcher, may_be_of};
+use super::seek::{Search, at_event};
+use super::{AnalysisError, Scope, Walker};
+use crate::event::EventExt as _;
+use crate::filter::fields::Context;
 use crate::state::Text;
+
+/// Most bytes that are kept.
+pub const MAX_BYTES: usize = 4 << 20;
+/// Most calls that are kept.
+pub const MAX_PIECES: usize = 20_000;
 
 /// What is followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Follow {
-    /// The fd that an event is about, from its opening to its close.
+    /// The fd that an event is about, from its opening to its close, in the process and whoever shares its
+    /// fds; the scope does not matter.
     FdOf(u64),
     /// All events of the scope.
     Scope,
@@ -41,4 +62,139 @@ pub struct Echo {
     pub pieces: Vec<Piece>,
     /// There is more than is kept.
     pub cut: bool,
+}
+
+/// Gathers what was read and written.
+///
+/// # Errors
+///
+/// If the file cannot be read; [`AnalysisError::Stopped`] once `stop` is set.
+pub fn echo(
+    walker: &mut Walker,
+    scope: &Scope,
+    follow: &Follow,
+    stop: &AtomicBool,
+) -> Result<Echo, AnalysisError> {
+    let mut pieces = Pieces::default();
+    match follow {
+        Follow::Scope => {
+            let mut matcher = Matcher::new(scope);
+            let summaries = matcher.clone();
+            let mut search = Search {
+                walker,
+                stop,
+                may: &|summary| moves_data(summary) && summaries.may_match(summary),
+                need: Need::Everything,
+            };
+            let _last = search.first_after(0, &mut |cx| matcher.matches(cx) && pieces.add(cx))?;
+        }
+        Follow::FdOf(num) => of_fd(walker, *num, stop, &mut pieces)?,
+    }
+    Ok(pieces.echo)
+}
+
+/// Follows the fd that an event is about.
+fn of_fd(
+    walker: &mut Walker,
+    num: u64,
+    stop: &AtomicBool,
+    pieces: &mut Pieces,
+) -> Result<(), AnalysisError> {
+    let about = |cx: &Context<'_>| {
+        let fd = cx.view.fd_number().filter(|_| cx.view.is_about_fd())?;
+        Some((fd, Process::of(cx)?))
+    };
+    let Some((fd, process)) = at_event(walker, num, stop, about)?.flatten() else {
+        return Ok(());
+    };
+    // What has it from another process, or from before the capture, has it from its own beginning on.
+    let made = opener(walker, num, stop)?.unwrap_or(0);
+    let mut search = Search {
+        walker,
+        stop,
+        may: &|summary| summary.max_time.0 >= process.made && may_be_of(summary, Pid(process.pid)),
+        need: Need::Everything,
+    };
+    let mut began = false;
+    let _last = search.first_after(made, &mut |cx| {
+        if !process.is_there(cx) {
+            return began;
+        }
+        began = true;
+        if !process.shares_fds(cx) {
+            return false;
+        }
+        let is_about = cx.view.is_about_fd() && cx.view.fd_number() == Some(fd);
+        let is_full = is_about && pieces.add(cx);
+        is_full || cx.view.has_made_fd(fd) || (is_about && closes(cx))
+    })?;
+    Ok(())
+}
+
+/// Whether an event closes its fd.
+fn closes(cx: &Context<'_>) -> bool {
+    let info = cx.view.full().info();
+    info.is_some_and(|i| i.flags.contains(EventTypeFlags::DESTROYS_FD)) && cx.event.ty.is_exit()
+}
+
+/// Whether a chunk can have calls that moved data.
+fn moves_data(summary: &ChunkSummary) -> bool {
+    let mut infos = summary.types.iter().filter_map(|(ty, _)| ty.info());
+    infos.any(|info| info.io_data_param().is_some())
+}
+
+/// Keeps what calls moved, as long as there is room.
+#[derive(Default)]
+struct Pieces {
+    echo: Echo,
+    bytes: usize,
+}
+
+impl Pieces {
+    /// Takes what a call moved; true: there is no room for it.
+    fn add(&mut self, cx: &Context<'_>) -> bool {
+        let Some(piece) = piece(cx) else {
+            return false;
+        };
+        let echo = &mut self.echo;
+        self.bytes += piece.data.len();
+        echo.cut = echo.pieces.len() >= MAX_PIECES || self.bytes > MAX_BYTES;
+        if !echo.cut {
+            echo.pieces.push(piece);
+        }
+        echo.cut
+    }
+}
+
+/// Returns what a call moved, if it moved anything.
+fn piece(cx: &Context<'_>) -> Option<Piece> {
+    let (event, view) = (cx.event, cx.view);
+    let info = event.info()?;
+    let data = event.params.get(info.io_data_param()?).unwrap_or_default();
+    let result = u64::try_from(event.result()?).ok()?;
+    // The result of these is how many messages there were.
+    let counts_messages = matches!(info.name, "sendmmsg" | "recvmmsg");
+    let len = match counts_messages {
+        true => data.len() as u64,
+        false => result,
+    };
+    if len == 0 {
+        return None;
+    }
+    let fd = view.fd_number().unwrap_or(-1);
+    let known = view.fd_info();
+    Some(Piece {
+        num: event.num.0,
+        ts: event.ts.0,
+        pid: pid_of(cx),
+        comm: view
+            .thread()
+            .and_then(|t| t.comm.clone())
+            .unwrap_or_default(),
+        fd,
+        name: known.map_or_else(Text::default, |fd| Arc::clone(&fd.name)),
+        read: info.flags.contains(EventTypeFlags::READS_FROM_FD),
+        data: data.to_vec(),
+        len,
+    })
 }

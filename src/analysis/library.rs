@@ -282,6 +282,11 @@ impl Walker {
         &self.state
     }
 
+    /// Forgets what the last event ended, which stays for whoever looks at that event.
+    pub fn settle(&mut self) {
+        self.state.settle();
+    }
+
     /// Returns what is the same for all events.
     pub fn session(&self) -> &Session {
         &self.session

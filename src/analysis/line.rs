@@ -75,7 +75,7 @@ pub fn write_line(cx: &Context<'_>) -> Line {
         ts: event.ts.0,
         cpu: event.cpu,
         tid: event.tid.0,
-        pid: event.pid.0,
+        pid: pid_of(cx),
         comm: view.own_comm().map_or_else(|| "<NA>".to_owned(), escaped),
         container: container.map_or_else(String::new, escaped),
         enter: event.ty.is_enter(),
@@ -83,6 +83,14 @@ pub fn write_line(cx: &Context<'_>) -> Line {
         args: cut(args.strip_suffix(b" ").map(<[u8]>::to_vec).unwrap_or(args)),
         latency: event.latency,
         tone: tone(cx),
+    }
+}
+
+/// Returns the process of an event. Those of sysdig's captures do not tell; the state may know.
+pub(super) fn pid_of(cx: &Context<'_>) -> i64 {
+    match (cx.event.pid.0, cx.view.thread()) {
+        (..0, Some(thread)) => thread.pid.0,
+        (pid, _) => pid,
     }
 }
 

@@ -9,6 +9,12 @@ use super::{Scope, Span};
 use crate::filter::Filter;
 use crate::filter::fields::Context;
 
+/// Whether a chunk can have events of a process; `false` is certain. Those of sysdig's captures do not say
+/// whose they are.
+pub(super) fn may_be_of(summary: &ChunkSummary, pid: Pid) -> bool {
+    summary.threads.may_contain_pid(pid) || summary.threads.may_contain_pid(Pid(-1))
+}
+
 /// Decides events and chunks for a time range and a filter.
 #[derive(Clone, Debug)]
 pub(super) struct Matcher {
@@ -37,6 +43,14 @@ impl Matcher {
         self.filter.is_some() || self.never
     }
 
+    /// Returns what of a chunk it takes to decide its events.
+    pub(super) fn need(&self) -> Need {
+        match &self.filter {
+            Some(filter) if filter.asks_for_data() => Need::Everything,
+            _ => Need::Events,
+        }
+    }
+
     /// Whether an event of a chunk can match; `false` is certain.
     pub(super) fn may_match(&self, summary: &ChunkSummary) -> bool {
         let (from, to) = (summary.min_time.0, summary.max_time.0);
@@ -52,21 +66,21 @@ impl Matcher {
             return true;
         }
         let (first, last) = reach.times;
+        let is_64bit = summary.activity().is_some_and(|a| a.calls_32bit == 0);
+        let types = if is_64bit {
+            &reach.types_64bit
+        } else {
+            &reach.types
+        };
         let any = |ids: &Option<Vec<i64>>, may: &dyn Fn(i64) -> bool| {
             ids.as_ref().is_none_or(|ids| ids.iter().any(|id| may(*id)))
         };
         let threads = &summary.threads;
         first.is_none_or(|first| first <= to)
             && last.is_none_or(|last| from <= last)
-            && summary
-                .types
-                .iter()
-                .any(|(ty, _)| reach.types.contains(*ty))
+            && summary.types.iter().any(|(ty, _)| types.contains(*ty))
             && any(&reach.tids, &|id| threads.may_contain_tid(Tid(id)))
-            // Whose process its recorder did not know can be of any.
-            && any(&reach.pids, &|id| {
-                [id, -1].iter().any(|id| threads.may_contain_pid(Pid(*id)))
-            })
+            && any(&reach.pids, &|id| may_be_of(summary, Pid(id)))
     }
 
     /// Returns how many events of a chunk match, if its summary tells.
@@ -95,14 +109,6 @@ impl Matcher {
                 .events
                 .saturating_sub(summary.hidden.saturating_add(internal))
         })
-    }
-
-    /// Returns what of a chunk that may match has to be loaded.
-    pub(super) fn need(&self) -> Need {
-        match &self.filter {
-            Some(filter) if filter.asks_for_data() => Need::Everything,
-            _ => Need::Events,
-        }
     }
 
     /// Whether a time is in the range.

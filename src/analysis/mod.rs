@@ -8,9 +8,11 @@
 pub mod activity;
 pub mod detail;
 pub mod echo;
+pub mod find;
 pub mod library;
 pub mod line;
 mod matcher;
+pub mod moment;
 pub mod page;
 mod seek;
 pub mod surveyor;

@@ -227,6 +227,7 @@ impl Pager<'_> {
             return Ok(());
         };
         let counts = RefCell::new(BTreeMap::new());
+        let wanted = self.matcher.need();
         let (stop, places, matcher) = (self.stop, &*self.places, &mut self.matcher);
         let mut need = |place: usize| {
             if place > chunk || stop.load(Ordering::Relaxed) {
@@ -236,7 +237,7 @@ impl Pager<'_> {
                 return Need::State;
             }
             counts.borrow_mut().insert(place, 0);
-            Need::Everything
+            wanted
         };
         let mut event = |cx: &Context<'_>, place: usize| {
             if matcher.matches(cx) {

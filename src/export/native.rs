@@ -18,6 +18,7 @@ use scap_capture_format::schema::SourceCategory;
 use super::containers::Containers;
 use crate::event::{Event, EventExt as _, Kept};
 use crate::filter::fields::{Context, Session};
+use crate::lanes;
 use crate::replay::EventSink;
 use crate::state::{self, State};
 
@@ -184,7 +185,9 @@ impl<W: Write> EventSink for NativeSink<W> {
         }
         self.meet_container(cx)?;
         if let Some(writer) = &mut self.writer {
-            writer.push(cx.event).map_err(failed)?;
+            let (lanes, waited) = lanes::classify(cx.event, cx.view);
+            let pushed = writer.push_in_lanes(cx.event, lanes.bits(), waited);
+            pushed.map_err(failed)?;
         }
         if self.pairs && is_enter_of_call(cx.event) {
             // It is written: its exit has to look for none.

@@ -41,7 +41,7 @@ pub enum Lane {
 }
 
 /// How many lanes there are.
-pub const LANES: usize = 7;
+pub const LANES: usize = scap_capture_format::native::chunk::LANES;
 
 /// Calls that take longer than this are slow, in nanoseconds.
 pub const SLOW_NS: u64 = 1_000_000;
@@ -203,6 +203,23 @@ fn is_error(result: i64, traits: Traits) -> bool {
 /// newest schema.
 pub fn is_change(full: &Event<'_>) -> bool {
     Traits::of(full).has(Traits::CHANGES) && table::opens_for(full).is_none_or(table::may_write)
+}
+
+/// Estimates how many events are in each lane from how many there are of each type, for captures whose
+/// summaries do not tell: what depends on results and fds is left out, but that failed calls are counted.
+pub fn estimate(types: &[(EventType, u32)], failed: u32) -> [u32; LANES] {
+    let mut counts = [0_u32; LANES];
+    for (ty, count) in types {
+        // Both processes return from a call that makes one.
+        let forks = Traits::of_type(*ty).has(Traits::FORKS);
+        let count = if forks { count.div_ceil(2) } else { *count };
+        for lane in lanes_of_type(*ty).iter() {
+            let sum = &mut counts[lane as usize];
+            *sum = sum.saturating_add(count);
+        }
+    }
+    counts[Lane::Errors as usize] = failed;
+    counts
 }
 
 /// Returns the lanes that all events of a type are in, as far as the type alone tells; those that depend on

@@ -25,6 +25,8 @@ use super::{
     output::Output,
 };
 use crate::event::{Event, Kept, of_nobody};
+use crate::lanes;
+use crate::state::State;
 
 /// What became of the events.
 #[derive(Clone, Copy, Debug, Default)]
@@ -207,7 +209,7 @@ impl<'a> Delivery<'a> {
         };
         let kept = match (&mut self.goal, verdict) {
             (_, Verdict::Out) | (Goal::Observer(_), _) => true,
-            (Goal::Capture(chunks), Verdict::Wanted) => chunks.push(event),
+            (Goal::Capture(chunks), Verdict::Wanted) => chunks.push(event, self.judge.state()),
             (Goal::Capture(chunks), Verdict::Hidden) => chunks.hide(event),
         };
         match verdict {
@@ -301,10 +303,12 @@ impl Chunks {
         }
     }
 
-    /// Appends an event. False: the format refused it.
-    fn push(&mut self, event: &Event<'_>) -> bool {
+    /// Appends an event, with what the state around it says of its lanes. False: the format refused it.
+    fn push(&mut self, event: &Event<'_>, state: &State) -> bool {
         self.last = event.ts;
-        self.builder.push(event).is_ok()
+        let (lanes, waited) = lanes::classify(event, &state.view(event));
+        let pushed = self.builder.push_in_lanes(event, lanes.bits(), waited);
+        pushed.is_ok()
     }
 
     /// Appends an event as hidden.

@@ -161,6 +161,11 @@ impl Judge {
         self.undescribed
     }
 
+    /// Returns the state after the events that change it; without a filter others may have come since.
+    pub(super) fn state(&self) -> &State {
+        &self.state
+    }
+
     /// Returns the state as a snapshot.
     pub(super) fn snapshot(&mut self) -> Snapshot {
         self.state.snapshot()

@@ -258,7 +258,17 @@ impl FdTable {
     }
 }
 
+/// Most fds of one event that are remembered as made by it: one message passes no more
+/// (`linux v6.12 include/net/scm.h: SCM_MAX_FD`).
+const MADE: usize = 253;
+
 impl State {
+    /// Whether two threads have the same table of fds.
+    pub fn share_fds(&self, one: Tid, other: Tid) -> bool {
+        let files = |tid| self.threads.get(tid).and_then(|t| t.files);
+        one == other || files(one).is_some_and(|slot| files(other) == Some(slot))
+    }
+
     /// Changes a table of fds. A table inherited from another process is copied first; if there is no
     /// room for the copy, its fds are forgotten.
     fn change_files<R>(&mut self, slot: Slot, change: impl FnOnce(&mut Files) -> R) -> Option<R> {
@@ -295,6 +305,9 @@ impl State {
             return;
         };
         self.changed_name = !info.name.is_empty();
+        if self.made.len() < MADE {
+            self.made.push(fd);
+        }
         let new = info.text_len();
         let text = |old: Option<FdInfo>| old.map_or(0, |f| f.text_len());
         let old = self.change_files(slot, |files| text(files.insert(fd, info)));

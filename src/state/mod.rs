@@ -104,6 +104,8 @@ pub struct State {
     ended: Vec<Ended>,
     /// The last event gave an fd another name.
     changed_name: bool,
+    /// The fds that the last event made, as far as there is room.
+    made: Vec<i64>,
     scratch: Vec<u8>,
 }
 
@@ -151,6 +153,7 @@ impl State {
             self.remove_ended();
         }
         self.changed_name = false;
+        self.made.clear();
         apply::event(self, &occurrence);
     }
 

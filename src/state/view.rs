@@ -148,6 +148,16 @@ impl<'s> View<'s> {
         self.state.files.get(self.thread()?.files?)?.get(fd)
     }
 
+    /// Whether the event gave its thread an fd of this number: opened, copied or received it.
+    pub fn has_made_fd(&self, fd: i64) -> bool {
+        let moves = EventTypeFlags::READS_FROM_FD | EventTypeFlags::WRITES_TO_FD;
+        let full = self.full();
+        // One that was not known is taken for known once data went through it.
+        let only_used =
+            full.info().is_some_and(|i| i.flags.intersects(moves)) && self.fd_number() == Some(fd);
+        self.state.made.contains(&fd) && !only_used
+    }
+
     /// Whether the event gave its fd another name.
     pub fn has_changed_name(&self) -> bool {
         self.state.changed_name

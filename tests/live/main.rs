@@ -23,6 +23,7 @@ mod cri_client;
 mod filter;
 mod inside;
 mod known;
+mod lanes;
 mod lifecycle;
 mod live;
 mod recorder;

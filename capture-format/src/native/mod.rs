@@ -70,8 +70,8 @@ pub mod writer;
 
 pub use ahead::ContainersAhead;
 pub use chunk::{
-    Chunk, ChunkBuilder, ChunkDecoder, ChunkPool, ChunkSummary, Compressor, EncodedChunk, Load,
-    RawChunk, Rows, Want,
+    Chunk, ChunkActivity, ChunkBuilder, ChunkDecoder, ChunkPool, ChunkSummary, Compressor,
+    EncodedChunk, Load, RawChunk, Rows, Want,
 };
 pub use containers::{ContainerDescription, ContainerReport};
 pub use header::{Header, MachineInfo, SchemaDescription};

@@ -121,6 +121,20 @@ impl<W: Write> CaptureWriter<W> {
         }
     }
 
+    /// Appends an event of which the lanes are known, see [`ChunkBuilder::push_in_lanes`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::push`].
+    pub fn push_in_lanes(&mut self, event: &EventRef<'_>, lanes: u8, waited: bool) -> Result<()> {
+        self.builder.push_in_lanes(event, lanes, waited)?;
+        if self.builder.is_full() {
+            self.flush_chunk()
+        } else {
+            Ok(())
+        }
+    }
+
     /// Notes that a container's threads occur in the current chunk.
     pub fn add_container(&mut self, id: &[u8]) {
         self.builder.add_container(id);

@@ -100,25 +100,26 @@ const DIRECTORIES: &[Column] = &[
     column("DIRECTORY", 0, "Its path.").is("fd.directory"),
 ];
 
+// The first six fit into 80 columns.
 const CONNECTIONS: &[Column] = &[
+    column("PROCESS", 12, "The process that has the socket.").is("proc.name"),
+    column("PID", 7, "The process id.").is("proc.pid"),
+    column("CLIENT", 21, "The end that asked."),
+    column(
+        "SERVER",
+        21,
+        "The end that was asked, or the address that is waited on.",
+    ),
+    column("IN", 7, "Bytes received."),
+    column("OUT", 7, "Bytes sent."),
     column("PROTO", 5, "The transport protocol.").is("fd.l4proto"),
     column(
         "ROLE",
         6,
         "Which end the process is; a server also while it only waits.",
     ),
-    column("CLIENT", 22, "The end that asked."),
-    column(
-        "SERVER",
-        22,
-        "The end that was asked, or the address that is waited on.",
-    ),
-    IN,
-    OUT,
     EVENTS,
     FAILED,
-    PID,
-    column("PROCESS", 15, "The process that has the socket.").is("proc.name"),
     CONTAINER,
 ];
 

@@ -19,20 +19,20 @@ pub(super) fn connections(tally: &Tally) -> Vec<Row> {
         };
         Row {
             cells: vec![
+                text(&it.comm),
+                Cell::Id(key.process.pid),
+                client,
+                server,
+                Cell::Bytes(it.io.bytes_in),
+                Cell::Bytes(it.io.bytes_out),
                 protocol(it.l4).map_or(Cell::Empty, Cell::Word),
                 match it.role {
                     Role::Unknown => Cell::Empty,
                     Role::Client => Cell::Word("client"),
                     Role::Server => Cell::Word("server"),
                 },
-                client,
-                server,
-                Cell::Bytes(it.io.bytes_in),
-                Cell::Bytes(it.io.bytes_out),
                 Cell::Count(it.events),
                 Cell::Count(it.failed),
-                Cell::Id(key.process.pid),
-                text(&it.comm),
                 container(tally, it.container.as_ref()),
             ],
             subject: Subject::Connection(Text::clone(&key.name)),

@@ -103,7 +103,10 @@ pub const TILES: &[Tile] = &[
         concat!(
             executed!(),
             " and (proc.exepath startswith /tmp/ or proc.exepath startswith /var/tmp/ or ",
-            "proc.exepath startswith /dev/shm/)"
+            "proc.exepath startswith /dev/shm/ or ",
+            // A script, which its interpreter is executed for.
+            "evt.arg.filename startswith /tmp/ or evt.arg.filename startswith /var/tmp/ or ",
+            "evt.arg.filename startswith /dev/shm/)"
         ),
     ),
     notable(

@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use super::pool::{Buffers, ChunkPool, Kind, RawChunk, TypeStreams};
 use super::{HAS_LATENCY, VARIES};
 use crate::error::check_limit;
-use crate::event::{EventRef, Loaded, Params, Pid, Tid, Timestamp};
+use crate::event::{EventFlags, EventRef, Loaded, Params, Pid, Tid, Timestamp};
 use crate::native::varint;
 use crate::schema::{EventType, ParamType, event_info, types};
 use crate::{Error, Result, limits};
@@ -93,7 +93,24 @@ impl ChunkBuilder {
         }
     }
 
-    /// Appends an event. Its number is given by its position, `event.num` is ignored.
+    /// Appends an event of which the lanes are known: bit n of `lanes` is that of lane n; `waited` says that the
+    /// call was waiting for somebody else, so that its latency says nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::push`].
+    #[inline]
+    pub fn push_in_lanes(&mut self, event: &EventRef<'_>, lanes: u8, waited: bool) -> Result<()> {
+        self.append(event)?;
+        if !event.flags.contains(EventFlags::HIDDEN) {
+            let latency = event.latency.filter(|_| !waited && event.ty.is_exit());
+            self.buffers.activity.count(lanes, latency);
+        }
+        Ok(())
+    }
+
+    /// Appends an event. Its number is given by its position, `event.num` is ignored. The summary of its chunk
+    /// has no activity, unless it is hidden.
     ///
     /// I/O data that a reader has not loaded is stored as absent.
     ///
@@ -103,6 +120,13 @@ impl ChunkBuilder {
     /// stored and the builder is as before. [`Error::NotLoaded`] for an event of a reader that was asked for
     /// columns only.
     pub fn push(&mut self, event: &EventRef<'_>) -> Result<()> {
+        self.append(event)?;
+        self.buffers.is_untold |= !event.flags.contains(EventFlags::HIDDEN);
+        Ok(())
+    }
+
+    /// Appends an event, uncounted.
+    fn append(&mut self, event: &EventRef<'_>) -> Result<()> {
         let params = &event.params;
         match params.loaded() {
             Loaded::All => {}
@@ -192,6 +216,11 @@ impl ChunkBuilder {
                     .failed
                     .saturating_add(u32::from((-4095..0).contains(&result)));
             }
+        }
+
+        if event.ty == types::GENERIC_X && is_32bit(lens, head) {
+            let calls = &mut buffers.activity.calls_32bit;
+            *calls = calls.saturating_add(1);
         }
 
         // The columns.
@@ -331,9 +360,22 @@ impl ChunkBuilder {
         );
         let bytes = event.params.bytes();
         let params = Params::new(&lens, bytes).unwrap_or(Params::EMPTY);
-        let pushed = self.push(&EventRef { params, ..*event });
+        let pushed = self.append(&EventRef { params, ..*event });
         self.scratch = lens;
         pushed
+    }
+}
+
+/// Whether a call without a type of its own is one of the 32-bit ABI of x86: the last of its parameters says
+/// so, a byte (`schema/native-params.csv`). `bytes` are those of all parameters.
+#[inline]
+fn is_32bit(lens: &[u32], bytes: &[u8]) -> bool {
+    const ABI: usize = 9;
+    match lens.get(ABI) {
+        Some(1) if lens.len() == ABI.saturating_add(1) => bytes.last() != Some(&0),
+        // Nothing is known of longer ones.
+        Some(len) => *len > 0,
+        None => false,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use zstd::bulk;
 
+use super::activity;
 use super::head::{Frame, Head, STORED, Stream, ThreadSet, ZSTD};
 use super::pool::{Buffers, RawChunk};
 use super::{
@@ -257,6 +258,11 @@ fn summary(b: &Buffers) -> ChunkSummary {
         threads: ThreadSet::from_threads(&b.threads),
         containers: b.containers.clone(),
         failed: b.failed,
+        extra: if b.is_untold {
+            Vec::new()
+        } else {
+            vec![(activity::EXTRA, b.activity.encode())]
+        },
         ..ChunkSummary::default()
     };
     for kind in &b.kinds {

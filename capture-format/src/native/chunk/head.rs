@@ -2,6 +2,7 @@
 
 use bincode::{Decode, Encode};
 
+use super::activity::{self, ChunkActivity};
 use crate::event::{EventNum, Pid, Tid, Timestamp};
 use crate::native::Extra;
 use crate::schema::EventType;
@@ -42,6 +43,15 @@ impl ChunkSummary {
             Ok(i) => self.types.get(i).map_or(0, |t| t.1),
             Err(_) => 0,
         }
+    }
+
+    /// Returns what happened by lane and latency; `None`: the writer did not tell of every event.
+    pub fn activity(&self) -> Option<ChunkActivity> {
+        let told = self
+            .extra
+            .iter()
+            .find(|(number, _)| *number == activity::EXTRA);
+        told.and_then(|(_, bytes)| ChunkActivity::decode(bytes))
     }
 
     /// Returns the number of the event after the last one.

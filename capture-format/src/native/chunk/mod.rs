@@ -34,6 +34,7 @@
 //! stand apart, so that the high parts compress and the noise costs no time. docs/capture-format.md has
 //! the measurements.
 
+mod activity;
 mod builder;
 mod compress;
 mod decode;
@@ -41,6 +42,9 @@ mod head;
 mod pool;
 mod rows;
 
+pub use activity::{
+    ChunkActivity, LANES, LATENCIES, LATENCIES_PER_DECADE, latency_bounds, latency_interval,
+};
 pub use builder::{CHUNK_TARGET_BYTES, CHUNK_TARGET_EVENTS, ChunkBuilder};
 pub use compress::{Compressor, EncodedChunk};
 pub use decode::{Chunk, ChunkDecoder, Load, Want};

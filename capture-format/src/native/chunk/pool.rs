@@ -3,6 +3,7 @@
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::activity::ChunkActivity;
 use crate::event::{Pid, Tid, Timestamp};
 use crate::schema::EventType;
 
@@ -105,6 +106,10 @@ pub(super) struct Buffers {
     pub(super) min_time: Timestamp,
     pub(super) max_time: Timestamp,
     pub(super) failed: u32,
+    /// By lane and latency, as far as told.
+    pub(super) activity: ChunkActivity,
+    /// Of an event it was not told.
+    pub(super) is_untold: bool,
     pub(super) threads: Vec<(Tid, Pid)>,
     pub(super) containers: Vec<Vec<u8>>,
     pub(super) kinds: Vec<Kind>,
@@ -128,6 +133,8 @@ impl Buffers {
         self.rows = 0;
         self.raw_bytes = 0;
         self.failed = 0;
+        self.activity = ChunkActivity::default();
+        self.is_untold = false;
         self.threads.clear();
         self.containers.clear();
         self.kinds.clear();

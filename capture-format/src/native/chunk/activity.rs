@@ -1,0 +1,212 @@
+//! What happened in a chunk by kind, and how long it took: counted as events are pushed, kept in the
+//! summary, so that a timeline needs no events.
+
+use crate::native::varint;
+
+/// Number of this in the summary's `extra`.
+pub(crate) const EXTRA: u32 = 1;
+
+/// Lanes: kinds of things that an event can be an instance of, any number at a time. What each means is the
+/// writer's business; docs/capture-format.md has it.
+pub const LANES: usize = 7;
+
+/// Latency intervals of a decade.
+pub const LATENCIES_PER_DECADE: usize = 4;
+/// Latency intervals: below 100 ns, quarters of decades, from 100 s on.
+pub const LATENCIES: usize = 38;
+
+/// Where the intervals after the first begin, in nanoseconds.
+const EDGES: [u64; 37] = edges();
+
+const fn edges() -> [u64; 37] {
+    // Fourth roots of powers of ten, to four digits.
+    const STEPS: [u64; LATENCIES_PER_DECADE] = [1000, 1778, 3162, 5623];
+    let mut edges = [0; 37];
+    let (mut at, mut decade) = (0, 100);
+    while at < edges.len() {
+        edges[at] = STEPS[at % LATENCIES_PER_DECADE] * decade / 1000;
+        at += 1;
+        if at % LATENCIES_PER_DECADE == 0 {
+            decade *= 10;
+        }
+    }
+    edges
+}
+
+/// The interval of the least number of so many bits.
+const OF_BITS: [u8; 65] = of_bits();
+
+const fn of_bits() -> [u8; 65] {
+    let mut of = [0; 65];
+    let mut bits = 1;
+    while bits < of.len() {
+        let mut at = of[bits - 1];
+        while (at as usize) < EDGES.len() && EDGES[at as usize] <= 1 << (bits - 1) {
+            at += 1;
+        }
+        of[bits] = at;
+        bits += 1;
+    }
+    of
+}
+
+/// Returns the interval that a latency in nanoseconds is in.
+#[inline]
+pub fn latency_interval(ns: u64) -> usize {
+    let bits = 64u32.saturating_sub(ns.leading_zeros()) as usize;
+    let mut at = usize::from(OF_BITS.get(bits).copied().unwrap_or(0));
+    while EDGES.get(at).is_some_and(|edge| *edge <= ns) {
+        at = at.saturating_add(1);
+    }
+    at
+}
+
+/// Returns the least latency of an interval, and the least of the next one, if there is one.
+pub fn latency_bounds(interval: usize) -> (u64, Option<u64>) {
+    let from = interval.checked_sub(1).and_then(|at| EDGES.get(at));
+    (from.copied().unwrap_or(0), EDGES.get(interval).copied())
+}
+
+/// How many events of a chunk are in which lane, how many of its calls took how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkActivity {
+    /// Events by lane, hidden ones not.
+    pub lanes: [u32; LANES],
+    /// Calls that were not waiting for somebody else, by [`latency_interval`]; hidden ones not.
+    pub latencies: [u32; LATENCIES],
+    /// Calls of the 32-bit ABI of x86, hidden ones too: those have no type of their own.
+    pub calls_32bit: u32,
+}
+
+impl Default for ChunkActivity {
+    fn default() -> Self {
+        Self {
+            lanes: [0; LANES],
+            latencies: [0; LATENCIES],
+            calls_32bit: 0,
+        }
+    }
+}
+
+impl ChunkActivity {
+    /// Counts an event: bit n of `lanes` says that it is in lane n.
+    #[inline]
+    pub(super) fn count(&mut self, lanes: u8, latency: Option<u64>) {
+        let mut rest = lanes;
+        while rest != 0 {
+            if let Some(count) = self.lanes.get_mut(rest.trailing_zeros() as usize) {
+                *count = count.saturating_add(1);
+            }
+            rest &= rest.wrapping_sub(1);
+        }
+        if let Some(count) = latency.and_then(|ns| self.latencies.get_mut(latency_interval(ns))) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// Writes it: how many lanes, their counts; the first latency interval with calls, how many intervals from
+    /// there on, their counts; how many 32-bit calls.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        varint::push(&mut out, LANES as u64);
+        for count in &self.lanes {
+            varint::push(&mut out, u64::from(*count));
+        }
+        let is_any = |count: &u32| *count > 0;
+        let first = self.latencies.iter().position(is_any).unwrap_or(0);
+        let end = self
+            .latencies
+            .iter()
+            .rposition(is_any)
+            .map_or(first, |at| at.saturating_add(1));
+        let some = self.latencies.get(first..end).unwrap_or(&[]);
+        varint::push(&mut out, first as u64);
+        varint::push(&mut out, some.len() as u64);
+        for count in some {
+            varint::push(&mut out, u64::from(*count));
+        }
+        varint::push(&mut out, u64::from(self.calls_32bit));
+        out
+    }
+
+    /// Reads it; `None` if it makes no sense. Lanes and intervals that a later version has more are left out.
+    pub(super) fn decode(mut bytes: &[u8]) -> Option<Self> {
+        let mut activity = Self::default();
+        let mut next = || varint::take(&mut bytes);
+        let count = |value: u64| u32::try_from(value).ok();
+        for lane in 0..next()? {
+            let value = count(next()?)?;
+            let place = usize::try_from(lane).ok();
+            if let Some(place) = place.and_then(|at| activity.lanes.get_mut(at)) {
+                *place = value;
+            }
+        }
+        let first = next()?;
+        for at in 0..next()? {
+            let value = count(next()?)?;
+            let place = usize::try_from(first.checked_add(at)?).ok();
+            if let Some(place) = place.and_then(|at| activity.latencies.get_mut(at)) {
+                *place = value;
+            }
+        }
+        activity.calls_32bit = count(next()?)?;
+        Some(activity)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latencies_have_their_interval() {
+        assert_eq!((latency_interval(0), latency_interval(99)), (0, 0));
+        assert_eq!((latency_interval(100), latency_interval(177)), (1, 2));
+        assert_eq!(latency_interval(1_000_000), 1 + 4 * LATENCIES_PER_DECADE);
+        assert_eq!(latency_interval(u64::MAX), LATENCIES - 1);
+        for at in 0..LATENCIES {
+            let (from, to) = latency_bounds(at);
+            assert_eq!(latency_interval(from), at);
+            assert_eq!(to.is_none(), at == LATENCIES - 1);
+            assert!(to.is_none_or(|to| latency_interval(to - 1) == at && latency_interval(to) == at + 1));
+        }
+        for bits in 0..64 {
+            for ns in [(1_u64 << bits) - 1, 1 << bits, (1 << bits) + 1] {
+                assert_eq!(
+                    latency_interval(ns),
+                    EDGES.partition_point(|edge| *edge <= ns)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let mut activity = ChunkActivity::default();
+        assert_eq!(ChunkActivity::decode(&activity.encode()), Some(activity));
+        activity.count(0b100_0001, Some(1_500_000));
+        activity.count(0b100_0000, Some(3));
+        activity.count(0, None);
+        activity.calls_32bit = 300;
+        assert_eq!(activity.lanes, [1, 0, 0, 0, 0, 0, 2]);
+        assert_eq!(activity.latencies.iter().sum::<u32>(), 2);
+        let bytes = activity.encode();
+        assert_eq!(ChunkActivity::decode(&bytes), Some(activity));
+        for len in 0..bytes.len() {
+            assert_eq!(ChunkActivity::decode(&bytes[..len]), None, "{len}");
+        }
+        // A later version with an eighth lane, and more intervals.
+        let later = [8, 1, 2, 3, 4, 5, 6, 7, 99, 37, 3, 1, 2, 3, 4];
+        let read = ChunkActivity::decode(&later).unwrap();
+        assert_eq!(read.lanes, [1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!((read.latencies[37], read.calls_32bit), (1, 4));
+        // A length that nothing stands behind takes no time.
+        assert_eq!(ChunkActivity::decode(&[0xff, 0xff, 0xff, 0xff, 0x0f]), None);
+        assert_eq!(
+            ChunkActivity::decode(&[
+                0, 0xff, 0xff, 0xff, 0xff, 0x0f, 0xff, 0xff, 0xff, 0xff, 0x0f
+            ]),
+            None
+        );
+    }
+}
