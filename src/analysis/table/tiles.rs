@@ -218,13 +218,14 @@ pub const TILES: &[Tile] = &[
         "evt.type in (send, sendto, sendmsg, sendmmsg, write, writev) and evt.rawres > 0 and \
          fd.sport = 53",
     ),
+    // A `connect` that does not wait is told of its failure later.
     tile(
         "connections that failed",
-        View::Errors,
-        "evt.type = connect and evt.rawres < 0 and not evt.rawres in (-115, -114, -4, -11) and \
+        View::Connections,
+        "((evt.type = connect and evt.rawres < 0 and not evt.rawres in (-115, -114, -4, -11)) or \
+         (evt.type = getsockopt and evt.arg.optname = SO_ERROR and evt.arg.val startswith E)) and \
          fd.type in (ipv4, ipv6)",
-    )
-    .among(Among::Failed),
+    ),
     notable(
         "users changed",
         View::Events,
