@@ -64,8 +64,14 @@ fn look(capture: &Path) {
             let screen = screen(capture, name, keys, size);
             let (columns, rows) = size.split_once('x').unwrap();
             assert_eq!(screen.lines().count(), rows.parse().unwrap());
-            let widest = screen.lines().map(unicode_width::UnicodeWidthStr::width).max();
-            assert!(widest <= columns.parse().ok(), "{view} at {size}: {widest:?}");
+            let widest = screen
+                .lines()
+                .map(unicode_width::UnicodeWidthStr::width)
+                .max();
+            assert!(
+                widest <= columns.parse().ok(),
+                "{view} at {size}: {widest:?}"
+            );
             writeln!(all, "==== {view}: {keys}\n{screen}").unwrap();
         }
         let path: PathBuf = root().join(format!("tests/view/{stem}-{size}.txt"));
@@ -93,8 +99,29 @@ fn a_break_in() {
 fn a_capture_that_was_cut_off() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("cut-off.scap");
-    let bytes = fs::read(intrusion()).unwrap();
-    fs::write(&path, &bytes[..bytes.len() * 9 / 10]).unwrap();
+    // So small a capture would have one chunk.
+    let raw = fs::read(intrusion()).unwrap();
+    let mut reader = CaptureReader::new(&raw[..]).unwrap();
+    let header = reader.header().clone();
+    let mut writer = CaptureWriter::new(Vec::new(), &header, WriterOptions::default()).unwrap();
+    let mut decoder = ChunkDecoder::new();
+    while let Some(item) = reader.next_item().unwrap() {
+        match item {
+            Item::Snapshot(snapshot) => writer.write_snapshot(&mut snapshot.clone()).unwrap(),
+            Item::Chunk(chunk) => {
+                let mut rows = chunk.decode(&mut decoder, Load::ALL).unwrap();
+                while let Some(event) = rows.next().unwrap() {
+                    writer.push(&event).unwrap();
+                    if event.num.0.is_multiple_of(1000) {
+                        writer.flush_chunk().unwrap();
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let bytes = writer.finish().unwrap();
+    fs::write(&path, &bytes[..bytes.len() * 2 / 3]).unwrap();
     look(&path);
     let shown = screen(&path, "cut-off.scap", "", "80x24");
     assert!(shown.contains("CUT OFF: no end"), "{shown}");
@@ -124,7 +151,10 @@ fn a_capture_with_losses() {
                             to: Timestamp(event.ts.0 + 50_000_000),
                         };
                         let losses = vec![loss];
-                        let report = LossReport { losses, ..LossReport::default() };
+                        let report = LossReport {
+                            losses,
+                            ..LossReport::default()
+                        };
                         writer.write_loss(&report).unwrap();
                     }
                     writer.push(&event).unwrap();
@@ -136,7 +166,10 @@ fn a_capture_with_losses() {
     fs::write(&path, writer.finish().unwrap()).unwrap();
     look(&path);
     let shown = screen(&path, "losses.scap", "", "80x24");
-    assert!(shown.contains("4,321 LOST") && shown.contains('\u{2592}'), "{shown}");
+    assert!(
+        shown.contains("4,321 LOST") && shown.contains('\u{2592}'),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -163,7 +196,12 @@ fn a_file_of_sysdig_is_shown_as_well() {
     assert!(converted.success());
     let shown = screen(&path, "sysdig.scap", "6", "120x40");
     assert!(shown.contains("curl -q -s -o stage.sh"), "{shown}");
-    let shown = screen(&path, "sysdig.scap", "2:evt.type=openat and evt.dir=><Enter>", "120x40");
+    let shown = screen(
+        &path,
+        "sysdig.scap",
+        "2:evt.type=openat and evt.dir=><Enter>",
+        "120x40",
+    );
     assert!(shown.contains(">openat"), "{shown}");
 }
 
@@ -183,11 +221,31 @@ fn what_cannot_be_done_is_said() {
     let sample = "testdata/sample.scap";
     fails(&[sample], 2, "no terminal to draw on");
     let shot = ["--screenshot", "-", "--script"];
-    fails(&[&[sample][..], &shot, &["a<Entre>"]].concat(), 2, "`<Entre>` is no key");
-    fails(&[&[sample, "proc.nmae=x"][..], &shot, &[""]].concat(), 2, "unknown field");
-    fails(&[&["nowhere.scap"][..], &shot, &[""]].concat(), 1, "nowhere.scap");
-    fails(&[&["Cargo.toml"][..], &shot, &[""]].concat(), 1, "not a scap capture");
-    fails(&[&[sample, "--size", "0x9"][..], &shot, &[""]].concat(), 2, "120x40");
+    fails(
+        &[&[sample][..], &shot, &["a<Entre>"]].concat(),
+        2,
+        "`<Entre>` is no key",
+    );
+    fails(
+        &[&[sample, "proc.nmae=x"][..], &shot, &[""]].concat(),
+        2,
+        "unknown field",
+    );
+    fails(
+        &[&["nowhere.scap"][..], &shot, &[""]].concat(),
+        1,
+        "nowhere.scap",
+    );
+    fails(
+        &[&["Cargo.toml"][..], &shot, &[""]].concat(),
+        1,
+        "not a scap capture",
+    );
+    fails(
+        &[&[sample, "--size", "0x9"][..], &shot, &[""]].concat(),
+        2,
+        "120x40",
+    );
     let late = [&[sample, "--from", "+100s"][..], &shot, &[""]].concat();
     fails(&late, 1, "no events in that time");
 }

@@ -24,7 +24,9 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
+use message::Message;
 use model::Model;
 use notes::Notes;
 use script::Screen;
@@ -117,4 +119,72 @@ pub fn picture(
         Picture::Text => screenshot::text(&buffer),
         Picture::Svg => screenshot::svg(&buffer),
     })
+}
+
+/// How long a screen took.
+#[derive(Clone, Debug)]
+pub struct Timing {
+    /// What was done: the capture opened, or a key as scripts name it.
+    pub what: String,
+    /// Until there was a picture.
+    pub picture: Duration,
+    /// Until nothing was awaited from the background any more.
+    pub settled: Duration,
+}
+
+/// Opens a capture on a screen without a terminal, presses the keys of each script and tells how long that took:
+/// for benchmarks. Unless `count_all` the whole capture need not be counted before the first key.
+///
+/// # Errors
+///
+/// [`ViewError`].
+pub fn timed(
+    path: &Path,
+    options: Options,
+    scripts: &[&str],
+    size: (u16, u16),
+    count_all: bool,
+) -> Result<Vec<Timing>, ViewError> {
+    let mut timings = Vec::new();
+    let start = Instant::now();
+    let library = Arc::new(Library::open(path)?);
+    let opened = start.elapsed();
+    timings.push(Timing {
+        what: "index read".to_owned(),
+        picture: opened,
+        settled: opened,
+    });
+    let start = Instant::now();
+    let mut screen = Screen::begin(&library, options, Notes::default(), size)?;
+    drop(screen.draw());
+    let picture = start.elapsed();
+    if count_all {
+        screen.settle()?;
+    }
+    timings.push(Timing {
+        what: "first picture".to_owned(),
+        picture,
+        settled: start.elapsed(),
+    });
+    for script in scripts {
+        let keys = keys::parse(script).map_err(ViewError::Key)?;
+        let start = Instant::now();
+        let mut picture = Duration::ZERO;
+        for (at, key) in keys.iter().enumerate() {
+            let begun = Instant::now();
+            screen.send(Message::Key(*key));
+            drop(screen.draw());
+            picture = picture.max(begun.elapsed());
+            // Keys that only prepare the last one are not waited for.
+            if at + 1 == keys.len() {
+                screen.settle()?;
+            }
+        }
+        timings.push(Timing {
+            what: (*script).to_owned(),
+            picture,
+            settled: start.elapsed(),
+        });
+    }
+    Ok(timings)
 }

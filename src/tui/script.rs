@@ -40,6 +40,18 @@ impl Screen {
         notes: Notes,
         size: (u16, u16),
     ) -> std::io::Result<Self> {
+        let mut screen = Self::begin(library, options, notes, size)?;
+        screen.settle()?;
+        Ok(screen)
+    }
+
+    /// Opens a capture on a screen of so many columns and rows.
+    pub(crate) fn begin(
+        library: &Arc<Library>,
+        options: Options,
+        notes: Notes,
+        size: (u16, u16),
+    ) -> std::io::Result<Self> {
         let (send, receive) = mpsc::channel();
         let work = Work::start(library, &send)?;
         let (model, commands) = Model::new(Arc::clone(library), options, notes, size);
@@ -51,7 +63,6 @@ impl Screen {
             quit: false,
         };
         screen.carry_out(commands);
-        screen.settle()?;
         Ok(screen)
     }
 

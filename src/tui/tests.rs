@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use proptest::prelude::*;
 use ratatui::buffer::Buffer;
@@ -15,7 +14,6 @@ use scap_capture_format::native::{
 use scap_capture_format::schema::{EventType, event_info, types};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::message::Message;
 use super::update::update;
 use super::*;
 

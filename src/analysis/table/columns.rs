@@ -161,8 +161,8 @@ const ERRORS: &[Column] = &[
     column("ERROR", 16, "The name of the error, or its number.").is("evt.res"),
     column("CALL", 18, "The call that returned it.").is("evt.type"),
     column("PROCESS", 16, "The thread that was told, by name.").is("proc.name"),
-    column("FIRST", 16, "When it happened first.").is("evt.rawtime"),
-    column("LAST", 16, "When it happened last.").is("evt.rawtime"),
+    column("FIRST", 15, "When it happened first.").is("evt.rawtime"),
+    column("LAST", 15, "When it happened last.").is("evt.rawtime"),
 ];
 
 const CONTAINERS: &[Column] = &[
@@ -200,10 +200,10 @@ const COMMANDS: &[Column] = &[
 
 const SLOW: &[Column] = &[
     column("LATENCY", 9, "How long it took.").is("evt.latency"),
-    column("TIME", 16, "When it returned.").is("evt.rawtime"),
+    column("TIME", 15, "When it returned.").is("evt.rawtime"),
+    column("PROCESS", 12, "The thread that called, by name.").is("proc.name"),
+    column("CALL", 12, "The call.").is("evt.type"),
     PID,
-    column("PROCESS", 15, "The thread that called, by name.").is("proc.name"),
-    column("CALL", 16, "The call.").is("evt.type"),
     column("RESULT", 8, "What it returned.").is("evt.rawres"),
     column(
         "ABOUT",

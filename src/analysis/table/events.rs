@@ -85,9 +85,9 @@ pub(super) fn slow(tally: &Tally) -> Vec<Row> {
         cells: vec![
             Cell::Duration(slow.latency),
             Cell::Time(slow.ts),
-            Cell::Id(slow.process.pid),
             text(&slow.comm),
             text(&slow.call),
+            Cell::Id(slow.process.pid),
             slow.result.map_or(Cell::Empty, Cell::Id),
             text(&slow.about),
         ],

@@ -12,7 +12,7 @@ use crate::tui::theme::Theme;
 /// The title of the column of lifetimes.
 const LIFE: &str = "LIFE";
 /// The least that is left for the last column.
-const LEAST: u16 = 32;
+const LEAST: u16 = 28;
 /// Most columns of the screen that a tree indents.
 const DEEPEST: usize = 24;
 
