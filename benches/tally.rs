@@ -61,14 +61,15 @@ fn main() -> Result<()> {
         span,
         filter: String::new(),
     };
-    let report = |what: &str, begin: Instant| {
+    let report = |what: &str, begin: (Instant, f64)| {
+        let (begin, used) = (begin.0, cpu_seconds() - begin.1);
         let seconds = begin.elapsed().as_secs_f64();
         let rate = events as f64 / seconds / 1e6;
-        println!("{what}: {seconds:.2} s, {rate:.2} million events/s");
+        println!("{what}: {seconds:.2} s, {used:.2} s of CPU, {rate:.2} million events/s");
     };
     let mut walker = Walker::new(&library)?;
     for (need, what) in [(Need::State, "state"), (Need::Events, "state and events")] {
-        let begin = Instant::now();
+        let begin = (Instant::now(), cpu_seconds());
         for segment in 0..library.segments().len() {
             let mut count = |_: &Context<'_>, _: usize| ControlFlow::Continue(());
             let _all = walker.segment(segment, &mut |_| need, &mut count)?;
@@ -76,7 +77,7 @@ fn main() -> Result<()> {
         report(what, begin);
     }
     let go = AtomicBool::new(false);
-    let begin = Instant::now();
+    let begin = (Instant::now(), cpu_seconds());
     let mut parts = Vec::new();
     for segment in 0..library.segments().len() {
         parts.push(tally_segment(&mut walker, segment, &everything, &go)?);
@@ -110,11 +111,11 @@ fn main() -> Result<()> {
         }
     });
     for what in ["on two threads", "remembered"] {
-        let begin = Instant::now();
+        let begin = (Instant::now(), cpu_seconds());
         surveyor.want(everything.clone());
         let mut first = None;
         while let Ok(progress) = told.recv() {
-            first.get_or_insert_with(|| begin.elapsed());
+            first.get_or_insert_with(|| begin.0.elapsed());
             if progress.finished {
                 break;
             }
@@ -123,4 +124,16 @@ fn main() -> Result<()> {
         println!("  the first picture after {:?}", first.unwrap_or_default());
     }
     Ok(())
+}
+
+/// Returns how much CPU time the process has used, to a hundredth of a second.
+fn cpu_seconds() -> f64 {
+    /// `utime` and `stime` in `/proc/PID/stat`, behind the name.
+    const TIMES: std::ops::Range<usize> = 11..13;
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after = stat.rsplit(')').next().unwrap_or_default();
+    let fields: Vec<&str> = after.split_whitespace().collect();
+    let ticks = fields.get(TIMES).unwrap_or_default().iter();
+    let ticks: u32 = ticks.filter_map(|t| t.parse::<u32>().ok()).sum();
+    f64::from(ticks) / 100.0
 }
