@@ -93,22 +93,21 @@ pub fn detail(
 pub fn describe(cx: &Context<'_>) -> Detail {
     let (event, view) = (cx.event, cx.view);
     let mut groups: Vec<Group> = Vec::new();
+    // What was done comes first, then who did it, as whom, where.
+    groups.push(Group {
+        title: "Arguments",
+        entries: arguments(cx),
+    });
     for (title, classes) in GROUPS {
         let infos = fields::all().filter(|info| classes.contains(&info.class()) && is_shown(info));
-        groups.push(Group {
-            title,
-            entries: infos.filter_map(|info| entry(info.name, cx)).collect(),
-        });
-        match *title {
-            "Event" => groups.push(Group {
-                title: "Arguments",
-                entries: arguments(cx),
-            }),
-            "Process" => groups.push(Group {
+        let mut entries: Vec<Entry> = infos.filter_map(|info| entry(info.name, cx)).collect();
+        entries.sort_by_key(rank);
+        groups.push(Group { title, entries });
+        if *title == "Process" {
+            groups.push(Group {
                 title: "Ancestors",
                 entries: ancestors(cx),
-            }),
-            _ => {}
+            });
         }
     }
     groups.retain(|group| !group.entries.is_empty());
@@ -127,6 +126,37 @@ pub fn describe(cx: &Context<'_>) -> Detail {
         groups,
         data: data.get(..MAX_DATA).unwrap_or(data).to_vec(),
         data_len: data.len() as u64,
+    }
+}
+
+/// Where an entry stands in its group: what is asked for most comes first, what is not the case last.
+fn rank(entry: &Entry) -> usize {
+    const FIRST: &[&str] = &[
+        "evt.num",
+        "evt.datetime",
+        "evt.type",
+        "evt.dir",
+        "evt.res",
+        "evt.latency.human",
+        "evt.latency",
+        "evt.cpu",
+        "proc.name",
+        "proc.pid",
+        "proc.cmdline",
+        "proc.exepath",
+        "proc.cwd",
+        "proc.ppid",
+        "proc.pname",
+        "proc.pcmdline",
+        "fd.name",
+        "fd.num",
+        "fd.type",
+    ];
+    let place = FIRST.iter().position(|name| *name == entry.name);
+    match place {
+        Some(place) => place,
+        None if entry.value == "false" => usize::MAX,
+        None => FIRST.len(),
     }
 }
 

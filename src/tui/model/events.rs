@@ -64,9 +64,10 @@ impl EventList {
         }
     }
 
-    /// Moves the part that is shown so that the selected event is in it.
-    pub(crate) fn show_selected(&mut self, height: u64) {
+    /// Moves the part that is shown so that the selected event is in it, and nothing after the last one.
+    pub(crate) fn show_selected(&mut self, height: u64, listed: u64) {
         let height = height.max(1);
+        self.top = self.top.min(listed.saturating_sub(height));
         if self.selected < self.top {
             self.top = self.selected;
         } else if self.selected >= self.top.saturating_add(height) {

@@ -61,7 +61,8 @@ impl Model {
         let layout = self.layout();
         let rows = layout.table_rows();
         self.pane.show_selected(rows);
-        self.events.show_selected(rows as u64);
+        let listed = self.listed();
+        self.events.show_selected(rows as u64, listed);
         for layer in &mut self.layers {
             if let Layer::State(state) = layer
                 && let Some(pane) = &mut state.pane
