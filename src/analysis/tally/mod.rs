@@ -12,8 +12,10 @@ mod segment;
 mod spectrum;
 mod tiles;
 
+pub use scap_capture_format::native::chunk::{
+    LATENCIES, LATENCIES_PER_DECADE as PER_DECADE, latency_bounds, latency_interval,
+};
 pub use segment::{tally, tally_segment};
-pub use spectrum::{latency_bounds, latency_interval};
 
 use std::collections::BTreeMap;
 
@@ -273,11 +275,6 @@ pub struct SlowTally {
 
 /// Time intervals of a [`Spectrum`] and of a tile's series.
 pub const TIMES: usize = 128;
-/// Latency intervals of a decade.
-pub const PER_DECADE: usize = 4;
-/// Latency intervals: from under 100 ns, by quarters of decades, to over 100 s.
-pub const LATENCIES: usize = 9 * PER_DECADE + 2;
-
 /// Calls by time and latency.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spectrum {
