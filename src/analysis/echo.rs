@@ -64,6 +64,40 @@ pub struct Echo {
     pub cut: bool,
 }
 
+/// What moves between two calls so close together is one piece, in nanoseconds.
+const PAUSE_NS: u64 = 1_000_000_000;
+
+impl Echo {
+    /// Returns the same with calls that went on with what the one before them did as one: programs that read
+    /// byte by byte can be read then.
+    pub fn joined(&self) -> Self {
+        let mut pieces: Vec<Piece> = Vec::new();
+        let mut last_ts = 0;
+        for piece in &self.pieces {
+            let goes_on = |last: &&mut Piece| {
+                let same = (last.pid, last.fd, last.read) == (piece.pid, piece.fd, piece.read);
+                // What is not kept would be missing in the middle.
+                let is_whole = last.len == last.data.len() as u64;
+                same && is_whole
+                    && last.name == piece.name
+                    && piece.ts.saturating_sub(last_ts) < PAUSE_NS
+            };
+            match pieces.last_mut().filter(goes_on) {
+                Some(last) => {
+                    last.data.extend_from_slice(&piece.data);
+                    last.len = last.len.saturating_add(piece.len);
+                }
+                None => pieces.push(piece.clone()),
+            }
+            last_ts = piece.ts;
+        }
+        Self {
+            pieces,
+            cut: self.cut,
+        }
+    }
+}
+
 /// Gathers what was read and written.
 ///
 /// # Errors
@@ -197,4 +231,53 @@ fn piece(cx: &Context<'_>) -> Option<Piece> {
         data: data.to_vec(),
         len,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn piece(ts: u64, fd: i64, data: &[u8], len: u64) -> Piece {
+        Piece {
+            num: ts,
+            ts,
+            pid: 1,
+            comm: b"sh"[..].into(),
+            fd,
+            name: b"tty"[..].into(),
+            read: true,
+            data: data.to_vec(),
+            len,
+        }
+    }
+
+    #[test]
+    fn calls_that_go_on_are_one_piece() {
+        let echo = Echo {
+            pieces: vec![
+                piece(1, 3, b"u", 1),
+                piece(2, 3, b"n", 1),
+                piece(3, 4, b"x", 1),
+                piece(4, 3, b"am", 9),
+                piece(5, 3, b"e", 1),
+                piece(5 + PAUSE_NS, 3, b"later", 5),
+            ],
+            cut: true,
+        };
+        let joined = echo.joined();
+        let shown: Vec<_> = joined
+            .pieces
+            .iter()
+            .map(|p| (p.num, &p.data[..], p.len))
+            .collect();
+        let expected: [(u64, &[u8], u64); 5] = [
+            (1, b"un", 2),
+            (3, b"x", 1),
+            (4, b"am", 9),
+            (5, b"e", 1),
+            (5 + PAUSE_NS, b"later", 5),
+        ];
+        assert_eq!(shown, expected);
+        assert!(joined.cut);
+    }
 }

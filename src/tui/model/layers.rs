@@ -130,8 +130,10 @@ impl DetailPane {
 pub(crate) struct EchoPane {
     /// What is followed, safe to print.
     pub(crate) title: String,
-    /// `None` until it has come.
+    /// What is shown; `None` until it has come.
     pub(crate) echo: Option<Echo>,
+    /// The single calls, as they are played back.
+    pub(crate) calls: Vec<Piece>,
     /// The piece that is selected.
     pub(crate) selected: usize,
     /// Lines of it that are above the screen.

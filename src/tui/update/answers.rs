@@ -56,7 +56,8 @@ pub(super) fn answer(model: &mut Model, ticket: Ticket, answer: Answer) -> Vec<C
         }
         Answer::Echo(echo) => {
             if let Some(Layer::Echo(pane)) = model.layers.last_mut() {
-                pane.echo = Some(echo);
+                pane.echo = Some(echo.joined());
+                pane.calls = echo.pieces;
             }
             Vec::new()
         }

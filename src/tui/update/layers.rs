@@ -351,16 +351,17 @@ fn play_or_pause(model: &mut Model, pane: &mut EchoPane) -> Vec<Command> {
         play.at = model.now;
         return Vec::new();
     }
-    let Some(piece) = pane
+    let shown = pane
         .echo
         .as_ref()
-        .and_then(|echo| echo.pieces.get(pane.selected))
-    else {
+        .and_then(|echo| echo.pieces.get(pane.selected));
+    let Some((num, ts)) = shown.map(|piece| (piece.num, piece.ts)) else {
         return Vec::new();
     };
+    let first = pane.calls.partition_point(|call| call.num < num);
     let body = model.layout().body;
     let (rows, columns) = (body.height.saturating_sub(3), body.width.saturating_sub(2));
-    pane.play = Some(Play::new(rows, columns, pane.selected, piece.ts, model.now));
+    pane.play = Some(Play::new(rows, columns, first, ts, model.now));
     Vec::new()
 }
 
@@ -368,9 +369,9 @@ fn play_or_pause(model: &mut Model, pane: &mut EchoPane) -> Vec<Command> {
 pub(super) fn play(model: &mut Model) {
     let now = model.now;
     if let Some(Layer::Echo(pane)) = model.layers.last_mut()
-        && let (Some(play), Some(echo)) = (&mut pane.play, &pane.echo)
+        && let Some(play) = &mut pane.play
     {
-        play.go_on(&echo.pieces, now);
+        play.go_on(&pane.calls, now);
     }
 }
 

@@ -168,6 +168,13 @@ pub(super) fn action(model: &mut Model, action: Action) -> Vec<Command> {
         }
         Action::FilterBar => {
             let filter = model.filter();
+            // What is typed after it is about all of it.
+            let has_or = filter.contains(" or ") && model.trail.len() == 1;
+            let filter = if has_or {
+                format!("({filter})")
+            } else {
+                filter
+            };
             let text = if filter.is_empty() {
                 filter
             } else {

@@ -286,7 +286,8 @@ pub(super) fn by_condition(model: &mut Model, clause: String) -> Vec<Command> {
 /// Replaces the filter by one that was typed.
 pub(super) fn by_filter(model: &mut Model, filter: &str) -> Vec<Command> {
     let filter = filter.trim();
-    if filter == model.filter() {
+    let before = model.filter();
+    if filter == before || filter == format!("({before})") {
         return Vec::new();
     }
     remember(model);

@@ -240,9 +240,11 @@ fn draw_status(model: &Model, layout: &Layout, buffer: &mut Buffer) {
                 pane.selected + 1
             };
             let omitted = pane.table.as_ref().map_or(0, |t| t.omitted);
-            let more = match omitted {
-                0 => String::new(),
-                n => format!(" ({} more not listed)", cells::grouped(n)),
+            // How many is not known: what is not kept cannot be told apart.
+            let more = if omitted > 0 {
+                " (not all are listed)"
+            } else {
+                ""
             };
             let within = match pane.within.as_str() {
                 "" => String::new(),

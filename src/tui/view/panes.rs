@@ -143,7 +143,7 @@ pub(super) fn echo(model: &Model, pane: &EchoPane, layout: &Layout, buffer: &mut
         return;
     };
     if let Some(play) = &pane.play {
-        return draw_play(model, play, echo.pieces.len(), inner, buffer);
+        return draw_play(model, play, pane.calls.len(), inner, buffer);
     }
     if echo.pieces.is_empty() {
         let text = "no data was read or written here, or none of it was kept";

@@ -32,7 +32,7 @@ fn place(pane: &TablePane, columns: &[Column], area: Rect) -> Vec<Shown> {
     let mut x = area.x;
     let has_life = has_life(pane);
     let life = match has_life {
-        true => (area.width / 8).max(10),
+        true => (area.width / 10).clamp(10, 40),
         false => 0,
     };
     let flexible = columns.iter().rposition(|c| c.width == 0);
