@@ -36,3 +36,4 @@ pub mod lanes;
 pub mod record;
 pub mod replay;
 pub mod state;
+pub mod tui;

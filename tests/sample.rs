@@ -18,17 +18,20 @@ use scap_capture_format::native::{
 };
 
 const SAMPLE: &str = "testdata/sample.scap";
+/// The one that docs/view.md is about.
+const INTRUSION: &str = "testdata/intrusion.scap";
 
 /// Every recording has it in every file, so it has to be small.
-const MOST_BYTES: usize = 60_000;
+const MOST_BYTES: u64 = 60_000;
 
 fn path() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(SAMPLE)
 }
 
-/// Rewrites a recording of testdata/sample/session.sh without the machine around it.
+/// Rewrites a recording of testdata/sample/session.sh, or of testdata/intrusion/machine.sh, without the
+/// machine around it.
 #[test]
-#[ignore = "makes the sample; testdata/sample/make.sh calls it"]
+#[ignore = "makes the sample; testdata/sample/make.sh and testdata/intrusion/make.sh call it"]
 fn make_sample() {
     let raw = fs::read(env::var_os("SCAP_SAMPLE_FROM").unwrap()).unwrap();
     let mut reader = CaptureReader::new(&raw[..]).unwrap();
@@ -40,9 +43,15 @@ fn make_sample() {
     let header = anonymous(reader.header());
     let mut writer = CaptureWriter::new(Vec::new(), &header, options).unwrap();
     let mut decoder = ChunkDecoder::new();
+    let mut has_snapshot = false;
     while let Some(item) = reader.next_item().unwrap() {
         match item {
-            Item::Snapshot(snapshot) => writer.write_snapshot(&mut reduced(&snapshot)).unwrap(),
+            // Later ones hold what the events tell.
+            Item::Snapshot(_) if has_snapshot => {}
+            Item::Snapshot(snapshot) => {
+                has_snapshot = true;
+                writer.write_snapshot(&mut reduced(&snapshot)).unwrap();
+            }
             Item::Chunk(chunk) => {
                 let mut rows = chunk.decode(&mut decoder, Load::ALL).unwrap();
                 while let Some(event) = rows.next().unwrap() {
@@ -54,7 +63,8 @@ fn make_sample() {
         }
     }
     assert!(reader.is_complete() && reader.damages().is_empty());
-    fs::write(path(), writer.finish().unwrap()).unwrap();
+    let to = env::var_os("SCAP_SAMPLE_TO").map_or_else(path, Into::into);
+    fs::write(to, writer.finish().unwrap()).unwrap();
 }
 
 /// A header that says "demo" of whichever machine it was.
@@ -138,9 +148,16 @@ fn reduced(from: &Snapshot) -> Snapshot {
 }
 
 #[test]
-fn the_sample_is_small_whole_and_of_no_machine() {
-    let bytes = fs::read(path()).unwrap();
-    assert!(bytes.len() < MOST_BYTES, "{} bytes", bytes.len());
+fn the_samples_are_whole_and_of_no_machine() {
+    let small = fs::metadata(path()).unwrap().len();
+    assert!(small < MOST_BYTES, "{small} bytes");
+    is_of_no_machine(&path(), b"/tmp/demo/");
+    let intrusion = Path::new(env!("CARGO_MANIFEST_DIR")).join(INTRUSION);
+    is_of_no_machine(&intrusion, b"/tmp/shop/");
+}
+
+fn is_of_no_machine(path: &Path, cwd: &[u8]) {
+    let bytes = fs::read(path).unwrap();
     let mut reader = CaptureReader::new(&bytes[..]).unwrap();
     assert_eq!(reader.header().machine.host_name, "demo");
     let mut snapshots = 0;
@@ -152,7 +169,7 @@ fn the_sample_is_small_whole_and_of_no_machine() {
         // The recorded command as it was held, and nobody else.
         assert_eq!(snapshot.threads.len(), 1);
         let thread = &snapshot.threads[0];
-        assert_eq!(snapshot.string(thread.cwd), b"/tmp/demo/");
+        assert_eq!(snapshot.string(thread.cwd), cwd);
         assert_eq!(snapshot.string(thread.env), b"PATH=/usr/bin:/bin\0TZ=UTC\0");
         assert!(snapshot.users.len() <= 2);
         for interface in &snapshot.interfaces {
@@ -164,13 +181,15 @@ fn the_sample_is_small_whole_and_of_no_machine() {
 }
 
 #[test]
-fn no_line_of_the_sample_names_another_place() {
-    let (lines, err, code) = seen(&scap(&["read", SAMPLE], None));
-    assert_eq!((err.as_str(), code), ("", 0));
-    assert!(lines.lines().count() > 1000);
-    for line in lines.lines() {
-        for foreign in ["/work", "/root/", "/home", "process_api", "bash_"] {
-            assert!(!line.contains(foreign), "{line}");
+fn no_line_of_the_samples_names_another_place() {
+    for sample in [SAMPLE, INTRUSION] {
+        let (lines, err, code) = seen(&scap(&["read", sample], None));
+        assert_eq!((err.as_str(), code), ("", 0));
+        assert!(lines.lines().count() > 1000);
+        for line in lines.lines() {
+            for foreign in ["/work", "/root/", "/home", "process_api", "bash_"] {
+                assert!(!line.contains(foreign), "{line}");
+            }
         }
     }
 }

@@ -20,7 +20,12 @@ pub enum Query {
     /// Events that a filter passes, whose text is known to be one.
     Filter(String),
     /// Events with a text in their line, upper or lower case.
-    Text(String),
+    Text {
+        /// The text.
+        text: String,
+        /// A filter that they pass as well; empty = none.
+        filter: String,
+    },
 }
 
 /// Finds the next event after `from`, or before it, that is in `span` and fulfils the query.
@@ -40,7 +45,7 @@ pub fn find(
 ) -> Result<Option<u64>, AnalysisError> {
     let (filter, text) = match query {
         Query::Filter(filter) => (&**filter, None),
-        Query::Text(text) => ("", Some(text.to_lowercase())),
+        Query::Text { text, filter } => (&**filter, Some(text.to_lowercase())),
     };
     let mut matcher = Matcher::with(span, filter);
     let summaries = matcher.clone();
@@ -50,7 +55,7 @@ pub fn find(
         may: &|summary| summaries.may_match(summary),
         need: match query {
             Query::Filter(_) => summaries.need(),
-            Query::Text(_) => Need::Everything,
+            Query::Text { .. } => Need::Everything,
         },
     };
     let mut is = |cx: &Context<'_>| {

@@ -61,6 +61,10 @@ impl Matcher {
         let Some(reach) = self.filter.as_ref().map(Filter::reach) else {
             return true;
         };
+        // Its fields remember events that it does not match.
+        if reach.depends_on_all.is_some() {
+            return true;
+        }
         let (first, last) = reach.times;
         let is_64bit = summary.activity().is_some_and(|a| a.calls_32bit == 0);
         let types = if is_64bit {

@@ -151,17 +151,17 @@ impl Drop for Surveyor {
     }
 }
 
-/// Whether a segment is the same in two states of a capture. The last one of the older can have grown.
+/// Whether a segment is the same in two states of a capture: the last one of the older may have grown.
 fn is_same(old: &Library, new: &Library, segment: usize) -> bool {
-    let offset = |library: &Library, s: &Segment| {
-        let chunk = library.index().chunks.get(s.chunks.start);
-        chunk.map(|chunk| (chunk.offset, chunk.body_len))
+    let place = |library: &Library, s: &Segment| {
+        let chunks = library.index().chunks.get(s.chunks.clone());
+        let ends = chunks.and_then(|c| Some((c.first()?, c.last()?)));
+        ends.map(|(first, last)| (first.offset, last.offset, last.body_len))
     };
-    segment + 1 < old.segments().len()
-        && match (old.segments().get(segment), new.segments().get(segment)) {
-            (Some(a), Some(b)) => a == b && offset(old, a) == offset(new, b),
-            _ => false,
-        }
+    match (old.segments().get(segment), new.segments().get(segment)) {
+        (Some(a), Some(b)) => a == b && place(old, a) == place(new, b),
+        _ => false,
+    }
 }
 
 impl Work {

@@ -62,7 +62,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let (name, mut source) = Input::open(&args.input)?.source()?;
     let source = source.as_mut();
     let events = match args.to {
-        Format::Native => native(args, &name, source)?,
+        Format::Native => native(&args.output, &name, source)?,
         Format::Sysdig => sysdig(args, &name, source)?,
     };
     Ok(Outcome::of_damage(tell_damage(&name, source, events)))
@@ -91,14 +91,22 @@ fn pass(
     }
 }
 
-fn native(args: &Args, name: &str, source: &mut dyn EventSource) -> Result<u64, CliError> {
-    let out = destination(&args.output)?;
+/// Turns a capture into one of scap's own.
+pub(super) fn to_native(input: Input, output: &Path) -> Result<Outcome, CliError> {
+    let (name, mut source) = input.source()?;
+    let source = source.as_mut();
+    let events = native(output, &name, source)?;
+    Ok(Outcome::of_damage(tell_damage(&name, source, events)))
+}
+
+fn native(output: &Path, name: &str, source: &mut dyn EventSource) -> Result<u64, CliError> {
+    let out = destination(output)?;
     let mut sink = NativeSink::new(out, source.header(), source.is_in_pairs(), u64::MAX);
     sink.note("converted-from", name);
-    pass(source, &mut sink, name, &args.output)?;
+    pass(source, &mut sink, name, output)?;
     let (shown, _) = sink.counts();
     let written = sink.finish().and_then(|mut out| out.flush());
-    written.map_err(|error| cannot_write(&args.output, &error))?;
+    written.map_err(|error| cannot_write(output, &error))?;
     Ok(shown)
 }
 

@@ -91,6 +91,11 @@ impl Input {
         self.source()
     }
 
+    /// Whether the capture can be read in any order.
+    pub(super) fn is_seekable(&self) -> bool {
+        self.path.is_some() && !self.is_sysdig
+    }
+
     /// Opens the capture once more, if it is a file.
     fn again(&self) -> Option<File> {
         File::open(self.path.as_ref()?).ok()

@@ -21,6 +21,7 @@ mod record;
 mod reference;
 mod table;
 mod try_out;
+mod view;
 mod words;
 
 use std::ffi::OsString;
@@ -77,6 +78,13 @@ enum Command {
     /// (`>` enter, `<` exit), type, arguments. What a number stands for is in parentheses. Text from the
     /// capture is escaped, so that it cannot control a terminal.
     Read(read::Args),
+    /// Show a capture on a timeline
+    ///
+    /// What happened when, in lanes, and below it views of the range that is shown: what stands out,
+    /// events, processes, files, connections, commands, errors, latencies. `?` lists the keys, F7 explains
+    /// the view. A .scap file is converted to a temporary file first. Notes are kept beside the capture, in
+    /// `FILE.notes.toml`.
+    View(view::Args),
     /// Say what is in a capture
     ///
     /// Machine, recorder, time range, counts, losses by cause and CPU, integrity. The whole file is read.
@@ -127,6 +135,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Record(args) => record::run(&args),
         Command::Live(args) => live::run(&args),
         Command::Read(args) => read::run(&args),
+        Command::View(args) => view::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Containers(args) => containers::run(&args),
         Command::Convert(args) => convert::run(&args),

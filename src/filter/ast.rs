@@ -51,6 +51,11 @@ pub struct Check {
 /// Returns the text of a condition: a field as it is written, an operator and a value, in quotes if it needs
 /// them.
 pub fn condition(field: &str, op: Op, value: &[u8]) -> String {
+    format!("{field} {} {}", op.name(), written(value))
+}
+
+/// Returns a value as it is written in a condition, in quotes if it needs them.
+pub fn written(value: &[u8]) -> String {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'_' | b'-' | b':');
     let is_word = value.iter().all(plain)
         && value
@@ -63,7 +68,7 @@ pub fn condition(field: &str, op: Op, value: &[u8]) -> String {
         quoted: !is_word || is_quantifier,
         span: 0..0,
     };
-    format!("{field} {} {literal}", op.name())
+    literal.to_string()
 }
 
 /// Something that has a value in an event.

@@ -13,7 +13,7 @@ fn finding_agrees_with_reading() {
     let mut walker = walker(&cut_up(dir.path()));
     let mut all = Vec::new();
     each_event(&sample(), |cx| {
-        all.push((cx.event.num.0, cx.event.ts.0, shown(&write_line(cx))))
+        all.push((cx.event.num.0, cx.event.ts.0, shown(&write_line(cx))));
     });
     let last = all.last().unwrap().0;
     let middle = Span {
@@ -24,9 +24,9 @@ fn finding_agrees_with_reading() {
         Query::Filter("evt.failed = true".into()),
         Query::Filter("evt.type = execve".into()),
         Query::Filter("proc.name = nobody-has-this-name".into()),
-        Query::Text("SHADOW".into()),
-        Query::Text("(enoent)".into()),
-        Query::Text("curl".into()),
+        in_line("SHADOW"),
+        in_line("(enoent)"),
+        in_line("curl"),
     ];
     for query in &queries {
         let numbers: Vec<u64> = match query {
@@ -34,7 +34,7 @@ fn finding_agrees_with_reading() {
                 let number = |line: &String| line.split(' ').next().unwrap().parse().unwrap();
                 read(&sample(), &[filter]).iter().map(number).collect()
             }
-            Query::Text(text) => {
+            Query::Text { text, .. } => {
                 let has = |line: &str| {
                     // Without the number and the CPU.
                     let line = line.splitn(3, ' ').nth(2).unwrap();
@@ -119,7 +119,8 @@ fn the_makers_of_fds_and_processes_are_found() {
         (1641, "dup2", 1641, "dup2"),
     ];
     for (num, what, by, maker) in fds {
-        (is(num, what), is(by, maker));
+        is(num, what);
+        is(by, maker);
         assert_eq!(opener(&mut walker, num, &go()).unwrap(), Some(by), "{what}");
     }
     is(1739, "write res=5");
@@ -143,7 +144,8 @@ fn the_makers_of_fds_and_processes_are_found() {
         (1705, "cat (25305) < execve", 1746, "vfork res=25305"),
     ];
     for (num, what, by, maker) in forks {
-        (is(num, what), is(by, maker));
+        is(num, what);
+        is(by, maker);
         assert_eq!(fork(&mut walker, num, &go()).unwrap(), Some(by), "{what}");
     }
     assert_eq!(
@@ -152,4 +154,12 @@ fn the_makers_of_fds_and_processes_are_found() {
         "older than the capture"
     );
     assert_eq!(fork(&mut walker, u64::MAX, &go()).unwrap(), None);
+}
+
+/// Any event with a text in its line.
+fn in_line(text: &str) -> Query {
+    Query::Text {
+        text: text.to_owned(),
+        filter: String::new(),
+    }
 }

@@ -4,7 +4,6 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
 use hashbrown::HashMap;
-use scap_capture_format::schema::ParamType;
 
 use super::super::Span;
 use super::super::activity::{Activity, BINS, Clock};
@@ -14,7 +13,7 @@ use super::processes::{Processes, cut};
 use super::rows::Rows;
 use super::tiles::{Mask, Tiles};
 use super::{CallTally, ErrorKey, ErrorTally, Io, Seen, SlowTally, Spectrum, TIMES, Tally, limits};
-use crate::event::{Event, EventExt as _, syscall};
+use crate::event::{Event, EventExt as _, syscall, value};
 use crate::filter::fields::Context;
 use crate::lanes::{SLOW_NS, classify};
 use crate::state::{FdInfo, FdKind, Text, Thread};
@@ -124,6 +123,7 @@ impl Counter {
                 self.slow(cx, latency, thread);
             }
         }
+        let mask = mask & self.tiles.among(facts.failed, facts.latency);
         self.tiles.count(cx, mask, time);
     }
 
@@ -172,19 +172,17 @@ impl Counter {
         if facts.kind.contains(Kind::ENDS) && cx.view.state().threads_of(thread.pid) <= 1 {
             tally.ended = Some((facts.ts, cx.view.full().int(0).unwrap_or(0)));
         }
-        let comm = Text::clone(&tally.comm);
-        let container = tally.container.clone();
-        let key = *people.processes.key(row);
         if executes {
             people.command(cx, thread, row);
         }
+        let (key, tally) = self.processes.processes.get(row);
         let owner = Owner {
             row,
-            key,
-            comm: &comm,
-            container: container.as_ref(),
+            key: *key,
+            comm: &tally.comm,
+            container: tally.container.as_ref(),
         };
-        self.objects.of_files(cx, facts, fd, &comm);
+        self.objects.of_files(cx, facts, fd, &tally.comm);
         self.objects.of_connections(cx, facts, fd, &owner);
     }
 
@@ -268,17 +266,21 @@ fn is_of_files(kind: FdKind) -> bool {
     matches!(kind, FdKind::File | FdKind::Directory | FdKind::Memfd)
 }
 
-/// Returns what a call was about: its path, or what its fd is open on.
+/// Returns what a call was about: its path, absolute as far as it is known, or what its fd is open on.
 fn about(cx: &Context<'_>) -> Text {
     let full = cx.view.full();
-    let path = full.params_with_info().find_map(|(index, info, bytes)| {
-        let is_path = matches!(info.ty, ParamType::FsPath | ParamType::FsRelPath);
-        (is_path && !bytes.is_empty())
-            .then(|| full.text(index))
-            .flatten()
-    });
-    let fd = || cx.view.fd_info().map(|info| &*info.name);
-    path.or_else(fd).map_or_else(Text::default, cut)
+    for (_, info, bytes) in full.params_with_info() {
+        let (path, dirfd) = match value::Value::decode(info, bytes).0 {
+            value::Value::Path(path, dirfd) if !path.is_empty() => (path, dirfd),
+            _ => continue,
+        };
+        let dirfd = dirfd.and_then(|at| full.int(usize::from(at)));
+        let mut absolute = Vec::new();
+        cx.view.absolute_path(dirfd, path, &mut absolute);
+        return cut(&absolute);
+    }
+    let fd = cx.view.fd_info().map(|info| &*info.name);
+    fd.map_or_else(Text::default, cut)
 }
 
 /// Calls by name.

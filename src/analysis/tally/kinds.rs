@@ -102,3 +102,74 @@ const PATHS: &[&str] = &[
 ];
 
 const USERS: &[&str] = &["setuid", "setreuid", "setresuid"];
+
+#[cfg(test)]
+mod tests {
+    use scap_capture_format::event::{EventFlags, EventNum, EventRef, Params, Pid, Tid, Timestamp};
+    use scap_capture_format::schema::Status;
+
+    use super::*;
+    use crate::filter::fields::{self, Context, Scratch, Session, Value};
+    use crate::state::State;
+
+    /// Whether a field says a path of a call that returned 0.
+    fn has_path(info: &EventInfo, field: &str) -> bool {
+        let params = info.params.iter().map(|p| match p.ty.fixed_len() {
+            Some(len) => vec![0; len],
+            None => b"/x\0".to_vec(),
+        });
+        let params: Vec<_> = params.collect();
+        let lens: Vec<_> = params.iter().map(|p| p.len() as u32).collect();
+        let bytes = params.concat();
+        let event = EventRef {
+            num: EventNum(1),
+            ts: Timestamp(1),
+            tid: Tid(1),
+            pid: Pid(1),
+            cpu: 0,
+            ty: info.ty,
+            latency: None,
+            flags: EventFlags::empty(),
+            params: Params::new(&lens, &bytes).unwrap(),
+        };
+        let mut state = State::new();
+        state.apply(&event);
+        let (view, session) = (state.view(&event), Session::default());
+        let cx = Context {
+            event: &event,
+            view: &view,
+            session: &session,
+        };
+        let field = fields::lookup(field).unwrap();
+        let mut scratch = Scratch::default();
+        matches!(field.extract(&cx, &mut scratch), Some(Value::Text(path)) if !path.is_empty())
+    }
+
+    #[test]
+    fn calls_on_paths_are_those_that_the_fields_know() {
+        let fields = ["fs.path.name", "fs.path.source", "fs.path.target"];
+        for info in EVENTS.iter().filter(|i| kind(i).contains(Kind::CALL)) {
+            let has = fields.iter().any(|field| has_path(info, field));
+            let is_known = kind(info).contains(Kind::PATHS);
+            // These two have their path from their fd; `open` of fd 0 makes none; old types have less.
+            let by_fd = matches!(info.name, "fchmod" | "fchown");
+            let can_lack = by_fd || info.name.starts_with("open") || info.status == Status::Old;
+            assert!(
+                has == is_known || is_known && can_lack,
+                "{}",
+                info.enum_name
+            );
+        }
+    }
+
+    #[test]
+    fn bytes_are_what_the_results_of_reads_and_writes_are() {
+        let of = |ty: EventType| Kind::of(ty);
+        assert!(of(types::SYSCALL_READ_X).contains(Kind::CALL | Kind::RESULT | Kind::READS));
+        assert!(of(types::SYSCALL_WRITEV_X).contains(Kind::WRITES));
+        assert!(!of(types::SOCKET_SENDMMSG_X).intersects(Kind::READS | Kind::WRITES));
+        assert!(!of(types::SYSCALL_READ_E).contains(Kind::CALL));
+        assert_eq!(of(types::PROCEXIT_1_E), Kind::ENDS);
+        assert_eq!(of(EventType(u16::MAX)), Kind::empty());
+    }
+}

@@ -205,7 +205,7 @@ impl Seen {
         self.to = self.to.max(time);
     }
 
-    fn join(&mut self, other: Self) {
+    pub(crate) fn join(&mut self, other: Self) {
         self.from = self.from.min(other.from);
         self.to = self.to.max(other.to);
     }

@@ -96,10 +96,12 @@ impl Objects {
                 tally.changes += u64::from(makes_file(cx));
             }
         }
-        if !succeeded || !facts.kind.contains(Kind::PATHS) {
+        // An fd has the path that it was opened by.
+        let opens = facts.kind.contains(Kind::OPENS);
+        let has_paths = facts.kind.contains(Kind::PATHS) && !(opens && fd.is_some());
+        if !succeeded || !has_paths {
             return;
         }
-        let opens = facts.kind.contains(Kind::OPENS);
         let mut done = None;
         for field in &self.paths {
             let path = match field.extract(cx, &mut self.scratch) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::rows::Rows;
 use super::{CommandTally, ContainerTally, Io, ProcessKey, ProcessTally, Seen, TEXT, limits};
-use crate::event::number;
+use crate::event::{Tid, number};
 use crate::filter::fields::{self, Context, Field, Scratch, Value};
 use crate::state::{Ancestor, Text, Thread, View};
 
@@ -125,7 +125,9 @@ impl Processes {
             if self.processes.has(&key, |k| *k == key) {
                 break;
             }
-            let make = || (key, ProcessTally::of_ancestor(&ancestor));
+            let live = cx.view.state().thread(Tid(key.pid));
+            let live = live.filter(|t| key_of(Some(t), key.pid, boot) == key);
+            let make = || (key, ProcessTally::of_ancestor(&ancestor, live, cx.view));
             child = self.processes.place(&key, |k| *k == key, make);
         }
     }
@@ -143,6 +145,7 @@ impl Processes {
             }
         }
         let bytes = id.map_or(&b""[..], |id| id);
+        let bytes = bytes.get(..TEXT).unwrap_or(bytes);
         let Self {
             containers,
             fields,
@@ -199,7 +202,7 @@ impl Processes {
             cwd: text(&fields.cwd),
             cmdline: Text::clone(&process.cmdline),
             container: process.container.clone(),
-            process: *self.processes.key(row),
+            process: *self.processes.get(row).0,
         });
     }
 }
@@ -213,11 +216,12 @@ fn describe(tally: &mut ProcessTally, view: &View<'_>, main: &Thread) {
     if *line != *tally.cmdline {
         tally.cmdline = line.as_slice().into();
     }
-    tally.user = match view.user_name(main.uid) {
-        _ if main.uid == u32::MAX => Text::default(),
-        Some(name) if *name == *tally.user => Text::clone(&tally.user),
-        Some(name) => cut(name),
-        None => decimal(main.uid),
+    let user = view.state().user(main.container.as_deref(), main.uid);
+    tally.user = match (user, main.uid) {
+        (_, u32::MAX) => Text::default(),
+        (Some(user), _) => Text::clone(&user.name),
+        (None, 0) => cut(b"root"),
+        (None, uid) => decimal(uid),
     };
     tally.container.clone_from(&main.container);
     tally.made = main.clone_ts;
@@ -268,14 +272,18 @@ impl ProcessTally {
         }
     }
 
-    /// One that is here only because it started another.
-    fn of_ancestor(ancestor: &Ancestor<'_>) -> Self {
-        Self {
+    /// One that is here only because it started another. `live`: it is still there.
+    fn of_ancestor(ancestor: &Ancestor<'_>, live: Option<&Thread>, view: &View<'_>) -> Self {
+        let mut tally = Self {
             comm: cut(ancestor.comm.unwrap_or_default()),
             cmdline: command_line(ancestor.comm, ancestor.args).as_slice().into(),
             made: ancestor.clone_ts,
             seen: None,
             ..Self::new(0)
+        };
+        if let Some(main) = live {
+            describe(&mut tally, view, main);
         }
+        tally
     }
 }

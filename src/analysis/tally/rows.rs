@@ -64,8 +64,9 @@ impl<K: Hash, V> Rows<K, V> {
         found.is_some()
     }
 
-    pub(super) fn key(&self, place: usize) -> &K {
-        &self.rows[place].0
+    pub(super) fn get(&self, place: usize) -> (&K, &V) {
+        let (key, value) = &self.rows[place];
+        (key, value)
     }
 
     pub(super) fn row(&mut self, place: usize) -> &mut V {

@@ -4,14 +4,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use scap_capture_format::native::ChunkSummary;
-
 use super::super::library::{Library, Need, Walker};
+use super::super::matcher::Matcher;
 use super::super::{AnalysisError, Scope, Segment};
 use super::Tally;
 use super::counter::Counter;
-use crate::event::{Pid, Tid};
-use crate::filter::{Filter, Reach};
 
 /// Counts the events of a segment that are in a scope. A filter of the scope that is none matches nothing.
 ///
@@ -33,30 +30,19 @@ pub fn tally_segment(
     else {
         return Ok(Tally::default());
     };
-    let mut filter = match &*scope.filter {
-        "" => None,
-        text => match Filter::parse(text) {
-            Ok(filter) => Some(filter),
-            Err(_) => return Ok(Tally::over(span)),
-        },
-    };
-    let wanted = wanted(&library, part, scope, filter.as_ref());
+    let mut matcher = Matcher::new(scope);
+    let wanted = wanted(&library, part, &matcher);
     let first = part.chunks.start;
     let mut matches = vec![0_u32; part.chunks.len()];
     let mut counter = Counter::new(span);
-    if wanted
-        .iter()
-        .any(|need| *need == Need::Events || *need == Need::Everything)
-    {
+    if wanted.iter().any(|need| *need == matcher.need()) {
         let is_stopped = || stop.load(Ordering::Relaxed);
         let mut need = |chunk: usize| match wanted.get(chunk.wrapping_sub(first)) {
             Some(need) if !is_stopped() => *need,
             _ => Need::Stop,
         };
         let _ended = walker.segment(segment, &mut need, &mut |cx, chunk| {
-            let is_in = scope.span.contains(cx.event.ts.0)
-                && filter.as_mut().is_none_or(|filter| filter.matches(cx));
-            if is_in {
+            if matcher.matches(cx) {
                 counter.event(cx);
                 if let Some(count) = matches.get_mut(chunk.wrapping_sub(first)) {
                     *count = count.saturating_add(1);
@@ -94,61 +80,20 @@ pub fn tally(
 }
 
 /// Says what of each chunk of a segment is to be looked at.
-fn wanted(
-    library: &Library,
-    segment: &Segment,
-    scope: &Scope,
-    filter: Option<&Filter>,
-) -> Vec<Need> {
+fn wanted(library: &Library, segment: &Segment, matcher: &Matcher) -> Vec<Need> {
     let chunks = library.index().chunks.get(segment.chunks.clone());
-    let chunks = chunks.unwrap_or_default();
-    let events = match filter {
-        Some(filter) if filter.asks_for_data() => Need::Everything,
-        _ => Need::Events,
-    };
     // Times run back a little between chunks: what is needed last is decided by all that follow.
     let mut later = false;
-    let mut needs = Vec::with_capacity(chunks.len());
-    for chunk in chunks.iter().rev() {
-        let summary = &chunk.summary;
-        let before = summary.max_time.0 < scope.span.from;
-        let after = summary.min_time.0 > scope.span.to;
-        let can_match = filter.is_none_or(|f| can_match(f.reach(), summary));
-        let need = match before || after || !can_match {
-            false => events,
-            true if later => Need::State,
-            true => Need::Stop,
+    let mut needs = Vec::with_capacity(segment.chunks.len());
+    for chunk in chunks.unwrap_or_default().iter().rev() {
+        let need = match matcher.may_match(&chunk.summary) {
+            true => matcher.need(),
+            false if later => Need::State,
+            false => Need::Stop,
         };
         later |= need != Need::Stop;
         needs.push(need);
     }
     needs.reverse();
     needs
-}
-
-/// Whether a chunk can have events that a filter matches.
-fn can_match(reach: &Reach, summary: &ChunkSummary) -> bool {
-    if reach.depends_on_all.is_some() {
-        return true;
-    }
-    let (first, last) = reach.times;
-    let any = |ids: &Option<Vec<i64>>, has: &dyn Fn(i64) -> bool| {
-        ids.as_ref().is_none_or(|ids| ids.iter().any(|id| has(*id)))
-    };
-    summary
-        .types
-        .iter()
-        .any(|(ty, _)| reach.types.contains(*ty))
-        && first.is_none_or(|first| summary.max_time.0 >= first)
-        && last.is_none_or(|last| summary.min_time.0 <= last)
-        && any(&reach.tids, &|tid| {
-            summary.threads.may_contain_tid(Tid(tid))
-        })
-        && any(&reach.pids, &|pid| {
-            // Whose process its recorder did not know can be of any.
-            [pid, -1]
-                .map(Pid)
-                .iter()
-                .any(|pid| summary.threads.may_contain_pid(*pid))
-        })
 }

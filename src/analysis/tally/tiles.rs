@@ -2,12 +2,13 @@
 
 use scap_capture_format::schema::EVENTS;
 
-use super::super::table::TILES;
+use super::super::table::{Among, TILES};
 use super::TileTally;
 use crate::event::Event;
 use crate::event::syscall::Call;
 use crate::filter::Filter;
 use crate::filter::fields::Context;
+use crate::lanes::SLOW_NS;
 
 /// A set of tiles, by their places.
 pub(super) type Mask = u32;
@@ -19,6 +20,9 @@ pub(super) struct Tiles {
     filters: Vec<Option<Filter>>,
     /// Which tiles events of a type can be in, by type.
     by_type: Vec<Mask>,
+    /// The tiles of failed calls alone, and those of slow ones.
+    failed: Mask,
+    slow: Mask,
     pub(super) tallies: Vec<TileTally>,
 }
 
@@ -31,10 +35,16 @@ impl Tiles {
             let bits = bits.filter(|(_, f)| f.as_ref().is_some_and(may));
             bits.fold(0, |mask: Mask, (at, _)| mask | 1 << at)
         };
+        let of = |among| {
+            let bits = TILES.iter().enumerate().filter(|(_, t)| t.among == among);
+            bits.fold(0, |mask: Mask, (at, _)| mask | 1 << at)
+        };
         let types = EVENTS.iter();
         let by_type = types.map(|info| mask(&|f| f.reach().types.contains(info.ty)));
         Self {
             by_type: by_type.collect(),
+            failed: of(Among::Failed),
+            slow: of(Among::Slow),
             tallies: TileTally::all(),
             filters,
         }
@@ -63,6 +73,16 @@ impl Tiles {
         let bits = self.filters.iter().enumerate();
         let bits = bits.filter(|(_, f)| f.as_ref().is_some_and(can));
         mask & bits.fold(0, |mask: Mask, (at, _)| mask | 1 << at)
+    }
+
+    /// Returns the tiles that an event can be in as far as its result and its latency tell.
+    pub(super) fn among(&self, failed: bool, latency: Option<u64>) -> Mask {
+        let not_failed = if failed { 0 } else { self.failed };
+        let not_slow = match latency {
+            Some(latency) if latency >= SLOW_NS => 0,
+            _ => self.slow,
+        };
+        !(not_failed | not_slow)
     }
 
     /// Counts an event in those of some tiles whose filters it fulfils.

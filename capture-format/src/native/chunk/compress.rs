@@ -68,6 +68,20 @@ impl EncodedChunk {
         &self.head.summary
     }
 
+    /// Moves all its events to a later time, by so many nanoseconds: for captures made of others.
+    pub fn delay(&mut self, ns: u64) {
+        let head = &mut self.head;
+        let summary = &mut head.summary;
+        let times = [
+            &mut head.base_time,
+            &mut summary.min_time,
+            &mut summary.max_time,
+        ];
+        for time in times {
+            time.0 = time.0.saturating_add(ns);
+        }
+    }
+
     /// Returns the size of the frames in bytes.
     pub fn stored_bytes(&self) -> usize {
         self.frames.len()

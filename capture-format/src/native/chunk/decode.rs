@@ -173,6 +173,14 @@ impl Chunk {
         &self.head.summary
     }
 
+    /// Returns the chunk as a writer takes it, compressed as it is.
+    pub fn to_encoded(&self) -> EncodedChunk {
+        EncodedChunk {
+            head: self.head.clone(),
+            frames: self.body.get(self.frames_at..).unwrap_or_default().to_vec(),
+        }
+    }
+
     /// Decompresses what `load` asks for and returns the rows.
     ///
     /// # Errors

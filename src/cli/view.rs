@@ -1,0 +1,266 @@
+//! `scap view`.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::convert::to_native;
+use super::error::{CliError, Outcome, warn};
+use super::input::Input;
+use super::read::cannot_write;
+use super::record::{explain, on_signals};
+use super::words;
+use crate::analysis::{Library, Span};
+use crate::filter::When;
+use crate::record::{self, Destination, Notice};
+use crate::tui::{self, Picture, Theme, ViewError};
+
+/// Where a live recording ends by itself, in bytes: nobody keeps it, so it must not fill the disk.
+const LIVE_BYTES: u64 = 1 << 30;
+/// How long the recorder may take to write its first events.
+const FIRST_EVENTS: Duration = Duration::from_secs(30);
+
+/// Arguments of `scap view`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The capture; what follows it is a filter to begin with
+    #[arg(value_name = "FILE [FILTER")]
+    words: Vec<OsString>,
+
+    /// Begin there: a time (`2026-11-24 03:12:01.5`, `03:12:01`), an offset from the first event (`+12.5s`)
+    #[arg(long, value_name = "WHEN")]
+    from: Option<String>,
+
+    /// End there
+    #[arg(long, value_name = "WHEN")]
+    to: Option<String>,
+
+    /// Follow the end of a capture that is being recorded; without FILE, record this machine and show it
+    #[arg(long)]
+    live: bool,
+
+    /// The colours
+    #[arg(long, value_name = "THEME", default_value = "auto")]
+    theme: ThemeChoice,
+
+    /// Press these keys instead of reading a terminal: characters, `<Enter>`, `<F2>`, `<S-Left>`, `<lt>` for `<`
+    #[arg(long, value_name = "KEYS", requires = "screenshot")]
+    script: Option<String>,
+
+    /// Write the screen, after the script, to this file: SVG if its name ends in .svg, else text; `-` is
+    /// standard output
+    #[arg(long, value_name = "FILE")]
+    screenshot: Option<PathBuf>,
+
+    /// Columns and rows of the screenshot
+    #[arg(long, value_name = "COLSxROWS", default_value = "120x40", value_parser = size)]
+    size: (u16, u16),
+}
+
+/// Values of `--theme`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum ThemeChoice {
+    /// Dark, or none if NO_COLOR is set
+    Auto,
+    /// For a dark background
+    Dark,
+    /// For a light background
+    Light,
+    /// No colours
+    None,
+}
+
+impl ThemeChoice {
+    fn theme(self) -> Theme {
+        let refused = || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+        match self {
+            Self::Auto if refused() => Theme::Plain,
+            Self::Auto | Self::Dark => Theme::Dark,
+            Self::Light => Theme::Light,
+            Self::None => Theme::Plain,
+        }
+    }
+}
+
+/// Columns and rows: `120x40`.
+fn size(text: &str) -> Result<(u16, u16), String> {
+    let parse = |part: &str| part.parse().ok().filter(|n| (1..=1000).contains(n));
+    let parts = text.split_once('x');
+    parts
+        .and_then(|(columns, rows)| Some((parse(columns)?, parse(rows)?)))
+        .ok_or_else(|| "columns and rows, such as 120x40".to_owned())
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
+    let is_script = args.screenshot.is_some();
+    let is_terminal = io::stdout().is_terminal() && io::stdin().is_terminal();
+    if !is_script && !is_terminal {
+        return Err(CliError::usage("this is no terminal to draw on")
+            .hint("`scap read` and `scap info` print; --screenshot writes the screen to a file"));
+    }
+    let stop = on_signals()
+        .map_err(|error| CliError::failed(format!("cannot handle signals: {error}")))?;
+    if args.live && args.words.is_empty() {
+        return live(args, &stop);
+    }
+    let (files, filter) = words::split(&[], &args.words)?;
+    let [file] = &files[..] else {
+        return Err(CliError::usage("`scap view` shows one capture")
+            .hint("several can be read together with `scap read A B -w`, or `--live` records this machine"));
+    };
+    if let Some(text) = &filter {
+        words::filter(text)?;
+    }
+    let input = Input::open(file)?;
+    let name = input.name.clone();
+    if input.is_seekable() {
+        return show(args, file, name, filter, args.live, &stop);
+    }
+    if args.live {
+        return Err(CliError::usage(
+            "only a capture of scap's own in a file can be followed",
+        ));
+    }
+    // What cannot be read in any order becomes something that can.
+    let dir = tempfile::tempdir()
+        .map_err(|error| CliError::failed(format!("cannot make a temporary directory: {error}")))?;
+    let copy = dir.path().join("converted.scap");
+    let outcome = to_native(input, &copy)?;
+    match (show(args, &copy, name, filter, false, &stop)?, outcome) {
+        (Outcome::Done, Outcome::Done) => Ok(Outcome::Done),
+        _ => Ok(Outcome::Damaged),
+    }
+}
+
+/// Shows a capture.
+fn show(
+    args: &Args,
+    path: &Path,
+    name: String,
+    filter: Option<String>,
+    live: bool,
+    stop: &Arc<AtomicBool>,
+) -> Result<Outcome, CliError> {
+    let options = tui::Options {
+        range: range(args, path)?,
+        name,
+        theme: args.theme.theme(),
+        filter: filter.unwrap_or_default(),
+        live,
+    };
+    let Some(target) = &args.screenshot else {
+        tui::run(path, options, stop).map_err(failed)?;
+        return Ok(Outcome::Done);
+    };
+    let is_svg = target
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("svg"));
+    let picture = if is_svg { Picture::Svg } else { Picture::Text };
+    let keys = args.script.as_deref().unwrap_or_default();
+    let drawn = tui::picture(path, options, keys, args.size, picture).map_err(failed)?;
+    if target.as_os_str() == "-" {
+        let written = io::stdout().write_all(drawn.as_bytes());
+        written.map_err(|error| CliError::output(&error))?;
+    } else {
+        std::fs::write(target, drawn).map_err(|error| cannot_write(target, &error))?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// The range that `--from` and `--to` name.
+fn range(args: &Args, path: &Path) -> Result<Option<Span>, CliError> {
+    if args.from.is_none() && args.to.is_none() {
+        return Ok(None);
+    }
+    // They are checked as everywhere.
+    let selection = words::selection(None, args.from.as_deref(), args.to.as_deref())?;
+    let library = Library::open(path).map_err(|error| failed(error.into()))?;
+    let Some(whole) = library.span() else {
+        return Ok(None);
+    };
+    let time = |when: Option<When>, otherwise: u64| match when {
+        Some(When::Event(_)) => Err(CliError::usage("--from and --to name times here")
+            .hint("evt.num in a filter names events")),
+        Some(when) => Ok(when.time(library.first_time()).unwrap_or(otherwise)),
+        None => Ok(otherwise),
+    };
+    let from = time(selection.from, whole.from)?;
+    let to = time(selection.to, whole.to)?;
+    let range = Span {
+        from,
+        to: to.max(from),
+    };
+    match range.intersection(whole) {
+        Some(range) => Ok(Some(range)),
+        None => Err(CliError::failed("the capture has no events in that time")
+            .hint("`scap info` shows when it was recorded")),
+    }
+}
+
+fn failed(error: ViewError) -> CliError {
+    match error {
+        ViewError::Key(_) => CliError::usage(format!("--script: {error}")).hint(
+            "characters stand for themselves; others are <Enter>, <F2>, <C-c>, <S-Left>, <lt>",
+        ),
+        ViewError::Notes(_) => CliError::failed(error.to_string())
+            .hint("move the file away: notes are only added to one that can be read"),
+        other => CliError::failed(super::error::with_sources(&other)),
+    }
+}
+
+/// Records this machine into a temporary capture, and shows that.
+fn live(args: &Args, stop: &Arc<AtomicBool>) -> Result<Outcome, CliError> {
+    let dir = tempfile::tempdir()
+        .map_err(|error| CliError::failed(format!("cannot make a temporary directory: {error}")))?;
+    let path = dir.path().join("live.scap");
+    let over = Arc::new(AtomicBool::new(false));
+    let recorder = {
+        let (path, over) = (path.clone(), Arc::clone(&over));
+        let work = move || {
+            let mut watch = |notice: Notice<'_>| {
+                if let Notice::Status(status) = notice
+                    && status.bytes > LIVE_BYTES
+                {
+                    over.store(true, Ordering::Relaxed);
+                }
+            };
+            let options = record::Options::default();
+            record::record(&options, Destination::Path(path), &over, &mut watch)
+        };
+        let builder = thread::Builder::new().name("scap-record".to_owned());
+        builder
+            .spawn(work)
+            .map_err(|error| CliError::failed(format!("cannot start a thread: {error}")))?
+    };
+    let begun = Instant::now();
+    let has_events = || Library::open(&path).is_ok_and(|library| library.span().is_some());
+    while !recorder.is_finished() && !has_events() && !stop.load(Ordering::Relaxed) {
+        if begun.elapsed() > FIRST_EVENTS {
+            break;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    let shown = match has_events() {
+        true => show(args, &path, "this machine".to_owned(), None, true, stop),
+        false => Ok(Outcome::Done),
+    };
+    let was_over = over.swap(true, Ordering::Relaxed);
+    let recorded = recorder
+        .join()
+        .map_err(|_| CliError::failed("the recorder crashed"))?;
+    recorded.map_err(explain)?;
+    if was_over {
+        warn(
+            &format!("the recording ended by itself at {} MiB", LIVE_BYTES >> 20),
+            Some(
+                "`scap record -w FILE` keeps as much as there is room for; `scap view --live FILE` follows it",
+            ),
+        );
+    }
+    shown
+}

@@ -1,0 +1,284 @@
+//! What lies over a view: menus, details, texts.
+
+use std::num::NonZeroU16;
+
+use super::{Prompt, TablePane};
+use crate::analysis::detail::{Detail, Entry};
+use crate::analysis::echo::{Echo, Piece};
+use crate::analysis::moment::Moment;
+use crate::analysis::table::View;
+
+/// Something over the view. Keys go to it first.
+#[derive(Debug)]
+pub(crate) enum Layer {
+    /// A list to choose from.
+    List(List),
+    /// A text to read.
+    Text(TextPane),
+    /// A line that is typed.
+    Prompt(Prompt),
+    /// Everything about an event.
+    Detail(DetailPane),
+    /// What was read and written.
+    Echo(EchoPane),
+    /// The machine at a point in time.
+    State(StatePane),
+    /// The notes.
+    Notes(List),
+}
+
+/// A list to choose from.
+#[derive(Debug)]
+pub(crate) struct List {
+    pub(crate) title: &'static str,
+    pub(crate) items: Vec<ListItem>,
+    pub(crate) selected: usize,
+}
+
+/// A line of a list.
+#[derive(Debug)]
+pub(crate) struct ListItem {
+    /// What it says, safe to print.
+    pub(crate) label: String,
+    pub(crate) choice: Choice,
+}
+
+/// What choosing a line does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// Shows a view.
+    Show(View),
+    /// Sorts by a column.
+    Sort(usize),
+    /// Narrows to a condition.
+    Narrow(String),
+    /// Shows the machine at the cursor.
+    State(Moment),
+    /// Goes to what a note is about.
+    Note(usize),
+}
+
+/// A text to read.
+#[derive(Debug)]
+pub(crate) struct TextPane {
+    pub(crate) title: String,
+    /// Lines; one that begins with `# ` is a heading.
+    pub(crate) lines: Vec<String>,
+    pub(crate) top: usize,
+}
+
+/// How bytes are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As text, line by line; what cannot be printed is escaped.
+    #[default]
+    Text,
+    /// As text, with a dot for what cannot be printed.
+    Dotted,
+    /// In hexadecimal, with text beside.
+    Hex,
+}
+
+impl Form {
+    /// Returns the next form.
+    pub(crate) fn next(self) -> Self {
+        match self {
+            Self::Text => Self::Dotted,
+            Self::Dotted => Self::Hex,
+            Self::Hex => Self::Text,
+        }
+    }
+
+    /// Returns its name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Dotted => "dotted",
+            Self::Hex => "hex",
+        }
+    }
+}
+
+/// Everything about an event.
+#[derive(Debug, Default)]
+pub(crate) struct DetailPane {
+    /// The event's number.
+    pub(crate) num: u64,
+    /// What is known; `None` until it has come.
+    pub(crate) detail: Option<Detail>,
+    /// The selected entry, counted over all groups.
+    pub(crate) selected: usize,
+    pub(crate) form: Form,
+}
+
+impl DetailPane {
+    /// Returns the selected entry.
+    pub(crate) fn entry(&self) -> Option<&Entry> {
+        let groups = self.detail.iter().flat_map(|detail| &detail.groups);
+        groups.flat_map(|group| &group.entries).nth(self.selected)
+    }
+
+    /// Returns how many entries there are.
+    pub(crate) fn count(&self) -> usize {
+        let groups = self.detail.iter().flat_map(|detail| &detail.groups);
+        groups.map(|group| group.entries.len()).sum()
+    }
+}
+
+/// What was read and written.
+#[derive(Debug, Default)]
+pub(crate) struct EchoPane {
+    /// What is followed, safe to print.
+    pub(crate) title: String,
+    /// `None` until it has come.
+    pub(crate) echo: Option<Echo>,
+    /// The piece that is selected.
+    pub(crate) selected: usize,
+    /// Lines of it that are above the screen.
+    pub(crate) skip: usize,
+    pub(crate) form: Form,
+    pub(crate) play: Option<Play>,
+}
+
+/// A terminal that is played back.
+pub(crate) struct Play {
+    /// The terminal as it was at this time.
+    pub(crate) screen: Box<vt100::Parser>,
+    /// The next piece to be shown.
+    pub(crate) next: usize,
+    /// The time of the capture that is reached, in nanoseconds since the epoch.
+    pub(crate) time: u64,
+    /// When it was reached, in nanoseconds since the program began.
+    pub(crate) at: u64,
+    /// How much faster than it was, as a power of two.
+    pub(crate) speed: i32,
+    pub(crate) paused: bool,
+}
+
+impl std::fmt::Debug for Play {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Play")
+            .field("next", &self.next)
+            .field("time", &self.time)
+            .field("speed", &self.speed)
+            .field("paused", &self.paused)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A terminal has at least one row and column.
+fn size(count: u16) -> NonZeroU16 {
+    NonZeroU16::new(count).unwrap_or(NonZeroU16::MIN)
+}
+
+/// Longest pause that is waited for when a terminal is played back: what nobody did takes no time.
+const LONGEST_PAUSE_NS: u64 = 2_000_000_000;
+/// Fastest and slowest, as powers of two.
+const SPEEDS: (i32, i32) = (-3, 6);
+
+impl Play {
+    /// Begins at a piece, on a terminal of so many rows and columns.
+    pub(crate) fn new(rows: u16, columns: u16, next: usize, time: u64, now: u64) -> Self {
+        Self {
+            screen: Box::new(vt100::Parser::new(size(rows), size(columns), 0)),
+            next,
+            time,
+            at: now,
+            speed: 0,
+            paused: false,
+        }
+    }
+
+    /// Goes on to what has been written by `now`, in nanoseconds since the program began.
+    pub(crate) fn go_on(&mut self, pieces: &[Piece], now: u64) {
+        let passed = now.saturating_sub(self.at);
+        self.at = now;
+        if self.paused {
+            return;
+        }
+        let passed = match self.speed {
+            faster @ 0.. => passed.saturating_mul(1 << faster),
+            slower => passed >> -slower,
+        };
+        let mut left = passed;
+        while let Some(piece) = pieces.get(self.next) {
+            let pause = piece.ts.saturating_sub(self.time).min(LONGEST_PAUSE_NS);
+            if pause > left {
+                // Of a long pause only the end is waited for.
+                self.time = self
+                    .time
+                    .max(piece.ts.saturating_sub(pause))
+                    .saturating_add(left);
+                return;
+            }
+            left -= pause;
+            self.time = self.time.max(piece.ts);
+            if !piece.read {
+                self.screen.process(&piece.data);
+            }
+            self.next += 1;
+        }
+    }
+
+    /// Plays faster or slower.
+    pub(crate) fn change_speed(&mut self, by: i32) {
+        self.speed = (self.speed + by).clamp(SPEEDS.0, SPEEDS.1);
+    }
+}
+
+/// The machine at a point in time.
+#[derive(Debug)]
+pub(crate) struct StatePane {
+    pub(crate) what: Moment,
+    pub(crate) time: u64,
+    pub(crate) pane: Option<TablePane>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn piece(ts: u64, text: &str) -> Piece {
+        Piece {
+            num: ts,
+            ts,
+            pid: 1,
+            comm: b"sh"[..].into(),
+            fd: 1,
+            name: b"/dev/pts/0"[..].into(),
+            read: false,
+            data: text.as_bytes().to_vec(),
+            len: text.len() as u64,
+        }
+    }
+
+    #[test]
+    fn a_terminal_is_played_at_its_own_pace() {
+        const S: u64 = 1_000_000_000;
+        let pieces = [
+            piece(S, "one "),
+            piece(2 * S, "two "),
+            piece(60 * S, "three"),
+        ];
+        let mut play = Play::new(3, 20, 0, S, 0);
+        let shown = |play: &Play| play.screen.screen().contents();
+        play.go_on(&pieces, 0);
+        assert_eq!(shown(&play), "one ");
+        play.go_on(&pieces, S / 2);
+        assert_eq!(shown(&play), "one ");
+        play.go_on(&pieces, S);
+        assert_eq!(shown(&play), "one two ");
+        // Of 58 idle seconds two are waited for.
+        play.go_on(&pieces, 2 * S);
+        assert_eq!(shown(&play), "one two ");
+        play.go_on(&pieces, 3 * S);
+        assert_eq!(shown(&play), "one two three");
+        let mut play = Play::new(3, 20, 0, S, 0);
+        play.change_speed(1);
+        play.go_on(&pieces, S / 2);
+        assert_eq!(shown(&play), "one two ");
+        play.paused = true;
+        play.go_on(&pieces, 100 * S);
+        assert_eq!(play.next, 2);
+    }
+}

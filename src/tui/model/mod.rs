@@ -1,0 +1,348 @@
+//! What is on the screen, and nothing that only drawing needs.
+//!
+//! [`super::update`] changes it, [`super::view`] draws it; both do nothing else.
+
+mod events;
+mod layers;
+mod pane;
+mod prompt;
+
+use std::sync::Arc;
+
+use super::Options;
+use super::message::{Answer, Command, Question, Ticket};
+use super::notes::Notes;
+use super::theme::Theme;
+use super::view::cells;
+use crate::analysis::activity::Activity;
+use crate::analysis::surveyor::Progress;
+use crate::analysis::table::{self, View};
+use crate::analysis::tally::Tally;
+use crate::analysis::{Library, Scope, Span};
+
+pub(crate) use events::EventList;
+pub(crate) use layers::{
+    Choice, DetailPane, EchoPane, Form, Layer, List, ListItem, Play, StatePane, TextPane,
+};
+pub(crate) use pane::TablePane;
+pub(crate) use prompt::{Prompt, Purpose};
+
+/// Bins of the timeline's activity; more than any screen has columns.
+pub(crate) const BINS: usize = 512;
+
+/// The shortest window, in nanoseconds.
+pub(crate) const SHORTEST_NS: u64 = 1_000;
+
+/// One narrowing of what is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Crumb {
+    /// What it says, safe to print.
+    pub(crate) label: String,
+    /// The condition; empty = none, only a range.
+    pub(crate) clause: String,
+}
+
+/// Where one was, for going back.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) trail: Vec<Crumb>,
+    pub(crate) view: View,
+    pub(crate) window: Span,
+    pub(crate) selection: Option<Span>,
+    pub(crate) cursor: u64,
+    /// The row that was selected.
+    pub(crate) row: usize,
+    pub(crate) event: Option<u64>,
+}
+
+/// What is being waited for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Awaited {
+    pub(crate) page: Option<Ticket>,
+    pub(crate) detail: Option<Ticket>,
+    /// An event that is looked for; it is shown when it is found.
+    pub(crate) found: Option<Ticket>,
+    pub(crate) echo: Option<Ticket>,
+    pub(crate) moment: Option<Ticket>,
+    pub(crate) written: Option<Ticket>,
+}
+
+impl Awaited {
+    fn any(&self) -> bool {
+        let all = [
+            self.page,
+            self.detail,
+            self.found,
+            self.echo,
+            self.moment,
+            self.written,
+        ];
+        all.iter().any(Option::is_some)
+    }
+}
+
+/// A cell of the spectrogram, and the other corner of a rectangle.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Spectral {
+    /// Column of the spectrum (time), row (latency).
+    pub(crate) cell: (usize, usize),
+    pub(crate) anchor: Option<(usize, usize)>,
+}
+
+/// The mouse.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pointer {
+    /// The time where a range began to be drawn.
+    pub(crate) drag: Option<u64>,
+    /// The row that was clicked last, and when.
+    pub(crate) click: Option<(usize, u64)>,
+}
+
+/// Everything on the screen.
+#[derive(Debug)]
+pub(crate) struct Model {
+    /// The capture.
+    pub(crate) library: Arc<Library>,
+    /// Its name, safe to print.
+    pub(crate) name: String,
+    /// From its first event to its last.
+    pub(crate) whole: Span,
+    /// Columns and rows of the screen.
+    pub(crate) size: (u16, u16),
+    pub(crate) theme: Theme,
+    /// The time range that the timeline shows.
+    pub(crate) window: Span,
+    /// The range that was selected in it.
+    pub(crate) selection: Option<Span>,
+    /// The other end of a range that is being selected with keys.
+    pub(crate) select_from: Option<u64>,
+    /// The time cursor.
+    pub(crate) cursor: u64,
+    /// How what is shown was narrowed.
+    pub(crate) trail: Vec<Crumb>,
+    /// Where one was before.
+    pub(crate) history: Vec<Place>,
+    pub(crate) view: View,
+    /// What the index says of the window.
+    pub(crate) coarse: Activity,
+    /// How far the counting of the scope is.
+    pub(crate) progress: Option<Progress>,
+    /// The scope whose count was asked for.
+    pub(crate) surveyed: Option<Scope>,
+    /// The table of the view, if it has one.
+    pub(crate) pane: TablePane,
+    pub(crate) events: EventList,
+    pub(crate) spectral: Spectral,
+    /// The tile of the overview.
+    pub(crate) tile: usize,
+    /// What lies over the view, the uppermost last.
+    pub(crate) layers: Vec<Layer>,
+    /// What was looked for last.
+    pub(crate) search: String,
+    /// Filters that were typed, the newest last.
+    pub(crate) past_filters: Vec<String>,
+    pub(crate) notes: Notes,
+    /// What is told in the last line until the next key.
+    pub(crate) status: Option<String>,
+    pub(crate) pointer: Pointer,
+    pub(crate) awaited: Awaited,
+    next_ticket: Ticket,
+    /// The capture grows.
+    pub(crate) live: bool,
+    /// The window keeps to the end of a capture that grows.
+    pub(crate) follow: bool,
+    /// Nanoseconds since the program began.
+    pub(crate) now: u64,
+}
+
+impl Model {
+    /// Makes the first screen of a capture, and what it asks for.
+    pub(crate) fn new(
+        library: Arc<Library>,
+        options: Options,
+        notes: Notes,
+        size: (u16, u16),
+    ) -> (Self, Vec<Command>) {
+        let whole = library.span().unwrap_or(Span { from: 0, to: 0 });
+        let coarse = Activity::from_index(&library, whole, BINS);
+        let mut model = Self {
+            library,
+            name: options.name,
+            whole,
+            size,
+            theme: options.theme,
+            window: whole,
+            selection: None,
+            select_from: None,
+            cursor: whole.from,
+            trail: Vec::new(),
+            history: Vec::new(),
+            view: View::Overview,
+            coarse,
+            progress: None,
+            surveyed: None,
+            pane: TablePane::default(),
+            events: EventList::default(),
+            spectral: Spectral::default(),
+            tile: 0,
+            layers: Vec::new(),
+            search: String::new(),
+            past_filters: Vec::new(),
+            notes,
+            status: None,
+            pointer: Pointer::default(),
+            awaited: Awaited::default(),
+            next_ticket: 0,
+            live: options.live,
+            follow: options.live,
+            now: 0,
+        };
+        if let Some(range) = options.range.and_then(|range| range.intersection(whole)) {
+            model.window = range;
+            model.cursor = range.from;
+            model.rewind();
+        }
+        if !options.filter.is_empty() {
+            model.trail.push(Crumb {
+                label: cells::fit(options.filter.as_bytes(), 200),
+                clause: options.filter,
+            });
+        }
+        let commands = model.refresh();
+        (model, commands)
+    }
+
+    /// Returns the range that every view is about.
+    pub(crate) fn range(&self) -> Span {
+        self.selection.unwrap_or(self.window)
+    }
+
+    /// Returns the condition that every view's events fulfil; empty = none.
+    pub(crate) fn filter(&self) -> String {
+        let clauses = self.trail.iter().map(|crumb| crumb.clause.as_str());
+        let clauses: Vec<&str> = clauses.filter(|clause| !clause.is_empty()).collect();
+        match clauses[..] {
+            [] => String::new(),
+            [one] => one.to_owned(),
+            _ => {
+                let bracketed: Vec<String> = clauses.iter().map(|c| format!("({c})")).collect();
+                bracketed.join(" and ")
+            }
+        }
+    }
+
+    /// Returns what every view is about.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope {
+            span: self.range(),
+            filter: self.filter(),
+        }
+    }
+
+    /// Returns what was counted in the scope, if anything was yet.
+    pub(crate) fn tally(&self) -> Option<&Tally> {
+        let progress = self.progress.as_ref()?;
+        (Some(&progress.scope) == self.surveyed.as_ref()).then_some(&*progress.tally)
+    }
+
+    /// Whether the counting of the scope is done.
+    pub(crate) fn is_counted(&self) -> bool {
+        let Some(progress) = &self.progress else {
+            return false;
+        };
+        progress.finished && Some(&progress.scope) == self.surveyed.as_ref()
+    }
+
+    /// Whether anything is still to come from the background.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.is_counted() || self.awaited.any()
+    }
+
+    /// Makes a question of which the answer is told by its ticket.
+    pub(crate) fn ask(&mut self, question: Question) -> Command {
+        self.next_ticket += 1;
+        let ticket = self.next_ticket;
+        let awaited = match &question {
+            Question::Page { .. } => &mut self.awaited.page,
+            Question::Detail(_) => &mut self.awaited.detail,
+            Question::Find { .. } | Question::Opener(_) | Question::Fork(_) => {
+                &mut self.awaited.found
+            }
+            Question::Echo(..) => &mut self.awaited.echo,
+            Question::Moment(..) => &mut self.awaited.moment,
+            Question::Save(..) | Question::Export(_) => &mut self.awaited.written,
+        };
+        *awaited = Some(ticket);
+        Command::Ask(ticket, question)
+    }
+
+    /// Whether an answer is to the newest question of its kind; it is not awaited any more then.
+    pub(crate) fn takes(&mut self, ticket: Ticket, answer: &Answer) -> bool {
+        let awaited = &mut self.awaited;
+        let slots: &mut [&mut Option<Ticket>] = match answer {
+            Answer::Page(_) => &mut [&mut awaited.page],
+            Answer::Detail(_) => &mut [&mut awaited.detail],
+            Answer::Found(_) => &mut [&mut awaited.found],
+            Answer::Echo(_) => &mut [&mut awaited.echo],
+            Answer::Moment(..) => &mut [&mut awaited.moment],
+            Answer::Written(_) => &mut [&mut awaited.written],
+            Answer::Failed(_) => &mut [
+                &mut awaited.page,
+                &mut awaited.detail,
+                &mut awaited.found,
+                &mut awaited.echo,
+                &mut awaited.moment,
+                &mut awaited.written,
+            ],
+        };
+        let slot = slots.iter_mut().find(|slot| ***slot == Some(ticket));
+        slot.map(|slot| **slot = None).is_some()
+    }
+
+    /// After a change of range or filter: what was shown is of another scope now.
+    pub(crate) fn refresh(&mut self) -> Vec<Command> {
+        let scope = self.scope();
+        if self.surveyed.as_ref() == Some(&scope) {
+            return Vec::new();
+        }
+        self.surveyed = Some(scope.clone());
+        self.remake_table();
+        let mut commands = vec![Command::Survey(scope)];
+        self.events.forget();
+        commands.extend(self.need_page());
+        commands
+    }
+
+    /// Makes the timeline of another window.
+    pub(crate) fn rewind(&mut self) {
+        self.coarse = Activity::from_index(&self.library, self.window, BINS);
+    }
+
+    /// Makes the view's table of what was counted.
+    pub(crate) fn remake_table(&mut self) {
+        let table = match self.view {
+            View::Losses => Some(super::losses::table(&self.library, self.range())),
+            view => match self.tally() {
+                Some(tally) => table::table(view, tally),
+                None => None,
+            },
+        };
+        self.pane.take(self.view, table);
+    }
+
+    /// Returns where one is, for coming back.
+    pub(crate) fn place(&self) -> Place {
+        Place {
+            trail: self.trail.clone(),
+            view: self.view,
+            window: self.window,
+            selection: self.selection,
+            cursor: self.cursor,
+            row: match self.view {
+                View::Overview => self.tile,
+                _ => self.pane.selected,
+            },
+            event: self.events.selected_line().map(|line| line.num),
+        }
+    }
+}

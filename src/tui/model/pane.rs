@@ -1,0 +1,254 @@
+//! A table on the screen: its rows in order, which of them are shown and which is selected.
+
+use crate::analysis::table::{Cell, Row, Subject, Table, View};
+use crate::tui::view::cells;
+
+/// A table with its order and selection.
+#[derive(Debug, Default)]
+pub(crate) struct TablePane {
+    /// The view that it is of.
+    of: Option<View>,
+    pub(crate) table: Option<Table>,
+    /// The rows that are shown, in order, by their places in the table.
+    pub(crate) order: Vec<u32>,
+    /// The columns that say nothing in any row: they give way where there is little room.
+    pub(crate) blank: Vec<bool>,
+    /// The column sorted by, and whether largest first; `None` = as the table comes.
+    pub(crate) sort: Option<(usize, bool)>,
+    /// Only rows that hold this text, in lower case.
+    pub(crate) within: String,
+    /// The place of the selected row in the order.
+    pub(crate) selected: usize,
+    /// The place of the first row on the screen.
+    pub(crate) top: usize,
+}
+
+impl TablePane {
+    /// Makes a pane of a table.
+    pub(crate) fn of(table: Table) -> Self {
+        let mut pane = Self {
+            sort: table.sorted,
+            table: Some(table),
+            ..Self::default()
+        };
+        pane.arrange();
+        pane
+    }
+
+    /// Takes a table, in place of an older one of the same view or of another view's. The selected row stays
+    /// the selected one if it is still there and was chosen.
+    pub(crate) fn take(&mut self, view: View, table: Option<Table>) {
+        if self.of != Some(view) {
+            *self = Self {
+                of: Some(view),
+                sort: table.as_ref().and_then(|t| t.sorted),
+                ..Self::default()
+            };
+        } else if self.table.is_none() {
+            self.sort = self.sort.or(table.as_ref().and_then(|t| t.sorted));
+        }
+        let subject = match self.selected {
+            0 => None,
+            _ => self.row().map(|row| row.subject.clone()),
+        };
+        self.table = table;
+        self.arrange();
+        if let Some(at) = subject.and_then(|subject| self.find(&subject)) {
+            self.selected = at;
+        }
+    }
+
+    /// Selects a row as soon as it is there: the table may still have to come.
+    pub(crate) fn resume(&mut self, at: usize) {
+        match self.order.is_empty() {
+            true => self.selected = at,
+            false => self.select(at),
+        }
+    }
+
+    /// Finds the row about something.
+    fn find(&self, subject: &Subject) -> Option<usize> {
+        (0..self.order.len()).find(|at| self.row_at(*at).is_some_and(|row| row.subject == *subject))
+    }
+
+    /// Puts the rows in order.
+    pub(crate) fn arrange(&mut self) {
+        self.order.clear();
+        self.blank.clear();
+        if let Some(table) = &self.table {
+            let is_blank = |at: usize| {
+                let mut cells = table.rows.iter().filter_map(|row| row.cells.get(at));
+                cells.all(|cell| *cell == Cell::Empty)
+            };
+            self.blank.extend((0..table.columns.len()).map(is_blank));
+            let count = u32::try_from(table.rows.len()).unwrap_or(u32::MAX);
+            let rows = &table.rows;
+            let within = &self.within;
+            let fits = |at: &u32| within.is_empty() || holds(&rows[*at as usize], within);
+            self.order.extend((0..count).filter(fits));
+            if let Some((column, falls)) = self.sort {
+                let cell = |at: u32| rows[at as usize].cells.get(column).unwrap_or(&Cell::Empty);
+                // Rows that are the same there stay in the order they came in.
+                match falls {
+                    true => self.order.sort_by(|a, b| cell(*b).cmp(cell(*a))),
+                    false => self.order.sort_by(|a, b| cell(*a).cmp(cell(*b))),
+                }
+            }
+        }
+        if self.table.is_some() {
+            self.select(self.selected);
+        }
+    }
+
+    /// Returns the row at a place in the order.
+    pub(crate) fn row_at(&self, at: usize) -> Option<&Row> {
+        let place = *self.order.get(at)?;
+        self.table.as_ref()?.rows.get(place as usize)
+    }
+
+    /// Returns the selected row.
+    pub(crate) fn row(&self) -> Option<&Row> {
+        self.row_at(self.selected)
+    }
+
+    /// Selects the row at a place, or the last one.
+    pub(crate) fn select(&mut self, at: usize) {
+        self.selected = at.min(self.order.len().saturating_sub(1));
+    }
+
+    /// Moves the part that is shown so that the selected row is in it.
+    pub(crate) fn show_selected(&mut self, height: usize) {
+        let height = height.max(1);
+        if self.selected < self.top {
+            self.top = self.selected;
+        } else if self.selected >= self.top.saturating_add(height) {
+            self.top = self.selected + 1 - height;
+        }
+        self.top = self.top.min(self.order.len().saturating_sub(height));
+    }
+
+    /// Finds the next row that holds a text in lower case, after the selected one or before it.
+    pub(crate) fn search(&self, text: &str, forward: bool) -> Option<usize> {
+        let count = self.order.len();
+        let step = |distance: usize| match forward {
+            true => (self.selected + distance) % count,
+            false => (self.selected + count - distance % count) % count,
+        };
+        let hit = |at: &usize| self.row_at(*at).is_some_and(|row| holds(row, text));
+        (1..=count).map(step).find(hit)
+    }
+
+    /// Sorts by a column, or the other way round if it is sorted by it.
+    pub(crate) fn sort_by(&mut self, column: usize) {
+        let columns = self.table.as_ref().map_or(0, |t| t.columns.len());
+        if column >= columns {
+            return;
+        }
+        self.sort = Some(match self.sort {
+            Some((sorted, falls)) if sorted == column => (column, !falls),
+            // Numbers are looked for by the largest, words in the order of the alphabet.
+            _ => (column, !self.is_of_words(column)),
+        });
+        self.selected = 0;
+        self.arrange();
+    }
+
+    fn is_of_words(&self, column: usize) -> bool {
+        let rows = self.table.iter().flat_map(|t| &t.rows).take(64);
+        let mut cells = rows.filter_map(|row| row.cells.get(column));
+        cells.any(|cell| matches!(cell, Cell::Text(_) | Cell::Word(_)))
+    }
+}
+
+/// Whether a row holds a text, which is in lower case.
+fn holds(row: &Row, text: &str) -> bool {
+    row.cells.iter().any(|cell| match cell {
+        Cell::Empty => false,
+        Cell::Text(bytes) => contains(bytes, text.as_bytes()),
+        other => contains(cells::text(other, 64).as_bytes(), text.as_bytes()),
+    })
+}
+
+/// Whether bytes hold others, whatever the case of ASCII letters.
+fn contains(bytes: &[u8], text: &[u8]) -> bool {
+    text.is_empty()
+        || bytes
+            .windows(text.len())
+            .any(|window| window.eq_ignore_ascii_case(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::table::Column;
+
+    const COLUMNS: &[Column] = &[
+        Column {
+            title: "COUNT",
+            help: "how many",
+            field: None,
+            width: 6,
+        },
+        Column {
+            title: "NAME",
+            help: "who",
+            field: None,
+            width: 0,
+        },
+    ];
+
+    fn table(rows: &[(u64, &str)]) -> Table {
+        let row = |(count, name): &(u64, &str)| Row {
+            cells: vec![Cell::Count(*count), Cell::Text(name.as_bytes().into())],
+            subject: Subject::File(name.as_bytes().into()),
+            depth: 0,
+            life: None,
+        };
+        Table {
+            columns: COLUMNS,
+            sorted: Some((0, true)),
+            rows: rows.iter().map(row).collect(),
+            omitted: 0,
+        }
+    }
+
+    fn names(pane: &TablePane) -> Vec<String> {
+        let row = |at| pane.row_at(at).map(|row| cells::text(&row.cells[1], 64));
+        (0..pane.order.len()).filter_map(row).collect()
+    }
+
+    #[test]
+    fn the_selected_row_stays_selected_when_counts_change() {
+        let mut pane = TablePane::default();
+        pane.take(View::Files, Some(table(&[(1, "a"), (3, "b"), (2, "c")])));
+        assert_eq!(names(&pane), ["b", "c", "a"]);
+        pane.select(1);
+        pane.take(View::Files, Some(table(&[(9, "a"), (3, "b"), (2, "c")])));
+        assert_eq!(
+            (names(&pane), pane.selected),
+            (vec!["a".into(), "b".into(), "c".into()], 2)
+        );
+        pane.take(View::Calls, Some(table(&[(1, "x")])));
+        assert_eq!((pane.selected, pane.sort), (0, Some((0, true))));
+    }
+
+    #[test]
+    fn sorting_searching_and_keeping() {
+        let mut pane = TablePane::of(table(&[(1, "Alpha"), (3, "beta"), (2, "alpine")]));
+        pane.sort_by(1);
+        assert_eq!(names(&pane), ["Alpha", "alpine", "beta"]);
+        pane.sort_by(1);
+        assert_eq!(names(&pane), ["beta", "alpine", "Alpha"]);
+        assert_eq!(pane.search("alp", true), Some(1));
+        assert_eq!(pane.search("alp", false), Some(2));
+        assert_eq!(pane.search("none", true), None);
+        pane.within = "ALP".to_lowercase();
+        pane.arrange();
+        assert_eq!(names(&pane), ["alpine", "Alpha"]);
+        pane.select(100);
+        assert_eq!(pane.selected, 1);
+        pane.within = "nothing".into();
+        pane.arrange();
+        assert!(pane.row().is_none() && pane.search("a", true).is_none());
+    }
+}

@@ -1,0 +1,208 @@
+//! The case file: notes on events and time ranges, kept beside the capture.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::analysis::Span;
+use crate::event::{text, time};
+
+/// Largest case file that is read, in bytes.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// The notes on a capture.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Notes {
+    /// The capture's file name.
+    #[serde(default)]
+    pub(crate) capture: String,
+    /// The notes, in order of time.
+    #[serde(default, rename = "note")]
+    pub(crate) list: Vec<Note>,
+}
+
+/// One note.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Note {
+    /// What was noted.
+    pub(crate) text: String,
+    /// The event it is about, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) event: Option<u64>,
+    /// The start of the time range, in nanoseconds since the epoch.
+    pub(crate) from: u64,
+    /// Its end.
+    pub(crate) to: u64,
+    /// The filter that was in force.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) filter: String,
+    /// The event's line, or what the range is, as the screen showed it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) line: String,
+}
+
+impl Note {
+    /// Returns the time that it is about.
+    pub(crate) fn span(&self) -> Span {
+        Span {
+            from: self.from.min(self.to),
+            to: self.to.max(self.from),
+        }
+    }
+}
+
+impl Notes {
+    /// Reads the notes on a capture; there are none if there is no such file.
+    ///
+    /// # Errors
+    ///
+    /// If the file is there and cannot be read: writing would destroy it.
+    pub(crate) fn load(capture: &Path) -> Result<Self, String> {
+        let path = path(capture);
+        let name = path.display();
+        let fail = |error: &dyn std::fmt::Display| format!("cannot read {name}: {error}");
+        let mut notes = match fs::File::open(&path) {
+            Ok(file) => {
+                let mut text = String::new();
+                let mut limited = file.take(MAX_BYTES + 1);
+                limited.read_to_string(&mut text).map_err(|e| fail(&e))?;
+                if text.len() as u64 > MAX_BYTES {
+                    return Err(fail(&"it is too large for notes"));
+                }
+                toml::from_str(&text).map_err(|e| fail(&e.message()))?
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::default(),
+            Err(error) => return Err(fail(&error)),
+        };
+        if let Some(file) = capture.file_name() {
+            notes.capture = file.to_string_lossy().into_owned();
+        }
+        notes.sort();
+        Ok(notes)
+    }
+
+    /// Adds a note.
+    pub(crate) fn add(&mut self, note: Note) {
+        self.list.push(note);
+        self.sort();
+    }
+
+    fn sort(&mut self) {
+        self.list
+            .sort_by_key(|note| (note.from, note.to, note.event));
+    }
+
+    /// Writes the notes beside the capture; the file is whole at any time.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system.
+    pub(crate) fn save(&self, capture: &Path) -> io::Result<PathBuf> {
+        let path = path(capture);
+        let text = toml::to_string(self).map_err(io::Error::other)?;
+        let mut part = path.clone().into_os_string();
+        part.push(".part");
+        fs::write(&part, text)?;
+        fs::rename(&part, &path)?;
+        Ok(path)
+    }
+
+    /// Returns the notes as Markdown, for a report.
+    pub(crate) fn markdown(&self) -> String {
+        let mut out = format!("# Notes on {}\n\n", printable(&self.capture));
+        for note in &self.list {
+            let when = match note.span() {
+                span if span.from == span.to => moment(span.from),
+                span => format!("{} to {}", moment(span.from), moment(span.to)),
+            };
+            let mut lines = note.text.lines();
+            out.push_str(&format!(
+                "## {}\n\n",
+                printable(lines.next().unwrap_or("(no text)"))
+            ));
+            out.push_str(&when);
+            if let Some(event) = note.event {
+                out.push_str(&format!(", event {event}"));
+            }
+            out.push('\n');
+            lines.for_each(|line| out.push_str(&format!("\n{}\n", printable(line))));
+            if !note.line.is_empty() {
+                out.push_str(&format!("\n    {}\n", printable(&note.line)));
+            }
+            if !note.filter.is_empty() {
+                out.push_str(&format!("\nFilter:\n\n    {}\n", printable(&note.filter)));
+            }
+            out.push('\n');
+        }
+        out
+    }
+}
+
+/// Returns where the notes on a capture are: `cap.scap.notes.toml`.
+pub(crate) fn path(capture: &Path) -> PathBuf {
+    let mut path = capture.as_os_str().to_owned();
+    path.push(".notes.toml");
+    path.into()
+}
+
+/// Returns where the notes go as Markdown: `cap.scap.notes.md`.
+pub(crate) fn markdown_path(capture: &Path) -> PathBuf {
+    let mut path = capture.as_os_str().to_owned();
+    path.push(".notes.md");
+    path.into()
+}
+
+fn printable(text: &str) -> String {
+    let mut out = Vec::new();
+    text::escape(&mut out, text.as_bytes());
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// A time as evidence has it.
+fn moment(ns: u64) -> String {
+    time::iso8601(ns, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(text: &str, from: u64) -> Note {
+        Note {
+            text: text.to_owned(),
+            event: Some(7),
+            from,
+            to: from,
+            filter: "proc.name = sh".to_owned(),
+            line: "sh execve".to_owned(),
+        }
+    }
+
+    #[test]
+    fn notes_are_kept_in_order_and_survive() {
+        let dir = tempfile::tempdir().unwrap();
+        let capture = dir.path().join("cap.scap");
+        let mut notes = Notes::load(&capture).unwrap();
+        assert!(notes.list.is_empty());
+        notes.add(note("second\nwith more", 2_000_000_000));
+        notes.add(note("first \u{1b}[2J", 1_000_000_000));
+        let path = notes.save(&capture).unwrap();
+        assert_eq!(path.file_name().unwrap(), "cap.scap.notes.toml");
+        let again = Notes::load(&capture).unwrap();
+        assert_eq!(again, notes);
+        assert_eq!(again.list[0].from, 1_000_000_000);
+        let markdown = again.markdown();
+        assert!(!markdown.contains('\u{1b}'));
+        assert!(markdown.contains("# Notes on cap.scap") && markdown.contains("with more"));
+    }
+
+    #[test]
+    fn a_file_that_is_no_case_file_is_not_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let capture = dir.path().join("cap.scap");
+        fs::write(path(&capture), "note = 3").unwrap();
+        assert!(Notes::load(&capture).is_err());
+    }
+}

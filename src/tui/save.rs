@@ -1,0 +1,155 @@
+//! The selection as a file: a capture, text or JSON.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write as _};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use crate::analysis::library::is_shown;
+use crate::analysis::{Library, Scope};
+use crate::event::bytes::BufferFormat;
+use crate::export::NativeSink;
+use crate::filter::fields::{Context, Session, TimeFormat};
+use crate::filter::{Filter, When};
+use crate::format::{LineFormat, LineOptions, Template, standard};
+use crate::replay::{self, EventSink, EventSource as _, NativeSource, ReplayError, Selection};
+use crate::state::State;
+
+/// Saves the scope's events to a file that is not there yet; its ending tells the form. Returns what is to be
+/// said about it.
+pub(super) fn save(library: &Library, scope: &Scope, path: &Path) -> Result<String, String> {
+    let name = path.display().to_string();
+    let kind = path
+        .extension()
+        .and_then(|e| e.to_str())
+        .unwrap_or_default();
+    let form = match kind {
+        "scap" => None,
+        "json" | "jsonl" => Some(true),
+        "txt" | "log" => Some(false),
+        _ => return Err(format!("{name}: end the name in .scap, .txt or .json")),
+    };
+    let out = OpenOptions::new().write(true).create_new(true).open(path);
+    let out = out.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => format!("{name} is there already; choose another name"),
+        _ => format!("cannot write {name}: {error}"),
+    })?;
+    let written = match form {
+        None => capture(library, scope, out),
+        Some(json) => lines(library, scope, out, json),
+    };
+    match written {
+        Ok(events) => Ok(format!("{events} events in {name}")),
+        Err(error) => {
+            // Half of it would look like all of it.
+            drop(std::fs::remove_file(path));
+            Err(format!("cannot save: {error}"))
+        }
+    }
+}
+
+/// A capture from where the scope begins, what is wanted of it, and what it says about itself.
+fn source(
+    library: &Library,
+    scope: &Scope,
+) -> Result<(NativeSource<File>, Session, Selection), ReplayError> {
+    let from = When::At(scope.span.from);
+    let open = || File::open(library.path()).map_err(|e| ReplayError::Read(e.into()));
+    let mut source = NativeSource::new(open()?)?;
+    source.know_ahead(open()?)?;
+    let arch = replay::arch(source.header());
+    let mut session = Session::new(arch, BufferFormat::Dots, TimeFormat::Human);
+    if !library.is_in_pairs()
+        && let Some(start) = replay::start(open()?, from)
+    {
+        source.skip_to(start.offset)?;
+    }
+    session.first_time = library.first_time();
+    let filter = match scope.filter.as_str() {
+        "" => None,
+        text => Filter::parse(text).ok(),
+    };
+    let selection = Selection {
+        filter,
+        from: Some(from),
+        to: Some(When::At(scope.span.to)),
+    };
+    Ok((source, session, selection))
+}
+
+fn capture(library: &Library, scope: &Scope, out: File) -> Result<u64, ReplayError> {
+    let (mut source, mut session, mut selection) = source(library, scope)?;
+    let out = BufWriter::with_capacity(1 << 20, out);
+    let mut sink = NativeSink::new(out, source.header(), source.is_in_pairs(), u64::MAX);
+    let notes = [
+        ("filter", scope.filter.clone()),
+        ("from", crate::event::time::iso8601(scope.span.from, 0)),
+        ("to", crate::event::time::iso8601(scope.span.to, 0)),
+    ];
+    for (name, value) in notes.iter().filter(|(_, value)| !value.is_empty()) {
+        sink.note(name, value);
+    }
+    let mut state = State::new();
+    replay::replay(
+        &mut source,
+        &mut state,
+        &mut session,
+        &mut selection,
+        &mut sink,
+    )?;
+    let (shown, _) = sink.counts();
+    let mut out = sink.finish().map_err(ReplayError::Sink)?;
+    out.flush().map_err(ReplayError::Sink)?;
+    Ok(shown)
+}
+
+/// Writes a line for each event.
+struct Lines {
+    out: BufWriter<File>,
+    line: LineFormat,
+    json: Option<Template>,
+    buffer: Vec<u8>,
+    count: u64,
+}
+
+impl EventSink for Lines {
+    fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
+        if is_shown(cx.event) {
+            self.buffer.clear();
+            match &mut self.json {
+                Some(template) => {
+                    template.write_json(&mut self.buffer, cx, BufferFormat::Dots);
+                    self.buffer.push(b'\n');
+                }
+                None => self.line.line(&mut self.buffer, cx.event, cx.view),
+            }
+            self.out.write_all(&self.buffer)?;
+            self.count += 1;
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+fn lines(library: &Library, scope: &Scope, out: File, json: bool) -> Result<u64, ReplayError> {
+    let (mut source, mut session, mut selection) = source(library, scope)?;
+    let arch = replay::arch(source.header());
+    // The default format is one.
+    let template = Template::new(standard::DEFAULT).ok();
+    let mut sink = Lines {
+        out: BufWriter::with_capacity(1 << 20, out),
+        line: LineFormat::new(LineOptions::default(), arch),
+        json: template.filter(|_| json),
+        buffer: Vec::new(),
+        count: 0,
+    };
+    let mut state = State::new();
+    replay::replay(
+        &mut source,
+        &mut state,
+        &mut session,
+        &mut selection,
+        &mut sink,
+    )?;
+    sink.out.flush().map_err(ReplayError::Sink)?;
+    Ok(sink.count)
+}

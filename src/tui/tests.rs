@@ -1,0 +1,430 @@
+//! The whole screen on captures that mean no good, with keys that mean nothing.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use ratatui::buffer::Buffer;
+use ratatui::crossterm::event::KeyEvent;
+use scap_capture_format::event::{EventFlags, EventNum, EventRef, Params, Pid, Tid, Timestamp};
+use scap_capture_format::native::{
+    CaptureWriter, Header, Loss, LossCause, LossReport, SchemaDescription, WriterOptions,
+};
+use scap_capture_format::schema::{EventType, event_info, types};
+use unicode_width::UnicodeWidthStr as _;
+
+use super::update::update;
+use super::*;
+
+/// The longest that a key may take, in time of the processor; what it makes the background do is not in it.
+const LONGEST: Duration = Duration::from_millis(50);
+
+/// When made-up captures begin.
+const START: u64 = 1_790_000_000_000_000_000;
+
+/// A capture that is made up.
+struct MadeUp {
+    writer: CaptureWriter<BufWriter<File>>,
+    num: u64,
+}
+
+impl MadeUp {
+    fn new(path: &Path) -> Self {
+        let mut header = Header {
+            schema: SchemaDescription::full(),
+            ..Header::default()
+        };
+        header.machine.host_name = "host\u{1b}[31m\u{202e}".to_owned();
+        header.machine.arch = "x86_64".to_owned();
+        let out = BufWriter::new(File::create(path).unwrap());
+        let writer = CaptureWriter::new(out, &header, WriterOptions::default()).unwrap();
+        Self { writer, num: 0 }
+    }
+
+    fn push(&mut self, ty: EventType, ns: u64, tid: i64, latency: Option<u64>, params: &[&[u8]]) {
+        self.num += 1;
+        let lens: Vec<u32> = params.iter().map(|p| p.len() as u32).collect();
+        let bytes = params.concat();
+        let event = EventRef {
+            num: EventNum(self.num),
+            ts: Timestamp(START + ns),
+            tid: Tid(tid),
+            pid: Pid(tid),
+            cpu: 0,
+            ty,
+            latency,
+            flags: EventFlags::empty(),
+            params: Params::new(&lens, &bytes).unwrap(),
+        };
+        self.writer.push(&event).unwrap();
+    }
+
+    fn lose(&mut self, from: u64, to: u64, count: u64) {
+        let loss = Loss {
+            cause: LossCause::RING_FULL,
+            cpu: 1,
+            count,
+            from: Timestamp(START + from),
+            to: Timestamp(START + to),
+        };
+        let report = LossReport {
+            losses: vec![loss],
+            ..LossReport::default()
+        };
+        self.writer.write_loss(&report).unwrap();
+    }
+
+    fn finish(self) {
+        self.writer.finish().unwrap();
+    }
+}
+
+fn options() -> Options {
+    Options {
+        name: "made-up\u{7}.scap".to_owned(),
+        theme: Theme::Dark,
+        filter: String::new(),
+        range: None,
+        live: false,
+    }
+}
+
+fn open(path: &Path, size: (u16, u16)) -> Screen {
+    let library = Arc::new(Library::open(path).unwrap());
+    Screen::open(&library, options(), Notes::default(), size).unwrap()
+}
+
+fn press(screen: &mut Screen, script: &str) {
+    for key in keys::parse(script).unwrap() {
+        screen.press(key).unwrap();
+    }
+}
+
+/// Nothing on the screen controls a terminal, and every cell is as wide as it says.
+fn check(buffer: &Buffer) {
+    for y in buffer.area.top()..buffer.area.bottom() {
+        let mut x = buffer.area.left();
+        while x < buffer.area.right() {
+            let symbol = buffer[(x, y)].symbol();
+            let is_safe = |c: char| !crate::event::text::is_unsafe(c);
+            assert!(symbol.chars().all(is_safe), "{symbol:?} at {x},{y}");
+            assert!(symbol.chars().count() <= 5, "{symbol:?} at {x},{y}");
+            x += (symbol.width() as u16).max(1);
+        }
+        assert_eq!(
+            x,
+            buffer.area.right(),
+            "a character is cut in half in row {y}"
+        );
+    }
+}
+
+/// Texts that try something.
+fn nasty() -> Vec<Vec<u8>> {
+    let mut all: Vec<Vec<u8>> = [
+        "\u{1b}[2J\u{1b}[31mred\u{7}",
+        "\u{202e}gpj.exe\u{2066}",
+        "\u{65e5}\u{672c}\u{8a9e}\u{ff21}\u{1f600}\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}",
+        "a\r\nb\tc\u{b}d",
+        "\u{9b}31m\u{90}q",
+        "quote\"s and 'more' \\ (and) = !",
+        "\u{feff}\u{ad}\u{2028}",
+    ]
+    .iter()
+    .map(|text| text.as_bytes().to_vec())
+    .collect();
+    all.push(format!("z{}", "\u{301}\u{336}".repeat(3000)).into_bytes());
+    all.push(vec![0xff, 0xc3, 0x28, 0xe2, 0x82]);
+    all.push("\u{65e5}".repeat(2000).into_bytes());
+    all
+}
+
+fn hostile_capture(path: &Path) {
+    let mut made = MadeUp::new(path);
+    let i64 = |n: i64| n.to_le_bytes();
+    for (at, text) in nasty().into_iter().enumerate() {
+        let (ns, tid) = (at as u64 * 1_000_000, 100 + at as i64);
+        let name = [&text[..text.len().min(4000)], b"\0"].concat();
+        // fd, name, flags, mode, dev, ino, … of `open`.
+        let (fd, flags) = (i64(3), 1_u32.to_le_bytes());
+        let absolute = [b"/tmp/", &name[..]].concat();
+        made.push(
+            types::SYSCALL_OPEN_X,
+            ns,
+            tid,
+            Some(5_000_000),
+            &[&fd, &absolute, &flags, &flags],
+        );
+        let args = [&name[..], b"second\0"].concat();
+        let none = i64(0);
+        let small = 0_u32.to_le_bytes();
+        made.push(
+            types::SYSCALL_EXECVE_19_X,
+            ns + 10,
+            tid,
+            Some(1_000),
+            &[
+                &none,
+                &absolute,
+                &args,
+                &i64(tid),
+                &i64(tid),
+                &i64(1),
+                b"/\0",
+                &i64(1024),
+                &none,
+                &none,
+                &small,
+                &small,
+                &small,
+                &name,
+                b"cpu=/\0",
+                b"A=1\0",
+                &small,
+            ],
+        );
+        let data = vec![b"\x1b]0;title\x07\xe2\x80\xae"[at % 12]; 300_000];
+        made.push(
+            types::SYSCALL_WRITE_X,
+            ns + 20,
+            tid,
+            Some(100),
+            &[&i64(300_000), &data, &fd, &small],
+        );
+        let res = i64(-2);
+        made.push(
+            types::SYSCALL_OPEN_X,
+            ns + 30,
+            tid,
+            Some(10),
+            &[&res, &absolute, &flags, &flags],
+        );
+    }
+    made.finish();
+}
+
+/// Keys that lead to every view and pane.
+const TOUR: &str = "1<Down><Enter><Backspace>2<Enter>xxx<End><Esc>e<Down>x<PageDown>x<End><Esc>3=<Esc>\
+                    t<Enter><Down><Esc>t<Down><Enter><Esc>t<Down><Down><Enter><Esc>4<Enter><Backspace>5678\
+                    9<Enter><Esc><Backspace>0<Tab><Tab><Tab><Space><Right><Up><Enter><Backspace><Tab><F7><Esc>\
+                    ?<PageDown><Esc><F2><Down><Esc>:proc<Tab><Esc>4\\a<Enter>/a<Enter>ns<Esc>";
+
+#[test]
+fn nothing_that_a_capture_holds_reaches_the_terminal_raw() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("hostile.scap");
+    hostile_capture(&path);
+    for size in [(80, 24), (161, 50), (40, 16)] {
+        let mut screen = open(&path, size);
+        check(&screen.draw());
+        for key in keys::parse(TOUR).unwrap() {
+            screen.press(key).unwrap();
+            check(&screen.draw());
+        }
+        assert!(!screen.quit);
+    }
+}
+
+#[test]
+fn an_argument_of_ten_megabytes_is_shown_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("large.scap");
+    let mut made = MadeUp::new(&path);
+    let data = vec![b'\x1b'; 10 << 20];
+    let res = (10_i64 << 20).to_le_bytes();
+    let fd = 1_i64.to_le_bytes();
+    made.push(
+        types::SYSCALL_WRITE_X,
+        0,
+        1,
+        Some(1),
+        &[&res, &data, &fd, &0_u32.to_le_bytes()],
+    );
+    made.finish();
+    let mut screen = open(&path, (120, 40));
+    press(&mut screen, "2<Enter>");
+    let shown = screenshot::text(&screen.draw());
+    assert!(shown.contains("10485760"), "{shown}");
+    check(&screen.draw());
+    press(&mut screen, "<Esc>e");
+    check(&screen.draw());
+    press(&mut screen, "xx<End>");
+    check(&screen.draw());
+}
+
+#[test]
+fn an_empty_capture_and_one_of_losses_have_a_screen() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("empty.scap");
+    MadeUp::new(&path).finish();
+    let mut screen = open(&path, (80, 24));
+    press(&mut screen, TOUR);
+    check(&screen.draw());
+    let path = dir.path().join("lost.scap");
+    let mut made = MadeUp::new(&path);
+    made.push(
+        types::SYSCALL_GETUID_X,
+        0,
+        1,
+        Some(1),
+        &[&0_u32.to_le_bytes()],
+    );
+    made.lose(1_000_000, 400_000_000, 1234);
+    made.push(
+        types::SYSCALL_GETUID_X,
+        1_000_000_000,
+        1,
+        Some(1),
+        &[&0_u32.to_le_bytes()],
+    );
+    made.finish();
+    let mut screen = open(&path, (80, 24));
+    let shown = screenshot::text(&screen.draw());
+    assert!(
+        shown.contains("1,234 LOST") && shown.contains("1,234 events lost"),
+        "{shown}"
+    );
+    // 40 % of 70 columns are hatched.
+    assert_eq!(shown.matches('\u{2592}').count(), 28, "{shown}");
+    press(&mut screen, "<S-Tab>");
+    let shown = screenshot::text(&screen.draw());
+    assert!(shown.contains("ring full"), "{shown}");
+}
+
+/// Numbers that look random.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        (self.next() >> 16) % n
+    }
+}
+
+fn random_capture(path: &Path, seed: u64) {
+    let mut random = Random(seed | 1);
+    let mut made = MadeUp::new(path);
+    let all = (0..u16::MAX)
+        .take_while(|n| event_info(EventType(*n)).is_some())
+        .count() as u64;
+    let nasty = nasty();
+    let mut ns = 0;
+    for _ in 0..random.below(400) {
+        ns += match random.below(20) {
+            0 => random.below(1 << 34),
+            _ => random.below(1 << 16),
+        };
+        let ty = EventType(random.below(all) as u16);
+        let count = event_info(ty).map_or(0, |info| info.params.len());
+        let mut params: Vec<Vec<u8>> = Vec::new();
+        for _ in 0..count {
+            params.push(match random.below(8) {
+                0 => nasty[random.below(nasty.len() as u64) as usize].clone(),
+                1 => Vec::new(),
+                2 => b"/etc/passwd\0".to_vec(),
+                3 => random.next().to_le_bytes()[..random.below(9) as usize].to_vec(),
+                4 => 4_i64.to_le_bytes().to_vec(),
+                5 => (-(random.below(40) as i64)).to_le_bytes().to_vec(),
+                6 => 0_u32.to_le_bytes().to_vec(),
+                _ => (random.below(5) as i64).to_le_bytes().to_vec(),
+            });
+        }
+        let params: Vec<&[u8]> = params.iter().map(Vec::as_slice).collect();
+        let latency = (random.below(3) > 0).then(|| random.below(1 << 33));
+        made.push(ty, ns, random.below(6) as i64 + 1, latency, &params);
+        if random.below(200) == 0 {
+            made.lose(ns, ns + random.below(1 << 20), random.below(1000));
+        }
+    }
+    made.finish();
+}
+
+/// Returns the time of the processor that this thread has used.
+fn processor_time() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+}
+
+fn random_key(random: &mut Random, all: &[KeyEvent]) -> KeyEvent {
+    all[random.below(all.len() as u64) as usize]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_keys_on_random_captures_do_no_harm(seed in 1_u64..u64::MAX) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("random.scap");
+        random_capture(&path, seed);
+        let mut random = Random(seed);
+        let size = (40 + random.below(170) as u16, 16 + random.below(50) as u16);
+        let mut screen = open(&path, size);
+        // A name of a file needs a dot to be one: nothing is saved.
+        let text = "abcdefghijkloz019=()!<lt>: /";
+        let mut all: Vec<KeyEvent> = keys::parse(text).unwrap();
+        for binding in keys::BINDINGS {
+            for key in binding.keys {
+                all.extend(keys::parse(key).unwrap());
+            }
+        }
+        let mut pressed = Vec::new();
+        for _ in 0..150 {
+            let key = random_key(&mut random, &all);
+            pressed.push(key.code);
+            let before = processor_time();
+            let commands = update(&mut screen.model, Message::Key(key));
+            let buffer = screen.draw();
+            let took = processor_time() - before;
+            prop_assert!(took <= LONGEST, "{took:?} for the last of {pressed:?}");
+            check(&buffer);
+            screen.carry_out(commands);
+            screen.settle().unwrap();
+            if screen.quit {
+                screen.quit = false;
+            }
+        }
+    }
+}
+
+#[test]
+fn saving_makes_a_capture_text_and_json_and_overwrites_nothing() {
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/sample.scap");
+    let dir = tempfile::tempdir().unwrap();
+    let mut screen = open(&sample, (80, 24));
+    let to = |name: &str| -> PathBuf { dir.path().join(name) };
+    let mut save = |name: &str| {
+        press(&mut screen, &format!("w{}<Enter>", to(name).display()));
+        screen.model.status.clone().unwrap()
+    };
+    let all = save("all.scap");
+    assert!(
+        all.starts_with("2096 events in") || all.starts_with("2,096"),
+        "{all}"
+    );
+    assert!(save("all.scap").contains("there already"));
+    save("all.txt");
+    save("all.json");
+    assert!(save("all.exe").contains("end the name in"));
+    assert_eq!(
+        Library::open(&to("all.scap")).unwrap().index().events(),
+        2096
+    );
+    let lines = |name: &str| std::fs::read_to_string(to(name)).unwrap().lines().count();
+    assert_eq!((lines("all.txt"), lines("all.json")), (2096, 2096));
+    // Only what is narrowed to.
+    press(&mut screen, ":evt.type=execve<Enter>");
+    press(
+        &mut screen,
+        &format!("w{}<Enter>", to("execs.txt").display()),
+    );
+    let execs = std::fs::read_to_string(to("execs.txt")).unwrap();
+    assert!(execs.lines().count() > 5 && execs.lines().all(|l| l.contains(" execve ")));
+}

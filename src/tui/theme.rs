@@ -1,0 +1,148 @@
+//! Colours: of the sixteen that every terminal has, or none.
+
+use ratatui::style::{Color, Modifier, Style};
+
+use crate::analysis::page::Tone;
+use crate::lanes::Lane;
+
+/// A set of colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Theme {
+    /// For a dark background.
+    #[default]
+    Dark,
+    /// For a light background.
+    Light,
+    /// None: only bold, reversed, dim.
+    Plain,
+}
+
+impl Theme {
+    /// Returns the next one.
+    pub(crate) fn next(self) -> Self {
+        match self {
+            Self::Dark => Self::Light,
+            Self::Light => Self::Plain,
+            Self::Plain => Self::Dark,
+        }
+    }
+
+    /// Returns its name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Dark => "dark",
+            Self::Light => "light",
+            Self::Plain => "no colour",
+        }
+    }
+
+    /// A colour on the background: one for dark ones, one for light ones.
+    fn of(self, dark: Color, light: Color) -> Style {
+        match self {
+            Self::Dark => Style::new().fg(dark),
+            Self::Light => Style::new().fg(light),
+            Self::Plain => Style::new(),
+        }
+    }
+
+    /// The first line.
+    pub(crate) fn header(self) -> Style {
+        Style::new().add_modifier(Modifier::BOLD)
+    }
+
+    /// What is less important.
+    pub(crate) fn dim(self) -> Style {
+        match self {
+            Self::Plain => Style::new().add_modifier(Modifier::DIM),
+            _ => self.of(Color::DarkGray, Color::DarkGray),
+        }
+    }
+
+    /// Names of columns, groups, keys.
+    pub(crate) fn title(self) -> Style {
+        self.of(Color::Cyan, Color::Blue)
+            .add_modifier(Modifier::BOLD)
+    }
+
+    /// The selected row, tab, tile.
+    pub(crate) fn selected(self) -> Style {
+        Style::new().add_modifier(Modifier::REVERSED)
+    }
+
+    /// What asks for attention.
+    pub(crate) fn notable(self) -> Style {
+        self.of(Color::Yellow, Color::Magenta)
+            .add_modifier(Modifier::BOLD)
+    }
+
+    /// What is wrong: losses, damages, errors.
+    pub(crate) fn bad(self) -> Style {
+        self.of(Color::LightRed, Color::Red)
+            .add_modifier(Modifier::BOLD)
+    }
+
+    /// Part of a timeline that is selected.
+    pub(crate) fn range(self) -> Style {
+        match self {
+            Self::Dark => Style::new().bg(Color::DarkGray),
+            Self::Light => Style::new().bg(Color::Gray),
+            Self::Plain => Style::new().add_modifier(Modifier::UNDERLINED),
+        }
+    }
+
+    /// A lane.
+    pub(crate) fn lane(self, lane: Lane) -> Style {
+        match lane {
+            Lane::Starts => self.of(Color::LightGreen, Color::Green),
+            Lane::Files => self.of(Color::Yellow, Color::Yellow),
+            Lane::Network => self.of(Color::LightCyan, Color::Cyan),
+            Lane::Errors => self.of(Color::LightRed, Color::Red),
+            Lane::Privileges => self.of(Color::LightMagenta, Color::Magenta),
+            Lane::Exits => self.of(Color::LightBlue, Color::Blue),
+            Lane::Slow => self.of(Color::White, Color::Black),
+        }
+    }
+
+    /// A line of the event list.
+    pub(crate) fn tone(self, tone: Tone) -> Style {
+        match tone {
+            Tone::Failed => self.of(Color::LightRed, Color::Red),
+            Tone::Process => self.of(Color::LightGreen, Color::Green),
+            Tone::Change => self.of(Color::Yellow, Color::Magenta),
+            Tone::Network => self.of(Color::LightCyan, Color::Blue),
+            Tone::Enter => self.dim(),
+            Tone::Plain => Style::new(),
+        }
+    }
+
+    /// What was read (else written).
+    pub(crate) fn direction(self, read: bool) -> Style {
+        match read {
+            true => self.of(Color::LightCyan, Color::Blue),
+            false => self.of(Color::LightGreen, Color::Green),
+        }
+    }
+
+    /// A count of a spectrogram, from 0 (few) to 4 (many): style and character.
+    pub(crate) fn heat(self, level: usize) -> (Style, &'static str) {
+        const SHADES: [&str; 5] = ["\u{b7}", "\u{2591}", "\u{2592}", "\u{2593}", "\u{2588}"];
+        let colors = match self {
+            Self::Dark => [
+                Color::Blue,
+                Color::Cyan,
+                Color::Green,
+                Color::Yellow,
+                Color::LightRed,
+            ],
+            Self::Light => [
+                Color::Cyan,
+                Color::Blue,
+                Color::Green,
+                Color::Magenta,
+                Color::Red,
+            ],
+            Self::Plain => return (Style::new(), SHADES[level.min(4)]),
+        };
+        (Style::new().fg(colors[level.min(4)]), SHADES[level.min(4)])
+    }
+}

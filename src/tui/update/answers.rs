@@ -1,0 +1,98 @@
+//! What comes from the background.
+
+use super::{narrow, tell};
+use crate::analysis::page::At;
+use crate::analysis::surveyor::Progress;
+use crate::analysis::table::View;
+use crate::tui::message::{Answer, Command, Ticket};
+use crate::tui::model::{Layer, Model, TablePane};
+
+/// Takes what was counted so far.
+pub(super) fn progress(model: &mut Model, progress: Progress) -> Vec<Command> {
+    if Some(&progress.scope) != model.surveyed.as_ref() {
+        return Vec::new();
+    }
+    if let Some(failed) = &progress.failed {
+        model.status = Some(failed.clone());
+    }
+    let is_first = model.tally().is_none();
+    model.progress = Some(progress);
+    model.remake_table();
+    if is_first
+        && model.spectral.anchor.is_none()
+        && let Some(spectrum) = model.tally().and_then(|tally| tally.spectrum.as_ref())
+    {
+        model.spectral.cell = narrow::hottest(spectrum);
+    }
+    Vec::new()
+}
+
+/// Takes an answer, if it is to the newest question of its kind.
+pub(super) fn answer(model: &mut Model, ticket: Ticket, answer: Answer) -> Vec<Command> {
+    if !model.takes(ticket, &answer) {
+        return Vec::new();
+    }
+    match answer {
+        Answer::Page(page) => {
+            model.events.take(page);
+            model.follow_line();
+            Vec::new()
+        }
+        Answer::Detail(detail) => {
+            let pane = model.layers.iter_mut().find_map(|layer| match layer {
+                Layer::Detail(pane) => Some(pane),
+                _ => None,
+            });
+            if let Some(pane) = pane {
+                pane.detail = detail;
+                pane.selected = pane.selected.min(pane.count().saturating_sub(1));
+            }
+            Vec::new()
+        }
+        Answer::Found(None) => tell(model, "no such event"),
+        Answer::Found(Some(num)) => {
+            model.status = None;
+            found(model, num)
+        }
+        Answer::Echo(echo) => {
+            if let Some(Layer::Echo(pane)) = model.layers.last_mut() {
+                pane.echo = Some(echo);
+            }
+            Vec::new()
+        }
+        Answer::Moment(what, table) => {
+            for layer in &mut model.layers {
+                if let Layer::State(state) = layer
+                    && state.what == what
+                {
+                    let before = state.pane.as_ref().map_or(0, |pane| pane.selected);
+                    let mut pane = TablePane::of(table);
+                    pane.select(before);
+                    state.pane = Some(pane);
+                    break;
+                }
+            }
+            Vec::new()
+        }
+        Answer::Written(text) | Answer::Failed(text) => tell(model, text),
+    }
+}
+
+/// Shows an event that was looked for; its details, if details are open.
+fn found(model: &mut Model, num: u64) -> Vec<Command> {
+    let has_detail = model
+        .layers
+        .iter()
+        .any(|layer| matches!(layer, Layer::Detail(_)));
+    let mut commands = Vec::new();
+    if model.view != View::Events {
+        narrow::remember(model);
+        model.view = View::Events;
+        model.remake_table();
+    }
+    commands.extend(model.go_to(At::Event(num)));
+    if has_detail {
+        commands.extend(narrow::detail(model, num));
+    }
+    commands
+}

@@ -1,0 +1,83 @@
+//! The help, made of the table of keys and of what the views say of themselves.
+
+use crate::analysis::table::View;
+use crate::tui::keys::{BINDINGS, Context};
+use crate::tui::model::{Layer, Model, TextPane};
+
+/// Makes the list of keys.
+pub(super) fn keys() -> Layer {
+    let mut lines = Vec::new();
+    for context in Context::ALL {
+        lines.push(format!("# {}", context.title()));
+        for binding in BINDINGS.iter().filter(|b| b.context == context) {
+            let keys: Vec<String> = binding.keys.iter().map(|key| name(key)).collect();
+            lines.push(format!("  {:20} {}", keys.join("  "), binding.help));
+        }
+        lines.push(String::new());
+    }
+    lines.push("# mouse".to_owned());
+    for line in [
+        "wheel                over the timeline zooms, elsewhere scrolls",
+        "drag                 over the timeline selects a time range, in the spectrogram a rectangle",
+        "click                selects; on a title sorts; on a tab shows the view",
+        "double click         narrows or opens, as Enter",
+    ] {
+        lines.push(format!("  {line}"));
+    }
+    Layer::Text(TextPane {
+        title: "keys".to_owned(),
+        lines,
+        top: 0,
+    })
+}
+
+/// A key as it is written on keyboards.
+fn name(key: &str) -> String {
+    let inner = key.strip_prefix('<').and_then(|key| key.strip_suffix('>'));
+    match inner {
+        Some(inner) => inner.replace("C-", "Ctrl-").replace("S-", "Shift-"),
+        None => key.to_owned(),
+    }
+}
+
+/// Explains the view that is shown.
+pub(super) fn view(model: &Model) -> Layer {
+    let view = model.view;
+    let mut lines = vec![view.help().to_owned(), String::new()];
+    if let Some(table) = &model.pane.table {
+        lines.push("# columns".to_owned());
+        for column in table.columns {
+            let field = column
+                .field
+                .map_or(String::new(), |field| format!(" ({field})"));
+            lines.push(format!("  {:12} {}{field}", column.title, column.help));
+        }
+        if table.rows.iter().any(|row| row.life.is_some()) {
+            lines.push(
+                "  LIFE         When it was there, on the time axis of the range: \u{251c} and \u{2524} are ends that were seen."
+                    .to_owned(),
+            );
+        }
+        lines.push(String::new());
+    }
+    if view == View::Overview {
+        lines.push("# tiles: what each counts".to_owned());
+        for tile in crate::analysis::table::TILES {
+            lines.push(format!("  {:24} {}", tile.title, tile.filter));
+        }
+        lines.push(String::new());
+    }
+    let filter = model.filter();
+    if !filter.is_empty() {
+        lines.push("# filter".to_owned());
+        lines.push(format!(
+            "  {}",
+            crate::tui::view::cells::fit(filter.as_bytes(), 4096)
+        ));
+    }
+    Layer::Text(TextPane {
+        title: view.title().to_owned(),
+        lines,
+        top: 0,
+    })
+}

@@ -1,0 +1,439 @@
+//! Keys in what lies over a view.
+
+use super::{action as act, moved, narrow, show, tell, time};
+use crate::analysis::Scope;
+use crate::analysis::echo::Follow;
+use crate::analysis::find::Query;
+use crate::analysis::moment::Moment;
+use crate::analysis::page::At;
+use crate::analysis::table::View;
+use crate::tui::keys::Action;
+use crate::tui::message::{Command, Question};
+use crate::tui::model::{
+    Choice, DetailPane, EchoPane, Layer, List, Model, Play, StatePane, TextPane,
+};
+use crate::tui::view::bytes;
+
+/// Does what a key says in the uppermost layer; `None`: the key is not for it.
+pub(super) fn action(model: &mut Model, action: Action) -> Option<Vec<Command>> {
+    let layer = model.layers.pop()?;
+    if action == Action::Escape {
+        return Some(close(model, &layer));
+    }
+    match layer {
+        Layer::List(list) => Some(in_list(model, list, action)),
+        Layer::Notes(list) => Some(in_notes(model, list, action)),
+        Layer::Text(text) => Some(in_text(model, text, action)),
+        // Lines that are typed have their keys before this.
+        Layer::Prompt(_) => Some(Vec::new()),
+        Layer::Detail(pane) => in_detail(model, pane, action),
+        Layer::Echo(pane) => in_echo(model, pane, action),
+        Layer::State(pane) => in_state(model, pane, action),
+    }
+}
+
+/// What was awaited only for the layer is not any more.
+fn close(model: &mut Model, layer: &Layer) -> Vec<Command> {
+    match layer {
+        Layer::Detail(_) => model.awaited.detail = None,
+        Layer::Echo(_) => model.awaited.echo = None,
+        Layer::State(_) => model.awaited.moment = None,
+        _ => {}
+    }
+    Vec::new()
+}
+
+fn is_motion(action: Action) -> bool {
+    matches!(
+        action,
+        Action::Up
+            | Action::Down
+            | Action::PageUp
+            | Action::PageDown
+            | Action::Top
+            | Action::Bottom
+    )
+}
+
+fn in_list(model: &mut Model, mut list: List, action: Action) -> Vec<Command> {
+    if action != Action::Enter {
+        let page = usize::from(model.layout().body.height);
+        list.selected = moved(list.selected, list.items.len(), page, action);
+        model.layers.push(Layer::List(list));
+        return Vec::new();
+    }
+    match list.items.into_iter().nth(list.selected) {
+        Some(item) => choice(model, item.choice),
+        None => Vec::new(),
+    }
+}
+
+/// Does what a line of a list stands for.
+fn choice(model: &mut Model, choice: Choice) -> Vec<Command> {
+    match choice {
+        Choice::Show(view) => show(model, view),
+        Choice::Sort(column) => {
+            model.pane.sort_by(column);
+            Vec::new()
+        }
+        Choice::Narrow(clause) => narrow::by_condition(model, clause),
+        Choice::State(what) => open_state(model, what),
+        Choice::Note(at) => go_to_note(model, at),
+    }
+}
+
+fn go_to_note(model: &mut Model, at: usize) -> Vec<Command> {
+    let Some(note) = model.notes.list.get(at).cloned() else {
+        return Vec::new();
+    };
+    narrow::remember(model);
+    match note.event {
+        Some(num) => {
+            // The event may be outside of what is shown now.
+            model.trail.clear();
+            if !model.range().contains(note.from) {
+                model.selection = None;
+                model.window = model.whole;
+                model.rewind();
+            }
+            model.events.going = Some(At::Event(num));
+            model.cursor = note.from.clamp(model.window.from, model.window.to);
+            let mut commands = model.refresh();
+            commands.extend(show(model, View::Events));
+            commands
+        }
+        None => {
+            narrow::select_range(model, note.span());
+            model.refresh()
+        }
+    }
+}
+
+fn in_notes(model: &mut Model, mut list: List, action: Action) -> Vec<Command> {
+    match action {
+        Action::Delete if list.selected < model.notes.list.len() => {
+            model.notes.list.remove(list.selected);
+            list.items.remove(list.selected);
+            for (at, item) in list.items.iter_mut().enumerate() {
+                item.choice = Choice::Note(at);
+            }
+            list.selected = list.selected.min(list.items.len().saturating_sub(1));
+            model.layers.push(Layer::Notes(list));
+            vec![Command::WriteNotes(model.notes.clone())]
+        }
+        Action::Export => {
+            model.layers.push(Layer::Notes(list));
+            let notes = model.notes.clone();
+            vec![model.ask(Question::Export(notes))]
+        }
+        Action::Enter => match list.items.into_iter().nth(list.selected) {
+            Some(item) => choice(model, item.choice),
+            None => Vec::new(),
+        },
+        motion => {
+            let page = usize::from(model.layout().body.height);
+            list.selected = moved(list.selected, list.items.len(), page, motion);
+            model.layers.push(Layer::Notes(list));
+            Vec::new()
+        }
+    }
+}
+
+fn in_text(model: &mut Model, mut text: TextPane, action: Action) -> Vec<Command> {
+    let rows = usize::from(model.layout().body.height.saturating_sub(2));
+    let last = text.lines.len().saturating_sub(rows);
+    text.top = moved(text.top, last + 1, rows, action);
+    model.layers.push(Layer::Text(text));
+    Vec::new()
+}
+
+fn in_detail(model: &mut Model, mut pane: DetailPane, action: Action) -> Option<Vec<Command>> {
+    let commands = match action {
+        motion if is_motion(motion) => {
+            let page = usize::from(model.layout().body.height) / 2;
+            pane.selected = moved(pane.selected, pane.count(), page, motion);
+            Vec::new()
+        }
+        Action::Form => {
+            pane.form = pane.form.next();
+            Vec::new()
+        }
+        Action::Copy | Action::Enter => match pane.entry() {
+            Some(entry) => {
+                model.status = Some(format!("copied {}", entry.name));
+                vec![Command::Copy(entry.value.clone())]
+            }
+            None => Vec::new(),
+        },
+        Action::CopyFilter => match pane.entry().map(|entry| entry.filter.clone()) {
+            Some(Some(filter)) => {
+                model.status = Some("copied the condition".to_owned());
+                vec![Command::Copy(filter)]
+            }
+            _ => tell(model, "this value cannot be a condition"),
+        },
+        Action::Only | Action::Not => match pane.entry().map(|entry| entry.filter.clone()) {
+            Some(Some(filter)) => {
+                let negate = action == Action::Not;
+                let clause = if negate {
+                    format!("not ({filter})")
+                } else {
+                    filter
+                };
+                let commands = narrow::by_condition(model, clause);
+                model.layers.push(Layer::Detail(pane));
+                return Some(commands);
+            }
+            _ => tell(model, "this value cannot be a condition"),
+        },
+        Action::ThreadNext | Action::ThreadPrevious => match &pane.detail {
+            Some(detail) => {
+                let query = Query::Filter(format!("thread.tid = {}", detail.tid));
+                let question = Question::Find {
+                    query,
+                    span: model.whole,
+                    from: detail.num,
+                    forward: action == Action::ThreadNext,
+                };
+                vec![model.ask(question)]
+            }
+            None => Vec::new(),
+        },
+        Action::Opener => match &pane.detail {
+            Some(detail) if detail.fd.is_some() => vec![model.ask(Question::Opener(pane.num))],
+            _ => tell(model, "the event is about no fd"),
+        },
+        Action::Fork => vec![model.ask(Question::Fork(pane.num))],
+        Action::Echo => {
+            let (num, scope) = (pane.num, model.scope());
+            model.layers.push(Layer::Detail(pane));
+            return Some(open_echo(
+                model,
+                format!("fd of event {num}"),
+                scope,
+                Follow::FdOf(num),
+            ));
+        }
+        // Everything else is for the view below, where details stay open beside the list.
+        Action::Show(_) | Action::NextView | Action::PreviousView | Action::Back => return None,
+        _ => {
+            let commands = without(model, action);
+            model.layers.insert(0, Layer::Detail(pane));
+            return Some(commands);
+        }
+    };
+    model.layers.push(Layer::Detail(pane));
+    Some(commands)
+}
+
+/// Does what a key says in the view itself.
+fn without(model: &mut Model, action: Action) -> Vec<Command> {
+    act(model, action)
+}
+
+fn in_echo(model: &mut Model, mut pane: EchoPane, action: Action) -> Option<Vec<Command>> {
+    let commands = match action {
+        Action::Form => {
+            pane.form = pane.form.next();
+            pane.skip = 0;
+            Vec::new()
+        }
+        Action::Play => play_or_pause(model, &mut pane),
+        Action::Faster | Action::Slower => {
+            if let Some(play) = &mut pane.play {
+                play.change_speed(if action == Action::Faster { 1 } else { -1 });
+            }
+            Vec::new()
+        }
+        Action::Enter => match pane.echo.as_ref().and_then(|e| e.pieces.get(pane.selected)) {
+            Some(piece) => {
+                let num = piece.num;
+                model.layers.clear();
+                narrow::remember(model);
+                model.events.going = Some(At::Event(num));
+                let mut commands = show(model, View::Events);
+                commands.extend(model.need_page());
+                commands.extend(narrow::detail(model, num));
+                return Some(commands);
+            }
+            None => Vec::new(),
+        },
+        motion if is_motion(motion) => {
+            let width = usize::from(model.layout().body.width.saturating_sub(3)).max(1);
+            let rows = usize::from(model.layout().body.height.saturating_sub(2));
+            scroll(&mut pane, motion, width, rows);
+            Vec::new()
+        }
+        Action::Quit | Action::Help | Action::Theme | Action::Copy => {
+            return {
+                model.layers.push(Layer::Echo(pane));
+                Some(match action {
+                    Action::Quit => vec![Command::Quit],
+                    Action::Help => super::open(model, super::help::keys()),
+                    Action::Theme => {
+                        model.theme = model.theme.next();
+                        Vec::new()
+                    }
+                    _ => copy_piece(model),
+                })
+            };
+        }
+        _ => return None,
+    };
+    model.layers.push(Layer::Echo(pane));
+    Some(commands)
+}
+
+fn copy_piece(model: &mut Model) -> Vec<Command> {
+    let Some(Layer::Echo(pane)) = model.layers.last() else {
+        return Vec::new();
+    };
+    let piece = pane
+        .echo
+        .as_ref()
+        .and_then(|echo| echo.pieces.get(pane.selected));
+    let Some(piece) = piece else {
+        return Vec::new();
+    };
+    let text = String::from_utf8_lossy(&piece.data).into_owned();
+    model.status = Some("copied".to_owned());
+    vec![Command::Copy(text)]
+}
+
+/// Moves through the pieces line by line.
+fn scroll(pane: &mut EchoPane, action: Action, width: usize, rows: usize) {
+    let Some(echo) = &pane.echo else {
+        return;
+    };
+    // The head is a line, too.
+    let lines = |at: usize| {
+        let piece = echo.pieces.get(at);
+        piece.map_or(0, |piece| 1 + bytes::count(&piece.data, pane.form, width))
+    };
+    let steps = match action {
+        Action::Up | Action::Down => 1,
+        Action::PageUp | Action::PageDown => rows.max(1),
+        Action::Top => {
+            (pane.selected, pane.skip) = (0, 0);
+            return;
+        }
+        _ => {
+            (pane.selected, pane.skip) = (echo.pieces.len().saturating_sub(1), 0);
+            return;
+        }
+    };
+    for _ in 0..steps {
+        match action {
+            Action::Up | Action::PageUp => {
+                if pane.skip > 0 {
+                    pane.skip -= 1;
+                } else if pane.selected > 0 {
+                    pane.selected -= 1;
+                    pane.skip = lines(pane.selected).saturating_sub(1);
+                }
+            }
+            _ => {
+                if pane.skip + 1 < lines(pane.selected) {
+                    pane.skip += 1;
+                } else if pane.selected + 1 < echo.pieces.len() {
+                    pane.selected += 1;
+                    pane.skip = 0;
+                }
+            }
+        }
+    }
+}
+
+/// Begins to play what was written, or stops and goes on.
+fn play_or_pause(model: &mut Model, pane: &mut EchoPane) -> Vec<Command> {
+    if let Some(play) = &mut pane.play {
+        play.paused = !play.paused;
+        play.at = model.now;
+        return Vec::new();
+    }
+    let Some(piece) = pane
+        .echo
+        .as_ref()
+        .and_then(|echo| echo.pieces.get(pane.selected))
+    else {
+        return Vec::new();
+    };
+    let body = model.layout().body;
+    let (rows, columns) = (body.height.saturating_sub(3), body.width.saturating_sub(2));
+    pane.play = Some(Play::new(rows, columns, pane.selected, piece.ts, model.now));
+    Vec::new()
+}
+
+/// Time passes for a terminal that is played back.
+pub(super) fn play(model: &mut Model) {
+    let now = model.now;
+    if let Some(Layer::Echo(pane)) = model.layers.last_mut()
+        && let (Some(play), Some(echo)) = (&mut pane.play, &pane.echo)
+    {
+        play.go_on(&echo.pieces, now);
+    }
+}
+
+fn in_state(model: &mut Model, mut pane: StatePane, action: Action) -> Option<Vec<Command>> {
+    let commands = match action {
+        motion if is_motion(motion) => {
+            let rows = usize::from(model.layout().body.height.saturating_sub(3));
+            if let Some(rows_pane) = &mut pane.pane {
+                let to = moved(rows_pane.selected, rows_pane.order.len(), rows, motion);
+                rows_pane.select(to);
+            }
+            Vec::new()
+        }
+        // Time goes on, and the machine with it.
+        Action::CursorLeft | Action::CursorRight => {
+            let by = if action == Action::CursorLeft { -1 } else { 1 };
+            let mut commands = time::step(model, by, false);
+            pane.time = model.cursor;
+            commands.push(model.ask(Question::Moment(pane.time, pane.what)));
+            commands
+        }
+        Action::Enter => match pane.pane.as_ref().and_then(|rows| rows.row()) {
+            Some(row) => {
+                let narrowed = crate::analysis::table::narrowed(&row.subject);
+                return Some(narrow::to(model, narrowed));
+            }
+            None => Vec::new(),
+        },
+        Action::Quit => {
+            model.layers.push(Layer::State(pane));
+            return Some(vec![Command::Quit]);
+        }
+        Action::Search | Action::Sort | Action::Within | Action::Only | Action::Not => tell(
+            model,
+            "Enter narrows to the row; Left and Right go back and on in time",
+        ),
+        _ => return None,
+    };
+    model.layers.push(Layer::State(pane));
+    Some(commands)
+}
+
+/// Opens the machine at the cursor's time.
+fn open_state(model: &mut Model, what: Moment) -> Vec<Command> {
+    let time = model.cursor;
+    model.layers.push(Layer::State(StatePane {
+        what,
+        time,
+        pane: None,
+    }));
+    vec![model.ask(Question::Moment(time, what))]
+}
+
+/// Opens what was read and written.
+pub(super) fn open_echo(
+    model: &mut Model,
+    title: String,
+    scope: Scope,
+    follow: Follow,
+) -> Vec<Command> {
+    model.layers.push(Layer::Echo(EchoPane {
+        title,
+        ..EchoPane::default()
+    }));
+    vec![model.ask(Question::Echo(scope, follow))]
+}

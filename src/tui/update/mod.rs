@@ -1,0 +1,507 @@
+//! Changes the model by what happens. What is to be done outside of it is returned as commands; nothing here
+//! waits for anything.
+
+mod answers;
+mod help;
+mod layers;
+mod mouse;
+mod narrow;
+mod prompt;
+#[cfg(test)]
+mod tests;
+mod time;
+
+use ratatui::crossterm::event::{KeyEvent, KeyEventKind};
+
+use super::keys::{self, Action, Context};
+use super::message::{Command, Message, Question};
+use super::model::{Choice, Layer, List, ListItem, Model, Prompt, Purpose};
+use super::notes::Note;
+use super::view::layout::Layout;
+use super::view::{TABS, moment_title, overview};
+use crate::analysis::echo::Follow;
+use crate::analysis::find::Query;
+use crate::analysis::moment::Moment;
+use crate::analysis::page::At;
+use crate::analysis::table::{TILES, View};
+
+/// Changes the model by a message.
+pub(crate) fn update(model: &mut Model, message: Message) -> Vec<Command> {
+    let mut commands = match message {
+        Message::Key(key) => self::key(model, key),
+        Message::Mouse(mouse) => mouse::update(model, mouse),
+        Message::Resize(width, height) => {
+            model.size = (width, height);
+            Vec::new()
+        }
+        Message::Tick(now) => {
+            model.now = now;
+            layers::play(model);
+            Vec::new()
+        }
+        Message::Progress(progress) => answers::progress(model, progress),
+        Message::Answer(ticket, answer) => answers::answer(model, ticket, *answer),
+        Message::Grown(library) => time::grown(model, library),
+    };
+    model.settle();
+    commands.extend(model.need_page());
+    commands
+}
+
+impl Model {
+    /// Returns where things are on the screen.
+    pub(crate) fn layout(&self) -> Layout {
+        let has_side =
+            self.view == View::Events && matches!(self.layers.first(), Some(Layer::Detail(_)));
+        Layout::new(self.size, has_side)
+    }
+
+    /// Brings what is selected into sight.
+    fn settle(&mut self) {
+        let layout = self.layout();
+        let rows = layout.table_rows();
+        self.pane.show_selected(rows);
+        self.events.show_selected(rows as u64);
+        for layer in &mut self.layers {
+            if let Layer::State(state) = layer
+                && let Some(pane) = &mut state.pane
+            {
+                // The frame and the titles take three rows.
+                pane.show_selected(usize::from(layout.body.height.saturating_sub(3)));
+            }
+        }
+    }
+}
+
+/// Returns where keys count now, the innermost first.
+fn contexts(model: &Model) -> &'static [Context] {
+    match model.layers.last() {
+        Some(Layer::Prompt(_)) => &[Context::Prompt],
+        Some(Layer::List(_)) => &[Context::List],
+        Some(Layer::Notes(_)) => &[Context::Notes, Context::List],
+        Some(Layer::Text(_)) => &[Context::Text],
+        Some(Layer::Detail(_)) => &[Context::Detail, Context::Main],
+        Some(Layer::Echo(_)) => &[Context::Echo, Context::Main],
+        Some(Layer::State(_)) => &[Context::State, Context::Main],
+        None if model.view == View::Spectrogram => &[Context::Spectrogram, Context::Main],
+        None => &[Context::Main],
+    }
+}
+
+fn key(model: &mut Model, key: KeyEvent) -> Vec<Command> {
+    if key.kind == KeyEventKind::Release {
+        return Vec::new();
+    }
+    model.status = None;
+    let action = keys::action(contexts(model), key);
+    if matches!(model.layers.last(), Some(Layer::Prompt(_))) {
+        return prompt::key(model, key, action);
+    }
+    match action {
+        Some(action) => self::action(model, action),
+        None => Vec::new(),
+    }
+}
+
+/// Does what a key says.
+pub(super) fn action(model: &mut Model, action: Action) -> Vec<Command> {
+    if let Some(commands) = layers::action(model, action) {
+        return commands;
+    }
+    match action {
+        Action::Quit => vec![Command::Quit],
+        Action::Help => open(model, help::keys()),
+        Action::ViewHelp => {
+            let help = help::view(model);
+            open(model, help)
+        }
+        Action::Menu => {
+            let item = |(view, name): &(View, &'static str)| ListItem {
+                label: format!("{name:14} {}", view.help()),
+                choice: Choice::Show(*view),
+            };
+            let items = TABS.iter().map(item).collect();
+            let selected = TABS.iter().position(|(view, _)| *view == model.view);
+            list(model, "views", items, selected.unwrap_or(0))
+        }
+        Action::Show(view) => show(model, view),
+        Action::NextView => step_view(model, 1),
+        Action::PreviousView => step_view(model, TABS.len() - 1),
+        Action::Up
+        | Action::Down
+        | Action::PageUp
+        | Action::PageDown
+        | Action::Top
+        | Action::Bottom => motion(model, action),
+        Action::CursorLeft => time::step(model, -1, false),
+        Action::CursorRight => time::step(model, 1, false),
+        Action::SelectLeft => time::step(model, -1, true),
+        Action::SelectRight => time::step(model, 1, true),
+        Action::PanLeft => time::pan(model, false),
+        Action::PanRight => time::pan(model, true),
+        Action::ZoomIn => time::zoom(model, true, model.cursor),
+        Action::ZoomOut => time::zoom(model, false, model.cursor),
+        Action::ZoomSelection => time::zoom_to_selection(model),
+        Action::ZoomAll => time::zoom_to(model, model.whole),
+        Action::Escape => {
+            model.select_from = None;
+            model.spectral.anchor = None;
+            match model.selection.take() {
+                Some(_) => model.refresh(),
+                None => Vec::new(),
+            }
+        }
+        Action::Enter => narrow::enter(model),
+        Action::Back => narrow::back(model),
+        Action::Only => narrow::choose(model, false),
+        Action::Not => narrow::choose(model, true),
+        Action::Descendants => narrow::descendants(model),
+        Action::Dig => narrow::dig(model),
+        Action::Echo => echo(model),
+        Action::State => {
+            let item = |what: Moment| ListItem {
+                label: moment_title(what).to_owned(),
+                choice: Choice::State(what),
+            };
+            list(model, "at the cursor's time", MOMENTS.map(item).into(), 0)
+        }
+        Action::FilterBar => {
+            let filter = model.filter();
+            let text = if filter.is_empty() {
+                filter
+            } else {
+                format!("{filter} ")
+            };
+            model
+                .layers
+                .push(Layer::Prompt(Prompt::new(Purpose::Filter, text)));
+            prompt::suggest(model);
+            Vec::new()
+        }
+        Action::Search => type_line(model, Purpose::Search, String::new()),
+        Action::SearchNext => search(model, true),
+        Action::SearchPrevious => search(model, false),
+        Action::Within => type_line(model, Purpose::Within, model.pane.within.clone()),
+        Action::Sort => sort_menu(model),
+        Action::Reverse => {
+            if let Some((column, _)) = model.pane.sort {
+                model.pane.sort_by(column);
+            }
+            Vec::new()
+        }
+        Action::Mark => type_line(model, Purpose::Note, String::new()),
+        Action::Notes => notes(model),
+        Action::Save => type_line(model, Purpose::Save, String::new()),
+        Action::Copy => copy(model),
+        Action::Theme => {
+            model.theme = model.theme.next();
+            tell(model, format!("theme: {}", model.theme.name()))
+        }
+        Action::Follow => time::follow(model),
+        Action::Anchor => {
+            let cell = model.spectral.cell;
+            model.spectral.anchor = match model.spectral.anchor {
+                Some(_) => None,
+                None => Some(cell),
+            };
+            Vec::new()
+        }
+        // Only in what lies over a view.
+        Action::CopyFilter
+        | Action::ThreadNext
+        | Action::ThreadPrevious
+        | Action::Opener
+        | Action::Fork
+        | Action::Form
+        | Action::Play
+        | Action::Faster
+        | Action::Slower
+        | Action::Delete
+        | Action::Export
+        | Action::Complete
+        | Action::DeleteLine
+        | Action::DeleteWord => Vec::new(),
+    }
+}
+
+/// What can be asked of the machine at a point in time.
+const MOMENTS: [Moment; 4] = [
+    Moment::Processes,
+    Moment::Tree,
+    Moment::Files,
+    Moment::Sockets,
+];
+
+/// Tells something in the last line.
+fn tell(model: &mut Model, text: impl Into<String>) -> Vec<Command> {
+    model.status = Some(text.into());
+    Vec::new()
+}
+
+fn open(model: &mut Model, layer: Layer) -> Vec<Command> {
+    model.layers.push(layer);
+    Vec::new()
+}
+
+fn list(
+    model: &mut Model,
+    title: &'static str,
+    items: Vec<ListItem>,
+    selected: usize,
+) -> Vec<Command> {
+    let list = List {
+        title,
+        items,
+        selected,
+    };
+    open(model, Layer::List(list))
+}
+
+fn type_line(model: &mut Model, purpose: Purpose, text: String) -> Vec<Command> {
+    let is_table = !matches!(
+        model.view,
+        View::Overview | View::Events | View::Spectrogram
+    );
+    if purpose == Purpose::Within && !is_table {
+        return tell(model, "this view has no rows to keep; `:` filters events");
+    }
+    open(model, Layer::Prompt(Prompt::new(purpose, text)))
+}
+
+/// Shows a view.
+pub(super) fn show(model: &mut Model, view: View) -> Vec<Command> {
+    model.layers.clear();
+    if model.view == view {
+        return Vec::new();
+    }
+    model.view = view;
+    model.remake_table();
+    match view {
+        // Where the cursor is.
+        View::Events if model.events.going.is_none() => {
+            model.go_to(At::Time(model.cursor)).into_iter().collect()
+        }
+        View::Events => model.need_page().into_iter().collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn step_view(model: &mut Model, by: usize) -> Vec<Command> {
+    let at = TABS
+        .iter()
+        .position(|(view, _)| *view == model.view)
+        .unwrap_or(0);
+    show(model, TABS[(at + by) % TABS.len()].0)
+}
+
+/// Moves a place in a list of so many lines.
+pub(super) fn moved(at: usize, count: usize, page: usize, action: Action) -> usize {
+    let last = count.saturating_sub(1);
+    let to = match action {
+        Action::Up => at.saturating_sub(1),
+        Action::Down => at.saturating_add(1),
+        Action::PageUp => at.saturating_sub(page.max(1)),
+        Action::PageDown => at.saturating_add(page.max(1)),
+        Action::Top => 0,
+        Action::Bottom => last,
+        _ => at,
+    };
+    to.min(last)
+}
+
+fn motion(model: &mut Model, action: Action) -> Vec<Command> {
+    let rows = model.layout().table_rows();
+    match model.view {
+        View::Overview => {
+            let across = overview::across(model.size.0);
+            let tile = model.tile;
+            let to = match action {
+                Action::Up => tile.checked_sub(across).unwrap_or(tile),
+                Action::Down if tile + across < TILES.len() => tile + across,
+                Action::Down => tile,
+                other => moved(tile, TILES.len(), rows * across, other),
+            };
+            model.tile = to;
+            Vec::new()
+        }
+        View::Events => {
+            let listed = model.listed();
+            let list = &mut model.events;
+            let at = usize::try_from(list.selected).unwrap_or(usize::MAX);
+            let count = usize::try_from(listed).unwrap_or(usize::MAX);
+            let to = moved(at, count, rows, action) as u64;
+            if list.line(to).is_some() || !list.is_there {
+                list.selected = to;
+                // Whatever was on its way was for where one is no longer going.
+                if list.is_there && list.going.take().is_some() {
+                    model.awaited.page = None;
+                }
+                model.follow_line();
+                return model.need_page().into_iter().collect();
+            }
+            // Not at hand: what lies between is not looked at.
+            let at = match action {
+                Action::Bottom => At::Time(model.range().to),
+                Action::Top => At::Time(model.range().from),
+                _ => At::Index(to),
+            };
+            model.go_to(at).into_iter().collect()
+        }
+        View::Spectrogram => {
+            let spectrum = model.tally().and_then(|tally| tally.spectrum.as_ref());
+            let rows = spectrum
+                .map(|s| super::view::spectrogram::Grid::new(s, model.layout().body).rows());
+            let (first, last) = rows.unwrap_or_default();
+            let row = &mut model.spectral.cell.1;
+            *row = match action {
+                Action::Up => *row + 1,
+                Action::Down => row.saturating_sub(1),
+                Action::PageUp | Action::Top => last,
+                _ => first,
+            };
+            *row = (*row).clamp(first, last);
+            Vec::new()
+        }
+        _ => {
+            let pane = &mut model.pane;
+            let to = moved(pane.selected, pane.order.len(), rows, action);
+            pane.select(to);
+            Vec::new()
+        }
+    }
+}
+
+/// Looks for the next row or event that holds what was searched.
+pub(super) fn search(model: &mut Model, forward: bool) -> Vec<Command> {
+    let text = model.search.to_lowercase();
+    if text.is_empty() {
+        return tell(model, "nothing was searched for yet; `/` searches");
+    }
+    match model.view {
+        View::Overview => {
+            let count = TILES.len();
+            let step = |distance| match forward {
+                true => (model.tile + distance) % count,
+                false => (model.tile + count - distance) % count,
+            };
+            let is_hit = |at: &usize| TILES[*at].title.to_lowercase().contains(&text);
+            match (1..=count).map(step).find(is_hit) {
+                Some(tile) => model.tile = tile,
+                None => return tell(model, "no tile is called that"),
+            }
+            Vec::new()
+        }
+        View::Events => {
+            let Some(from) = model.events.selected_line().map(|line| line.num) else {
+                return Vec::new();
+            };
+            model.status = Some(format!("searching for {:?}", model.search));
+            let span = model.range();
+            let query = Query::Text {
+                text: model.search.clone(),
+                filter: model.filter(),
+            };
+            vec![model.ask(Question::Find {
+                query,
+                span,
+                from,
+                forward,
+            })]
+        }
+        View::Spectrogram => tell(model, "there is no text in a spectrogram"),
+        _ => match model.pane.search(&text, forward) {
+            Some(at) => {
+                model.pane.select(at);
+                Vec::new()
+            }
+            None => tell(model, format!("no row holds {:?}", model.search)),
+        },
+    }
+}
+
+fn sort_menu(model: &mut Model) -> Vec<Command> {
+    let Some(table) = &model.pane.table else {
+        return tell(model, "this view cannot be sorted");
+    };
+    let item = |(at, column): (usize, &crate::analysis::table::Column)| ListItem {
+        label: format!("{:12} {}", column.title, column.help),
+        choice: Choice::Sort(at),
+    };
+    let items = table.columns.iter().enumerate().map(item).collect();
+    let selected = model.pane.sort.map_or(0, |(column, _)| column);
+    list(model, "sort by", items, selected)
+}
+
+fn notes(model: &mut Model) -> Vec<Command> {
+    let item = |(at, note): (usize, &Note)| ListItem {
+        label: format!(
+            "{}  {}  {}",
+            super::view::cells::time(note.from),
+            super::view::cells::fit(note.text.as_bytes(), 80),
+            super::view::cells::fit(note.line.as_bytes(), 80),
+        ),
+        choice: Choice::Note(at),
+    };
+    let items = model.notes.list.iter().enumerate().map(item).collect();
+    let list = List {
+        title: "notes (Enter goes there, d deletes, w writes Markdown)",
+        items,
+        selected: 0,
+    };
+    open(model, Layer::Notes(list))
+}
+
+/// Copies what the row is about.
+fn copy(model: &mut Model) -> Vec<Command> {
+    let text = match model.view {
+        View::Events => model
+            .events
+            .selected_line()
+            .map(|line| format!("{} {} {} {}", line.num, line.comm, line.name, line.args)),
+        View::Overview => TILES.get(model.tile).map(|tile| tile.filter.to_owned()),
+        View::Spectrogram => None,
+        _ => {
+            let row = model.pane.row().map(|row| {
+                let cells = row.cells.iter().map(|c| super::view::cells::text(c, 4096));
+                cells
+                    .filter(|text| !text.is_empty())
+                    .collect::<Vec<_>>()
+                    .join("  ")
+            });
+            row.filter(|text| !text.is_empty())
+        }
+    };
+    match text {
+        Some(text) => {
+            model.status = Some("copied".to_owned());
+            vec![Command::Copy(text)]
+        }
+        None => tell(model, "there is nothing to copy"),
+    }
+}
+
+/// Follows what the row is about: what was read and written there.
+fn echo(model: &mut Model) -> Vec<Command> {
+    let (title, scope, follow) = match model.view {
+        View::Events => match model.events.selected_line() {
+            Some(line) => (
+                format!("fd of event {}", line.num),
+                model.scope(),
+                Follow::FdOf(line.num),
+            ),
+            None => return Vec::new(),
+        },
+        View::Overview | View::Spectrogram | View::Losses => {
+            return tell(model, "only rows of tables and events can be followed");
+        }
+        _ => match narrow::of_row(model) {
+            Some(narrowed) => {
+                let mut scope = model.scope();
+                scope.filter = narrow::both(&scope.filter, &narrowed.filter);
+                (narrowed.label, scope, Follow::Scope)
+            }
+            None => return Vec::new(),
+        },
+    };
+    layers::open_echo(model, title, scope, follow)
+}

@@ -1,0 +1,408 @@
+//! Narrowing what is shown, and going back.
+
+use super::{list, show, tell};
+use crate::analysis::page::At;
+use crate::analysis::table::{self, Cell, Narrowed, Subject, TILES, View};
+use crate::analysis::tally::TIMES;
+use crate::analysis::{Span, tally};
+use crate::tui::message::{Command, Question};
+use crate::tui::model::{Choice, Crumb, DetailPane, Layer, ListItem, Model};
+use crate::tui::view::{cells, spectrogram};
+
+/// Most places that are remembered for going back.
+const HISTORY: usize = 256;
+
+/// Joins two conditions.
+pub(super) fn both(a: &str, b: &str) -> String {
+    match (a, b) {
+        ("", one) | (one, "") => one.to_owned(),
+        _ => format!("({a}) and ({b})"),
+    }
+}
+
+/// Returns what the selected row narrows to.
+pub(super) fn of_row(model: &Model) -> Option<Narrowed> {
+    let subject = match model.view {
+        View::Overview => Subject::Tile(model.tile),
+        _ => model.pane.row()?.subject.clone(),
+    };
+    Some(table::narrowed(&subject))
+}
+
+/// Narrows everything to the selected row, or opens the event.
+pub(super) fn enter(model: &mut Model) -> Vec<Command> {
+    match model.view {
+        View::Events => match model.events.selected_line().map(|line| line.num) {
+            Some(num) => detail(model, num),
+            None => Vec::new(),
+        },
+        View::Spectrogram => dig_rectangle(model),
+        _ => {
+            let subject = model.pane.row().map(|row| row.subject.clone());
+            let is_table = model.view != View::Overview;
+            match subject.filter(|_| is_table) {
+                Some(Subject::Event(num)) => {
+                    remember(model);
+                    model.events.going = Some(At::Event(num));
+                    let mut commands = show(model, View::Events);
+                    commands.extend(detail(model, num));
+                    commands
+                }
+                Some(Subject::Range(span)) => {
+                    remember(model);
+                    select_range(model, span);
+                    let mut commands = model.refresh();
+                    commands.extend(show(model, View::Events));
+                    commands
+                }
+                _ => match of_row(model) {
+                    Some(narrowed) => narrow_to(model, narrowed, None),
+                    None => Vec::new(),
+                },
+            }
+        }
+    }
+}
+
+/// Selects a range, and the window around it if it is not in sight.
+pub(super) fn select_range(model: &mut Model, span: Span) {
+    if let Some(span) = span.intersection(model.whole) {
+        if span.intersection(model.window) != Some(span) {
+            model.window = model.whole;
+            model.rewind();
+        }
+        model.selection = Some(span);
+        model.cursor = span.from;
+    }
+}
+
+/// Opens the details of an event.
+pub(super) fn detail(model: &mut Model, num: u64) -> Vec<Command> {
+    model
+        .layers
+        .retain(|layer| !matches!(layer, Layer::Detail(_)));
+    model.layers.insert(
+        0,
+        Layer::Detail(DetailPane {
+            num,
+            ..DetailPane::default()
+        }),
+    );
+    vec![model.ask(Question::Detail(num))]
+}
+
+/// Shows the row's events.
+pub(super) fn dig(model: &mut Model) -> Vec<Command> {
+    match model.view {
+        View::Events => enter(model),
+        View::Spectrogram => dig_rectangle(model),
+        _ => match of_row(model) {
+            Some(narrowed) if model.pane.row().is_some() || model.view == View::Overview => {
+                narrow_to(model, narrowed, Some(View::Events))
+            }
+            _ => Vec::new(),
+        },
+    }
+}
+
+/// Narrows to something from what lies over a view.
+pub(super) fn to(model: &mut Model, narrowed: Narrowed) -> Vec<Command> {
+    narrow_to(model, narrowed, None)
+}
+
+/// Narrows to something, and shows the view it leads to.
+fn narrow_to(model: &mut Model, narrowed: Narrowed, view: Option<View>) -> Vec<Command> {
+    if narrowed.filter.is_empty() && narrowed.span.is_none() {
+        return tell(model, "the filter language has no condition for that");
+    }
+    remember(model);
+    if let Some(span) = narrowed.span {
+        select_range(model, span);
+    }
+    add(
+        model,
+        Crumb {
+            label: narrowed.label,
+            clause: narrowed.filter,
+        },
+    );
+    let mut commands = model.refresh();
+    commands.extend(show(model, view.unwrap_or(narrowed.view)));
+    commands
+}
+
+/// Adds a narrowing, unless it is there.
+fn add(model: &mut Model, crumb: Crumb) {
+    if !crumb.clause.is_empty() && !model.trail.contains(&crumb) {
+        model.trail.push(crumb);
+    }
+}
+
+/// Remembers where one is.
+pub(super) fn remember(model: &mut Model) {
+    if model.history.len() >= HISTORY {
+        model.history.remove(0);
+    }
+    model.history.push(model.place());
+}
+
+/// Goes back to where one was.
+pub(super) fn back(model: &mut Model) -> Vec<Command> {
+    let Some(place) = model.history.pop() else {
+        return tell(model, "there is nothing to go back to");
+    };
+    model.layers.clear();
+    model.trail = place.trail;
+    if model.window != place.window {
+        model.window = place
+            .window
+            .intersection(model.whole)
+            .unwrap_or(model.whole);
+        model.rewind();
+    }
+    model.selection = place.selection;
+    model.cursor = place.cursor;
+    model.view = place.view;
+    model.events.going = place.event.map(At::Event);
+    let commands = model.refresh();
+    model.remake_table();
+    match model.view {
+        View::Overview => model.tile = place.row,
+        _ => model.pane.resume(place.row),
+    }
+    commands
+}
+
+/// Offers the conditions that the selected row's values make.
+pub(super) fn choose(model: &mut Model, negate: bool) -> Vec<Command> {
+    let turned = |condition: &str| match negate {
+        true => format!("not ({condition})"),
+        false => condition.to_owned(),
+    };
+    let item = |condition: String| {
+        let clause = turned(&condition);
+        ListItem {
+            label: cells::fit(clause.as_bytes(), 200),
+            choice: Choice::Narrow(clause),
+        }
+    };
+    let conditions: Vec<String> = match model.view {
+        View::Overview => TILES
+            .get(model.tile)
+            .map(|tile| tile.filter.to_owned())
+            .into_iter()
+            .collect(),
+        View::Spectrogram => rectangle(model)
+            .map(|(filter, _)| filter)
+            .into_iter()
+            .collect(),
+        View::Events => return choose_of_event(model, negate),
+        _ => {
+            let row = model.pane.row();
+            let columns = model.pane.table.as_ref().map_or(&[][..], |t| t.columns);
+            let of_row = of_row(model).map(|narrowed| narrowed.filter);
+            let cells = row
+                .into_iter()
+                .flat_map(|row| columns.iter().zip(&row.cells));
+            let cells = cells.filter_map(|(column, cell)| table::cell_condition(column, cell));
+            let mut all: Vec<String> = of_row.into_iter().filter(|f| !f.is_empty()).collect();
+            for condition in cells {
+                if !all.contains(&condition) {
+                    all.push(condition);
+                }
+            }
+            all
+        }
+    };
+    if conditions.is_empty() {
+        return tell(model, "no value of this row can be a condition");
+    }
+    let items = conditions.into_iter().map(item).collect();
+    list(
+        model,
+        if negate { "not this" } else { "only this" },
+        items,
+        0,
+    )
+}
+
+/// Offers conditions on an event: what its line shows.
+fn choose_of_event(model: &mut Model, negate: bool) -> Vec<Command> {
+    let Some(line) = model.events.selected_line() else {
+        return Vec::new();
+    };
+    let mut conditions = vec![
+        format!("proc.pid = {}", line.pid),
+        format!("thread.tid = {}", line.tid),
+        format!("evt.type = {}", line.name),
+    ];
+    // A name that holds more than letters is better taken from the details, where it is quoted.
+    let is_plain = |text: &str| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
+    };
+    if is_plain(&line.comm) {
+        conditions.insert(0, format!("proc.name = {}", line.comm));
+    }
+    if is_plain(&line.container) {
+        conditions.push(format!("container.name = {}", line.container));
+    }
+    conditions.retain(|condition| crate::filter::Filter::parse(condition).is_ok());
+    let item = |condition: String| {
+        let clause = if negate {
+            format!("not ({condition})")
+        } else {
+            condition
+        };
+        ListItem {
+            label: clause.clone(),
+            choice: Choice::Narrow(clause),
+        }
+    };
+    let items = conditions.into_iter().map(item).collect();
+    list(
+        model,
+        if negate { "not this" } else { "only this" },
+        items,
+        0,
+    )
+}
+
+/// Narrows to a condition, in the view that is shown.
+pub(super) fn by_condition(model: &mut Model, clause: String) -> Vec<Command> {
+    remember(model);
+    add(
+        model,
+        Crumb {
+            label: cells::fit(clause.as_bytes(), 200),
+            clause,
+        },
+    );
+    model.refresh()
+}
+
+/// Replaces the filter by one that was typed.
+pub(super) fn by_filter(model: &mut Model, filter: &str) -> Vec<Command> {
+    let filter = filter.trim();
+    if filter == model.filter() {
+        return Vec::new();
+    }
+    remember(model);
+    model.trail.clear();
+    if !filter.is_empty() {
+        model.trail.push(Crumb {
+            label: cells::fit(filter.as_bytes(), 200),
+            clause: filter.to_owned(),
+        });
+        model.past_filters.retain(|past| past != filter);
+        model.past_filters.push(filter.to_owned());
+    }
+    model.refresh()
+}
+
+/// Returns the process that the selected row is about, or names.
+fn pid_of_row(model: &Model) -> Option<i64> {
+    let row = model.pane.row()?;
+    if let Subject::Process(key) = row.subject {
+        return Some(key.pid);
+    }
+    let columns = model.pane.table.as_ref()?.columns;
+    let at = columns
+        .iter()
+        .position(|column| column.field == Some("proc.pid"))?;
+    match row.cells.get(at) {
+        Some(Cell::Id(pid)) => Some(*pid),
+        _ => None,
+    }
+}
+
+/// Shows everything that a process and all its descendants did, whatever was shown before.
+pub(super) fn descendants(model: &mut Model) -> Vec<Command> {
+    let pid = match model.view {
+        View::Events => model.events.selected_line().map(|line| line.pid),
+        _ => pid_of_row(model),
+    };
+    let Some(pid) = pid.filter(|pid| *pid > 0) else {
+        return tell(model, "this row is no process");
+    };
+    remember(model);
+    // What led to the process is not all that it did.
+    model.trail.clear();
+    add(
+        model,
+        Crumb {
+            label: format!("process {pid} and its descendants"),
+            clause: format!("proc.pid = {pid} or proc.lineage.pid = {pid}"),
+        },
+    );
+    model.refresh()
+}
+
+/// Returns the condition and the time range of the rectangle in the spectrogram, or of its cell.
+fn rectangle(model: &Model) -> Option<(String, Span)> {
+    let spectrum = model.tally()?.spectrum.as_ref()?;
+    let cell = model.spectral.cell;
+    let anchor = model.spectral.anchor.unwrap_or(cell);
+    let (from, _) = spectrogram::latencies(cell.1.min(anchor.1));
+    let (_, below) = spectrogram::latencies(cell.1.max(anchor.1));
+    let filter = match below {
+        u64::MAX => format!("evt.latency >= {from}"),
+        below => format!("evt.latency >= {from} and evt.latency < {below}"),
+    };
+    let len = u128::from(spectrum.span.len_ns());
+    let edge = |column: usize| {
+        let offset = len * column as u128 / TIMES as u128;
+        spectrum
+            .span
+            .from
+            .saturating_add(u64::try_from(offset).unwrap_or(u64::MAX))
+    };
+    let first = edge(cell.0.min(anchor.0));
+    let last = edge(cell.0.max(anchor.0) + 1).saturating_sub(1).max(first);
+    Some((
+        filter,
+        Span {
+            from: first,
+            to: last,
+        },
+    ))
+}
+
+/// Shows the calls in the rectangle.
+fn dig_rectangle(model: &mut Model) -> Vec<Command> {
+    let Some((filter, span)) = rectangle(model) else {
+        return Vec::new();
+    };
+    let cell = model.spectral.cell;
+    let anchor = model.spectral.anchor.take().unwrap_or(cell);
+    let (from, _) = spectrogram::latencies(cell.1.min(anchor.1));
+    let (_, below) = spectrogram::latencies(cell.1.max(anchor.1));
+    let label = match below {
+        u64::MAX => format!("calls from {}", cells::duration(from)),
+        below => format!(
+            "calls of {} to {}",
+            cells::duration(from),
+            cells::duration(below)
+        ),
+    };
+    let narrowed = Narrowed {
+        label,
+        filter,
+        view: View::Events,
+        span: Some(span),
+    };
+    narrow_to(model, narrowed, None)
+}
+
+/// Returns the latency row that is hottest, where the spectrogram's cursor begins.
+pub(super) fn hottest(spectrum: &tally::Spectrum) -> (usize, usize) {
+    let largest = spectrum
+        .counts
+        .iter()
+        .enumerate()
+        .max_by_key(|(_, count)| **count);
+    let at = largest.map_or(0, |(at, _)| at);
+    (at / tally::LATENCIES, at % tally::LATENCIES)
+}

@@ -1,0 +1,181 @@
+//! The time cursor, the selected range and the window.
+
+use std::sync::Arc;
+
+use super::tell;
+use crate::analysis::page::At;
+use crate::analysis::table::View;
+use crate::analysis::{Library, Span};
+use crate::tui::message::Command;
+use crate::tui::model::{Model, SHORTEST_NS};
+
+/// Moves the cursor by a column of the timeline; with `select` the range from where it was grows with it.
+pub(super) fn step(model: &mut Model, by: i64, select: bool) -> Vec<Command> {
+    if model.view == View::Spectrogram && !select {
+        let last = crate::analysis::tally::TIMES - 1;
+        let column = &mut model.spectral.cell.0;
+        *column = match by < 0 {
+            true => column.saturating_sub(1),
+            false => (*column + 1).min(last),
+        };
+        return Vec::new();
+    }
+    let columns = u64::from(model.layout().lanes.width.max(1));
+    let step = (model.window.len_ns() / columns).max(1);
+    let before = model.cursor;
+    let to = match by < 0 {
+        true => before.saturating_sub(step),
+        false => before.saturating_add(step),
+    };
+    model.cursor = to.clamp(model.window.from, model.window.to);
+    if select {
+        let from = *model.select_from.get_or_insert(before);
+        model.selection = Some(ordered(from, model.cursor));
+        return model.refresh();
+    }
+    model.select_from = None;
+    match model.view {
+        View::Events => model.go_to(At::Time(model.cursor)).into_iter().collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Makes a span of two instants.
+pub(super) fn ordered(a: u64, b: u64) -> Span {
+    Span {
+        from: a.min(b),
+        to: a.max(b),
+    }
+}
+
+/// Moves the window by a quarter of it.
+pub(super) fn pan(model: &mut Model, on: bool) -> Vec<Command> {
+    let step = model.window.len_ns() / 4;
+    let room = match on {
+        true => model.whole.to - model.window.to,
+        false => model.window.from - model.whole.from,
+    };
+    let step = step.min(room);
+    let moved = |time: u64| if on { time + step } else { time - step };
+    let window = Span {
+        from: moved(model.window.from),
+        to: moved(model.window.to),
+    };
+    zoom_to(model, window)
+}
+
+/// Halves or doubles the window; the instant `around` stays where it is.
+pub(super) fn zoom(model: &mut Model, into: bool, around: u64) -> Vec<Command> {
+    let window = model.window;
+    let around = around.clamp(window.from, window.to);
+    let len = u128::from(window.len_ns());
+    let new_len = match into {
+        true => (len / 2).max(u128::from(SHORTEST_NS)),
+        false => len * 2,
+    };
+    let before = u128::from(around - window.from) * new_len / len;
+    let from = u128::from(around)
+        .saturating_sub(before)
+        .max(u128::from(model.whole.from));
+    let to = (from + new_len - 1).min(u128::from(model.whole.to));
+    // At the end of the capture the window grows to the other side.
+    let from = to
+        .saturating_sub(new_len - 1)
+        .max(u128::from(model.whole.from));
+    let cut = |time: u128| u64::try_from(time).unwrap_or(u64::MAX);
+    zoom_to(
+        model,
+        Span {
+            from: cut(from),
+            to: cut(to),
+        },
+    )
+}
+
+/// Makes the selected range the window.
+pub(super) fn zoom_to_selection(model: &mut Model) -> Vec<Command> {
+    match model.selection {
+        Some(selection) => {
+            let mut window = selection;
+            if window.len_ns() < SHORTEST_NS {
+                window.to = window.from.saturating_add(SHORTEST_NS).min(model.whole.to);
+            }
+            model.selection = None;
+            zoom_to(model, window)
+        }
+        None => tell(
+            model,
+            "no range is selected: Shift with the arrows or the mouse selects one",
+        ),
+    }
+}
+
+/// Shows a window.
+pub(super) fn zoom_to(model: &mut Model, window: Span) -> Vec<Command> {
+    if window != model.window {
+        model.window = window;
+        model.follow = false;
+        model.rewind();
+    }
+    model.cursor = model.cursor.clamp(window.from, window.to);
+    if let Some(selection) = model.selection {
+        model.selection = selection.intersection(window);
+    }
+    model.select_from = None;
+    model.refresh()
+}
+
+/// Follows the end of a growing capture, or stops to.
+pub(super) fn follow(model: &mut Model) -> Vec<Command> {
+    if !model.live {
+        return tell(
+            model,
+            "the capture does not grow; `scap view --live` follows one that does",
+        );
+    }
+    model.follow = !model.follow;
+    match model.follow {
+        true => {
+            model.selection = None;
+            to_end(model)
+        }
+        false => Vec::new(),
+    }
+}
+
+/// The capture has grown.
+pub(super) fn grown(model: &mut Model, library: Arc<Library>) -> Vec<Command> {
+    let Some(whole) = library.span() else {
+        return Vec::new();
+    };
+    let was_all = model.window == model.whole;
+    model.library = library;
+    model.whole = whole;
+    if was_all && model.follow {
+        model.window = whole;
+    }
+    model.rewind();
+    // What was counted of this scope can have grown, too.
+    model.surveyed = None;
+    match model.follow {
+        true => to_end(model),
+        false => model.refresh(),
+    }
+}
+
+/// Moves window and cursor to the end of the capture.
+fn to_end(model: &mut Model) -> Vec<Command> {
+    let len = model.window.len_ns();
+    let to = model.whole.to;
+    model.window = Span {
+        from: to.saturating_sub(len - 1).max(model.whole.from),
+        to,
+    };
+    model.cursor = to;
+    model.rewind();
+    let mut commands = model.refresh();
+    if model.view == View::Events {
+        commands.extend(model.go_to(At::Time(to)));
+    }
+    commands
+}

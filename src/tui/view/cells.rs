@@ -1,0 +1,242 @@
+//! Values as text that is safe to draw and has a known width.
+
+use unicode_width::UnicodeWidthChar as _;
+
+use crate::analysis::table::Cell;
+use crate::event::text;
+use crate::event::time::LocalClock;
+
+/// What stands for text that is left out.
+const MORE: char = '\u{2026}';
+/// Most characters of no width after one that has some: a letter with its accents.
+const MARKS: usize = 2;
+
+/// Returns a value as text of at most so many columns.
+pub(crate) fn text(cell: &Cell, width: usize) -> String {
+    match cell {
+        Cell::Empty => String::new(),
+        Cell::Text(bytes) => fit(bytes, width),
+        Cell::Word(word) => fit(word.as_bytes(), width),
+        Cell::Id(id) => id.to_string(),
+        Cell::Count(count) => grouped(*count),
+        Cell::Bytes(bytes) => size(*bytes),
+        Cell::Duration(ns) => duration(*ns),
+        Cell::Time(ns) => time(*ns),
+    }
+}
+
+/// Whether a value is written to the right of its column.
+pub(crate) fn is_number(cell: &Cell) -> bool {
+    !matches!(
+        cell,
+        Cell::Empty | Cell::Text(_) | Cell::Word(_) | Cell::Time(_)
+    )
+}
+
+/// Returns text from a capture, escaped and cut to so many columns. Only what can be shown is looked at.
+pub(crate) fn fit(bytes: &[u8], width: usize) -> String {
+    // A character has at most four bytes, and marks after it.
+    let looked_at = width.saturating_add(1).saturating_mul(4 * (1 + MARKS));
+    let mut end = bytes.len().min(looked_at);
+    // Not in the middle of a character.
+    while end > 0 && bytes.get(end).is_some_and(|b| b & 0xc0 == 0x80) {
+        end -= 1;
+    }
+    let cut = &bytes[..end];
+    let mut escaped = Vec::with_capacity(cut.len());
+    text::escape(&mut escaped, cut);
+    let mut out = String::with_capacity(escaped.len());
+    let mut used = 0;
+    let mut marks = 0;
+    let escaped = String::from_utf8_lossy(&escaped);
+    let mut ends: Vec<(usize, usize)> = Vec::new();
+    for c in escaped.chars() {
+        let columns = c.width().unwrap_or(0);
+        marks = if columns == 0 { marks + 1 } else { 0 };
+        if marks > MARKS || (columns == 0 && out.is_empty()) {
+            continue;
+        }
+        if used + columns > width {
+            if used < width {
+                out.push(MORE);
+                return out;
+            }
+            // The last characters make room for the sign that there is more.
+            while let Some((end, before)) = ends.pop() {
+                out.truncate(end);
+                if before < width {
+                    out.push(MORE);
+                    break;
+                }
+            }
+            return out;
+        }
+        ends.push((out.len(), used));
+        out.push(c);
+        used += columns;
+    }
+    if cut.len() < bytes.len() && used < width {
+        out.push(MORE);
+    }
+    out
+}
+
+/// A number with its thousands apart.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A number in few columns: `1234`, `12.3k`, `4.5M`.
+pub(crate) fn short(number: u64) -> String {
+    scaled(number, 1000, ["k", "M", "G", "T", "P", "E"])
+}
+
+/// So many bytes: `123`, `1.2K`, `34M`.
+pub(crate) fn size(bytes: u64) -> String {
+    scaled(bytes, 1024, ["K", "M", "G", "T", "P", "E"])
+}
+
+fn scaled(number: u64, base: u64, units: [&str; 6]) -> String {
+    if number < base * 10 && number < 10_000 {
+        return number.to_string();
+    }
+    let mut whole = number;
+    let mut tenths = 0;
+    let mut unit = "";
+    for name in units {
+        if whole < base && !unit.is_empty() {
+            break;
+        }
+        tenths = whole % base * 10 / base;
+        whole /= base;
+        unit = name;
+    }
+    match whole {
+        0..100 => format!("{whole}.{tenths}{unit}"),
+        _ => format!("{whole}{unit}"),
+    }
+}
+
+/// A duration in nanoseconds in few columns: `850ns`, `1.23ms`, `12.5s`, `3m20s`, `2h05m`, `3d04h`.
+pub(crate) fn duration(ns: u64) -> String {
+    let scaled = |unit: u64, name: &str| {
+        let hundredths = ns / (unit / 100);
+        match hundredths {
+            0..1000 => format!("{}.{:02}{name}", hundredths / 100, hundredths % 100),
+            1000..10_000 => format!("{}.{}{name}", hundredths / 100, hundredths / 10 % 10),
+            _ => format!("{}{name}", hundredths / 100),
+        }
+    };
+    const S: u64 = 1_000_000_000;
+    match ns {
+        0..1_000 => format!("{ns}ns"),
+        1_000..1_000_000 => scaled(1_000, "us"),
+        1_000_000..S => scaled(1_000_000, "ms"),
+        S..60_000_000_000 => scaled(S, "s"),
+        60_000_000_000..3_600_000_000_000 => format!("{}m{:02}s", ns / (60 * S), ns / S % 60),
+        3_600_000_000_000..86_400_000_000_000 => {
+            format!("{}h{:02}m", ns / (3600 * S), ns / (60 * S) % 60)
+        }
+        _ => format!("{}d{:02}h", ns / (86_400 * S), ns / (3600 * S) % 24),
+    }
+}
+
+/// A time of day with microseconds, local time.
+pub(crate) fn time(ns: u64) -> String {
+    let mut out = Vec::with_capacity(18);
+    LocalClock::default().time_of_day(&mut out, ns);
+    out.truncate("HH:MM:SS.uuuuuu".len());
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// A time of day with as many digits as tell instants apart that are so many nanoseconds apart.
+pub(crate) fn time_at(ns: u64, apart: u64) -> String {
+    let mut out = Vec::with_capacity(18);
+    LocalClock::default().time_of_day(&mut out, ns);
+    let digits = match apart {
+        1_000_000_000.. => 0,
+        1_000_000.. => 3,
+        1_000.. => 6,
+        _ => 9,
+    };
+    let len = "HH:MM:SS".len();
+    out.truncate(if digits == 0 { len } else { len + 1 + digits });
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// A date and time with zone.
+pub(crate) fn date_time(ns: u64) -> String {
+    let mut out = Vec::new();
+    LocalClock::default().date_time(&mut out, ns);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use unicode_width::UnicodeWidthStr as _;
+
+    use super::*;
+
+    #[test]
+    fn text_fits() {
+        assert_eq!(fit(b"/etc/passwd", 20), "/etc/passwd");
+        assert_eq!(fit(b"/etc/passwd", 11), "/etc/passwd");
+        assert_eq!(fit(b"/etc/passwd", 8), "/etc/pa\u{2026}");
+        assert_eq!(fit(b"abc", 1), "\u{2026}");
+        assert_eq!(fit(b"abc", 0), "");
+        assert_eq!(fit(b"", 3), "");
+        let wide = "\u{65e5}\u{672c}\u{8a9e}".as_bytes();
+        assert_eq!(fit(wide, 6).width(), 6);
+        assert_eq!(fit(wide, 5), "\u{65e5}\u{672c}\u{2026}");
+        assert_eq!(fit(wide, 4), "\u{65e5}\u{2026}");
+    }
+
+    #[test]
+    fn hostile_text_fits_too() {
+        assert_eq!(fit(b"\x1b[2J", 20), "\\x1b[2J");
+        assert_eq!(fit("a\u{202e}b".as_bytes(), 20), "a\\u{202e}b");
+        let accents = format!("a{}b", "\u{301}".repeat(5000));
+        assert_eq!(fit(accents.as_bytes(), 3), "a\u{301}\u{301}\u{2026}");
+        assert_eq!(fit("\u{301}x".as_bytes(), 3), "x");
+        let huge = vec![b'x'; 10 << 20];
+        assert_eq!(fit(&huge, 10).chars().count(), 10);
+        let mut bytes = Vec::new();
+        for seed in 0..2000_u32 {
+            bytes.push((seed.wrapping_mul(2_654_435_761) >> 24) as u8);
+            for width in [0, 1, 2, 7] {
+                let shown = fit(&bytes, width);
+                assert!(shown.width() <= width && !shown.chars().any(char::is_control));
+            }
+        }
+    }
+
+    #[test]
+    fn numbers() {
+        assert_eq!(
+            [0, 999, 1000, 1_234_567].map(grouped),
+            ["0", "999", "1,000", "1,234,567"]
+        );
+        assert_eq!(
+            [0, 9_999, 10_000, 1_500_000].map(short),
+            ["0", "9999", "10.0k", "1.5M"]
+        );
+        assert_eq!(
+            [1023, 10 << 10, 3 << 30].map(size),
+            ["1023", "10.0K", "3.0G"]
+        );
+        assert_eq!(size(u64::MAX), "15.9E");
+        assert_eq!(
+            [5, 1_234, 12_345_678, 59_999_999_999, 61_000_000_000].map(duration),
+            ["5ns", "1.23us", "12.3ms", "59.9s", "1m01s"]
+        );
+        assert_eq!(duration(u64::MAX), "213503d23h");
+    }
+}

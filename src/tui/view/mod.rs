@@ -1,0 +1,267 @@
+//! Draws the model. Nothing here changes it.
+
+pub(crate) mod bytes;
+pub(crate) mod cells;
+mod events;
+pub(crate) mod layout;
+pub(crate) mod overview;
+mod panes;
+pub(crate) mod spectrogram;
+pub(crate) mod table;
+mod timeline;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Position;
+use ratatui::style::Style;
+
+use super::model::{Layer, Model};
+use crate::analysis::table::View;
+use layout::{Layout, SMALLEST};
+pub(crate) use panes::moment_title;
+
+/// The tabs, in order; the first ten have the keys 1 to 9 and 0.
+pub(crate) const TABS: &[(View, &str)] = &[
+    (View::Overview, "1 Overview"),
+    (View::Events, "2 Events"),
+    (View::Processes, "3 Processes"),
+    (View::Files, "4 Files"),
+    (View::Connections, "5 Connections"),
+    (View::Commands, "6 Commands"),
+    (View::Errors, "7 Errors"),
+    (View::Calls, "8 Syscalls"),
+    (View::Slow, "9 Slow"),
+    (View::Containers, "0 Containers"),
+    (View::Directories, "Directories"),
+    (View::Ports, "Ports"),
+    (View::Spectrogram, "Spectrogram"),
+    (View::Losses, "Losses"),
+];
+
+/// Draws everything. Returns where the caret is, if there is one.
+pub(crate) fn draw(model: &Model, buffer: &mut Buffer) -> Option<Position> {
+    let (width, height) = model.size;
+    if width < SMALLEST.0 || height < SMALLEST.1 {
+        let text = format!("at least {} columns and {} rows", SMALLEST.0, SMALLEST.1);
+        buffer.set_stringn(0, 0, text, usize::from(width), Style::new());
+        return None;
+    }
+    let layout = model.layout();
+    draw_header(model, &layout, buffer);
+    draw_crumbs(model, &layout, buffer);
+    timeline::draw(model, &layout, buffer);
+    draw_tabs(model, &layout, buffer);
+    match model.view {
+        View::Overview => overview::draw(model, layout.body, buffer),
+        View::Events => events::draw(model, layout.body, buffer),
+        View::Spectrogram => spectrogram::draw(model, layout.body, buffer),
+        _ => table::draw(&model.pane, model.range(), model.theme, layout.body, buffer),
+    }
+    draw_status(model, &layout, buffer);
+    let mut caret = None;
+    for layer in &model.layers {
+        match layer {
+            Layer::Detail(pane) => panes::detail(model, pane, &layout, buffer),
+            Layer::Echo(pane) => panes::echo(model, pane, &layout, buffer),
+            Layer::State(pane) => panes::state(model, pane, &layout, buffer),
+            Layer::List(list) | Layer::Notes(list) => panes::list(model, list, &layout, buffer),
+            Layer::Text(pane) => panes::text(model, pane, &layout, buffer),
+            Layer::Prompt(prompt) => caret = Some(panes::prompt(model, prompt, &layout, buffer)),
+        }
+    }
+    caret.map(Position::from)
+}
+
+/// The capture: name, machine, time, how much, what is wrong.
+fn draw_header(model: &Model, layout: &Layout, buffer: &mut Buffer) {
+    let row = layout.header;
+    let theme = model.theme;
+    let library = &model.library;
+    let width = usize::from(row.width);
+    // What is wrong is always seen, whatever else has to be cut.
+    let mut wrong = Vec::new();
+    let lost: u64 = library.losses().iter().map(|l| l.count).sum();
+    if lost > 0 {
+        wrong.push(format!("{} LOST", cells::grouped(lost)));
+    }
+    let damages = model.progress.as_ref().map_or(0, |p| p.damages);
+    let damages = damages.max(library.damages().count());
+    if damages > 0 {
+        wrong.push(format!("DAMAGED in {damages} places"));
+    }
+    match (model.live, model.follow) {
+        (true, true) => wrong.push("LIVE".to_owned()),
+        (true, false) => wrong.push("LIVE (F: follow)".to_owned()),
+        (false, _) if library.is_cut_off() => wrong.push("CUT OFF: no end".to_owned()),
+        _ => {}
+    }
+    let wrong = wrong.join("  ");
+    let width = width.saturating_sub(wrong.len() + 2);
+    let host = cells::fit(library.header().machine.host_name.as_bytes(), 24);
+    let host = if host.is_empty() {
+        host
+    } else {
+        format!(" on {host}")
+    };
+    let text = format!(
+        "{}{host}  {}  {}  {} events",
+        cells::fit(model.name.as_bytes(), 40),
+        cells::date_time(model.whole.from)
+            .get(..19)
+            .unwrap_or_default(),
+        cells::duration(model.whole.len_ns()),
+        cells::grouped(library.index().events()),
+    );
+    let text = cells::fit(text.as_bytes(), width);
+    let (x, _) = buffer.set_stringn(row.x, row.y, text, width, theme.header());
+    let left = usize::from(row.right().saturating_sub(x + 2));
+    buffer.set_stringn(x + 2, row.y, wrong, left, theme.bad());
+}
+
+/// How what is shown was narrowed, and how far the counting is.
+fn draw_crumbs(model: &Model, layout: &Layout, buffer: &mut Buffer) {
+    let row = layout.crumbs;
+    let theme = model.theme;
+    let right = match &model.progress {
+        _ if model.is_counted() => String::new(),
+        Some(progress) if progress.total > 0 => {
+            let percent = progress.done.saturating_mul(100) / progress.total;
+            format!("counting {}%", percent.min(99))
+        }
+        _ => "counting".to_owned(),
+    };
+    let right_width = right.chars().count() as u16;
+    let mut end = row.right();
+    if right_width > 0 && right_width < row.width {
+        end = row.right() - right_width - 1;
+        buffer.set_stringn(
+            end + 1,
+            row.y,
+            right,
+            usize::from(right_width),
+            theme.notable(),
+        );
+    }
+    let mut x = row.x;
+    let mut put = |text: &str, style: Style| {
+        let left = usize::from(end.saturating_sub(x));
+        let shown = cells::fit(text.as_bytes(), left);
+        (x, _) = buffer.set_stringn(x, row.y, shown, left, style);
+    };
+    put(
+        if model.selection.is_some() {
+            "selected range"
+        } else {
+            "everything"
+        },
+        theme.dim(),
+    );
+    for crumb in &model.trail {
+        put(" \u{25b8} ", theme.dim());
+        put(&crumb.label, theme.title());
+    }
+}
+
+/// The tab that is shown first, so that the chosen one is on the screen.
+fn first_tab(model: &Model, width: u16) -> usize {
+    let chosen = TABS
+        .iter()
+        .position(|(view, _)| *view == model.view)
+        .unwrap_or(0);
+    let mut used = 0;
+    let mut first = chosen;
+    for at in (0..=chosen).rev() {
+        used += TABS[at].1.len() + 2;
+        if used > usize::from(width) {
+            break;
+        }
+        first = at;
+    }
+    first
+}
+
+/// Finds the tab at a column of the screen.
+pub(crate) fn tab_at(model: &Model, layout: &Layout, x: u16) -> Option<View> {
+    let mut start = layout.tabs.x;
+    for (view, name) in &TABS[first_tab(model, layout.tabs.width)..] {
+        let end = start + name.len() as u16 + 2;
+        if (start..end).contains(&x) {
+            return Some(*view);
+        }
+        start = end;
+    }
+    None
+}
+
+fn draw_tabs(model: &Model, layout: &Layout, buffer: &mut Buffer) {
+    let row = layout.tabs;
+    let mut x = row.x;
+    for (view, name) in &TABS[first_tab(model, row.width)..] {
+        let left = usize::from(row.right().saturating_sub(x));
+        if left == 0 {
+            break;
+        }
+        let style = match *view == model.view {
+            true => model.theme.selected(),
+            false => model.theme.dim(),
+        };
+        (x, _) = buffer.set_stringn(x, row.y, format!(" {name} "), left, style);
+    }
+}
+
+/// What was told last, else the place in the list and the most important keys.
+fn draw_status(model: &Model, layout: &Layout, buffer: &mut Buffer) {
+    let row = layout.status;
+    let width = usize::from(row.width);
+    if let Some(status) = &model.status {
+        let text = cells::fit(status.as_bytes(), width);
+        buffer.set_stringn(row.x, row.y, text, width, model.theme.notable());
+        return;
+    }
+    let place = match model.view {
+        View::Overview | View::Spectrogram => String::new(),
+        View::Events => {
+            let more = if model.is_counted() { "" } else { "+" };
+            let at = if model.listed() == 0 {
+                0
+            } else {
+                model.events.selected + 1
+            };
+            format!(
+                "{}/{}{more}  ",
+                cells::grouped(at),
+                cells::grouped(model.listed())
+            )
+        }
+        _ => {
+            let pane = &model.pane;
+            let at = if pane.order.is_empty() {
+                0
+            } else {
+                pane.selected + 1
+            };
+            let omitted = pane.table.as_ref().map_or(0, |t| t.omitted);
+            let more = match omitted {
+                0 => String::new(),
+                n => format!(" ({} more not listed)", cells::grouped(n)),
+            };
+            let within = match pane.within.as_str() {
+                "" => String::new(),
+                text => format!(" with \"{}\"", cells::fit(text.as_bytes(), 20)),
+            };
+            format!("{at}/{}{within}{more}  ", pane.order.len())
+        }
+    };
+    let keys = match model.view {
+        View::Events => {
+            "Enter detail  / search  : filter  e echo  m note  Bksp back  ? keys  q quit"
+        }
+        View::Overview => {
+            "Enter show  : filter  +/- zoom  \u{21e7}\u{2190}\u{2192} select time  F2 views  ? keys  q quit"
+        }
+        View::Spectrogram => "Space rectangle  Enter dig  Bksp back  ? keys  q quit",
+        _ => "Enter narrow  = only  ! not  d events  > sort  / search  Bksp back  ? keys",
+    };
+    let (x, _) = buffer.set_stringn(row.x, row.y, place, width, model.theme.header());
+    let left = usize::from(row.right().saturating_sub(x));
+    buffer.set_stringn(x, row.y, keys, left, model.theme.dim());
+}

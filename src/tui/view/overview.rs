@@ -1,0 +1,163 @@
+//! The overview: what stands out, as tiles of which each is a filter's hits over time.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::{cells, timeline};
+use crate::analysis::table::TILES;
+use crate::analysis::tally::{Io, Tally};
+use crate::tui::model::Model;
+
+/// The least columns of a tile.
+const TILE: u16 = 38;
+/// Columns of a tile's count.
+const COUNT: usize = 6;
+/// Rows above the tiles.
+const SUMMARY: u16 = 2;
+
+/// How many tiles stand beside each other.
+pub(crate) fn across(width: u16) -> usize {
+    usize::from((width / TILE).clamp(1, 4))
+}
+
+/// Returns the first row of tiles that is shown, so that one of them is.
+fn first_row(tile: usize, across: usize, rows: usize) -> usize {
+    (tile / across).saturating_sub(rows.saturating_sub(1))
+}
+
+/// Finds the tile at a place of the screen.
+pub(crate) fn tile_at(model: &Model, area: Rect, x: u16, y: u16) -> Option<usize> {
+    let across = across(area.width);
+    let rows = usize::from(area.height.saturating_sub(SUMMARY));
+    let row = usize::from(y.checked_sub(area.y + SUMMARY)?) + first_row(model.tile, across, rows);
+    let column = usize::from(x.saturating_sub(area.x)) * across / usize::from(area.width.max(1));
+    let tile = row * across + column;
+    (tile < TILES.len()).then_some(tile)
+}
+
+/// Draws the overview.
+pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
+    let Some(tally) = model.tally() else {
+        return;
+    };
+    draw_summary(model, tally, area, buffer);
+    let across = across(area.width);
+    let rows = usize::from(area.height.saturating_sub(SUMMARY));
+    let first = first_row(model.tile, across, rows);
+    let width = area.width / across as u16;
+    for row in 0..rows {
+        for column in 0..across {
+            let at = (first + row) * across + column;
+            if at >= TILES.len() {
+                return;
+            }
+            let tile = Rect::new(
+                area.x + width * column as u16,
+                area.y + SUMMARY + row as u16,
+                width,
+                1,
+            );
+            draw_tile(model, tally, at, tile, buffer);
+        }
+    }
+}
+
+fn draw_tile(model: &Model, tally: &Tally, at: usize, area: Rect, buffer: &mut Buffer) {
+    let theme = model.theme;
+    let tile = &TILES[at];
+    let (count, series) = match tally.tiles.get(at) {
+        Some(tally) => (tally.count, &tally.series[..]),
+        None => (0, &[][..]),
+    };
+    let style = match (count, tile.notable) {
+        (0, _) => theme.dim(),
+        (_, true) => theme.notable(),
+        (_, false) => Style::new(),
+    };
+    let mark = if count > 0 && tile.notable { "!" } else { " " };
+    let longest = TILES.iter().map(|tile| tile.title.len()).max().unwrap_or(0);
+    let title = longest.min(usize::from(area.width).saturating_sub(COUNT + 9));
+    let text = format!(
+        "{mark}{:title$} {:>COUNT$} ",
+        cells::fit(tile.title.as_bytes(), title),
+        cells::short(count),
+    );
+    buffer.set_stringn(area.x, area.y, &text, usize::from(area.width), style);
+    let used = (text.chars().count() as u16).min(area.width);
+    let line = Rect::new(area.x + used, area.y, area.width - used, 1);
+    let line = Rect {
+        width: line.width.saturating_sub(1),
+        ..line
+    };
+    timeline::sparkline(buffer, line, series, style);
+    if at == model.tile {
+        let marked = Rect {
+            width: used.saturating_sub(1),
+            ..area
+        };
+        buffer.set_style(marked, theme.selected());
+    }
+}
+
+/// Two lines of sums.
+fn draw_summary(model: &Model, tally: &Tally, area: Rect, buffer: &mut Buffer) {
+    let sum = |io: &dyn Fn(&crate::analysis::tally::ProcessTally) -> Io| {
+        tally
+            .processes
+            .values()
+            .map(io)
+            .fold((0_u64, 0_u64), |(read, written), io| {
+                (
+                    read.saturating_add(io.bytes_in),
+                    written.saturating_add(io.bytes_out),
+                )
+            })
+    };
+    let (file, net) = (sum(&|p| p.file), sum(&|p| p.net));
+    let active = tally
+        .processes
+        .values()
+        .filter(|p| p.seen.is_some())
+        .count();
+    let containers = tally.containers.keys().filter(|id| !id.is_empty()).count();
+    let failed: u64 = tally.calls.values().map(|call| call.failed).sum();
+    let range = model.range();
+    let lost = model
+        .library
+        .losses()
+        .iter()
+        .filter(|l| l.span.intersection(range).is_some());
+    let lost: u64 = lost.map(|l| l.count).sum();
+    let first = format!(
+        "{} events, {} processes, {} containers, {} calls failed",
+        cells::grouped(tally.events),
+        cells::grouped(active as u64),
+        containers,
+        cells::grouped(failed),
+    );
+    let second = format!(
+        "files {} read, {} written   network {} in, {} out   ",
+        cells::size(file.0),
+        cells::size(file.1),
+        cells::size(net.0),
+        cells::size(net.1),
+    );
+    let width = usize::from(area.width);
+    if area.height == 0 {
+        return;
+    }
+    buffer.set_stringn(area.x, area.y, first, width, Style::new());
+    if area.height > 1 {
+        let (x, _) = buffer.set_stringn(area.x, area.y + 1, second, width, Style::new());
+        let left = usize::from(area.right().saturating_sub(x));
+        let (text, style) = match lost {
+            0 => ("nothing lost".to_owned(), model.theme.dim()),
+            lost => (
+                format!("{} events lost", cells::grouped(lost)),
+                model.theme.bad(),
+            ),
+        };
+        buffer.set_stringn(x, area.y + 1, text, left, style);
+    }
+}

@@ -1,0 +1,211 @@
+//! Tables.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::cells;
+use crate::analysis::Span;
+use crate::analysis::table::{Cell, Column, Row};
+use crate::tui::model::TablePane;
+use crate::tui::theme::Theme;
+
+/// The title of the column of lifetimes.
+const LIFE: &str = "LIFE";
+/// The least that is left for the last column.
+const LEAST: u16 = 28;
+/// Most columns of the screen that a tree indents.
+const DEEPEST: usize = 24;
+
+/// A column on the screen.
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    /// Its place in the table; `None` = lifetimes.
+    column: Option<usize>,
+    x: u16,
+    width: u16,
+}
+
+/// Places columns: those that do not fit are left out, from the right, but for the last one, which takes
+/// what is left.
+fn place(pane: &TablePane, columns: &[Column], area: Rect) -> Vec<Shown> {
+    let mut shown = Vec::new();
+    let mut x = area.x;
+    let has_life = has_life(pane);
+    let life = match has_life {
+        true => (area.width / 8).max(10),
+        false => 0,
+    };
+    let flexible = columns.iter().rposition(|c| c.width == 0);
+    let wanted: u16 = columns.iter().map(|c| c.width + 1).sum::<u16>() + life + 2 * LEAST;
+    let gives_way =
+        |at: usize| wanted > area.width && pane.blank.get(at).is_some_and(|is_blank| *is_blank);
+    let reserved = if flexible.is_some() {
+        LEAST.min(area.width)
+    } else {
+        0
+    };
+    let end = area.right().saturating_sub(reserved);
+    let fixed = columns
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| Some(*at) != flexible && !gives_way(*at));
+    let fixed = fixed.map(|(at, column)| (Some(at), column.width));
+    for (column, width) in fixed.chain(has_life.then_some((None, life))) {
+        if x.saturating_add(width) > end {
+            break;
+        }
+        shown.push(Shown { column, x, width });
+        x += width + 1;
+    }
+    if let Some(at) = flexible {
+        let width = area.right().saturating_sub(x);
+        shown.push(Shown {
+            column: Some(at),
+            x,
+            width,
+        });
+    }
+    shown
+}
+
+/// Finds the column of a table that is at a column of the screen.
+pub(crate) fn column_at(pane: &TablePane, area: Rect, x: u16) -> Option<usize> {
+    let table = pane.table.as_ref()?;
+    let shown = place(pane, table.columns, area);
+    let hit = shown.iter().find(|s| (s.x..=s.x + s.width).contains(&x))?;
+    hit.column
+}
+
+fn has_life(pane: &TablePane) -> bool {
+    pane.table
+        .as_ref()
+        .is_some_and(|t| t.rows.iter().any(|row| row.life.is_some()))
+}
+
+/// Draws a table with its titles.
+pub(super) fn draw(pane: &TablePane, range: Span, theme: Theme, area: Rect, buffer: &mut Buffer) {
+    let Some(table) = &pane.table else {
+        return;
+    };
+    if area.is_empty() {
+        return;
+    }
+    let shown = place(pane, table.columns, area);
+    for s in &shown {
+        let title = s.column.map_or(LIFE, |at| table.columns[at].title);
+        let sorted = s
+            .column
+            .is_some_and(|at| pane.sort.is_some_and(|sort| sort.0 == at));
+        let falls = pane.sort.is_some_and(|sort| sort.1);
+        let mark = match (sorted, falls) {
+            (false, _) => "",
+            (true, true) => "\u{25bc}",
+            (true, false) => "\u{25b2}",
+        };
+        let text = format!("{title}{mark}");
+        let width = usize::from(s.width);
+        let is_number = s.column.is_some_and(|at| numbers(pane, at));
+        let text = if is_number {
+            format!("{text:>width$}")
+        } else {
+            text
+        };
+        buffer.set_stringn(s.x, area.y, text, width, theme.title());
+    }
+    let rows = usize::from(area.height - 1);
+    let is_tree = pane.sort.is_none() && pane.within.is_empty();
+    for (line, at) in (pane.top..pane.order.len()).take(rows).enumerate() {
+        let y = area.y + 1 + line as u16;
+        let Some(row) = pane.row_at(at) else {
+            continue;
+        };
+        for s in &shown {
+            match s.column {
+                None => draw_life(row, range, theme, Rect::new(s.x, y, s.width, 1), buffer),
+                Some(column) => {
+                    let is_flexible = table.columns[column].width == 0;
+                    let depth = if is_tree && is_flexible { row.depth } else { 0 };
+                    let cell = row.cells.get(column).unwrap_or(&Cell::Empty);
+                    draw_cell(cell, depth, theme, Rect::new(s.x, y, s.width, 1), buffer);
+                }
+            }
+        }
+        if at == pane.selected {
+            buffer.set_style(Rect::new(area.x, y, area.width, 1), theme.selected());
+        }
+    }
+    if pane.order.is_empty() && rows > 0 {
+        let text = match (table.rows.is_empty(), table.omitted) {
+            (true, 0) => "nothing here",
+            _ => "no row holds that text",
+        };
+        buffer.set_stringn(
+            area.x,
+            area.y + 1,
+            text,
+            usize::from(area.width),
+            theme.dim(),
+        );
+    }
+}
+
+/// Whether a column holds numbers, which stand to the right.
+fn numbers(pane: &TablePane, column: usize) -> bool {
+    let first = pane.row_at(pane.top).and_then(|row| row.cells.get(column));
+    first.is_some_and(cells::is_number)
+}
+
+fn draw_cell(cell: &Cell, depth: u16, theme: Theme, area: Rect, buffer: &mut Buffer) {
+    let width = usize::from(area.width);
+    let indent = usize::from(depth).min(DEEPEST) * 2;
+    if indent > 0 && indent + 2 < width {
+        let x = area.x + indent as u16 - 2;
+        buffer.set_stringn(x, area.y, "\u{2514}\u{2500}", 2, theme.dim());
+        let text = cells::text(cell, width - indent);
+        buffer.set_stringn(x + 2, area.y, text, width - indent, theme_of(cell, theme));
+        return;
+    }
+    let text = cells::text(cell, width);
+    let text = match cells::is_number(cell) {
+        true => format!("{text:>width$}"),
+        false => text,
+    };
+    buffer.set_stringn(area.x, area.y, text, width, theme_of(cell, theme));
+}
+
+/// What is zero is less important.
+fn theme_of(cell: &Cell, theme: Theme) -> ratatui::style::Style {
+    match cell {
+        Cell::Count(0) | Cell::Bytes(0) | Cell::Duration(0) => theme.dim(),
+        _ => ratatui::style::Style::new(),
+    }
+}
+
+/// Draws when something was there, on the time axis of the range.
+fn draw_life(row: &Row, range: Span, theme: Theme, area: Rect, buffer: &mut Buffer) {
+    let Some((life, saw_start, saw_end)) = row.life else {
+        return;
+    };
+    let Some(shown) = life.intersection(range) else {
+        return;
+    };
+    let width = u128::from(area.width);
+    let column = |time: u64| {
+        let at = u128::from(time - range.from) * width / u128::from(range.len_ns());
+        u16::try_from(at.min(width - 1)).unwrap_or(0)
+    };
+    let (first, last) = (column(shown.from), column(shown.to));
+    for at in first..=last {
+        let is_start = at == first && saw_start && life.from >= range.from;
+        let is_end = at == last && saw_end && life.to <= range.to;
+        let symbol = match (is_start, is_end) {
+            (true, true) => "\u{2502}",
+            (true, false) => "\u{251c}",
+            (false, true) => "\u{2524}",
+            (false, false) => "\u{2500}",
+        };
+        let cell = &mut buffer[(area.x + at, area.y)];
+        cell.set_symbol(symbol)
+            .set_style(theme.tone(crate::analysis::page::Tone::Process));
+    }
+}

@@ -1,0 +1,63 @@
+//! A long capture made of a short one.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter};
+use std::path::Path;
+
+use scap::state::State;
+use scap_capture_format::Result;
+use scap_capture_format::event::Timestamp;
+use scap_capture_format::native::{
+    CaptureReader, CaptureWriter, ChunkDecoder, Item, Load, WriterOptions,
+};
+
+/// Copies a capture, its events as often as it takes to have `wanted`, each time later. There is a snapshot
+/// after every `snapshots` events, and a chunk has at most `chunk`. Returns how many events there are.
+pub(crate) fn repeated(
+    from: &Path,
+    to: &Path,
+    wanted: u64,
+    chunk: u64,
+    snapshots: u64,
+) -> Result<u64> {
+    let mut state = State::new();
+    let mut events = 0;
+    let mut later = 0;
+    let mut decoder = ChunkDecoder::new();
+    let header = CaptureReader::new(BufReader::new(File::open(from)?))?
+        .header()
+        .clone();
+    let out = BufWriter::new(File::create(to)?);
+    let mut writer = CaptureWriter::new(out, &header, WriterOptions::default())?;
+    while events < wanted {
+        let mut reader = CaptureReader::new(BufReader::new(File::open(from)?))?;
+        let (mut first, mut last) = (u64::MAX, 0);
+        while let Some(item) = reader.next_item()? {
+            match item {
+                Item::Snapshot(snapshot) if events == 0 => state.restore(&snapshot),
+                Item::Chunk(chunk_read) => {
+                    let mut rows = chunk_read.decode(&mut decoder, Load::ALL)?;
+                    while let Some(mut event) = rows.next()? {
+                        first = first.min(event.ts.0);
+                        last = last.max(event.ts.0);
+                        event.ts = Timestamp(event.ts.0 + later);
+                        if events.is_multiple_of(snapshots) {
+                            let mut snapshot = state.snapshot();
+                            snapshot.time = event.ts;
+                            writer.write_snapshot(&mut snapshot)?;
+                        } else if events.is_multiple_of(chunk) {
+                            writer.flush_chunk()?;
+                        }
+                        state.apply(&event);
+                        writer.push(&event)?;
+                        events += 1;
+                    }
+                }
+                _ => {}
+            }
+        }
+        later += last.saturating_sub(first) + 1_000_000;
+    }
+    writer.finish()?;
+    Ok(events)
+}

@@ -1,0 +1,251 @@
+//! Every view of `scap view` at three sizes looks as it did: on a capture with a break-in, on one with losses,
+//! on one that was cut off and on an empty one.
+//!
+//! The screens are in tests/view/. `SCAP_UPDATE_DOCS=1` writes them anew; what changed is to be looked at.
+
+#![expect(clippy::unwrap_used, reason = "a test that panics fails")]
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+use scap_capture_format::event::Timestamp;
+use scap_capture_format::native::{
+    CaptureReader, CaptureWriter, ChunkDecoder, Item, Load, Loss, LossCause, LossReport,
+    WriterOptions,
+};
+
+const SIZES: [&str; 3] = ["80x24", "120x40", "200x60"];
+
+/// The views with the keys that lead to them; what is selected is not the first row where that shows more.
+const VIEWS: [(&str, &str); 14] = [
+    ("Overview", "1<Down>"),
+    ("Events", "2<Down><Down>"),
+    ("Processes", "3<Down>"),
+    ("Files", "4"),
+    ("Connections", "5"),
+    ("Commands", "6"),
+    ("Errors", "7"),
+    ("Syscalls", "8"),
+    ("Slow calls", "9"),
+    ("Containers", "0"),
+    ("Directories", "0<Tab>"),
+    ("Ports", "0<Tab><Tab>"),
+    ("Spectrogram", "0<Tab><Tab><Tab>"),
+    ("Losses", "0<Tab><Tab><Tab><Tab>"),
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Returns the screen of a capture after some keys.
+fn screen(capture: &Path, name: &str, keys: &str, size: &str) -> String {
+    let scap = Command::new(env!("CARGO_BIN_EXE_scap"))
+        .current_dir(capture.parent().unwrap())
+        .args(["view", name, "--size", size, "--script", keys])
+        .args(["--screenshot", "-"])
+        .env("TZ", "UTC")
+        .output()
+        .unwrap();
+    let told = String::from_utf8(scap.stderr).unwrap();
+    assert!(scap.status.success(), "{keys}: {told}");
+    String::from_utf8(scap.stdout).unwrap()
+}
+
+/// Compares all views of a capture with what they were.
+fn look(capture: &Path) {
+    let name = capture.file_name().unwrap().to_str().unwrap();
+    let stem = name.strip_suffix(".scap").unwrap();
+    for size in SIZES {
+        let mut all = String::new();
+        for (view, keys) in VIEWS {
+            let screen = screen(capture, name, keys, size);
+            let (columns, rows) = size.split_once('x').unwrap();
+            assert_eq!(screen.lines().count(), rows.parse().unwrap());
+            let widest = screen
+                .lines()
+                .map(unicode_width::UnicodeWidthStr::width)
+                .max();
+            assert!(
+                widest <= columns.parse().ok(),
+                "{view} at {size}: {widest:?}"
+            );
+            writeln!(all, "==== {view}: {keys}\n{screen}").unwrap();
+        }
+        let path: PathBuf = root().join(format!("tests/view/{stem}-{size}.txt"));
+        if env::var_os("SCAP_UPDATE_DOCS").is_some() {
+            fs::write(&path, &all).unwrap();
+        }
+        let was = fs::read_to_string(&path).unwrap_or_default();
+        for (is, was) in all.split("==== ").zip(was.split("==== ")) {
+            assert_eq!(is, was, "{}", path.display());
+        }
+        assert_eq!(all.len(), was.len());
+    }
+}
+
+fn intrusion() -> PathBuf {
+    root().join("testdata/intrusion.scap")
+}
+
+#[test]
+fn a_break_in() {
+    look(&intrusion());
+}
+
+#[test]
+fn a_capture_that_was_cut_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cut-off.scap");
+    // So small a capture would have one chunk.
+    let raw = fs::read(intrusion()).unwrap();
+    let mut reader = CaptureReader::new(&raw[..]).unwrap();
+    let header = reader.header().clone();
+    let mut writer = CaptureWriter::new(Vec::new(), &header, WriterOptions::default()).unwrap();
+    let mut decoder = ChunkDecoder::new();
+    while let Some(item) = reader.next_item().unwrap() {
+        match item {
+            Item::Snapshot(snapshot) => writer.write_snapshot(&mut snapshot.clone()).unwrap(),
+            Item::Chunk(chunk) => {
+                let mut rows = chunk.decode(&mut decoder, Load::ALL).unwrap();
+                while let Some(event) = rows.next().unwrap() {
+                    writer.push(&event).unwrap();
+                    if event.num.0.is_multiple_of(1000) {
+                        writer.flush_chunk().unwrap();
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let bytes = writer.finish().unwrap();
+    fs::write(&path, &bytes[..bytes.len() * 2 / 3]).unwrap();
+    look(&path);
+    let shown = screen(&path, "cut-off.scap", "", "80x24");
+    assert!(shown.contains("CUT OFF: no end"), "{shown}");
+}
+
+#[test]
+fn a_capture_with_losses() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("losses.scap");
+    let raw = fs::read(root().join("testdata/sample.scap")).unwrap();
+    let mut reader = CaptureReader::new(&raw[..]).unwrap();
+    let header = reader.header().clone();
+    let mut writer = CaptureWriter::new(Vec::new(), &header, WriterOptions::default()).unwrap();
+    let mut decoder = ChunkDecoder::new();
+    while let Some(item) = reader.next_item().unwrap() {
+        match item {
+            Item::Snapshot(snapshot) => writer.write_snapshot(&mut snapshot.clone()).unwrap(),
+            Item::Chunk(chunk) => {
+                let mut rows = chunk.decode(&mut decoder, Load::ALL).unwrap();
+                while let Some(event) = rows.next().unwrap() {
+                    if event.num.0 == 1000 {
+                        let loss = Loss {
+                            cause: LossCause::RING_FULL,
+                            cpu: 1,
+                            count: 4321,
+                            from: event.ts,
+                            to: Timestamp(event.ts.0 + 50_000_000),
+                        };
+                        let losses = vec![loss];
+                        let report = LossReport {
+                            losses,
+                            ..LossReport::default()
+                        };
+                        writer.write_loss(&report).unwrap();
+                    }
+                    writer.push(&event).unwrap();
+                }
+            }
+            _ => {}
+        }
+    }
+    fs::write(&path, writer.finish().unwrap()).unwrap();
+    look(&path);
+    let shown = screen(&path, "losses.scap", "", "80x24");
+    assert!(
+        shown.contains("4,321 LOST") && shown.contains('\u{2592}'),
+        "{shown}"
+    );
+}
+
+#[test]
+fn an_empty_capture() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("empty.scap");
+    let raw = fs::read(root().join("testdata/sample.scap")).unwrap();
+    let header = CaptureReader::new(&raw[..]).unwrap().header().clone();
+    let writer = CaptureWriter::new(Vec::new(), &header, WriterOptions::default()).unwrap();
+    fs::write(&path, writer.finish().unwrap()).unwrap();
+    look(&path);
+}
+
+#[test]
+fn a_file_of_sysdig_is_shown_as_well() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("sysdig.scap");
+    let converted = Command::new(env!("CARGO_BIN_EXE_scap"))
+        .args(["convert", "--to", "sysdig", "-q"])
+        .arg(root().join("testdata/sample.scap"))
+        .arg(&path)
+        .status()
+        .unwrap();
+    assert!(converted.success());
+    let shown = screen(&path, "sysdig.scap", "6", "120x40");
+    assert!(shown.contains("curl -q -s -o stage.sh"), "{shown}");
+    let shown = screen(
+        &path,
+        "sysdig.scap",
+        "2:evt.type=openat and evt.dir=><Enter>",
+        "120x40",
+    );
+    assert!(shown.contains(">openat"), "{shown}");
+}
+
+#[test]
+fn what_cannot_be_done_is_said() {
+    let fails = |args: &[&str], code: i32, told: &str| {
+        let scap = Command::new(env!("CARGO_BIN_EXE_scap"))
+            .current_dir(root())
+            .arg("view")
+            .args(args)
+            .output()
+            .unwrap();
+        let err = String::from_utf8(scap.stderr).unwrap();
+        assert_eq!(scap.status.code(), Some(code), "{err}");
+        assert!(err.contains(told), "no {told:?} in {err}");
+    };
+    let sample = "testdata/sample.scap";
+    fails(&[sample], 2, "no terminal to draw on");
+    let shot = ["--screenshot", "-", "--script"];
+    fails(
+        &[&[sample][..], &shot, &["a<Entre>"]].concat(),
+        2,
+        "`<Entre>` is no key",
+    );
+    fails(
+        &[&[sample, "proc.nmae=x"][..], &shot, &[""]].concat(),
+        2,
+        "unknown field",
+    );
+    fails(
+        &[&["nowhere.scap"][..], &shot, &[""]].concat(),
+        1,
+        "nowhere.scap",
+    );
+    fails(
+        &[&["Cargo.toml"][..], &shot, &[""]].concat(),
+        1,
+        "not a scap capture",
+    );
+    fails(
+        &[&[sample, "--size", "0x9"][..], &shot, &[""]].concat(),
+        2,
+        "120x40",
+    );
+    let late = [&[sample, "--from", "+100s"][..], &shot, &[""]].concat();
+    fails(&late, 1, "no events in that time");
+}
