@@ -13,11 +13,13 @@ mod spectrum;
 mod tiles;
 
 pub use segment::{tally, tally_segment};
-pub use spectrum::{latency_bounds, latency_interval};
+
+pub use scap_capture_format::native::chunk::{latency_bounds, latency_interval};
 
 use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
+use scap_capture_format::native::chunk;
 
 use super::Span;
 use super::activity::Activity;
@@ -274,9 +276,9 @@ pub struct SlowTally {
 /// Time intervals of a [`Spectrum`] and of a tile's series.
 pub const TIMES: usize = 128;
 /// Latency intervals of a decade.
-pub const PER_DECADE: usize = 4;
+pub const PER_DECADE: usize = chunk::LATENCIES_PER_DECADE;
 /// Latency intervals: from under 100 ns, by quarters of decades, to over 100 s.
-pub const LATENCIES: usize = 9 * PER_DECADE + 2;
+pub const LATENCIES: usize = chunk::LATENCIES;
 
 /// Calls by time and latency.
 #[derive(Clone, Debug, PartialEq, Eq)]
