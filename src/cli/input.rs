@@ -84,11 +84,8 @@ impl Input {
             if let Some(again) = self.again() {
                 source.know_ahead(again).map_err(failed)?;
             }
-            // The second event of a pair needs the first.
-            if !source.is_in_pairs() {
-                source.skip_to(start.offset).map_err(failed)?;
-                session.first_time = start.first_time;
-            }
+            source.skip_to(start.offset).map_err(failed)?;
+            session.first_time = start.first_time;
             return Ok((self.name, Box::new(source)));
         }
         self.source()

@@ -2,13 +2,15 @@
 //!
 //! What is not wanted but changes what later events mean is kept as hidden events, without the data that
 //! was moved, so that a filtered capture shows as much as the whole one. The file begins with the state
-//! just before its first event.
+//! just before its first event, and has it again and again, as those of a recorder do, so that reading can
+//! begin there.
 
 use std::io::{self, Write};
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use hashbrown::HashMap;
-use scap_capture_format::event::EventFlags;
+use scap_capture_format::event::{EventFlags, Timestamp};
 use scap_capture_format::native::header::EVENT_MODEL;
 use scap_capture_format::native::{
     CaptureWriter, Header, LossReport, SchemaDescription, WriterOptions,
@@ -20,7 +22,7 @@ use crate::event::{Event, EventExt as _, Kept};
 use crate::filter::fields::{Context, Session};
 use crate::lanes;
 use crate::replay::EventSink;
-use crate::state::{self, State};
+use crate::state::{self, Cadence, State};
 
 /// Most threads whose last enter event is remembered.
 const THREADS: usize = 1 << 18;
@@ -37,6 +39,9 @@ pub struct NativeSink<W: Write> {
     enters: HashMap<i64, Kept>,
     stripped: Kept,
     containers: Containers,
+    snapshots: Snapshots,
+    /// The time of the last event.
+    last: Timestamp,
     shown: u64,
     hidden: u64,
     /// Stop after so many wanted events.
@@ -62,6 +67,8 @@ impl<W: Write> NativeSink<W> {
             enters: HashMap::new(),
             stripped: Kept::default(),
             containers: Containers::default(),
+            snapshots: Snapshots::default(),
+            last: Timestamp(0),
             shown: 0,
             hidden: 0,
             limit,
@@ -112,6 +119,7 @@ impl<W: Write> NativeSink<W> {
         let mut writer = CaptureWriter::new(out, &self.header, options).map_err(failed)?;
         let mut snapshot = state.snapshot();
         writer.write_snapshot(&mut snapshot).map_err(failed)?;
+        self.snapshots.written(&writer);
         self.writer = Some(writer);
         Ok(())
     }
@@ -169,12 +177,81 @@ fn is_enter_of_call(event: &Event<'_>) -> bool {
     event.ty.is_enter() && event.info().is_some_and(is_call)
 }
 
+/// When the state is written again.
+#[derive(Debug, Default)]
+struct Snapshots {
+    /// `None` before the first event.
+    cadence: Option<Cadence>,
+    /// Chunks written when it was looked at last.
+    chunks: usize,
+    /// Bytes of events since the last snapshot, before compression.
+    bytes: u64,
+    /// Bytes of the last snapshot.
+    cost: u64,
+}
+
+/// Events take at least so many times the bytes of the snapshot before them, so that many threads in a quiet
+/// capture do not make it many times larger.
+const SHARE: u64 = 4;
+
+impl Snapshots {
+    /// Whether one is due after an event at a time: only where a chunk has ended.
+    fn is_due<W: Write>(&mut self, writer: &CaptureWriter<W>, now: Timestamp) -> bool {
+        let chunks = &writer.index().chunks;
+        let new = chunks.get(self.chunks..).unwrap_or_default();
+        let Some(first) = new.first() else {
+            return false;
+        };
+        let began = first.summary.min_time;
+        let cadence = self.cadence.get_or_insert_with(|| Cadence::new(began.0));
+        for chunk in new {
+            let sizes = chunk.summary.sizes;
+            let parts = [sizes.columns_raw, sizes.params_raw, sizes.io_data_raw];
+            let bytes: u64 = parts.into_iter().map(u64::from).sum();
+            self.bytes += bytes;
+            cadence.add(usize::try_from(bytes).unwrap_or(usize::MAX));
+        }
+        self.chunks = chunks.len();
+        cadence.is_due(now.0) && self.bytes >= self.cost.saturating_mul(SHARE)
+    }
+
+    /// Takes note of one.
+    fn written<W: Write>(&mut self, writer: &CaptureWriter<W>) {
+        let last = writer.index().snapshots.last();
+        self.cost = last.map_or(0, |snapshot| snapshot.body_len);
+        self.bytes = 0;
+    }
+
+    fn taken(&mut self, now: Timestamp) {
+        if let Some(cadence) = &mut self.cadence {
+            // Nobody waits meanwhile.
+            cadence.taken(now.0, Duration::ZERO);
+        }
+    }
+}
+
 impl<W: Write> EventSink for NativeSink<W> {
     fn begin(&mut self, state: &mut State, session: &Session) -> io::Result<()> {
         self.start(state, session)
     }
 
+    fn between(&mut self, state: &mut State) -> io::Result<()> {
+        let Some(writer) = &mut self.writer else {
+            return Ok(());
+        };
+        if !self.snapshots.is_due(writer, self.last) {
+            return Ok(());
+        }
+        let mut snapshot = state.snapshot();
+        snapshot.time = self.last;
+        writer.write_snapshot(&mut snapshot).map_err(failed)?;
+        self.snapshots.taken(self.last);
+        self.snapshots.written(writer);
+        Ok(())
+    }
+
     fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
+        self.last = cx.event.ts;
         if self.pairs && cx.event.ty.is_exit() {
             self.write_enter(cx.event)?;
         }
@@ -201,6 +278,7 @@ impl<W: Write> EventSink for NativeSink<W> {
     }
 
     fn hidden(&mut self, cx: &Context<'_>) -> io::Result<()> {
+        self.last = cx.event.ts;
         if self.pairs && is_enter_of_call(cx.event) {
             self.remember(cx.event);
             return Ok(());

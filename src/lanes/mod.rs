@@ -9,9 +9,9 @@ mod table;
 
 use scap_capture_format::schema::{EventType, types};
 
-use crate::event::{Event, EventExt as _};
+use crate::event::{Event, EventExt as _, EventFlags};
 use crate::state::{FdInfo, FdKind, View};
-use table::{Traits, privilege};
+use table::{Known, NO_PARAM, Traits, privilege};
 
 /// One lane of the timeline. The numbers are part of the capture format.
 ///
@@ -123,17 +123,18 @@ pub fn classify(event: &Event<'_>, view: &View<'_>) -> (LaneSet, bool) {
     let mut lanes = LaneSet::default();
     // What is stored as a pair says more of its call in the newest form.
     let full = view.full();
-    let traits = Traits::of(full);
+    let known = Known::of(full);
+    let traits = known.traits;
     if !traits.has(Traits::CALL) {
         if traits.has(Traits::ENDS) {
             lanes.insert(Lane::Exits);
         }
         return (lanes, false);
     }
-    let fd = fd_if(traits.has(Traits::ASKS_FD), view);
+    let asks = traits.has(Traits::ASKS_FD);
+    let fd = asks.then(|| fd_of(known, full, view)).flatten();
     let waiting = waits(traits, full, fd);
-    let result = traits.has(Traits::RESULT).then(|| full.result()).flatten();
-    match result {
+    match result(known, full) {
         Some(result) if result >= 0 => {
             if traits.has(Traits::FORKS) && result > 0 || traits.has(Traits::EXECUTES) {
                 lanes.insert(Lane::Starts);
@@ -158,11 +159,21 @@ pub fn classify(event: &Event<'_>, view: &View<'_>) -> (LaneSet, bool) {
     (lanes, waiting)
 }
 
-fn fd_if<'s>(asks: bool, view: &View<'s>) -> Option<&'s FdInfo> {
-    if !asks {
+/// Returns what the fd that an event is about is open on.
+fn fd_of<'s>(known: Known, full: &Event<'_>, view: &View<'s>) -> Option<&'s FdInfo> {
+    let own = match known.fd {
+        NO_PARAM => None,
+        at => full.int(usize::from(at)),
+    };
+    view.fd_of(own.or_else(|| view.fd_number()).filter(|fd| *fd >= 0)?)
+}
+
+fn result(known: Known, full: &Event<'_>) -> Option<i64> {
+    let has_returned = !full.flags.contains(EventFlags::IN_FLIGHT);
+    if !has_returned || !known.traits.has(Traits::RESULT) {
         return None;
     }
-    view.fd_of(view.fd_number().filter(|fd| *fd >= 0)?)
+    full.int(usize::from(known.result))
 }
 
 fn waits(traits: Traits, full: &Event<'_>, fd: Option<&FdInfo>) -> bool {
@@ -202,7 +213,8 @@ fn is_error(result: i64, traits: Traits) -> bool {
 /// Whether a call that opens or changes a file changes it, or can with what it opened. `full` is the event in the
 /// newest schema.
 pub fn is_change(full: &Event<'_>) -> bool {
-    Traits::of(full).has(Traits::CHANGES) && table::opens_for(full).is_none_or(table::may_write)
+    Known::of(full).traits.has(Traits::CHANGES)
+        && table::opens_for(full).is_none_or(table::may_write)
 }
 
 /// Estimates how many events are in each lane from how many there are of each type, for captures whose

@@ -3,7 +3,8 @@
 use std::sync::LazyLock;
 
 use scap_capture_format::schema::{
-    Category, EventInfo, EventType, SourceCategory, errno, event_info, syscall, types,
+    Category, EventInfo, EventType, EventTypeFlags, SourceCategory, errno, event_info, syscall,
+    types,
 };
 
 use super::Lane;
@@ -101,36 +102,9 @@ impl Traits {
         Self(Self::WRITES.0 | Self::READS.0 | Self::ON_SOCKETS.0 | Self::NETWORK.0);
 
     /// Whether it has one of these.
+    #[inline]
     pub(super) fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
-    }
-
-    /// Returns those of an event.
-    pub(super) fn of(event: &Event<'_>) -> Self {
-        if event.ty == types::GENERIC_X {
-            return Self::of_call(event);
-        }
-        Self::of_type(event.ty)
-    }
-
-    /// Returns those of a type; of one that stands for many calls, what all have in common.
-    pub(super) fn of_type(ty: EventType) -> Self {
-        let of_type = TABLE.types.get(usize::from(ty.0));
-        of_type.copied().unwrap_or_default()
-    }
-
-    fn of_call(event: &Event<'_>) -> Self {
-        let code = event.uint(0).and_then(|code| usize::try_from(code).ok());
-        let known = code.and_then(|code| TABLE.calls.get(code).copied());
-        // Rare: a 32-bit call, or one that is newer than the field's numbers.
-        known
-            .filter(|traits| *traits != Self::default())
-            .unwrap_or_else(|| {
-                let name = generic::call(event, None).name;
-                Self::of_name(name.unwrap_or_default())
-                    .with(Self::CALL)
-                    .with(Self::RESULT)
-            })
     }
 
     fn with(self, other: Self) -> Self {
@@ -141,6 +115,11 @@ impl Traits {
         if condition { self.with(other) } else { self }
     }
 
+    /// Returns those of a type; of one that stands for many calls, what all have in common.
+    pub(super) fn of_type(ty: EventType) -> Self {
+        Known::of_type(ty).traits
+    }
+
     fn of_info(info: &EventInfo) -> Self {
         if !info.source_category.contains(SourceCategory::SYSCALL) {
             let ends = matches!(info.name, "procexit" | "signaldeliver");
@@ -149,19 +128,22 @@ impl Traits {
         if info.enter {
             return Self::default();
         }
-        let param = info.params.get(generic::result_param(info.ty));
+        // As `evt.rawres` has it.
+        let result = info.params.get(generic::result_param(info.ty));
+        let is_result = result.is_some_and(|p| matches!(p.name, "res" | "fd"));
         let is_net = info.category == Category::Net;
-        // Those that are for paths, directories and memory have no socket for an fd.
+        // What is for paths, directories and memory has no socket for an fd.
+        let fd = info
+            .fd_param
+            .and_then(|at| info.params.get(usize::from(at)));
         let on_sockets = is_about_fd(info.ty)
+            && info.category != Category::Memory
             && !CHANGES.contains(&info.name)
-            && info.category != Category::Memory;
+            && !info.name.starts_with("getdents")
+            && fd.is_none_or(|fd| !fd.name.contains("dir"));
         Self::of_name(info.name)
             .with(Self::CALL)
-            // As `evt.rawres` has it.
-            .with_if(
-                param.is_some_and(|p| matches!(p.name, "res" | "fd")),
-                Self::RESULT,
-            )
+            .with_if(is_result, Self::RESULT)
             .with_if(info.category == Category::IoWrite, Self::WRITES)
             .with_if(info.category == Category::IoRead, Self::READS)
             .with_if(is_net, Self::NETWORK)
@@ -182,10 +164,71 @@ impl Traits {
     }
 }
 
-/// [`Traits`] by type, and of calls without one by the field's code.
+/// What is looked up for an event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) traits: Traits,
+    /// The parameter with the result.
+    pub(super) result: u8,
+    /// The parameter with the fd that it uses; [`NO_PARAM`]: ask the state.
+    pub(super) fd: u8,
+}
+
+/// No parameter has it.
+pub(super) const NO_PARAM: u8 = u8::MAX;
+
+impl Known {
+    /// Returns what is known of an event.
+    #[inline]
+    pub(super) fn of(event: &Event<'_>) -> Self {
+        if event.ty == types::GENERIC_X {
+            return Self::of_call(event);
+        }
+        Self::of_type(event.ty)
+    }
+
+    #[inline]
+    fn of_type(ty: EventType) -> Self {
+        let of_type = TABLE.types.get(usize::from(ty.0));
+        of_type.copied().unwrap_or_default()
+    }
+
+    #[inline]
+    fn of_call(event: &Event<'_>) -> Self {
+        let code = event.uint(0).and_then(|code| usize::try_from(code).ok());
+        let known = code.and_then(|code| TABLE.calls.get(code).copied());
+        match known {
+            Some(known) if known.traits.has(Traits::CALL) => known,
+            // Rare: a 32-bit call, or one that is newer than the field's numbers.
+            _ => Self::of_name(generic::call(event, None).name.unwrap_or_default()),
+        }
+    }
+
+    /// Returns what is known of a call without a type of its own.
+    fn of_name(name: &str) -> Self {
+        Self {
+            traits: Traits::of_name(name)
+                .with(Traits::CALL)
+                .with(Traits::RESULT),
+            result: u8::try_from(generic::result_param(types::GENERIC_X)).unwrap_or(NO_PARAM),
+            fd: NO_PARAM,
+        }
+    }
+
+    fn of_info(info: &EventInfo) -> Self {
+        let makes_fd = info.flags.contains(EventTypeFlags::CREATES_FD);
+        Self {
+            traits: Traits::of_info(info),
+            result: u8::try_from(generic::result_param(info.ty)).unwrap_or(NO_PARAM),
+            fd: info.fd_param.filter(|_| !makes_fd).unwrap_or(NO_PARAM),
+        }
+    }
+}
+
+/// By type, and of calls without one by the field's code.
 struct Table {
-    types: Vec<Traits>,
-    calls: Vec<Traits>,
+    types: Vec<Known>,
+    calls: Vec<Known>,
 }
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
@@ -194,13 +237,11 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
     let mut calls = Vec::new();
     for call in syscall::all().filter(|call| call.ppm_sc != 0) {
         let code = usize::from(call.ppm_sc);
-        calls.resize(calls.len().max(code + 1), Traits::default());
-        calls[code] = Traits::of_name(call.name)
-            .with(Traits::CALL)
-            .with(Traits::RESULT);
+        calls.resize(calls.len().max(code + 1), Known::default());
+        calls[code] = Known::of_name(call.name);
     }
     Table {
-        types: infos.map(Traits::of_info).collect(),
+        types: infos.map(Known::of_info).collect(),
         calls,
     }
 });

@@ -19,14 +19,13 @@ use scap_capture_format::{
 use super::{
     Observer, RecordError,
     backlog::Backlog,
-    cadence::Cadence,
     clock,
     judge::{Judge, Verdict},
     output::Output,
 };
 use crate::event::{Event, Kept, of_nobody};
 use crate::lanes;
-use crate::state::State;
+use crate::state::{Cadence, State};
 
 /// What became of the events.
 #[derive(Clone, Copy, Debug, Default)]

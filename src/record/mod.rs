@@ -10,7 +10,6 @@
 
 mod backlog;
 mod btf;
-mod cadence;
 mod cgroups;
 mod clock;
 pub mod command;

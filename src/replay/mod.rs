@@ -102,6 +102,15 @@ pub trait EventSink {
         Ok(())
     }
 
+    /// Takes the state between two events, of which the second is of the window and not the first one there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::event`].
+    fn between(&mut self, _: &mut State) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Takes note of an event of the window that is not to be shown: the filter rejected it, or it was hidden already.
     ///
     /// # Errors
@@ -212,7 +221,9 @@ pub fn replay(
                     Place::Over => return Ok(ControlFlow::Break(())),
                     Place::Within => {}
                 }
-                if !begun {
+                if begun {
+                    sink.between(state)?;
+                } else {
                     begun = true;
                     sink.begin(state, session)?;
                 }

@@ -153,12 +153,30 @@ impl<R: Read> NativeSource<R> {
 }
 
 impl<R: Read + Seek> NativeSource<R> {
-    /// Goes on at the section that begins at `offset`.
+    /// Goes on at the section that begins at `offset`. Where calls have two events, those before it are looked
+    /// at for what entered and has not returned.
     ///
     /// # Errors
     ///
     /// Those of the input.
     pub fn skip_to(&mut self, offset: u64) -> Result<()> {
+        if let Some(converter) = &mut self.converter {
+            while let Some(item) = self.reader.next_item()? {
+                let Item::Chunk(chunk) = item else {
+                    continue;
+                };
+                if chunk.offset() >= offset {
+                    break;
+                }
+                // What is damaged is told by whoever reads it.
+                let Ok(mut rows) = chunk.decode(&mut self.decoder, Load::PARAMS) else {
+                    continue;
+                };
+                while let Ok(Some(event)) = rows.next() {
+                    converter.pair(&event);
+                }
+            }
+        }
         self.reader.skip_to(offset)
     }
 }

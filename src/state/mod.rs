@@ -13,6 +13,7 @@
 //! the caps state forgets, it never grows.
 
 mod apply;
+mod cadence;
 mod containers;
 mod dirs;
 mod extra;
@@ -31,6 +32,7 @@ mod users;
 mod view;
 
 pub use apply::{call_can_matter, can_matter, cgroups_param, counts_memory, matters};
+pub use cadence::Cadence;
 pub use containers::{ContainerInfo, Found, container_of, runtime_of, user_of};
 pub use fd::{Connection, FdInfo, FdKind, L4, Role};
 pub use lineage::Ancestor;

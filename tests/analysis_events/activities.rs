@@ -3,6 +3,7 @@
 use scap::analysis::Span;
 use scap::analysis::activity::{Activity, Bin};
 use scap::analysis::page::Places;
+use scap::analysis::tally::Spectrum;
 use scap::lanes::{LANES, Lane, classify};
 use scap_capture_format::native::ChunkActivity;
 use scap_capture_format::native::chunk::{LATENCIES, latency_interval};
@@ -68,6 +69,13 @@ fn a_capture_that_scap_writes_has_its_lanes_in_the_index() {
     };
     let part = sum(&Activity::from_index(library, half, 100)).events;
     assert!(part.abs_diff(events / 2) <= 1, "{part} of {events}");
+    // The spectrum has the same calls.
+    let spectrum = Spectrum::from_index(library, span);
+    let by_latency = |latency: usize| spectrum.counts.iter().skip(latency).step_by(LATENCIES);
+    for (latency, count) in expected.latencies.iter().enumerate() {
+        assert_eq!(by_latency(latency).sum::<u32>(), *count);
+    }
+
     let before = Span {
         from: span.from - 1000,
         to: span.from - 1,

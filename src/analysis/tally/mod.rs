@@ -275,6 +275,7 @@ pub struct SlowTally {
 
 /// Time intervals of a [`Spectrum`] and of a tile's series.
 pub const TIMES: usize = 128;
+
 /// Calls by time and latency.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spectrum {

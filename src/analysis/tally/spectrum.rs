@@ -1,7 +1,7 @@
 //! Calls by time and latency.
 
-use super::super::Span;
-use super::super::activity::{interval, spread};
+use super::super::activity::{chunk_span, interval, shares, spread};
+use super::super::{Library, Span};
 use super::{LATENCIES, Spectrum, TIMES, latency_interval};
 
 impl Spectrum {
@@ -11,6 +11,25 @@ impl Spectrum {
             span,
             counts: vec![0; TIMES * LATENCIES],
         }
+    }
+
+    /// Returns what the summaries of a capture's chunks say, spread evenly over their time; nothing where they do
+    /// not tell.
+    pub fn from_index(library: &Library, span: Span) -> Self {
+        let mut spectrum = Self::over(span);
+        for chunk in &library.index().chunks {
+            let Some(activity) = chunk.summary.activity() else {
+                continue;
+            };
+            let counts = &mut spectrum.counts;
+            shares(chunk_span(&chunk.summary), span, TIMES, |at, share| {
+                let row = counts.get_mut(at * LATENCIES..(at + 1) * LATENCIES);
+                for (sum, count) in row.into_iter().flatten().zip(activity.latencies) {
+                    *sum = sum.saturating_add(share.of(count));
+                }
+            });
+        }
+        spectrum
     }
 
     /// Counts a call that returned in the time interval with this number.

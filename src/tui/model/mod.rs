@@ -125,6 +125,8 @@ pub(crate) struct Model {
     pub(crate) view: View,
     /// What the index says of the window.
     pub(crate) coarse: Activity,
+    /// What was counted last without a filter: better than what the index says.
+    pub(crate) exact: Option<Activity>,
     /// How far the counting of the scope is.
     pub(crate) progress: Option<Progress>,
     /// The scope whose count was asked for.
@@ -135,6 +137,8 @@ pub(crate) struct Model {
     pub(crate) spectral: Spectral,
     /// The tile of the overview.
     pub(crate) tile: usize,
+    /// A tile was chosen, or what stands out was.
+    pub(crate) has_tile: bool,
     /// What lies over the view, the uppermost last.
     pub(crate) layers: Vec<Layer>,
     /// What was looked for last.
@@ -179,12 +183,14 @@ impl Model {
             history: Vec::new(),
             view: View::Overview,
             coarse,
+            exact: None,
             progress: None,
             surveyed: None,
             pane: TablePane::default(),
             events: EventList::default(),
             spectral: Spectral::default(),
             tile: 0,
+            has_tile: false,
             layers: Vec::new(),
             search: String::new(),
             past_filters: Vec::new(),

@@ -3,7 +3,8 @@
 use super::{narrow, tell};
 use crate::analysis::page::At;
 use crate::analysis::surveyor::Progress;
-use crate::analysis::table::View;
+use crate::analysis::table::{TILES, Tile, View};
+use crate::analysis::tally::TileTally;
 use crate::tui::message::{Answer, Command, Ticket};
 use crate::tui::model::{Layer, Model, TablePane};
 
@@ -18,6 +19,9 @@ pub(super) fn progress(model: &mut Model, progress: Progress) -> Vec<Command> {
     let is_first = model.tally().is_none();
     model.progress = Some(progress);
     model.remake_table();
+    if model.is_counted() {
+        counted(model);
+    }
     if is_first
         && model.spectral.anchor.is_none()
         && let Some(spectrum) = model.tally().and_then(|tally| tally.spectrum.as_ref())
@@ -25,6 +29,24 @@ pub(super) fn progress(model: &mut Model, progress: Progress) -> Vec<Command> {
         model.spectral.cell = narrow::hottest(spectrum);
     }
     Vec::new()
+}
+
+/// Takes what is known once everything is counted.
+fn counted(model: &mut Model) {
+    let Some(tally) = model.tally() else {
+        return;
+    };
+    let is_notable = |(tile, tally): (&Tile, &TileTally)| tile.notable && tally.count > 0;
+    let notable = TILES.iter().zip(&tally.tiles).position(is_notable);
+    let activity = tally.activity.clone();
+    if model.filter().is_empty() {
+        model.exact = activity;
+    }
+    // What stands out is what one wants to see first.
+    if let (false, Some(tile)) = (model.has_tile, notable) {
+        model.tile = tile;
+    }
+    model.has_tile = true;
 }
 
 /// Takes an answer, if it is to the newest question of its kind.

@@ -330,6 +330,7 @@ fn motion(model: &mut Model, action: Action) -> Vec<Command> {
                 other => moved(tile, TILES.len(), rows * across, other),
             };
             model.tile = to;
+            model.has_tile = true;
             Vec::new()
         }
         View::Events => {

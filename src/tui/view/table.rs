@@ -37,10 +37,15 @@ fn place(pane: &TablePane, columns: &[Column], area: Rect) -> Vec<Shown> {
     };
     let flexible = columns.iter().rposition(|c| c.width == 0);
     let wanted: u16 = columns.iter().map(|c| c.width + 1).sum::<u16>() + life + 2 * LEAST;
+    // What stands last is what one reads, unless there is a picture before it.
+    let least = match has_life {
+        true => LEAST,
+        false => LEAST.max(area.width * 2 / 5),
+    };
     let gives_way =
         |at: usize| wanted > area.width && pane.blank.get(at).is_some_and(|is_blank| *is_blank);
     let reserved = if flexible.is_some() {
-        LEAST.min(area.width)
+        least.min(area.width)
     } else {
         0
     };

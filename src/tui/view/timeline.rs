@@ -29,23 +29,20 @@ pub(super) fn draw(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     }
     let width = usize::from(layout.lanes.width);
     let mut total = columns(&model.coarse, model.window, width);
-    let exact = model.tally().and_then(|tally| tally.activity.as_ref());
-    let exact = exact.map(|activity| columns(activity, model.window, width));
-    let is_filtered = !model.filter().is_empty();
-    let mut matched = None;
-    if let Some(exact) = exact {
-        if is_filtered {
-            matched = Some(exact);
-        } else if model.is_counted() {
-            // Inside of the range what was counted is better than what the index tells.
-            let range = model.range();
-            for (column, counts) in total.iter_mut().enumerate() {
-                let span = column_span(model.window, width, column);
-                if range.from <= span.from && span.to <= range.to {
-                    *counts = exact[column];
-                }
+    if let Some(exact) = &model.exact {
+        // Where it was counted that is better than what the index tells.
+        let counted = columns(exact, model.window, width);
+        for (column, counts) in total.iter_mut().enumerate() {
+            let span = column_span(model.window, width, column);
+            if exact.span.from <= span.from && span.to <= exact.span.to {
+                *counts = counted[column];
             }
         }
+    }
+    let mut matched = None;
+    if !model.filter().is_empty() {
+        let activity = model.tally().and_then(|tally| tally.activity.as_ref());
+        matched = activity.map(|activity| columns(activity, model.window, width));
     }
     for lane in Lane::ALL {
         draw_lane(model, layout, buffer, lane, &total, matched.as_ref());

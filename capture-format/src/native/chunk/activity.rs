@@ -18,6 +18,11 @@ pub const LATENCIES: usize = 38;
 /// Where the intervals after the first begin, in nanoseconds.
 const EDGES: [u64; 37] = edges();
 
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "the compiler does it, and would stop"
+)]
 const fn edges() -> [u64; 37] {
     // Fourth roots of powers of ten, to four digits.
     const STEPS: [u64; LATENCIES_PER_DECADE] = [1000, 1778, 3162, 5623];
@@ -36,6 +41,11 @@ const fn edges() -> [u64; 37] {
 /// The interval of the least number of so many bits.
 const OF_BITS: [u8; 65] = of_bits();
 
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "the compiler does it, and would stop"
+)]
 const fn of_bits() -> [u8; 65] {
     let mut of = [0; 65];
     let mut bits = 1;

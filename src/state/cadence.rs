@@ -1,4 +1,4 @@
-//! When the state is written into the file again, so that reading can begin there.
+//! When the state is written into a capture again, so that reading can begin there.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use std::time::Duration;
 const INTERVAL_NS: u64 = 10_000_000_000;
 /// Or after so many bytes of events, before compression.
 const BYTES: u64 = 64 << 20;
-/// But not more often than takes this part of the time: while the state is copied no ring is emptied.
+/// But not more often than takes this part of the time: while a recorder copies the state it empties no ring.
 const SHARE: u32 = 100;
 
 /// Says when a snapshot is due.
 #[derive(Debug)]
-pub(super) struct Cadence {
-    /// When the last one was taken, on the boot clock.
+pub struct Cadence {
+    /// When the last one was taken, in nanoseconds of whichever clock.
     last: u64,
     /// None before.
     not_before: u64,
@@ -21,8 +21,8 @@ pub(super) struct Cadence {
 }
 
 impl Cadence {
-    /// The first snapshot is written when the recording begins.
-    pub(super) fn new(now: u64) -> Self {
+    /// Begins with a snapshot: the first one is written when a capture begins.
+    pub fn new(now: u64) -> Self {
         Self {
             last: now,
             not_before: 0,
@@ -30,19 +30,19 @@ impl Cadence {
         }
     }
 
-    /// Takes note of a chunk.
-    pub(super) fn add(&mut self, bytes: usize) {
+    /// Takes note of so many bytes of events.
+    pub fn add(&mut self, bytes: usize) {
         self.bytes += bytes as u64;
     }
 
     /// Whether a snapshot is due: only if events came since the last.
-    pub(super) fn is_due(&self, now: u64) -> bool {
+    pub fn is_due(&self, now: u64) -> bool {
         let long = now.saturating_sub(self.last) >= INTERVAL_NS;
         self.bytes > 0 && (long || self.bytes >= BYTES) && now >= self.not_before
     }
 
     /// One was taken, which took so long.
-    pub(super) fn taken(&mut self, now: u64, cost: Duration) {
+    pub fn taken(&mut self, now: u64, cost: Duration) {
         let pause = cost.saturating_mul(SHARE).as_nanos();
         self.last = now;
         self.not_before = now.saturating_add(u64::try_from(pause).unwrap_or(u64::MAX));
