@@ -250,7 +250,7 @@ impl Walker {
         session.set_machine(&library.header().machine);
         session.first_time = library.first_time;
         let mut state = State::new();
-        let mut ahead = ContainersAhead::find(open(&library.path)?)?;
+        let mut ahead = ContainersAhead::of(library.reader.with_input(open(&library.path)?));
         while let Some(report) = ahead.next_report()? {
             for description in &report.descriptions {
                 state.foreknow(&description.json);

@@ -3,6 +3,7 @@
 use std::io::{Read, Seek};
 
 use super::containers::ContainerReport;
+use super::index::{Index, OtherEntry};
 use super::indexed::IndexedReader;
 use super::section::{HEADER_LEN, PREAMBLE_LEN, SectionKind};
 use crate::{Result, limits};
@@ -28,18 +29,24 @@ impl<R: Read + Seek> ContainersAhead<R> {
     pub fn find(input: R) -> Result<Self> {
         let mut reader = IndexedReader::unopened(input)?;
         let offsets = match reader.stored_index()? {
-            Some(index) => {
-                let ours = |s: &&super::index::OtherEntry| s.kind() == SectionKind::CONTAINERS;
-                let offsets = index.others.iter().filter(ours).map(|s| s.offset);
-                offsets.take(limits::CONTAINER_SECTIONS).collect()
-            }
+            Some(index) => listed(&index),
             None => walk(&mut reader)?,
         };
-        Ok(Self {
+        Ok(Self::at(reader, offsets))
+    }
+
+    /// Takes the sections that the index of an opened capture lists.
+    pub fn of(reader: IndexedReader<R>) -> Self {
+        let offsets = listed(reader.index());
+        Self::at(reader, offsets)
+    }
+
+    fn at(reader: IndexedReader<R>, offsets: Vec<u64>) -> Self {
+        Self {
             reader,
             offsets: offsets.into_iter(),
             left: limits::CONTAINER_BYTES,
-        })
+        }
     }
 
     /// Returns the next one, or `None` if there is none or enough was read.
@@ -67,6 +74,13 @@ impl<R: Read + Seek> ContainersAhead<R> {
         }
         Ok(None)
     }
+}
+
+/// Returns where an index says that the sections are.
+fn listed(index: &Index) -> Vec<u64> {
+    let ours = |s: &&OtherEntry| s.kind() == SectionKind::CONTAINERS;
+    let offsets = index.others.iter().filter(ours).map(|s| s.offset);
+    offsets.take(limits::CONTAINER_SECTIONS).collect()
 }
 
 /// Goes over the section headers of a capture without an index.

@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use crate::analysis::tally::Tally;
 
 /// Most memory that it takes, in bytes.
-const BYTES: usize = 128 << 20;
+const BYTES: usize = 64 << 20;
 
 /// What was counted of a segment.
 #[derive(Clone)]
