@@ -13,6 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
         }
     }
     let Ok(chunk) = Chunk::parse(body, 0) else { return };
+    let _activity = chunk.summary().activity();
     let mut decoder = ChunkDecoder::new();
     for load in [Load::COLUMNS, Load::PARAMS, Load::ALL] {
         let Ok(mut rows) = chunk.decode(&mut decoder, load) else { continue };

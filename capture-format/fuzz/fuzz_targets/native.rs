@@ -11,6 +11,7 @@ use scap_capture_format::native::{
 };
 
 fn touch(chunk: &Chunk) {
+    let _activity = chunk.summary().activity();
     let mut decoder = ChunkDecoder::new();
     for load in [Load::COLUMNS, Load::PARAMS, Load::ALL] {
         let Ok(mut rows) = chunk.decode(&mut decoder, load) else { continue };
