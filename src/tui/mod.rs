@@ -16,6 +16,7 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 mod theme;
+mod tty;
 mod update;
 mod view;
 mod work;
@@ -86,7 +87,7 @@ pub enum Picture {
 pub fn run(path: &Path, options: Options, stop: &Arc<AtomicBool>) -> Result<(), ViewError> {
     let library = Arc::new(Library::open(path)?);
     let notes = Notes::load(path).map_err(ViewError::Notes)?;
-    let size = ratatui::crossterm::terminal::size().unwrap_or((80, 24));
+    let size = tty::size();
     let (model, commands) = Model::new(library, options, notes, size);
     terminal::run(model, commands, stop)?;
     Ok(())

@@ -70,7 +70,8 @@ pub(super) fn zoom(model: &mut Model, into: bool, around: u64) -> Vec<Command> {
     let around = around.clamp(window.from, window.to);
     let len = u128::from(window.len_ns());
     let new_len = match into {
-        true => (len / 2).max(u128::from(SHORTEST_NS)),
+        // Zooming out again must not lose the last nanosecond, and the event in it.
+        true => len.div_ceil(2).max(u128::from(SHORTEST_NS)),
         false => len * 2,
     };
     let before = u128::from(around - window.from) * new_len / len;
