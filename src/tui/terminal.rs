@@ -132,10 +132,10 @@ fn read_input(send: Sender<Message>) -> io::Result<()> {
     Ok(())
 }
 
-/// Watches a capture that grows, on a thread of its own.
+/// Watches a capture that grows until it has its end, on a thread of its own.
 fn watch(mut library: Arc<Library>, send: Sender<Message>) -> io::Result<()> {
     let watch = move || {
-        loop {
+        while library.is_cut_off() {
             thread::sleep(LOOK);
             let Some(grown) = grown(library.path(), library.bytes()) else {
                 continue;

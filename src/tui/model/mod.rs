@@ -343,6 +343,10 @@ impl Model {
             },
         };
         self.pane.take(self.view, table);
+        // What is run now comes last.
+        if self.follow && self.view == View::Commands && self.pane.is_as_it_comes() {
+            self.pane.select(usize::MAX);
+        }
     }
 
     /// Returns where one is, for coming back.

@@ -128,6 +128,36 @@ fn zooming_and_panning_keep_to_the_capture() {
 }
 
 #[test]
+fn who_goes_back_in_time_is_not_taken_to_the_end() {
+    let grow = |model: &mut Model| {
+        let library = Arc::clone(&model.library);
+        update(model, Message::Grown(library));
+        count(model);
+    };
+    let mut model = model();
+    (model.live, model.follow) = (true, true);
+    press(&mut model, "6");
+    let last = model.pane.order.len() - 1;
+    grow(&mut model);
+    assert_eq!((model.follow, model.pane.selected), (true, last));
+    press(&mut model, "<Up><Up>");
+    grow(&mut model);
+    assert_eq!((model.follow, model.pane.selected), (false, last - 2));
+    press(&mut model, "F");
+    grow(&mut model);
+    assert_eq!(model.pane.selected, last);
+    // What is sorted otherwise has the newest anywhere.
+    press(&mut model, "<Home>F>G<Enter>");
+    grow(&mut model);
+    assert_eq!(model.pane.selected, 0);
+    assert_eq!(model.cursor, model.whole.to);
+    press(&mut model, "<Left>");
+    let cursor = model.cursor;
+    grow(&mut model);
+    assert_eq!((model.follow, model.cursor), (false, cursor));
+}
+
+#[test]
 fn a_range_is_selected_with_keys_and_with_the_mouse() {
     let mut model = model();
     press(&mut model, "<Right><Right>");

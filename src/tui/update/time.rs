@@ -23,6 +23,7 @@ pub(super) fn step(model: &mut Model, by: i64, select: bool) -> Vec<Command> {
     let columns = u64::from(model.layout().lanes.width.max(1));
     let step = (model.window.len_ns() / columns).max(1);
     let before = model.cursor;
+    model.follow = false;
     let to = match by < 0 {
         true => before.saturating_sub(step),
         false => before.saturating_add(step),

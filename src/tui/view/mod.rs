@@ -89,6 +89,7 @@ fn draw_header(model: &Model, layout: &Layout, buffer: &mut Buffer) {
         wrong.push(format!("DAMAGED in {damages} places"));
     }
     match (model.live, model.follow) {
+        (true, _) if !library.is_cut_off() => wrong.push("ENDED".to_owned()),
         (true, true) => wrong.push("LIVE".to_owned()),
         (true, false) => wrong.push("LIVE (F: follow)".to_owned()),
         (false, _) if library.is_cut_off() => wrong.push("CUT OFF: no end".to_owned()),
