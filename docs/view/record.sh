@@ -100,8 +100,8 @@ record_redis() {
     redis-cli -p 6399 set user:42 '{"name":"alice","cart":["teapot","kettle"]}' >/dev/null
     redis-cli -p 6399 get user:42 >/dev/null
     redis-cli -p 6399 config get dir >/dev/null
-    # A slow one, during which nobody else is answered, and a child that writes the file anew.
-    redis-cli -p 6399 debug sleep 0.3 >/dev/null || redis-cli -p 6399 eval 'local n=0 for i=1,30000000 do n=n+i end return n' 0 >/dev/null
+    # A slow script, during which nobody else is answered, and a child that writes the file anew.
+    redis-cli -p 6399 eval "local n = 0 for i = 1, 30000000 do n = n + i end return n" 0 >/dev/null
     redis-cli -p 6399 bgrewriteaof >/dev/null
     redis-benchmark -q -p 6399 -n 2000 -c 50 -P 16 -t set,get >/dev/null
     sleep 1
@@ -124,7 +124,7 @@ record_containers() {
     tar -C "$work/image" -c . | docker import - $image >/dev/null
     docker run -d --name orders $image httpd -f -p 80 -h /www >/dev/null
     address=$(docker inspect -f '{{.NetworkSettings.IPAddress}}' orders)
-    begin containers.scap --container-socket "$work/docker.sock" 'container.id != host'
+    begin containers.scap --container-socket "$work/docker.sock" container.image=$image
     # With their paths, busybox executes its programs like any other.
     docker run -d --name backup $image sh -c 'for n in $(/bin/seq 40); do
             /bin/dd if=/dev/zero of=/tmp/dump.$n bs=8k count=$n
