@@ -168,17 +168,18 @@ impl Model {
         size: (u16, u16),
     ) -> (Self, Vec<Command>) {
         let whole = library.span().unwrap_or(Span { from: 0, to: 0 });
-        let coarse = Activity::from_index(&library, whole, BINS);
+        let window = events_window(&library, whole);
+        let coarse = Activity::from_index(&library, window, BINS);
         let mut model = Self {
             library,
             name: options.name,
             whole,
             size,
             theme: options.theme,
-            window: whole,
+            window,
             selection: None,
             select_from: None,
-            cursor: whole.from,
+            cursor: window.from,
             trail: Vec::new(),
             history: Vec::new(),
             view: View::Overview,
@@ -350,5 +351,16 @@ impl Model {
             },
             event: self.events.selected_line().map(|line| line.num),
         }
+    }
+}
+
+/// Returns the window to begin with: the whole capture, but for events that only tell of users or containers and
+/// have times long before it, or none at all.
+fn events_window(library: &Library, whole: Span) -> Span {
+    let first = library.first_time().clamp(whole.from, whole.to);
+    let is_long_before = first - whole.from > whole.to - first;
+    Span {
+        from: if is_long_before { first } else { whole.from },
+        to: whole.to,
     }
 }

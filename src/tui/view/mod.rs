@@ -102,13 +102,12 @@ fn draw_header(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     } else {
         format!(" on {host}")
     };
+    let first = library.first_time().clamp(model.whole.from, model.whole.to);
     let text = format!(
         "{}{host}  {}  {}  {} events",
         cells::fit(model.name.as_bytes(), 40),
-        cells::date_time(model.whole.from)
-            .get(..19)
-            .unwrap_or_default(),
-        cells::duration(model.whole.len_ns()),
+        cells::date_time(first).get(..19).unwrap_or_default(),
+        cells::duration(model.whole.to - first),
         cells::grouped(library.index().events()),
     );
     let text = cells::fit(text.as_bytes(), width);
