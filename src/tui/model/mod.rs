@@ -17,7 +17,7 @@ use super::view::cells;
 use crate::analysis::activity::Activity;
 use crate::analysis::surveyor::Progress;
 use crate::analysis::table::{self, View};
-use crate::analysis::tally::Tally;
+use crate::analysis::tally::{Spectrum, Tally};
 use crate::analysis::{Library, Scope, Span};
 
 pub(crate) use events::EventList;
@@ -125,6 +125,8 @@ pub(crate) struct Model {
     pub(crate) view: View,
     /// What the index says of the window.
     pub(crate) coarse: Activity,
+    /// Latencies in the window, as the index has them.
+    pub(crate) coarse_spectrum: Spectrum,
     /// What was counted last without a filter: better than what the index says.
     pub(crate) exact: Option<Activity>,
     /// How far the counting of the scope is.
@@ -170,6 +172,7 @@ impl Model {
         let whole = library.span().unwrap_or(Span { from: 0, to: 0 });
         let window = events_window(&library, whole);
         let coarse = Activity::from_index(&library, window, BINS);
+        let coarse_spectrum = Spectrum::from_index(&library, window);
         let mut model = Self {
             library,
             name: options.name,
@@ -184,6 +187,7 @@ impl Model {
             history: Vec::new(),
             view: View::Overview,
             coarse,
+            coarse_spectrum,
             exact: None,
             progress: None,
             surveyed: None,
@@ -250,6 +254,17 @@ impl Model {
     pub(crate) fn tally(&self) -> Option<&Tally> {
         let progress = self.progress.as_ref()?;
         (Some(&progress.scope) == self.surveyed.as_ref()).then_some(&*progress.tally)
+    }
+
+    /// Returns the latencies over time: as they were counted, or until then as the index has them.
+    pub(crate) fn spectrum(&self) -> Option<&Spectrum> {
+        match self.tally() {
+            Some(tally) => tally.spectrum.as_ref(),
+            None if self.trail.is_empty() && self.selection.is_none() => {
+                Some(&self.coarse_spectrum)
+            }
+            None => None,
+        }
     }
 
     /// Whether the counting of the scope is done.
@@ -323,6 +338,7 @@ impl Model {
     /// Makes the timeline of another window.
     pub(crate) fn rewind(&mut self) {
         self.coarse = Activity::from_index(&self.library, self.window, BINS);
+        self.coarse_spectrum = Spectrum::from_index(&self.library, self.window);
     }
 
     /// Makes the view's table of what was counted.

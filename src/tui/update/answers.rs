@@ -24,7 +24,7 @@ pub(super) fn progress(model: &mut Model, progress: Progress) -> Vec<Command> {
     }
     if is_first
         && model.spectral.anchor.is_none()
-        && let Some(spectrum) = model.tally().and_then(|tally| tally.spectrum.as_ref())
+        && let Some(spectrum) = model.spectrum()
     {
         model.spectral.cell = narrow::hottest(spectrum);
     }

@@ -357,7 +357,7 @@ fn motion(model: &mut Model, action: Action) -> Vec<Command> {
             model.go_to(at).into_iter().collect()
         }
         View::Spectrogram => {
-            let spectrum = model.tally().and_then(|tally| tally.spectrum.as_ref());
+            let spectrum = model.spectrum();
             let rows = spectrum
                 .map(|s| super::view::spectrogram::Grid::new(s, model.layout().body).rows());
             let (first, last) = rows.unwrap_or_default();

@@ -343,7 +343,7 @@ pub(super) fn descendants(model: &mut Model) -> Vec<Command> {
 
 /// Returns the condition and the time range of the rectangle in the spectrogram, or of its cell.
 fn rectangle(model: &Model) -> Option<(String, Span)> {
-    let spectrum = model.tally()?.spectrum.as_ref()?;
+    let spectrum = model.spectrum()?;
     let cell = model.spectral.cell;
     let anchor = model.spectral.anchor.unwrap_or(cell);
     let (from, _) = spectrogram::latencies(cell.1.min(anchor.1));
