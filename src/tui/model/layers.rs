@@ -216,9 +216,22 @@ impl Play {
             left -= pause;
             self.time = self.time.max(piece.ts);
             if !piece.read {
-                self.screen.process(&piece.data);
+                self.write(&piece.data);
             }
             self.next += 1;
+        }
+    }
+
+    /// Writes to the terminal as its driver does: a line that ends begins at the left again.
+    fn write(&mut self, data: &[u8]) {
+        for line in data.split_inclusive(|byte| *byte == b'\n') {
+            match line.split_last() {
+                Some((b'\n', text)) => {
+                    self.screen.process(text);
+                    self.screen.process(b"\r\n");
+                }
+                _ => self.screen.process(line),
+            }
         }
     }
 
@@ -279,6 +292,10 @@ mod tests {
         play.change_speed(1);
         play.go_on(&pieces, S / 2);
         assert_eq!(shown(&play), "one two ");
+        let lines = [piece(S, "a\nb\r\nc")];
+        let mut terminal = Play::new(3, 20, 0, S, 0);
+        terminal.go_on(&lines, 0);
+        assert_eq!(shown(&terminal), "a\nb\nc");
         play.paused = true;
         play.go_on(&pieces, 100 * S);
         assert_eq!(play.next, 2);

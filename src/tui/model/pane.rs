@@ -78,7 +78,7 @@ impl TablePane {
         if let Some(table) = &self.table {
             let is_blank = |at: usize| {
                 let mut cells = table.rows.iter().filter_map(|row| row.cells.get(at));
-                cells.all(|cell| *cell == Cell::Empty)
+                !table.rows.is_empty() && cells.all(|cell| *cell == Cell::Empty)
             };
             self.blank.extend((0..table.columns.len()).map(is_blank));
             let count = u32::try_from(table.rows.len()).unwrap_or(u32::MAX);

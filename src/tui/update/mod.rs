@@ -159,6 +159,14 @@ pub(super) fn action(model: &mut Model, action: Action) -> Vec<Command> {
         Action::Descendants => narrow::descendants(model),
         Action::Dig => narrow::dig(model),
         Action::Echo => echo(model),
+        Action::EchoAll => {
+            let scope = model.scope();
+            let title = match scope.filter.as_str() {
+                "" => "everything".to_owned(),
+                _ => "everything that is shown".to_owned(),
+            };
+            layers::open_echo(model, title, scope, Follow::Scope)
+        }
         Action::State => {
             let item = |what: Moment| ListItem {
                 label: moment_title(what).to_owned(),
