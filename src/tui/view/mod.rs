@@ -102,13 +102,17 @@ fn draw_header(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     } else {
         format!(" on {host}")
     };
+    let summaries = library.index().chunks.iter().map(|chunk| &chunk.summary);
+    let shown = summaries
+        .map(|s| u64::from(s.events.saturating_sub(s.hidden)))
+        .sum();
     let first = library.first_time().clamp(model.whole.from, model.whole.to);
     let text = format!(
         "{}{host}  {}  {}  {} events",
         cells::fit(model.name.as_bytes(), 40),
         cells::date_time(first).get(..19).unwrap_or_default(),
         cells::duration(model.whole.to - first),
-        cells::grouped(library.index().events()),
+        cells::grouped(shown),
     );
     let text = cells::fit(text.as_bytes(), width);
     let (x, _) = buffer.set_stringn(row.x, row.y, text, width, theme.header());
