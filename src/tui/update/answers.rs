@@ -71,7 +71,7 @@ pub(super) fn answer(model: &mut Model, ticket: Ticket, answer: Answer) -> Vec<C
             }
             Vec::new()
         }
-        Answer::Found(None) => tell(model, "no such event"),
+        Answer::Found(None) => tell(model, "no such event in that direction"),
         Answer::Found(Some(num)) => {
             model.status = None;
             found(model, num)

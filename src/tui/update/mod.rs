@@ -358,6 +358,7 @@ fn motion(model: &mut Model, action: Action) -> Vec<Command> {
             }
             // Not at hand: what lies between is not looked at.
             let at = match action {
+                Action::Bottom if model.is_counted() => At::Index(count.saturating_sub(1) as u64),
                 Action::Bottom => At::Time(model.range().to),
                 Action::Top => At::Time(model.range().from),
                 _ => At::Index(to),
