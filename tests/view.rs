@@ -50,7 +50,13 @@ fn screen(capture: &Path, name: &str, keys: &str, size: &str) -> String {
         .output()
         .unwrap();
     let told = String::from_utf8(scap.stderr).unwrap();
-    assert!(scap.status.success(), "{keys}: {told}");
+    let is_whole = !name.starts_with("cut-off");
+    assert_eq!(
+        scap.status.code(),
+        Some(if is_whole { 0 } else { 3 }),
+        "{keys}: {told}"
+    );
+    assert_eq!(told.is_empty(), is_whole, "{told}");
     String::from_utf8(scap.stdout).unwrap()
 }
 
@@ -188,6 +194,14 @@ fn a_file_of_sysdig_is_shown_as_well() {
         .status()
         .unwrap();
     assert!(converted.success());
+    let bytes = fs::read(&path).unwrap();
+    fs::write(
+        dir.path().join("cut-off-sysdig.scap"),
+        &bytes[..bytes.len() / 2],
+    )
+    .unwrap();
+    let shown = screen(&path, "cut-off-sysdig.scap", "", "80x24");
+    assert!(shown.contains("DAMAGED OR CUT OFF"), "{shown}");
     let shown = screen(&path, "sysdig.scap", "6", "120x40");
     assert!(shown.contains("curl -q -s -o stage.sh"), "{shown}");
     let shown = screen(

@@ -38,12 +38,12 @@ impl Drop for Restore {
     }
 }
 
-/// Shows a model until it is ended by a key or by `stop`.
+/// Shows a model until it is ended by a key or by `stop`; returns it as it was then.
 pub(crate) fn run(
     mut model: Model,
     commands: Vec<Command>,
     stop: &Arc<AtomicBool>,
-) -> io::Result<()> {
+) -> io::Result<Model> {
     let (send, receive) = mpsc::channel();
     let library = Arc::clone(&model.library);
     let mut work = Work::start(&library, &send)?;
@@ -68,17 +68,17 @@ pub(crate) fn run(
     loop {
         for command in waiting.drain(..) {
             if carry_out(&mut model, &mut work, command)? {
-                return Ok(());
+                return Ok(model);
             }
         }
         draw(&mut terminal, &model)?;
         let mut next = match receive.recv_timeout(TICK) {
             Ok(message) => Some(message),
             Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            Err(RecvTimeoutError::Disconnected) => return Ok(model),
         };
         if stop.load(Ordering::Relaxed) {
-            return Ok(());
+            return Ok(model);
         }
         let now = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
         waiting.extend(update(&mut model, Message::Tick(now)));

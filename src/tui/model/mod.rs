@@ -153,6 +153,8 @@ pub(crate) struct Model {
     pub(crate) pointer: Pointer,
     pub(crate) awaited: Awaited,
     next_ticket: Ticket,
+    /// It was made of a damaged one.
+    of_damaged: bool,
     /// The capture grows.
     pub(crate) live: bool,
     /// The window keeps to the end of a capture that grows.
@@ -204,6 +206,7 @@ impl Model {
             pointer: Pointer::default(),
             awaited: Awaited::default(),
             next_ticket: 0,
+            of_damaged: options.of_damaged,
             live: options.live,
             follow: options.live,
             now: 0,
@@ -273,6 +276,27 @@ impl Model {
             return false;
         };
         progress.finished && Some(&progress.scope) == self.surveyed.as_ref()
+    }
+
+    /// Returns how many places of the capture are damaged, as far as they were met.
+    pub(crate) fn damages(&self) -> u64 {
+        let met = self.progress.as_ref().map_or(0, |p| p.damages);
+        met.max(self.library.damages().count())
+    }
+
+    /// Returns what else is wrong with the capture.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        !self.live && self.library.is_cut_off()
+    }
+
+    /// Whether it was made of one that was damaged or had no end.
+    pub(crate) fn is_of_damaged(&self) -> bool {
+        self.of_damaged
+    }
+
+    /// Whether the capture is damaged or has no end.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.of_damaged || self.is_cut_off() || self.damages() > 0
     }
 
     /// Whether anything is still to come from the background.

@@ -25,6 +25,7 @@ fn model() -> Model {
         filter: String::new(),
         range: None,
         live: false,
+        of_damaged: false,
     };
     let (mut model, commands) = Model::new(library, options, Notes::default(), (80, 24));
     assert!(matches!(&commands[..], [Command::Survey(scope)] if scope.filter.is_empty()));
@@ -414,6 +415,7 @@ fn model_of(path: &str) -> Model {
         filter: String::new(),
         range: None,
         live: false,
+        of_damaged: false,
     };
     Model::new(library, options, Notes::default(), (80, 24)).0
 }
@@ -433,6 +435,7 @@ fn a_range_to_begin_with_is_the_window() {
         filter: "proc.name=curl".to_owned(),
         range: Some(range),
         live: false,
+        of_damaged: false,
     };
     let (model, _) = Model::new(library, options, Notes::default(), (80, 24));
     assert_eq!((model.window, model.cursor), (range, range.from));

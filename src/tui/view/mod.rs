@@ -83,16 +83,20 @@ fn draw_header(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     if lost > 0 {
         wrong.push(format!("{} LOST", cells::grouped(lost)));
     }
-    let damages = model.progress.as_ref().map_or(0, |p| p.damages);
-    let damages = damages.max(library.damages().count());
+    let damages = model.damages();
     if damages > 0 {
         wrong.push(format!("DAMAGED in {damages} places"));
+    }
+    if model.is_cut_off() {
+        wrong.push("CUT OFF: no end".to_owned());
+    }
+    if model.is_of_damaged() {
+        wrong.push("DAMAGED OR CUT OFF".to_owned());
     }
     match (model.live, model.follow) {
         (true, true) => wrong.push("LIVE".to_owned()),
         (true, false) => wrong.push("LIVE (F: follow)".to_owned()),
-        (false, _) if library.is_cut_off() => wrong.push("CUT OFF: no end".to_owned()),
-        _ => {}
+        (false, _) => {}
     }
     let wrong = wrong.join("  ");
     let width = width.saturating_sub(wrong.len() + 2);
