@@ -4,6 +4,7 @@
 //! commands, [`view`] draws it. Both are pure. What takes time is done by [`work`] in the background, whose
 //! answers are messages. [`terminal`] connects them with a terminal, [`script`] with the keys of a text.
 
+mod cells;
 mod keys;
 mod losses;
 mod message;

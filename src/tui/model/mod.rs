@@ -10,10 +10,10 @@ mod prompt;
 use std::sync::Arc;
 
 use super::Options;
+use super::cells;
 use super::message::{Answer, Command, Question, Ticket};
 use super::notes::Notes;
 use super::theme::Theme;
-use super::view::cells;
 use crate::analysis::activity::Activity;
 use crate::analysis::surveyor::Progress;
 use crate::analysis::table::{self, View};

@@ -1,7 +1,7 @@
 //! A table on the screen: its rows in order, which of them are shown and which is selected.
 
 use crate::analysis::table::{Cell, Row, Subject, Table, View};
-use crate::tui::view::cells;
+use crate::tui::cells;
 
 /// A table with its order and selection.
 #[derive(Debug, Default)]

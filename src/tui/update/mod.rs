@@ -454,9 +454,9 @@ fn notes(model: &mut Model) -> Vec<Command> {
     let item = |(at, note): (usize, &Note)| ListItem {
         label: format!(
             "{}  {}  {}",
-            super::view::cells::time(note.from),
-            super::view::cells::fit(note.text.as_bytes(), 80),
-            super::view::cells::fit(note.line.as_bytes(), 80),
+            crate::tui::cells::time(note.from),
+            crate::tui::cells::fit(note.text.as_bytes(), 80),
+            crate::tui::cells::fit(note.line.as_bytes(), 80),
         ),
         choice: Choice::Note(at),
     };
@@ -480,7 +480,7 @@ fn copy(model: &mut Model) -> Vec<Command> {
         View::Spectrogram => None,
         _ => {
             let row = model.pane.row().map(|row| {
-                let cells = row.cells.iter().map(|c| super::view::cells::text(c, 4096));
+                let cells = row.cells.iter().map(|c| crate::tui::cells::text(c, 4096));
                 cells
                     .filter(|text| !text.is_empty())
                     .collect::<Vec<_>>()

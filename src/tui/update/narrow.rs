@@ -5,9 +5,10 @@ use crate::analysis::page::At;
 use crate::analysis::table::{self, Cell, Narrowed, Subject, TILES, View};
 use crate::analysis::tally::TIMES;
 use crate::analysis::{Span, tally};
+use crate::tui::cells;
 use crate::tui::message::{Command, Question};
 use crate::tui::model::{Choice, Crumb, DetailPane, Layer, ListItem, Model};
-use crate::tui::view::{cells, spectrogram};
+use crate::tui::view::spectrogram;
 
 /// Most places that are remembered for going back.
 const HISTORY: usize = 256;

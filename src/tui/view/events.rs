@@ -3,8 +3,8 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::cells;
 use crate::analysis::page::Line;
+use crate::tui::cells;
 use crate::tui::model::Model;
 
 /// Draws the list.

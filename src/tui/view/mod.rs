@@ -1,7 +1,6 @@
 //! Draws the model. Nothing here changes it.
 
 pub(crate) mod bytes;
-pub(crate) mod cells;
 mod events;
 pub(crate) mod layout;
 pub(crate) mod overview;
@@ -14,6 +13,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Position;
 use ratatui::style::Style;
 
+use super::cells;
 use super::model::{Layer, Model};
 use crate::analysis::table::View;
 use layout::{Layout, SMALLEST};

@@ -5,8 +5,9 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
 
 use super::layout::Layout;
-use super::{bytes, cells, table};
+use super::{bytes, table};
 use crate::analysis::moment::Moment;
+use crate::tui::cells;
 use crate::tui::model::{
     DetailPane, EchoPane, List, Model, Play, Prompt, Purpose, StatePane, TextPane,
 };

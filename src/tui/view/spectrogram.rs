@@ -3,8 +3,8 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::cells;
 use crate::analysis::tally::{LATENCIES, PER_DECADE, Spectrum, TIMES, latency_bounds};
+use crate::tui::cells;
 use crate::tui::model::Model;
 
 /// Columns for the latencies' names.
