@@ -17,6 +17,7 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 mod theme;
+mod tty;
 mod update;
 mod view;
 mod work;
@@ -89,7 +90,7 @@ pub enum Picture {
 pub fn run(path: &Path, options: Options, stop: &Arc<AtomicBool>) -> Result<bool, ViewError> {
     let library = Arc::new(Library::open(path)?);
     let notes = Notes::load(path).map_err(ViewError::Notes)?;
-    let size = ratatui::crossterm::terminal::size().unwrap_or((80, 24));
+    let size = tty::size();
     let (model, commands) = Model::new(library, options, notes, size);
     let model = terminal::run(model, commands, stop)?;
     Ok(model.is_damaged())

@@ -1,6 +1,6 @@
 //! The screen on a real terminal.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,56 +8,39 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ratatui::DefaultTerminal;
-use ratatui::crossterm::event::{self, DisableMouseCapture, EnableMouseCapture, Event};
-use ratatui::crossterm::execute;
+use ratatui::crossterm::event::{self, Event};
 
 use super::message::{Command, Message};
 use super::model::Model;
+use super::tty::{self, Tty};
 use super::update::update;
 use super::view;
 use super::work::Work;
 use crate::analysis::Library;
-use crate::event::bytes::{self, BufferFormat};
 
 /// How often time passes while nothing else happens.
 const TICK: Duration = Duration::from_millis(50);
 /// How often a growing capture is looked at.
 const LOOK: Duration = Duration::from_millis(500);
-/// The longest text that is put on the clipboard, in bytes: terminals take no more.
-const CLIPBOARD: usize = 64 << 10;
 
-/// Gives the terminal back as it was, also after a panic.
-struct Restore;
-
-impl Drop for Restore {
-    fn drop(&mut self) {
-        // Without a terminal there is nothing to give back.
-        drop(execute!(io::stdout(), DisableMouseCapture));
-        ratatui::restore();
-    }
-}
-
-/// Shows a model until it is ended by a key or by `stop`; returns it as it was then.
+/// Shows a model until it is ended by a key, by `stop` or by the end of the terminal; returns it as it was then.
 pub(crate) fn run(
     mut model: Model,
     commands: Vec<Command>,
     stop: &Arc<AtomicBool>,
 ) -> io::Result<Model> {
+    match go(&mut model, commands, stop) {
+        Err(error) if !tty::is_gone() => Err(error),
+        // If the terminal is gone there is nobody to be told.
+        _ => Ok(model),
+    }
+}
+
+fn go(model: &mut Model, commands: Vec<Command>, stop: &Arc<AtomicBool>) -> io::Result<()> {
     let (send, receive) = mpsc::channel();
     let library = Arc::clone(&model.library);
     let mut work = Work::start(&library, &send)?;
-    let mut terminal = ratatui::try_init()?;
-    let _restore = Restore;
-    // What a panic says is only seen if the mouse is given back before.
-    let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        drop(execute!(io::stdout(), DisableMouseCapture));
-        before(info);
-    }));
-    execute!(io::stdout(), EnableMouseCapture)?;
-    let size = terminal.size()?;
-    model.size = (size.width, size.height);
+    let mut tty = Tty::take()?;
     read_input(send.clone())?;
     if model.live {
         watch(library, send.clone())?;
@@ -65,49 +48,64 @@ pub(crate) fn run(
     drop(send);
     let start = Instant::now();
     let mut waiting = commands;
+    let mut is_drawn = false;
     loop {
         for command in waiting.drain(..) {
-            if carry_out(&mut model, &mut work, command)? {
-                return Ok(model);
+            if carry_out(model, &mut work, &mut tty, command)? {
+                return Ok(());
             }
         }
-        draw(&mut terminal, &model)?;
+        // At rest nothing is written, which spares slow lines.
+        if !is_drawn {
+            draw(&mut tty, model)?;
+        }
         let mut next = match receive.recv_timeout(TICK) {
             Ok(message) => Some(message),
             Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => return Ok(model),
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
         };
-        if stop.load(Ordering::Relaxed) {
-            return Ok(model);
+        if stop.load(Ordering::Relaxed) || tty::is_gone() {
+            return Ok(());
         }
+        is_drawn = next.is_none() && !model.is_playing();
         let now = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        waiting.extend(update(&mut model, Message::Tick(now)));
+        waiting.extend(update(model, Message::Tick(now)));
+        let size = tty::size();
+        if size != model.size {
+            tty.resize(size)?;
+            waiting.extend(update(model, Message::Resize(size.0, size.1)));
+            is_drawn = false;
+        }
         // Everything that has come is taken before the next picture.
         while let Some(message) = next {
             if let Message::Grown(library) = &message {
                 work.replace(library);
             }
-            waiting.extend(update(&mut model, message));
+            waiting.extend(update(model, message));
             next = receive.try_recv().ok();
         }
     }
 }
 
-fn draw(terminal: &mut DefaultTerminal, model: &Model) -> io::Result<()> {
-    terminal.draw(|frame| {
+fn draw(tty: &mut Tty, model: &Model) -> io::Result<()> {
+    tty.draw(|frame| {
         if let Some(caret) = view::draw(model, frame.buffer_mut()) {
             frame.set_cursor_position(caret);
         }
-    })?;
-    Ok(())
+    })
 }
 
 /// Does what the model asks for; returns whether it is the end.
-fn carry_out(model: &mut Model, work: &mut Work, command: Command) -> io::Result<bool> {
+fn carry_out(
+    model: &mut Model,
+    work: &mut Work,
+    tty: &mut Tty,
+    command: Command,
+) -> io::Result<bool> {
     match command {
         Command::Survey(scope) => work.survey(scope),
         Command::Ask(ticket, question) => work.ask(ticket, question),
-        Command::Copy(text) => copy(&text)?,
+        Command::Copy(text) => tty.copy(&text)?,
         Command::WriteNotes(notes) => match notes.save(model.library.path()) {
             Ok(path) => model.status = Some(format!("kept in {}", path.display())),
             Err(error) => model.status = Some(format!("cannot keep the notes: {error}")),
@@ -117,18 +115,6 @@ fn carry_out(model: &mut Model, work: &mut Work, command: Command) -> io::Result
     Ok(false)
 }
 
-/// Puts a text on the clipboard of the terminal, also over ssh (OSC 52). It is base64, so that nothing in it
-/// can control the terminal.
-fn copy(text: &str) -> io::Result<()> {
-    let text = &text.as_bytes()[..text.len().min(CLIPBOARD)];
-    let mut sequence = b"\x1b]52;c;".to_vec();
-    bytes::render(&mut sequence, text, BufferFormat::Base64);
-    sequence.push(b'\x07');
-    let mut out = io::stdout();
-    out.write_all(&sequence)?;
-    out.flush()
-}
-
 /// Reads keys and the mouse on a thread of its own, which ends with the program.
 fn read_input(send: Sender<Message>) -> io::Result<()> {
     let read = move || {
@@ -136,7 +122,7 @@ fn read_input(send: Sender<Message>) -> io::Result<()> {
             let message = match event {
                 Event::Key(key) => Message::Key(key),
                 Event::Mouse(mouse) => Message::Mouse(mouse),
-                Event::Resize(width, height) => Message::Resize(width, height),
+                // The size is looked at when a picture is drawn.
                 _ => continue,
             };
             if send.send(message).is_err() {
@@ -150,10 +136,10 @@ fn read_input(send: Sender<Message>) -> io::Result<()> {
     Ok(())
 }
 
-/// Watches a capture that grows, on a thread of its own.
+/// Watches a capture that grows until it has its end, on a thread of its own.
 fn watch(mut library: Arc<Library>, send: Sender<Message>) -> io::Result<()> {
     let watch = move || {
-        loop {
+        while library.is_cut_off() {
             thread::sleep(LOOK);
             let Some(grown) = grown(library.path(), library.bytes()) else {
                 continue;

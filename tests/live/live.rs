@@ -54,7 +54,7 @@ fn start() -> (Child, BufReader<ChildStdout>) {
 }
 
 /// Waits until the kernel has freed the probe: not at once after a kill.
-fn nothing_is_attached() {
+pub(crate) fn nothing_is_attached() {
     let begin = Instant::now();
     while !attached().is_empty() {
         assert!(

@@ -26,9 +26,12 @@ mod known;
 mod lanes;
 mod lifecycle;
 mod live;
+#[path = "../common/pty.rs"]
+mod pty;
 mod recorder;
 mod runtimes;
 mod snapshots;
 mod strace;
 mod tools;
 mod truth;
+mod view;

@@ -122,11 +122,14 @@ fn name_now(options: &Options) -> String {
 
 /// Returns what the signals that end a recording set.
 ///
-/// The second of them ends the program at once; the kernel then detaches the probe.
+/// The second of them ends the program at once; the kernel then detaches the probe. But not a second hangup: when
+/// a connection is cut, the shell passes it on, and the kernel sends another one when the shell ends.
 pub(super) fn on_signals() -> io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
+    for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register_conditional_default(signal, Arc::clone(&stop))?;
+    }
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
     Ok(stop)

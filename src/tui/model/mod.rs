@@ -304,6 +304,15 @@ impl Model {
         !self.is_counted() || self.awaited.any()
     }
 
+    /// Whether the picture changes by itself.
+    pub(crate) fn is_playing(&self) -> bool {
+        let Some(Layer::Echo(pane)) = self.layers.last() else {
+            return false;
+        };
+        let play = pane.play.as_ref();
+        play.is_some_and(|play| !play.paused && play.next < pane.calls.len())
+    }
+
     /// Makes a question of which the answer is told by its ticket.
     pub(crate) fn ask(&mut self, question: Question) -> Command {
         self.next_ticket += 1;
@@ -375,6 +384,10 @@ impl Model {
             },
         };
         self.pane.take(self.view, table);
+        // What is run now comes last.
+        if self.follow && self.view == View::Commands && self.pane.is_as_it_comes() {
+            self.pane.select(usize::MAX);
+        }
     }
 
     /// Returns where one is, for coming back.

@@ -66,6 +66,11 @@ impl TablePane {
         }
     }
 
+    /// Whether the rows are in the order they came in.
+    pub(crate) fn is_as_it_comes(&self) -> bool {
+        self.sort == self.table.as_ref().and_then(|table| table.sorted)
+    }
+
     /// Finds the row about something.
     fn find(&self, subject: &Subject) -> Option<usize> {
         (0..self.order.len()).find(|at| self.row_at(*at).is_some_and(|row| row.subject == *subject))

@@ -74,6 +74,7 @@ pub(super) fn answer(model: &mut Model, ticket: Ticket, answer: Answer) -> Vec<C
         Answer::Found(None) => tell(model, "no such event in that direction"),
         Answer::Found(Some(num)) => {
             model.status = None;
+            model.follow = false;
             found(model, num)
         }
         Answer::Echo(echo) => {

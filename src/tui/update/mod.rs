@@ -327,6 +327,11 @@ pub(super) fn moved(at: usize, count: usize, page: usize, action: Action) -> usi
 
 fn motion(model: &mut Model, action: Action) -> Vec<Command> {
     let rows = model.layout().table_rows();
+    // Who goes back in time wants to stay there.
+    let is_in_time = matches!(model.view, View::Events | View::Commands);
+    if is_in_time && matches!(action, Action::Up | Action::PageUp | Action::Top) {
+        model.follow = false;
+    }
     match model.view {
         View::Overview => {
             let across = overview::across(model.size.0);

@@ -43,6 +43,7 @@ pub(super) fn update(model: &mut Model, mouse: MouseEvent) -> Vec<Command> {
             if timeline.contains(at) && mouse.column >= layout.lanes.x {
                 let time = layout.time_at(model.window, mouse.column);
                 model.cursor = time;
+                model.follow = false;
                 model.pointer.drag = Some(time);
                 return match model.selection.take() {
                     Some(_) => model.refresh(),

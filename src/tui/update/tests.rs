@@ -109,7 +109,7 @@ fn zooming_and_panning_keep_to_the_capture() {
     let cursor = model.cursor;
     let commands = press(&mut model, "+");
     assert_eq!(surveys(&commands), 1);
-    assert_eq!(model.window.len_ns(), whole.len_ns() / 2);
+    assert_eq!(model.window.len_ns(), whole.len_ns().div_ceil(2));
     // The cursor stays where it is on the screen.
     let share = |m: &Model| (m.cursor - m.window.from) as f64 / m.window.len_ns() as f64;
     assert!((share(&model) - 1.0 / 3.0).abs() < 0.001);
@@ -119,13 +119,43 @@ fn zooming_and_panning_keep_to_the_capture() {
     assert!(model.window.contains(model.cursor));
     press(&mut model, "[[[[[[[[[");
     assert_eq!(model.window.from, whole.from);
-    press(&mut model, "---");
-    assert_eq!(model.window, whole);
+    press(&mut model, "-");
+    assert_eq!(model.window, whole, "also of an odd number of nanoseconds");
     assert_eq!(surveys(&press(&mut model, "-")), 0, "nothing has changed");
     press(&mut model, &"+".repeat(100));
     assert_eq!(model.window.len_ns(), crate::tui::model::SHORTEST_NS);
     press(&mut model, "Z");
     assert_eq!(model.window, whole);
+}
+
+#[test]
+fn who_goes_back_in_time_is_not_taken_to_the_end() {
+    let grow = |model: &mut Model| {
+        let library = Arc::clone(&model.library);
+        update(model, Message::Grown(library));
+        count(model);
+    };
+    let mut model = model();
+    (model.live, model.follow) = (true, true);
+    press(&mut model, "6");
+    let last = model.pane.order.len() - 1;
+    grow(&mut model);
+    assert_eq!((model.follow, model.pane.selected), (true, last));
+    press(&mut model, "<Up><Up>");
+    grow(&mut model);
+    assert_eq!((model.follow, model.pane.selected), (false, last - 2));
+    press(&mut model, "F");
+    grow(&mut model);
+    assert_eq!(model.pane.selected, last);
+    // What is sorted otherwise has the newest anywhere.
+    press(&mut model, "<Home>F>G<Enter>");
+    grow(&mut model);
+    assert_eq!(model.pane.selected, 0);
+    assert_eq!(model.cursor, model.whole.to);
+    press(&mut model, "<Left>");
+    let cursor = model.cursor;
+    grow(&mut model);
+    assert_eq!((model.follow, model.cursor), (false, cursor));
 }
 
 #[test]

@@ -23,6 +23,7 @@ pub(super) fn step(model: &mut Model, by: i64, select: bool) -> Vec<Command> {
     let columns = u64::from(model.layout().lanes.width.max(1));
     let step = (model.window.len_ns() / columns).max(1);
     let before = model.cursor;
+    model.follow = false;
     let to = match by < 0 {
         true => before.saturating_sub(step),
         false => before.saturating_add(step),
@@ -70,7 +71,8 @@ pub(super) fn zoom(model: &mut Model, into: bool, around: u64) -> Vec<Command> {
     let around = around.clamp(window.from, window.to);
     let len = u128::from(window.len_ns());
     let new_len = match into {
-        true => (len / 2).max(u128::from(SHORTEST_NS)),
+        // Zooming out again must not lose the last nanosecond, and the event in it.
+        true => len.div_ceil(2).max(u128::from(SHORTEST_NS)),
         false => len * 2,
     };
     let before = u128::from(around - window.from) * new_len / len;

@@ -94,6 +94,7 @@ fn draw_header(model: &Model, layout: &Layout, buffer: &mut Buffer) {
         wrong.push("DAMAGED OR CUT OFF".to_owned());
     }
     match (model.live, model.follow) {
+        (true, _) if !library.is_cut_off() => wrong.push("ENDED".to_owned()),
         (true, true) => wrong.push("LIVE".to_owned()),
         (true, false) => wrong.push("LIVE (F: follow)".to_owned()),
         (false, _) => {}
