@@ -4,8 +4,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::thread;
+use std::sync::mpsc::{self, Sender};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use ratatui::crossterm::event::{self, Event};
@@ -20,6 +20,8 @@ use crate::analysis::Library;
 
 /// How often time passes while nothing else happens.
 const TICK: Duration = Duration::from_millis(50);
+/// How long a picture waits for what the background finds.
+const QUICK: Duration = Duration::from_millis(15);
 /// How often a growing capture is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -39,101 +41,120 @@ pub(crate) fn run(
 fn go(model: &mut Model, commands: Vec<Command>, stop: &Arc<AtomicBool>) -> io::Result<()> {
     let (send, receive) = mpsc::channel();
     let library = Arc::clone(&model.library);
-    let mut work = Work::start(&library, &send)?;
-    let mut tty = Tty::take()?;
-    read_input(send.clone())?;
-    if model.live {
+    let work = Work::start(&library, &send)?;
+    let tty = Tty::take()?;
+    let mut show = Show { model, work, tty };
+    let input = read_input(send.clone())?;
+    if show.model.live {
         watch(library, send.clone())?;
     }
     drop(send);
     let start = Instant::now();
-    let mut waiting = commands;
+    let mut is_over = show.carry_out(commands)?;
     let mut is_drawn = false;
-    loop {
-        for command in waiting.drain(..) {
-            if carry_out(model, &mut work, &mut tty, command)? {
-                return Ok(());
-            }
-        }
+    while !is_over {
         // At rest nothing is written, which spares slow lines.
         if !is_drawn {
-            draw(&mut tty, model)?;
+            show.draw()?;
         }
-        let mut next = match receive.recv_timeout(TICK) {
-            Ok(message) => Some(message),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => return Ok(()),
-        };
+        let mut next = receive.recv_timeout(TICK).ok();
         if stop.load(Ordering::Relaxed) || tty::is_gone() {
             return Ok(());
         }
-        is_drawn = next.is_none() && !model.is_playing();
+        if input.is_finished() {
+            let crashed = |_| Err(io::Error::other("the keyboard is no longer read"));
+            return input.join().unwrap_or_else(crashed);
+        }
+        is_drawn = next.is_none() && !show.model.is_playing();
         let now = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        waiting.extend(update(model, Message::Tick(now)));
+        is_over = show.tell(Message::Tick(now))?;
         let size = tty::size();
-        if size != model.size {
-            tty.resize(size)?;
-            waiting.extend(update(model, Message::Resize(size.0, size.1)));
+        if size != show.model.size {
+            show.tty.resize(size)?;
+            is_over |= show.tell(Message::Resize(size.0, size.1))?;
             is_drawn = false;
         }
-        // Everything that has come is taken before the next picture.
+        // Everything that has come is in the next picture, and what it made the background do if that is
+        // quick: one picture instead of a half empty one and another.
+        let latest = Instant::now() + QUICK;
         while let Some(message) = next {
-            if let Message::Grown(library) = &message {
-                work.replace(library);
+            is_over |= show.tell(message)?;
+            next = match show.model.is_waiting() && !is_over {
+                true => {
+                    let left = latest.saturating_duration_since(Instant::now());
+                    receive.recv_timeout(left).ok()
+                }
+                false => receive.try_recv().ok(),
+            };
+        }
+    }
+    Ok(())
+}
+
+/// What is shown, and all that takes part in it.
+struct Show<'m> {
+    model: &'m mut Model,
+    work: Work,
+    tty: Tty,
+}
+
+impl Show<'_> {
+    fn draw(&mut self) -> io::Result<()> {
+        let model = &*self.model;
+        self.tty.draw(|frame| {
+            if let Some(caret) = view::draw(model, frame.buffer_mut()) {
+                frame.set_cursor_position(caret);
             }
-            waiting.extend(update(model, message));
-            next = receive.try_recv().ok();
-        }
+        })
     }
-}
 
-fn draw(tty: &mut Tty, model: &Model) -> io::Result<()> {
-    tty.draw(|frame| {
-        if let Some(caret) = view::draw(model, frame.buffer_mut()) {
-            frame.set_cursor_position(caret);
+    /// Tells the model something, and does what it asks for; returns whether it is the end.
+    fn tell(&mut self, message: Message) -> io::Result<bool> {
+        if let Message::Grown(library) = &message {
+            self.work.replace(library);
         }
-    })
-}
-
-/// Does what the model asks for; returns whether it is the end.
-fn carry_out(
-    model: &mut Model,
-    work: &mut Work,
-    tty: &mut Tty,
-    command: Command,
-) -> io::Result<bool> {
-    match command {
-        Command::Survey(scope) => work.survey(scope),
-        Command::Ask(ticket, question) => work.ask(ticket, question),
-        Command::Copy(text) => tty.copy(&text)?,
-        Command::WriteNotes(notes) => match notes.save(model.library.path()) {
-            Ok(path) => model.status = Some(format!("kept in {}", path.display())),
-            Err(error) => model.status = Some(format!("cannot keep the notes: {error}")),
-        },
-        Command::Quit => return Ok(true),
+        let commands = update(self.model, message);
+        self.carry_out(commands)
     }
-    Ok(false)
+
+    /// Does what the model asks for; returns whether it is the end.
+    fn carry_out(&mut self, commands: Vec<Command>) -> io::Result<bool> {
+        let mut is_over = false;
+        for command in commands {
+            match command {
+                Command::Survey(scope) => self.work.survey(scope),
+                Command::Ask(ticket, question) => self.work.ask(ticket, question),
+                Command::Copy(text) => self.tty.copy(&text)?,
+                Command::WriteNotes(notes) => {
+                    self.model.status = Some(match notes.save(self.model.library.path()) {
+                        Ok(path) => format!("kept in {}", path.display()),
+                        Err(error) => format!("cannot keep the notes: {error}"),
+                    });
+                }
+                Command::Quit => is_over = true,
+            }
+        }
+        Ok(is_over)
+    }
 }
 
 /// Reads keys and the mouse on a thread of its own, which ends with the program.
-fn read_input(send: Sender<Message>) -> io::Result<()> {
+fn read_input(send: Sender<Message>) -> io::Result<JoinHandle<io::Result<()>>> {
     let read = move || {
-        while let Ok(event) = event::read() {
-            let message = match event {
+        loop {
+            let message = match event::read()? {
                 Event::Key(key) => Message::Key(key),
                 Event::Mouse(mouse) => Message::Mouse(mouse),
                 // The size is looked at when a picture is drawn.
                 _ => continue,
             };
             if send.send(message).is_err() {
-                return;
+                return Ok(());
             }
         }
     };
-    thread::Builder::new()
-        .name("scap-input".to_owned())
-        .spawn(read)?;
-    Ok(())
+    let builder = thread::Builder::new().name("scap-input".to_owned());
+    builder.spawn(read)
 }
 
 /// Watches a capture that grows until it has its end, on a thread of its own.

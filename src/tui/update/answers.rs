@@ -39,7 +39,9 @@ fn counted(model: &mut Model) {
     let is_notable = |(tile, tally): (&Tile, &TileTally)| tile.notable && tally.count > 0;
     let notable = TILES.iter().zip(&tally.tiles).position(is_notable);
     let activity = tally.activity.clone();
-    if model.filter().is_empty() {
+    // What is counted of a range tells less than what was counted of the window around it.
+    let is_known = model.exact.as_ref().is_some_and(|e| e.span == model.window);
+    if model.filter().is_empty() && !(model.selection.is_some() && is_known) {
         model.exact = activity;
     }
     // What stands out is what one wants to see first.

@@ -129,6 +129,19 @@ fn zooming_and_panning_keep_to_the_capture() {
 }
 
 #[test]
+fn the_timeline_stays_exact_when_a_range_is_selected() {
+    let mut model = model();
+    let exact = model.exact.clone();
+    assert_eq!(exact.as_ref().map(|exact| exact.span), Some(model.window));
+    press(&mut model, "<S-Right><S-Right>");
+    count(&mut model);
+    assert_eq!(model.exact, exact);
+    press(&mut model, "z");
+    count(&mut model);
+    assert_eq!(model.exact.as_ref().map(|e| e.span), Some(model.window));
+}
+
+#[test]
 fn who_goes_back_in_time_is_not_taken_to_the_end() {
     let grow = |model: &mut Model| {
         let library = Arc::clone(&model.library);
