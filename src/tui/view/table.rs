@@ -13,8 +13,6 @@ use crate::tui::theme::Theme;
 const LIFE: &str = "LIFE";
 /// The least that is left for the last column.
 const LEAST: u16 = 28;
-/// Most columns of the screen that a tree indents.
-const DEEPEST: usize = 24;
 
 /// A column on the screen.
 #[derive(Clone, Copy, Debug)]
@@ -162,8 +160,9 @@ fn numbers(pane: &TablePane, column: usize) -> bool {
 
 fn draw_cell(cell: &Cell, depth: u16, theme: Theme, area: Rect, buffer: &mut Buffer) {
     let width = usize::from(area.width);
-    let indent = usize::from(depth).min(DEEPEST) * 2;
-    if indent > 0 && indent + 2 < width {
+    // However deep it is, at least half of the room is for what it is.
+    let indent = (usize::from(depth) * 2).min(width / 2);
+    if indent >= 2 {
         let x = area.x + indent as u16 - 2;
         buffer.set_stringn(x, area.y, "\u{2514}\u{2500}", 2, theme.dim());
         let text = cells::text(cell, width - indent);
