@@ -119,7 +119,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let input = Input::open(file)?;
     let name = input.name.clone();
     if input.is_seekable() {
-        return show(args, file, name, filter, args.live, &stop);
+        return show(args, file, name, filter, Kind::of(args.live), &stop);
     }
     if args.live {
         return Err(CliError::usage(
@@ -130,10 +130,27 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let dir = tempfile::tempdir()
         .map_err(|error| CliError::failed(format!("cannot make a temporary directory: {error}")))?;
     let copy = dir.path().join("converted.scap");
-    let outcome = to_native(input, &copy)?;
-    match (show(args, &copy, name, filter, false, &stop)?, outcome) {
-        (Outcome::Done, Outcome::Done) => Ok(Outcome::Done),
-        _ => Ok(Outcome::Damaged),
+    let kind = match to_native(input, &copy)? {
+        Outcome::Done => Kind::Whole,
+        Outcome::Damaged => Kind::OfDamaged,
+    };
+    show(args, &copy, name, filter, kind, &stop)
+}
+
+/// What is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A capture as it is.
+    Whole,
+    /// One that is being recorded.
+    Growing,
+    /// One made of a capture that was damaged or had no end, which was told.
+    OfDamaged,
+}
+
+impl Kind {
+    fn of(live: bool) -> Self {
+        if live { Self::Growing } else { Self::Whole }
     }
 }
 
@@ -143,7 +160,7 @@ fn show(
     path: &Path,
     name: String,
     filter: Option<String>,
-    live: bool,
+    kind: Kind,
     stop: &Arc<AtomicBool>,
 ) -> Result<Outcome, CliError> {
     let options = tui::Options {
@@ -151,25 +168,39 @@ fn show(
         name,
         theme: args.theme.theme(),
         filter: filter.unwrap_or_default(),
-        live,
+        live: kind == Kind::Growing,
+        of_damaged: kind == Kind::OfDamaged,
+    };
+    let name = options.name.clone();
+    let outcome = |is_damaged: bool| {
+        if is_damaged && kind == Kind::Whole {
+            warn(
+                &format!(
+                    "{name}: the capture is damaged or has no end; what could be read was shown"
+                ),
+                Some("`scap info` lists the damage and says what is left"),
+            );
+        }
+        Outcome::of_damage(is_damaged)
     };
     let Some(target) = &args.screenshot else {
-        tui::run(path, options, stop).map_err(failed)?;
-        return Ok(Outcome::Done);
+        let is_damaged = tui::run(path, options, stop).map_err(failed)?;
+        return Ok(outcome(is_damaged));
     };
     let is_svg = target
         .extension()
         .is_some_and(|e| e.eq_ignore_ascii_case("svg"));
     let picture = if is_svg { Picture::Svg } else { Picture::Text };
     let keys = args.script.as_deref().unwrap_or_default();
-    let drawn = tui::picture(path, options, keys, args.size, picture).map_err(failed)?;
+    let (drawn, is_damaged) =
+        tui::picture(path, options, keys, args.size, picture).map_err(failed)?;
     if target.as_os_str() == "-" {
         let written = io::stdout().write_all(drawn.as_bytes());
         written.map_err(|error| CliError::output(&error))?;
     } else {
         std::fs::write(target, drawn).map_err(|error| cannot_write(target, &error))?;
     }
-    Ok(Outcome::Done)
+    Ok(outcome(is_damaged))
 }
 
 /// The range that `--from` and `--to` name.
@@ -246,7 +277,14 @@ fn live(args: &Args, stop: &Arc<AtomicBool>) -> Result<Outcome, CliError> {
         thread::sleep(Duration::from_millis(50));
     }
     let shown = match has_events() {
-        true => show(args, &path, "this machine".to_owned(), None, true, stop),
+        true => show(
+            args,
+            &path,
+            "this machine".to_owned(),
+            None,
+            Kind::Growing,
+            stop,
+        ),
         false => Ok(Outcome::Done),
     };
     let was_over = over.swap(true, Ordering::Relaxed);

@@ -122,6 +122,8 @@ pub(crate) enum Action {
     Dig,
     /// Shows what the row read and wrote.
     Echo,
+    /// Shows what everything that is shown read and wrote.
+    EchoAll,
     /// Shows the machine at the cursor.
     State,
     /// Edits the filter.
@@ -240,6 +242,7 @@ pub(crate) const BINDINGS: &[Binding] = bindings! {
         ["D"] A::Descendants, "all that the row's process and its descendants did";
         ["d" "<F6>"] A::Dig, "the row's events";
         ["e" "<F5>"] A::Echo, "what the row read and wrote";
+        ["E"] A::EchoAll, "what everything that is shown read and wrote";
         [":" "<F4>"] A::FilterBar, "edit the filter";
         ["/"] A::Search, "search";
         ["n"] A::SearchNext, "next hit";

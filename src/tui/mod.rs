@@ -4,6 +4,7 @@
 //! commands, [`view`] draws it. Both are pure. What takes time is done by [`work`] in the background, whose
 //! answers are messages. [`terminal`] connects them with a terminal, [`script`] with the keys of a text.
 
+mod cells;
 mod keys;
 mod losses;
 mod message;
@@ -50,6 +51,8 @@ pub struct Options {
     pub range: Option<Span>,
     /// The capture grows.
     pub live: bool,
+    /// It was made of one that was damaged or had no end.
+    pub of_damaged: bool,
 }
 
 /// Why a capture cannot be shown.
@@ -79,21 +82,22 @@ pub enum Picture {
     Svg,
 }
 
-/// Shows a capture on the terminal until a key or `stop` ends it.
+/// Shows a capture on the terminal until a key or `stop` ends it. Returns whether it is damaged or has no end.
 ///
 /// # Errors
 ///
 /// [`ViewError`].
-pub fn run(path: &Path, options: Options, stop: &Arc<AtomicBool>) -> Result<(), ViewError> {
+pub fn run(path: &Path, options: Options, stop: &Arc<AtomicBool>) -> Result<bool, ViewError> {
     let library = Arc::new(Library::open(path)?);
     let notes = Notes::load(path).map_err(ViewError::Notes)?;
     let size = tty::size();
     let (model, commands) = Model::new(library, options, notes, size);
-    terminal::run(model, commands, stop)?;
-    Ok(())
+    let model = terminal::run(model, commands, stop)?;
+    Ok(model.is_damaged())
 }
 
-/// Shows a capture on a screen without a terminal, presses the keys of a script and returns the picture.
+/// Shows a capture on a screen without a terminal, presses the keys of a script and returns the picture, and
+/// whether the capture is damaged or has no end.
 ///
 /// # Errors
 ///
@@ -104,7 +108,7 @@ pub fn picture(
     keys: &str,
     size: (u16, u16),
     picture: Picture,
-) -> Result<String, ViewError> {
+) -> Result<(String, bool), ViewError> {
     let keys = keys::parse(keys).map_err(ViewError::Key)?;
     let library = Arc::new(Library::open(path)?);
     let notes = Notes::load(path).map_err(ViewError::Notes)?;
@@ -116,10 +120,11 @@ pub fn picture(
         }
     }
     let buffer = screen.draw();
-    Ok(match picture {
+    let drawn = match picture {
         Picture::Text => screenshot::text(&buffer),
         Picture::Svg => screenshot::svg(&buffer),
-    })
+    };
+    Ok((drawn, screen.model.is_damaged()))
 }
 
 /// How long a screen took.

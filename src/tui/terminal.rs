@@ -25,16 +25,20 @@ const QUICK: Duration = Duration::from_millis(15);
 /// How often a growing capture is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Shows a model until it is ended by a key, by `stop` or by the end of the terminal.
-pub(crate) fn run(model: Model, commands: Vec<Command>, stop: &Arc<AtomicBool>) -> io::Result<()> {
-    match go(model, commands, stop) {
-        // There is nobody to be told.
-        Err(_) if tty::is_gone() => Ok(()),
-        ended => ended,
+/// Shows a model until it is ended by a key, by `stop` or by the end of the terminal; returns it as it was then.
+pub(crate) fn run(
+    mut model: Model,
+    commands: Vec<Command>,
+    stop: &Arc<AtomicBool>,
+) -> io::Result<Model> {
+    match go(&mut model, commands, stop) {
+        Err(error) if !tty::is_gone() => Err(error),
+        // If the terminal is gone there is nobody to be told.
+        _ => Ok(model),
     }
 }
 
-fn go(model: Model, commands: Vec<Command>, stop: &Arc<AtomicBool>) -> io::Result<()> {
+fn go(model: &mut Model, commands: Vec<Command>, stop: &Arc<AtomicBool>) -> io::Result<()> {
     let (send, receive) = mpsc::channel();
     let library = Arc::clone(&model.library);
     let work = Work::start(&library, &send)?;
@@ -88,15 +92,15 @@ fn go(model: Model, commands: Vec<Command>, stop: &Arc<AtomicBool>) -> io::Resul
 }
 
 /// What is shown, and all that takes part in it.
-struct Show {
-    model: Model,
+struct Show<'m> {
+    model: &'m mut Model,
     work: Work,
     tty: Tty,
 }
 
-impl Show {
+impl Show<'_> {
     fn draw(&mut self) -> io::Result<()> {
-        let model = &self.model;
+        let model = &*self.model;
         self.tty.draw(|frame| {
             if let Some(caret) = view::draw(model, frame.buffer_mut()) {
                 frame.set_cursor_position(caret);
@@ -109,7 +113,7 @@ impl Show {
         if let Message::Grown(library) = &message {
             self.work.replace(library);
         }
-        let commands = update(&mut self.model, message);
+        let commands = update(self.model, message);
         self.carry_out(commands)
     }
 

@@ -87,6 +87,7 @@ fn options() -> Options {
         filter: String::new(),
         range: None,
         live: false,
+        of_damaged: false,
     }
 }
 

@@ -216,9 +216,22 @@ impl Play {
             left -= pause;
             self.time = self.time.max(piece.ts);
             if !piece.read {
-                self.screen.process(&piece.data);
+                self.write(&piece.data);
             }
             self.next += 1;
+        }
+    }
+
+    /// Writes to the terminal as its driver does: a line that ends begins at the left again.
+    fn write(&mut self, data: &[u8]) {
+        for line in data.split_inclusive(|byte| *byte == b'\n') {
+            match line.split_last() {
+                Some((b'\n', text)) => {
+                    self.screen.process(text);
+                    self.screen.process(b"\r\n");
+                }
+                _ => self.screen.process(line),
+            }
         }
     }
 
@@ -255,6 +268,35 @@ mod tests {
     }
 
     #[test]
+    fn no_bytes_hurt_the_terminal_that_is_played() {
+        let mut random = 1_u64;
+        let mut next = || {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (random >> 33) as u8
+        };
+        let wide = "\u{65e5}\u{301}\u{1f600}".as_bytes();
+        for (rows, columns) in [(0, 0), (1, 1), (2, 3), (24, 80)] {
+            let mut play = Play::new(rows, columns, 0, 0, 0);
+            for _ in 0..20_000 {
+                match next() % 8 {
+                    0 => play.write(wide),
+                    1 => play.write(format!("\x1b[{};{}H", next(), next()).as_bytes()),
+                    2 => play.write(
+                        format!("\x1b[{}{}", next(), char::from(next() % 64 + 64)).as_bytes(),
+                    ),
+                    3 => play
+                        .write(format!("\x1b[{};{}r\x1b[?{}h", next(), next(), next()).as_bytes()),
+                    4 => play.write(b"\x1b]0;title\x07\x1bP1$q\x1b\\"),
+                    _ => play.write(&[next(), next(), next()]),
+                }
+            }
+            assert!(play.screen.screen().contents().len() < 1 << 20);
+        }
+    }
+
+    #[test]
     fn a_terminal_is_played_at_its_own_pace() {
         const S: u64 = 1_000_000_000;
         let pieces = [
@@ -279,6 +321,10 @@ mod tests {
         play.change_speed(1);
         play.go_on(&pieces, S / 2);
         assert_eq!(shown(&play), "one two ");
+        let lines = [piece(S, "a\nb\r\nc")];
+        let mut terminal = Play::new(3, 20, 0, S, 0);
+        terminal.go_on(&lines, 0);
+        assert_eq!(shown(&terminal), "a\nb\nc");
         play.paused = true;
         play.go_on(&pieces, 100 * S);
         assert_eq!(play.next, 2);

@@ -10,14 +10,14 @@ mod prompt;
 use std::sync::Arc;
 
 use super::Options;
+use super::cells;
 use super::message::{Answer, Command, Question, Ticket};
 use super::notes::Notes;
 use super::theme::Theme;
-use super::view::cells;
 use crate::analysis::activity::Activity;
 use crate::analysis::surveyor::Progress;
 use crate::analysis::table::{self, View};
-use crate::analysis::tally::Tally;
+use crate::analysis::tally::{Spectrum, Tally};
 use crate::analysis::{Library, Scope, Span};
 
 pub(crate) use events::EventList;
@@ -125,6 +125,8 @@ pub(crate) struct Model {
     pub(crate) view: View,
     /// What the index says of the window.
     pub(crate) coarse: Activity,
+    /// Latencies in the window, as the index has them.
+    pub(crate) coarse_spectrum: Spectrum,
     /// What was counted last without a filter: better than what the index says.
     pub(crate) exact: Option<Activity>,
     /// How far the counting of the scope is.
@@ -151,6 +153,8 @@ pub(crate) struct Model {
     pub(crate) pointer: Pointer,
     pub(crate) awaited: Awaited,
     next_ticket: Ticket,
+    /// It was made of a damaged one.
+    of_damaged: bool,
     /// The capture grows.
     pub(crate) live: bool,
     /// The window keeps to the end of a capture that grows.
@@ -168,21 +172,24 @@ impl Model {
         size: (u16, u16),
     ) -> (Self, Vec<Command>) {
         let whole = library.span().unwrap_or(Span { from: 0, to: 0 });
-        let coarse = Activity::from_index(&library, whole, BINS);
+        let window = events_window(&library, whole);
+        let coarse = Activity::from_index(&library, window, BINS);
+        let coarse_spectrum = Spectrum::from_index(&library, window);
         let mut model = Self {
             library,
             name: options.name,
             whole,
             size,
             theme: options.theme,
-            window: whole,
+            window,
             selection: None,
             select_from: None,
-            cursor: whole.from,
+            cursor: window.from,
             trail: Vec::new(),
             history: Vec::new(),
             view: View::Overview,
             coarse,
+            coarse_spectrum,
             exact: None,
             progress: None,
             surveyed: None,
@@ -199,6 +206,7 @@ impl Model {
             pointer: Pointer::default(),
             awaited: Awaited::default(),
             next_ticket: 0,
+            of_damaged: options.of_damaged,
             live: options.live,
             follow: options.live,
             now: 0,
@@ -251,12 +259,44 @@ impl Model {
         (Some(&progress.scope) == self.surveyed.as_ref()).then_some(&*progress.tally)
     }
 
+    /// Returns the latencies over time: as they were counted, or until then as the index has them.
+    pub(crate) fn spectrum(&self) -> Option<&Spectrum> {
+        match self.tally() {
+            Some(tally) => tally.spectrum.as_ref(),
+            None if self.trail.is_empty() && self.selection.is_none() => {
+                Some(&self.coarse_spectrum)
+            }
+            None => None,
+        }
+    }
+
     /// Whether the counting of the scope is done.
     pub(crate) fn is_counted(&self) -> bool {
         let Some(progress) = &self.progress else {
             return false;
         };
         progress.finished && Some(&progress.scope) == self.surveyed.as_ref()
+    }
+
+    /// Returns how many places of the capture are damaged, as far as they were met.
+    pub(crate) fn damages(&self) -> u64 {
+        let met = self.progress.as_ref().map_or(0, |p| p.damages);
+        met.max(self.library.damages().count())
+    }
+
+    /// Returns what else is wrong with the capture.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        !self.live && self.library.is_cut_off()
+    }
+
+    /// Whether it was made of one that was damaged or had no end.
+    pub(crate) fn is_of_damaged(&self) -> bool {
+        self.of_damaged
+    }
+
+    /// Whether the capture is damaged or has no end.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.of_damaged || self.is_cut_off() || self.damages() > 0
     }
 
     /// Whether anything is still to come from the background.
@@ -331,6 +371,7 @@ impl Model {
     /// Makes the timeline of another window.
     pub(crate) fn rewind(&mut self) {
         self.coarse = Activity::from_index(&self.library, self.window, BINS);
+        self.coarse_spectrum = Spectrum::from_index(&self.library, self.window);
     }
 
     /// Makes the view's table of what was counted.
@@ -363,5 +404,16 @@ impl Model {
             },
             event: self.events.selected_line().map(|line| line.num),
         }
+    }
+}
+
+/// Returns the window to begin with: the whole capture, but for events that only tell of users or containers and
+/// have times long before it, or none at all.
+fn events_window(library: &Library, whole: Span) -> Span {
+    let first = library.first_time().clamp(whole.from, whole.to);
+    let is_long_before = first - whole.from > whole.to - first;
+    Span {
+        from: if is_long_before { first } else { whole.from },
+        to: whole.to,
     }
 }

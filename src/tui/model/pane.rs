@@ -1,7 +1,7 @@
 //! A table on the screen: its rows in order, which of them are shown and which is selected.
 
 use crate::analysis::table::{Cell, Row, Subject, Table, View};
-use crate::tui::view::cells;
+use crate::tui::cells;
 
 /// A table with its order and selection.
 #[derive(Debug, Default)]
@@ -83,7 +83,7 @@ impl TablePane {
         if let Some(table) = &self.table {
             let is_blank = |at: usize| {
                 let mut cells = table.rows.iter().filter_map(|row| row.cells.get(at));
-                cells.all(|cell| *cell == Cell::Empty)
+                !table.rows.is_empty() && cells.all(|cell| *cell == Cell::Empty)
             };
             self.blank.extend((0..table.columns.len()).map(is_blank));
             let count = u32::try_from(table.rows.len()).unwrap_or(u32::MAX);

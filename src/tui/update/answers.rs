@@ -24,7 +24,7 @@ pub(super) fn progress(model: &mut Model, progress: Progress) -> Vec<Command> {
     }
     if is_first
         && model.spectral.anchor.is_none()
-        && let Some(spectrum) = model.tally().and_then(|tally| tally.spectrum.as_ref())
+        && let Some(spectrum) = model.spectrum()
     {
         model.spectral.cell = narrow::hottest(spectrum);
     }
@@ -73,7 +73,7 @@ pub(super) fn answer(model: &mut Model, ticket: Ticket, answer: Answer) -> Vec<C
             }
             Vec::new()
         }
-        Answer::Found(None) => tell(model, "no such event"),
+        Answer::Found(None) => tell(model, "no such event in that direction"),
         Answer::Found(Some(num)) => {
             model.status = None;
             model.follow = false;

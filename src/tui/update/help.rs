@@ -72,7 +72,7 @@ pub(super) fn view(model: &Model) -> Layer {
         lines.push("# filter".to_owned());
         lines.push(format!(
             "  {}",
-            crate::tui::view::cells::fit(filter.as_bytes(), 4096)
+            crate::tui::cells::fit(filter.as_bytes(), 4096)
         ));
     }
     Layer::Text(TextPane {

@@ -159,6 +159,14 @@ pub(super) fn action(model: &mut Model, action: Action) -> Vec<Command> {
         Action::Descendants => narrow::descendants(model),
         Action::Dig => narrow::dig(model),
         Action::Echo => echo(model),
+        Action::EchoAll => {
+            let scope = model.scope();
+            let title = match scope.filter.as_str() {
+                "" => "everything".to_owned(),
+                _ => "everything that is shown".to_owned(),
+            };
+            layers::open_echo(model, title, scope, Follow::Scope)
+        }
         Action::State => {
             let item = |what: Moment| ListItem {
                 label: moment_title(what).to_owned(),
@@ -355,6 +363,7 @@ fn motion(model: &mut Model, action: Action) -> Vec<Command> {
             }
             // Not at hand: what lies between is not looked at.
             let at = match action {
+                Action::Bottom if model.is_counted() => At::Index(count.saturating_sub(1) as u64),
                 Action::Bottom => At::Time(model.range().to),
                 Action::Top => At::Time(model.range().from),
                 _ => At::Index(to),
@@ -362,7 +371,7 @@ fn motion(model: &mut Model, action: Action) -> Vec<Command> {
             model.go_to(at).into_iter().collect()
         }
         View::Spectrogram => {
-            let spectrum = model.tally().and_then(|tally| tally.spectrum.as_ref());
+            let spectrum = model.spectrum();
             let rows = spectrum
                 .map(|s| super::view::spectrogram::Grid::new(s, model.layout().body).rows());
             let (first, last) = rows.unwrap_or_default();
@@ -450,9 +459,9 @@ fn notes(model: &mut Model) -> Vec<Command> {
     let item = |(at, note): (usize, &Note)| ListItem {
         label: format!(
             "{}  {}  {}",
-            super::view::cells::time(note.from),
-            super::view::cells::fit(note.text.as_bytes(), 80),
-            super::view::cells::fit(note.line.as_bytes(), 80),
+            crate::tui::cells::time(note.from),
+            crate::tui::cells::fit(note.text.as_bytes(), 80),
+            crate::tui::cells::fit(note.line.as_bytes(), 80),
         ),
         choice: Choice::Note(at),
     };
@@ -476,7 +485,7 @@ fn copy(model: &mut Model) -> Vec<Command> {
         View::Spectrogram => None,
         _ => {
             let row = model.pane.row().map(|row| {
-                let cells = row.cells.iter().map(|c| super::view::cells::text(c, 4096));
+                let cells = row.cells.iter().map(|c| crate::tui::cells::text(c, 4096));
                 cells
                     .filter(|text| !text.is_empty())
                     .collect::<Vec<_>>()

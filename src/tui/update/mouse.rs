@@ -97,7 +97,7 @@ pub(super) fn update(model: &mut Model, mouse: MouseEvent) -> Vec<Command> {
 }
 
 fn spectral_cell(model: &Model, mouse: MouseEvent) -> Option<(usize, usize)> {
-    let spectrum = model.tally()?.spectrum.as_ref()?;
+    let spectrum = model.spectrum()?;
     spectrogram::Grid::new(spectrum, model.layout().body).cell_at(mouse.column, mouse.row)
 }
 

@@ -5,9 +5,10 @@ use crate::analysis::page::At;
 use crate::analysis::table::{self, Cell, Narrowed, Subject, TILES, View};
 use crate::analysis::tally::TIMES;
 use crate::analysis::{Span, tally};
+use crate::tui::cells;
 use crate::tui::message::{Command, Question};
 use crate::tui::model::{Choice, Crumb, DetailPane, Layer, ListItem, Model};
-use crate::tui::view::{cells, spectrogram};
+use crate::tui::view::spectrogram;
 
 /// Most places that are remembered for going back.
 const HISTORY: usize = 256;
@@ -343,7 +344,7 @@ pub(super) fn descendants(model: &mut Model) -> Vec<Command> {
 
 /// Returns the condition and the time range of the rectangle in the spectrogram, or of its cell.
 fn rectangle(model: &Model) -> Option<(String, Span)> {
-    let spectrum = model.tally()?.spectrum.as_ref()?;
+    let spectrum = model.spectrum()?;
     let cell = model.spectral.cell;
     let anchor = model.spectral.anchor.unwrap_or(cell);
     let (from, _) = spectrogram::latencies(cell.1.min(anchor.1));

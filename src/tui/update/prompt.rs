@@ -342,9 +342,7 @@ fn row_text(model: &Model) -> String {
         .row()
         .map(|row| &row.cells[..])
         .unwrap_or_default();
-    let cells = cells
-        .iter()
-        .map(|cell| crate::tui::view::cells::text(cell, 200));
+    let cells = cells.iter().map(|cell| crate::tui::cells::text(cell, 200));
     cells
         .filter(|text| !text.is_empty())
         .collect::<Vec<_>>()

@@ -25,6 +25,7 @@ fn model() -> Model {
         filter: String::new(),
         range: None,
         live: false,
+        of_damaged: false,
     };
     let (mut model, commands) = Model::new(library, options, Notes::default(), (80, 24));
     assert!(matches!(&commands[..], [Command::Survey(scope)] if scope.filter.is_empty()));
@@ -312,7 +313,9 @@ fn lines_are_fetched_as_they_are_looked_at() {
     assert_eq!(model.events.selected_line().unwrap().num, 21);
     assert_eq!(model.cursor, 1_021, "the cursor goes with the event");
     let commands = press(&mut model, "<End>");
-    let is_end = |q: &Question| matches!(q, Question::Page { at: At::Time(to), .. } if *to == model.whole.to);
+    let last = model.listed() - 1;
+    let is_end =
+        |q: &Question| matches!(q, Question::Page { at: At::Index(at), .. } if *at == last);
     assert!(matches!(&commands[..], [Command::Ask(_, question)] if is_end(question)));
     let old = model.awaited.page.unwrap();
     press(&mut model, "<Home>");
@@ -455,6 +458,7 @@ fn model_of(path: &str) -> Model {
         filter: String::new(),
         range: None,
         live: false,
+        of_damaged: false,
     };
     Model::new(library, options, Notes::default(), (80, 24)).0
 }
@@ -474,6 +478,7 @@ fn a_range_to_begin_with_is_the_window() {
         filter: "proc.name=curl".to_owned(),
         range: Some(range),
         live: false,
+        of_damaged: false,
     };
     let (model, _) = Model::new(library, options, Notes::default(), (80, 24));
     assert_eq!((model.window, model.cursor), (range, range.from));

@@ -1,6 +1,6 @@
 //! Bytes from a capture as lines that are safe to draw.
 
-use super::cells;
+use crate::tui::cells;
 use crate::tui::model::Form;
 
 /// Bytes of a line in hexadecimal.

@@ -3,8 +3,8 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::cells;
 use crate::analysis::page::Line;
+use crate::tui::cells;
 use crate::tui::model::Model;
 
 /// Draws the list.
@@ -19,7 +19,9 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
         .lines
         .iter()
         .any(|line| !line.container.is_empty());
-    let columns = columns(area.width, has_containers);
+    let largest = list.page.lines.iter().map(|line| line.num).max();
+    let digits = largest.map_or(0, |num| num.to_string().len());
+    let columns = columns(area.width, has_containers, digits.max(9));
     let mut x = area.x;
     for (title, width) in &columns {
         let left = usize::from(area.right().saturating_sub(x));
@@ -69,8 +71,8 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
 }
 
 /// The columns: title and width; the last takes what is left.
-fn columns(width: u16, has_containers: bool) -> Vec<(&'static str, usize)> {
-    let mut columns = vec![("NUM", 9), ("TIME", 15)];
+fn columns(width: u16, has_containers: bool, digits: usize) -> Vec<(&'static str, usize)> {
+    let mut columns = vec![("NUM", digits), ("TIME", 15)];
     if width >= 110 {
         columns.push(("CPU", 3));
     }

@@ -1,7 +1,6 @@
 //! Draws the model. Nothing here changes it.
 
 pub(crate) mod bytes;
-pub(crate) mod cells;
 mod events;
 pub(crate) mod layout;
 pub(crate) mod overview;
@@ -14,6 +13,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Position;
 use ratatui::style::Style;
 
+use super::cells;
 use super::model::{Layer, Model};
 use crate::analysis::table::View;
 use layout::{Layout, SMALLEST};
@@ -83,17 +83,21 @@ fn draw_header(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     if lost > 0 {
         wrong.push(format!("{} LOST", cells::grouped(lost)));
     }
-    let damages = model.progress.as_ref().map_or(0, |p| p.damages);
-    let damages = damages.max(library.damages().count());
+    let damages = model.damages();
     if damages > 0 {
         wrong.push(format!("DAMAGED in {damages} places"));
+    }
+    if model.is_cut_off() {
+        wrong.push("CUT OFF: no end".to_owned());
+    }
+    if model.is_of_damaged() {
+        wrong.push("DAMAGED OR CUT OFF".to_owned());
     }
     match (model.live, model.follow) {
         (true, _) if !library.is_cut_off() => wrong.push("ENDED".to_owned()),
         (true, true) => wrong.push("LIVE".to_owned()),
         (true, false) => wrong.push("LIVE (F: follow)".to_owned()),
-        (false, _) if library.is_cut_off() => wrong.push("CUT OFF: no end".to_owned()),
-        _ => {}
+        (false, _) => {}
     }
     let wrong = wrong.join("  ");
     let width = width.saturating_sub(wrong.len() + 2);
@@ -103,14 +107,17 @@ fn draw_header(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     } else {
         format!(" on {host}")
     };
+    let summaries = library.index().chunks.iter().map(|chunk| &chunk.summary);
+    let shown = summaries
+        .map(|s| u64::from(s.events.saturating_sub(s.hidden)))
+        .sum();
+    let first = library.first_time().clamp(model.whole.from, model.whole.to);
     let text = format!(
         "{}{host}  {}  {}  {} events",
         cells::fit(model.name.as_bytes(), 40),
-        cells::date_time(model.whole.from)
-            .get(..19)
-            .unwrap_or_default(),
-        cells::duration(model.whole.len_ns()),
-        cells::grouped(library.index().events()),
+        cells::date_time(first).get(..19).unwrap_or_default(),
+        cells::duration(model.whole.to - first),
+        cells::grouped(shown),
     );
     let text = cells::fit(text.as_bytes(), width);
     let (x, _) = buffer.set_stringn(row.x, row.y, text, width, theme.header());

@@ -4,9 +4,10 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::{cells, timeline};
+use super::timeline;
 use crate::analysis::table::TILES;
 use crate::analysis::tally::{Io, Tally};
+use crate::tui::cells;
 use crate::tui::model::Model;
 
 /// The least columns of a tile.

@@ -2,14 +2,16 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Color, Modifier, Style};
 
 use super::layout::Layout;
-use super::{bytes, cells, table};
+use super::{bytes, table};
 use crate::analysis::moment::Moment;
+use crate::tui::cells;
 use crate::tui::model::{
     DetailPane, EchoPane, List, Model, Play, Prompt, Purpose, StatePane, TextPane,
 };
+use crate::tui::theme::Theme;
 
 /// Wipes a part of the screen and draws a frame with a title; returns what is inside.
 fn frame(title: &str, area: Rect, model: &Model, buffer: &mut Buffer) -> Rect {
@@ -215,14 +217,16 @@ fn draw_play(model: &Model, play: &Play, pieces: usize, area: Rect, buffer: &mut
     for y in 0..rows.min(height) {
         let mut x = 0;
         while x < columns.min(area.width) {
-            let contents = screen.cell(y, x).map_or("", |cell| cell.contents());
+            let cell = screen.cell(y, x);
+            let contents = cell.map_or("", |cell| cell.contents());
+            let style = cell.map_or(Style::new(), |cell| style_of(cell, model.theme));
             let text = cells::fit(contents.as_bytes(), 2);
             let (end, _) = buffer.set_stringn(
                 area.x + x,
                 area.y + y,
                 if text.is_empty() { " " } else { &text },
                 usize::from(area.width - x),
-                Style::new(),
+                style,
             );
             x = (end - area.x).max(x + 1);
         }
@@ -250,6 +254,46 @@ fn draw_play(model: &Model, play: &Play, pieces: usize, area: Rect, buffer: &mut
         model.theme.selected(),
     );
 }
+
+/// Returns how a cell of a terminal looked, in the colours that every terminal has.
+fn style_of(cell: &vt100::Cell, theme: Theme) -> Style {
+    let mut style = Style::new();
+    if theme == Theme::Plain {
+        return style;
+    }
+    if let vt100::Color::Idx(index) = cell.fgcolor()
+        && let Some(color) = COLORS.get(usize::from(index))
+    {
+        style = style.fg(*color);
+    }
+    if cell.bold() {
+        style = style.add_modifier(Modifier::BOLD);
+    }
+    if cell.inverse() {
+        style = style.add_modifier(Modifier::REVERSED);
+    }
+    style
+}
+
+/// The sixteen colours by number.
+const COLORS: [Color; 16] = [
+    Color::Black,
+    Color::Red,
+    Color::Green,
+    Color::Yellow,
+    Color::Blue,
+    Color::Magenta,
+    Color::Cyan,
+    Color::Gray,
+    Color::DarkGray,
+    Color::LightRed,
+    Color::LightGreen,
+    Color::LightYellow,
+    Color::LightBlue,
+    Color::LightMagenta,
+    Color::LightCyan,
+    Color::White,
+];
 
 /// Returns what a state pane is called.
 pub(crate) fn moment_title(what: Moment) -> &'static str {

@@ -3,8 +3,8 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::cells;
 use crate::analysis::tally::{LATENCIES, PER_DECADE, Spectrum, TIMES, latency_bounds};
+use crate::tui::cells;
 use crate::tui::model::Model;
 
 /// Columns for the latencies' names.
@@ -84,7 +84,7 @@ impl Grid {
 /// Draws the spectrogram, latencies upwards.
 pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
     let theme = model.theme;
-    let Some(spectrum) = model.tally().and_then(|tally| tally.spectrum.as_ref()) else {
+    let Some(spectrum) = model.spectrum() else {
         return;
     };
     let grid = Grid::new(spectrum, area);
@@ -134,8 +134,12 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
         u64::MAX => "more".to_owned(),
         below => cells::duration(below),
     };
+    let source = match model.tally() {
+        Some(_) => "",
+        None => ", as the index tells, which leaves out those that wait",
+    };
     let text = format!(
-        "{} to {to}: {} calls   arrows move, Space begins a rectangle, Enter shows its calls",
+        "{} to {to}: {} calls{source}   arrows move, Space begins a rectangle, Enter shows its calls",
         cells::duration(from),
         cells::grouped(u64::from(count)),
     );

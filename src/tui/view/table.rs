@@ -3,9 +3,9 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::cells;
 use crate::analysis::Span;
 use crate::analysis::table::{Cell, Column, Row};
+use crate::tui::cells;
 use crate::tui::model::TablePane;
 use crate::tui::theme::Theme;
 

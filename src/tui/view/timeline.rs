@@ -4,11 +4,11 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::cells;
 use super::layout::{LABELS, Layout};
 use crate::analysis::Span;
 use crate::analysis::activity::{Activity, Bin};
 use crate::lanes::{LANES, Lane};
+use crate::tui::cells;
 use crate::tui::model::Model;
 
 /// Bars by eighths of a cell.

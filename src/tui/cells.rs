@@ -18,7 +18,15 @@ pub(crate) fn text(cell: &Cell, width: usize) -> String {
         Cell::Text(bytes) => fit(bytes, width),
         Cell::Word(word) => fit(word.as_bytes(), width),
         Cell::Id(id) => id.to_string(),
-        Cell::Count(count) => grouped(*count),
+        // Never a part of a number.
+        Cell::Count(count) => {
+            let whole = grouped(*count);
+            if whole.len() <= width {
+                whole
+            } else {
+                short(*count)
+            }
+        }
         Cell::Bytes(bytes) => size(*bytes),
         Cell::Duration(ns) => duration(*ns),
         Cell::Time(ns) => time(*ns),
@@ -216,6 +224,13 @@ mod tests {
                 assert!(shown.width() <= width && !shown.chars().any(char::is_control));
             }
         }
+    }
+
+    #[test]
+    fn a_number_is_never_cut() {
+        assert_eq!(text(&Cell::Count(2_166_920), 9), "2,166,920");
+        assert_eq!(text(&Cell::Count(2_166_920), 8), "2.1M");
+        assert_eq!(text(&Cell::Count(u64::MAX), 8), "18.4E");
     }
 
     #[test]
