@@ -35,9 +35,15 @@ fn view(bench: &Bench, args: &[&str]) -> Pty {
     Pty::start(command, SIZE)
 }
 
+/// The filter of what [`mark`] does: whatever else the machine runs meanwhile would push it off the screen.
+const FILTER: &str = "proc.cmdline contains scap-view-mark";
+
 /// Runs a program that is found by this word.
 fn mark(word: &str) {
-    let status = Command::new("/bin/true").arg(word).status().unwrap();
+    let status = Command::new("/bin/true")
+        .args(["scap-view-mark", word])
+        .status()
+        .unwrap();
     assert!(status.success());
 }
 
@@ -76,7 +82,7 @@ fn what_happens_is_on_the_screen() {
     };
     let mut pty = live(&bench);
     assert!(!attached().is_empty());
-    pty.send(b"6");
+    pty.send(format!(":{FILTER}\r6").as_bytes());
     // More than a screen of them: the newest is the one to be seen.
     for round in 0..60 {
         mark(&format!("before-{round}"));
@@ -177,7 +183,7 @@ fn a_recording_is_followed_to_its_end_and_not_disturbed() {
     let mut pty = view(&bench, &["--live", "growing.scap"]);
     pty.wait("LIVE", |screen| screen.contains("LIVE"));
     let first = events(&pty.screen()).unwrap();
-    pty.send(b"6");
+    pty.send(format!(":{FILTER}\r6").as_bytes());
     mark("while-it-is-looked-at");
     let soon = Duration::from_secs(5);
     pty.wait_at_most(soon, "the mark", |screen| {
