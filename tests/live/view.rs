@@ -87,7 +87,7 @@ fn what_happens_is_on_the_screen() {
     for round in 0..60 {
         mark(&format!("before-{round}"));
     }
-    let soon = Duration::from_secs(5);
+    let soon = Duration::from_secs(20);
     for word in ["the-first-mark", "the-second-mark"] {
         let begin = Instant::now();
         mark(word);
@@ -185,7 +185,7 @@ fn a_recording_is_followed_to_its_end_and_not_disturbed() {
     let first = events(&pty.screen()).unwrap();
     pty.send(format!(":{FILTER}\r6").as_bytes());
     mark("while-it-is-looked-at");
-    let soon = Duration::from_secs(5);
+    let soon = Duration::from_secs(20);
     pty.wait_at_most(soon, "the mark", |screen| {
         screen.contains("while-it-is-looked-at")
             && events(screen).is_some_and(|events| events > first)
