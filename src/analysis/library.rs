@@ -12,7 +12,7 @@ use scap_capture_format::native::header::EVENT_MODEL;
 use scap_capture_format::native::{
     ChunkDecoder, ContainersAhead, Damages, Header, Index, IndexedReader, Load, Want,
 };
-use scap_capture_format::schema::{EventType, SourceCategory, event_info, types};
+use scap_capture_format::schema::{EventType, event_info, types};
 use scap_capture_format::sysdig::Converter;
 use thiserror::Error as ThisError;
 
@@ -497,8 +497,5 @@ impl Walker {
 /// Whether an event is shown: it is not hidden, and not the recorder's own bookkeeping, which sysdig numbers
 /// and does not show either.
 pub fn is_shown(event: &crate::event::Event<'_>) -> bool {
-    let is_internal = event
-        .info()
-        .is_some_and(|i| i.source_category.contains(SourceCategory::INTERNAL));
-    !is_internal && !event.flags.contains(EventFlags::HIDDEN)
+    !event.is_internal() && !event.flags.contains(EventFlags::HIDDEN)
 }

@@ -8,9 +8,9 @@ use scap_capture_format::sysdig::{Tail, WriterOptions};
 
 use super::error::{CliError, Outcome, warn};
 use super::input::{Input, tell_damage};
-use super::output::grouped;
 use super::read::{cannot_write, destination, refuse_same};
 use super::record::say;
+use crate::event::number::grouped;
 use crate::export::{NativeSink, SysdigSink};
 use crate::filter::fields::Session;
 use crate::replay::{self, EventSink, EventSource, ReplayError, Selection};

@@ -7,9 +7,11 @@ use scap_capture_format::native::LossReport;
 use scap_capture_format::schema::Arch;
 
 use super::error::{CliError, Outcome, warn};
-use super::output::{Output, grouped};
-use super::print::{self, PrintArgs, Printer};
+use super::output::Output;
+use super::print::{PrintArgs, Printer};
 use super::record::{What, explain, on_signals, say, tell_choice, warn_of_runtime};
+use crate::event::EventExt as _;
+use crate::event::number::grouped;
 use crate::filter::fields::Context;
 use crate::record::{self, CommandEnd, Notice, Observer, command};
 
@@ -100,7 +102,7 @@ impl Observer for Screen<'_> {
         if self.left == 0 || self.failed.is_some() {
             return ControlFlow::Break(());
         }
-        if print::is_internal(cx.event) {
+        if cx.event.is_internal() {
             return ControlFlow::Continue(());
         }
         self.printer.print(self.output.buffer(), cx);

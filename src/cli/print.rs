@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal as _};
 
-use scap_capture_format::schema::{Arch, Category, EventTypeFlags, SourceCategory};
+use scap_capture_format::schema::{Arch, Category, EventTypeFlags};
 
 use super::diagnostic;
 use super::error::CliError;
@@ -138,13 +138,6 @@ impl PrintArgs {
     pub(super) fn session(&self, arch: Option<Arch>) -> Session {
         Session::new(arch, self.buffers(), self.time.into())
     }
-}
-
-/// Whether the event is the recorder's own bookkeeping, which sysdig numbers and does not show either.
-pub(super) fn is_internal(event: &Event<'_>) -> bool {
-    event
-        .info()
-        .is_some_and(|i| i.source_category.contains(SourceCategory::INTERNAL))
 }
 
 /// Prints events in the form that was asked for.

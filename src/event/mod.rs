@@ -27,7 +27,7 @@ pub use scap_capture_format::event::{
     EventFlags, EventNum, EventRef as Event, Params, Pid, Tid, Timestamp,
 };
 
-use scap_capture_format::schema::{EventInfo, EventType, ParamInfo};
+use scap_capture_format::schema::{EventInfo, EventType, ParamInfo, SourceCategory};
 
 /// An event and what is known of it beyond its own bytes.
 ///
@@ -85,6 +85,9 @@ pub trait EventExt<'a> {
     /// Returns the result of a call; `None` for other events and for a call in flight.
     fn result(&self) -> Option<i64>;
 
+    /// Whether it is the recorder's own bookkeeping, which sysdig numbers and does not show either.
+    fn is_internal(&self) -> bool;
+
     /// Iterates over the parameters that both the event and the schema have; absent ones are empty.
     fn params_with_info(&self) -> impl Iterator<Item = (usize, &'static ParamInfo, &'a [u8])>;
 }
@@ -111,6 +114,11 @@ impl<'a> EventExt<'a> for Event<'a> {
             return None;
         }
         self.int(syscall::result_param(self.ty))
+    }
+
+    fn is_internal(&self) -> bool {
+        let info = self.info();
+        info.is_some_and(|i| i.source_category.contains(SourceCategory::INTERNAL))
     }
 
     fn params_with_info(&self) -> impl Iterator<Item = (usize, &'static ParamInfo, &'a [u8])> {

@@ -149,6 +149,19 @@ pub fn general(out: &mut Vec<u8>, value: f64) {
     }
 }
 
+/// Returns a number with a comma between groups of three digits.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,5 +211,13 @@ mod tests {
         assert_eq!(to_text(|o| general(o, -0.000_123)), "-0.000123");
         assert_eq!(to_text(|o| general(o, 999_999.5)), "1e+06");
         assert_eq!(to_text(|o| general(o, 100_000.0)), "100000");
+    }
+
+    #[test]
+    fn groups_of_three() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1000), "1,000");
+        assert_eq!(grouped(1_234_567), "1,234,567");
     }
 }

@@ -3,6 +3,7 @@
 use unicode_width::UnicodeWidthChar as _;
 
 use crate::analysis::table::Cell;
+use crate::event::number::grouped;
 use crate::event::text;
 use crate::event::time::LocalClock;
 
@@ -85,19 +86,6 @@ pub(crate) fn fit(bytes: &[u8], width: usize) -> String {
     }
     if cut.len() < bytes.len() && used < width {
         out.push(MORE);
-    }
-    out
-}
-
-/// A number with its thousands apart.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() * 4 / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
     }
     out
 }

@@ -59,9 +59,7 @@ fn source(
     source.know_ahead(open()?)?;
     let arch = replay::arch(source.header());
     let mut session = Session::new(arch, BufferFormat::Dots, TimeFormat::Human);
-    if !library.is_in_pairs()
-        && let Some(start) = replay::start(open()?, from)
-    {
+    if let Some(start) = replay::start(open()?, from) {
         source.skip_to(start.offset)?;
     }
     session.first_time = library.first_time();

@@ -352,7 +352,7 @@ mod tests {
         );
         assert!(printed(&account).contains(&format!(
             "and {} more",
-            super::super::output::grouped(2 * KINDS as u64 - ROWS as u64)
+            number::grouped(2 * KINDS as u64 - ROWS as u64)
         )));
     }
 }

@@ -5,7 +5,7 @@ use scap_capture_format::event::Timestamp;
 use super::calls;
 use super::files::Changed;
 use super::{Account, Counted, ROWS, Rows, safe};
-use crate::cli::output::grouped;
+use crate::event::number::grouped;
 use crate::event::{number, text, time};
 use crate::replay::Survey;
 

@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use hashbrown::{HashMap, HashSet};
 
 use super::takes;
-use crate::cli::print::is_internal;
 use crate::event::Event;
+use crate::event::EventExt as _;
 use crate::filter::Filter;
 use crate::filter::fields::{Context, Session};
 use crate::replay::EventSink;
@@ -163,7 +163,7 @@ impl EventSink for Census {
     }
 
     fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
-        if is_internal(cx.event) {
+        if cx.event.is_internal() {
             return Ok(ControlFlow::Continue(()));
         }
         self.events += 1;

@@ -6,8 +6,9 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::census::{Census, Seen};
-use crate::cli::output::{Output, ascii_json, grouped};
+use crate::cli::output::{Output, ascii_json};
 use crate::cli::table::{self, Side, UNKNOWN};
+use crate::event::number::grouped;
 use crate::event::{text, time};
 use crate::filter::fields::Session;
 use crate::state::{ContainerInfo, State};

@@ -13,7 +13,8 @@ use super::{Args, tell_count};
 use crate::cli::error::{CliError, Outcome};
 use crate::cli::input::{Input, tell_damage};
 use crate::cli::output::Output;
-use crate::cli::print::{self, Printer};
+use crate::cli::print::Printer;
+use crate::event::EventExt as _;
 use crate::filter::fields::Context;
 use crate::replay::{self, End, EventSink, Selection};
 use crate::state::State;
@@ -126,7 +127,7 @@ impl Sender {
 
 impl EventSink for Sender {
     fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
-        if print::is_internal(cx.event) {
+        if cx.event.is_internal() {
             return Ok(ControlFlow::Continue(()));
         }
         self.events += 1;

@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 
 use super::error::{CliError, Outcome};
 use super::input::{Input, tell_damage};
-use super::output::{Output, grouped};
-use super::print::{self, PrintArgs, Printer};
+use super::output::Output;
+use super::print::{PrintArgs, Printer};
 use super::words;
+use crate::event::EventExt as _;
+use crate::event::number::grouped;
 use crate::filter::fields::Context;
 use crate::replay::{self, End, EventSink, Selection};
 use crate::state::State;
@@ -117,7 +119,7 @@ impl EventSink for Lines<'_> {
         if self.left == 0 {
             return Ok(ControlFlow::Break(()));
         }
-        if print::is_internal(cx.event) {
+        if cx.event.is_internal() {
             return Ok(ControlFlow::Continue(()));
         }
         self.events += 1;

@@ -11,10 +11,8 @@ use std::{
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use super::{
-    error::{self, CliError, Outcome},
-    output::grouped,
-};
+use super::error::{self, CliError, Outcome};
+use crate::event::number::grouped;
 use crate::record::{
     self, CommandEnd, Destination, Notice, Options, ProbeError, RecordError, Status, command,
 };

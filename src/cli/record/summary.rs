@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::cli::output::grouped;
+use crate::event::number::grouped;
 use crate::record::{CommandEnd, CpuCounters, Summary, command};
 
 /// Events that are enough for a mean to say something.

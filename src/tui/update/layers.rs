@@ -217,18 +217,13 @@ fn in_detail(model: &mut Model, mut pane: DetailPane, action: Action) -> Option<
         // Everything else is for the view below, where details stay open beside the list.
         Action::Show(_) | Action::NextView | Action::PreviousView | Action::Back => return None,
         _ => {
-            let commands = without(model, action);
+            let commands = act(model, action);
             model.layers.insert(0, Layer::Detail(pane));
             return Some(commands);
         }
     };
     model.layers.push(Layer::Detail(pane));
     Some(commands)
-}
-
-/// Does what a key says in the view itself.
-fn without(model: &mut Model, action: Action) -> Vec<Command> {
-    act(model, action)
 }
 
 fn in_echo(model: &mut Model, mut pane: EchoPane, action: Action) -> Option<Vec<Command>> {

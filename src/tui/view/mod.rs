@@ -16,6 +16,7 @@ use ratatui::style::Style;
 use super::cells;
 use super::model::{Layer, Model};
 use crate::analysis::table::View;
+use crate::event::number::grouped;
 use layout::{Layout, SMALLEST};
 pub(crate) use panes::moment_title;
 
@@ -81,7 +82,7 @@ fn draw_header(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     let mut wrong = Vec::new();
     let lost: u64 = library.losses().iter().map(|l| l.count).sum();
     if lost > 0 {
-        wrong.push(format!("{} LOST", cells::grouped(lost)));
+        wrong.push(format!("{} LOST", grouped(lost)));
     }
     let damages = model.damages();
     if damages > 0 {
@@ -117,7 +118,7 @@ fn draw_header(model: &Model, layout: &Layout, buffer: &mut Buffer) {
         cells::fit(model.name.as_bytes(), 40),
         cells::date_time(first).get(..19).unwrap_or_default(),
         cells::duration(model.whole.to - first),
-        cells::grouped(shown),
+        grouped(shown),
     );
     let text = cells::fit(text.as_bytes(), width);
     let (x, _) = buffer.set_stringn(row.x, row.y, text, width, theme.header());
@@ -234,11 +235,7 @@ fn draw_status(model: &Model, layout: &Layout, buffer: &mut Buffer) {
             } else {
                 model.events.selected + 1
             };
-            format!(
-                "{}/{}{more}  ",
-                cells::grouped(at),
-                cells::grouped(model.listed())
-            )
+            format!("{}/{}{more}  ", grouped(at), grouped(model.listed()))
         }
         _ => {
             let pane = &model.pane;

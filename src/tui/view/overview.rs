@@ -7,6 +7,7 @@ use ratatui::style::Style;
 use super::timeline;
 use crate::analysis::table::TILES;
 use crate::analysis::tally::{Io, Tally};
+use crate::event::number::grouped;
 use crate::tui::cells;
 use crate::tui::model::Model;
 
@@ -132,10 +133,10 @@ fn draw_summary(model: &Model, tally: &Tally, area: Rect, buffer: &mut Buffer) {
     let lost: u64 = lost.map(|l| l.count).sum();
     let first = format!(
         "{} events, {} processes, {} containers, {} calls failed",
-        cells::grouped(tally.events),
-        cells::grouped(active as u64),
+        grouped(tally.events),
+        grouped(active as u64),
         containers,
-        cells::grouped(failed),
+        grouped(failed),
     );
     let second = format!(
         "files {} read, {} written   network {} in, {} out   ",
@@ -154,10 +155,7 @@ fn draw_summary(model: &Model, tally: &Tally, area: Rect, buffer: &mut Buffer) {
         let left = usize::from(area.right().saturating_sub(x));
         let (text, style) = match lost {
             0 => ("nothing lost".to_owned(), model.theme.dim()),
-            lost => (
-                format!("{} events lost", cells::grouped(lost)),
-                model.theme.bad(),
-            ),
+            lost => (format!("{} events lost", grouped(lost)), model.theme.bad()),
         };
         buffer.set_stringn(x, area.y + 1, text, left, style);
     }

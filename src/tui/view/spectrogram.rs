@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::analysis::tally::{LATENCIES, PER_DECADE, Spectrum, TIMES, latency_bounds};
+use crate::event::number::grouped;
 use crate::tui::cells;
 use crate::tui::model::Model;
 
@@ -141,7 +142,7 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
     let text = format!(
         "{} to {to}: {} calls{source}   arrows move, Space begins a rectangle, Enter shows its calls",
         cells::duration(from),
-        cells::grouped(u64::from(count)),
+        grouped(u64::from(count)),
     );
     let y = area.bottom().saturating_sub(1);
     buffer.set_stringn(area.x, y, text, usize::from(area.width), theme.dim());
