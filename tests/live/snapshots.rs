@@ -54,14 +54,18 @@ fn reading_from_the_middle_shows_the_same() {
         "{} snapshots",
         index.snapshots.len()
     );
-    let last = index.snapshots.last().unwrap();
+    // The last one that enough comes after: the recording can end just when it takes another one.
     let events = index.events();
-    let first = index.chunks[0].summary.min_time.0;
-    let seconds = (last.time.0 - first) as f64 / 1e9;
-    let near_the_end = format!("#{}", events - 2000);
-    let after = format!("+{:.4}s", seconds + 0.01);
+    let mut latest_first = index.snapshots.iter().rev();
+    let last = latest_first
+        .find(|s| s.next_event.0 + 2000 <= events)
+        .unwrap();
+    let number = format!("#{}", last.next_event.0);
+    let before = index.chunks.iter().filter(|c| c.offset < last.offset);
+    let latest = before.map(|c| c.summary.max_time.0).max().unwrap();
+    let after = format!("+{}ns", latest + 1 - index.chunks[0].summary.min_time.0);
     for (from, snapshot) in [
-        (near_the_end.as_str(), true),
+        (number.as_str(), true),
         (after.as_str(), true),
         ("+0s", false),
     ] {
