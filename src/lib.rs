@@ -27,6 +27,7 @@
 //! of them, or lets their control characters reach a terminal.
 
 pub mod analysis;
+pub mod chisel;
 pub mod cli;
 pub mod event;
 pub mod export;

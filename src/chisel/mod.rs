@@ -1,0 +1,1 @@
+//! Chisels: Lua scripts over captures and live streams, as sysdig has them, and views, their tables.
