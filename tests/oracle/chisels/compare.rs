@@ -9,7 +9,7 @@ use serde_json::Value;
 pub(super) enum How {
     /// Byte by byte.
     Exactly,
-    /// The lines, in any order: they come out as a Lua table has them.
+    /// The lines, in any order and with a comma at their end or not: they come out as a Lua table has them.
     AnyOrder,
     /// Rows in the order of their value, which is the first column; those of one value in any order. Of
     /// the value at which a table of so many rows ends any rows can be shown.
@@ -52,7 +52,10 @@ pub(super) fn exactly(theirs: &str, ours: &str) -> Option<String> {
 }
 
 fn sorted(text: &str) -> String {
-    let mut lines: Vec<&str> = text.lines().collect();
+    let mut lines: Vec<&str> = text
+        .lines()
+        .map(|line| line.trim_end_matches(','))
+        .collect();
     lines.sort_unstable();
     lines.join("\n")
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::{print, script};
+use crate::known::NOT_PRINTED;
 use crate::sysdig::captures;
 
 /// The chisels of this file, and those that do so with an argument.
@@ -36,7 +37,9 @@ fn events(mut program: Command, file: &Path) -> String {
     program.arg(file).args(["-p", FORMAT]).env("TZ", "UTC");
     let printed = print(program);
     assert!(printed.succeeded, "{}", printed.err);
-    printed.out
+    let lines = printed.out.lines();
+    let printed = lines.filter(|line| !NOT_PRINTED.iter().any(|ty| line.ends_with(ty)));
+    printed.collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -45,31 +48,16 @@ fn stock_chisels_save_the_same_events_around_a_match() {
         return;
     };
     let dir = dir.canonicalize().unwrap();
-    let cases: &[(&str, &str, &[&str])] = &[
-        (
-            "around",
-            "libs-curl-google",
-            &["around.scap 5", "evt.type=connect"],
-        ),
-        (
-            "around",
-            "falco-cat-write",
-            &["around.scap 0", "evt.type=open"],
-        ),
-        (
-            "spy_logs",
-            "falco-run-as-user-0-container",
-            &["around.scap 5"],
-        ),
-        (
-            "spy_syslog",
-            "falco-run-as-user-0-container",
-            &["around.scap 5"],
-        ),
+    // Of other captures 0.29.3 writes files that it cannot read itself (their list of interfaces).
+    let capture = dir.join("falco-run-as-user-0-container.scap");
+    let cases: &[(&str, &[&str])] = &[
+        ("around", &["around.scap 1", "evt.type=close"]),
+        ("around", &["around.scap 5", "evt.type=execve"]),
+        ("spy_logs", &["around.scap 5"]),
+        ("spy_syslog", &["around.scap 5"]),
     ];
-    for (chisel, capture, words) in cases {
+    for (chisel, words) in cases {
         let work = tempfile::tempdir().unwrap();
-        let capture = dir.join(format!("{capture}.scap"));
         let [(their_dir, theirs), (our_dir, ours)] = both(work.path(), &capture, chisel, words);
         assert_eq!(theirs, ours, "{chisel} {words:?}");
         let mut sysdig = Command::new("sysdig");

@@ -73,7 +73,7 @@ pub(super) const CHISELS: &[Stock] = &[
         &[&["0"], &["1"], &["-pc", "0"], &["0 disable_colors"]],
     ),
     // Without markers of an application all there is is the page around the chart.
-    stock("flame", Exactly, &[&[]]),
+    stock("flame", AnyOrder, &[&[]]),
     stock("httplog", Exactly, &[&[], &["-pc"]]),
     stock(
         "httptop",
