@@ -7,6 +7,7 @@ use mlua::{Function, Lua, Value};
 
 use super::api;
 use super::arguments;
+use super::call::Callback;
 use super::clock::{Clock, Tick};
 use super::error::ChiselError;
 use super::info::Info;
@@ -24,7 +25,7 @@ pub(super) struct Chisel {
     lua: Lua,
     pub(super) shared: Rc<Shared>,
     pub(super) info: Info,
-    on_event: Option<Function>,
+    on_event: Option<Callback>,
     on_interval: Option<Function>,
     clock: Clock,
     /// It is to be handed enter events that were made up; `None` = that was not asked yet.
@@ -153,7 +154,11 @@ impl Chisel {
                 return Err(self.refused("its on_capture_start did not return true"));
             }
         }
-        self.on_event = self.function("on_event");
+        let on_event = self.function("on_event");
+        let callback = on_event.map(|function| Callback::new(&self.lua, &function));
+        self.on_event = callback
+            .transpose()
+            .map_err(|e| self.shared.error(&e, true))?;
         self.on_interval = self.function("on_interval");
         // It may ask for other events now.
         self.wants_enter.set(None);
@@ -219,12 +224,9 @@ impl Chisel {
         let prints = match &self.on_event {
             None => true,
             Some(function) => {
-                let call = || {
-                    sandbox::allow(shared.run.policy.instructions);
-                    function.call::<Value>(())
-                };
-                match shared.scene.with_event(cx, call) {
-                    Ok(returned) => matches!(returned, Value::Boolean(true)),
+                sandbox::allow(shared.run.policy.instructions);
+                match shared.scene.with_event(cx, || function.call()) {
+                    Ok(prints) => prints,
                     Err(error) => {
                         let out_of_memory = matches!(error, mlua::Error::MemoryError(_));
                         self.is_dead |= out_of_memory || sandbox::is_exhausted();

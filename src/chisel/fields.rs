@@ -150,11 +150,10 @@ pub(super) unsafe extern "C-unwind" fn evt_field(state: *mut ffi::lua_State) -> 
         let handle = ffi::lua_touserdata(state, 1) as usize;
         let found = if handle == 0 {
             if ffi::lua_isnoneornil(state, 1) == 0 {
-                ffi::lua_pushstring(
+                ffi::luaL_error(
                     state,
                     c"evt.field takes what chisel.request_field returned".as_ptr(),
                 );
-                ffi::lua_error(state);
             }
             Found::Nil
         } else {

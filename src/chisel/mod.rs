@@ -13,6 +13,7 @@
 mod api;
 mod arguments;
 mod builtin;
+mod call;
 mod chisel;
 mod clock;
 mod error;

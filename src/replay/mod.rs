@@ -68,6 +68,9 @@ pub trait EventSource {
     /// and told in [`Self::damages`].
     fn read(&mut self, each: Each<'_>) -> Result<(), ReplayError>;
 
+    /// Says that nobody will look at the bytes that calls moved, so that they need not be loaded.
+    fn leave_out_data(&mut self) {}
+
     /// Whether calls have two events, enter and exit, or can have.
     fn is_in_pairs(&self) -> bool;
 

@@ -26,6 +26,8 @@ pub struct NativeSource<R> {
     all: Damages,
     /// What is to be known before the first event.
     ahead: Option<ContainersAhead<Box<dyn ReadSeek>>>,
+    /// What of events is loaded.
+    load: Load,
     /// For a capture made from one whose events come in pairs.
     converter: Option<Converter>,
 }
@@ -48,6 +50,7 @@ impl<R: Read> NativeSource<R> {
             own: Damages::default(),
             all,
             ahead: None,
+            load: Load::ALL,
         })
     }
 
@@ -78,7 +81,7 @@ impl<R: Read> NativeSource<R> {
             }
             other => Err(ReplayError::Read(other)),
         };
-        let mut rows = match chunk.decode(&mut self.decoder, Load::ALL) {
+        let mut rows = match chunk.decode(&mut self.decoder, self.load) {
             Ok(rows) => rows,
             Err(error) => {
                 damaged(error)?;
@@ -195,6 +198,10 @@ impl<R: Read> EventSource for NativeSource<R> {
         let result = self.read_all(each);
         self.gather_damages();
         result
+    }
+
+    fn leave_out_data(&mut self) {
+        self.load = Load::PARAMS;
     }
 
     fn is_in_pairs(&self) -> bool {
