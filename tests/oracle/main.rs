@@ -18,3 +18,4 @@ mod lines;
 mod made_up;
 mod ours;
 mod sysdig;
+mod views;

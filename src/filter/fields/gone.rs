@@ -8,11 +8,35 @@ pub(super) const SPAN: &[FieldInfo] = &[
         .arg(ArgForm::Key)
         .never("sysdig's tracers, dropped after 0.29"),
     text("span.args", "args as text", na).never("sysdig's tracers, dropped after 0.29"),
+    uint(
+        "span.childcount.fortag",
+        "1 for a child of the span with the tag at an offset",
+        na,
+    )
+    .arg(ArgForm::Key)
+    .flag(FieldFlags::TABLE_ONLY)
+    .never("sysdig's tracers, dropped after 0.29"),
     uint("span.count", "1 on span exit", na)
         .flag(FieldFlags::TABLE_ONLY)
         .never("sysdig's tracers, dropped after 0.29"),
+    uint(
+        "span.count.fortag",
+        "1 on exit of the span with the tag at an offset",
+        na,
+    )
+    .arg(ArgForm::Key)
+    .flag(FieldFlags::TABLE_ONLY)
+    .never("sysdig's tracers, dropped after 0.29"),
     interval("span.duration", "exit minus enter time of the span", na)
         .never("sysdig's tracers, dropped after 0.29"),
+    interval(
+        "span.duration.fortag",
+        "duration of the span with the tag at an offset",
+        na,
+    )
+    .arg(ArgForm::Key)
+    .flag(FieldFlags::TABLE_ONLY)
+    .never("sysdig's tracers, dropped after 0.29"),
     text("span.duration.human", "duration as text", na)
         .never("sysdig's tracers, dropped after 0.29"),
     uint("span.duration.quantized", "log10 bucket of duration", na)
