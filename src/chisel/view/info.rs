@@ -190,33 +190,49 @@ impl ViewInfo {
         (!text.is_empty()).then(|| with_depth(text, options.depth))
     }
 
-    /// Returns the filter of the view that a row of this one leads to: what held so far, this view's own
-    /// filter, and the row's key.
-    pub fn drill_filter(&self, outer: Option<&str>, key: &str, options: ViewOptions) -> String {
-        let own = self.filter(options).filter(|_| self.propagates_filter);
-        let inner = join(own.as_deref(), key);
-        join(outer, &inner)
-    }
-
-    /// Finds the view that a row of this one leads to: the one it names, or the first that can be opened with
-    /// its key.
-    pub fn target<'v>(&self, views: &'v [Self], options: ViewOptions) -> Option<&'v Self> {
-        let field = self.drill_field(options)?;
-        let named = self.drilldown_target.as_deref();
-        let named = named.and_then(|id| views.iter().find(|view| view.id == id));
-        named.or_else(|| views.iter().find(|view| view.applies_to.contains(&field)))
-    }
-
-    /// Returns the field that a row of this view narrows by, if it leads anywhere.
-    pub fn drill_field(&self, options: ViewOptions) -> Option<String> {
+    /// Returns the column that a row of this view is told by, if it leads anywhere.
+    fn key_column(&self, options: ViewOptions) -> Option<&ColumnInfo> {
         if self.kind == ViewKind::List {
             return None;
         }
         let shown = || self.columns.iter().filter(|c| c.is_shown(options));
         let group = shown().find(|c| c.is_group_key);
-        let key = group.or_else(|| shown().find(|c| c.is_key))?;
+        group.or_else(|| shown().find(|c| c.is_key))
+    }
+
+    /// Returns the field of that column, as written.
+    pub(super) fn key_field(&self, options: ViewOptions) -> Option<&str> {
+        self.key_column(options).map(|column| &*column.field)
+    }
+
+    /// Returns the field that a row of this view narrows by, if it leads anywhere.
+    pub fn drill_field(&self, options: ViewOptions) -> Option<String> {
+        let key = self.key_column(options)?;
         let field = key.filter_field.as_ref().unwrap_or(&key.field);
         Some(field_name(field, options.depth))
+    }
+
+    /// Returns the options of the view that a row of this one leads to.
+    pub fn drill_options(&self, options: ViewOptions) -> ViewOptions {
+        ViewOptions {
+            depth: options
+                .depth
+                .saturating_add(u32::from(self.increases_depth)),
+            ..options
+        }
+    }
+
+    /// Finds the view that a row of this one leads to: the one it names, or the first that can be opened with
+    /// its key.
+    pub fn target<'v>(&self, views: &'v [Self], options: ViewOptions) -> Option<&'v Self> {
+        let field = self.key_field(options)?;
+        let named = self.drilldown_target.as_deref();
+        let named = named.and_then(|id| views.iter().find(|view| view.id == id));
+        named.or_else(|| {
+            views
+                .iter()
+                .find(|view| view.applies_to.iter().any(|f| f == field))
+        })
     }
 }
 

@@ -90,12 +90,12 @@ impl ViewRows {
             }
             json::string(out, field.as_bytes());
         }
-        match self.info.drill_field(self.options) {
+        match self.info.key_field(self.options) {
             Some(field) => {
                 out.extend_from_slice(b"],\"canDrillDown\":true,\"drillDownKeyField\":");
                 json::string(out, field.as_bytes());
                 if self.info.kind == ViewKind::Table {
-                    self.write_templates(out, &field, target);
+                    self.write_templates(out, target);
                 }
             }
             None => out.extend_from_slice(b"],\"canDrillDown\":false"),
@@ -106,7 +106,7 @@ impl ViewRows {
                 out.push(b',');
             }
             out.extend_from_slice(b"{\"format\":\"");
-            out.extend_from_slice(format_name(column.field.format).as_bytes());
+            out.extend_from_slice(format_name(column.field).as_bytes());
             out.extend_from_slice(b"\",\"name\":");
             json::string(out, column.name.as_bytes());
             out.extend_from_slice(b",\"size\":");
@@ -123,22 +123,22 @@ impl ViewRows {
     }
 
     /// Appends the filters of the view that a row leads to, without and with that view's own.
-    fn write_templates(&self, out: &mut Vec<u8>, field: &str, target: Option<&ViewInfo>) {
-        let key = format!("{field}=\"{KEY_PLACE}\"");
+    fn write_templates(&self, out: &mut Vec<u8>, target: Option<&ViewInfo>) {
         let outer = self.outer.as_deref();
-        let (before, whole) = match target {
-            Some(target) => {
-                let before = self.info.drill_filter(outer, &key, self.options);
-                let whole = match target.filter(self.options) {
+        let options = self.info.drill_options(self.options);
+        let own = self.info.filter(options);
+        let (before, whole) = match (target, self.info.drill_field(self.options)) {
+            (Some(target), Some(field)) => {
+                let key = format!("{field}=\"{KEY_PLACE}\"");
+                let own = own.filter(|_| self.info.propagates_filter);
+                let before = join(outer, &join(own.as_deref(), &key));
+                let whole = match target.filter(options) {
                     Some(own) => format!("({before}) and ({own})"),
                     None => before.clone(),
                 };
                 (before, whole)
             }
-            None => {
-                let own = self.info.filter(self.options).unwrap_or_default();
-                (String::new(), join(outer, &own))
-            }
+            _ => (String::new(), join(outer, &own.unwrap_or_default())),
         };
         out.extend_from_slice(b",\"filterTemplate\":");
         json::string(out, before.as_bytes());
@@ -185,8 +185,9 @@ fn json_text(out: &mut Vec<u8>, slot: &Slot, field: Option<&FieldInfo>) {
     }
 }
 
-fn format_name(format: PrintFormat) -> &'static str {
-    match format {
+fn format_name(field: &FieldInfo) -> &'static str {
+    match field.format {
+        _ if matches!(field.ty, FieldType::Text | FieldType::Ip | FieldType::Bool) => "NA",
         PrintFormat::Na => "NA",
         PrintFormat::Dec => "DEC",
         PrintFormat::Hex => "HEX",

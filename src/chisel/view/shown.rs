@@ -79,7 +79,8 @@ impl ShownColumn {
 
     /// Whether whole numbers are counts, and not names of something.
     fn is_count(&self) -> bool {
-        self.field.format == PrintFormat::Dec && self.field.ty != FieldType::Time
+        self.field.format == PrintFormat::Dec
+            && !matches!(self.field.ty, FieldType::Time | FieldType::Port)
     }
 
     /// Returns a value as it is shown, or sorted by.
@@ -192,8 +193,10 @@ impl ViewRows {
             }
         }
         let sorting = columns.iter().position(|column| column.is_sorting);
+        let is_grouped = info.columns.iter().any(|column| column.is_group_key);
         let mut this = Self {
-            sorting: sorting.unwrap_or(0),
+            // Of groups, what comes first is mostly the key.
+            sorting: sorting.unwrap_or(usize::from(is_grouped && columns.len() > 1)),
             info,
             options,
             outer,

@@ -11,6 +11,7 @@ use super::shown::{ShownColumn, ViewRows};
 use crate::event::{Event, EventFlags, EventNum, Params, Timestamp};
 use crate::filter::Filter;
 use crate::filter::fields::{Context, Field, FieldFlags, Scratch, Session};
+use crate::replay::is_about_capture;
 use crate::state::{State, Thread};
 
 /// Nanoseconds in a second.
@@ -165,8 +166,11 @@ impl ViewTable {
         self.filter.as_ref()
     }
 
-    /// Takes an event in.
+    /// Takes an event in, unless it is what a recorder tells of users and containers.
     pub fn event(&mut self, cx: &Context<'_>) {
+        if is_about_capture(cx.event) {
+            return;
+        }
         if self.filter.as_mut().is_none_or(|f| f.matches(cx)) {
             // An event that lacks a field is passed over.
             let _taken: Option<()> = self.take(cx);
