@@ -29,6 +29,8 @@ const BEFORE: usize = 40;
 const MARKED: usize = 60;
 /// Columns shown after it.
 const AFTER: usize = 40;
+/// Columns shown of a script's line.
+const WIDEST: usize = 100;
 /// What stands for text that is left out.
 const MORE: char = '…';
 
@@ -84,6 +86,16 @@ pub(super) fn snippet(out: &mut String, name: &str, text: &str, span: &Range<usi
         .and_then(|()| writeln!(out, "{:>gutter$} |", ""))
         .and_then(|()| writeln!(out, "{line:>gutter$} | {before}{marked}{after}"))
         .and_then(|()| writeln!(out, "{:>gutter$} | {:indent$}{:^<carets$}", "", "", ""));
+}
+
+/// Returns the lines that show a line of a script; safe to print.
+pub(super) fn line(file: &str, number: usize, text: &str) -> String {
+    let gutter = number.to_string().len() + 1;
+    let (file, text) = (shown(file), first_columns(&shown(text), WIDEST));
+    format!(
+        "{0:>gutter$}--> {file}:{number}\n{0:>gutter$} |\n{number:>gutter$} | {text}\n",
+        ""
+    )
 }
 
 /// Returns a text as it is printed: a tab is a blank, other control characters are escaped.

@@ -39,6 +39,8 @@ impl Outcome {
 pub(super) enum CliError {
     /// Whoever read the output went away, which is their right.
     OutputClosed,
+    /// A chisel ended the program with this code, and said why itself.
+    Exited(u8),
     /// Something else, to be told.
     Failed {
         /// What failed, with the name of the thing.
@@ -135,6 +137,7 @@ impl CliError {
     pub(super) fn exit_code(&self) -> u8 {
         match self {
             Self::OutputClosed => EXIT_DONE,
+            Self::Exited(code) => *code,
             Self::Failed { code, .. } => *code,
         }
     }

@@ -1,8 +1,10 @@
 //! Captures named on the command line.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read, Seek as _};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::error::{CliError, warn};
 use crate::event::text;
@@ -68,6 +70,20 @@ impl Input {
         })
     }
 
+    /// Notes in `progress` how much of the file was read, in percent.
+    pub(super) fn watch(&mut self, progress: Rc<Cell<f64>>) {
+        let total = self
+            .again()
+            .and_then(|file| Some(file.metadata().ok()?.len()));
+        let bytes = std::mem::replace(&mut self.bytes, Box::new(io::empty()));
+        self.bytes = Box::new(Watched {
+            bytes,
+            total: total.unwrap_or(0),
+            read: 0,
+            progress,
+        });
+    }
+
     /// Opens the capture as a source of the events from `from` on. Where an index says that an earlier
     /// part is not needed it is passed over.
     pub(super) fn source_from(
@@ -116,6 +132,26 @@ impl Input {
             Box::new(source)
         };
         Ok((name, source))
+    }
+}
+
+/// Bytes that are counted as they are read.
+struct Watched {
+    bytes: Box<dyn Read>,
+    total: u64,
+    read: u64,
+    progress: Rc<Cell<f64>>,
+}
+
+impl Read for Watched {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.bytes.read(buffer)?;
+        self.read += count as u64;
+        if self.total > 0 {
+            let percent = self.read as f64 * 100.0 / self.total as f64;
+            self.progress.set(percent.min(100.0));
+        }
+        Ok(count)
     }
 }
 

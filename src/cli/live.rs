@@ -6,14 +6,16 @@ use std::ops::ControlFlow;
 use scap_capture_format::native::LossReport;
 use scap_capture_format::schema::Arch;
 
+use super::chisel::{self, ChiselArgs};
 use super::error::{CliError, Outcome, warn};
 use super::output::Output;
 use super::print::{PrintArgs, Printer};
 use super::record::{What, explain, on_signals, say, tell_choice, warn_of_runtime};
+use super::words;
 use crate::event::EventExt as _;
 use crate::event::number::grouped;
 use crate::filter::fields::Context;
-use crate::record::{self, CommandEnd, Notice, Observer, command};
+use crate::record::{self, CommandEnd, Notice, Observer, Options, Summary, command};
 
 /// Arguments of `scap live`.
 #[derive(Debug, clap::Args)]
@@ -23,12 +25,18 @@ pub(super) struct Args {
 
     #[command(flatten)]
     print: PrintArgs,
+
+    #[command(flatten)]
+    chisels: ChiselArgs,
 }
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     // The limit counts lines, which are not all events.
     let options = args.what.options(None)?;
+    if !args.chisels.is_empty() {
+        return with_chisels(args, options);
+    }
     let arch = Arch::from_name(std::env::consts::ARCH);
     let mut output = Output::new();
     let mut screen = Screen {
@@ -55,6 +63,39 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         return Err(CliError::output(&error));
     }
     output.finish()?;
+    tell_account(&summary, events);
+    Ok(Outcome::Done)
+}
+
+/// Runs chisels over what happens.
+fn with_chisels(args: &Args, mut options: Options) -> Result<Outcome, CliError> {
+    let mut chisels = chisel::live(&args.chisels, &args.print, args.what.filter_text()?)?;
+    let mut session = args.print.session(Arch::from_name(std::env::consts::ARCH));
+    if let Some(host) = chisels.host() {
+        if let (None, Some(own)) = (&options.filter, host.filter()) {
+            options.filter = Some(words::filter(&own)?);
+        }
+        if let Some(snaplen) = host.snaplen() {
+            options.snaplen = options.snaplen.max(snaplen.min(record::MAX_SNAPLEN));
+        }
+        session = args.print.session_with(host.buffers());
+    }
+    let stop = on_signals()
+        .map_err(|error| CliError::failed(format!("cannot handle signals: {error}")))?;
+    let summary = record::observe(&options, session, &mut chisels, &stop, &mut |notice| {
+        if let Notice::Warning(text) = notice {
+            warn_of_runtime(text);
+        }
+    })
+    .map_err(explain)?;
+    let events = chisels.events();
+    chisels.finish()?;
+    tell_account(&summary, events);
+    Ok(Outcome::Done)
+}
+
+/// Tells how it went, on standard error.
+fn tell_account(summary: &Summary, events: u64) {
     let mut account = format!(
         "{} events in {:.2} s, {} lost\n",
         grouped(events),
@@ -71,7 +112,6 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         }
     }
     say(&account);
-    Ok(Outcome::Done)
 }
 
 /// Prints a line per event.
@@ -121,14 +161,17 @@ impl Observer for Screen<'_> {
     }
 
     fn loss(&mut self, report: &LossReport) {
-        let lost: u64 = report.losses.iter().map(|loss| loss.count).sum();
-        if lost > 0 {
-            warn(
-                &format!("{} events were lost here", grouped(lost)),
-                Some(
-                    "a narrower filter, `--buffer-size`, or less work for whoever reads the output",
-                ),
-            );
-        }
+        tell_loss(report);
+    }
+}
+
+/// Tells of events that were lost.
+pub(super) fn tell_loss(report: &LossReport) {
+    let lost: u64 = report.losses.iter().map(|loss| loss.count).sum();
+    if lost > 0 {
+        warn(
+            &format!("{} events were lost here", grouped(lost)),
+            Some("a narrower filter, `--buffer-size`, or less work for whoever reads the output"),
+        );
     }
 }

@@ -5,6 +5,7 @@
 //! read was; 4 missing privilege or kernel support.
 
 mod account;
+mod chisel;
 mod containers;
 mod convert;
 mod diagnostic;
@@ -101,10 +102,42 @@ enum Command {
     /// has two events for a call, enter and exit, as all versions of sysdig read them; what it has no place
     /// for is counted and told.
     Convert(convert::Args),
+    /// List chisels and say what they do
+    ///
+    /// Chisels are Lua scripts that `read -c` and `live -c` run over the events: ours, those of sysdig where it
+    /// is installed, and your own in `./chisels`, `~/.chisels` and `$SCAP_CHISEL_DIR`.
+    Chisel(chisel::Args),
     /// List the fields that filters and formats can ask for
     Fields(fields::Args),
     /// List the events with their arguments
     Events(events::Args),
+}
+
+/// How often a chisel can start the program over.
+const MAX_RERUNS: usize = 16;
+
+/// Runs `scap read`, and what a chisel wants to be run after it.
+fn read(args: &read::Args) -> Result<Outcome, CliError> {
+    let (mut outcome, mut again) = read::run(args)?;
+    for _ in 0..MAX_RERUNS {
+        let Some(rerun) = again else {
+            return Ok(outcome);
+        };
+        let words = ["scap", "read"].map(OsString::from).into_iter();
+        let words = chisel::expand(words.chain(rerun.words.iter().cloned()).collect());
+        let Ok(Cli {
+            command: Command::Read(mut next),
+        }) = Cli::try_parse_from(words)
+        else {
+            let message = "a chisel wants to run something that is no command line of `scap read`";
+            return Err(CliError::failed(message));
+        };
+        next.inherit(args, &rerun)?;
+        (outcome, again) = read::run(&next)?;
+    }
+    Err(CliError::failed(
+        "a chisel starts the program over and over",
+    ))
 }
 
 /// Runs a command line and returns its exit code.
@@ -116,7 +149,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         CliError::failed(format!("cannot run {}: {failed}", name.display())).tell();
         return ExitCode::from(hold::NOT_STARTED as u8);
     }
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match Cli::try_parse_from(chisel::expand(args)) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version go to standard output and are no failure.
@@ -134,7 +167,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Try(args) => try_out::run(&args),
         Command::Record(args) => record::run(&args),
         Command::Live(args) => live::run(&args),
-        Command::Read(args) => read::run(&args),
+        Command::Read(args) => read(&args),
+        Command::Chisel(args) => chisel::run(&args),
         Command::View(args) => view::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Containers(args) => containers::run(&args),

@@ -134,6 +134,30 @@ impl PrintArgs {
         }
     }
 
+    /// How data is shown, if that was asked for.
+    pub(super) fn chosen_buffers(&self) -> Option<BufferFormat> {
+        let chosen = self.hex || self.hex_ascii || self.ascii || self.base64;
+        chosen.then(|| self.buffers())
+    }
+
+    /// Whether containers or pods are to be shown (`-pc`, `-pk`).
+    pub(super) fn shows_containers(&self) -> bool {
+        matches!(
+            self.format.as_deref(),
+            Some("c" | "container" | "k" | "kubernetes" | "m" | "mesos")
+        )
+    }
+
+    /// Whether JSON was asked for.
+    pub(super) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Makes a session for events whose data is shown so.
+    pub(super) fn session_with(&self, buffers: BufferFormat) -> Session {
+        Session::new(None, buffers, self.time.into())
+    }
+
     /// Makes a session for events of a machine.
     pub(super) fn session(&self, arch: Option<Arch>) -> Session {
         Session::new(arch, self.buffers(), self.time.into())

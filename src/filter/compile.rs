@@ -258,6 +258,18 @@ impl Pred {
         }
     }
 
+    /// Whether it asks for the type, the direction or the time of an event.
+    pub(super) fn mentions_event(&self) -> bool {
+        match self {
+            Self::All(parts) | Self::Any(parts) | Self::ExactlyOne(parts) => {
+                parts.iter().any(Self::mentions_event)
+            }
+            Self::Not(inner) => inner.mentions_event(),
+            Self::Value(_) | Self::Pair(_) | Self::Always(_) => false,
+            Self::Type(_) | Self::Dir { .. } | Self::Time(_) | Self::Around { .. } => true,
+        }
+    }
+
     /// Whether it asks for the direction.
     pub(super) fn mentions_dir(&self) -> bool {
         match self {

@@ -126,6 +126,29 @@ impl Filter {
         })
     }
 
+    /// Whether it asks for the direction of events.
+    pub fn asks_for_direction(&self) -> bool {
+        self.root.mentions_dir()
+    }
+
+    /// Whether all it asks for is of a thread and one of its fds, not of an event.
+    pub fn is_about_threads(&self) -> bool {
+        const CLASSES: &[&str] = &[
+            "proc",
+            "thread",
+            "user",
+            "group",
+            "fd",
+            "container",
+            "k8s",
+            "mesos",
+        ];
+        let mut is_about_threads = !self.root.mentions_event();
+        self.root
+            .each_field(&mut |f| is_about_threads &= CLASSES.contains(&f.info.class()));
+        is_about_threads
+    }
+
     /// Whether it asks for something that only a container's runtime knows, such as its name.
     pub fn asks_runtimes(&self) -> bool {
         let mut asks = false;

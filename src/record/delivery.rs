@@ -199,11 +199,16 @@ impl<'a> Delivery<'a> {
                 self.judge.follow(event);
                 Verdict::Wanted
             }
-            Goal::Capture(_) => self.judge.decide(event, &mut |_| {}),
+            Goal::Capture(_) => self.judge.decide(event, &mut |_, _| {}),
             Goal::Observer(observer) => {
                 let over = &mut self.over;
-                self.judge
-                    .decide(event, &mut |cx| *over |= observer.event(cx).is_break())
+                self.judge.decide(event, &mut |cx, made_up| {
+                    let flow = match made_up {
+                        true => observer.made_up(cx),
+                        false => observer.event(cx),
+                    };
+                    *over |= flow.is_break();
+                })
             }
         };
         let kept = match (&mut self.goal, verdict) {
@@ -273,7 +278,10 @@ impl<'a> Delivery<'a> {
     pub(super) fn finish(self) -> Result<u64, RecordError> {
         match self.goal {
             Goal::Capture(chunks) => chunks.output.finish(),
-            Goal::Observer(_) => Ok(0),
+            Goal::Observer(observer) => {
+                observer.end(self.judge.state(), self.judge.session());
+                Ok(0)
+            }
         }
     }
 }

@@ -94,10 +94,11 @@ impl Judge {
         filter: Option<Filter>,
         cgroups: Option<(Hierarchy, Cgroups)>,
         resolver: Resolver,
+        wants_enter: bool,
     ) -> Self {
         session.set_machine(machine);
         let asks_runtimes = filter.as_ref().is_some_and(Filter::asks_runtimes);
-        let wants_enter = filter.as_ref().is_some_and(|f| f.reach().wants_enter);
+        let wants_enter = wants_enter || filter.as_ref().is_some_and(|f| f.reach().wants_enter);
         Self {
             state: State::new(),
             session,
@@ -166,6 +167,11 @@ impl Judge {
         &self.state
     }
 
+    /// Returns what is the same for all events.
+    pub(super) fn session(&self) -> &Session {
+        &self.session
+    }
+
     /// Returns the state as a snapshot.
     pub(super) fn snapshot(&mut self) -> Snapshot {
         self.state.snapshot()
@@ -207,11 +213,11 @@ impl Judge {
     }
 
     /// Decides about an event. `show` is given what passes, with the state around it: the event, and
-    /// before it its enter event if the filter asks for those.
+    /// before it its enter event, which is made up, if somebody asks for those.
     pub(super) fn decide(
         &mut self,
         event: &Event<'_>,
-        show: &mut dyn FnMut(&Context<'_>),
+        show: &mut dyn FnMut(&Context<'_>, bool),
     ) -> Verdict {
         let Self {
             state,
@@ -228,7 +234,7 @@ impl Judge {
             session.first_time = event.ts.0;
         }
         let mut wanted = false;
-        let mut show_if_wanted = |state: &State, event: &Event<'_>| {
+        let mut show_if_wanted = |state: &State, event: &Event<'_>, made_up: bool| {
             let view = state.view(event);
             let cx = Context {
                 event,
@@ -237,16 +243,16 @@ impl Judge {
             };
             if filter.as_mut().is_none_or(|filter| filter.matches(&cx)) {
                 wanted = true;
-                show(&cx);
+                show(&cx, made_up);
             }
         };
         if let Some(enters) = enters
             && let Some(enter) = enters.pair(&event).enter
         {
-            show_if_wanted(state, &enter);
+            show_if_wanted(state, &enter, true);
         }
         state.apply(&event);
-        show_if_wanted(state, &event);
+        show_if_wanted(state, &event, false);
         if !wanted && self.asks_runtimes {
             let view = self.state.view(&event);
             self.undescribed +=

@@ -53,6 +53,8 @@ use scap_capture_format::native::LossReport;
 
 use host::Host;
 
+use crate::state::State;
+
 use crate::filter::{
     Filter,
     fields::{Context, Session},
@@ -140,6 +142,19 @@ pub enum Destination {
 pub trait Observer {
     /// Takes an event that passed the filter; `Break` ends the recording.
     fn event(&mut self, cx: &Context<'_>) -> ControlFlow<()>;
+
+    /// Takes an enter event that was made up, since only exits are recorded.
+    fn made_up(&mut self, cx: &Context<'_>) -> ControlFlow<()> {
+        self.event(cx)
+    }
+
+    /// Whether enter events are to be made up, also if the filter does not ask for them. Asked once.
+    fn wants_enter(&self) -> bool {
+        false
+    }
+
+    /// Takes the state after the last event.
+    fn end(&mut self, _: &State, _: &Session) {}
 
     /// Shows what was taken so far: the next event may be long in coming.
     fn pause(&mut self) -> ControlFlow<()>;

@@ -126,7 +126,19 @@ pub(super) fn run(
         ..options.containers.clone()
     };
     let resolver = Resolver::start(runtimes).map_err(RecordError::Thread)?;
-    let judge = Judge::new(session, &machine, kernel.arch, filter, cgroups, resolver);
+    let wants_enter = match &goal {
+        Goal::Capture(_) => false,
+        Goal::Observer(observer) => observer.wants_enter(),
+    };
+    let judge = Judge::new(
+        session,
+        &machine,
+        kernel.arch,
+        filter,
+        cgroups,
+        resolver,
+        wants_enter,
+    );
     let (send_snapshot, snapshot) = mpsc::sync_channel(1);
     let max_events = options.max_events.unwrap_or(u64::MAX);
     let delivery = Delivery::new(judge, goal, snapshot, max_events);

@@ -93,6 +93,21 @@ pub trait EventSink {
     /// Whatever keeps it from taking more.
     fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>>;
 
+    /// Takes an enter event that was made up, of a capture with one event a call.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::event`].
+    fn made_up(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
+        self.event(cx)
+    }
+
+    /// Whether enter events are to be made up where the capture has none. Asked once, after
+    /// [`Self::begin`].
+    fn wants_enter(&self) -> bool {
+        false
+    }
+
     /// Takes the state just before the first event that is wanted, or that would be.
     ///
     /// # Errors
@@ -185,8 +200,8 @@ pub fn replay(
         .as_ref()
         .is_some_and(|f| f.reach().wants_enter);
     let arch = arch(source.header()).unwrap_or(Arch::X86_64);
-    let mut enters = (wants_enter && !source.is_in_pairs())
-        .then(|| Downgrade::with_target(Target::EnterEvents, arch));
+    let lacks_enters = !source.is_in_pairs();
+    let mut enters = None;
     let mut end = End::Reached;
     let mut one = |item: Item<'_>| {
         match item {
@@ -226,6 +241,8 @@ pub fn replay(
                 } else {
                     begun = true;
                     sink.begin(state, session)?;
+                    enters = (lacks_enters && (wants_enter || sink.wants_enter()))
+                        .then(|| Downgrade::with_target(Target::EnterEvents, arch));
                 }
                 if let Some(enters) = &mut enters
                     && !event.flags.contains(EventFlags::HIDDEN)
@@ -237,7 +254,7 @@ pub fn replay(
                         view: &view,
                         session,
                     };
-                    if selection.passes(&cx) && sink.event(&cx)?.is_break() {
+                    if selection.passes(&cx) && sink.made_up(&cx)?.is_break() {
                         return Ok(ControlFlow::Break(()));
                     }
                 }

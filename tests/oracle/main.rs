@@ -1,4 +1,5 @@
-//! What sysdig 0.29.3 makes of a capture, scap makes of it, too: the lines, every field, every filter.
+//! What sysdig 0.29.3 makes of a capture, scap makes of it, too: the lines, every field, every filter, every
+//! stock chisel.
 //!
 //! The captures are other people's and not part of the project: the tests look for them beside it. What
 //! is another here than there is listed, with the reason, in [`known`]; a difference that is not listed
@@ -10,6 +11,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 #![expect(clippy::print_stderr, reason = "says what is skipped")]
 
+mod chisels;
 mod convert;
 mod fields;
 mod filters;
@@ -17,5 +19,7 @@ mod known;
 mod lines;
 mod made_up;
 mod ours;
+#[path = "../common/pty.rs"]
+mod pty;
 mod sysdig;
 mod views;

@@ -268,7 +268,7 @@ fn views_are_printed_as_csysdig_prints_them() {
                 theirs.dedup();
             }
             assert_eq!(ours, theirs, "{id} of {capture}");
-            assert!(ours.len() > 1, "{id} of {capture}");
+            assert!(!ours.is_empty(), "{id} of {capture}");
         }
     }
 }

@@ -8,6 +8,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use super::chisel::{self, ChiselArgs, Rerun};
 use super::error::{CliError, Outcome};
 use super::input::{Input, tell_damage};
 use super::output::Output;
@@ -50,12 +51,47 @@ pub(in crate::cli) struct Args {
     #[arg(short, long)]
     quiet: bool,
 
+    /// As sysdig has it; a capture that is written keeps what later events need anyway
+    #[arg(short = 'F', hide = true)]
+    fat: bool,
+
     #[command(flatten)]
     print: PrintArgs,
+
+    #[command(flatten)]
+    chisels: ChiselArgs,
 }
 
-/// Runs the command.
-pub(in crate::cli) fn run(args: &Args) -> Result<Outcome, CliError> {
+impl Args {
+    /// Takes over what the user allowed the chisel that wants this command to be run.
+    pub(in crate::cli) fn inherit(&mut self, from: &Self, rerun: &Rerun) -> Result<(), CliError> {
+        self.chisels.inherit(&from.chisels);
+        match &self.write {
+            Some(path) => rerun.check(path, &from.chisels),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Runs the command. Also returns the command line that a chisel wants to be run next.
+pub(in crate::cli) fn run(args: &Args) -> Result<(Outcome, Option<Rerun>), CliError> {
+    if args.chisels.is_empty() {
+        return without_chisels(args).map(|outcome| (outcome, None));
+    }
+    if args.write.is_some() {
+        return Err(CliError::usage(
+            "-w writes events, -c runs a chisel over them",
+        ));
+    }
+    let (files, filter) = words::split(&args.read, &args.words)?;
+    let [file] = &files[..] else {
+        return Err(CliError::usage("chisels run over one FILE"));
+    };
+    let selection = words::selection(filter.as_deref(), args.from.as_deref(), args.to.as_deref())?;
+    chisel::read(&args.chisels, &args.print, file, filter, selection)
+}
+
+fn without_chisels(args: &Args) -> Result<Outcome, CliError> {
     let (files, filter) = words::split(&args.read, &args.words)?;
     let selection = words::selection(filter.as_deref(), args.from.as_deref(), args.to.as_deref())?;
     if let Some(path) = &args.write {

@@ -81,6 +81,12 @@ pub(in crate::cli) fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 impl What {
+    /// Returns the text of the filter, if there is one.
+    pub(in crate::cli) fn filter_text(&self) -> Result<Option<String>, CliError> {
+        let text = words::join(&self.filter)?;
+        Ok(Some(text).filter(|text| !text.trim().is_empty()))
+    }
+
     /// From the words of the command line to what the recorder wants.
     pub(in crate::cli) fn options(&self, max_events: Option<u64>) -> Result<Options, CliError> {
         let (pids, not_pids) = split(&self.pid, "--pid")?;
@@ -93,8 +99,8 @@ impl What {
             };
             words.iter().map(number).collect()
         };
-        let text = words::join(&self.filter)?;
-        let filter = Some(text.as_str()).filter(|text| !text.trim().is_empty());
+        let text = self.filter_text()?;
+        let filter = text.as_deref();
         let mut given = vec![
             ("snaplen".to_owned(), self.snaplen.to_string()),
             ("buffer-size".to_owned(), self.buffer_size.to_string()),

@@ -133,7 +133,7 @@ impl Session {
 }
 
 /// Whether a field's value may come from the bytes that a call moved.
-pub(super) fn can_show_data(field: &Field) -> bool {
+pub(crate) fn can_show_data(field: &Field) -> bool {
     match field.info.name {
         "evt.buffer" | "evt.args" | "evt.info" => true,
         "evt.arg" | "evt.rawarg" => {

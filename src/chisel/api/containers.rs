@@ -1,0 +1,29 @@
+//! The containers as a Lua table.
+
+use mlua::{Lua, Table};
+
+use crate::chisel::error::ApiError;
+use crate::chisel::shared::Shared;
+
+/// Returns `{ {id=, name=, image=, type=}, … }`.
+pub(super) fn table(lua: &Lua, shared: &Shared) -> mlua::Result<Table> {
+    let found = shared.scene.world(|world| {
+        let table = lua.create_table()?;
+        for info in world.state.containers() {
+            let row = lua.create_table()?;
+            for (name, text) in [
+                ("id", Some(info.id.as_str())),
+                ("name", info.text("name")),
+                ("image", info.text("image")),
+                ("type", info.runtime()),
+            ] {
+                let text = text.unwrap_or_default();
+                shared.run.output.borrow_mut().handed(text.as_bytes());
+                row.set(name, text)?;
+            }
+            table.push(row)?;
+        }
+        Ok(table)
+    });
+    found.unwrap_or_else(|| Err(ApiError::Misuse("the capture is not open yet").into()))
+}

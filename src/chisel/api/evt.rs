@@ -1,0 +1,54 @@
+//! `evt.*`: the event that a script looks at.
+
+use std::rc::Rc;
+
+use mlua::{Lua, Table};
+
+use crate::chisel::fields;
+use crate::chisel::shared::Shared;
+use crate::event::time;
+use crate::filter::fields::{FieldFlags, Scratch, Value, lookup};
+
+pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    let pointer = Rc::as_ptr(shared);
+    table.set("field", fields::bind(lua, pointer, fields::evt_field)?)?;
+    table.set("get_num", fields::bind(lua, pointer, fields::evt_get_num)?)?;
+    table.set("get_ts", fields::bind(lua, pointer, fields::evt_get_ts)?)?;
+    table.set("rel_ns", fields::bind(lua, pointer, fields::evt_rel_ns)?)?;
+
+    let own = shared.clone();
+    let ty = lookup("evt.type").ok();
+    debug_assert!(
+        ty.as_ref()
+            .is_some_and(|f| !f.info.flags.contains(FieldFlags::FILTER_ONLY))
+    );
+    let get_type = lua.create_function(move |lua, ()| {
+        let mut scratch = Scratch::default();
+        let name = own
+            .scene
+            .event(|cx| match ty.as_ref()?.extract(cx, &mut scratch)? {
+                Value::Text(name) => Some(lua.create_string(name)),
+                _ => None,
+            });
+        name.flatten().transpose()
+    })?;
+    table.set("get_type", get_type)?;
+
+    let own = shared.clone();
+    let get_cpuid = lua.create_function(move |_, ()| Ok(own.scene.event(|cx| cx.event.cpu)))?;
+    table.set("get_cpuid", get_cpuid)?;
+
+    let own = shared.clone();
+    let iso = lua.create_function(move |lua, ()| {
+        let text = own.scene.event(|cx| {
+            lua.create_string(time::iso8601(
+                cx.event.ts.0,
+                cx.session.machine.utc_offset_s,
+            ))
+        });
+        text.transpose()
+    })?;
+    table.set("iso", iso)?;
+    Ok(table)
+}

@@ -1,0 +1,43 @@
+//! The tables that scripts find: `sysdig`, `chisel`, `evt`, and ours, `scap`.
+//!
+//! What a function takes and returns is in `docs/chisels.md`.
+
+mod chisel;
+mod containers;
+mod evt;
+mod ours;
+mod sysdig;
+mod threads;
+
+use std::rc::Rc;
+
+use mlua::{Lua, Value};
+
+use super::error::ApiError;
+use super::shared::Shared;
+
+/// Makes the tables.
+pub(super) fn install(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<()> {
+    let globals = lua.globals();
+    globals.set("sysdig", sysdig::table(lua, shared)?)?;
+    globals.set("chisel", chisel::table(lua, shared)?)?;
+    globals.set("evt", evt::table(lua, shared)?)?;
+    globals.set("scap", ours::table(lua, shared)?)
+}
+
+/// Takes a text as sysdig does: numbers are texts too.
+fn text(lua: &Lua, value: Value, what: &'static str) -> mlua::Result<String> {
+    match lua.coerce_string(value)? {
+        Some(text) => Ok(text.to_string_lossy()),
+        None => Err(ApiError::Misuse(what).into()),
+    }
+}
+
+/// Takes a number as sysdig does: texts of numbers are numbers too.
+fn number(lua: &Lua, value: Value, what: &'static str) -> mlua::Result<u64> {
+    match lua.coerce_number(value)? {
+        // Saturates.
+        Some(number) if number >= 0.0 => Ok(number as u64),
+        _ => Err(ApiError::Misuse(what).into()),
+    }
+}

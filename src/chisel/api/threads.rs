@@ -1,0 +1,247 @@
+//! The threads, with their fds, as a Lua table.
+
+use std::rc::Rc;
+
+use mlua::{Lua, Table};
+use scap_capture_format::event::{EventFlags, EventNum, Params, Timestamp};
+use scap_capture_format::schema::types;
+
+use crate::chisel::error::ApiError;
+use crate::chisel::shared::{Shared, World};
+use crate::event::{Event, Occurrence};
+use crate::filter::Filter;
+use crate::filter::fields::{Context, items};
+use crate::state::{FdInfo, FdKind, L4, Role, Thread};
+
+/// Which members a table has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parts {
+    /// More than the ids.
+    facts: bool,
+    /// The fds.
+    fds: bool,
+}
+
+/// The functions that return a table of threads.
+pub(super) const VARIANTS: &[(&str, Parts)] = &[
+    (
+        "get_thread_table",
+        Parts {
+            facts: true,
+            fds: true,
+        },
+    ),
+    (
+        "get_thread_table_nofds",
+        Parts {
+            facts: true,
+            fds: false,
+        },
+    ),
+    (
+        "get_thread_table_barebone",
+        Parts {
+            facts: false,
+            fds: true,
+        },
+    ),
+    (
+        "get_thread_table_barebone_nofds",
+        Parts {
+            facts: false,
+            fds: false,
+        },
+    ),
+];
+
+/// Returns the threads of which an fd passes the filter, with these fds; without a filter all.
+pub(super) fn table(
+    lua: &Lua,
+    shared: &Rc<Shared>,
+    filter: Option<&str>,
+    parts: Parts,
+) -> mlua::Result<Table> {
+    let filter = match filter.map(str::trim).filter(|text| !text.is_empty()) {
+        None => None,
+        Some(text) => Some(compile(text)?),
+    };
+    let found = shared
+        .scene
+        .world(|world| threads(lua, shared, world, filter, parts));
+    found.unwrap_or_else(|| Err(ApiError::Misuse("the capture is not open yet").into()))
+}
+
+fn compile(text: &str) -> Result<Filter, ApiError> {
+    let failed = |error| ApiError::Filter {
+        text: text.to_owned(),
+        error,
+    };
+    let filter = Filter::parse(text).map_err(failed)?;
+    if !filter.is_about_threads() {
+        let misuse = "a filter of threads cannot ask for the fields of an event";
+        return Err(ApiError::Misuse(misuse));
+    }
+    Ok(filter)
+}
+
+fn threads(
+    lua: &Lua,
+    shared: &Shared,
+    world: World<'_>,
+    mut filter: Option<Filter>,
+    parts: Parts,
+) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    let maker = Maker { lua, shared, world };
+    for thread in world.state.threads().filter(|thread| !thread.dead) {
+        let fds = lua.create_table()?;
+        let mut passes = filter.is_none();
+        if parts.fds || filter.is_some() {
+            for (number, info) in world.state.fds(thread.tid) {
+                if let Some(filter) = &mut filter {
+                    if !matches(filter, world, thread, number) {
+                        continue;
+                    }
+                    passes = true;
+                }
+                if parts.fds {
+                    fds.raw_set(number as f64, maker.fd(info, parts)?)?;
+                }
+            }
+        }
+        if passes {
+            let row = maker.thread(thread, parts)?;
+            row.raw_set("fdtable", fds)?;
+            table.raw_set(thread.tid.0 as f64, row)?;
+        }
+    }
+    Ok(table)
+}
+
+/// Whether an fd passes, asked with an event that reads from it.
+fn matches(filter: &mut Filter, world: World<'_>, thread: &Thread, fd: i64) -> bool {
+    let mut bytes = [0; 20];
+    bytes[8..16].copy_from_slice(&fd.to_le_bytes());
+    let lens = [8, 0, 8, 4];
+    let Some(params) = Params::new(&lens, &bytes) else {
+        return false;
+    };
+    let event = Event {
+        num: EventNum(0),
+        ts: Timestamp(world.session.first_time),
+        tid: thread.tid,
+        pid: thread.pid,
+        cpu: 0,
+        ty: types::SYSCALL_READ_X,
+        latency: None,
+        flags: EventFlags::empty(),
+        params,
+    };
+    let occurrence = Occurrence::from(&event);
+    let view = world.state.view(occurrence);
+    filter.matches(&Context {
+        event: &event,
+        view: &view,
+        session: world.session,
+    })
+}
+
+struct Maker<'a> {
+    lua: &'a Lua,
+    shared: &'a Shared,
+    world: World<'a>,
+}
+
+impl Maker<'_> {
+    fn text(&self, text: &[u8]) -> mlua::Result<mlua::LuaString> {
+        self.shared.run.output.borrow_mut().handed(text);
+        self.lua.create_string(text)
+    }
+
+    fn thread(&self, thread: &Thread, parts: Parts) -> mlua::Result<Table> {
+        let row = self.lua.create_table()?;
+        row.raw_set("tid", thread.tid.0 as f64)?;
+        row.raw_set("pid", thread.pid.0 as f64)?;
+        if !parts.facts {
+            return Ok(row);
+        }
+        // What is not known is all ones in 32 bits, as in sysdig.
+        let number = |n: i64| f64::from(n as u32);
+        let state = self.world.state;
+        let main = state
+            .thread(crate::event::Tid(thread.pid.0))
+            .unwrap_or(thread);
+        row.raw_set("ptid", thread.ptid.0 as f64)?;
+        row.raw_set(
+            "comm",
+            self.text(thread.comm.as_deref().unwrap_or_default())?,
+        )?;
+        row.raw_set("exe", self.text(thread.exe.as_deref().unwrap_or_default())?)?;
+        row.raw_set("flags", 0)?;
+        row.raw_set("fdlimit", number(main.fdlimit))?;
+        row.raw_set("uid", f64::from(thread.uid))?;
+        row.raw_set("gid", f64::from(thread.gid))?;
+        let children = state.threads_of(thread.pid).saturating_sub(1);
+        row.raw_set("nchilds", if thread.is_main() { children } else { 0 })?;
+        for (name, value) in ["vmsize_kb", "vmrss_kb", "vmswap_kb"]
+            .iter()
+            .zip(thread.memory_kb)
+        {
+            row.raw_set(*name, f64::from(value))?;
+        }
+        for (name, value) in ["pfmajor", "pfminor"].iter().zip(thread.faults) {
+            row.raw_set(*name, value as f64)?;
+        }
+        let began = thread.began(self.world.session.boot_time()).unwrap_or(0);
+        row.raw_set("clone_ts", began.to_string())?;
+        let user = state.user(thread.container.as_deref(), thread.uid);
+        let user = user
+            .map(|u| &*u.name)
+            .or((thread.uid == 0).then_some(b"root"));
+        row.raw_set("username", self.text(user.unwrap_or(b"<NA>"))?)?;
+        for (name, list) in [("args", &main.args), ("env", &main.env)] {
+            let list = list.as_deref().unwrap_or_default();
+            let texts = items(list).map(|item| self.text(item));
+            let texts = texts.collect::<mlua::Result<Vec<_>>>()?;
+            row.raw_set(name, self.lua.create_sequence_from(texts)?)?;
+        }
+        Ok(row)
+    }
+
+    fn fd(&self, info: &FdInfo, parts: Parts) -> mlua::Result<Table> {
+        let row = self.lua.create_table()?;
+        row.raw_set("name", self.text(&info.name)?)?;
+        if parts.facts {
+            row.raw_set("type", info.kind.word().unwrap_or("<NA>"))?;
+        }
+        if !matches!(info.kind, FdKind::Ipv4 | FdKind::Ipv6) {
+            return Ok(row);
+        }
+        let (client, server) = match info.ends {
+            Some((client, server)) => (Some(client), Some(server)),
+            None => (None, info.bound),
+        };
+        let ends = [("sip", "sport", server), ("cip", "cport", client)];
+        for (address, port, end) in ends {
+            if let Some(end) = end {
+                row.raw_set(address, end.ip().to_string())?;
+                row.raw_set(port, end.port())?;
+            }
+        }
+        row.raw_set(
+            "is_server",
+            info.role == Role::Server || info.ends.is_none(),
+        )?;
+        row.raw_set(
+            "l4proto",
+            match info.l4 {
+                L4::Tcp => "tcp",
+                L4::Udp => "udp",
+                L4::Icmp => "icmp",
+                L4::Raw => "raw",
+                L4::Unknown => "<NA>",
+            },
+        )?;
+        Ok(row)
+    }
+}

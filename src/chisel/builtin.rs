@@ -1,0 +1,37 @@
+//! Our own scripts, which the program carries with it.
+
+/// Makes the list of scripts from their names.
+macro_rules! scripts {
+    ($($name:literal,)*) => {
+        &[$(($name, include_str!(concat!("builtin/", $name, ".lua"))),)*]
+    };
+}
+
+/// Names and texts, sorted by name.
+pub(super) const SCRIPTS: &[(&str, &str)] = scripts![];
+
+/// Returns a script's text.
+pub(super) fn find(name: &str) -> Option<&'static str> {
+    let at = SCRIPTS
+        .binary_search_by_key(&name, |(name, _)| *name)
+        .ok()?;
+    SCRIPTS.get(at).map(|(_, text)| *text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_scripts_are_listed_in_order() {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/src/chisel/builtin");
+        let mut files: Vec<String> = std::fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter_map(|name| name.strip_suffix(".lua").map(str::to_owned))
+            .collect();
+        files.sort();
+        let listed: Vec<&str> = SCRIPTS.iter().map(|(name, _)| *name).collect();
+        assert_eq!(listed, files);
+    }
+}

@@ -1,0 +1,289 @@
+//! One script, from its text to its last call.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use mlua::{Function, Lua, Value};
+
+use super::api;
+use super::arguments;
+use super::clock::{Clock, Tick};
+use super::error::ChiselError;
+use super::info::Info;
+use super::library::Script;
+use super::sandbox;
+use super::shared::{Run, Shared, World};
+use crate::event::time::NS_PER_S;
+use crate::filter::fields::Context;
+
+/// How often a chisel can hand over to another one before it begins.
+const MAX_SUCCESSORS: usize = 16;
+
+/// A script in its sandbox.
+pub(super) struct Chisel {
+    lua: Lua,
+    pub(super) shared: Rc<Shared>,
+    pub(super) info: Info,
+    on_event: Option<Function>,
+    on_interval: Option<Function>,
+    clock: Clock,
+    /// It is to be handed enter events that were made up; `None` = that was not asked yet.
+    wants_enter: Cell<Option<bool>>,
+    /// It failed with too many instructions or too little memory and is not called again.
+    is_dead: bool,
+}
+
+impl Chisel {
+    /// Runs a script's text, which defines its functions and says what it is.
+    pub(super) fn load(run: &Rc<Run>, script: Script) -> Result<Self, ChiselError> {
+        let shared = Rc::new(Shared::new(run.clone(), script));
+        let failed = |error: mlua::Error| shared.error(&error, false);
+        sandbox::allow(run.policy.instructions);
+        let lua = sandbox::lua(&shared).map_err(failed)?;
+        api::install(&lua, &shared).map_err(failed)?;
+        let chunk = shared.compile(&lua, &shared.script).map_err(failed)?;
+        sandbox::allow(run.policy.instructions);
+        chunk.call::<()>(()).map_err(failed)?;
+        let info = Info::read(&shared.script, &lua.globals())?;
+        Ok(Self {
+            lua,
+            info,
+            on_event: None,
+            on_interval: None,
+            clock: Clock::default(),
+            wants_enter: Cell::new(None),
+            is_dead: false,
+            shared,
+        })
+    }
+
+    /// Loads a chisel by name, gives it its arguments, and lets it prepare itself.
+    pub(super) fn start(run: &Rc<Run>, name: &str, given: &[String]) -> Result<Self, ChiselError> {
+        let (mut name, mut given) = (name.to_owned(), given.to_vec());
+        for _ in 0..MAX_SUCCESSORS {
+            let mut chisel = Self::load(run, run.library.find(&name)?)?;
+            chisel.set_arguments(&given)?;
+            chisel.init()?;
+            match chisel.shared.successor.take() {
+                None => return Ok(chisel),
+                Some(next) => (name, given) = (next.name, next.arguments),
+            }
+        }
+        Err(ChiselError::Refused {
+            chisel: name,
+            reason: "chisels hand over to each other in a circle".to_owned(),
+        })
+    }
+
+    fn refused(&self, reason: &str) -> ChiselError {
+        ChiselError::Refused {
+            chisel: self.info.name.clone(),
+            reason: reason.to_owned(),
+        }
+    }
+
+    fn function(&self, name: &str) -> Option<Function> {
+        match self.lua.globals().raw_get::<Value>(name) {
+            Ok(Value::Function(function)) => Some(function),
+            _ => None,
+        }
+    }
+
+    /// Calls a function of the script.
+    fn call(
+        &mut self,
+        function: &Function,
+        arguments: impl mlua::IntoLuaMulti,
+        is_running: bool,
+    ) -> Result<Value, ChiselError> {
+        sandbox::allow(self.shared.run.policy.instructions);
+        function.call::<Value>(arguments).map_err(|error| {
+            let out_of_memory = matches!(error, mlua::Error::MemoryError(_));
+            self.is_dead |= out_of_memory || sandbox::is_exhausted();
+            self.shared.error(&error, is_running)
+        })
+    }
+
+    fn set_arguments(&mut self, given: &[String]) -> Result<(), ChiselError> {
+        let Some(declared) = self.info.arguments.clone() else {
+            let reason = if self.info.is_view {
+                "it is a view"
+            } else {
+                "it has no table `args`, so it is a library, not a chisel"
+            };
+            return Err(self.refused(reason));
+        };
+        arguments::check(&self.info.name, &declared, given)?;
+        for (argument, value) in declared.iter().zip(given) {
+            let (name, value) = (argument.name.as_str(), value.as_str());
+            let Some(set) = self.function("on_set_arg") else {
+                let mut arguments = self.shared.arguments.borrow_mut();
+                arguments.insert(name.to_owned(), value.to_owned());
+                continue;
+            };
+            match self.call(&set, (name, value), false)? {
+                Value::Boolean(true) => {}
+                _ => return Err(self.refused(&format!("it does not accept the argument {name}"))),
+            }
+        }
+        Ok(())
+    }
+
+    fn init(&mut self) -> Result<(), ChiselError> {
+        let Some(init) = self.function("on_init") else {
+            return Ok(());
+        };
+        let returned = self.call(&init, (), false)?;
+        let hands_over = self.shared.successor.borrow().is_some();
+        match returned {
+            Value::Boolean(true) => Ok(()),
+            _ if hands_over => Ok(()),
+            _ => Err(self.refused("its on_init did not return true")),
+        }
+    }
+
+    /// Tells it that the capture begins.
+    pub(super) fn begin(&mut self, world: &World<'_>) -> Result<(), ChiselError> {
+        if let Some(start) = self.function("on_capture_start") {
+            let shared = self.shared.clone();
+            let returned = shared
+                .scene
+                .with_world(world, || self.call(&start, (), true))?;
+            if !matches!(returned, Value::Boolean(true)) {
+                return Err(self.refused("its on_capture_start did not return true"));
+            }
+        }
+        self.on_event = self.function("on_event");
+        self.on_interval = self.function("on_interval");
+        // It may ask for other events now.
+        self.wants_enter.set(None);
+        Ok(())
+    }
+
+    /// Whether it is made for captures with two events a call.
+    pub(super) fn wants_enter(&self) -> bool {
+        let known = self.wants_enter.get();
+        let wants = known.unwrap_or_else(|| self.asks_for_enter());
+        self.wants_enter.set(Some(wants));
+        wants
+    }
+
+    /// Whether it asks for enter events, or asks which an event is.
+    fn asks_for_enter(&self) -> bool {
+        let filter = self.shared.filter.borrow();
+        match &*filter {
+            Some(filter) if filter.asks_for_direction() => filter.reach().wants_enter,
+            _ => {
+                let tells = |name: &str| matches!(name, "evt.dir" | "evt.latency");
+                self.shared.fields.any(|field| tells(field.info.name))
+            }
+        }
+    }
+
+    /// Calls `on_interval` as often as the time of an event says.
+    pub(super) fn interval(&mut self, cx: &Context<'_>) -> Result<(), ChiselError> {
+        let set = self.shared.interval.get();
+        if set.aligned == 0 && set.precise == 0 {
+            return Ok(());
+        }
+        let shared = self.shared.clone();
+        while let Some(Tick { time, delta }) = self.clock.tick(set, cx.event.ts.0) {
+            let Some(function) = self.on_interval.clone() else {
+                return Err(self.refused("it set an interval and has no on_interval"));
+            };
+            let arguments = (
+                (time / NS_PER_S) as f64,
+                (time % NS_PER_S) as f64,
+                delta as f64,
+            );
+            let returned = shared
+                .scene
+                .with_event(cx, || self.call(&function, arguments, true))?;
+            if !matches!(returned, Value::Boolean(true)) {
+                return Err(
+                    self.refused("execution terminated: its on_interval did not return true")
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands it an event; prints the event if it says so and has set a format.
+    pub(super) fn event(&mut self, cx: &Context<'_>) -> Result<(), ChiselError> {
+        let shared = &self.shared;
+        if let Some(filter) = &mut *shared.filter.borrow_mut()
+            && !filter.matches(cx)
+        {
+            return Ok(());
+        }
+        let prints = match &self.on_event {
+            None => true,
+            Some(function) => {
+                let call = || {
+                    sandbox::allow(shared.run.policy.instructions);
+                    function.call::<Value>(())
+                };
+                match shared.scene.with_event(cx, call) {
+                    Ok(returned) => matches!(returned, Value::Boolean(true)),
+                    Err(error) => {
+                        let out_of_memory = matches!(error, mlua::Error::MemoryError(_));
+                        self.is_dead |= out_of_memory || sandbox::is_exhausted();
+                        return Err(shared.error(&error, true));
+                    }
+                }
+            }
+        };
+        if prints && !shared.run.ends.get() {
+            self.print(cx);
+        }
+        Ok(())
+    }
+
+    /// Prints an event in the format that the script has set, if any.
+    fn print(&self, cx: &Context<'_>) {
+        let run = &self.shared.run;
+        let mut formatter = self.shared.formatter.borrow_mut();
+        let Some(template) = &mut *formatter else {
+            return;
+        };
+        let mut output = run.output.borrow_mut();
+        let buffers = run.buffer_format();
+        let out = output.buffer();
+        let written = if run.json {
+            template.write_json(out, cx, buffers)
+        } else {
+            template.write(out, cx, buffers)
+        };
+        if written {
+            out.push(b'\n');
+            output.written();
+        }
+    }
+
+    /// Tells it that the capture is over; after an error of its own this is only a courtesy.
+    pub(super) fn end(&mut self, world: &World<'_>) -> Result<(), ChiselError> {
+        if self.is_dead {
+            return Ok(());
+        }
+        let Some(function) = self.function("on_capture_end") else {
+            return Ok(());
+        };
+        let run = self.shared.run.clone();
+        let (first, last) = (run.first_time.get(), run.last_time.get());
+        let arguments = (
+            (last / NS_PER_S) as f64,
+            (last % NS_PER_S) as f64,
+            last.saturating_sub(first) as f64,
+        );
+        let shared = self.shared.clone();
+        let ended = shared
+            .scene
+            .with_world(world, || self.call(&function, arguments, true));
+        ended.map(drop)
+    }
+
+    /// Returns the code that the script gave to `os.exit`, if it called it.
+    pub(super) fn exited(&self) -> Option<i32> {
+        self.shared.exited.get()
+    }
+}

@@ -1,0 +1,286 @@
+//! The chisels of a run, as a sink of events.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::rc::Rc;
+
+use super::arguments;
+use super::chisel::Chisel;
+use super::error::ChiselError;
+use super::info::Info;
+use super::library::Script;
+use super::shared::{Options, Run, World};
+use crate::event::EventFlags;
+use crate::event::bytes::BufferFormat;
+use crate::filter::Filter;
+use crate::filter::fields::{self, Context, Session};
+use crate::replay::EventSink;
+use crate::state::State;
+
+/// A chisel as the command line names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Name or path.
+    pub name: String,
+    /// Its arguments, not split yet.
+    pub arguments: String,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// The command line with which a script wants it to start over.
+    pub again: Option<String>,
+    /// The code that a script exited with, if it did.
+    pub exit: Option<i32>,
+}
+
+/// The chisels of a run.
+pub struct Host {
+    run: Rc<Run>,
+    chisels: Vec<Chisel>,
+    /// Events that may still be taken.
+    left: u64,
+    events: u64,
+    begun: bool,
+    /// The filter of the command line asks for enter events.
+    filter_wants_enter: bool,
+    failed: Option<ChiselError>,
+}
+
+impl Host {
+    /// Loads the chisels and lets them prepare themselves. `limit` is how many events they see at most.
+    ///
+    /// # Errors
+    ///
+    /// [`ChiselError`].
+    pub fn new(options: Options, wanted: &[Wanted], limit: u64) -> Result<Self, ChiselError> {
+        let run = Rc::new(Run::new(options));
+        let mut host = Self {
+            chisels: Vec::new(),
+            left: limit,
+            events: 0,
+            begun: false,
+            filter_wants_enter: false,
+            failed: None,
+            run,
+        };
+        for Wanted { name, arguments } in wanted {
+            let given = arguments::split(name, arguments)?;
+            let started = Chisel::start(&host.run, name, &given);
+            // What it printed before it failed may say why.
+            host.run.output.borrow_mut().flush();
+            host.chisels.push(started?);
+        }
+        if let Some(filter) = host.filter() {
+            let filter = Filter::parse(&filter);
+            host.filter_wants_enter = filter.is_ok_and(|f| f.reach().wants_enter);
+        }
+        Ok(host)
+    }
+
+    /// Returns the filter of the capture: the user's, or one that a script has set.
+    pub fn filter(&self) -> Option<String> {
+        self.run.filter.borrow().0.clone()
+    }
+
+    /// Returns how data is to be shown.
+    pub fn buffers(&self) -> BufferFormat {
+        self.run.buffer_format()
+    }
+
+    /// Returns how many bytes of data are to be recorded, if a script says so.
+    pub fn snaplen(&self) -> Option<u32> {
+        self.run.snaplen.get()
+    }
+
+    /// Returns where to note how much of the capture was read, in percent.
+    pub fn progress(&self) -> Rc<std::cell::Cell<f64>> {
+        self.run.progress.clone()
+    }
+
+    /// Returns how many events were handed over.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Whether a chisel looks at the bytes that calls moved.
+    pub fn asks_for_data(&self) -> bool {
+        self.chisels.iter().any(|chisel| {
+            let filter = chisel.shared.filter.borrow();
+            chisel.shared.formatter.borrow().is_some()
+                || filter.as_ref().is_some_and(Filter::asks_for_data)
+                || chisel.shared.fields.any(fields::can_show_data)
+        })
+    }
+
+    /// Says that a pause may follow: what was printed is shown.
+    pub fn flush(&mut self) {
+        self.run.output.borrow_mut().flush();
+    }
+
+    /// Tells the chisels that the capture is over.
+    ///
+    /// # Errors
+    ///
+    /// The first error of a chisel, also of those before.
+    pub fn finish(mut self, state: &State, session: &Session) -> Result<Ended, ChiselError> {
+        let world = World { state, session };
+        if !self.begun && self.failed.is_none() {
+            self.begin_all(&world);
+        }
+        let exit = self.chisels.iter().find_map(Chisel::exited);
+        if exit.is_none() {
+            for chisel in &mut self.chisels {
+                let ended = chisel.end(&world);
+                if let Err(error) = ended {
+                    self.failed.get_or_insert(error);
+                }
+            }
+        }
+        let exit = self.chisels.iter().find_map(Chisel::exited);
+        let mut output = self.run.output.borrow_mut();
+        output.flush();
+        if let Some(error) = output.take_failure() {
+            return Err(ChiselError::Output(error));
+        }
+        match self.failed.take() {
+            Some(error) if exit.is_none() => Err(error),
+            _ => Ok(Ended {
+                again: self.run.again.take(),
+                exit,
+            }),
+        }
+    }
+
+    fn begin_all(&mut self, world: &World<'_>) {
+        self.begun = true;
+        self.run.is_open.set(true);
+        for chisel in &mut self.chisels {
+            if let Err(error) = chisel.begin(world) {
+                self.failed.get_or_insert(error);
+                return;
+            }
+        }
+    }
+
+    /// Takes note of an event's time and calls what is due.
+    fn time(&mut self, cx: &Context<'_>) {
+        if self.run.first_time.get() == 0 {
+            self.run.first_time.set(cx.event.ts.0);
+        }
+        self.run.last_time.set(cx.event.ts.0);
+        for chisel in &mut self.chisels {
+            if let Err(error) = chisel.interval(cx) {
+                self.failed.get_or_insert(error);
+                return;
+            }
+        }
+    }
+
+    /// Hands an event to the chisels. `made_up`: it is an enter event that the capture does not have.
+    fn hand_over(&mut self, cx: &Context<'_>, made_up: bool) -> ControlFlow<()> {
+        if self.left == 0 {
+            return ControlFlow::Break(());
+        }
+        for chisel in &mut self.chisels {
+            if made_up && !chisel.wants_enter() && !self.filter_wants_enter {
+                continue;
+            }
+            if let Err(error) = chisel.interval(cx).and_then(|()| chisel.event(cx)) {
+                self.failed.get_or_insert(error);
+                return ControlFlow::Break(());
+            }
+            if self.run.ends.get() {
+                return ControlFlow::Break(());
+            }
+        }
+        if !made_up {
+            self.events += 1;
+            self.left -= 1;
+        }
+        if self.left == 0 || self.run.output.borrow().has_failed() {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Hands over an event that the capture has.
+    pub fn take(&mut self, cx: &Context<'_>) -> ControlFlow<()> {
+        if self.failed.is_some() {
+            return ControlFlow::Break(());
+        }
+        if !self.begun {
+            let world = World {
+                state: cx.view.state(),
+                session: cx.session,
+            };
+            self.begin_all(&world);
+        }
+        self.note_time(cx);
+        self.hand_over(cx, false)
+    }
+
+    /// Hands over an enter event that was made up.
+    pub fn take_made_up(&mut self, cx: &Context<'_>) -> ControlFlow<()> {
+        if self.failed.is_some() {
+            return ControlFlow::Break(());
+        }
+        self.hand_over(cx, true)
+    }
+
+    /// Whether a chisel is made for captures with two events a call.
+    pub fn wants_enter(&self) -> bool {
+        self.chisels.iter().any(Chisel::wants_enter)
+    }
+
+    fn note_time(&self, cx: &Context<'_>) {
+        if self.run.first_time.get() == 0 {
+            self.run.first_time.set(cx.event.ts.0);
+        }
+        self.run.last_time.set(cx.event.ts.0);
+    }
+}
+
+impl EventSink for Host {
+    fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
+        Ok(self.take(cx))
+    }
+
+    fn made_up(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
+        Ok(self.take_made_up(cx))
+    }
+
+    fn wants_enter(&self) -> bool {
+        Self::wants_enter(self)
+    }
+
+    fn begin(&mut self, state: &mut State, session: &Session) -> io::Result<()> {
+        if !self.begun {
+            self.begin_all(&World { state, session });
+        }
+        Ok(())
+    }
+
+    fn hidden(&mut self, cx: &Context<'_>) -> io::Result<()> {
+        if !cx.event.flags.contains(EventFlags::HIDDEN) && self.failed.is_none() {
+            self.time(cx);
+        }
+        Ok(())
+    }
+
+    fn pause(&mut self) -> io::Result<()> {
+        self.flush();
+        Ok(())
+    }
+}
+
+/// Returns what a script says of itself.
+///
+/// # Errors
+///
+/// Those of loading it.
+pub fn info(options: Options, script: Script) -> Result<Info, ChiselError> {
+    let run = Rc::new(Run::new(options));
+    Chisel::load(&run, script).map(|chisel| chisel.info)
+}

@@ -1,0 +1,200 @@
+//! Where chisels print to.
+//!
+//! A script may colour its lines and draw on the terminal; what it prints of a capture may not. Which byte of
+//! a line is whose cannot be told, so once a script was handed a text with control characters in it, its
+//! output to a terminal keeps the colours of text and loses everything else that a terminal obeys. What
+//! goes to a file or a pipe is left as it is, as with sysdig.
+
+use std::io::{self, Write};
+
+use crate::event::text;
+
+/// Written out when it holds this many bytes.
+const FULL: usize = 64 << 10;
+/// Most bytes of an escape sequence that is let through.
+const MAX_SEQUENCE: usize = 32;
+
+/// What chisels print, on its way out.
+pub(super) struct Output {
+    buffer: Vec<u8>,
+    to: Box<dyn Write>,
+    failed: Option<io::Error>,
+    is_terminal: bool,
+    /// No text with control characters was handed to a script so far.
+    trusted: bool,
+}
+
+impl Output {
+    pub(super) fn new(to: Box<dyn Write>, is_terminal: bool) -> Self {
+        Self {
+            buffer: Vec::new(),
+            to,
+            failed: None,
+            is_terminal,
+            trusted: true,
+        }
+    }
+
+    /// Whether it goes to a terminal.
+    pub(super) fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+
+    /// Takes note of a text from a capture that a script is handed.
+    pub(super) fn handed(&mut self, text: &[u8]) {
+        if self.is_terminal && self.trusted && text.iter().any(|b| !matches!(b, 0x20..=0x7e)) {
+            let clean = |chunk: std::str::Utf8Chunk<'_>| {
+                chunk.invalid().is_empty() && !chunk.valid().chars().any(text::is_unsafe)
+            };
+            self.trusted = text.utf8_chunks().all(clean);
+        }
+    }
+
+    /// Prints.
+    pub(super) fn write(&mut self, bytes: &[u8]) {
+        if self.is_terminal {
+            for_terminal(&mut self.buffer, bytes, self.trusted);
+        } else {
+            self.buffer.extend_from_slice(bytes);
+        }
+        if self.buffer.len() >= FULL {
+            self.flush();
+        }
+    }
+
+    /// The buffer, for lines that are safe already; [`Self::written`] is to follow.
+    pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.buffer
+    }
+
+    /// Writes the buffer out if it is full.
+    pub(super) fn written(&mut self) {
+        if self.buffer.len() >= FULL {
+            self.flush();
+        }
+    }
+
+    /// Writes the buffer out.
+    pub(super) fn flush(&mut self) {
+        if self.failed.is_none() && !self.buffer.is_empty() {
+            let written = self.to.write_all(&self.buffer);
+            self.failed = written.and_then(|()| self.to.flush()).err();
+        }
+        self.buffer.clear();
+    }
+
+    /// Returns why nothing more can be printed, once.
+    pub(super) fn take_failure(&mut self) -> Option<io::Error> {
+        self.failed.take()
+    }
+
+    /// Whether nothing more can be printed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.is_some()
+    }
+}
+
+/// Appends what a script prints, without what a terminal must not obey.
+fn for_terminal(out: &mut Vec<u8>, bytes: &[u8], trusted: bool) {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let is_plain = |b: &u8| !matches!(b, b'\n' | b'\t' | b'\r' | 0x1b);
+        let plain = rest.iter().take_while(|b| is_plain(b)).count();
+        let (head, tail) = rest.split_at(plain);
+        text::escape(out, head);
+        rest = match tail {
+            [] => return,
+            [b'\r', more @ ..] if !trusted => {
+                text::escape(out, b"\r");
+                more
+            }
+            [0x1b, ..] => {
+                let len = sequence(tail, trusted);
+                match len {
+                    0 => text::escape(out, &tail[..1]),
+                    _ => out.extend_from_slice(&tail[..len]),
+                }
+                &tail[len.max(1)..]
+            }
+            [other, more @ ..] => {
+                out.push(*other);
+                more
+            }
+        };
+    }
+}
+
+/// Returns the length of the harmless escape sequence that a text begins with; 0 = there is none.
+fn sequence(text: &[u8], trusted: bool) -> usize {
+    let Some(body) = text.strip_prefix(b"\x1b[") else {
+        return 0;
+    };
+    let parameters = body
+        .iter()
+        .take(MAX_SEQUENCE)
+        .take_while(|b| matches!(b, b'0'..=b'9' | b';' | b'?'))
+        .count();
+    let (parameters, end) = body.split_at(parameters);
+    let harmless = match end.first() {
+        Some(b'm') if trusted => true,
+        // Colours of text: nothing that hides it.
+        Some(b'm') => parameters.split(|b| *b == b';').all(|p| {
+            matches!(p, b"" | b"0" | b"00" | b"1" | b"01" | b"2" | b"4" | b"39")
+                || matches!(p, [b'3', b'1'..=b'7'] | [b'9', b'1'..=b'7'])
+        }),
+        // Places, erasing.
+        Some(b'A'..=b'H' | b'J' | b'K') => trusted && !parameters.contains(&b'?'),
+        Some(b'h' | b'l') => trusted && parameters == b"?25",
+        _ => false,
+    };
+    if harmless {
+        2 + parameters.len() + 1
+    } else {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(bytes: &[u8], trusted: bool) -> String {
+        let mut out = Vec::new();
+        for_terminal(&mut out, bytes, trusted);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_script_draws() {
+        let drawing = "\x1b[2J\x1b[0;0H\x1b[?25l\x1b[48;5;22m x\t\x1b[00m\r\n";
+        assert_eq!(shown(drawing.as_bytes(), true), drawing);
+    }
+
+    #[test]
+    fn what_a_terminal_must_not_obey_is_shown() {
+        for trusted in [true, false] {
+            assert_eq!(shown(b"\x1b]0;title\x07", trusted), "\\x1b]0;title\\x07");
+            assert_eq!(shown(b"\x1bc\x9b2J", trusted), "\\x1bc\\x9b2J");
+            assert_eq!(
+                shown(b"\x1b[?1049h\x1b[31", trusted),
+                "\\x1b[?1049h\\x1b[31"
+            );
+            assert_eq!(shown("a\u{202e}b é".as_bytes(), trusted), "a\\u{202e}b é");
+        }
+    }
+
+    #[test]
+    fn a_text_of_the_capture_takes_the_trust() {
+        let mut output = Output::new(Box::new(io::sink()), true);
+        output.handed("plain é".as_bytes());
+        assert!(output.trusted);
+        output.handed(b"\x1b[2J");
+        assert!(!output.trusted);
+        assert_eq!(shown(b"\x1b[1A\x1b[2Kx\r", false), "\\x1b[1A\\x1b[2Kx\\r");
+        assert_eq!(shown(b"\x1b[31mred\x1b[0m", false), "\x1b[31mred\x1b[0m");
+        assert_eq!(
+            shown(b"\x1b[8mhidden\x1b[30m", false),
+            "\\x1b[8mhidden\\x1b[30m"
+        );
+    }
+}

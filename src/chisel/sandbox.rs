@@ -1,0 +1,266 @@
+//! What a script can do to the machine: nothing but compute, within limits, and print.
+//!
+//! The just-in-time compiler is off: only the interpreter counts instructions. Compiled code
+//! (bytecode), `ffi` and C libraries are out of reach, since they reach everything.
+
+use std::cell::Cell;
+use std::ffi::c_int;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
+
+use mlua::{Function, Lua, LuaOptions, MultiValue, StdLib, Value, ffi};
+
+use super::error::ApiError;
+use super::shared::Shared;
+
+/// What scripts may do.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// The directory under which they may write and read files; `None` = none.
+    pub output: Option<PathBuf>,
+    /// No restriction: files, programs, C libraries.
+    pub unrestricted: bool,
+    /// Most memory of one script, in bytes.
+    pub memory: usize,
+    /// Most instructions of Lua for one call into the script.
+    pub instructions: u64,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            output: None,
+            unrestricted: false,
+            memory: 512 << 20,
+            instructions: 2_000_000_000,
+        }
+    }
+}
+
+/// Instructions between two looks at the limit.
+const STEP: u64 = 1_000_000;
+
+thread_local! {
+    /// Instructions that the call under way may still take. One script runs at a time on a thread.
+    static LEFT: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Allows so many instructions for the next call into a script.
+pub(super) fn allow(instructions: u64) {
+    LEFT.set(instructions.max(1));
+}
+
+/// Whether the last call had no instruction left.
+pub(super) fn is_exhausted() -> bool {
+    LEFT.get() == 0
+}
+
+/// Says that the limit of instructions was reached. From then on every instruction fails, so that no
+/// `pcall` of the script goes on behind the error.
+///
+/// Lua calls it with a valid state, and expects it to raise an error or return.
+unsafe extern "C-unwind" fn count(state: *mut ffi::lua_State, _: *mut ffi::lua_Debug) {
+    let left = LEFT.get().saturating_sub(STEP);
+    LEFT.set(left);
+    if left == 0 {
+        // SAFETY: the state is the one that runs; the error leaves this function, which owns nothing.
+        unsafe {
+            ffi::lua_sethook(state, Some(count), ffi::LUA_MASKCOUNT, 1);
+            ffi::lua_pushstring(state, c"too many instructions".as_ptr());
+            ffi::lua_error(state);
+        }
+    }
+}
+
+/// Sets the hook that counts.
+fn count_instructions(lua: &Lua) -> mlua::Result<()> {
+    let step = c_int::try_from(STEP).unwrap_or(c_int::MAX);
+    // SAFETY: the closure only sets a hook, on a valid state; it leaves the stack as it was.
+    unsafe {
+        lua.exec_raw((), |state| {
+            ffi::lua_sethook(state, Some(count), ffi::LUA_MASKCOUNT, step);
+        })
+    }
+}
+
+/// Makes a Lua state for a script.
+pub(super) fn lua(shared: &Rc<Shared>) -> mlua::Result<Lua> {
+    let policy = &shared.run.policy;
+    // No C library is loaded before the script runs; a strict sandbox keeps it from `debug` and `ffi`.
+    let libraries = if policy.unrestricted {
+        StdLib::ALL
+    } else {
+        StdLib::ALL_SAFE | StdLib::DEBUG
+    };
+    // SAFETY: what is unsafe of these libraries (`debug`, `ffi`, loading of C) is taken away below, before
+    // any script runs, unless the user lifted the restrictions.
+    let lua = unsafe { Lua::unsafe_new_with(libraries, LuaOptions::new()) };
+    lua.load("jit.off() jit.flush()").exec()?;
+    lua.set_memory_limit(policy.memory)?;
+    let host = lua.create_table()?;
+    host.set("put", writer(&lua, shared, false)?)?;
+    host.set("put_error", writer(&lua, shared, true)?)?;
+    let run = shared.run.clone();
+    let flush = lua.create_function(move |_, ()| {
+        run.output.borrow_mut().flush();
+        Ok(())
+    })?;
+    host.set("flush", flush)?;
+    let deny = lua.create_function(|_, what: String| -> mlua::Result<()> {
+        let message = format!(
+            "{what} is not allowed in a chisel (`--chisel-unsafe` lifts it, for scripts you trust)"
+        );
+        Err(ApiError::Denied(message).into())
+    })?;
+    host.set("deny", deny)?;
+    let own = shared.clone();
+    let exit = lua.create_function(move |_, code: Option<f64>| -> mlua::Result<()> {
+        own.exited.set(Some(code.unwrap_or(0.0) as i32));
+        Err(ApiError::Misuse("the script called os.exit").into())
+    })?;
+    host.set("exit", exit)?;
+    let own = shared.clone();
+    let path = lua.create_function(move |lua, (name, mode): (mlua::LuaString, String)| {
+        if own.run.policy.unrestricted {
+            return Ok((Value::String(name), Value::Nil));
+        }
+        let reads = mode.starts_with('r') && !mode.contains('+');
+        match file(own.run.policy.output.as_deref(), &name.to_string_lossy()) {
+            Ok(path) => Ok((
+                Value::String(lua.create_string(path.as_os_str().as_encoded_bytes())?),
+                Value::Nil,
+            )),
+            // A script that asks for a file finds that there is none.
+            Err(why) if reads => Ok((
+                Value::Nil,
+                Value::String(lua.create_string(why.to_string())?),
+            )),
+            Err(why) => Err(why.into()),
+        }
+    })?;
+    host.set("path", path)?;
+    let own = shared.clone();
+    let make_dir = lua.create_function(move |_, name: String| {
+        let path = file(own.run.policy.output.as_deref(), &name)?;
+        Ok(i32::from(fs::create_dir(path).is_err()))
+    })?;
+    host.set("make_dir", make_dir)?;
+    let own = shared.clone();
+    let module = lua.create_function(move |lua, name: String| module(lua, &own, &name))?;
+    host.set("module", module)?;
+    let prelude = lua
+        .load(include_str!("sandbox.lua"))
+        .set_name("=sandbox")
+        .into_function()?;
+    prelude.call::<()>((host, !policy.unrestricted))?;
+    if policy.unrestricted {
+        search_directories(&lua, shared)?;
+    }
+    count_instructions(&lua)?;
+    Ok(lua)
+}
+
+/// Makes the function that prints its arguments, to standard output or standard error.
+fn writer(lua: &Lua, shared: &Rc<Shared>, is_error: bool) -> mlua::Result<Function> {
+    let shared = shared.clone();
+    lua.create_function(move |lua, values: MultiValue| {
+        for value in values {
+            let Some(text) = lua.coerce_string(value)? else {
+                return Err(ApiError::Misuse("only strings and numbers can be written").into());
+            };
+            let bytes = text.as_bytes();
+            if is_error {
+                shared.run.write_error(&bytes);
+            } else {
+                shared.run.output.borrow_mut().write(&bytes);
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Finds and compiles what a script requires.
+fn module(lua: &Lua, shared: &Rc<Shared>, name: &str) -> mlua::Result<Function> {
+    let found = shared.run.library.module(name, &shared.script);
+    let script = found.map_err(|_| {
+        ApiError::Denied(format!(
+            "module '{name}' is in none of the chisels' directories"
+        ))
+    })?;
+    shared.compile(lua, &script)
+}
+
+/// Lets `require` look where scripts are, also for a script without restrictions.
+fn search_directories(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<()> {
+    let own = shared.clone();
+    let searcher =
+        lua.create_function(move |lua, name: String| match module(lua, &own, &name) {
+            Ok(loader) => Ok(Value::Function(loader)),
+            Err(error) => Ok(Value::String(lua.create_string(format!("\n\t{error}"))?)),
+        })?;
+    let package: mlua::Table = lua.globals().get("package")?;
+    let loaders: mlua::Table = package.get("loaders")?;
+    loaders.push(searcher)
+}
+
+/// Returns the path of a file that a script may use: one under the directory, whatever links there are.
+fn file(dir: Option<&Path>, name: &str) -> Result<PathBuf, ApiError> {
+    let refused = |why: &str| ApiError::Denied(format!("cannot use the file {name}: {why}"));
+    let Some(dir) = dir else {
+        return Err(refused(
+            "a chisel has no files but those in the directory that `--chisel-output` names",
+        ));
+    };
+    let dir = dir
+        .canonicalize()
+        .map_err(|error| refused(&format!("{}: {error}", dir.display())))?;
+    let relative = Path::new(name);
+    let relative = relative.strip_prefix(&dir).unwrap_or(relative);
+    let is_below = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+    if name.is_empty() || !relative.components().all(is_below) {
+        return Err(refused("it is not in the directory of `--chisel-output`"));
+    }
+    let path = dir.join(relative);
+    let parent = path.parent().unwrap_or(&dir).canonicalize();
+    let is_below = parent.is_ok_and(|parent| parent.starts_with(&dir));
+    if !is_below || path.is_symlink() {
+        return Err(refused(
+            "its directory does not exist, or a link leads out of `--chisel-output`",
+        ));
+    }
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_below_the_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        fs::create_dir(root.join("sub")).unwrap();
+        std::os::unix::fs::symlink("/tmp", root.join("out")).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", root.join("link")).unwrap();
+        let file = |name: &str| file(Some(dir.path()), name).ok();
+        assert_eq!(file("a"), Some(root.join("a")));
+        assert_eq!(file("sub/a"), Some(root.join("sub/a")));
+        assert_eq!(
+            file(root.join("sub/a").to_str().unwrap()),
+            Some(root.join("sub/a"))
+        );
+        for name in [
+            "",
+            "/etc/passwd",
+            "../a",
+            "sub/../../a",
+            "out/a",
+            "link",
+            "none/a",
+        ] {
+            assert_eq!(file(name), None, "{name}");
+        }
+        assert!(super::file(None, "a").is_err());
+    }
+}

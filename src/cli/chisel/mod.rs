@@ -1,0 +1,163 @@
+//! Chisels on the command line: `-c` of `read` and `live`, and `scap chisel`.
+
+mod list;
+mod run;
+mod words;
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::error::{CliError, Outcome};
+use crate::chisel::{ChiselError, Policy, Wanted};
+
+pub(super) use run::{Rerun, live, read};
+pub(super) use words::expand;
+
+/// Arguments of `read` and `live` about chisels.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Chisels")]
+pub(super) struct ChiselArgs {
+    /// Run this script over the events instead of printing them, as sysdig does; its arguments are the next
+    /// word: -c 'spy_port' 80. `scap chisel list` has them all; can be given several times
+    #[arg(short = 'c', long = "chisel", value_name = "NAME [ARGS]")]
+    chisel: Vec<String>,
+
+    /// For each chisel its arguments: [`expand`] finds them.
+    #[arg(long = words::ARGUMENTS, hide = true)]
+    arguments: Vec<String>,
+
+    /// Let chisels write files, into this directory only
+    #[arg(long, value_name = "DIR")]
+    chisel_output: Option<PathBuf>,
+
+    /// Let chisels do everything that you can: files, programs, network, C libraries
+    #[arg(long)]
+    chisel_unsafe: bool,
+
+    /// Most memory of one script
+    #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    chisel_memory: u32,
+
+    /// Most millions of instructions for one call into a script
+    #[arg(long, value_name = "MILLIONS", default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    chisel_instructions: u64,
+}
+
+impl ChiselArgs {
+    /// Whether there are any.
+    pub(super) fn is_empty(&self) -> bool {
+        self.chisel.is_empty()
+    }
+
+    /// Takes over what the user allowed.
+    pub(super) fn inherit(&mut self, from: &Self) {
+        let (chisel, arguments) = (self.chisel.clone(), self.arguments.clone());
+        *self = Self {
+            chisel,
+            arguments,
+            ..from.clone()
+        };
+    }
+
+    fn wanted(&self) -> Vec<Wanted> {
+        let mut arguments = self.arguments.iter();
+        let pair = |name: &String| Wanted {
+            name: name.clone(),
+            arguments: arguments.next().cloned().unwrap_or_default(),
+        };
+        self.chisel.iter().map(pair).collect()
+    }
+
+    fn policy(&self) -> Policy {
+        Policy {
+            output: self.chisel_output.clone(),
+            unrestricted: self.chisel_unsafe,
+            memory: (self.chisel_memory as usize) << 20,
+            instructions: self.chisel_instructions.saturating_mul(1_000_000),
+        }
+    }
+}
+
+/// Arguments of `scap chisel`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the chisels and views that there are
+    List(list::ListArgs),
+    /// Say what a chisel does and what arguments it takes
+    Info(list::InfoArgs),
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
+    match &args.command {
+        Command::List(args) => list::list(args),
+        Command::Info(args) => list::info(args),
+    }
+}
+
+/// Tells an error of a chisel.
+fn explain(error: ChiselError) -> CliError {
+    use super::diagnostic;
+    match error {
+        ChiselError::NotFound { name, similar } => {
+            let failed = CliError::usage(format!("there is no chisel `{name}`"));
+            match (&*name, similar.first()) {
+                ("l", _) => failed.hint("`scap chisel list` lists them"),
+                (_, Some(similar)) => failed.hint(format!(
+                    "did you mean `{similar}`? `scap chisel list` lists them all"
+                )),
+                _ => failed.hint("`scap chisel list` lists them all; a path names a file"),
+            }
+        }
+        ChiselError::Arguments {
+            chisel,
+            reason,
+            usage,
+        } => {
+            let failed = CliError::usage(format!("chisel {chisel}: {reason}"));
+            if usage.is_empty() {
+                failed
+            } else {
+                failed.hint(format!("{usage}; `scap chisel info {chisel}` says more"))
+            }
+        }
+        ChiselError::Filter {
+            chisel,
+            text,
+            error,
+        } => diagnostic::filter(&format!("filter of chisel {chisel}"), &text, &error),
+        ChiselError::Script {
+            chisel,
+            message,
+            place,
+            hint,
+            is_running,
+        } => {
+            let message = format!("chisel {chisel}: {message}");
+            let mut failed = match is_running {
+                true => CliError::failed(message),
+                false => CliError::usage(message),
+            };
+            if let Some(place) = place {
+                let text = place.text.unwrap_or_default();
+                failed = failed.snippet(diagnostic::line(&place.file, place.line, &text));
+            }
+            match hint {
+                Some(hint) => failed.hint(hint),
+                None => failed,
+            }
+        }
+        ChiselError::Output(error) => CliError::output(&error),
+        error @ (ChiselError::Read { .. } | ChiselError::NoScript { .. }) => {
+            CliError::usage(super::error::with_sources(&error))
+        }
+        other => CliError::failed(super::error::with_sources(&other)),
+    }
+}

@@ -1,0 +1,249 @@
+//! Chisels over a capture, or over what happens now.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use rustix::termios::tcgetwinsize;
+use scap_capture_format::native::LossReport;
+
+use super::{ChiselArgs, explain};
+use crate::chisel::{
+    self, ChiselError, Ended, Host, Info, Library, Options, Policy, Script, Wanted,
+};
+use crate::cli::error::{CliError, Outcome};
+use crate::cli::input::{Input, tell_damage};
+use crate::cli::print::PrintArgs;
+use crate::cli::words;
+use crate::filter::fields::{Context, Session};
+use crate::record::Observer;
+use crate::replay::{self, End, ReplayError, Selection};
+use crate::state::State;
+
+/// A command line with which a chisel wants the program to start over.
+#[derive(Debug)]
+pub(in crate::cli) struct Rerun {
+    /// Its words, those of `scap read`.
+    pub(in crate::cli) words: Vec<OsString>,
+    /// The arguments that the user gave the chisels.
+    given: Vec<String>,
+}
+
+impl Rerun {
+    /// Checks that a file may be written: one in the chisels' directory, or a new one that the user named.
+    pub(in crate::cli) fn check(&self, path: &Path, args: &ChiselArgs) -> Result<(), CliError> {
+        let is_named = self.given.iter().any(|given| Path::new(given) == path);
+        let is_inside = args.chisel_output.as_deref().is_some_and(|dir| {
+            let parent = match path.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => parent,
+                _ => Path::new("."),
+            };
+            match (dir.canonicalize(), parent.canonicalize()) {
+                (Ok(dir), Ok(parent)) => parent.starts_with(dir) && !path.is_symlink(),
+                _ => false,
+            }
+        });
+        if args.chisel_unsafe || is_inside || (is_named && path.symlink_metadata().is_err()) {
+            return Ok(());
+        }
+        let shown = path.display();
+        Err(CliError::failed(format!(
+            "a chisel wants to write {shown}, which exists already or was not named by you"
+        ))
+        .hint("`--chisel-output DIR` lets it write into that directory"))
+    }
+}
+
+/// Makes the options of a run.
+fn options(args: &ChiselArgs, print: &PrintArgs, filter: Option<String>, capture: &str) -> Options {
+    let stdout = io::stdout();
+    let is_terminal = stdout.is_terminal();
+    let size = tcgetwinsize(&stdout).ok().filter(|_| is_terminal);
+    Options {
+        library: Library::from_environment(),
+        policy: args.policy(),
+        is_live: false,
+        is_terminal,
+        terminal_size: size.map(|size| (size.ws_col, size.ws_row)),
+        filter,
+        shows_containers: print.shows_containers(),
+        json: print.is_json(),
+        buffers: print.chosen_buffers(),
+        capture: capture.to_owned(),
+        output: Box::new(stdout),
+    }
+}
+
+/// Returns what a script says of itself.
+pub(super) fn metadata(script: Script) -> Result<Info, ChiselError> {
+    let options = Options {
+        library: Library::from_environment(),
+        policy: Policy::default(),
+        is_live: false,
+        is_terminal: false,
+        terminal_size: None,
+        filter: None,
+        shows_containers: false,
+        json: false,
+        buffers: None,
+        capture: String::new(),
+        output: Box::new(io::sink()),
+    };
+    chisel::info(options, script)
+}
+
+/// Runs the chisels over a capture.
+pub(in crate::cli) fn read(
+    args: &ChiselArgs,
+    print: &PrintArgs,
+    path: &Path,
+    filter: Option<String>,
+    mut selection: Selection,
+) -> Result<(Outcome, Option<Rerun>), CliError> {
+    let capture = path.to_string_lossy();
+    let options = options(args, print, filter.clone(), &capture);
+    let size = options.terminal_size;
+    let wanted = args.wanted();
+    let mut host = Host::new(options, &wanted, print.count.unwrap_or(u64::MAX)).map_err(explain)?;
+    if filter.is_none()
+        && let Some(own) = host.filter()
+    {
+        selection.filter = Some(words::filter(&own)?);
+    }
+    let mut input = Input::open(path)?;
+    input.watch(host.progress());
+    let mut session = print.session_with(host.buffers());
+    session.screen_width = size.map_or(0, |(width, _)| width);
+    let (name, mut source) = input.source_from(selection.from, &mut session)?;
+    let source = source.as_mut();
+    let mut state = State::new();
+    let replayed = replay::replay(source, &mut state, &mut session, &mut selection, &mut host);
+    let events = host.events();
+    let ended = host.finish(&state, &session).map_err(explain);
+    let end = match replayed {
+        Ok(end) => end,
+        Err(error @ ReplayError::Read(_)) => return Err(CliError::replay(&name, &error)),
+        // What the chisels print is not written by the replay.
+        Err(ReplayError::Sink(error)) => return Err(CliError::output(&error)),
+    };
+    let Ended { again, exit } = ended?;
+    if let Some(code) = exit.filter(|code| *code != 0) {
+        return Err(CliError::Exited(code.clamp(1, 255) as u8));
+    }
+    let damaged = end == End::Reached && tell_damage(&name, source, events);
+    let given = wanted.iter().flat_map(|w| w.arguments.split(' '));
+    let again = again.map(|line| Rerun {
+        words: split(&line),
+        given: given.map(str::to_owned).collect(),
+    });
+    Ok((Outcome::of_damage(damaged), again))
+}
+
+/// Chisels that watch this machine.
+pub(in crate::cli) struct Live {
+    /// `None`: they were told that it is over.
+    host: Option<Host>,
+    events: u64,
+    ended: Option<Result<Ended, ChiselError>>,
+}
+
+/// Makes chisels that watch this machine.
+pub(in crate::cli) fn live(
+    args: &ChiselArgs,
+    print: &PrintArgs,
+    filter: Option<String>,
+) -> Result<Live, CliError> {
+    let mut options = options(args, print, filter, "");
+    options.is_live = true;
+    let wanted: Vec<Wanted> = args.wanted();
+    let host = Host::new(options, &wanted, print.count.unwrap_or(u64::MAX));
+    Ok(Live {
+        host: Some(host.map_err(explain)?),
+        events: 0,
+        ended: None,
+    })
+}
+
+impl Live {
+    /// Returns the chisels, while it is not over.
+    pub(in crate::cli) fn host(&self) -> Option<&Host> {
+        self.host.as_ref()
+    }
+
+    /// Returns how many events they saw, after it is over.
+    pub(in crate::cli) fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Returns how it ended.
+    pub(in crate::cli) fn finish(self) -> Result<(), CliError> {
+        match self.ended {
+            Some(Err(error)) => Err(explain(error)),
+            Some(Ok(Ended {
+                exit: Some(code), ..
+            })) if code != 0 => Err(CliError::Exited(code.clamp(1, 255) as u8)),
+            _ => Ok(()),
+        }
+    }
+
+    fn with(&mut self, take: impl FnOnce(&mut Host) -> ControlFlow<()>) -> ControlFlow<()> {
+        self.host.as_mut().map_or(ControlFlow::Break(()), take)
+    }
+}
+
+impl Observer for Live {
+    fn event(&mut self, cx: &Context<'_>) -> ControlFlow<()> {
+        self.with(|host| host.take(cx))
+    }
+
+    fn made_up(&mut self, cx: &Context<'_>) -> ControlFlow<()> {
+        self.with(|host| host.take_made_up(cx))
+    }
+
+    fn wants_enter(&self) -> bool {
+        self.host.as_ref().is_some_and(Host::wants_enter)
+    }
+
+    fn end(&mut self, state: &State, session: &Session) {
+        if let Some(host) = self.host.take() {
+            self.events = host.events();
+            self.ended = Some(host.finish(state, session));
+        }
+    }
+
+    fn pause(&mut self) -> ControlFlow<()> {
+        self.with(|host| {
+            host.flush();
+            ControlFlow::Continue(())
+        })
+    }
+
+    fn loss(&mut self, report: &LossReport) {
+        crate::cli::live::tell_loss(report);
+    }
+}
+
+/// Splits a command line at blanks that are not between double quotes.
+fn split(line: &str) -> Vec<OsString> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for c in line.chars() {
+        quoted ^= c == '"';
+        match words.last_mut() {
+            Some(word) if quoted || c != ' ' => word.push(c),
+            _ => words.push(String::new()),
+        }
+    }
+    let last = words.len() - 1;
+    let bare = |(at, word): (usize, String)| match at == last {
+        // The last one is a filter, whose quotes are its own.
+        true => word,
+        false => word.replace('"', ""),
+    };
+    let words = words.into_iter().enumerate().map(bare);
+    words
+        .filter(|w| !w.is_empty())
+        .map(OsString::from)
+        .collect()
+}

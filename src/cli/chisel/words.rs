@@ -1,0 +1,87 @@
+//! The word after a chisel's name: its arguments, or not.
+//!
+//! As in sysdig the chisel itself decides, by what arguments it declares, which clap cannot know. So the
+//! words are looked at first, and the arguments of each `-c` put behind an option of their own.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use super::run::metadata;
+use crate::chisel::{Library, takes};
+use crate::filter::Filter;
+
+/// The option that the arguments are put behind.
+pub(super) const ARGUMENTS: &str = "arguments-of-chisel";
+
+/// Puts the arguments of each chisel behind [`ARGUMENTS`]. What is no command line of `read` or `live`
+/// stays as it is.
+pub(in crate::cli) fn expand(words: Vec<OsString>) -> Vec<OsString> {
+    let command = words.get(1).and_then(|word| word.to_str());
+    if !matches!(command, Some("read" | "live")) {
+        return words;
+    }
+    let is_read = command == Some("read");
+    let library = Library::from_environment();
+    let named_by_option = words.iter().any(|w| names_capture(w));
+    let mut has_capture = !is_read || named_by_option;
+    let mut out: Vec<OsString> = words[..2].to_vec();
+    let mut rest = words[2..].iter();
+    while let Some(word) = rest.next() {
+        out.push(word.clone());
+        if word == "--" {
+            out.extend(rest.by_ref().cloned());
+            break;
+        }
+        let text = word.to_str().unwrap_or_default();
+        let name = match text {
+            "-c" | "--chisel" => rest.next().inspect(|name| out.push((*name).clone())),
+            _ => None,
+        };
+        let name = match name {
+            Some(name) => name.to_str().map(str::to_owned),
+            None => attached(text),
+        };
+        let Some(name) = name else {
+            has_capture |= is_read && (word == "-" || Path::new(word).is_file());
+            continue;
+        };
+        let mut arguments = OsString::new();
+        let declared = library
+            .find(&name)
+            .ok()
+            .and_then(|script| metadata(script).ok());
+        let declared = declared.and_then(|info| info.arguments).unwrap_or_default();
+        if let Some(next) = rest.clone().next() {
+            let following: Vec<&OsString> = rest.clone().collect();
+            let is_capture = !has_capture && (next == "-" || Path::new(next).is_file());
+            if !is_capture && takes(&declared, &next.to_string_lossy(), || is_filter(&following)) {
+                arguments.clone_from(next);
+                rest.next();
+            }
+        }
+        let mut option = OsString::from(format!("--{ARGUMENTS}="));
+        option.push(arguments);
+        out.push(option);
+    }
+    out
+}
+
+/// Whether a word names the capture by option.
+fn names_capture(word: &OsStr) -> bool {
+    let text = word.to_str().unwrap_or_default();
+    text == "--read" || text.starts_with("--read=") || (text.starts_with("-r") && text.len() >= 2)
+}
+
+/// Returns the name in `-cNAME` and `--chisel=NAME`.
+fn attached(word: &str) -> Option<String> {
+    let name = word.strip_prefix("--chisel=");
+    let short = || word.strip_prefix("-c").filter(|name| !name.is_empty());
+    Some(name.or_else(short)?.to_owned())
+}
+
+/// Whether words, up to the next option, are a filter.
+fn is_filter(words: &[&OsString]) -> bool {
+    let words = words.iter().map(|word| word.to_string_lossy());
+    let words: Vec<_> = words.take_while(|word| !word.starts_with('-')).collect();
+    Filter::parse(&words.join(" ")).is_ok()
+}
