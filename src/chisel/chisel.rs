@@ -281,9 +281,4 @@ impl Chisel {
             .with_world(world, || self.call(&function, arguments, true));
         ended.map(drop)
     }
-
-    /// Returns the code that the script gave to `os.exit`, if it called it.
-    pub(super) fn exited(&self) -> Option<i32> {
-        self.shared.exited.get()
-    }
 }

@@ -21,7 +21,7 @@ pub(super) struct Clock {
     period: Option<u64>,
     /// Time of the event that caused the last call.
     called: Option<u64>,
-    /// When the next precise call is due.
+    /// When the time begins that the next precise call is for.
     due: Option<u64>,
 }
 
@@ -29,7 +29,7 @@ impl Clock {
     /// Returns the next call that is due at the time of an event, if any; to be asked until there is none.
     ///
     /// As in sysdig: a call at multiples of an interval happens with the event that begins another one,
-    /// however many passed; precise ones happen for each, the first at the first event.
+    /// however many passed; precise ones happen for each that is over, with the time when it began.
     pub(super) fn tick(&mut self, interval: Interval, time: u64) -> Option<Tick> {
         if interval.aligned > 0 {
             let period = time - time % interval.aligned;
@@ -45,10 +45,10 @@ impl Clock {
             return None;
         }
         let due = *self.due.get_or_insert(time);
-        if time < due {
+        let next = due.saturating_add(interval.precise);
+        if time < next {
             return None;
         }
-        let next = due.saturating_add(interval.precise);
         let missed = (time - due) / interval.precise;
         self.due = Some(if missed > MAX_TICKS { time } else { next });
         Some(Tick {
@@ -92,8 +92,8 @@ mod tests {
             precise: 10,
         };
         assert_eq!(
-            ticks(interval, &[5, 6, 36]),
-            [(5, 10), (15, 10), (25, 10), (35, 10)]
+            ticks(interval, &[5, 6, 35, 36]),
+            [(5, 10), (15, 10), (25, 10)]
         );
         // A gap of years does not keep us busy for years.
         assert!(

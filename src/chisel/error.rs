@@ -76,6 +76,9 @@ pub enum ChiselError {
         /// Whether the capture was being read already.
         is_running: bool,
     },
+    /// A script ended the program with this code.
+    #[error("the script called os.exit({0})")]
+    Exited(i32),
     /// What the chisels print cannot be written.
     #[error("the output failed")]
     Output(#[source] std::io::Error),

@@ -9,7 +9,9 @@ use super::error::ApiError;
 use super::shared::Shared;
 use crate::event::bytes;
 use crate::event::number;
-use crate::filter::fields::{self, Context, Field, FieldFlags, FieldType, Scratch, Value};
+use crate::filter::fields::{
+    self, Context, Field, FieldFlags, FieldType, LookupError, Scratch, Value,
+};
 
 /// The fields of one script. A handle is a field's place in the list, from 1 on.
 #[derive(Default)]
@@ -24,7 +26,8 @@ struct Inner {
 
 /// A field and what of its value Lua gets.
 struct Requested {
-    field: Field,
+    /// `None`: always absent.
+    field: Option<Field>,
     /// A truth value that is a number in sysdig.
     as_number: bool,
 }
@@ -43,12 +46,21 @@ enum Found {
 impl Fields {
     /// Looks a field up and returns its handle.
     pub(super) fn request(&self, name: &str) -> Result<usize, ApiError> {
-        let field = fields::lookup(name.trim())?;
-        if field.info.flags.contains(FieldFlags::FILTER_ONLY) {
-            return Err(ApiError::FilterOnly(field.info.name));
+        let field = match fields::lookup(name.trim()) {
+            Ok(field) => Some(field),
+            // Parameters were named otherwise once, and scripts still ask for them.
+            Err(LookupError::ArgumentInvalid {
+                field: "evt.arg" | "evt.rawarg",
+                ..
+            }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let info = field.as_ref().map(|field| field.info);
+        if let Some(info) = info.filter(|i| i.flags.contains(FieldFlags::FILTER_ONLY)) {
+            return Err(ApiError::FilterOnly(info.name));
         }
         let requested = Requested {
-            as_number: field.info.name == "evt.type.is",
+            as_number: info.is_some_and(|info| info.name == "evt.type.is"),
             field,
         };
         // SAFETY: no other reference into the cell is alive: those of `value` end with it, and it calls
@@ -65,7 +77,8 @@ impl Fields {
     pub(super) fn any(&self, mut test: impl FnMut(&Field) -> bool) -> bool {
         // SAFETY: as in `request`.
         let inner = unsafe { &*self.0.get() };
-        inner.fields.iter().any(|requested| test(&requested.field))
+        let mut fields = inner.fields.iter().filter_map(|r| r.field.as_ref());
+        fields.any(|field| test(field))
     }
 
     /// Returns the value of a field in an event.
@@ -75,7 +88,10 @@ impl Fields {
         let Some(requested) = handle.checked_sub(1).and_then(|i| inner.fields.get(i)) else {
             return Found::Nil;
         };
-        let Some(value) = requested.field.extract(cx, &mut inner.scratch) else {
+        let Some(field) = &requested.field else {
+            return Found::Nil;
+        };
+        let Some(value) = field.extract(cx, &mut inner.scratch) else {
             return Found::Nil;
         };
         let text = |text: &[u8]| {
@@ -90,7 +106,7 @@ impl Fields {
             Value::Bool(b) => Found::Bool(b),
             Value::Text(value) => text(value),
             // What a call moved is raw in `evt.rawarg`, elsewhere in the form that is set.
-            Value::Bytes(value) if requested.field.info.ty == FieldType::Dynamic => text(value),
+            Value::Bytes(value) if field.info.ty == FieldType::Dynamic => text(value),
             Value::Bytes(value) => {
                 inner.rendered.clear();
                 bytes::render(&mut inner.rendered, value, shared.run.buffer_format());

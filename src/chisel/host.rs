@@ -46,6 +46,8 @@ pub struct Host {
     /// The filter of the command line asks for enter events.
     filter_wants_enter: bool,
     failed: Option<ChiselError>,
+    /// The code with which a script ended the program before there was a capture.
+    exited: Option<i32>,
 }
 
 impl Host {
@@ -63,6 +65,7 @@ impl Host {
             begun: false,
             filter_wants_enter: false,
             failed: None,
+            exited: None,
             run,
         };
         for Wanted { name, arguments } in wanted {
@@ -70,7 +73,11 @@ impl Host {
             let started = Chisel::start(&host.run, name, &given);
             // What it printed before it failed may say why.
             host.run.output.borrow_mut().flush();
-            host.chisels.push(started?);
+            match started {
+                Ok(chisel) => host.chisels.push(chisel),
+                Err(ChiselError::Exited(code)) => host.exited = Some(code),
+                Err(error) => return Err(error),
+            }
         }
         if let Some(filter) = host.filter() {
             let filter = Filter::parse(&filter);
@@ -82,6 +89,11 @@ impl Host {
     /// Returns the filter of the capture: the user's, or one that a script has set.
     pub fn filter(&self) -> Option<String> {
         self.run.filter.borrow().0.clone()
+    }
+
+    /// Returns the code with which a script ended the program before there was a capture.
+    pub fn exited(&self) -> Option<i32> {
+        self.exited
     }
 
     /// Returns how data is to be shown.
@@ -129,26 +141,27 @@ impl Host {
         if !self.begun && self.failed.is_none() {
             self.begin_all(&world);
         }
-        let exit = self.chisels.iter().find_map(Chisel::exited);
-        if exit.is_none() {
+        if !matches!(self.failed, Some(ChiselError::Exited(_))) {
             for chisel in &mut self.chisels {
-                let ended = chisel.end(&world);
-                if let Err(error) = ended {
+                if let Err(error) = chisel.end(&world) {
                     self.failed.get_or_insert(error);
                 }
             }
         }
-        let exit = self.chisels.iter().find_map(Chisel::exited);
         let mut output = self.run.output.borrow_mut();
         output.flush();
         if let Some(error) = output.take_failure() {
             return Err(ChiselError::Output(error));
         }
         match self.failed.take() {
-            Some(error) if exit.is_none() => Err(error),
-            _ => Ok(Ended {
+            Some(ChiselError::Exited(code)) => Ok(Ended {
+                again: None,
+                exit: Some(code),
+            }),
+            Some(error) => Err(error),
+            None => Ok(Ended {
                 again: self.run.again.take(),
-                exit,
+                exit: None,
             }),
         }
     }
@@ -164,12 +177,11 @@ impl Host {
         }
     }
 
-    /// Takes note of an event's time and calls what is due.
-    fn time(&mut self, cx: &Context<'_>) {
-        if self.run.first_time.get() == 0 {
-            self.run.first_time.set(cx.event.ts.0);
+    /// Calls what is due at the time of an event that is not handed over.
+    fn pass_over(&mut self, cx: &Context<'_>) {
+        if !self.meet(cx) {
+            return;
         }
-        self.run.last_time.set(cx.event.ts.0);
         for chisel in &mut self.chisels {
             if let Err(error) = chisel.interval(cx) {
                 self.failed.get_or_insert(error);
@@ -207,8 +219,25 @@ impl Host {
 
     /// Hands over an event that the capture has.
     pub fn take(&mut self, cx: &Context<'_>) -> ControlFlow<()> {
-        if self.failed.is_some() {
-            return ControlFlow::Break(());
+        match self.meet(cx) {
+            true => self.hand_over(cx, false),
+            false => self.go_on(),
+        }
+    }
+
+    /// Hands over an enter event that was made up.
+    pub fn take_made_up(&mut self, cx: &Context<'_>) -> ControlFlow<()> {
+        match self.meet(cx) {
+            true => self.hand_over(cx, true),
+            false => self.go_on(),
+        }
+    }
+
+    /// Takes note of an event. Whether there is something to be handed over: as in sysdig, events of the
+    /// capture's making (its users, its containers) before all others are part of its beginning.
+    fn meet(&mut self, cx: &Context<'_>) -> bool {
+        if cx.session.first_time == 0 || self.failed.is_some() {
+            return false;
         }
         if !self.begun {
             let world = World {
@@ -217,28 +246,23 @@ impl Host {
             };
             self.begin_all(&world);
         }
-        self.note_time(cx);
-        self.hand_over(cx, false)
+        if self.run.first_time.get() == 0 {
+            self.run.first_time.set(cx.event.ts.0);
+        }
+        self.run.last_time.set(cx.event.ts.0);
+        self.failed.is_none()
     }
 
-    /// Hands over an enter event that was made up.
-    pub fn take_made_up(&mut self, cx: &Context<'_>) -> ControlFlow<()> {
-        if self.failed.is_some() {
-            return ControlFlow::Break(());
+    fn go_on(&self) -> ControlFlow<()> {
+        match self.failed {
+            None => ControlFlow::Continue(()),
+            Some(_) => ControlFlow::Break(()),
         }
-        self.hand_over(cx, true)
     }
 
     /// Whether a chisel is made for captures with two events a call.
     pub fn wants_enter(&self) -> bool {
         self.chisels.iter().any(Chisel::wants_enter)
-    }
-
-    fn note_time(&self, cx: &Context<'_>) {
-        if self.run.first_time.get() == 0 {
-            self.run.first_time.set(cx.event.ts.0);
-        }
-        self.run.last_time.set(cx.event.ts.0);
     }
 }
 
@@ -255,16 +279,9 @@ impl EventSink for Host {
         Self::wants_enter(self)
     }
 
-    fn begin(&mut self, state: &mut State, session: &Session) -> io::Result<()> {
-        if !self.begun {
-            self.begin_all(&World { state, session });
-        }
-        Ok(())
-    }
-
     fn hidden(&mut self, cx: &Context<'_>) -> io::Result<()> {
-        if !cx.event.flags.contains(EventFlags::HIDDEN) && self.failed.is_none() {
-            self.time(cx);
+        if !cx.event.flags.contains(EventFlags::HIDDEN) {
+            self.pass_over(cx);
         }
         Ok(())
     }

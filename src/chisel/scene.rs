@@ -54,7 +54,14 @@ impl Scene {
     pub(super) fn world<R>(&self, look: impl FnOnce(World<'_>) -> R) -> Option<R> {
         let pointer = self.world.get();
         // SAFETY: as in `event`, with `with_world`.
-        let world = unsafe { pointer.as_ref() }.copied();
-        world.map(look)
+        match unsafe { pointer.as_ref() } {
+            Some(world) => Some(look(*world)),
+            None => self.event(|cx| {
+                look(World {
+                    state: cx.view.state(),
+                    session: cx.session,
+                })
+            }),
+        }
     }
 }

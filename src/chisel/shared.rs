@@ -195,6 +195,9 @@ impl Shared {
 
     /// Makes an error of what Lua reports.
     pub(super) fn error(&self, error: &mlua::Error, is_running: bool) -> ChiselError {
+        if let Some(code) = self.exited.get() {
+            return ChiselError::Exited(code);
+        }
         if let Some(ApiError::Filter { text, error }) = api_error(error) {
             return ChiselError::Filter {
                 chisel: self.script.name.clone(),

@@ -72,6 +72,10 @@ fn with_chisels(args: &Args, mut options: Options) -> Result<Outcome, CliError> 
     let mut chisels = chisel::live(&args.chisels, &args.print, args.what.filter_text()?)?;
     let mut session = args.print.session(Arch::from_name(std::env::consts::ARCH));
     if let Some(host) = chisels.host() {
+        if host.exited().is_some() {
+            chisels.finish()?;
+            return Ok(Outcome::Done);
+        }
         if let (None, Some(own)) = (&options.filter, host.filter()) {
             options.filter = Some(words::filter(&own)?);
         }

@@ -210,7 +210,14 @@ impl Maker<'_> {
 
     fn fd(&self, info: &FdInfo, parts: Parts) -> mlua::Result<Table> {
         let row = self.lua.create_table()?;
-        row.raw_set("name", self.text(&info.name)?)?;
+        // As in sysdig, which leaves out what does not print.
+        let name: Vec<u8> = info
+            .name
+            .iter()
+            .copied()
+            .filter(|b| !b.is_ascii_control())
+            .collect();
+        row.raw_set("name", self.text(&name)?)?;
         if parts.facts {
             row.raw_set("type", info.kind.word().unwrap_or("<NA>"))?;
         }

@@ -106,6 +106,9 @@ pub(in crate::cli) fn read(
     let size = options.terminal_size;
     let wanted = args.wanted();
     let mut host = Host::new(options, &wanted, print.count.unwrap_or(u64::MAX)).map_err(explain)?;
+    if let Some(code) = host.exited() {
+        return exited(code).map(|outcome| (outcome, None));
+    }
     if filter.is_none()
         && let Some(own) = host.filter()
     {
@@ -128,8 +131,8 @@ pub(in crate::cli) fn read(
         Err(ReplayError::Sink(error)) => return Err(CliError::output(&error)),
     };
     let Ended { again, exit } = ended?;
-    if let Some(code) = exit.filter(|code| *code != 0) {
-        return Err(CliError::Exited(code.clamp(1, 255) as u8));
+    if let Some(code) = exit {
+        return exited(code).map(|outcome| (outcome, None));
     }
     let damaged = end == End::Reached && tell_damage(&name, source, events);
     let given = wanted.iter().flat_map(|w| w.arguments.split(' '));
@@ -138,6 +141,15 @@ pub(in crate::cli) fn read(
         given: given.map(str::to_owned).collect(),
     });
     Ok((Outcome::of_damage(damaged), again))
+}
+
+/// Ends as a script said.
+fn exited(code: i32) -> Result<Outcome, CliError> {
+    match u8::try_from(code) {
+        Ok(0) => Ok(Outcome::Done),
+        Ok(code) => Err(CliError::Exited(code)),
+        Err(_) => Err(CliError::Exited(1)),
+    }
 }
 
 /// Chisels that watch this machine.
@@ -182,7 +194,7 @@ impl Live {
             Some(Err(error)) => Err(explain(error)),
             Some(Ok(Ended {
                 exit: Some(code), ..
-            })) if code != 0 => Err(CliError::Exited(code.clamp(1, 255) as u8)),
+            })) => exited(code).map(drop),
             _ => Ok(()),
         }
     }

@@ -202,3 +202,6 @@ pub(super) struct Known {
 
 /// Every difference.
 pub(super) const KNOWN: &[Known] = &[];
+
+/// Chisels whose output is another on these captures, and why.
+pub(super) const DIFFERS: &[(&[&str], &[&str], &str)] = &[];
