@@ -21,6 +21,7 @@ mod fields;
 mod host;
 mod info;
 mod library;
+mod native;
 mod output;
 mod sandbox;
 mod scene;
@@ -29,7 +30,7 @@ pub mod view;
 
 pub use arguments::{Argument, takes, usage};
 pub use error::{ChiselError, Place};
-pub use host::{Ended, Host, Wanted, info};
+pub use host::{Ended, Host, Wanted, info, views};
 pub use info::Info;
 pub use library::{Library, Script};
 pub use sandbox::Policy;

@@ -117,7 +117,11 @@ impl Cell {
             Self::Bool(value) => out.push(u8::from(*value)),
             Self::Ip(IpAddr::V4(ip)) => out.extend_from_slice(&ip.octets()),
             Self::Ip(IpAddr::V6(ip)) => out.extend_from_slice(&ip.octets()),
-            Self::Text(text) => out.extend_from_slice(text),
+            Self::Text(text) => {
+                out.extend_from_slice(text);
+                // No text has a NUL, so that where the next one begins is known.
+                out.push(0);
+            }
         }
     }
 

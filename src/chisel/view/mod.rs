@@ -17,5 +17,6 @@ mod table;
 pub use info::{
     Aggregation, ColumnInfo, ViewError, ViewErrorKind, ViewInfo, ViewKind, ViewOptions,
 };
+pub(super) use shown::interval;
 pub use shown::{ShownColumn, ViewRows};
 pub use table::ViewTable;

@@ -70,7 +70,7 @@ fn column(columns: &Table, index: usize) -> Result<ColumnInfo, ViewError> {
     read().map_err(|kind| {
         let name = columns
             .raw_get::<Table>(index)
-            .and_then(|column| column.raw_get::<mlua::String>("name"));
+            .and_then(|column| column.raw_get::<mlua::LuaString>("name"));
         let name = name.map(|name| format!(" `{}`", name.to_string_lossy()));
         ViewError {
             column: Some(format!("{index}{}", name.unwrap_or_default())),

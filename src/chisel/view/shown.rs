@@ -259,6 +259,49 @@ impl ViewRows {
         self.left_out
     }
 
+    /// Keeps the rows in which a column's number fulfils a condition.
+    pub fn retain(&mut self, column: usize, keep: impl Fn(f64) -> bool) {
+        let Some(shown) = self.columns.get(column) else {
+            return;
+        };
+        let number = |slot: &Slot| match shown.value(slot) {
+            Shown::Plain => slot.cell.number(),
+            other => other.number(),
+        };
+        self.rows
+            .retain(|row| row.cells.get(column).is_some_and(|slot| keep(number(slot))));
+    }
+
+    fn slot(&self, row: usize, column: usize) -> Option<&Slot> {
+        self.rows.get(row)?.cells.get(column)
+    }
+
+    /// Returns one value as a number; 0 where it is none.
+    pub fn number(&self, row: usize, column: usize) -> f64 {
+        match (self.slot(row, column), self.columns.get(column)) {
+            (Some(slot), Some(shown)) => match shown.value(slot) {
+                Shown::Plain => slot.cell.number(),
+                other => other.number(),
+            },
+            _ => 0.0,
+        }
+    }
+
+    /// Appends one value as it is, safe to print.
+    pub fn plain(&self, out: &mut Vec<u8>, row: usize, column: usize) {
+        if let (Some(slot), Some(shown)) = (self.slot(row, column), self.columns.get(column)) {
+            plain(out, &slot.cell, shown.field);
+        }
+    }
+
+    /// Appends one value as it is, texts as in the capture.
+    pub fn raw(&self, out: &mut Vec<u8>, row: usize, column: usize) {
+        match self.slot(row, column).map(|slot| &slot.cell) {
+            Some(Cell::Text(text)) => out.extend_from_slice(text),
+            _ => self.plain(out, row, column),
+        }
+    }
+
     /// Appends one value as text.
     pub fn text(&self, out: &mut Vec<u8>, row: usize, column: usize) {
         if let (Some(row), Some(shown)) = (self.rows.get(row), self.columns.get(column))
@@ -318,7 +361,7 @@ fn scaled(out: &mut Vec<u8>, mut value: f64, digits: usize) {
 }
 
 /// Appends nanoseconds with a unit: three digits, or minutes and hours.
-pub(super) fn interval(out: &mut Vec<u8>, ns: f64) {
+pub(in crate::chisel) fn interval(out: &mut Vec<u8>, ns: f64) {
     const US: f64 = 1e3;
     const MS: f64 = 1e6;
     const S: f64 = 1e9;

@@ -10,7 +10,7 @@ use super::rows::Rows;
 use super::shown::{ShownColumn, ViewRows};
 use crate::event::{Event, EventFlags, EventNum, Params, Timestamp};
 use crate::filter::Filter;
-use crate::filter::fields::{Context, Field, FieldFlags, Scratch, Session};
+use crate::filter::fields::{Context, Field, FieldFlags, Scratch, Session, can_show_data};
 use crate::replay::is_about_capture;
 use crate::state::{State, Thread};
 
@@ -39,23 +39,17 @@ pub struct ViewTable {
 
 /// Which of the first columns are keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Keys {
-    /// None: a list.
-    None,
-    /// The first one.
-    One,
-    /// The first one, and the second for groups.
-    Grouped,
+struct Keys {
+    /// How many tell rows apart; 0 = it is a list.
+    rows: usize,
+    /// Whether one more tells groups of rows apart.
+    grouped: bool,
 }
 
 impl Keys {
     /// How many columns are keys.
     fn count(self) -> usize {
-        match self {
-            Self::None => 0,
-            Self::One => 1,
-            Self::Grouped => 2,
-        }
+        self.rows + usize::from(self.grouped)
     }
 }
 
@@ -100,12 +94,30 @@ fn column_name(view: &ViewInfo, info: usize) -> String {
 }
 
 impl ViewTable {
-    /// Makes an empty table. `outer` is the filter that events have passed already.
+    /// Makes the empty table of a view. `outer` is the filter that events have passed already.
     ///
     /// # Errors
     ///
     /// What is wrong with the view.
     pub fn new(
+        info: ViewInfo,
+        options: ViewOptions,
+        outer: Option<(String, Filter)>,
+    ) -> Result<Self, ViewError> {
+        let keys = info.columns.iter().filter(|c| c.is_key);
+        let keys = keys.filter(|c| c.is_shown(options)).count();
+        if keys != usize::from(info.kind != ViewKind::List) {
+            return Err(ViewErrorKind::Keys(keys).into());
+        }
+        Self::with_keys(info, options, outer)
+    }
+
+    /// Makes an empty table whose rows are told apart by any number of columns.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub fn with_keys(
         info: ViewInfo,
         options: ViewOptions,
         outer: Option<(String, Filter)>,
@@ -119,13 +131,12 @@ impl ViewTable {
         let key = all(|c| c.is_key);
         let group = all(|c| c.is_group_key);
         let shown = all(|c| !c.is_key && !c.is_group_key);
-        let keys = match (info.kind, key.len(), group.len()) {
-            (ViewKind::List, 0, 0) => Keys::None,
-            (ViewKind::List, n, _) => return Err(ViewErrorKind::Keys(n.max(1)).into()),
-            (_, 1, 0) => Keys::One,
-            (_, 1, 1) => Keys::Grouped,
-            (_, 1, _) => return Err(ViewErrorKind::GroupKeys.into()),
-            (_, n, _) => return Err(ViewErrorKind::Keys(n).into()),
+        if group.len() > usize::from(!key.is_empty()) {
+            return Err(ViewErrorKind::GroupKeys.into());
+        }
+        let keys = Keys {
+            rows: key.len(),
+            grouped: !group.is_empty(),
         };
         if all(|c| c.is_sorting).len() > 1 {
             return Err(ViewErrorKind::Sortings.into());
@@ -166,6 +177,15 @@ impl ViewTable {
         self.filter.as_ref()
     }
 
+    /// Whether it may look at the bytes that calls moved.
+    pub fn asks_for_data(&self) -> bool {
+        self.filter.as_ref().is_some_and(Filter::asks_for_data)
+            || self
+                .columns
+                .iter()
+                .any(|column| can_show_data(&column.field))
+    }
+
     /// Takes an event in, unless it is what a recorder tells of users and containers.
     pub fn event(&mut self, cx: &Context<'_>) {
         if is_about_capture(cx.event) {
@@ -179,15 +199,16 @@ impl ViewTable {
 
     fn take(&mut self, cx: &Context<'_>) -> Option<()> {
         let mut columns = self.columns.iter().zip(&mut self.current);
-        let mut row = None;
         let room = self.rows.room();
-        if self.keys != Keys::None {
-            let (column, slot) = columns.next()?;
+        self.key.clear();
+        for (column, slot) in columns.by_ref().take(self.keys.rows) {
             extract(column, slot, cx, &mut self.scratch)?;
-            self.key.clear();
             slot.cell.write_key(&mut self.key);
-            row = self.rows.find(&self.key);
         }
+        let row = match self.keys.rows {
+            0 => None,
+            _ => self.rows.find(&self.key),
+        };
         let known = row.is_some();
         for (column, slot) in columns {
             if !(known && column.is_settled()) {
@@ -195,14 +216,14 @@ impl ViewTable {
             }
         }
         let Some(row) = row else {
-            let key = (self.keys != Keys::None).then_some(&*self.key);
+            let key = (self.keys.rows > 0).then_some(&*self.key);
             self.rows.add(key, &self.current);
             return Some(());
         };
         // Texts that take another's place are the only thing that grows.
         let mut grown = 0;
         let columns = self.columns.iter().zip(&self.current).zip(row);
-        for ((column, slot), old) in columns.skip(1) {
+        for ((column, slot), old) in columns.skip(self.keys.rows) {
             let before = old.cell.text_len();
             let more = slot.cell.text_len().saturating_sub(before);
             if more == 0 || grown + more <= room {
@@ -233,16 +254,21 @@ impl ViewTable {
     }
 
     /// Ends the table, which is empty after it; `first` and `last` are the times of the events that it is
-    /// about.
+    /// about. Threads that did nothing in that time have rows, too.
     pub fn end(&mut self, state: &State, session: &Session, first: u64, last: u64) -> ViewRows {
         if last != 0 {
             self.idle(state, session, last);
         }
+        self.rows(first, last)
+    }
+
+    /// Ends the table likewise, with what the events said only.
+    pub fn rows(&mut self, first: u64, last: u64) -> ViewRows {
         let rows = std::mem::take(&mut self.rows);
         let mut left_out = rows.left_out();
         let mut rows = rows.into_rows();
         let mut keys = self.keys.count();
-        if self.keys == Keys::Grouped {
+        if self.keys.grouped {
             let grouped = self.group(rows);
             left_out = left_out.saturating_add(grouped.left_out());
             rows = grouped.into_rows();
@@ -258,9 +284,12 @@ impl ViewTable {
             })
             .collect();
         let key = match self.keys {
-            Keys::None => None,
-            Keys::One => self.columns.first(),
-            Keys::Grouped => self.columns.get(1),
+            Keys { rows: 0, .. } => None,
+            Keys {
+                grouped: true,
+                rows,
+            } => self.columns.get(rows),
+            Keys { .. } => self.columns.first(),
         };
         ViewRows::new(
             self.info.clone(),
@@ -291,9 +320,7 @@ impl ViewTable {
                     slot.average();
                 }
             }
-            let Some((_, row)) = row.split_first() else {
-                continue;
-            };
+            let row = row.get(self.keys.rows..).unwrap_or_default();
             let Some(key) = row.first() else {
                 continue;
             };
@@ -303,7 +330,7 @@ impl ViewTable {
                 None => groups.add(Some(&self.key), row),
                 Some(group) => {
                     for (index, (old, slot)) in group.iter_mut().zip(row).enumerate().skip(1) {
-                        if let Some((_, group)) = how(index + 1) {
+                        if let Some((_, group)) = how(index + self.keys.rows) {
                             old.add(slot, group);
                         }
                     }
