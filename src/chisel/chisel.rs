@@ -17,8 +17,9 @@ use super::sandbox;
 use super::shared::{Interval, Run, Shared, World};
 use super::view::ViewInfo;
 use crate::event::time::NS_PER_S;
-use crate::filter::Filter;
 use crate::filter::fields::{Context, can_show_data};
+use crate::filter::{Filter, TypeSet};
+use crate::replay::Needs;
 
 /// How often a chisel can hand over to another one before it begins.
 const MAX_SUCCESSORS: usize = 16;
@@ -226,13 +227,23 @@ impl Chisel {
         }
     }
 
-    /// Whether it looks at the bytes that calls moved.
-    pub(super) fn asks_for_data(&self) -> bool {
+    /// Returns what of the events it looks at, as far as it has said so yet.
+    pub(super) fn needs(&self) -> Needs {
+        let reach = |filter: &Filter| filter.reach().types.clone();
+        if let Some(native) = &self.native {
+            return Needs {
+                types: native.filter().map_or(TypeSet::ALL, reach),
+                data: native.asks_for_data(),
+            };
+        }
         let filter = self.shared.filter.borrow();
-        self.shared.formatter.borrow().is_some()
-            || filter.as_ref().is_some_and(Filter::asks_for_data)
-            || self.shared.fields.any(can_show_data)
-            || self.native.as_ref().is_some_and(Native::asks_for_data)
+        let shows_data = self.shared.formatter.borrow().is_some();
+        Needs {
+            types: filter.as_ref().map_or(TypeSet::ALL, reach),
+            data: shows_data
+                || filter.as_ref().is_some_and(Filter::asks_for_data)
+                || self.shared.fields.any(can_show_data),
+        }
     }
 
     /// Calls `on_interval` as often as the time of an event says.

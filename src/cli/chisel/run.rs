@@ -16,7 +16,6 @@ use crate::cli::error::{CliError, Outcome};
 use crate::cli::input::{Input, tell_damage};
 use crate::cli::print::PrintArgs;
 use crate::cli::words;
-use crate::filter::Filter;
 use crate::filter::fields::{Context, Session};
 use crate::record::Observer;
 use crate::replay::{self, End, ReplayError, Selection};
@@ -109,10 +108,12 @@ pub(in crate::cli) fn read(
     session.screen_width = size.map_or(0, |(width, _)| width);
     let (name, mut source) = input.source_from(selection.from, &mut session)?;
     let source = source.as_mut();
-    let filter_asks = selection.filter.as_ref().is_some_and(Filter::asks_for_data);
-    if !filter_asks && !host.asks_for_data() {
-        source.leave_out_data();
+    let mut needs = host.needs();
+    if let Some(filter) = &selection.filter {
+        needs.types = needs.types.and(&filter.reach().types);
+        needs.data |= filter.asks_for_data();
     }
+    source.set_needs(&needs);
     let mut state = State::new();
     let replayed = replay::replay(source, &mut state, &mut session, &mut selection, &mut host);
     let events = host.events();
