@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use scap_capture_format::schema::PrintFormat;
 
 use super::cell::{Cell, Slot};
+use super::column::{ShownColumn, plain};
 use super::info::{ViewInfo, ViewKind, join};
-use super::shown::{ShownColumn, ViewRows, plain};
+use super::shown::ViewRows;
 use crate::event::number;
 use crate::filter::fields::{FieldInfo, FieldType};
 use crate::format::json;
