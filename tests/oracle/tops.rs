@@ -39,7 +39,7 @@ const TOPS: &[Top] = &[
     },
     Top {
         name: "topscalls",
-        same: r#"by = "evt.type", where = "evt.type!=switch""#,
+        same: r#"by = "evt.type", where = "evt.type!=switch", limit = 30"#,
     },
 ];
 

@@ -131,8 +131,7 @@ impl ViewRows {
         let (before, whole) = match (target, self.info.drill_field(self.options)) {
             (Some(target), Some(field)) => {
                 let key = format!("{field}=\"{KEY_PLACE}\"");
-                let own = own.filter(|_| self.info.propagates_filter);
-                let before = join(outer, &join(own.as_deref(), &key));
+                let before = self.info.drill_filter(outer, &key, self.options);
                 let whole = match target.filter(options) {
                     Some(own) => format!("({before}) and ({own})"),
                     None => before.clone(),
