@@ -6,11 +6,11 @@ use std::ffi::{c_int, c_void};
 use mlua::ffi;
 
 use super::error::ApiError;
-use super::shared::Shared;
+use super::shared::{Run, Shared};
 use crate::event::bytes;
 use crate::event::number;
 use crate::filter::fields::{
-    self, Context, Field, FieldFlags, FieldType, LookupError, Scratch, Value,
+    self, Context, Field, FieldFlags, FieldType, LookupError, Scratch, Value, can_show_data,
 };
 
 /// The fields of one script. A handle is a field's place in the list, from 1 on.
@@ -45,7 +45,7 @@ enum Found {
 
 impl Fields {
     /// Looks a field up and returns its handle.
-    pub(super) fn request(&self, name: &str) -> Result<usize, ApiError> {
+    pub(super) fn request(&self, name: &str, run: &Run) -> Result<usize, ApiError> {
         let field = match fields::lookup(name.trim()) {
             Ok(field) => Some(field),
             // Parameters were named otherwise once, and scripts still ask for them.
@@ -59,6 +59,7 @@ impl Fields {
         if let Some(info) = info.filter(|i| i.flags.contains(FieldFlags::FILTER_ONLY)) {
             return Err(ApiError::FilterOnly(info.name));
         }
+        run.check_loaded(field.as_ref().is_some_and(can_show_data), None)?;
         let requested = Requested {
             as_number: info.is_some_and(|info| info.name == "evt.type.is"),
             field,
@@ -150,11 +151,10 @@ pub(super) unsafe extern "C-unwind" fn evt_field(state: *mut ffi::lua_State) -> 
         let handle = ffi::lua_touserdata(state, 1) as usize;
         let found = if handle == 0 {
             if ffi::lua_isnoneornil(state, 1) == 0 {
-                ffi::lua_pushstring(
+                ffi::luaL_error(
                     state,
                     c"evt.field takes what chisel.request_field returned".as_ptr(),
                 );
-                ffi::lua_error(state);
             }
             Found::Nil
         } else {

@@ -14,6 +14,7 @@
 mod api;
 mod arguments;
 mod builtin;
+mod call;
 mod chisel;
 mod clock;
 mod error;
