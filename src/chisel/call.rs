@@ -3,6 +3,8 @@
 //! The function is kept on the stack of a coroutine of its own, where a call finds it at once and leaves
 //! nothing behind.
 
+use std::ffi::c_int;
+
 use mlua::{Function, Lua, Thread, Value, ffi};
 
 /// A function without arguments whose result is a truth value.
@@ -35,25 +37,27 @@ impl Callback {
         })
     }
 
-    /// Calls the function; true if it returned `true`.
-    pub(super) fn call(&self) -> mlua::Result<bool> {
+    /// Calls the function; true if it returned `true` and somebody wants to know.
+    #[inline]
+    pub(super) fn call(&self, wants_result: bool) -> mlua::Result<bool> {
         let stack = self.stack;
         // SAFETY: the state is alive and holds the function at index 1. The call is protected: an error
         // is left on the stack as the only value above the function.
         let status = unsafe {
             ffi::lua_pushvalue(stack, 1);
-            ffi::lua_pcall(stack, 0, 1, 0)
+            ffi::lua_pcall(stack, 0, c_int::from(wants_result), 0)
         };
-        if status == ffi::LUA_OK {
-            // SAFETY: the result is on the stack.
-            return Ok(unsafe {
+        if status != ffi::LUA_OK {
+            return Err(self.error(status));
+        }
+        // SAFETY: the result is on the stack.
+        Ok(wants_result
+            && unsafe {
                 let is_true = ffi::lua_type(stack, -1) == ffi::LUA_TBOOLEAN
                     && ffi::lua_toboolean(stack, -1) != 0;
                 ffi::lua_settop(stack, 1);
                 is_true
-            });
-        }
-        Err(self.error(status))
+            })
     }
 
     /// Takes the error from the stack.

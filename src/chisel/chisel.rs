@@ -304,7 +304,8 @@ impl Chisel {
             None => true,
             Some(function) => {
                 sandbox::allow(shared.run.policy.instructions);
-                match shared.scene.with_event(cx, || function.call()) {
+                let is_shown = shared.formatter.borrow().is_some();
+                match shared.scene.with_event(cx, || function.call(is_shown)) {
                     Ok(prints) => prints,
                     Err(error) => {
                         let out_of_memory = matches!(error, mlua::Error::MemoryError(_));

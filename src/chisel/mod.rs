@@ -24,6 +24,7 @@ mod info;
 mod library;
 mod native;
 mod output;
+mod raw;
 mod sandbox;
 mod scene;
 mod shared;
