@@ -45,12 +45,12 @@ impl Chisel {
     pub(super) fn load(run: &Rc<Run>, script: Script) -> Result<Self, ChiselError> {
         let shared = Rc::new(Shared::new(run.clone(), script));
         let failed = |error: mlua::Error| shared.error(&error, false);
-        sandbox::allow(run.policy.instructions);
+        let going = sandbox::allow(run.policy.instructions);
         let lua = sandbox::lua(&shared).map_err(failed)?;
         api::install(&lua, &shared).map_err(failed)?;
         let chunk = shared.compile(&lua, &shared.script).map_err(failed)?;
-        sandbox::allow(run.policy.instructions);
         chunk.call::<()>(()).map_err(failed)?;
+        drop(going);
         let info = Info::read(&shared.script, &lua.globals())?;
         Ok(Self {
             lua,
@@ -146,7 +146,7 @@ impl Chisel {
         arguments: impl mlua::IntoLuaMulti,
         is_running: bool,
     ) -> Result<Value, ChiselError> {
-        sandbox::allow(self.shared.run.policy.instructions);
+        let _going = sandbox::allow(self.shared.run.policy.instructions);
         function.call::<Value>(arguments).map_err(|error| {
             let out_of_memory = matches!(error, mlua::Error::MemoryError(_));
             self.is_dead |= out_of_memory || sandbox::is_exhausted();
@@ -235,7 +235,7 @@ impl Chisel {
 
     /// Returns what of the events it looks at, as far as it has said so yet.
     pub(super) fn needs(&self) -> Needs {
-        let reach = |filter: &Filter| filter.reach().types.clone();
+        let reach = |filter: &Filter| filter.reach().types;
         if let Some(native) = &self.native {
             return Needs {
                 types: native.filter().map_or(TypeSet::ALL, reach),
@@ -260,7 +260,7 @@ impl Chisel {
         // A field that remembers is to see every event.
         let types = |filter: &Filter| {
             let reach = filter.reach();
-            reach.depends_on_all.is_none().then(|| reach.types.clone())
+            reach.depends_on_all.is_none().then_some(reach.types)
         };
         match &self.native {
             Some(native) => native.filter().and_then(types),
@@ -319,7 +319,7 @@ impl Chisel {
         let prints = match &self.on_event {
             None => true,
             Some(function) => {
-                sandbox::allow(shared.run.policy.instructions);
+                let _going = sandbox::allow(shared.run.policy.instructions);
                 let is_shown = shared.formatter.borrow().is_some();
                 match shared.scene.with_event(cx, || function.call(is_shown)) {
                     Ok(prints) => prints,
