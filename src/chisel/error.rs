@@ -61,6 +61,14 @@ pub enum ChiselError {
         /// What is wrong, and where.
         error: Box<ViewError>,
     },
+    /// The script ended the run.
+    #[error("chisel {chisel}: {reason}")]
+    Terminated {
+        /// The chisel.
+        chisel: String,
+        /// Why.
+        reason: &'static str,
+    },
     /// A filter of the script is wrong.
     #[error("chisel {chisel}: {error}")]
     Filter {

@@ -132,6 +132,13 @@ impl Chisel {
         self.native = native;
     }
 
+    fn terminated(&self, reason: &'static str) -> ChiselError {
+        ChiselError::Terminated {
+            chisel: self.info.name.clone(),
+            reason,
+        }
+    }
+
     fn function(&self, name: &str) -> Option<Function> {
         match self.lua.globals().raw_get::<Value>(name) {
             Ok(Value::Function(function)) => Some(function),
@@ -196,7 +203,7 @@ impl Chisel {
                 .scene
                 .with_world(world, || self.call(&start, (), true))?;
             if !matches!(returned, Value::Boolean(true)) {
-                return Err(self.refused("its on_capture_start did not return true"));
+                return Err(self.terminated("its on_capture_start did not return true"));
             }
         }
         let on_event = self.function("on_event");
@@ -285,7 +292,7 @@ impl Chisel {
                 continue;
             }
             let Some(function) = self.on_interval.clone() else {
-                return Err(self.refused("it set an interval and has no on_interval"));
+                return Err(self.terminated("it set an interval and has no on_interval"));
             };
             let arguments = (
                 (time / NS_PER_S) as f64,
@@ -296,9 +303,8 @@ impl Chisel {
                 .scene
                 .with_event(cx, || self.call(&function, arguments, true))?;
             if !matches!(returned, Value::Boolean(true)) {
-                return Err(
-                    self.refused("execution terminated: its on_interval did not return true")
-                );
+                let reason = "execution terminated: its on_interval did not return true";
+                return Err(self.terminated(reason));
             }
         }
         Ok(())

@@ -166,9 +166,9 @@ fn explain(error: ChiselError) -> CliError {
             }
         }
         ChiselError::Output(error) => CliError::output(&error),
-        error @ (ChiselError::Read { .. } | ChiselError::NoScript { .. }) => {
-            CliError::usage(super::error::with_sources(&error))
-        }
+        error @ (ChiselError::Read { .. }
+        | ChiselError::NoScript { .. }
+        | ChiselError::Refused { .. }) => CliError::usage(super::error::with_sources(&error)),
         other => CliError::failed(super::error::with_sources(&other)),
     }
 }
