@@ -183,8 +183,6 @@ pub(super) fn fd(
                 dest: c.u64()?,
             };
             name = c.str16()?;
-            // Old recorders kept the end of the line of /proc/net/unix.
-            name = name.strip_suffix(b"\n").unwrap_or(name);
         }
         16 => {
             f.open_flags = c.u32()?;

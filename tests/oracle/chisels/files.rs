@@ -20,7 +20,8 @@ fn both(work: &Path, capture: &Path, chisel: &str, words: &[&str]) -> [(PathBuf,
     let mut theirs = Command::new("sysdig");
     theirs.arg("-r").arg(capture).args(["-c", chisel]);
     let mut ours = Command::new(env!("CARGO_BIN_EXE_scap"));
-    ours.arg("read").arg(capture).args(["-c", &script(chisel)]);
+    ours.arg("read").arg(capture).args(["--chisel-output", "."]);
+    ours.args(["-c", &script(chisel)]);
     [("theirs", theirs), ("ours", ours)].map(|(name, mut command)| {
         let dir = work.join(name);
         fs::create_dir_all(&dir).unwrap();
@@ -39,6 +40,8 @@ fn events(mut program: Command, file: &Path) -> String {
     assert!(printed.succeeded, "{}", printed.err);
     let lines = printed.out.lines();
     let printed = lines.filter(|line| !NOT_PRINTED.iter().any(|ty| line.ends_with(ty)));
+    // One name for both: newer libraries call it what the kernel does.
+    let printed = printed.map(|line| line.replace("rt_sigreturn", "sigreturn"));
     printed.collect::<Vec<_>>().join("\n")
 }
 
