@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use mlua::{Function, Lua, Value};
+use mlua::{Function, Lua, Table, Value};
 
 use super::api;
 use super::arguments;
@@ -11,10 +11,13 @@ use super::clock::{Clock, Tick};
 use super::error::ChiselError;
 use super::info::Info;
 use super::library::Script;
+use super::native::{Native, View};
 use super::sandbox;
-use super::shared::{Run, Shared, World};
+use super::shared::{Interval, Run, Shared, World};
+use super::view::ViewInfo;
 use crate::event::time::NS_PER_S;
-use crate::filter::fields::Context;
+use crate::filter::Filter;
+use crate::filter::fields::{Context, can_show_data};
 
 /// How often a chisel can hand over to another one before it begins.
 const MAX_SUCCESSORS: usize = 16;
@@ -26,6 +29,8 @@ pub(super) struct Chisel {
     pub(super) info: Info,
     on_event: Option<Function>,
     on_interval: Option<Function>,
+    /// What is done in place of calling these.
+    native: Option<Native>,
     clock: Clock,
     /// It is to be handed enter events that were made up; `None` = that was not asked yet.
     wants_enter: Cell<Option<bool>>,
@@ -50,6 +55,7 @@ impl Chisel {
             info,
             on_event: None,
             on_interval: None,
+            native: None,
             clock: Clock::default(),
             wants_enter: Cell::new(None),
             is_dead: false,
@@ -62,8 +68,13 @@ impl Chisel {
         let (mut name, mut given) = (name.to_owned(), given.to_vec());
         for _ in 0..MAX_SUCCESSORS {
             let mut chisel = Self::load(run, run.library.find(&name)?)?;
+            if chisel.info.is_view {
+                chisel.open_view(&given)?;
+                return Ok(chisel);
+            }
             chisel.set_arguments(&given)?;
             chisel.init()?;
+            chisel.set_native(chisel.shared.native.take());
             match chisel.shared.successor.take() {
                 None => return Ok(chisel),
                 Some(next) => (name, given) = (next.name, next.arguments),
@@ -80,6 +91,37 @@ impl Chisel {
             chisel: self.info.name.clone(),
             reason: reason.to_owned(),
         }
+    }
+
+    /// Reads the view that the script describes.
+    pub(super) fn view(&self) -> Result<ViewInfo, ChiselError> {
+        let described = self.lua.globals().raw_get::<Table>("view_info");
+        let described = described.map_err(|error| self.shared.error(&error, false))?;
+        ViewInfo::from_script(&described)
+            .map_err(|error| self.refused(&format!("its view is wrong: {error}")))
+    }
+
+    /// Makes the table of the view that the script describes.
+    fn open_view(&mut self, given: &[String]) -> Result<(), ChiselError> {
+        if !given.is_empty() {
+            return Err(self.refused("it is a view, which takes no arguments"));
+        }
+        let view = View::new(self.view()?, &self.shared.run);
+        let view = view.map_err(|error| self.refused(&format!("its view is wrong: {error}")))?;
+        self.set_native(Some(Native::View(Box::new(view))));
+        Ok(())
+    }
+
+    fn set_native(&mut self, native: Option<Native>) {
+        if let Some(native) = &native
+            && self.shared.run.is_live
+        {
+            self.shared.interval.set(Interval {
+                aligned: native.every(),
+                precise: 0,
+            });
+        }
+        self.native = native;
     }
 
     fn function(&self, name: &str) -> Option<Function> {
@@ -106,11 +148,7 @@ impl Chisel {
 
     fn set_arguments(&mut self, given: &[String]) -> Result<(), ChiselError> {
         let Some(declared) = self.info.arguments.clone() else {
-            let reason = if self.info.is_view {
-                "it is a view"
-            } else {
-                "it has no table `args`, so it is a library, not a chisel"
-            };
+            let reason = "it has no table `args`, so it is a library, not a chisel";
             return Err(self.refused(reason));
         };
         arguments::check(&self.info.name, &declared, given)?;
@@ -170,6 +208,9 @@ impl Chisel {
 
     /// Whether it asks for enter events, or asks which an event is.
     fn asks_for_enter(&self) -> bool {
+        if let Some(native) = &self.native {
+            return native.wants_enter();
+        }
         let filter = self.shared.filter.borrow();
         match &*filter {
             Some(filter) if filter.asks_for_direction() => filter.reach().wants_enter,
@@ -180,6 +221,15 @@ impl Chisel {
         }
     }
 
+    /// Whether it looks at the bytes that calls moved.
+    pub(super) fn asks_for_data(&self) -> bool {
+        let filter = self.shared.filter.borrow();
+        self.shared.formatter.borrow().is_some()
+            || filter.as_ref().is_some_and(Filter::asks_for_data)
+            || self.shared.fields.any(can_show_data)
+            || self.native.as_ref().is_some_and(Native::asks_for_data)
+    }
+
     /// Calls `on_interval` as often as the time of an event says.
     pub(super) fn interval(&mut self, cx: &Context<'_>) -> Result<(), ChiselError> {
         let set = self.shared.interval.get();
@@ -188,6 +238,14 @@ impl Chisel {
         }
         let shared = self.shared.clone();
         while let Some(Tick { time, delta }) = self.clock.tick(set, cx.event.ts.0) {
+            if let Some(native) = &mut self.native {
+                let world = World {
+                    state: cx.view.state(),
+                    session: cx.session,
+                };
+                native.refresh(&world, &self.shared.run);
+                continue;
+            }
             let Some(function) = self.on_interval.clone() else {
                 return Err(self.refused("it set an interval and has no on_interval"));
             };
@@ -210,6 +268,10 @@ impl Chisel {
 
     /// Hands it an event; prints the event if it says so and has set a format.
     pub(super) fn event(&mut self, cx: &Context<'_>) -> Result<(), ChiselError> {
+        if let Some(native) = &mut self.native {
+            native.event(cx);
+            return Ok(());
+        }
         let shared = &self.shared;
         if let Some(filter) = &mut *shared.filter.borrow_mut()
             && !filter.matches(cx)
@@ -263,6 +325,10 @@ impl Chisel {
     /// Tells it that the capture is over; after an error of its own this is only a courtesy.
     pub(super) fn end(&mut self, world: &World<'_>) -> Result<(), ChiselError> {
         if self.is_dead {
+            return Ok(());
+        }
+        if let Some(native) = &mut self.native {
+            native.print(world, &self.shared.run);
             return Ok(());
         }
         let Some(function) = self.function("on_capture_end") else {

@@ -109,6 +109,8 @@ pub(super) enum ApiError {
     #[error("{0}")]
     Misuse(&'static str),
     #[error("{0}")]
+    Wrong(String),
+    #[error("{0}")]
     Denied(String),
 }
 

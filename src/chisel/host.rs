@@ -8,12 +8,15 @@ use super::arguments;
 use super::chisel::Chisel;
 use super::error::ChiselError;
 use super::info::Info;
-use super::library::Script;
+use super::library::{Library, Script};
+use super::native;
+use super::sandbox::Policy;
 use super::shared::{Options, Run, World};
+use super::view::ViewInfo;
 use crate::event::EventFlags;
 use crate::event::bytes::BufferFormat;
 use crate::filter::Filter;
-use crate::filter::fields::{self, Context, Session};
+use crate::filter::fields::{Context, Session};
 use crate::replay::EventSink;
 use crate::state::State;
 
@@ -118,12 +121,7 @@ impl Host {
 
     /// Whether a chisel looks at the bytes that calls moved.
     pub fn asks_for_data(&self) -> bool {
-        self.chisels.iter().any(|chisel| {
-            let filter = chisel.shared.filter.borrow();
-            chisel.shared.formatter.borrow().is_some()
-                || filter.as_ref().is_some_and(Filter::asks_for_data)
-                || chisel.shared.fields.any(fields::can_show_data)
-        })
+        self.chisels.iter().any(Chisel::asks_for_data)
     }
 
     /// Says that a pause may follow: what was printed is shown.
@@ -300,4 +298,10 @@ impl EventSink for Host {
 pub fn info(options: Options, script: Script) -> Result<Info, ChiselError> {
     let run = Rc::new(Run::new(options));
     Chisel::load(&run, script).map(|chisel| chisel.info)
+}
+
+/// Returns the views that there are, by name; scripts in which none can be read are passed over.
+pub fn views(library: Library, policy: Policy) -> Vec<ViewInfo> {
+    let run = Rc::new(Run::new(Options::quiet(library, policy)));
+    native::views(&run)
 }

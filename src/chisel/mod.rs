@@ -1,9 +1,10 @@
-//! Chisels: Lua scripts over captures and live streams, as sysdig has them.
+//! Chisels: Lua scripts over captures and live streams, as sysdig has them, and views, their tables.
 //!
 //! ```text
 //!   Library     a name -> a script's text
 //!   Chisel      the text -> Lua in its sandbox, with the tables of `api`; life cycle
 //!   Host        the chisels of a run: an `EventSink`
+//!   view        tables that scripts describe and native code fills
 //! ```
 //!
 //! The API and the life cycle are sysdig's (libs 0.29.3 to 0.36), and scripts made for it run
@@ -20,14 +21,16 @@ mod fields;
 mod host;
 mod info;
 mod library;
+mod native;
 mod output;
 mod sandbox;
 mod scene;
 mod shared;
+pub mod view;
 
 pub use arguments::{Argument, takes, usage};
 pub use error::{ChiselError, Place};
-pub use host::{Ended, Host, Wanted, info};
+pub use host::{Ended, Host, Wanted, info, views};
 pub use info::Info;
 pub use library::{Library, Script};
 pub use sandbox::Policy;

@@ -11,6 +11,7 @@ use mlua::{Function, Lua};
 use super::error::{ApiError, ChiselError, Place};
 use super::fields::Fields;
 use super::library::{Library, Script};
+use super::native::Native;
 use super::output::Output;
 use super::sandbox::Policy;
 use super::scene::Scene;
@@ -45,6 +46,25 @@ pub struct Options {
     pub capture: String,
     /// Where chisels print to.
     pub output: Box<dyn std::io::Write>,
+}
+
+impl Options {
+    /// Options for scripts that are only to say what they are: nothing that they print is seen.
+    pub fn quiet(library: Library, policy: Policy) -> Self {
+        Self {
+            library,
+            policy,
+            is_live: false,
+            is_terminal: false,
+            terminal_size: None,
+            filter: None,
+            shows_containers: false,
+            json: false,
+            buffers: None,
+            capture: String::new(),
+            output: Box::new(std::io::sink()),
+        }
+    }
 }
 
 /// What is the same for all chisels of a run, and what they ask of it.
@@ -148,6 +168,8 @@ pub(super) struct Shared {
     pub(super) formatter: RefCell<Option<Template>>,
     pub(super) interval: Cell<Interval>,
     pub(super) successor: RefCell<Option<Successor>>,
+    /// What is done natively in place of calling the script.
+    pub(super) native: RefCell<Option<Native>>,
     /// The code with which the script called `os.exit`.
     pub(super) exited: Cell<Option<i32>>,
     /// The arguments by name, for `scap.arg`.
@@ -167,6 +189,7 @@ impl Shared {
             formatter: RefCell::new(None),
             interval: Cell::default(),
             successor: RefCell::new(None),
+            native: RefCell::new(None),
             exited: Cell::new(None),
             arguments: RefCell::default(),
             texts: RefCell::default(),

@@ -8,7 +8,7 @@ use crate::event::{net, number, text};
 use crate::filter::fields::{FieldFlags, FieldInfo, Value, items};
 
 /// Appends a value as text, escaped.
-pub(super) fn write(out: &mut Vec<u8>, value: Value<'_>, info: &FieldInfo, buffers: BufferFormat) {
+pub(crate) fn write(out: &mut Vec<u8>, value: Value<'_>, info: &FieldInfo, buffers: BufferFormat) {
     match value {
         // What is put together of several texts is escaped already; escaping again changes nothing.
         Value::Text(value) => text::escape(out, value),

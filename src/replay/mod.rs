@@ -287,7 +287,7 @@ pub fn replay(
 const FILTER: &str = "filter";
 
 /// Whether an event tells of users or containers: it can be of a time before the capture.
-fn is_about_capture(event: &Event<'_>) -> bool {
+pub(crate) fn is_about_capture(event: &Event<'_>) -> bool {
     matches!(
         event.ty,
         types::CONTAINER_E

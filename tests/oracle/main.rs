@@ -22,3 +22,4 @@ mod ours;
 #[path = "../common/pty.rs"]
 mod pty;
 mod sysdig;
+mod views;

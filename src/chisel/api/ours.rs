@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use mlua::{Lua, LuaString, Table, Value};
 
+use crate::chisel::native::{Histogram, Native, Top};
 use crate::chisel::shared::Shared;
 use crate::event::{number, text};
 use crate::filter::fields::{Context, Scratch, Value as FieldValue, lookup};
@@ -64,7 +65,32 @@ pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
         },
     )?;
     table.set("finding", finding)?;
+
+    let own = shared.clone();
+    let top = lua.create_function(move |_, described: Table| {
+        let top = Top::from_script(&described)?;
+        make_native(&own, Native::Top(Box::new(top)))
+    })?;
+    table.set("top", top)?;
+
+    let own = shared.clone();
+    let histogram = lua.create_function(move |_, described: Table| {
+        let histogram = Histogram::from_script(&described)?;
+        make_native(&own, Native::Histogram(Box::new(histogram)))
+    })?;
+    table.set("histogram", histogram)?;
     Ok(table)
+}
+
+/// Makes a chisel one that native code does.
+fn make_native(shared: &Shared, native: Native) -> mlua::Result<()> {
+    let mut place = shared.native.borrow_mut();
+    if place.is_some() || shared.run.is_open.get() {
+        let misuse = "scap.top and scap.histogram make a whole chisel: one call, before it begins";
+        return Err(crate::chisel::error::ApiError::Misuse(misuse).into());
+    }
+    *place = Some(native);
+    Ok(())
 }
 
 /// Who an event is of: fields and what stands before them.

@@ -77,19 +77,7 @@ fn options(args: &ChiselArgs, print: &PrintArgs, filter: Option<String>, capture
 
 /// Returns what a script says of itself.
 pub(super) fn metadata(script: Script) -> Result<Info, ChiselError> {
-    let options = Options {
-        library: Library::from_environment(),
-        policy: Policy::default(),
-        is_live: false,
-        is_terminal: false,
-        terminal_size: None,
-        filter: None,
-        shows_containers: false,
-        json: false,
-        buffers: None,
-        capture: String::new(),
-        output: Box::new(io::sink()),
-    };
+    let options = Options::quiet(Library::from_environment(), Policy::default());
     chisel::info(options, script)
 }
 

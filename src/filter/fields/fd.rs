@@ -84,7 +84,7 @@ pub(super) const FIELDS: &[FieldInfo] = &[
     .flag(FieldFlags::FILTER_ONLY)
     .flag(FieldFlags::NO_RHS)
     .flag(FieldFlags::NO_TRANSFORMER),
-    int("fd.num", "fd number", num),
+    int("fd.num", "fd number", num).format(PrintFormat::Id),
     port_field("fd.port", "either end's port (filter only)", either_port)
         .flag(FieldFlags::FILTER_ONLY)
         .flag(FieldFlags::NO_RHS)

@@ -1,6 +1,8 @@
 //! Fields that sysdig 0.29.3 had and later versions dropped: known, so that old filters and chisels are
 //! accepted, and always absent.
 
+use scap_capture_format::schema::PrintFormat;
+
 use super::info::{ArgForm, FieldFlags, FieldInfo, int, interval, na, text, uint};
 
 pub(super) const SPAN: &[FieldInfo] = &[
@@ -8,11 +10,35 @@ pub(super) const SPAN: &[FieldInfo] = &[
         .arg(ArgForm::Key)
         .never("sysdig's tracers, dropped after 0.29"),
     text("span.args", "args as text", na).never("sysdig's tracers, dropped after 0.29"),
+    uint(
+        "span.childcount.fortag",
+        "1 for a child of the span with the tag at an offset",
+        na,
+    )
+    .arg(ArgForm::Key)
+    .flag(FieldFlags::TABLE_ONLY)
+    .never("sysdig's tracers, dropped after 0.29"),
     uint("span.count", "1 on span exit", na)
         .flag(FieldFlags::TABLE_ONLY)
         .never("sysdig's tracers, dropped after 0.29"),
+    uint(
+        "span.count.fortag",
+        "1 on exit of the span with the tag at an offset",
+        na,
+    )
+    .arg(ArgForm::Key)
+    .flag(FieldFlags::TABLE_ONLY)
+    .never("sysdig's tracers, dropped after 0.29"),
     interval("span.duration", "exit minus enter time of the span", na)
         .never("sysdig's tracers, dropped after 0.29"),
+    interval(
+        "span.duration.fortag",
+        "duration of the span with the tag at an offset",
+        na,
+    )
+    .arg(ArgForm::Key)
+    .flag(FieldFlags::TABLE_ONLY)
+    .never("sysdig's tracers, dropped after 0.29"),
     text("span.duration.human", "duration as text", na)
         .never("sysdig's tracers, dropped after 0.29"),
     uint("span.duration.quantized", "log10 bucket of duration", na)
@@ -23,7 +49,9 @@ pub(super) const SPAN: &[FieldInfo] = &[
         .never("sysdig's tracers, dropped after 0.29"),
     text("span.enterargs", "args of the enter tracer", na)
         .never("sysdig's tracers, dropped after 0.29"),
-    int("span.id", "id of the tracer span", na).never("sysdig's tracers, dropped after 0.29"),
+    int("span.id", "id of the tracer span", na)
+        .format(PrintFormat::Id)
+        .never("sysdig's tracers, dropped after 0.29"),
     uint("span.nargs", "number of args of the tracer event", na)
         .never("sysdig's tracers, dropped after 0.29"),
     uint("span.ntags", "number of tags", na).never("sysdig's tracers, dropped after 0.29"),
@@ -59,6 +87,7 @@ pub(super) const EVTIN: &[FieldInfo] = &[
         "events inside a span selected by span id, same thread",
         na,
     )
+    .format(PrintFormat::Id)
     .never("sysdig's tracers, dropped after 0.29"),
     text(
         "evtin.span.m.arg",
@@ -78,6 +107,7 @@ pub(super) const EVTIN: &[FieldInfo] = &[
         "events inside a span selected by span id, whole machine",
         na,
     )
+    .format(PrintFormat::Id)
     .never("sysdig's tracers, dropped after 0.29"),
     uint(
         "evtin.span.m.nargs",
@@ -134,6 +164,7 @@ pub(super) const EVTIN: &[FieldInfo] = &[
         "events inside a span selected by span id, same process",
         na,
     )
+    .format(PrintFormat::Id)
     .never("sysdig's tracers, dropped after 0.29"),
     uint(
         "evtin.span.p.nargs",
@@ -178,6 +209,7 @@ pub(super) const EVTIN: &[FieldInfo] = &[
         "events inside a span selected by span id, same script (shared parent)",
         na,
     )
+    .format(PrintFormat::Id)
     .never("sysdig's tracers, dropped after 0.29"),
     uint(
         "evtin.span.s.nargs",

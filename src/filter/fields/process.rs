@@ -1,6 +1,8 @@
 //! Fields of the event's process.
 
 use super::ancestors::{aargs, acmdline, aenv, aexe, aexepath, aname, apid};
+use scap_capture_format::schema::PrintFormat;
+
 use super::info::{
     ArgForm, FieldFlags, FieldInfo, boolean, double, int, interval, text, time, uint,
 };
@@ -59,6 +61,7 @@ pub(super) const FIELDS: &[FieldInfo] = &[
     .flag(FieldFlags::NO_TRANSFORMER)
     .flag(FieldFlags::ANY),
     int("proc.apid", "pid of n-th ancestor; no index: any", apid)
+        .format(PrintFormat::Id)
         .arg(ArgForm::OptIndex)
         .flag(FieldFlags::NO_RHS)
         .flag(FieldFlags::NO_TRANSFORMER)
@@ -171,18 +174,19 @@ pub(super) const FIELDS: &[FieldInfo] = &[
         "proc.loginshellid",
         "pid of oldest ancestor whose comm ends in sh",
         loginshellid,
-    ),
+    )
+    .format(PrintFormat::Id),
     text("proc.name", "comm (max 15 chars)", name),
     uint("proc.nchilds", "live non-leader threads", nchilds),
     uint("proc.nthreads", "live threads of the process", nthreads),
     text("proc.pcmdline", "cmdline of parent", pcmdline),
     text("proc.pexe", "argv[0] of parent", pexe),
     text("proc.pexepath", "executable path of parent", pexepath),
-    int("proc.pgid", "process group id on host", pgid),
+    int("proc.pgid", "process group id on host", pgid).format(PrintFormat::Id),
     text("proc.pgid.exe", "exe of pgid leader", pgid_exe),
     text("proc.pgid.exepath", "exepath of pgid leader", pgid_exepath),
     text("proc.pgid.name", "comm of pgid leader", pgid_name),
-    int("proc.pid", "process id", pid),
+    int("proc.pid", "process id", pid).format(PrintFormat::Id),
     interval("proc.pid.ts", "process start, epoch ns", start),
     uint(
         "proc.pidns_init_start_ts",
@@ -190,11 +194,11 @@ pub(super) const FIELDS: &[FieldInfo] = &[
         pidns_init_start_ts,
     ),
     text("proc.pname", "comm of parent", pname),
-    int("proc.ppid", "parent process id", ppid),
+    int("proc.ppid", "parent process id", ppid).format(PrintFormat::Id),
     interval("proc.ppid.duration", "same for parent", parent_duration),
     interval("proc.ppid.ts", "parent start, epoch ns", parent_start),
-    int("proc.pvpid", "parent's vpid", pvpid),
-    int("proc.sid", "session id", sid),
+    int("proc.pvpid", "parent's vpid", pvpid).format(PrintFormat::Id),
+    int("proc.sid", "session id", sid).format(PrintFormat::Id),
     text("proc.sid.exe", "exe of session leader", sid_exe),
     text("proc.sid.exepath", "exepath of session leader", sid_exepath),
     text("proc.sname", "comm of session leader", sname),
@@ -204,11 +208,11 @@ pub(super) const FIELDS: &[FieldInfo] = &[
     text("proc.stdin.type", "type of fd 0", stdin_type),
     text("proc.stdout.name", "name of fd 1", stdout_name),
     text("proc.stdout.type", "type of fd 1", stdout_type),
-    uint("proc.tty", "controlling terminal number, 0 none", tty),
+    uint("proc.tty", "controlling terminal number, 0 none", tty).format(PrintFormat::Id),
     uint("proc.vmrss", "resident memory KB", vmrss),
     uint("proc.vmsize", "virtual memory KB", vmsize),
     uint("proc.vmswap", "swapped memory KB", vmswap),
-    int("proc.vpgid", "process group id in own namespace", vpgid),
+    int("proc.vpgid", "process group id in own namespace", vpgid).format(PrintFormat::Id),
     text("proc.vpgid.exe", "exe of vpgid leader", vpgid_exe),
     text(
         "proc.vpgid.exepath",
@@ -216,7 +220,7 @@ pub(super) const FIELDS: &[FieldInfo] = &[
         vpgid_exepath,
     ),
     text("proc.vpgid.name", "comm of vpgid leader", vpgid_name),
-    int("proc.vpid", "pid in its own namespace", vpid),
+    int("proc.vpid", "pid in its own namespace", vpid).format(PrintFormat::Id),
 ];
 
 /// What is common to the fields of the lineage.

@@ -2,6 +2,8 @@
 
 use scap_capture_format::schema::{capability, types};
 
+use scap_capture_format::schema::PrintFormat;
+
 use super::info::{ArgForm, FieldFlags, FieldInfo, boolean, double, int, interval, text, uint};
 use super::process::comm;
 use super::{Context, Field, FieldArg, Scratch, Value, items};
@@ -30,9 +32,15 @@ pub(super) const FIELDS: &[FieldInfo] = &[
     )
     .arg(ArgForm::Key),
     text("thread.cgroups", "all cgroups as subsys=path list", cgroups),
-    double("thread.cpu", "CPU percent in last second (procinfo)", cpu).flag(FieldFlags::REMEMBERS),
-    double("thread.cpu.system", "system CPU percent", cpu_system).flag(FieldFlags::REMEMBERS),
-    double("thread.cpu.user", "user CPU percent", cpu_user).flag(FieldFlags::REMEMBERS),
+    double("thread.cpu", "CPU percent in last second (procinfo)", cpu)
+        .format(PrintFormat::Na)
+        .flag(FieldFlags::REMEMBERS),
+    double("thread.cpu.system", "system CPU percent", cpu_system)
+        .format(PrintFormat::Na)
+        .flag(FieldFlags::REMEMBERS),
+    double("thread.cpu.user", "user CPU percent", cpu_user)
+        .format(PrintFormat::Na)
+        .flag(FieldFlags::REMEMBERS),
     interval(
         "thread.exectime",
         "CPU ns of last slice (switch events)",
@@ -43,7 +51,7 @@ pub(super) const FIELDS: &[FieldInfo] = &[
     text("thread.nametid", "comm + tid, table key", nametid).flag(FieldFlags::TABLE_ONLY),
     uint("thread.pfmajor", "major page faults", pfmajor),
     uint("thread.pfminor", "minor page faults", pfminor),
-    int("thread.tid", "thread id", tid),
+    int("thread.tid", "thread id", tid).format(PrintFormat::Id),
     interval(
         "thread.totexectime",
         "accumulated CPU ns (switch events)",
@@ -62,7 +70,7 @@ pub(super) const FIELDS: &[FieldInfo] = &[
         vmsize,
     ),
     uint("thread.vmsize.b", "thread.vmsize in bytes", vmsize_bytes).flag(FieldFlags::TABLE_ONLY),
-    int("thread.vtid", "tid in own namespace", vtid),
+    int("thread.vtid", "tid in own namespace", vtid).format(PrintFormat::Id),
 ];
 
 /// Bytes in the unit of the memory counters.

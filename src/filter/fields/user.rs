@@ -1,18 +1,20 @@
 //! Fields of the user and group that the event's thread runs as.
 
+use scap_capture_format::schema::PrintFormat;
+
 use super::info::{FieldInfo, int, text, uint};
 use super::{Context, Field, Scratch, Value};
 pub(super) const USER: &[FieldInfo] = &[
     text("user.homedir", "home directory", homedir),
     text("user.loginname", "name of audit uid", loginname),
-    int("user.loginuid", "audit uid, -1 if unset", loginuid),
+    int("user.loginuid", "audit uid, -1 if unset", loginuid).format(PrintFormat::Id),
     text("user.name", "user name or <NA>", user_name),
     text("user.shell", "login shell", shell),
-    uint("user.uid", "uid of the thread", uid),
+    uint("user.uid", "uid of the thread", uid).format(PrintFormat::Id),
 ];
 
 pub(super) const GROUP: &[FieldInfo] = &[
-    uint("group.gid", "gid of the thread", gid),
+    uint("group.gid", "gid of the thread", gid).format(PrintFormat::Id),
     text("group.name", "group name or <NA>", group_name),
 ];
 

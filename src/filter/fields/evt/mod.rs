@@ -106,7 +106,7 @@ pub(super) const FIELDS: &[FieldInfo] = &[
     )
     .flag(FieldFlags::TABLE_ONLY),
     uint("evt.count.threadinfo", "1 for procinfo events", threadinfo).flag(FieldFlags::TABLE_ONLY),
-    int("evt.cpu", "CPU number", cpu),
+    int("evt.cpu", "CPU number", cpu).format(PrintFormat::Id),
     text("evt.datetime", "date and time with ns (local)", datetime),
     text("evt.datetime.s", "date and time, whole seconds", datetime_s),
     interval(
@@ -197,7 +197,7 @@ pub(super) const FIELDS: &[FieldInfo] = &[
     .flag(FieldFlags::TABLE_ONLY)
     .flag(FieldFlags::DEPRECATED),
     interval("evt.latency.s", "seconds of latency", latency_s).flag(FieldFlags::DEPRECATED),
-    uint("evt.num", "event ordinal, starts at 1", num),
+    uint("evt.num", "event ordinal, starts at 1", num).format(PrintFormat::Id),
     text(
         "evt.outputtime",
         "timestamp in the format chosen by -t",
@@ -253,6 +253,7 @@ pub(super) const FIELDS: &[FieldInfo] = &[
         "1 if event is of the type given after the dot (name or number)",
         type_is,
     )
+    .format(PrintFormat::Na)
     .arg(ArgForm::Key),
     interval(
         "evt.wait_latency",
@@ -273,6 +274,7 @@ pub(super) const UTIL: &[FieldInfo] = &[uint(
     "counter incremented at each extraction (hidden)",
     counter,
 )
+.format(PrintFormat::Id)
 .flag(FieldFlags::REMEMBERS)];
 
 fn num<'a>(_: &'a Field, cx: &Context<'a>, _: &'a mut Scratch) -> Option<Value<'a>> {
@@ -305,7 +307,8 @@ fn syscall_name<'a>(
         | SourceCategory::SCHEDULER
         | SourceCategory::METAEVENT
         | SourceCategory::PLUGIN;
-    if source.intersects(no_call) {
+    // A type that is not in use has none.
+    if source.is_empty() || source.intersects(no_call) {
         return None;
     }
     name(field, cx, scratch)

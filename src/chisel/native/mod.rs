@@ -1,0 +1,139 @@
+//! What a script only describes: tables and histograms that native code fills. No event of such a chisel goes
+//! through Lua.
+
+mod histogram;
+mod keys;
+mod top;
+mod view;
+
+pub(super) use histogram::Histogram;
+pub(super) use top::Top;
+pub(super) use view::{View, views};
+
+use super::error::ApiError;
+use super::shared::{Run, World};
+use crate::filter::Filter;
+use crate::filter::fields::Context;
+
+/// A chisel's work, done natively.
+pub(super) enum Native {
+    View(Box<View>),
+    Top(Box<Top>),
+    Histogram(Box<Histogram>),
+}
+
+impl Native {
+    /// Takes an event in.
+    pub(super) fn event(&mut self, cx: &Context<'_>) {
+        match self {
+            Self::View(view) => view.table.event(cx),
+            Self::Top(top) => top.table.event(cx),
+            Self::Histogram(histogram) => histogram.event(cx),
+        }
+    }
+
+    /// Prints what it has, and begins anew.
+    pub(super) fn print(&mut self, world: &World<'_>, run: &Run) {
+        let span = (run.first_time.get(), run.last_time.get());
+        let mut output = run.output.borrow_mut();
+        let out = output.buffer();
+        let left_out = match self {
+            Self::View(view) => view.print(out, world, span, run.json),
+            Self::Top(top) => top.print(out, span, run.json),
+            Self::Histogram(histogram) => histogram.print(out, run.json),
+        };
+        output.written();
+        drop(output);
+        if left_out > 0 {
+            let told = format!("{left_out} events have no row: the table has no room for more\n");
+            run.write_error(told.as_bytes());
+        }
+    }
+
+    /// Prints what happened since the last time, on a clear screen where there is one.
+    pub(super) fn refresh(&mut self, world: &World<'_>, run: &Run) {
+        let is_terminal = run.output.borrow().is_terminal();
+        if is_terminal && !run.json {
+            let clear = b"\x1b[2J\x1b[H";
+            run.output.borrow_mut().buffer().extend_from_slice(clear);
+        }
+        self.print(world, run);
+        run.output.borrow_mut().flush();
+    }
+
+    /// Returns how many nanoseconds there are between tables of what happens now.
+    pub(super) fn every(&self) -> u64 {
+        match self {
+            Self::View(_) => view::EVERY,
+            Self::Top(top) => top.every,
+            Self::Histogram(_) => 0,
+        }
+    }
+
+    /// Whether it is to be handed enter events that were made up.
+    pub(super) fn wants_enter(&self) -> bool {
+        let wants = |filter: &Filter| filter.asks_for_direction() && filter.reach().wants_enter;
+        self.filter().is_some_and(wants)
+    }
+
+    /// Whether it looks at the bytes that calls moved.
+    pub(super) fn asks_for_data(&self) -> bool {
+        match self {
+            Self::View(view) => view.table.asks_for_data(),
+            Self::Top(top) => top.table.asks_for_data(),
+            Self::Histogram(histogram) => histogram.asks_for_data(),
+        }
+    }
+
+    fn filter(&self) -> Option<&Filter> {
+        match self {
+            Self::View(view) => view.table.filter(),
+            Self::Top(top) => top.table.filter(),
+            Self::Histogram(histogram) => histogram.filter(),
+        }
+    }
+}
+
+/// How a number is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Unit {
+    #[default]
+    None,
+    Bytes,
+    Time,
+}
+
+impl Unit {
+    fn parse(text: &str) -> Result<Self, ApiError> {
+        match text {
+            "none" => Ok(Self::None),
+            "bytes" => Ok(Self::Bytes),
+            "time" => Ok(Self::Time),
+            _ => Err(ApiError::Misuse("`unit` is `bytes`, `time` or `none`")),
+        }
+    }
+
+    /// Appends a number.
+    fn write(self, out: &mut Vec<u8>, value: f64) {
+        use crate::chisel::view::interval;
+        use crate::event::number;
+        match self {
+            Self::Time => interval(out, value),
+            Self::None if value.fract() == 0.0 => number::display(out, format_args!("{value:.0}")),
+            Self::None => number::display(out, format_args!("{value:.2}")),
+            Self::Bytes if value < 1024.0 => number::display(out, format_args!("{value:.0}B")),
+            Self::Bytes => {
+                let (mut value, mut units) = (value / 1024.0, "KMGTPE".chars());
+                let mut unit = units.next().unwrap_or('K');
+                while value >= 1024.0 {
+                    let Some(next) = units.next() else {
+                        break;
+                    };
+                    unit = next;
+                    value /= 1024.0;
+                }
+                number::display(out, format_args!("{value:.2}{unit}B"));
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! A view as a chisel: its table is printed as `csysdig` prints it.
+
+use std::rc::Rc;
+
+use crate::chisel::chisel::Chisel;
+use crate::chisel::shared::{Options, Run, World};
+use crate::chisel::view::{ViewError, ViewInfo, ViewKind, ViewOptions, ViewTable};
+use crate::filter::Filter;
+
+/// Nanoseconds between tables of what happens now.
+pub(super) const EVERY: u64 = 2_000_000_000;
+
+/// A view at work.
+pub(in crate::chisel) struct View {
+    pub(in crate::chisel) table: ViewTable,
+    /// The view that its rows lead to, for JSON.
+    pub(in crate::chisel) target: Option<ViewInfo>,
+}
+
+impl View {
+    /// Makes the empty table of a view.
+    pub(in crate::chisel) fn new(info: ViewInfo, run: &Run) -> Result<Self, ViewError> {
+        let options = ViewOptions {
+            containers: run.shows_containers,
+            depth: 0,
+        };
+        let target = if run.json && info.kind == ViewKind::Table {
+            let quiet = Options::quiet(run.library.clone(), run.policy.clone());
+            let views = views(&Rc::new(Run::new(quiet)));
+            info.target(&views, options).cloned()
+        } else {
+            None
+        };
+        let outer = run.filter.borrow().0.clone();
+        let outer = outer.and_then(|text| {
+            let filter = Filter::parse(&text).ok()?;
+            Some((text, filter))
+        });
+        Ok(Self {
+            table: ViewTable::new(info, options, outer)?,
+            target,
+        })
+    }
+
+    /// Prints the table; returns how many events found no room in it.
+    pub(super) fn print(
+        &mut self,
+        out: &mut Vec<u8>,
+        world: &World<'_>,
+        (first, last): (u64, u64),
+        json: bool,
+    ) -> u64 {
+        let rows = self.table.end(world.state, world.session, first, last);
+        // Writing into a Vec cannot fail.
+        let _written = match json {
+            true => rows.write_json(out, self.target.as_ref()),
+            false => rows.write_raw(out),
+        };
+        rows.left_out()
+    }
+}
+
+/// Reads the views that there are, in the order of their names.
+pub(in crate::chisel) fn views(run: &Rc<Run>) -> Vec<ViewInfo> {
+    let scripts = run.library.all().into_iter();
+    let may_be_view = |text: &[u8]| memchr::memmem::find(text, b"view_info").is_some();
+    let scripts = scripts.filter(|script| may_be_view(&script.text));
+    let views = scripts.filter_map(|script| {
+        let chisel = Chisel::load(run, script).ok()?;
+        chisel.info.is_view.then(|| chisel.view().ok())?
+    });
+    let mut views: Vec<ViewInfo> = views.collect();
+    views.sort_by(|a, b| a.name.cmp(&b.name));
+    views
+}

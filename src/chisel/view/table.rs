@@ -1,0 +1,377 @@
+//! The table of a view, as events fill it.
+
+use scap_capture_format::schema::types;
+
+use super::cell::{Cell, Slot};
+use super::info::{
+    Aggregation, ColumnInfo, ViewError, ViewErrorKind, ViewInfo, ViewKind, ViewOptions,
+};
+use super::rows::Rows;
+use super::shown::{ShownColumn, ViewRows};
+use crate::event::{Event, EventFlags, EventNum, Params, Timestamp};
+use crate::filter::Filter;
+use crate::filter::fields::{Context, Field, FieldFlags, Scratch, Session, can_show_data};
+use crate::replay::is_about_capture;
+use crate::state::{State, Thread};
+
+/// Nanoseconds in a second.
+const NS_PER_S: u64 = 1_000_000_000;
+
+/// A view at work: it takes events and makes rows of them.
+#[derive(Debug)]
+pub struct ViewTable {
+    info: ViewInfo,
+    options: ViewOptions,
+    /// What events have to fulfil beside the view's own filter, for those that are made up here.
+    outer: Option<Filter>,
+    outer_text: Option<String>,
+    filter: Option<Filter>,
+    /// The key (a list has none), the key for groups if there is one, and what is shown.
+    columns: Vec<Column>,
+    keys: Keys,
+    /// The event's values, one for each column.
+    current: Vec<Slot>,
+    /// The event's key.
+    key: Vec<u8>,
+    scratch: Scratch,
+    rows: Rows,
+}
+
+/// Which of the first columns are keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Keys {
+    /// How many tell rows apart; 0 = it is a list.
+    rows: usize,
+    /// Whether one more tells groups of rows apart.
+    grouped: bool,
+}
+
+impl Keys {
+    /// How many columns are keys.
+    fn count(self) -> usize {
+        self.rows + usize::from(self.grouped)
+    }
+}
+
+#[derive(Debug)]
+struct Column {
+    field: Field,
+    /// Place among the view's columns.
+    info: usize,
+    aggregation: Aggregation,
+    /// What stands for an absent value; `None` = the event is passed over.
+    default: Option<Cell>,
+}
+
+impl Column {
+    fn new(view: &ViewInfo, info: usize, options: ViewOptions) -> Result<Self, ViewError> {
+        let column = view.columns.get(info).map_or_else(
+            || Err(ViewErrorKind::NothingToShow),
+            |column| Ok((column, column.lookup(options.depth)?)),
+        );
+        let (column, field) = column.map_err(|kind| ViewError {
+            column: Some(column_name(view, info)),
+            kind,
+        })?;
+        Ok(Self {
+            default: Cell::default_of(field.info).filter(|_| view.use_defaults),
+            aggregation: column.aggregation,
+            field,
+            info,
+        })
+    }
+
+    /// Whether another event cannot change a row's value, nor be passed over for want of one.
+    fn is_settled(&self) -> bool {
+        let remembers = self.field.info.flags.contains(FieldFlags::REMEMBERS);
+        self.aggregation == Aggregation::First && self.default.is_some() && !remembers
+    }
+}
+
+fn column_name(view: &ViewInfo, info: usize) -> String {
+    let name = view.columns.get(info).map_or("", |c| &c.name);
+    format!("{} `{name}`", info + 1)
+}
+
+impl ViewTable {
+    /// Makes the empty table of a view. `outer` is the filter that events have passed already.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the view.
+    pub fn new(
+        info: ViewInfo,
+        options: ViewOptions,
+        outer: Option<(String, Filter)>,
+    ) -> Result<Self, ViewError> {
+        let keys = info.columns.iter().filter(|c| c.is_key);
+        let keys = keys.filter(|c| c.is_shown(options)).count();
+        if keys != usize::from(info.kind != ViewKind::List) {
+            return Err(ViewErrorKind::Keys(keys).into());
+        }
+        Self::with_keys(info, options, outer)
+    }
+
+    /// Makes an empty table whose rows are told apart by any number of columns.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub fn with_keys(
+        info: ViewInfo,
+        options: ViewOptions,
+        outer: Option<(String, Filter)>,
+    ) -> Result<Self, ViewError> {
+        let is_shown = |column: &ColumnInfo| column.is_shown(options);
+        let all = |is: fn(&ColumnInfo) -> bool| -> Vec<usize> {
+            let columns = info.columns.iter().enumerate();
+            let chosen = columns.filter(|(_, c)| is(c) && is_shown(c));
+            chosen.map(|(index, _)| index).collect()
+        };
+        let key = all(|c| c.is_key);
+        let group = all(|c| c.is_group_key);
+        let shown = all(|c| !c.is_key && !c.is_group_key);
+        if group.len() > usize::from(!key.is_empty()) {
+            return Err(ViewErrorKind::GroupKeys.into());
+        }
+        let keys = Keys {
+            rows: key.len(),
+            grouped: !group.is_empty(),
+        };
+        if all(|c| c.is_sorting).len() > 1 {
+            return Err(ViewErrorKind::Sortings.into());
+        }
+        if shown.is_empty() {
+            return Err(ViewErrorKind::NothingToShow.into());
+        }
+        let order = key.iter().chain(&group).chain(&shown);
+        let columns: Result<Vec<Column>, ViewError> = order
+            .map(|index| Column::new(&info, *index, options))
+            .collect();
+        let columns = columns?;
+        let filter = match info.filter(options) {
+            None => None,
+            Some(text) => Some(Filter::parse(&text).map_err(|error| ViewErrorKind::Filter {
+                text,
+                error: Box::new(error),
+            })?),
+        };
+        let (outer_text, outer) = outer.unzip();
+        Ok(Self {
+            current: vec![Slot::default(); columns.len()],
+            key: Vec::new(),
+            scratch: Scratch::default(),
+            rows: Rows::default(),
+            info,
+            options,
+            outer,
+            outer_text,
+            filter,
+            columns,
+            keys,
+        })
+    }
+
+    /// Returns the filter of the view.
+    pub fn filter(&self) -> Option<&Filter> {
+        self.filter.as_ref()
+    }
+
+    /// Whether it may look at the bytes that calls moved.
+    pub fn asks_for_data(&self) -> bool {
+        self.filter.as_ref().is_some_and(Filter::asks_for_data)
+            || self
+                .columns
+                .iter()
+                .any(|column| can_show_data(&column.field))
+    }
+
+    /// Takes an event in, unless it is what a recorder tells of users and containers.
+    pub fn event(&mut self, cx: &Context<'_>) {
+        if is_about_capture(cx.event) {
+            return;
+        }
+        if self.filter.as_mut().is_none_or(|f| f.matches(cx)) {
+            // An event that lacks a field is passed over.
+            let _taken: Option<()> = self.take(cx);
+        }
+    }
+
+    fn take(&mut self, cx: &Context<'_>) -> Option<()> {
+        let mut columns = self.columns.iter().zip(&mut self.current);
+        let room = self.rows.room();
+        self.key.clear();
+        for (column, slot) in columns.by_ref().take(self.keys.rows) {
+            extract(column, slot, cx, &mut self.scratch)?;
+            slot.cell.write_key(&mut self.key);
+        }
+        let row = match self.keys.rows {
+            0 => None,
+            _ => self.rows.find(&self.key),
+        };
+        let known = row.is_some();
+        for (column, slot) in columns {
+            if !(known && column.is_settled()) {
+                extract(column, slot, cx, &mut self.scratch)?;
+            }
+        }
+        let Some(row) = row else {
+            let key = (self.keys.rows > 0).then_some(&*self.key);
+            self.rows.add(key, &self.current);
+            return Some(());
+        };
+        // Texts that take another's place are the only thing that grows.
+        let mut grown = 0;
+        let columns = self.columns.iter().zip(&self.current).zip(row);
+        for ((column, slot), old) in columns.skip(self.keys.rows) {
+            let before = old.cell.text_len();
+            let more = slot.cell.text_len().saturating_sub(before);
+            if more == 0 || grown + more <= room {
+                old.add(slot, column.aggregation);
+                grown += old.cell.text_len().saturating_sub(before);
+            }
+        }
+        self.rows.grew(grown);
+        Some(())
+    }
+
+    /// Takes the threads in that did nothing, so that they have rows, too: each as an event of its own, just
+    /// before the second in which the last event was.
+    fn idle(&mut self, state: &State, session: &Session, last: u64) {
+        let ts = (last - last % NS_PER_S).saturating_sub(1);
+        for thread in state.threads() {
+            let event = idle_event(thread, ts);
+            let view = state.view(&event);
+            let cx = Context {
+                event: &event,
+                view: &view,
+                session,
+            };
+            if self.outer.as_mut().is_none_or(|f| f.matches(&cx)) {
+                self.event(&cx);
+            }
+        }
+    }
+
+    /// Ends the table, which is empty after it; `first` and `last` are the times of the events that it is
+    /// about. Threads that did nothing in that time have rows, too.
+    pub fn end(&mut self, state: &State, session: &Session, first: u64, last: u64) -> ViewRows {
+        if last != 0 {
+            self.idle(state, session, last);
+        }
+        self.rows(first, last)
+    }
+
+    /// Ends the table likewise, with what the events said only.
+    pub fn rows(&mut self, first: u64, last: u64) -> ViewRows {
+        let rows = std::mem::take(&mut self.rows);
+        let mut left_out = rows.left_out();
+        let mut rows = rows.into_rows();
+        let mut keys = self.keys.count();
+        if self.keys.grouped {
+            let grouped = self.group(rows);
+            left_out = left_out.saturating_add(grouped.left_out());
+            rows = grouped.into_rows();
+            keys = 1;
+        }
+        let shown = self.columns.iter().skip(self.keys.count());
+        #[expect(clippy::cast_precision_loss, reason = "to divide by")]
+        let seconds = last.saturating_sub(first) as f64 / NS_PER_S as f64;
+        let columns: Vec<ShownColumn> = shown
+            .filter_map(|column| {
+                let info = self.info.columns.get(column.info)?;
+                Some(ShownColumn::new(info, column.field.info, seconds))
+            })
+            .collect();
+        let key = match self.keys {
+            Keys { rows: 0, .. } => None,
+            Keys {
+                grouped: true,
+                rows,
+            } => self.columns.get(rows),
+            Keys { .. } => self.columns.first(),
+        };
+        ViewRows::new(
+            self.info.clone(),
+            self.options,
+            self.outer_text.clone(),
+            columns,
+            key.map(|column| column.field.info),
+            rows,
+            keys,
+            left_out,
+        )
+    }
+
+    /// Puts rows together that have one key for groups; what is an average becomes one before, unless it
+    /// goes on to be one.
+    fn group(&mut self, rows: Vec<Box<[Slot]>>) -> Rows {
+        let mut groups = Rows::default();
+        let how = |index: usize| {
+            let column = self.columns.get(index)?;
+            let info = self.info.columns.get(column.info)?;
+            Some((info.aggregation, info.group_aggregation))
+        };
+        for mut row in rows {
+            for (index, slot) in row.iter_mut().enumerate() {
+                if let Some((Aggregation::Average, group)) = how(index)
+                    && group != Aggregation::Average
+                {
+                    slot.average();
+                }
+            }
+            let row = row.get(self.keys.rows..).unwrap_or_default();
+            let Some(key) = row.first() else {
+                continue;
+            };
+            self.key.clear();
+            key.cell.write_key(&mut self.key);
+            match groups.find(&self.key) {
+                None => groups.add(Some(&self.key), row),
+                Some(group) => {
+                    for (index, (old, slot)) in group.iter_mut().zip(row).enumerate().skip(1) {
+                        if let Some((_, group)) = how(index + self.keys.rows) {
+                            old.add(slot, group);
+                        }
+                    }
+                }
+            }
+        }
+        groups
+    }
+}
+
+/// Puts a field's value in its place, or the default; `None`: there is neither.
+fn extract(
+    column: &Column,
+    slot: &mut Slot,
+    cx: &Context<'_>,
+    scratch: &mut Scratch,
+) -> Option<()> {
+    match column.field.extract(cx, scratch) {
+        Some(value) => {
+            slot.cell.set(value, column.field.info);
+            slot.count = 1;
+        }
+        None => {
+            slot.cell.copy(column.default.as_ref()?);
+            slot.count = 0;
+        }
+    }
+    Some(())
+}
+
+/// An event that stands for a thread in which nothing happened.
+fn idle_event(thread: &Thread, ts: u64) -> Event<'static> {
+    Event {
+        num: EventNum(0),
+        ts: Timestamp(ts),
+        tid: thread.tid,
+        pid: thread.pid,
+        cpu: 0,
+        ty: types::SCAPEVENT_X,
+        latency: None,
+        flags: EventFlags::empty(),
+        params: Params::EMPTY,
+    }
+}
