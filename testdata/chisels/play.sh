@@ -40,11 +40,11 @@ sleep 0.3
 if [ "$scene" = container_escape ] || [ "$scene" = container_work ]; then
     # What Docker names the cgroup of a container.
     id=$(printf '%s' "$scene" | sha256sum | cut -c1-64)
-    for controller in /sys/fs/cgroup /sys/fs/cgroup/*; do
-        [ -e "$controller/cgroup.procs" ] && [ ! -e "$controller/cgroup.type" ] || continue
-        mkdir -p "$controller/docker/$id"
-        echo $$ > "$controller/docker/$id/cgroup.procs"
-    done
+    cgroups=/sys/fs/cgroup/memory
+    [ -e $cgroups ] || cgroups=/sys/fs/cgroup
+    mkdir -p "$cgroups/docker/$id"
+    echo $$ > "$cgroups/docker/$id/cgroup.procs"
+    trap 'kill -- "-$other"; echo $$ > "$cgroups/cgroup.procs"; rmdir "$cgroups/docker/$id"' EXIT
 fi
 env -i PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin HOME=/root TZ=UTC LC_ALL=C \
     scap.sample record -q -w "$copy/out/$scene.scap" -- bash scene.sh \

@@ -13,9 +13,9 @@ echo 'echo stage two' > stage2
 bash stage2 > /dev/null
 cd /root
 # From memory.
-perl -e 'my $fd = syscall(319, my $name = "upd", 0); open(my $memory, ">&=", $fd) or die;
+perl -e 'my $fd = syscall(319, my $name = "upd", 0); use IO::Handle; open(my $memory, ">&=", $fd) or die;
     open(my $program, "<", "/bin/true") or die; binmode $program;
-    { local $/; print $memory <$program> } $memory->flush;
+    print {$memory} <$program>; $memory->flush;
     $^F = 255; exec {"/proc/$$/fd/$fd"} "kworker/0:1"'
 # Deleted before it is run.
 cp /bin/true /tmp/gone

@@ -1,0 +1,15 @@
+description = "Containers most of whose calls failed."
+short_description = "Containers by failed calls"
+category = "Errors"
+args = {}
+
+function on_init()
+  local by, columns = { "container.name" }, { "Container" }
+  scap.top {
+    by = by,
+    columns = columns,
+    where = "container.id!=host and evt.failed=true",
+    title = "#Errors",
+  }
+  return true
+end

@@ -1,0 +1,21 @@
+description = "Files of which most was read and written."
+short_description = "Files by bytes read and written"
+category = "I/O"
+args = {}
+
+function on_init()
+  local by, columns = { "fd.name" }, { "File" }
+  if sysdig.is_print_container_data() then
+    table.insert(by, 1, "container.name")
+    table.insert(columns, 1, "Container")
+  end
+  scap.top {
+    by = by,
+    columns = columns,
+    where = "fd.type=file and evt.is_io=true and evt.rawres>0",
+    sum = "evt.rawres",
+    unit = "bytes",
+    title = "Bytes",
+  }
+  return true
+end
