@@ -25,6 +25,13 @@ mkdir -p /root/.ssh /home/ann /run/lock
 cp "$copy/here/scenes/$scene.sh" /root/scene.sh
 cp "$copy/here/kit.sh" /root/kit.sh
 cp "$copy/here/other.pl" /root/other.pl
+if [ "$scene" = office ]; then
+    cp "$copy/here/office.pl" /root/office.pl
+    # The socket of the system's log is to be the scene's own.
+    mkdir "$copy/dev" "$copy/dev/shm"
+    for device in null zero random urandom tty; do cp -a "/dev/$device" "$copy/dev"; done
+    mount --bind "$copy/dev" /dev
+fi
 # The other machine's program reads the kit from where no one of this machine looks.
 ip link set lo up
 for address in 192.0.2.10 203.0.113.66 $(seq -f 198.51.100.%g 1 24); do
@@ -37,7 +44,7 @@ mount -t tmpfs none /tmp
 mount -t tmpfs none /dev/shm
 cd /root
 sleep 0.3
-if [ "$scene" = container_escape ] || [ "$scene" = container_work ]; then
+if [ "$scene" = container_escape ]; then
     # What Docker names the cgroup of a container.
     id=$(printf '%s' "$scene" | sha256sum | cut -c1-64)
     cgroups=/sys/fs/cgroup/memory

@@ -63,7 +63,7 @@ function on_init()
   most = tonumber(scap.arg("kinds", "4"))
   if not most then error("kinds has to be a number", 0) end
   -- Also what is not there: who sweeps does not know what is.
-  chisel.set_filter("evt.type in (open, openat, openat2) and evt.dir=< and not proc.name in (sshd, sshd-session)")
+  chisel.set_filter("evt.type in (open, openat, openat2) and evt.dir=< and evt.is_open_write=false and not proc.name in (sshd, sshd-session)")
   return true
 end
 

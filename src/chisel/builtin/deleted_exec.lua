@@ -36,10 +36,10 @@ local function on_exec()
     scap.finding("deleted_exec", "a program is run whose file is deleted",
       { file = path, command = evt.field(fields["proc.cmdline"]) })
   end
-  local own = { path }
-  -- A script's program is its interpreter.
-  local script = evt.field(fields["proc.args[0]"])
-  if script and script:sub(1, 1) ~= "-" then own[2] = paths.absolute(evt.field(fields["proc.cwd"]), script) end
+  local own = {
+    path,
+    paths.script(path, evt.field(fields["proc.cwd"]), evt.field(fields["proc.args[0]"])),
+  }
   for _, file in ipairs(own) do running:set(file, pid) end
   running:set(pid, own)
 end

@@ -16,9 +16,9 @@ function io_lines.on_init(filter)
   chisel.set_filter(filter == "" and moved or filter .. " and " .. moved)
 end
 
--- The data of this event; each line of its own.
+-- The data of this event as text, which begins with a line end that is not part of it.
 function io_lines.data()
-  return evt.field(fields["evt.buffer"]) or ""
+  return ((evt.field(fields["evt.buffer"]) or ""):gsub("^\n", ""))
 end
 
 -- Prints this event.
@@ -37,7 +37,8 @@ function io_lines.print()
     evt.field(fields["evt.rawres"]),
     is_read and "from" or "to",
     scap.clean(evt.field(fields["fd.name"]) or "?")))
-  print(io_lines.data())
+  local data = io_lines.data()
+  io.write(data, data:find("\n$") and "" or "\n")
 end
 
 return io_lines

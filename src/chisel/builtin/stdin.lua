@@ -11,5 +11,5 @@ function on_init()
 end
 
 function on_event()
-  print(lines.data())
+  io.write(lines.data())
 end

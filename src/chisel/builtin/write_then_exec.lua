@@ -25,10 +25,6 @@ for _, name in ipairs {
 end
 
 local INSTALLED = { "^/usr/", "^/bin/", "^/sbin/", "^/lib", "^/opt/", "^/var/lib/", "^/nix/", "^/snap/" }
-local INTERPRETERS = {
-  sh = true, bash = true, dash = true, ash = true, zsh = true, ksh = true, perl = true, python = true, ruby = true,
-  node = true, php = true, lua = true,
-}
 
 function on_init()
   local writer = "evt.is_open_write=true and fd.type=file"
@@ -61,12 +57,8 @@ end
 
 local function on_exec()
   if ran(evt.field(fields["proc.exepath"])) then return end
-  -- A script's program is its interpreter.
-  local program = (evt.field(fields["proc.exepath"]) or ""):match("([%a]+)[%d.]*$")
-  local script = evt.field(fields["proc.args[0]"])
-  if program and INTERPRETERS[program] and script and script:sub(1, 1) ~= "-" then
-    ran(paths.absolute(evt.field(fields["proc.cwd"]), script))
-  end
+  ran(paths.script(evt.field(fields["proc.exepath"]), evt.field(fields["proc.cwd"]),
+    evt.field(fields["proc.args[0]"])))
 end
 
 function on_event()
