@@ -17,7 +17,7 @@ local links = recent.new(1000)
 
 local fields = {}
 for _, name in ipairs {
-  "evt.type", "evt.arg.flags", "evt.arg.target", "evt.rawarg.length", "evt.rawres", "fd.name", "fs.path.name",
+  "evt.type", "evt.arg.flags", "evt.arg.target", "evt.arg.fd", "evt.arg.length", "evt.rawres", "fd.name", "fs.path.name",
   "fs.path.source", "fs.path.target", "proc.pid", "proc.cmdline", "proc.env[HISTFILE]", "proc.env[HISTSIZE]",
   "proc.env[HISTFILESIZE]", "evt.is_io_write",
   "evt.is_open_create",
@@ -105,9 +105,10 @@ function on_event()
       check(link, "becomes a link to /dev/null")
     end
   elseif ty == "truncate" then
-    if value("evt.rawarg.length") == 0 then check(value("fs.path.name"), "is emptied") end
+    if value("evt.arg.length") == "0" then check(value("fs.path.name"), "is emptied") end
   elseif ty == "ftruncate" then
-    if value("evt.rawarg.length") == 0 then check(value("fd.name"), "is emptied") end
+    -- The event has no fd of its own, its argument has the name: <f>/PATH.
+    if value("evt.arg.length") == "0" then check((value("evt.arg.fd") or ""):match("^<f>(.*)"), "is emptied") end
   else
     local path, flags = value("fd.name"), value("evt.arg.flags") or ""
     if path and flags:find("O_TRUNC", 1, true) then

@@ -17,7 +17,7 @@ function on_event()
   for name, definition in (evt.field(environment) or ""):gmatch("([%w_.%%()-]+)=(%(%) {.*)") do
     if not name:find("^BASH_FUNC_") then
       scap.finding("shellshock", "the environment of a shell defines a function", { variable = name,
-        definition = definition:sub(1, 200) })
+        definition = definition:sub(1, 80) })
     end
   end
 end

@@ -7,19 +7,28 @@ args = {}
 local ranking = require "scap_ranking"
 
 local counts = ranking.new()
-local path = chisel.request_field("fs.path.name")
 local name = chisel.request_field("fd.name")
-local is_file = chisel.request_field("fd.type")
+local paths = {}
+for index, field in ipairs { "fs.path.name", "evt.abspath", "evt.arg.path", "evt.arg.name" } do
+  paths[index] = chisel.request_field(field)
+end
 local container = chisel.request_field("container.name")
 
 function on_init()
-  chisel.set_filter("evt.failed=true and (fs.path.name exists or fd.type in (file, directory))")
+  -- Whether something is a terminal is asked by a call that fails where it is none.
+  chisel.set_filter("evt.failed=true and evt.res!=ENOTTY and evt.dir=< and (not fd.type exists or " ..
+    "fd.type in (file, directory))")
   return true
 end
 
 function on_event()
-  local file = evt.field(path)
-  if not file and evt.field(is_file) then file = evt.field(name) end
+  local file = evt.field(name)
+  for _, path in ipairs(paths) do
+    if file and file ~= "" then break end
+    file = evt.field(path)
+  end
+  -- Of a relative path both are told: NAME(PATH).
+  if file then file = file:match("%((/.*)%)$") or file end
   if not file or file == "" then return end
   if sysdig.is_print_container_data() then file = (evt.field(container) or "?") .. "\t" .. file end
   counts:add(file, 1)
