@@ -12,7 +12,7 @@ use scap_capture_format::native::header::EVENT_MODEL;
 use scap_capture_format::native::{
     ChunkDecoder, ContainersAhead, Damages, Header, Index, IndexedReader, Load, Want,
 };
-use scap_capture_format::schema::{EventType, event_info, types};
+use scap_capture_format::schema::EventType;
 use scap_capture_format::sysdig::Converter;
 use thiserror::Error as ThisError;
 
@@ -256,11 +256,6 @@ impl Walker {
                 state.foreknow(&description.json);
             }
         }
-        let every = (0..u16::MAX).map(EventType);
-        let known = every.take_while(|ty| event_info(*ty).is_some());
-        let stateful = known.filter(|ty| {
-            state::can_matter(*ty) || state::counts_memory(*ty) || *ty == types::GENERIC_X
-        });
         Ok(Self {
             library: Arc::clone(library),
             reader,
@@ -268,7 +263,7 @@ impl Walker {
             state,
             session,
             damages: Damages::default(),
-            stateful: stateful.collect(),
+            stateful: state::types_that_matter().collect(),
         })
     }
 

@@ -51,18 +51,6 @@ pub(super) fn split(chisel: &str, text: &str) -> Result<Vec<String>, ChiselError
     Ok(arguments)
 }
 
-/// Joins arguments so that [`split`] finds them again.
-pub(super) fn join(arguments: &[String]) -> String {
-    let quoted = arguments.iter().map(|argument| {
-        if argument.contains(' ') || argument.is_empty() {
-            format!("'{argument}'")
-        } else {
-            argument.clone()
-        }
-    });
-    quoted.collect::<Vec<_>>().join(" ")
-}
-
 /// Checks that the arguments are as many as the script wants.
 pub(super) fn check(
     chisel: &str,
@@ -145,10 +133,6 @@ mod tests {
         assert_eq!(parts("'a b' `c d`"), ["a b", "c d"]);
         assert_eq!(parts("x'a b'"), ["x'a b"]);
         assert!(split("c", "'a b").is_err());
-        assert_eq!(
-            parts(&join(&["a b".into(), "".into(), "c".into()])),
-            ["a b", "", "c"]
-        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use mlua::{Function, Lua, Table, Value};
 
 use super::api;
 use super::arguments;
+use super::call::Callback;
 use super::clock::{Clock, Tick};
 use super::error::ChiselError;
 use super::info::Info;
@@ -16,8 +17,9 @@ use super::sandbox;
 use super::shared::{Interval, Run, Shared, World};
 use super::view::ViewInfo;
 use crate::event::time::NS_PER_S;
-use crate::filter::Filter;
 use crate::filter::fields::{Context, can_show_data};
+use crate::filter::{Filter, TypeSet};
+use crate::replay::Needs;
 
 /// How often a chisel can hand over to another one before it begins.
 const MAX_SUCCESSORS: usize = 16;
@@ -27,7 +29,7 @@ pub(super) struct Chisel {
     lua: Lua,
     pub(super) shared: Rc<Shared>,
     pub(super) info: Info,
-    on_event: Option<Function>,
+    on_event: Option<Callback>,
     on_interval: Option<Function>,
     /// What is done in place of calling these.
     native: Option<Native>,
@@ -191,7 +193,11 @@ impl Chisel {
                 return Err(self.refused("its on_capture_start did not return true"));
             }
         }
-        self.on_event = self.function("on_event");
+        let on_event = self.function("on_event");
+        let callback = on_event.map(|function| Callback::new(&self.lua, &function));
+        self.on_event = callback
+            .transpose()
+            .map_err(|e| self.shared.error(&e, true))?;
         self.on_interval = self.function("on_interval");
         // It may ask for other events now.
         self.wants_enter.set(None);
@@ -221,13 +227,23 @@ impl Chisel {
         }
     }
 
-    /// Whether it looks at the bytes that calls moved.
-    pub(super) fn asks_for_data(&self) -> bool {
+    /// Returns what of the events it looks at, as far as it has said so yet.
+    pub(super) fn needs(&self) -> Needs {
+        let reach = |filter: &Filter| filter.reach().types.clone();
+        if let Some(native) = &self.native {
+            return Needs {
+                types: native.filter().map_or(TypeSet::ALL, reach),
+                data: native.asks_for_data(),
+            };
+        }
         let filter = self.shared.filter.borrow();
-        self.shared.formatter.borrow().is_some()
-            || filter.as_ref().is_some_and(Filter::asks_for_data)
-            || self.shared.fields.any(can_show_data)
-            || self.native.as_ref().is_some_and(Native::asks_for_data)
+        let shows_data = self.shared.formatter.borrow().is_some();
+        Needs {
+            types: filter.as_ref().map_or(TypeSet::ALL, reach),
+            data: shows_data
+                || filter.as_ref().is_some_and(Filter::asks_for_data)
+                || self.shared.fields.any(can_show_data),
+        }
     }
 
     /// Calls `on_interval` as often as the time of an event says.
@@ -281,12 +297,10 @@ impl Chisel {
         let prints = match &self.on_event {
             None => true,
             Some(function) => {
-                let call = || {
-                    sandbox::allow(shared.run.policy.instructions);
-                    function.call::<Value>(())
-                };
-                match shared.scene.with_event(cx, call) {
-                    Ok(returned) => matches!(returned, Value::Boolean(true)),
+                sandbox::allow(shared.run.policy.instructions);
+                let is_shown = shared.formatter.borrow().is_some();
+                match shared.scene.with_event(cx, || function.call(is_shown)) {
+                    Ok(prints) => prints,
                     Err(error) => {
                         let out_of_memory = matches!(error, mlua::Error::MemoryError(_));
                         self.is_dead |= out_of_memory || sandbox::is_exhausted();

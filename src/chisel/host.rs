@@ -15,9 +15,9 @@ use super::shared::{Options, Run, World};
 use super::view::ViewInfo;
 use crate::event::EventFlags;
 use crate::event::bytes::BufferFormat;
-use crate::filter::Filter;
 use crate::filter::fields::{Context, Session};
-use crate::replay::EventSink;
+use crate::filter::{Filter, TypeSet};
+use crate::replay::{EventSink, Needs};
 use crate::state::State;
 
 /// A chisel as the command line names it.
@@ -119,9 +119,21 @@ impl Host {
         self.events
     }
 
-    /// Whether a chisel looks at the bytes that calls moved.
-    pub fn asks_for_data(&self) -> bool {
-        self.chisels.iter().any(Chisel::asks_for_data)
+    /// Returns what of the events the chisels look at, as far as they have said so yet. What they did not
+    /// ask for then is denied to them later.
+    pub fn needs(&self) -> Needs {
+        let mut types = TypeSet::NONE;
+        let mut data = false;
+        for chisel in &self.chisels {
+            let needs = chisel.needs();
+            types = types.or(&needs.types);
+            data |= needs.data;
+        }
+        self.run.loaded.replace(Some(Needs {
+            types: types.clone(),
+            data,
+        }));
+        Needs { types, data }
     }
 
     /// Says that a pause may follow: what was printed is shown.

@@ -14,6 +14,7 @@
 mod api;
 mod arguments;
 mod builtin;
+mod call;
 mod chisel;
 mod clock;
 mod error;
@@ -23,6 +24,7 @@ mod info;
 mod library;
 mod native;
 mod output;
+mod raw;
 mod sandbox;
 mod scene;
 mod shared;

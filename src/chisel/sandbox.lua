@@ -4,6 +4,8 @@ local select, tostring, type, error = select, tostring, type, error
 local put, put_error = host.put, host.put_error
 
 function print(...)
+  local only = ...
+  if type(only) == 'string' and select('#', ...) == 1 then return put(only, '\n') end
   for i = 1, select('#', ...) do
     if i > 1 then put('\t') end
     put((tostring((select(i, ...)))))

@@ -12,6 +12,7 @@ use std::rc::Rc;
 use mlua::{Function, Lua, LuaOptions, MultiValue, StdLib, Value, ffi};
 
 use super::error::ApiError;
+use super::raw;
 use super::shared::Shared;
 
 /// What scripts may do.
@@ -99,8 +100,8 @@ pub(super) fn lua(shared: &Rc<Shared>) -> mlua::Result<Lua> {
     lua.load("jit.off() jit.flush()").exec()?;
     lua.set_memory_limit(policy.memory)?;
     let host = lua.create_table()?;
-    host.set("put", writer(&lua, shared, false)?)?;
-    host.set("put_error", writer(&lua, shared, true)?)?;
+    host.set("put", raw::bind(&lua, Rc::as_ptr(shared), raw::put)?)?;
+    host.set("put_error", error_writer(&lua, shared)?)?;
     let run = shared.run.clone();
     let flush = lua.create_function(move |_, ()| {
         run.output.borrow_mut().flush();
@@ -161,20 +162,15 @@ pub(super) fn lua(shared: &Rc<Shared>) -> mlua::Result<Lua> {
     Ok(lua)
 }
 
-/// Makes the function that prints its arguments, to standard output or standard error.
-fn writer(lua: &Lua, shared: &Rc<Shared>, is_error: bool) -> mlua::Result<Function> {
+/// Makes the function that prints its arguments on standard error.
+fn error_writer(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Function> {
     let shared = shared.clone();
     lua.create_function(move |lua, values: MultiValue| {
         for value in values {
             let Some(text) = lua.coerce_string(value)? else {
-                return Err(ApiError::Misuse("only strings and numbers can be written").into());
+                return Err(ApiError::Misuse("only texts and numbers can be written").into());
             };
-            let bytes = text.as_bytes();
-            if is_error {
-                shared.run.write_error(&bytes);
-            } else {
-                shared.run.output.borrow_mut().write(&bytes);
-            }
+            shared.run.write_error(&text.as_bytes());
         }
         Ok(())
     })

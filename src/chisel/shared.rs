@@ -17,9 +17,10 @@ use super::sandbox::Policy;
 use super::scene::Scene;
 use crate::event::bytes::BufferFormat;
 use crate::event::text;
-use crate::filter::Filter;
 use crate::filter::fields::Session;
+use crate::filter::{Filter, TypeSet};
 use crate::format::Template;
+use crate::replay::Needs;
 use crate::state::State;
 
 /// How chisels are run, the same for all of one run.
@@ -88,6 +89,8 @@ pub(super) struct Run {
     /// Times of the first and the last event; 0 = none yet.
     pub(super) first_time: Cell<u64>,
     pub(super) last_time: Cell<u64>,
+    /// What of the events is loaded; `None` = that is not settled yet.
+    pub(super) loaded: RefCell<Option<Needs>>,
     /// A script wants no more events.
     pub(super) ends: Cell<bool>,
     /// The command line with which to start over.
@@ -115,6 +118,7 @@ impl Run {
             snaplen: Cell::new(None),
             first_time: Cell::new(0),
             last_time: Cell::new(0),
+            loaded: RefCell::new(None),
             ends: Cell::new(false),
             again: RefCell::new(None),
             progress: Rc::default(),
@@ -134,6 +138,26 @@ impl Run {
         }
         // Without standard error there is nobody to tell.
         let _told = std::io::stderr().write_all(&safe);
+    }
+
+    /// Refuses what comes too late: a script that looks at more of the events than is loaded would find
+    /// nothing there, and take that for a fact.
+    pub(super) fn check_loaded(
+        &self,
+        asks_for_data: bool,
+        types: Option<&TypeSet>,
+    ) -> Result<(), ApiError> {
+        let loaded = self.loaded.borrow();
+        let Some(loaded) = &*loaded else {
+            return Ok(());
+        };
+        let has_types = types.is_none_or(|types| types.iter().all(|ty| loaded.types.contains(ty)));
+        if (asks_for_data && !loaded.data) || !has_types {
+            return Err(ApiError::Misuse(
+                "fields that show data, formats and wider filters have to be set in on_init",
+            ));
+        }
+        Ok(())
     }
 
     /// How data is shown.

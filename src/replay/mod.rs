@@ -28,6 +28,7 @@ pub use survey::{LostSpan, Survey, survey, survey_sysdig};
 pub use sysdig::SysdigSource;
 
 use crate::event::{Event, Occurrence};
+use crate::filter::TypeSet;
 use crate::filter::fields::{Context, Session};
 use crate::state::State;
 use selection::Place;
@@ -55,6 +56,23 @@ pub enum Item<'a> {
 /// What receives a source's items; `Break` ends the reading.
 pub type Each<'e> = &'e mut dyn FnMut(Item<'_>) -> io::Result<ControlFlow<()>>;
 
+/// What of events is looked at.
+#[derive(Clone, Debug)]
+pub struct Needs {
+    /// Types of the events whose parameters are.
+    pub types: TypeSet,
+    /// Whether the bytes that calls moved are.
+    pub data: bool,
+}
+
+impl Needs {
+    /// Everything.
+    pub const ALL: Self = Self {
+        types: TypeSet::ALL,
+        data: true,
+    };
+}
+
 /// Something that events come from.
 pub trait EventSource {
     /// Returns what the capture says about itself.
@@ -67,6 +85,9 @@ pub trait EventSource {
     /// What makes reading on impossible, or what `each` returned. Damage is no error: it is passed over
     /// and told in [`Self::damages`].
     fn read(&mut self, each: Each<'_>) -> Result<(), ReplayError>;
+
+    /// Says what of the events somebody will look at, besides the state: the rest need not be loaded.
+    fn set_needs(&mut self, _: &Needs) {}
 
     /// Whether calls have two events, enter and exit, or can have.
     fn is_in_pairs(&self) -> bool;

@@ -4,13 +4,15 @@ use std::io::{Read, Seek};
 
 use scap_capture_format::native::header::EVENT_MODEL;
 use scap_capture_format::native::{
-    CaptureReader, ChunkDecoder, ContainersAhead, Damages, Header, Item, Load,
+    CaptureReader, ChunkDecoder, ContainersAhead, Damages, Header, Item, Load, Want,
 };
+use scap_capture_format::schema::EventType;
 use scap_capture_format::sysdig::Converter;
 use scap_capture_format::{Error, Result};
 
-use super::{Each, EventSource, ReplayError};
+use super::{Each, EventSource, Needs, ReplayError};
 use crate::event::Occurrence;
+use crate::state;
 
 /// A file, or what is like one.
 trait ReadSeek: Read + Seek {}
@@ -26,6 +28,10 @@ pub struct NativeSource<R> {
     all: Damages,
     /// What is to be known before the first event.
     ahead: Option<ContainersAhead<Box<dyn ReadSeek>>>,
+    /// Types of the events whose parameters are loaded; `None` = all.
+    loaded: Option<Vec<EventType>>,
+    /// Whether the bytes that calls moved are loaded.
+    loads_data: bool,
     /// For a capture made from one whose events come in pairs.
     converter: Option<Converter>,
 }
@@ -48,6 +54,8 @@ impl<R: Read> NativeSource<R> {
             own: Damages::default(),
             all,
             ahead: None,
+            loaded: None,
+            loads_data: true,
         })
     }
 
@@ -78,7 +86,14 @@ impl<R: Read> NativeSource<R> {
             }
             other => Err(ReplayError::Read(other)),
         };
-        let mut rows = match chunk.decode(&mut self.decoder, Load::ALL) {
+        let load = Load {
+            params: match &self.loaded {
+                Some(types) => Want::Types(types),
+                None => Want::All,
+            },
+            io_data: self.loads_data,
+        };
+        let mut rows = match chunk.decode(&mut self.decoder, load) {
             Ok(rows) => rows,
             Err(error) => {
                 damaged(error)?;
@@ -195,6 +210,18 @@ impl<R: Read> EventSource for NativeSource<R> {
         let result = self.read_all(each);
         self.gather_damages();
         result
+    }
+
+    fn set_needs(&mut self, needs: &Needs) {
+        self.loads_data = needs.data;
+        // Where calls have two events, one completes the other.
+        if self.converter.is_none() && !needs.types.is_all() {
+            let mut types: Vec<EventType> = state::types_that_matter().collect();
+            types.extend(needs.types.iter());
+            types.sort_unstable();
+            types.dedup();
+            self.loaded = Some(types);
+        }
     }
 
     fn is_in_pairs(&self) -> bool {

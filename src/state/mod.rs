@@ -31,7 +31,9 @@ mod threads;
 mod users;
 mod view;
 
-pub use apply::{call_can_matter, can_matter, cgroups_param, counts_memory, matters};
+pub use apply::{
+    call_can_matter, can_matter, cgroups_param, counts_memory, matters, types_that_matter,
+};
 pub use cadence::Cadence;
 pub use containers::{ContainerInfo, Found, container_of, runtime_of, user_of};
 pub use fd::{Connection, FdInfo, FdKind, L4, Role};

@@ -566,20 +566,20 @@ fn parse_event(block: &[u8], has_flags: bool, counted: bool, lens: &mut Vec<u32>
         let Some(stored) = c.take(nparams.saturating_mul(4)) else {
             return MISFIT;
         };
-        lens.extend(stored.as_chunks().0.iter().map(|l| {
-            let len = u32::from_le_bytes(*l);
+        for stored in stored.as_chunks().0 {
+            let len = u32::from_le_bytes(*stored);
             sum = sum.wrapping_add(u64::from(len));
-            len
-        }));
+            lens.push(len);
+        }
     } else {
         let Some(stored) = c.take(nparams.saturating_mul(2)) else {
             return MISFIT;
         };
-        lens.extend(stored.as_chunks().0.iter().map(|l| {
-            let len = u32::from(u16::from_le_bytes(*l));
+        for stored in stored.as_chunks().0 {
+            let len = u32::from(u16::from_le_bytes(*stored));
             sum = sum.wrapping_add(u64::from(len));
-            len
-        }));
+            lens.push(len);
+        }
     }
     // What is left of the event's own length is more than its parameters take, which is no harm.
     let rest = c.rest().len();

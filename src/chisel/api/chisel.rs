@@ -9,7 +9,7 @@ use super::{number, text};
 use crate::chisel::error::ApiError;
 use crate::chisel::shared::{Shared, Successor};
 use crate::event::time::NS_PER_S;
-use crate::filter::Filter;
+use crate::filter::{Filter, TypeSet};
 use crate::format::Template;
 
 /// The format of lines for a script that asks for the default one.
@@ -22,7 +22,7 @@ pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
     let own = shared.clone();
     let request_field = lua.create_function(move |lua, name: Value| {
         let name = text(lua, name, "chisel.request_field takes the name of a field")?;
-        let handle = own.fields.request(&name)?;
+        let handle = own.fields.request(&name, &own.run)?;
         Ok(LightUserData(handle as *mut c_void))
     })?;
     table.set("request_field", request_field)?;
@@ -39,6 +39,9 @@ pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
                 error,
             })?)
         };
+        let asks_for_data = parsed.as_ref().is_some_and(Filter::asks_for_data);
+        let types = parsed.as_ref().map_or(&TypeSet::ALL, |f| &f.reach().types);
+        own.run.check_loaded(asks_for_data, Some(types))?;
         *own.filter.borrow_mut() = parsed;
         Ok(())
     })?;
@@ -56,6 +59,7 @@ pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
             text: format,
             error,
         })?;
+        own.run.check_loaded(true, None)?;
         *own.formatter.borrow_mut() = Some(template);
         Ok(())
     })?;

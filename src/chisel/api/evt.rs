@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use mlua::{Lua, Table};
 
-use crate::chisel::fields;
+use crate::chisel::raw;
 use crate::chisel::shared::Shared;
 use crate::event::time;
 use crate::filter::fields::{FieldFlags, Scratch, Value, lookup};
@@ -12,10 +12,10 @@ use crate::filter::fields::{FieldFlags, Scratch, Value, lookup};
 pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     let pointer = Rc::as_ptr(shared);
-    table.set("field", fields::bind(lua, pointer, fields::evt_field)?)?;
-    table.set("get_num", fields::bind(lua, pointer, fields::evt_get_num)?)?;
-    table.set("get_ts", fields::bind(lua, pointer, fields::evt_get_ts)?)?;
-    table.set("rel_ns", fields::bind(lua, pointer, fields::evt_rel_ns)?)?;
+    table.set("field", raw::bind(lua, pointer, raw::evt_field)?)?;
+    table.set("get_num", raw::bind(lua, pointer, raw::evt_get_num)?)?;
+    table.set("get_ts", raw::bind(lua, pointer, raw::evt_get_ts)?)?;
+    table.set("rel_ns", raw::bind(lua, pointer, raw::evt_rel_ns)?)?;
 
     let own = shared.clone();
     let ty = lookup("evt.type").ok();

@@ -85,7 +85,8 @@ impl Native {
         }
     }
 
-    fn filter(&self) -> Option<&Filter> {
+    /// Returns the filter, if there is one.
+    pub(super) fn filter(&self) -> Option<&Filter> {
         match self {
             Self::View(view) => view.table.filter(),
             Self::Top(top) => top.table.filter(),

@@ -108,6 +108,12 @@ pub(in crate::cli) fn read(
     session.screen_width = size.map_or(0, |(width, _)| width);
     let (name, mut source) = input.source_from(selection.from, &mut session)?;
     let source = source.as_mut();
+    let mut needs = host.needs();
+    if let Some(filter) = &selection.filter {
+        needs.types = needs.types.and(&filter.reach().types);
+        needs.data |= filter.asks_for_data();
+    }
+    source.set_needs(&needs);
     let mut state = State::new();
     let replayed = replay::replay(source, &mut state, &mut session, &mut selection, &mut host);
     let events = host.events();

@@ -29,6 +29,13 @@ const O_CLOEXEC: u64 = 0x1000;
 /// `O_DIRECTORY` as the field encodes open flags.
 const O_DIRECTORY: u64 = 0x400;
 
+/// Iterates over the types whose events can change the state.
+pub fn types_that_matter() -> impl Iterator<Item = EventType> {
+    let every = (0..u16::MAX).map(EventType);
+    let known = every.take_while(|ty| ty.info().is_some());
+    known.filter(|ty| can_matter(*ty) || counts_memory(*ty) || *ty == types::GENERIC_X)
+}
+
 /// Whether events of a type, in the newest schema, can change what later events mean. Of calls without a
 /// type of their own some can, see [`call_can_matter`].
 pub fn can_matter(ty: EventType) -> bool {

@@ -1,0 +1,88 @@
+//! The call that happens for each event, without what a call through `mlua` does besides.
+//!
+//! The function is kept on the stack of a coroutine of its own, where a call finds it at once and leaves
+//! nothing behind.
+
+use std::ffi::c_int;
+
+use mlua::{Function, Lua, Thread, Value, ffi};
+
+/// A function without arguments whose result is a truth value.
+pub(super) struct Callback {
+    /// Owns the state of `stack`, and everything in it.
+    lua: Lua,
+    /// Keeps `stack` from being collected.
+    _thread: Thread,
+    /// A coroutine's state; the function is its only value between two calls.
+    stack: *mut ffi::lua_State,
+}
+
+impl Callback {
+    /// Puts a function where it can be called.
+    pub(super) fn new(lua: &Lua, function: &Function) -> mlua::Result<Self> {
+        let thread = lua.create_thread(function.clone())?;
+        let mut stack = std::ptr::null_mut();
+        // SAFETY: the closure takes the one value it was given, a coroutine that has not begun, whose stack
+        // holds the function, and leaves none.
+        unsafe {
+            lua.exec_raw::<()>(thread.clone(), |state| {
+                stack = ffi::lua_tothread(state, -1);
+                ffi::lua_settop(state, 0);
+            })?;
+        }
+        Ok(Self {
+            lua: lua.clone(),
+            _thread: thread,
+            stack,
+        })
+    }
+
+    /// Calls the function; true if it returned `true` and somebody wants to know.
+    #[inline]
+    pub(super) fn call(&self, wants_result: bool) -> mlua::Result<bool> {
+        let stack = self.stack;
+        // SAFETY: the state is alive and holds the function at index 1. The call is protected: an error
+        // is left on the stack as the only value above the function.
+        let status = unsafe {
+            ffi::lua_pushvalue(stack, 1);
+            ffi::lua_pcall(stack, 0, c_int::from(wants_result), 0)
+        };
+        if status != ffi::LUA_OK {
+            return Err(self.error(status));
+        }
+        // SAFETY: the result is on the stack.
+        Ok(wants_result
+            && unsafe {
+                let is_true = ffi::lua_type(stack, -1) == ffi::LUA_TBOOLEAN
+                    && ffi::lua_toboolean(stack, -1) != 0;
+                ffi::lua_settop(stack, 1);
+                is_true
+            })
+    }
+
+    /// Takes the error from the stack.
+    #[cold]
+    fn error(&self, status: i32) -> mlua::Error {
+        let stack = self.stack;
+        // SAFETY: moves the one value from one stack of the same Lua to the other, which has room for it.
+        let value = unsafe {
+            self.lua.exec_raw::<Value>((), |state| {
+                ffi::lua_xmove(stack, state, 1);
+            })
+        };
+        // SAFETY: an error can have left more on the stack only if memory is short.
+        unsafe { ffi::lua_settop(stack, 1) };
+        match value {
+            _ if status == ffi::LUA_ERRMEM => {
+                mlua::Error::MemoryError("not enough memory".to_owned())
+            }
+            Ok(Value::Error(error)) => *error,
+            Ok(Value::String(text)) => mlua::Error::RuntimeError(text.to_string_lossy()),
+            Ok(other) => mlua::Error::RuntimeError(format!(
+                "(error object is a {} value)",
+                other.type_name()
+            )),
+            Err(error) => error,
+        }
+    }
+}
