@@ -38,6 +38,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "format",
             "replay",
             "lanes",
+            "chisel",
         ],
     ),
     (
@@ -74,6 +75,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "lanes",
             "analysis",
             "export",
+            "chisel",
         ],
     ),
     (

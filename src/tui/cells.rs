@@ -28,6 +28,10 @@ pub(crate) fn text(cell: &Cell, width: usize) -> String {
                 short(*count)
             }
         }
+        Cell::Hundredths(value) if *value < 10_000 => {
+            format!("{}.{:02}", value / 100, value % 100)
+        }
+        Cell::Hundredths(value) => short(value / 100),
         Cell::Bytes(bytes) => size(*bytes),
         Cell::Duration(ns) => duration(*ns),
         Cell::Time(ns) => time(*ns),

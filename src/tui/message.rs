@@ -12,7 +12,7 @@ use crate::analysis::find::Query;
 use crate::analysis::moment::Moment;
 use crate::analysis::page::{At, Page};
 use crate::analysis::surveyor::Progress;
-use crate::analysis::table::Table;
+use crate::analysis::table::{Scripted, Table, View};
 use crate::analysis::{Library, Scope, Span};
 
 /// Something that happened.
@@ -28,6 +28,8 @@ pub(crate) enum Message {
     Tick(u64),
     /// How far the counting is, and what was counted.
     Progress(Progress),
+    /// How far the answer to a question is, in percent.
+    Share(Ticket, u8),
     /// Something that was asked for is there.
     Answer(Ticket, Box<Answer>),
     /// The capture has grown.
@@ -50,6 +52,10 @@ pub(crate) enum Answer {
     Echo(Echo),
     /// The machine at a point in time.
     Moment(Moment, Table),
+    /// The views that scripts describe.
+    Views(Scripted),
+    /// The table of one of them in a scope.
+    Scripted(View, Scope, Table),
     /// A file was written; what is to be said about it.
     Written(String),
     /// Why there is no answer.
@@ -106,6 +112,10 @@ pub(crate) enum Question {
     Echo(Scope, Follow),
     /// The machine at a point in time.
     Moment(u64, Moment),
+    /// The views that scripts describe.
+    Views,
+    /// The table of one of them in a scope.
+    Scripted(Scripted, View, Scope),
     /// Write the scope's events to a file; its ending tells the form.
     Save(Scope, PathBuf),
     /// Write the notes as Markdown.

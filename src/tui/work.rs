@@ -16,8 +16,10 @@ use super::{notes, save};
 use crate::analysis::find::{self, find};
 use crate::analysis::page::{Places, page};
 use crate::analysis::surveyor::{Progress, Surveyor};
+use crate::analysis::table::{Scripted, has_containers};
 use crate::analysis::{AnalysisError, Library, Scope, Walker};
 use crate::analysis::{detail::detail, echo::echo, moment::moment};
+use crate::chisel::{self, Policy};
 
 /// Most threads that count.
 const MOST_THREADS: usize = 8;
@@ -169,6 +171,15 @@ fn answer_all(desk: &Desk, send: &Sender<Message>) {
         let Some(library) = library else {
             return;
         };
+        let mut told = 0;
+        let mut share = |done: u64, total: u64| {
+            let percent = done.saturating_mul(100) / total.max(1);
+            let percent = u8::try_from(percent.min(99)).unwrap_or(99);
+            if std::mem::replace(&mut told, percent) != percent {
+                // Nobody listens when the program ends.
+                drop(send.send(Message::Share(ticket, percent)));
+            }
+        };
         let answered = catch_unwind(AssertUnwindSafe(|| {
             // A walker of a shorter capture does not know the rest.
             let is_old = |m: &Memory| !Arc::ptr_eq(m.walker.library(), &library);
@@ -179,7 +190,14 @@ fn answer_all(desk: &Desk, send: &Sender<Message>) {
                 });
             }
             match &mut memory {
-                Some(memory) => answer(memory, &library, progress.as_ref(), question, &stop),
+                Some(memory) => answer(
+                    memory,
+                    &library,
+                    progress.as_ref(),
+                    question,
+                    &stop,
+                    &mut share,
+                ),
                 None => Ok(Answer::Failed("no capture".to_owned())),
             }
         }));
@@ -209,6 +227,7 @@ fn answer(
     progress: Option<&Progress>,
     question: Question,
     stop: &AtomicBool,
+    share: &mut dyn FnMut(u64, u64),
 ) -> Result<Answer, AnalysisError> {
     let walker = &mut memory.walker;
     Ok(match question {
@@ -240,6 +259,16 @@ fn answer(
         Question::Fork(num) => Answer::Found(find::fork(walker, num, stop)?),
         Question::Echo(scope, follow) => Answer::Echo(echo(walker, &scope, &follow, stop)?),
         Question::Moment(time, what) => Answer::Moment(what, moment(walker, time, what, stop)?),
+        Question::Views => {
+            let views = chisel::views(chisel::Library::from_environment(), Policy::default());
+            Answer::Views(Scripted::new(&views, has_containers(library)))
+        }
+        Question::Scripted(views, view, scope) => {
+            match views.table(view, walker, &scope, stop, share)? {
+                Some(table) => Answer::Scripted(view, scope, table),
+                None => Answer::Failed("there is no such view".to_owned()),
+            }
+        }
         Question::Save(scope, path) => match save::save(library, &scope, &path) {
             Ok(text) => Answer::Written(text),
             Err(text) => Answer::Failed(text),

@@ -22,4 +22,5 @@ mod ours;
 #[path = "../common/pty.rs"]
 mod pty;
 mod sysdig;
+mod tops;
 mod views;

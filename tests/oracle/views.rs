@@ -273,6 +273,35 @@ fn views_are_printed_as_csysdig_prints_them() {
     }
 }
 
+/// `-c` finds the views by name, and by name without `v_`, and shows what the tests above look at.
+#[test]
+fn views_are_run_by_name() {
+    let Some(dir) = sysdig::captures() else {
+        return;
+    };
+    let (views, capture) = (stock(), "libs-curl-google");
+    let file = dir.join(format!("{capture}.scap"));
+    for view in &views {
+        let rows = ours(&dir, capture, view);
+        let (mut json, mut raw) = (Vec::new(), Vec::new());
+        let target = view.target(&views, ViewOptions::default());
+        rows.write_json(&mut json, target).unwrap();
+        rows.write_raw(&mut raw).unwrap();
+        let run = |args: &[&str]| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_scap"));
+            let output = command.arg("read").arg(&file).args(args).output().unwrap();
+            assert!(output.status.success(), "{} {output:?}", view.id);
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let name = format!("v_{}", view.id);
+        assert_eq!(run(&["-j", "-c", &name]), String::from_utf8(json).unwrap());
+        // A chisel of that name is meant before the view.
+        let is_taken = Path::new(SCRIPTS).join(format!("{}.lua", view.id)).exists();
+        let short = if is_taken { &name } else { &view.id };
+        assert_eq!(run(&["-c", short]), String::from_utf8(raw).unwrap());
+    }
+}
+
 /// Returns the lines of a printed table in an order of their own.
 fn printed(text: &str) -> Vec<&str> {
     let mut lines: Vec<&str> = text.lines().map(str::trim_end).collect();

@@ -21,7 +21,7 @@ impl Column {
 /// Returns the columns of a view's table; none if it has no table.
 pub fn columns(view: View) -> &'static [Column] {
     match view {
-        View::Overview | View::Events | View::Spectrogram | View::Losses => &[],
+        View::Overview | View::Events | View::Spectrogram | View::Losses | View::Scripted(_) => &[],
         View::Processes => PROCESSES,
         View::Files => FILES,
         View::Directories => DIRECTORIES,

@@ -6,10 +6,12 @@ mod events;
 mod narrow;
 mod objects;
 mod processes;
+mod scripted;
 mod tiles;
 
 pub use columns::columns;
 pub use narrow::{Narrowed, cell_condition, narrowed};
+pub use scripted::{Scripted, has_containers};
 pub use tiles::{Among, TILES, Tile};
 
 use super::Span;
@@ -47,10 +49,12 @@ pub enum View {
     Spectrogram,
     /// What the capture lacks.
     Losses,
+    /// One that a script describes, by its place among them.
+    Scripted(u16),
 }
 
 impl View {
-    /// All views, in the order in which they are listed.
+    /// All views of our own, in the order in which they are listed.
     pub const ALL: [Self; 14] = [
         Self::Overview,
         Self::Events,
@@ -85,6 +89,7 @@ impl View {
             Self::Slow => "Slow calls",
             Self::Spectrogram => "Spectrogram",
             Self::Losses => "Losses",
+            Self::Scripted(_) => "View",
         }
     }
 
@@ -136,6 +141,7 @@ impl View {
                  latency, the brighter the more."
             }
             Self::Losses => "Events that the capture lacks, with when and why.",
+            Self::Scripted(_) => "A view that a script describes.",
         }
     }
 }
@@ -153,6 +159,8 @@ pub enum Cell {
     Id(i64),
     /// How many.
     Count(u64),
+    /// How many, in hundredths.
+    Hundredths(u64),
     /// Bytes.
     Bytes(u64),
     /// Nanoseconds.
@@ -199,6 +207,8 @@ pub enum Subject {
     Tile(usize),
     /// A time range, for losses.
     Range(Span),
+    /// What a script's view says that its row leads to.
+    Leads(Box<Narrowed>),
 }
 
 /// A row.
@@ -236,7 +246,9 @@ pub const ROWS: usize = 65_536;
 pub fn table(view: View, tally: &Tally) -> Option<Table> {
     let columns = columns(view);
     let (rows, sorted, omitted) = match view {
-        View::Overview | View::Events | View::Spectrogram | View::Losses => return None,
+        View::Overview | View::Events | View::Spectrogram | View::Losses | View::Scripted(_) => {
+            return None;
+        }
         View::Processes => (processes::rows(tally), None, 0),
         View::Files => (objects::files(tally), Some((0, true)), 1),
         View::Directories => (objects::directories(tally), Some((0, true)), 1),

@@ -25,6 +25,9 @@ pub struct Narrowed {
 
 /// Returns what a row's subject narrows everything to.
 pub fn narrowed(subject: &Subject) -> Narrowed {
+    if let Subject::Leads(narrowed) = subject {
+        return (**narrowed).clone();
+    }
     let (label, filter, view) = match subject {
         Subject::Process(key) => {
             let start = match key.start {
@@ -98,7 +101,9 @@ pub fn narrowed(subject: &Subject) -> Narrowed {
             ),
             None => (String::new(), String::new(), View::Overview),
         },
-        Subject::Range(_) => ("a time range".to_owned(), String::new(), View::Events),
+        Subject::Range(_) | Subject::Leads(_) => {
+            ("a time range".to_owned(), String::new(), View::Events)
+        }
     };
     let span = match subject {
         Subject::Range(span) => Some(*span),
@@ -112,14 +117,14 @@ pub fn narrowed(subject: &Subject) -> Narrowed {
     }
 }
 
-fn label(kind: &str, name: &[u8]) -> String {
+pub(super) fn label(kind: &str, name: &[u8]) -> String {
     let mut out = format!("{kind} ").into_bytes();
     escape(&mut out, name);
     String::from_utf8_lossy(&out).into_owned()
 }
 
 /// Returns the condition that a field has a value, or begins with it if it may have been cut.
-fn is(field: &str, value: &[u8]) -> String {
+pub(super) fn is(field: &str, value: &[u8]) -> String {
     let is_cut = value.len() >= TEXT || value.contains(&0);
     let op = if is_cut { Op::StartsWith } else { Op::Eq };
     condition(field, op, before_nul(value))
@@ -176,7 +181,7 @@ pub fn cell_condition(column: &Column, cell: &Cell) -> Option<String> {
         }
         ("fd.directory", Cell::Text(path)) => in_directory(path),
         ("fd.sport", Cell::Id(port)) => at_port(u16::try_from(*port).ok()?),
-        (_, Cell::Empty) => return None,
+        (_, Cell::Empty | Cell::Hundredths(_)) => return None,
         (_, Cell::Text(text)) => is(field, text),
         (_, Cell::Word(word)) => is(field, word.as_bytes()),
         (_, Cell::Id(id)) => format!("{field} = {id}"),

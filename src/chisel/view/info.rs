@@ -212,6 +212,14 @@ impl ViewInfo {
         Some(field_name(field, options.depth))
     }
 
+    /// Returns the filter of the view that a row of this one leads to: what held so far, this view's own
+    /// filter, and the condition that the row makes.
+    pub fn drill_filter(&self, outer: Option<&str>, row: &str, options: ViewOptions) -> String {
+        let own = self.filter(self.drill_options(options));
+        let own = own.filter(|_| self.propagates_filter);
+        join(outer, &join(own.as_deref(), row))
+    }
+
     /// Returns the options of the view that a row of this one leads to.
     pub fn drill_options(&self, options: ViewOptions) -> ViewOptions {
         ViewOptions {

@@ -7,6 +7,7 @@
 //! of keys, and events whose row finds no room are counted ([`ViewRows::left_out`]).
 
 mod cell;
+mod column;
 mod info;
 mod print;
 mod rows;
@@ -14,9 +15,10 @@ mod script;
 mod shown;
 mod table;
 
+pub use column::ShownColumn;
+pub(super) use column::interval;
 pub use info::{
     Aggregation, ColumnInfo, ViewError, ViewErrorKind, ViewInfo, ViewKind, ViewOptions,
 };
-pub(super) use shown::interval;
-pub use shown::{ShownColumn, ViewRows};
+pub use shown::{ViewRows, ViewValue};
 pub use table::ViewTable;

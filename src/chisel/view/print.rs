@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use scap_capture_format::schema::PrintFormat;
 
 use super::cell::{Cell, Slot};
+use super::column::{ShownColumn, plain};
 use super::info::{ViewInfo, ViewKind, join};
-use super::shown::{ShownColumn, ViewRows, plain};
+use super::shown::ViewRows;
 use crate::event::number;
 use crate::filter::fields::{FieldInfo, FieldType};
 use crate::format::json;
@@ -130,8 +131,7 @@ impl ViewRows {
         let (before, whole) = match (target, self.info.drill_field(self.options)) {
             (Some(target), Some(field)) => {
                 let key = format!("{field}=\"{KEY_PLACE}\"");
-                let own = own.filter(|_| self.info.propagates_filter);
-                let before = join(outer, &join(own.as_deref(), &key));
+                let before = self.info.drill_filter(outer, &key, self.options);
                 let whole = match target.filter(options) {
                     Some(own) => format!("({before}) and ({own})"),
                     None => before.clone(),

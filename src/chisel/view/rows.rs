@@ -11,7 +11,8 @@ const MEMORY: usize = 64 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     index: HashMap<Box<[u8]>, u32>,
-    rows: Vec<Box<[Slot]>>,
+    /// The values, and the number of the event that made the row.
+    rows: Vec<(Box<[Slot]>, u64)>,
     /// Bytes taken, about.
     used: usize,
     /// How many events had no row and found no room for one.
@@ -26,22 +27,22 @@ impl Rows {
     /// Returns the row of a key.
     pub(super) fn find(&mut self, key: &[u8]) -> Option<&mut [Slot]> {
         let index = *self.index.get(key)?;
-        self.rows.get_mut(index as usize).map(|row| &mut **row)
+        self.rows.get_mut(index as usize).map(|(row, _)| &mut **row)
     }
 
     /// Adds a row, with a key by which it is found.
-    pub(super) fn add(&mut self, key: Option<&[u8]>, row: &[Slot]) {
+    pub(super) fn add(&mut self, key: Option<&[u8]>, row: &[Slot], event: u64) {
         let texts: usize = row.iter().map(|slot| slot.cell.text_len()).sum();
         // The key stands in the index; there are less free places in it than taken ones.
         let key_len = key.map_or(0, |key| key.len() + 2 * size_of::<(Box<[u8]>, u32)>());
-        let size = key_len + texts + size_of_val(row) + size_of::<Box<[Slot]>>();
+        let size = key_len + texts + size_of_val(row) + size_of::<(Box<[Slot]>, u64)>();
         let index = u32::try_from(self.rows.len());
         let (Ok(index), true) = (index, self.used + size <= MEMORY) else {
             self.left_out = self.left_out.saturating_add(1);
             return;
         };
         self.used += size;
-        self.rows.push(row.into());
+        self.rows.push((row.into(), event));
         if let Some(key) = key {
             self.index.insert(key.into(), index);
         }
@@ -57,7 +58,7 @@ impl Rows {
         MEMORY.saturating_sub(self.used)
     }
 
-    pub(super) fn into_rows(self) -> Vec<Box<[Slot]>> {
+    pub(super) fn into_rows(self) -> Vec<(Box<[Slot]>, u64)> {
         self.rows
     }
 }

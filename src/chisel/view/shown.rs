@@ -1,14 +1,11 @@
-//! The finished rows of a view, sorted, and their values as text.
+//! The finished rows of a view, sorted.
 
 use std::cmp::Ordering;
 
-use scap_capture_format::schema::PrintFormat;
-
 use super::cell::{Cell, Slot};
-use super::info::{Aggregation, ColumnInfo, ViewInfo, ViewKind, ViewOptions};
-use crate::event::{number, text};
+use super::column::{Shown, ShownColumn, plain};
+use super::info::{ViewInfo, ViewKind, ViewOptions};
 use crate::filter::fields::{FieldInfo, FieldType};
-use crate::format;
 
 /// What a view shows of a part of a capture.
 #[derive(Clone, Debug)]
@@ -26,140 +23,33 @@ pub struct ViewRows {
     left_out: u64,
 }
 
-/// A column that is shown.
-#[derive(Clone, Debug)]
-pub struct ShownColumn {
-    /// Its heading.
-    pub name: String,
-    /// What it shows.
-    pub description: String,
-    /// Its width in characters; 0 = what is left of the line.
-    pub size: Option<u16>,
-    pub(super) field: &'static FieldInfo,
-    is_sorting: bool,
-    /// The value is divided by the number of events.
-    is_average: bool,
-    /// The value is divided by the seconds that the table is about.
-    pub(super) per_second: Option<f64>,
-}
-
 #[derive(Clone, Debug)]
 struct ViewRow {
     key: Slot,
     cells: Box<[Slot]>,
+    /// The number of the event that made the row.
+    event: u64,
 }
 
-impl ShownColumn {
-    pub(super) fn new(column: &ColumnInfo, field: &'static FieldInfo, seconds: f64) -> Self {
-        let either = |how| column.aggregation == how || column.group_aggregation == how;
-        Self {
-            name: column.name.clone(),
-            description: column.description.clone(),
-            size: column.size,
-            field,
-            is_sorting: column.is_sorting,
-            is_average: either(Aggregation::Average),
-            per_second: either(Aggregation::TimeAverage).then_some(seconds),
-        }
-    }
-
-    /// Whether its values are numbers, which are shown to the right and sorted largest first.
-    pub fn is_number(&self) -> bool {
-        !matches!(
-            self.field.ty,
-            FieldType::Text
-                | FieldType::Bytes
-                | FieldType::Bool
-                | FieldType::Ip
-                | FieldType::Net
-                | FieldType::Port
-                | FieldType::Dynamic
-        )
-    }
-
-    /// Whether whole numbers are counts, and not names of something.
-    fn is_count(&self) -> bool {
-        self.field.format == PrintFormat::Dec
-            && !matches!(self.field.ty, FieldType::Time | FieldType::Port)
-    }
-
-    /// Returns a value as it is shown, or sorted by.
-    fn value(&self, slot: &Slot) -> Shown {
-        let whole = matches!(slot.cell, Cell::Int(_) | Cell::Uint(_));
-        let is_interval = self.field.ty == FieldType::Interval;
-        let mut value = slot.cell.number();
-        let mut divided = false;
-        if self.is_average && slot.count > 1 {
-            #[expect(clippy::cast_precision_loss, reason = "to be shown")]
-            let count = slot.count as f64;
-            value /= count;
-            divided = true;
-        }
-        if let Some(seconds) = self.per_second {
-            value = if seconds > 0.0 { value / seconds } else { 0.0 };
-            divided = true;
-        }
-        match slot.cell {
-            _ if is_interval && whole => Shown::Interval(value),
-            Cell::Double(_) => Shown::Number(value),
-            Cell::Int(_) | Cell::Uint(_) if divided && self.is_count() => Shown::Number(value),
-            Cell::Int(_) | Cell::Uint(_) if self.is_count() => Shown::Count(value),
-            _ if divided && whole => Shown::Number(value.trunc()),
-            _ => Shown::Plain,
-        }
-    }
-
-    /// Returns a number as it is shown.
-    pub(super) fn shown_double(&self, slot: &Slot) -> f64 {
-        self.value(slot).number()
-    }
-
-    /// Appends a value as text, without blanks around it.
-    pub(super) fn write(&self, out: &mut Vec<u8>, slot: &Slot) {
-        match self.value(slot) {
-            Shown::Interval(ns) => interval(out, ns),
-            Shown::Number(value) if self.field.format == PrintFormat::Id => {
-                number::display(out, value);
-            }
-            Shown::Number(value) => scaled(out, value, 2),
-            Shown::Count(value) => scaled(out, value, 0),
-            Shown::Plain => plain(out, &slot.cell, self.field),
-        }
-    }
-
-    fn order(&self, a: &Slot, b: &Slot) -> Ordering {
-        let order = match (self.value(a), self.value(b)) {
-            (Shown::Plain, Shown::Plain) => a.cell.order(&b.cell),
-            (a, b) => a.number().total_cmp(&b.number()),
-        };
-        if self.is_number() {
-            order.reverse()
-        } else {
-            order
-        }
-    }
-}
-
-/// How a value is shown.
-#[derive(Clone, Copy, Debug)]
-enum Shown {
-    /// With a unit of time.
-    Interval(f64),
-    /// With two digits after the point, and a letter for thousands.
-    Number(f64),
-    /// Whole, with a letter for thousands.
-    Count(f64),
-    /// As it is.
-    Plain,
-}
-
-impl Shown {
-    fn number(self) -> f64 {
-        match self {
-            Self::Interval(value) | Self::Number(value) | Self::Count(value) => value,
-            Self::Plain => 0.0,
-        }
-    }
+/// A value for a screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ViewValue<'a> {
+    /// None.
+    Nothing,
+    /// Text from the capture, not escaped.
+    Text(&'a [u8]),
+    /// A number that names something.
+    Id(i64),
+    /// How many.
+    Count(u64),
+    /// How many, in hundredths.
+    Hundredths(u64),
+    /// Nanoseconds.
+    Interval(u64),
+    /// Nanoseconds since the epoch.
+    Time(u64),
+    /// An address.
+    Address(std::net::IpAddr),
 }
 
 impl ViewRows {
@@ -173,16 +63,17 @@ impl ViewRows {
         outer: Option<String>,
         columns: Vec<ShownColumn>,
         key: Option<&'static FieldInfo>,
-        rows: Vec<Box<[Slot]>>,
+        rows: Vec<(Box<[Slot]>, u64)>,
         keys: usize,
         left_out: u64,
     ) -> Self {
-        let row = |row: Box<[Slot]>| {
+        let row = |(row, event): (Box<[Slot]>, u64)| {
             let mut cells = row.into_vec();
             let rest = cells.split_off(keys.min(cells.len()));
             ViewRow {
                 key: cells.into_iter().next().unwrap_or_default(),
                 cells: rest.into(),
+                event,
             }
         };
         let mut rows: Vec<ViewRow> = rows.into_iter().map(row).collect();
@@ -311,136 +202,51 @@ impl ViewRows {
         }
     }
 
-    /// Appends the key of a row as it stands in the capture, for a condition on it.
-    pub fn key(&self, out: &mut Vec<u8>, row: usize) {
-        match (self.rows.get(row), self.key) {
-            (Some(row), _) if matches!(row.key.cell, Cell::Text(_)) => {
-                if let Cell::Text(text) = &row.key.cell {
-                    out.extend_from_slice(text);
-                }
-            }
-            (Some(row), Some(field)) => plain(out, &row.key.cell, field),
-            _ => {}
+    /// Returns the number of the event that made a row.
+    pub fn event(&self, row: usize) -> u64 {
+        self.rows.get(row).map_or(0, |row| row.event)
+    }
+
+    /// Appends the key of a row as it stands in the capture, for a condition on it. False: its events lack the
+    /// field.
+    pub fn key(&self, out: &mut Vec<u8>, row: usize) -> bool {
+        let (Some(row), Some(field)) = (self.rows.get(row), self.key) else {
+            return false;
+        };
+        match &row.key.cell {
+            Cell::Text(text) => out.extend_from_slice(text),
+            cell => plain(out, cell, field),
+        }
+        row.key.count > 0
+    }
+
+    /// Returns one value for a screen.
+    pub fn value(&self, row: usize, column: usize) -> ViewValue<'_> {
+        let (Some(slot), Some(shown)) = (self.slot(row, column), self.columns.get(column)) else {
+            return ViewValue::Nothing;
+        };
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "saturates"
+        )]
+        match (shown.value(slot), &slot.cell) {
+            (Shown::Interval(ns), _) => ViewValue::Interval(ns as u64),
+            (Shown::Number(value), _) => ViewValue::Hundredths((value * 100.0) as u64),
+            (Shown::Count(value), _) if value >= 0.0 => ViewValue::Count(value as u64),
+            (_, Cell::Text(text)) if text.is_empty() => ViewValue::Nothing,
+            (_, Cell::Text(text)) => ViewValue::Text(text),
+            (_, Cell::Int(id)) => ViewValue::Id(*id),
+            (_, Cell::Uint(time)) if shown.field.ty == FieldType::Time => ViewValue::Time(*time),
+            (_, Cell::Uint(id)) => ViewValue::Id(i64::try_from(*id).unwrap_or(i64::MAX)),
+            (_, Cell::Bool(value)) => ViewValue::Text(if *value { b"true" } else { b"false" }),
+            (_, Cell::Ip(ip)) => ViewValue::Address(*ip),
+            (_, Cell::Double(_)) => ViewValue::Nothing,
         }
     }
 
     /// Iterates over the rows: key and values.
     pub(super) fn slots(&self) -> impl Iterator<Item = (&Slot, &[Slot])> {
         self.rows.iter().map(|row| (&row.key, &*row.cells))
-    }
-}
-
-/// Appends a value as it is.
-pub(super) fn plain(out: &mut Vec<u8>, cell: &Cell, field: &FieldInfo) {
-    match cell {
-        Cell::Int(value) => number::dec(out, *value),
-        Cell::Uint(value) => number::udec(out, *value),
-        Cell::Double(value) => number::display(out, value),
-        Cell::Bool(value) => number::display(out, value),
-        Cell::Text(value) => text::escape(out, value),
-        Cell::Ip(value) => {
-            let value = crate::filter::fields::Value::Ip(*value);
-            format::write_value(out, value, field, Default::default());
-        }
-    }
-}
-
-/// Appends a number with a letter for thousands (of 1024, as sysdig has them).
-fn scaled(out: &mut Vec<u8>, mut value: f64, digits: usize) {
-    const STEP: f64 = 1024.0;
-    let mut units = ["", "K", "M", "G", "T", "P", "E"].iter();
-    let mut unit = units.next().unwrap_or(&"");
-    while value.abs() > STEP {
-        let Some(next) = units.next() else {
-            break;
-        };
-        unit = next;
-        value /= STEP;
-    }
-    number::display(out, format_args!("{value:.digits$}{unit}"));
-}
-
-/// Appends nanoseconds with a unit: three digits, or minutes and hours.
-pub(in crate::chisel) fn interval(out: &mut Vec<u8>, ns: f64) {
-    const US: f64 = 1e3;
-    const MS: f64 = 1e6;
-    const S: f64 = 1e9;
-    let ns = ns.trunc();
-    let unit = |out: &mut Vec<u8>, one: f64, name: &str| {
-        let value = ns / one;
-        // What is cut off is less than a digit.
-        if value < 10.0 || one == S {
-            let value = (value * 100.0).trunc() / 100.0;
-            number::display(out, format_args!("{value:.2}{name}"));
-        } else {
-            number::display(out, format_args!("{value:.0}{name}", value = value.trunc()));
-        }
-    };
-    if ns < US {
-        number::display(out, format_args!("{ns:.0}ns"));
-    } else if ns < MS {
-        unit(out, US, "us");
-    } else if ns < S {
-        unit(out, MS, "ms");
-    } else if ns < 60.0 * S {
-        unit(out, S, "s");
-    } else {
-        let seconds = (ns / S).trunc();
-        let (hours, rest) = ((seconds / 3600.0).trunc(), seconds % 3600.0);
-        let (minutes, seconds) = ((rest / 60.0).trunc(), rest % 60.0);
-        if hours > 0.0 {
-            number::display(out, format_args!("{hours:02}:{minutes:02}:{seconds:02}"));
-        } else {
-            number::display(out, format_args!("{minutes}:{seconds:02}"));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shown(write: impl Fn(&mut Vec<u8>)) -> String {
-        let mut out = Vec::new();
-        write(&mut out);
-        String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn intervals_have_the_unit_that_fits() {
-        let cases: [(f64, &str); 14] = [
-            (0.0, "0ns"),
-            (999.0, "999ns"),
-            (1052.0, "1.05us"),
-            (1896.0, "1.89us"),
-            (10_069.0, "10us"),
-            (97_456.0, "97us"),
-            (3_899_690.0, "3.89ms"),
-            (213_429_835.0, "213ms"),
-            (1e9, "1.00s"),
-            (41_109_000_000.0, "41.10s"),
-            (63e9, "1:03"),
-            (169e9, "2:49"),
-            (4_707e9, "01:18:27"),
-            (1e30, "277777777777777777:46:40"),
-        ];
-        for (ns, text) in cases {
-            let shown = shown(|out| interval(out, ns));
-            assert_eq!(shown.get(..8), text.get(..8), "{ns}");
-            assert!(text.len() > 20 || shown == text, "{shown} is not {text}");
-        }
-    }
-
-    #[test]
-    fn numbers_have_letters_for_thousands() {
-        let count = |value: f64| shown(|out| scaled(out, value, 0));
-        assert_eq!(count(1024.0), "1024");
-        assert_eq!(count(1221.0), "1K");
-        assert_eq!(count(22464.0), "22K");
-        assert_eq!(count(1_048_576.0), "1024K");
-        assert_eq!(count(-1.0), "-1");
-        assert_eq!(shown(|out| scaled(out, 5473.5, 2)), "5.35K");
-        assert_eq!(shown(|out| scaled(out, 0.0, 2)), "0.00");
-        assert_eq!(shown(|out| scaled(out, f64::MAX, 2)).pop(), Some('E'));
     }
 }

@@ -3,11 +3,12 @@
 use scap_capture_format::schema::types;
 
 use super::cell::{Cell, Slot};
+use super::column::ShownColumn;
 use super::info::{
     Aggregation, ColumnInfo, ViewError, ViewErrorKind, ViewInfo, ViewKind, ViewOptions,
 };
 use super::rows::Rows;
-use super::shown::{ShownColumn, ViewRows};
+use super::shown::ViewRows;
 use crate::event::{Event, EventFlags, EventNum, Params, Timestamp};
 use crate::filter::Filter;
 use crate::filter::fields::{Context, Field, FieldFlags, Scratch, Session, can_show_data};
@@ -217,7 +218,7 @@ impl ViewTable {
         }
         let Some(row) = row else {
             let key = (self.keys.rows > 0).then_some(&*self.key);
-            self.rows.add(key, &self.current);
+            self.rows.add(key, &self.current, cx.event.num.0);
             return Some(());
         };
         // Texts that take another's place are the only thing that grows.
@@ -305,14 +306,14 @@ impl ViewTable {
 
     /// Puts rows together that have one key for groups; what is an average becomes one before, unless it
     /// goes on to be one.
-    fn group(&mut self, rows: Vec<Box<[Slot]>>) -> Rows {
+    fn group(&mut self, rows: Vec<(Box<[Slot]>, u64)>) -> Rows {
         let mut groups = Rows::default();
         let how = |index: usize| {
             let column = self.columns.get(index)?;
             let info = self.info.columns.get(column.info)?;
             Some((info.aggregation, info.group_aggregation))
         };
-        for mut row in rows {
+        for (mut row, event) in rows {
             for (index, slot) in row.iter_mut().enumerate() {
                 if let Some((Aggregation::Average, group)) = how(index)
                     && group != Aggregation::Average
@@ -327,7 +328,7 @@ impl ViewTable {
             self.key.clear();
             key.cell.write_key(&mut self.key);
             match groups.find(&self.key) {
-                None => groups.add(Some(&self.key), row),
+                None => groups.add(Some(&self.key), row, event),
                 Some(group) => {
                     for (index, (old, slot)) in group.iter_mut().zip(row).enumerate().skip(1) {
                         if let Some((_, group)) = how(index + self.keys.rows) {

@@ -56,6 +56,8 @@ pub(crate) enum Choice {
     State(Moment),
     /// Goes to what a note is about.
     Note(usize),
+    /// Nothing: it is the heading of what follows.
+    Heading,
 }
 
 /// A text to read.

@@ -6,6 +6,7 @@ mod events;
 mod layers;
 mod pane;
 mod prompt;
+mod scripts;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ pub(crate) use layers::{
 };
 pub(crate) use pane::TablePane;
 pub(crate) use prompt::{Prompt, Purpose};
+pub(crate) use scripts::Scripts;
 
 /// Bins of the timeline's activity; more than any screen has columns.
 pub(crate) const BINS: usize = 512;
@@ -64,6 +66,8 @@ pub(crate) struct Awaited {
     pub(crate) found: Option<Ticket>,
     pub(crate) echo: Option<Ticket>,
     pub(crate) moment: Option<Ticket>,
+    pub(crate) views: Option<Ticket>,
+    pub(crate) scripted: Option<Ticket>,
     pub(crate) written: Option<Ticket>,
 }
 
@@ -75,6 +79,8 @@ impl Awaited {
             self.found,
             self.echo,
             self.moment,
+            self.views,
+            self.scripted,
             self.written,
         ];
         all.iter().any(Option::is_some)
@@ -135,6 +141,7 @@ pub(crate) struct Model {
     pub(crate) surveyed: Option<Scope>,
     /// The table of the view, if it has one.
     pub(crate) pane: TablePane,
+    pub(crate) scripts: Scripts,
     pub(crate) events: EventList,
     pub(crate) spectral: Spectral,
     /// The tile of the overview.
@@ -194,6 +201,7 @@ impl Model {
             progress: None,
             surveyed: None,
             pane: TablePane::default(),
+            scripts: Scripts::default(),
             events: EventList::default(),
             spectral: Spectral::default(),
             tile: 0,
@@ -325,6 +333,8 @@ impl Model {
             }
             Question::Echo(..) => &mut self.awaited.echo,
             Question::Moment(..) => &mut self.awaited.moment,
+            Question::Views => &mut self.awaited.views,
+            Question::Scripted(..) => &mut self.awaited.scripted,
             Question::Save(..) | Question::Export(_) => &mut self.awaited.written,
         };
         *awaited = Some(ticket);
@@ -340,6 +350,8 @@ impl Model {
             Answer::Found(_) => &mut [&mut awaited.found],
             Answer::Echo(_) => &mut [&mut awaited.echo],
             Answer::Moment(..) => &mut [&mut awaited.moment],
+            Answer::Views(_) => &mut [&mut awaited.views],
+            Answer::Scripted(..) => &mut [&mut awaited.scripted],
             Answer::Written(_) => &mut [&mut awaited.written],
             Answer::Failed(_) => &mut [
                 &mut awaited.page,
@@ -347,6 +359,8 @@ impl Model {
                 &mut awaited.found,
                 &mut awaited.echo,
                 &mut awaited.moment,
+                &mut awaited.views,
+                &mut awaited.scripted,
                 &mut awaited.written,
             ],
         };
@@ -378,6 +392,7 @@ impl Model {
     pub(crate) fn remake_table(&mut self) {
         let table = match self.view {
             View::Losses => Some(super::losses::table(&self.library, self.range())),
+            View::Scripted(_) => self.scripted_table(),
             view => match self.tally() {
                 Some(tally) => table::table(view, tally),
                 None => None,

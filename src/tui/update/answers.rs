@@ -1,6 +1,6 @@
 //! What comes from the background.
 
-use super::{narrow, tell};
+use super::{list_scripts, narrow, tell};
 use crate::analysis::page::At;
 use crate::analysis::surveyor::Progress;
 use crate::analysis::table::{TILES, Tile, View};
@@ -18,7 +18,10 @@ pub(super) fn progress(model: &mut Model, progress: Progress) -> Vec<Command> {
     }
     let is_first = model.tally().is_none();
     model.progress = Some(progress);
-    model.remake_table();
+    // What a script's view shows is not counted there.
+    if !matches!(model.view, View::Scripted(_)) {
+        model.remake_table();
+    }
     if model.is_counted() {
         counted(model);
     }
@@ -98,6 +101,15 @@ pub(super) fn answer(model: &mut Model, ticket: Ticket, answer: Answer) -> Vec<C
                     break;
                 }
             }
+            Vec::new()
+        }
+        Answer::Views(views) => {
+            model.scripts.views = Some(views);
+            list_scripts(model)
+        }
+        Answer::Scripted(view, scope, table) => {
+            model.scripts.take(view, scope, table);
+            model.remake_table();
             Vec::new()
         }
         Answer::Written(text) | Answer::Failed(text) => tell(model, text),

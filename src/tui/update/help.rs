@@ -1,6 +1,7 @@
 //! The help, made of the table of keys and of what the views say of themselves.
 
 use crate::analysis::table::View;
+use crate::tui::cells;
 use crate::tui::keys::{BINDINGS, Context};
 use crate::tui::model::{Layer, Model, TextPane};
 
@@ -43,14 +44,22 @@ fn name(key: &str) -> String {
 /// Explains the view that is shown.
 pub(super) fn view(model: &Model) -> Layer {
     let view = model.view;
-    let mut lines = vec![view.help().to_owned(), String::new()];
+    let (title, help) = model
+        .scripts
+        .describe(view)
+        .unwrap_or((view.title(), view.help()));
+    let safe = |text: &str| cells::fit(text.as_bytes(), 4096);
+    let mut lines = vec![safe(help), String::new()];
     if let Some(table) = &model.pane.table {
         lines.push("# columns".to_owned());
         for column in table.columns {
             let field = column
                 .field
                 .map_or(String::new(), |field| format!(" ({field})"));
-            lines.push(format!("  {:12} {}{field}", column.title, column.help));
+            lines.push(safe(&format!(
+                "  {:12} {}{field}",
+                column.title, column.help
+            )));
         }
         if table.rows.iter().any(|row| row.life.is_some()) {
             lines.push(
@@ -70,13 +79,10 @@ pub(super) fn view(model: &Model) -> Layer {
     let filter = model.filter();
     if !filter.is_empty() {
         lines.push("# filter".to_owned());
-        lines.push(format!(
-            "  {}",
-            crate::tui::cells::fit(filter.as_bytes(), 4096)
-        ));
+        lines.push(format!("  {}", cells::fit(filter.as_bytes(), 4096)));
     }
     Layer::Text(TextPane {
-        title: view.title().to_owned(),
+        title: safe(title),
         lines,
         top: 0,
     })

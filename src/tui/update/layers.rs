@@ -58,7 +58,18 @@ fn is_motion(action: Action) -> bool {
 fn in_list(model: &mut Model, mut list: List, action: Action) -> Vec<Command> {
     if action != Action::Enter {
         let page = usize::from(model.layout().body.height);
-        list.selected = moved(list.selected, list.items.len(), page, action);
+        let before = list.selected;
+        list.selected = moved(before, list.items.len(), page, action);
+        let item = list.items.get(list.selected);
+        if item.is_some_and(|item| item.choice == Choice::Heading) {
+            // On in the same direction; what a heading stands over follows it.
+            let back = list.selected < before && list.selected > 0;
+            list.selected = if back {
+                list.selected - 1
+            } else {
+                list.selected + 1
+            };
+        }
         model.layers.push(Layer::List(list));
         return Vec::new();
     }
@@ -79,6 +90,7 @@ fn choice(model: &mut Model, choice: Choice) -> Vec<Command> {
         Choice::Narrow(clause) => narrow::by_condition(model, clause),
         Choice::State(what) => open_state(model, what),
         Choice::Note(at) => go_to_note(model, at),
+        Choice::Heading => Vec::new(),
     }
 }
 

@@ -13,6 +13,7 @@ mod time;
 
 use ratatui::crossterm::event::{KeyEvent, KeyEventKind};
 
+use super::cells;
 use super::keys::{self, Action, Context};
 use super::message::{Command, Message, Question};
 use super::model::{Choice, Layer, List, ListItem, Model, Prompt, Purpose};
@@ -40,11 +41,18 @@ pub(crate) fn update(model: &mut Model, message: Message) -> Vec<Command> {
             Vec::new()
         }
         Message::Progress(progress) => answers::progress(model, progress),
+        Message::Share(ticket, share) => {
+            if model.awaited.scripted == Some(ticket) {
+                model.scripts.share = share;
+            }
+            Vec::new()
+        }
         Message::Answer(ticket, answer) => answers::answer(model, ticket, *answer),
         Message::Grown(library) => time::grown(model, library),
     };
     model.settle();
     commands.extend(model.need_page());
+    commands.extend(model.need_scripted());
     commands
 }
 
@@ -123,7 +131,11 @@ pub(super) fn action(model: &mut Model, action: Action) -> Vec<Command> {
             };
             let items = TABS.iter().map(item).collect();
             let selected = TABS.iter().position(|(view, _)| *view == model.view);
-            list(model, "views", items, selected.unwrap_or(0))
+            list(model, VIEWS, items, selected.unwrap_or(0));
+            match model.scripts.views {
+                Some(_) => list_scripts(model),
+                None => vec![model.ask(Question::Views)],
+            }
         }
         Action::Show(view) => show(model, view),
         Action::NextView => step_view(model, 1),
@@ -238,6 +250,38 @@ pub(super) fn action(model: &mut Model, action: Action) -> Vec<Command> {
         | Action::DeleteLine
         | Action::DeleteWord => Vec::new(),
     }
+}
+
+/// The title of the list of views.
+const VIEWS: &str = "views";
+
+/// Adds the views that scripts describe to the list of views, if it is open.
+pub(super) fn list_scripts(model: &mut Model) -> Vec<Command> {
+    let (Some(Layer::List(list)), Some(views)) = (model.layers.last_mut(), &model.scripts.views)
+    else {
+        return Vec::new();
+    };
+    let item = |(view, name, help): (View, &str, &str)| ListItem {
+        label: format!(
+            "{:24} {}",
+            cells::fit(name.as_bytes(), 24),
+            cells::fit(help.as_bytes(), 400)
+        ),
+        choice: Choice::Show(view),
+    };
+    let items: Vec<ListItem> = views.iter().map(item).collect();
+    if list.title != VIEWS || items.is_empty() || list.items.len() > TABS.len() {
+        return Vec::new();
+    }
+    list.items.push(ListItem {
+        label: "\u{2500}\u{2500} described by scripts \u{2500}\u{2500}".to_owned(),
+        choice: Choice::Heading,
+    });
+    list.items.extend(items);
+    let shown = list.items.iter();
+    let mut shown = shown.map(|item| item.choice == Choice::Show(model.view));
+    list.selected = shown.position(|is_it| is_it).unwrap_or(list.selected);
+    Vec::new()
 }
 
 /// What can be asked of the machine at a point in time.
@@ -459,9 +503,9 @@ fn notes(model: &mut Model) -> Vec<Command> {
     let item = |(at, note): (usize, &Note)| ListItem {
         label: format!(
             "{}  {}  {}",
-            crate::tui::cells::time(note.from),
-            crate::tui::cells::fit(note.text.as_bytes(), 80),
-            crate::tui::cells::fit(note.line.as_bytes(), 80),
+            cells::time(note.from),
+            cells::fit(note.text.as_bytes(), 80),
+            cells::fit(note.line.as_bytes(), 80),
         ),
         choice: Choice::Note(at),
     };
@@ -485,7 +529,7 @@ fn copy(model: &mut Model) -> Vec<Command> {
         View::Spectrogram => None,
         _ => {
             let row = model.pane.row().map(|row| {
-                let cells = row.cells.iter().map(|c| crate::tui::cells::text(c, 4096));
+                let cells = row.cells.iter().map(|c| cells::text(c, 4096));
                 cells
                     .filter(|text| !text.is_empty())
                     .collect::<Vec<_>>()

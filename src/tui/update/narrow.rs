@@ -5,6 +5,7 @@ use crate::analysis::page::At;
 use crate::analysis::table::{self, Cell, Narrowed, Subject, TILES, View};
 use crate::analysis::tally::TIMES;
 use crate::analysis::{Span, tally};
+use crate::filter::Filter;
 use crate::tui::cells;
 use crate::tui::message::{Command, Question};
 use crate::tui::model::{Choice, Crumb, DetailPane, Layer, ListItem, Model};
@@ -113,7 +114,10 @@ pub(super) fn to(model: &mut Model, narrowed: Narrowed) -> Vec<Command> {
 
 /// Narrows to something, and shows the view it leads to.
 fn narrow_to(model: &mut Model, narrowed: Narrowed, view: Option<View>) -> Vec<Command> {
-    if narrowed.filter.is_empty() && narrowed.span.is_none() {
+    let is_none = narrowed.filter.is_empty() && narrowed.span.is_none();
+    // What a script's view is keyed by need not be anything for conditions.
+    let is_wrong = !narrowed.filter.is_empty() && Filter::parse(&narrowed.filter).is_err();
+    if is_none || is_wrong {
         return tell(model, "the filter language has no condition for that");
     }
     remember(model);
@@ -250,7 +254,7 @@ fn choose_of_event(model: &mut Model, negate: bool) -> Vec<Command> {
     if is_plain(&line.container) {
         conditions.push(format!("container.name = {}", line.container));
     }
-    conditions.retain(|condition| crate::filter::Filter::parse(condition).is_ok());
+    conditions.retain(|condition| Filter::parse(condition).is_ok());
     let item = |condition: String| {
         let clause = if negate {
             format!("not ({condition})")

@@ -130,13 +130,10 @@ fn draw_header(model: &Model, layout: &Layout, buffer: &mut Buffer) {
 fn draw_crumbs(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     let row = layout.crumbs;
     let theme = model.theme;
-    let right = match &model.progress {
-        _ if model.is_counted() => String::new(),
-        Some(progress) if progress.total > 0 => {
-            let percent = progress.done.saturating_mul(100) / progress.total;
-            format!("counting {}%", percent.min(99))
-        }
-        _ => "counting".to_owned(),
+    let right = match model.counting() {
+        None => String::new(),
+        Some(0) => "counting".to_owned(),
+        Some(percent) => format!("counting {percent}%"),
     };
     let right_width = right.chars().count() as u16;
     let mut end = row.right();
@@ -190,7 +187,7 @@ fn first_tab(model: &Model, width: u16) -> usize {
 
 /// Finds the tab at a column of the screen.
 pub(crate) fn tab_at(model: &Model, layout: &Layout, x: u16) -> Option<View> {
-    let mut start = layout.tabs.x;
+    let mut start = layout.tabs.x + scripted_tab(model).chars().count() as u16;
     for (view, name) in &TABS[first_tab(model, layout.tabs.width)..] {
         let end = start + name.len() as u16 + 2;
         if (start..end).contains(&x) {
@@ -201,9 +198,25 @@ pub(crate) fn tab_at(model: &Model, layout: &Layout, x: u16) -> Option<View> {
     None
 }
 
+/// The tab of the view that is shown, if a script describes it; else nothing.
+fn scripted_tab(model: &Model) -> String {
+    let name = model.scripts.describe(model.view).map(|(name, _)| name);
+    name.map_or_else(String::new, |name| {
+        format!(" {} ", cells::fit(name.as_bytes(), 24))
+    })
+}
+
 fn draw_tabs(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     let row = layout.tabs;
     let mut x = row.x;
+    let own = scripted_tab(model);
+    (x, _) = buffer.set_stringn(
+        x,
+        row.y,
+        own,
+        usize::from(row.width),
+        model.theme.selected(),
+    );
     for (view, name) in &TABS[first_tab(model, row.width)..] {
         let left = usize::from(row.right().saturating_sub(x));
         if left == 0 {

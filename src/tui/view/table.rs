@@ -180,7 +180,7 @@ fn draw_cell(cell: &Cell, depth: u16, theme: Theme, area: Rect, buffer: &mut Buf
 /// What is zero is less important.
 fn theme_of(cell: &Cell, theme: Theme) -> ratatui::style::Style {
     match cell {
-        Cell::Count(0) | Cell::Bytes(0) | Cell::Duration(0) => theme.dim(),
+        Cell::Count(0) | Cell::Hundredths(0) | Cell::Bytes(0) | Cell::Duration(0) => theme.dim(),
         _ => ratatui::style::Style::new(),
     }
 }
