@@ -107,8 +107,8 @@ function on_event()
   elseif ty == "truncate" then
     if value("evt.arg.length") == "0" then check(value("fs.path.name"), "is emptied") end
   elseif ty == "ftruncate" then
-    -- The event has no fd of its own, its argument has the name: <f>/PATH.
-    if value("evt.arg.length") == "0" then check((value("evt.arg.fd") or ""):match("^<f>(.*)"), "is emptied") end
+    -- The event has no fd of its own, its argument has the name: 3(<f>/PATH).
+    if value("evt.arg.length") == "0" then check((value("evt.arg.fd") or ""):match("<f>(.*)%)$"), "is emptied") end
   else
     local path, flags = value("fd.name"), value("evt.arg.flags") or ""
     if path and flags:find("O_TRUNC", 1, true) then

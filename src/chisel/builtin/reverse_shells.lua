@@ -12,12 +12,11 @@ local SHELLS = "(sh, bash, dash, ash, zsh, ksh, mksh, csh, tcsh, fish, busybox, 
 
 local fields = {}
 for _, name in ipairs {
-  "evt.type", "proc.pid", "proc.ppid", "proc.cmdline", "proc.args", "proc.pcmdline", "proc.stdin.type",
+  "evt.type", "proc.pid", "proc.ppid", "proc.cmdline", "proc.args", "proc.pcmdline", "proc.pexepath", "proc.stdin.type",
   "proc.stdin.name", "proc.stdout.type", "proc.stdout.name", "proc.stderr.type", "fd.name", "fd.typechar",
 } do
   fields[name] = chisel.request_field(name)
 end
-local is_shell
 
 local function value(name)
   return evt.field(fields[name])
@@ -35,9 +34,9 @@ local function once(key)
 end
 
 function on_init()
-  is_shell = "proc.name in " .. SHELLS
+  local is_shell = "proc.name in " .. SHELLS
   chisel.set_filter("evt.dir=< and evt.failed=false and (" ..
-    "(evt.type in (execve, execveat) and (" .. is_shell .. " or proc.pname in " .. SHELLS .. ")) or " ..
+    "(evt.type in (execve, execveat) and (" .. is_shell .. " or proc.stdout.type in (ipv4, ipv6))) or " ..
     "(evt.is_io=true and fd.name in (/dev/ptmx, /dev/pts/ptmx)) or " ..
     "(evt.is_io=true and fd.type in (ipv4, ipv6) and fd.l4proto=tcp and fd.is_server=false and " ..
     "not fd.rip in (127.0.0.1, ::1)))")
@@ -67,8 +66,8 @@ local function on_exec()
     return
   end
   -- The shell itself has it open under another number.
-  local parent = value("proc.ppid")
-  if INET[output] and INET[value("proc.stderr.type")] and not told:get(parent) and once(parent) then
+  local parent, program = value("proc.ppid"), (value("proc.pexepath") or ""):match("[^/]*$")
+  if SHELL[program] and INET[output] and INET[value("proc.stderr.type")] and once(parent) then
     scap.finding("reverse_shell", "a shell's commands have a connection as their output",
       { connection = value("proc.stdout.name"), shell = value("proc.pcmdline") })
   end

@@ -27,9 +27,9 @@ function on_event()
     if file and file ~= "" then break end
     file = evt.field(path)
   end
-  -- Of a relative path both are told: NAME(PATH).
+  -- Of a relative path both are told, NAME(PATH), and of some calls only where in memory it was.
   if file then file = file:match("%((/.*)%)$") or file end
-  if not file or file == "" then return end
+  if not file or file:sub(1, 1) ~= "/" then return end
   if sysdig.is_print_container_data() then file = (evt.field(container) or "?") .. "\t" .. file end
   counts:add(file, 1)
 end
