@@ -49,7 +49,7 @@ local SOCKETS = { "/docker%.sock$", "/containerd%.sock$", "/crio%.sock$", "/podm
 function on_init()
   chisel.set_filter("evt.dir=< and container.id exists and not container.id in (host, '') and " ..
     "not (proc.name startswith runc or proc.name startswith crun or proc.name in (conmon, containerd-shim, exe, tini, " ..
-    "docker-init)) and (evt.type in (mount, umount2, pivot_root, setns, unshare, init_module, finit_module, " ..
+    "docker-init)) and (evt.type in (mount, umount, umount2, pivot_root, setns, unshare, init_module, finit_module, " ..
     "open_by_handle_at, ptrace, process_vm_writev, mknod, mknodat, connect, move_mount, fsmount, open_tree) or " ..
     "evt.type in (open, openat, openat2, creat) or (evt.type in (execve, execveat) and proc.cwd startswith /proc/))")
   return true
@@ -76,7 +76,7 @@ end
 local CALLS = {
   pivot_root = "changes its root", init_module = "loads a kernel module", finit_module = "loads a kernel module",
   open_by_handle_at = "opens a file by its handle", process_vm_writev = "writes into another process",
-  move_mount = "mounts", fsmount = "mounts", open_tree = "mounts", umount2 = "unmounts",
+  move_mount = "mounts", fsmount = "mounts", open_tree = "mounts", umount = "unmounts", umount2 = "unmounts",
 }
 
 function on_event()
@@ -93,7 +93,7 @@ function on_event()
     local request = value("evt.arg.request") or ""
     if request:find("ATTACH") or request:find("SEIZE") then tell("takes hold of another process", {}) end
   elseif ty == "connect" then
-    local path = value("evt.arg.addr") or ""
+    local path = value("evt.arg.addr") or value("fd.name") or ""
     for _, socket in ipairs(SOCKETS) do
       if path:find(socket) then tell("talks to the container runtime", { file = path }) end
     end

@@ -15,7 +15,7 @@ local running = recent.new(10000)
 local fields = {}
 for _, name in ipairs {
   "evt.type", "evt.failed", "proc.pid", "proc.exepath", "proc.cwd", "proc.args[0]", "proc.cmdline", "fs.path.name",
-  "fs.path.target", "fd.name", "thread.ismain",
+  "fs.path.source", "fs.path.target", "fd.name", "thread.ismain",
 } do
   fields[name] = chisel.request_field(name)
 end
@@ -71,7 +71,8 @@ function on_event()
     if path then on_unlink(path) end
   else
     -- It is there again.
-    local path = evt.field(fields["fs.path.target"]) or evt.field(fields["fd.name"])
+    local path = evt.field(fields[ty:find("^link") and "fs.path.source" or "fs.path.target"]) or
+      evt.field(fields["fd.name"])
     if path then deleted:take(path) end
   end
 end

@@ -89,10 +89,10 @@ end
 
 function on_event()
   local ty = evt.field(fields["evt.type"])
-  if ty:find("^symlink") then
-    -- Where the link is; what it points to does not change.
+  if ty:find("link") then
+    -- The link itself; what it points to does not change.
     check(evt.field(fields["fs.path.source"]), "a link is made")
-  elseif ty:find("^rename") or ty:find("^link") then
+  elseif ty:find("^rename") then
     check(evt.field(fields["fs.path.target"]), "a file is put there")
   elseif ty == "truncate" then
     check(evt.field(fields["fs.path.name"]), "a file is emptied")

@@ -19,7 +19,8 @@ local most, within
 function on_init()
   most, within = tonumber(scap.arg("targets", "15")), tonumber(scap.arg("seconds", "60"))
   if not most or not within then error("targets and seconds have to be numbers", 0) end
-  chisel.set_filter("evt.type=connect and evt.dir=< and fd.type in (ipv4, ipv6)")
+  -- Older captures tell the address when the call begins only.
+  chisel.set_filter("evt.type=connect and fd.type in (ipv4, ipv6)")
   return true
 end
 

@@ -12,7 +12,7 @@ local SHELLS = "(sh, bash, dash, ash, zsh, ksh, mksh, csh, tcsh, fish, busybox, 
 
 local fields = {}
 for _, name in ipairs {
-  "evt.type", "proc.pid", "proc.ppid", "proc.cmdline", "proc.args", "proc.pcmdline", "proc.pexepath", "proc.stdin.type",
+  "evt.type", "proc.pid", "proc.ppid", "proc.cmdline", "proc.args", "proc.pcmdline", "proc.pexepath", "proc.pexe", "proc.stdin.type",
   "proc.stdin.name", "proc.stdout.type", "proc.stdout.name", "proc.stderr.type", "fd.name", "fd.typechar",
 } do
   fields[name] = chisel.request_field(name)
@@ -66,8 +66,12 @@ local function on_exec()
     return
   end
   -- The shell itself has it open under another number.
-  local parent, program = value("proc.ppid"), (value("proc.pexepath") or ""):match("[^/]*$")
-  if SHELL[program] and INET[output] and INET[value("proc.stderr.type")] and once(parent) then
+  local parent, is_below = value("proc.ppid"), false
+  -- In older captures a script's path is its own, not the shell's.
+  for _, program in ipairs { "proc.pexepath", "proc.pexe", "proc.pexe" } do
+    is_below = is_below or SHELL[(value(program) or ""):match("[^/]*$")]
+  end
+  if is_below and INET[output] and INET[value("proc.stderr.type")] and once(parent) then
     scap.finding("reverse_shell", "a shell's commands have a connection as their output",
       { connection = value("proc.stdout.name"), shell = value("proc.pcmdline") })
   end

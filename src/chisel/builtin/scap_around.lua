@@ -36,7 +36,7 @@ function around.save()
   for _, moment in ipairs(moments) do
     parts[#parts + 1] = string.format("evt.around[%s]=%s", moment, scap.arg("dump_range_ms", "1000"))
   end
-  sysdig.run_app(string.format('scap -r "%s" -w "%s" %s', sysdig.get_evtsource_name(), file,
+  sysdig.run_app(string.format('-r "%s" -w "%s" %s', sysdig.get_evtsource_name(), file,
     table.concat(parts, " or ")))
 end
 

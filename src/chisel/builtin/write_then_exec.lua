@@ -67,6 +67,8 @@ function on_event()
     on_exec()
   elseif ty:find("^rename") or ty:find("^link") then
     local from, to = evt.field(fields["fs.path.source"]), evt.field(fields["fs.path.target"])
+    -- Of a link the source is the new name.
+    if ty:find("^link") then from, to = to, from end
     local by = from and written:get(from)
     if by and to then written:set(to, by) end
   else
