@@ -15,7 +15,7 @@ use super::library::Script;
 use super::native::{Native, View};
 use super::sandbox;
 use super::shared::{Interval, Run, Shared, World};
-use super::view::ViewInfo;
+use super::view::{ViewError, ViewInfo};
 use crate::event::time::NS_PER_S;
 use crate::filter::fields::{Context, can_show_data};
 use crate::filter::{Filter, TypeSet};
@@ -88,6 +88,13 @@ impl Chisel {
         })
     }
 
+    fn wrong_view(&self, error: ViewError) -> ChiselError {
+        ChiselError::View {
+            chisel: self.info.name.clone(),
+            error: Box::new(error),
+        }
+    }
+
     fn refused(&self, reason: &str) -> ChiselError {
         ChiselError::Refused {
             chisel: self.info.name.clone(),
@@ -99,8 +106,7 @@ impl Chisel {
     pub(super) fn view(&self) -> Result<ViewInfo, ChiselError> {
         let described = self.lua.globals().raw_get::<Table>("view_info");
         let described = described.map_err(|error| self.shared.error(&error, false))?;
-        ViewInfo::from_script(&described)
-            .map_err(|error| self.refused(&format!("its view is wrong: {error}")))
+        ViewInfo::from_script(&described).map_err(|error| self.wrong_view(error))
     }
 
     /// Makes the table of the view that the script describes.
@@ -109,7 +115,7 @@ impl Chisel {
             return Err(self.refused("it is a view, which takes no arguments"));
         }
         let view = View::new(self.view()?, &self.shared.run);
-        let view = view.map_err(|error| self.refused(&format!("its view is wrong: {error}")))?;
+        let view = view.map_err(|error| self.wrong_view(error))?;
         self.set_native(Some(Native::View(Box::new(view))));
         Ok(())
     }
@@ -243,6 +249,22 @@ impl Chisel {
             data: shows_data
                 || filter.as_ref().is_some_and(Filter::asks_for_data)
                 || self.shared.fields.any(can_show_data),
+        }
+    }
+
+    /// Returns the types of the events that it may want at all; `None` = it wants to know of all.
+    pub(super) fn wanted(&self) -> Option<TypeSet> {
+        if self.shared.interval.get() != Interval::default() {
+            return None;
+        }
+        // A field that remembers is to see every event.
+        let types = |filter: &Filter| {
+            let reach = filter.reach();
+            reach.depends_on_all.is_none().then(|| reach.types.clone())
+        };
+        match &self.native {
+            Some(native) => native.filter().and_then(types),
+            None => self.shared.filter.borrow().as_ref().and_then(types),
         }
     }
 

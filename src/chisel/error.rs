@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::view::ViewError;
 use crate::filter::FilterError;
 use crate::filter::fields::LookupError;
 use crate::format::TemplateError;
@@ -51,6 +52,14 @@ pub enum ChiselError {
         chisel: String,
         /// Why.
         reason: String,
+    },
+    /// The view that the script describes is wrong.
+    #[error("{chisel}: its view is wrong: {error}")]
+    View {
+        /// The script.
+        chisel: String,
+        /// What is wrong, and where.
+        error: Box<ViewError>,
     },
     /// A filter of the script is wrong.
     #[error("chisel {chisel}: {error}")]

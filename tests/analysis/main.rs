@@ -119,7 +119,7 @@ fn claimed(tally: &Tally, subject: &Subject) -> Option<u64> {
         Subject::Container(id) => Some(tally.containers[id].events),
         Subject::Event(_) => Some(1),
         Subject::Tile(at) => Some(tally.tiles[*at].count),
-        Subject::Port(_) | Subject::Directory(_) | Subject::Range(_) => None,
+        Subject::Port(_) | Subject::Directory(_) | Subject::Range(_) | Subject::Leads(_) => None,
     }
 }
 

@@ -261,7 +261,7 @@ fn views_are_printed_as_csysdig_prints_them() {
                 .write_raw(&mut ours)
                 .unwrap();
             let ours = String::from_utf8(ours).unwrap();
-            let theirs = self::theirs(&dir, capture, id, "--raw");
+            let theirs = theirs(&dir, capture, id, "--raw");
             let (ours, mut theirs) = (printed(&ours), printed(&theirs));
             // A list is printed twice.
             if view.kind == ViewKind::List {

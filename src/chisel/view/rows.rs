@@ -62,3 +62,30 @@ impl Rows {
         self.rows
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_rows_take_is_bounded_and_what_is_left_out_counted() {
+        let mut rows = Rows::default();
+        let row = vec![Slot::default(); 10];
+        let mut key = vec![b'x'; 1 << 16];
+        for number in 0..2000_u32 {
+            key[..4].copy_from_slice(&number.to_le_bytes());
+            rows.add(Some(&key), &row, number.into());
+        }
+        assert!(
+            rows.used <= MEMORY && rows.left_out() > 900,
+            "{}",
+            rows.left_out()
+        );
+        let kept = u64::try_from(rows.rows.len()).unwrap();
+        assert_eq!(kept + rows.left_out(), 2000);
+        // Those that are there go on to be found.
+        key[..4].copy_from_slice(&7_u32.to_le_bytes());
+        assert!(rows.find(&key).is_some());
+        assert!(rows.room() < 1 << 17);
+    }
+}

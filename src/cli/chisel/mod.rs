@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::error::{CliError, Outcome};
+use crate::chisel::view::ViewErrorKind;
 use crate::chisel::{ChiselError, Policy, Wanted};
 
 pub(super) use run::{Rerun, live, read};
@@ -133,6 +134,12 @@ fn explain(error: ChiselError) -> CliError {
             text,
             error,
         } => diagnostic::filter(&format!("filter of chisel {chisel}"), &text, &error),
+        ChiselError::View { chisel, error } => match error.kind {
+            ViewErrorKind::Filter { text, error } => {
+                diagnostic::filter(&format!("filter of {chisel}"), &text, &error)
+            }
+            _ => CliError::usage(format!("{chisel}: its view is wrong: {error}")),
+        },
         ChiselError::Script {
             chisel,
             message,
