@@ -41,6 +41,7 @@ pub(super) const SCRIPTS: &[(&str, &str)] = scripts![
     "reverse_shells",
     "scallslower",
     "scap_around",
+    "scap_container",
     "scap_cpu",
     "scap_each_second",
     "scap_http",

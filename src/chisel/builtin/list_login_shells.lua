@@ -25,7 +25,7 @@ local shell_id = chisel.request_field("proc.loginshellid")
 local exe = chisel.request_field("proc.exe")
 local arguments = chisel.request_field("proc.args")
 local user = chisel.request_field("user.name")
-local container = chisel.request_field("container.name")
+local container = require "scap_container"
 
 function on_init()
   chisel.set_filter("evt.type in (execve, execveat) and evt.dir=< and evt.failed=false and proc.loginshellid>0")
@@ -49,7 +49,7 @@ function on_event()
       id = id,
       time = evt.iso(),
       user = evt.field(user) or "?",
-      container = evt.field(container) or "?",
+      container = container(),
       first = (name .. " " .. rest):gsub(" +$", ""),
       commands = 0,
     }

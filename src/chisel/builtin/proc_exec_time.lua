@@ -14,7 +14,7 @@ args = {
 local duration = chisel.request_field("proc.duration")
 local pid = chisel.request_field("proc.pid")
 local command = chisel.request_field("proc.cmdline")
-local container = chisel.request_field("container.name")
+local container = require "scap_container"
 
 function on_init()
   chisel.set_filter("evt.type=procexit and thread.ismain=true")
@@ -27,7 +27,7 @@ function on_event()
   if not ran then return end
   local where = ""
   if sysdig.is_print_container_data() then
-    where = "[" .. scap.clean(evt.field(container) or "?") .. "] "
+    where = "[" .. scap.clean(container()) .. "] "
   end
   print(string.format("%-30s %12.6f s %8d  %s%s", evt.iso(), ran / 1e9, evt.field(pid), where,
     scap.clean(evt.field(command) or "?")))

@@ -27,7 +27,7 @@ end
 
 local function key()
   local parts = {}
-  for index, field in ipairs(keys) do parts[index] = tostring(evt.field(field) or "?") end
+  for index, field in ipairs(keys) do parts[index] = tostring(evt.field(field) or "") end
   return table.concat(parts, "\t")
 end
 

@@ -1,5 +1,6 @@
 -- Finds HTTP/1 requests and their answers in what is sent and received, of clients and of servers. Of each
 -- connection one request is open at a time; of data only the beginning has to be in the capture.
+local container = require "scap_container"
 local recent = require "scap_recent"
 
 local http = {}
@@ -9,7 +10,7 @@ local open = recent.new(10000)
 
 local fields = {}
 for _, name in ipairs {
-  "proc.pid", "proc.name", "fd.num", "fd.name", "container.name", "evt.rawarg.data", "evt.rawres",
+  "proc.pid", "proc.name", "fd.num", "fd.name", "evt.rawarg.data", "evt.rawres",
   "evt.is_io_read",
 } do
   fields[name] = chisel.request_field(name)
@@ -40,7 +41,7 @@ function http.on_event()
       began = evt.rel_ns(),
       process = evt.field(fields["proc.name"]) or "?",
       pid = evt.field(fields["proc.pid"]),
-      container = evt.field(fields["container.name"]) or "?",
+      container = container(),
       is_server = evt.field(fields["evt.is_io_read"]),
     })
     return nil

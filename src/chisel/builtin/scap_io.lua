@@ -1,10 +1,12 @@
 -- What the chisels that show what was read and written have in common: a line about the call, then its data
 -- as far as the capture holds it, as printable text.
+local container = require "scap_container"
+
 local io_lines = {}
 
 local fields = {}
 for _, name in ipairs {
-  "proc.name", "proc.pid", "container.name", "fd.name", "evt.rawres", "evt.is_io_read", "evt.buffer",
+  "proc.name", "proc.pid", "fd.name", "evt.rawres", "evt.is_io_read", "evt.buffer",
 } do
   fields[name] = chisel.request_field(name)
 end
@@ -26,7 +28,7 @@ function io_lines.print()
   local is_read = evt.field(fields["evt.is_io_read"])
   local where = ""
   if sysdig.is_print_container_data() then
-    where = " [" .. (evt.field(fields["container.name"]) or "?") .. "]"
+    where = " [" .. container() .. "]"
   end
   print(string.format("------ %s %s(%s)%s %s %d bytes %s %s",
     evt.iso(),

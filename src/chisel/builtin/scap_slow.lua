@@ -1,9 +1,11 @@
 -- What the chisels about slow calls have in common.
+local container = require "scap_container"
+
 local slow = {}
 
 local latency = chisel.request_field("evt.latency")
 local fields = {}
-for _, name in ipairs { "evt.type", "proc.name", "proc.pid", "container.name", "fd.name" } do
+for _, name in ipairs { "evt.type", "proc.name", "proc.pid", "fd.name" } do
   fields[name] = chisel.request_field(name)
 end
 
@@ -21,7 +23,7 @@ end
 
 function slow.print()
   local who = text("proc.name") .. "(" .. text("proc.pid") .. ")"
-  if sysdig.is_print_container_data() then who = who .. " [" .. text("container.name") .. "]" end
+  if sysdig.is_print_container_data() then who = who .. " [" .. scap.clean(container()) .. "]" end
   local line = string.format("%-30s %11.3f  %-16s  %-24s %s",
     evt.iso(), evt.field(latency) / 1e6, text("evt.type"), who, text("fd.name"))
   print((line:gsub(" +$", "")))

@@ -29,7 +29,7 @@ local name = chisel.request_field("proc.name")
 local pid = chisel.request_field("proc.pid")
 local file = chisel.request_field("fd.name")
 local data = chisel.request_field("evt.buffer")
-local container = chisel.request_field("container.name")
+local container = require "scap_container"
 
 function on_init()
   sysdig.set_output_format("ascii")
@@ -40,7 +40,7 @@ end
 
 function on_event()
   local where = ""
-  if sysdig.is_print_container_data() then where = "[" .. scap.clean(evt.field(container) or "?") .. "] " end
+  if sysdig.is_print_container_data() then where = "[" .. scap.clean(container()) .. "] " end
   for line in (evt.field(data) or ""):gmatch("[^\n]+") do
     print(string.format("%s %s%s(%s) %s: %s", evt.iso(), where, scap.clean(evt.field(name) or "?"),
       evt.field(pid) or "?", scap.clean(evt.field(file)), scap.clean(line)))

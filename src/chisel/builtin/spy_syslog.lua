@@ -30,7 +30,7 @@ local pid = chisel.request_field("proc.pid")
 local facility = chisel.request_field("syslog.facility.str")
 local severity = chisel.request_field("syslog.severity.str")
 local message = chisel.request_field("syslog.message")
-local container = chisel.request_field("container.name")
+local container = require "scap_container"
 
 function on_init()
   chisel.set_filter("evt.is_syslog=true and evt.rawres>0")
@@ -39,7 +39,7 @@ end
 
 function on_event()
   local where = ""
-  if sysdig.is_print_container_data() then where = "[" .. scap.clean(evt.field(container) or "?") .. "] " end
+  if sysdig.is_print_container_data() then where = "[" .. scap.clean(container()) .. "] " end
   print(string.format("%s %s%s(%s) %s.%s: %s", evt.iso(), where, scap.clean(evt.field(name) or "?"),
     evt.field(pid) or "?", evt.field(facility) or "?", evt.field(severity) or "?",
     scap.clean(evt.field(message) or "")))

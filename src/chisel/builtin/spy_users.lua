@@ -24,7 +24,7 @@ local ty = chisel.request_field("evt.type")
 local path = chisel.request_field("evt.arg.path")
 local command = chisel.request_field("proc.exeline")
 local user = chisel.request_field("user.name")
-local container = chisel.request_field("container.name")
+local container = require "scap_container"
 local ancestors = {}
 
 function on_init()
@@ -55,6 +55,6 @@ function on_event()
   local done = evt.field(command) or "?"
   if evt.field(ty) == "chdir" then done = "cd " .. (evt.field(path) or "?") end
   local who = evt.field(user) or "?"
-  if sysdig.is_print_container_data() then who = who .. "@" .. (evt.field(container) or "?") end
+  if sysdig.is_print_container_data() then who = who .. "@" .. container() end
   print(string.format("%s %s%d %s) %s", evt.iso(), ("    "):rep(depth), shell, scap.clean(who), scap.clean(done)))
 end

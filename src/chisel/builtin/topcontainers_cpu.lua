@@ -8,11 +8,11 @@ args = {}
 local cpu = require "scap_cpu"
 
 function on_init()
-  return cpu.on_init { "container.name" }
+  return cpu.on_init { "container.id", "container.name" }
 end
 
 on_event = cpu.on_event
 
 function on_capture_end()
-  cpu.print("Container")
+  cpu.print("Container\tName")
 end

@@ -4,10 +4,11 @@ category = "Errors"
 args = {}
 
 function on_init()
-  local by, columns = { "container.name" }, { "Container" }
+  local by, columns = { "container.id", "container.name" }, { "Container", "Name" }
   scap.top {
     by = by,
     columns = columns,
+    optional = { "container.name" },
     where = "container.id!=host and evt.failed=true",
     title = "#Errors",
   }

@@ -4,10 +4,11 @@ category = "Net"
 args = {}
 
 function on_init()
-  local by, columns = { "container.name" }, { "Container" }
+  local by, columns = { "container.id", "container.name" }, { "Container", "Name" }
   scap.top {
     by = by,
     columns = columns,
+    optional = { "container.name" },
     where = "container.id!=host and fd.type in (ipv4, ipv6) and evt.is_io=true and evt.rawres>0",
     sum = "evt.rawres",
     unit = "bytes",

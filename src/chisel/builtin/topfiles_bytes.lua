@@ -6,12 +6,13 @@ args = {}
 function on_init()
   local by, columns = { "fd.name" }, { "File" }
   if sysdig.is_print_container_data() then
-    table.insert(by, 1, "container.name")
-    table.insert(columns, 1, "Container")
+    by = { "container.id", "container.name", unpack(by) }
+    columns = { "Container", "Name", unpack(columns) }
   end
   scap.top {
     by = by,
     columns = columns,
+    optional = { "container.name" },
     where = "fd.type=file and evt.is_io=true and evt.rawres>0",
     sum = "evt.rawres",
     unit = "bytes",

@@ -12,7 +12,7 @@ local paths = {}
 for index, field in ipairs { "fs.path.name", "evt.abspath", "evt.arg.path", "evt.arg.name" } do
   paths[index] = chisel.request_field(field)
 end
-local container = chisel.request_field("container.name")
+local container = require "scap_container"
 
 function on_init()
   -- Whether something is a terminal is asked by a call that fails where it is none.
@@ -30,7 +30,7 @@ function on_event()
   -- Of a relative path both are told, NAME(PATH), and of some calls only where in memory it was.
   if file then file = file:match("%((/.*)%)$") or file end
   if not file or file:sub(1, 1) ~= "/" then return end
-  if sysdig.is_print_container_data() then file = (evt.field(container) or "?") .. "\t" .. file end
+  if sysdig.is_print_container_data() then file = container() .. "\t" .. file end
   counts:add(file, 1)
 end
 

@@ -6,12 +6,13 @@ args = {}
 function on_init()
   local by, columns = { "fd.l4proto", "fd.sport" }, { "Proto", "Server port" }
   if sysdig.is_print_container_data() then
-    table.insert(by, 1, "container.name")
-    table.insert(columns, 1, "Container")
+    by = { "container.id", "container.name", unpack(by) }
+    columns = { "Container", "Name", unpack(columns) }
   end
   scap.top {
     by = by,
     columns = columns,
+    optional = { "container.name" },
     where = "fd.type in (ipv4, ipv6) and evt.is_io=true and evt.rawres>0",
     sum = "evt.rawres",
     unit = "bytes",

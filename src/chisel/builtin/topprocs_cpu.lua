@@ -8,12 +8,12 @@ local cpu = require "scap_cpu"
 
 function on_init()
   local names = { "proc.name", "proc.pid" }
-  if sysdig.is_print_container_data() then table.insert(names, 1, "container.name") end
+  if sysdig.is_print_container_data() then names = { "container.id", "container.name", unpack(names) } end
   return cpu.on_init(names)
 end
 
 on_event = cpu.on_event
 
 function on_capture_end()
-  cpu.print(sysdig.is_print_container_data() and "Container\tProcess\tPID" or "Process\tPID")
+  cpu.print(sysdig.is_print_container_data() and "Container\tName\tProcess\tPID" or "Process\tPID")
 end

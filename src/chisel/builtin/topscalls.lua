@@ -6,12 +6,13 @@ args = {}
 function on_init()
   local by, columns = { "evt.type" }, { "Syscall" }
   if sysdig.is_print_container_data() then
-    table.insert(by, 1, "container.name")
-    table.insert(columns, 1, "Container")
+    by = { "container.id", "container.name", unpack(by) }
+    columns = { "Container", "Name", unpack(columns) }
   end
   scap.top {
     by = by,
     columns = columns,
+    optional = { "container.name" },
     where = "syscall.type exists and evt.dir=<",
     limit = 30,
     title = "Calls",

