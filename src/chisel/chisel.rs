@@ -252,6 +252,22 @@ impl Chisel {
         }
     }
 
+    /// Returns the types of the events that it may want at all; `None` = it wants to know of all.
+    pub(super) fn wanted(&self) -> Option<TypeSet> {
+        if self.shared.interval.get() != Interval::default() {
+            return None;
+        }
+        // A field that remembers is to see every event.
+        let types = |filter: &Filter| {
+            let reach = filter.reach();
+            reach.depends_on_all.is_none().then(|| reach.types.clone())
+        };
+        match &self.native {
+            Some(native) => native.filter().and_then(types),
+            None => self.shared.filter.borrow().as_ref().and_then(types),
+        }
+    }
+
     /// Calls `on_interval` as often as the time of an event says.
     pub(super) fn interval(&mut self, cx: &Context<'_>) -> Result<(), ChiselError> {
         let set = self.shared.interval.get();

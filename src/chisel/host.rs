@@ -49,6 +49,8 @@ pub struct Host {
     /// The filter of the command line asks for enter events.
     filter_wants_enter: bool,
     failed: Option<ChiselError>,
+    /// Types of which some chisel wants events, or the time; `None` = any. As of so many changes.
+    wanted: (u64, Option<TypeSet>),
     /// The code with which a script ended the program before there was a capture.
     exited: Option<i32>,
 }
@@ -68,6 +70,7 @@ impl Host {
             begun: false,
             filter_wants_enter: false,
             failed: None,
+            wanted: (u64::MAX, None),
             exited: None,
             run,
         };
@@ -229,6 +232,17 @@ impl Host {
 
     /// Hands over an event that the capture has.
     pub fn take(&mut self, cx: &Context<'_>) -> ControlFlow<()> {
+        // Most events are none of those that a script with a filter wants.
+        if let (changes, Some(wanted)) = &self.wanted
+            && *changes == self.run.changes.get()
+            && !wanted.contains(cx.event.ty)
+            && self.left > 1
+        {
+            self.run.last_time.set(cx.event.ts.0);
+            self.events += 1;
+            self.left -= 1;
+            return ControlFlow::Continue(());
+        }
         match self.meet(cx) {
             true => self.hand_over(cx, false),
             false => self.go_on(),
@@ -260,7 +274,21 @@ impl Host {
             self.run.first_time.set(cx.event.ts.0);
         }
         self.run.last_time.set(cx.event.ts.0);
+        if self.wanted.0 != self.run.changes.get() {
+            self.settle();
+        }
         self.failed.is_none()
+    }
+
+    /// Finds out which events are wanted at all.
+    fn settle(&mut self) {
+        let types = self
+            .chisels
+            .iter()
+            .try_fold(TypeSet::NONE, |types, chisel| {
+                Some(types.or(&chisel.wanted()?))
+            });
+        self.wanted = (self.run.changes.get(), types);
     }
 
     fn go_on(&self) -> ControlFlow<()> {

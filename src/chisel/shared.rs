@@ -91,6 +91,8 @@ pub(super) struct Run {
     pub(super) last_time: Cell<u64>,
     /// What of the events is loaded; `None` = that is not settled yet.
     pub(super) loaded: RefCell<Option<Needs>>,
+    /// How often a script has set a filter or an interval.
+    pub(super) changes: Cell<u64>,
     /// A script wants no more events.
     pub(super) ends: Cell<bool>,
     /// The command line with which to start over.
@@ -119,6 +121,7 @@ impl Run {
             first_time: Cell::new(0),
             last_time: Cell::new(0),
             loaded: RefCell::new(None),
+            changes: Cell::new(0),
             ends: Cell::new(false),
             again: RefCell::new(None),
             progress: Rc::default(),
@@ -138,6 +141,11 @@ impl Run {
         }
         // Without standard error there is nobody to tell.
         let _told = std::io::stderr().write_all(&safe);
+    }
+
+    /// Takes note that a script has set a filter or an interval.
+    pub(super) fn changed(&self) {
+        self.changes.set(self.changes.get() + 1);
     }
 
     /// Refuses what comes too late: a script that looks at more of the events than is loaded would find

@@ -43,6 +43,7 @@ pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
         let types = parsed.as_ref().map_or(&TypeSet::ALL, |f| &f.reach().types);
         own.run.check_loaded(asks_for_data, Some(types))?;
         *own.filter.borrow_mut() = parsed;
+        own.run.changed();
         Ok(())
     })?;
     table.set("set_filter", set_filter)?;
@@ -80,6 +81,7 @@ pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
                 set.aligned = interval;
             }
             own.interval.set(set);
+            own.run.changed();
             Ok(())
         })?;
         table.set(name, set)?;
