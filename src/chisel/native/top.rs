@@ -201,10 +201,7 @@ fn api_error(error: ViewError) -> mlua::Error {
     match error.kind {
         ViewErrorKind::Field(error) => ApiError::Field(error),
         ViewErrorKind::FilterOnly(field) => ApiError::FilterOnly(field),
-        ViewErrorKind::Filter { text, error } => ApiError::Filter {
-            text,
-            error: *error,
-        },
+        ViewErrorKind::Filter { text, error } => ApiError::Filter { text, error },
         other => ApiError::Wrong(other.to_string()),
     }
     .into()

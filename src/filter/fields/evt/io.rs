@@ -153,6 +153,12 @@ macro_rules! buflens {
             if !has(cx, $way) || wanted.is_some_and(|w| w != of_fd(cx.view)) {
                 return None;
             }
+            // No bytes are read from a directory; what other calls on it return is none.
+            if wanted == Some(Activity::File)
+                && cx.view.fd_info().is_some_and(|f| f.kind == FdKind::Directory)
+            {
+                return None;
+            }
             moved(cx).map(Value::Uint)
         }
     )*};
