@@ -3,7 +3,7 @@
 use super::shared::Interval;
 
 /// Most calls that one event can cause: a gap of years in a capture is somebody's invention.
-const MAX_TICKS: u64 = 100_000;
+const MAX_TICKS: u64 = 10_000;
 
 /// A call that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -61,6 +61,14 @@ pub enum ChiselError {
         /// What is wrong, and where.
         error: Box<ViewError>,
     },
+    /// The script ended the run.
+    #[error("chisel {chisel}: {reason}")]
+    Terminated {
+        /// The chisel.
+        chisel: String,
+        /// Why.
+        reason: &'static str,
+    },
     /// A filter of the script is wrong.
     #[error("chisel {chisel}: {error}")]
     Filter {
@@ -79,7 +87,7 @@ pub enum ChiselError {
         /// Lua's message, without the place.
         message: String,
         /// Where it happened, if Lua knows.
-        place: Option<Place>,
+        place: Option<Box<Place>>,
         /// What to do about it.
         hint: Option<String>,
         /// Whether the capture was being read already.
@@ -88,6 +96,9 @@ pub enum ChiselError {
     /// A script ended the program with this code.
     #[error("the script called os.exit({0})")]
     Exited(i32),
+    /// There is no stack for scripts.
+    #[error("no memory for the stack of scripts")]
+    Stack(#[source] std::io::Error),
     /// What the chisels print cannot be written.
     #[error("the output failed")]
     Output(#[source] std::io::Error),
@@ -112,9 +123,15 @@ pub(super) enum ApiError {
     #[error("field `{0}` is for filters only")]
     FilterOnly(&'static str),
     #[error("invalid filter `{text}`: {}", .error.kind)]
-    Filter { text: String, error: FilterError },
+    Filter {
+        text: String,
+        error: Box<FilterError>,
+    },
     #[error("invalid format `{text}`: {}", .error.kind)]
-    Format { text: String, error: TemplateError },
+    Format {
+        text: String,
+        error: Box<TemplateError>,
+    },
     #[error("{0}")]
     Misuse(&'static str),
     #[error("{0}")]

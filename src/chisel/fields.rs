@@ -76,7 +76,7 @@ impl Fields {
         // SAFETY: as in `request`.
         let inner = unsafe { &*self.0.get() };
         let mut fields = inner.fields.iter().filter_map(|r| r.field.as_ref());
-        fields.any(|field| test(field))
+        fields.any(&mut test)
     }
 
     /// Returns the value of a field in an event.

@@ -5,14 +5,15 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use super::arguments;
-use super::chisel::Chisel;
 use super::error::ChiselError;
 use super::info::Info;
+use super::instance::Chisel;
 use super::library::{Library, Script};
 use super::native;
 use super::sandbox::Policy;
 use super::shared::{Options, Run, World};
 use super::view::ViewInfo;
+use super::watch::with_stack;
 use crate::event::EventFlags;
 use crate::event::bytes::BufferFormat;
 use crate::filter::fields::{Context, Session};
@@ -132,10 +133,7 @@ impl Host {
             types = types.or(&needs.types);
             data |= needs.data;
         }
-        self.run.loaded.replace(Some(Needs {
-            types: types.clone(),
-            data,
-        }));
+        self.run.loaded.replace(Some(Needs { types, data }));
         Needs { types, data }
     }
 
@@ -335,13 +333,19 @@ impl EventSink for Host {
 /// # Errors
 ///
 /// Those of loading it.
-pub fn info(options: Options, script: Script) -> Result<Info, ChiselError> {
-    let run = Rc::new(Run::new(options));
-    Chisel::load(&run, script).map(|chisel| chisel.info)
+pub fn info(library: Library, policy: Policy, script: Script) -> Result<Info, ChiselError> {
+    with_stack(|| {
+        let run = Rc::new(Run::new(Options::quiet(library, policy)));
+        Chisel::load(&run, script).map(|chisel| chisel.info)
+    })
+    .map_err(ChiselError::Stack)?
 }
 
 /// Returns the views that there are, by name; scripts in which none can be read are passed over.
 pub fn views(library: Library, policy: Policy) -> Vec<ViewInfo> {
-    let run = Rc::new(Run::new(Options::quiet(library, policy)));
-    native::views(&run)
+    let found = with_stack(|| {
+        let run = Rc::new(Run::new(Options::quiet(library, policy)));
+        native::views(&run)
+    });
+    found.unwrap_or_default()
 }

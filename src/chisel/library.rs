@@ -216,6 +216,9 @@ fn read(path: &Path) -> Result<Script, ChiselError> {
     if text.len() as u64 > MAX_LEN {
         return Err(refused("it is longer than 4 MiB"));
     }
+    if text.starts_with(b"\x1b") {
+        return Err(refused("it is compiled; only text is run"));
+    }
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     Ok(Script {
         name: name.into_owned(),

@@ -119,19 +119,22 @@ debug = {
   getmetatable = getmetatable,
   getinfo = function(level)
     if type(level) ~= 'number' then return {} end
-    return getinfo(level + 1, 'Sl')
+    -- No tail call: it would be one level less.
+    local info = getinfo(level + 1, 'Sl')
+    return info
   end,
 }
 jit = { version = jit.version, version_num = jit.version_num, os = jit.os, arch = jit.arch }
 
--- A coroutine has a stack of its own, but of the machine's stack each takes some.
-local MAX_NESTED = 100
+-- Each coroutine has a stack of Lua's, and gsub with a function needs much of the machine's: what is
+-- nested in the other has to end before the machine's stack does.
+local MAX_NESTED = 16
 local nested = 0
-local create, resume, status = coroutine.create, coroutine.resume, coroutine.status
 local function back(...)
   nested = nested - 1
   return ...
 end
+local create, resume = coroutine.create, coroutine.resume
 function coroutine.resume(thread, ...)
   if nested >= MAX_NESTED then return false, 'too many nested coroutines' end
   nested = nested + 1
@@ -144,6 +147,20 @@ end
 function coroutine.wrap(f)
   local thread = create(f)
   return function(...) return unwrap(coroutine.resume(thread, ...)) end
+end
+local gsub = string.gsub
+function string.gsub(text, pattern, by, count)
+  local kind = type(by)
+  if kind ~= 'function' and kind ~= 'table' then return gsub(text, pattern, by, count) end
+  if nested >= MAX_NESTED then error('too many nested calls of gsub', 2) end
+  nested = nested + 1
+  -- An error in `by` must not leave the count behind.
+  local function done(ok, ...)
+    nested = nested - 1
+    if not ok then error((...), 0) end
+    return ...
+  end
+  return done(pcall(gsub, text, pattern, by, count))
 end
 
 package = { path = package.path, cpath = '', preload = {}, config = package.config }

@@ -14,6 +14,7 @@ use mlua::{Function, Lua, LuaOptions, MultiValue, StdLib, Value, ffi};
 use super::error::ApiError;
 use super::raw;
 use super::shared::Shared;
+use super::watch::{self, Going};
 
 /// What scripts may do.
 #[derive(Clone, Debug)]
@@ -47,9 +48,12 @@ thread_local! {
     static LEFT: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Allows so many instructions for the next call into a script.
-pub(super) fn allow(instructions: u64) {
+/// Allows so many instructions for the next call into a script, which goes on until the result is dropped.
+#[must_use]
+#[inline]
+pub(super) fn allow(instructions: u64) -> Going {
     LEFT.set(instructions.max(1));
+    watch::begin()
 }
 
 /// Whether the last call had no instruction left.

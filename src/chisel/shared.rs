@@ -257,7 +257,7 @@ impl Shared {
             return ChiselError::Filter {
                 chisel: self.script.name.clone(),
                 text: text.clone(),
-                error: Box::new(error.clone()),
+                error: error.clone(),
             };
         }
         let (text, hint) = match error {
@@ -282,7 +282,7 @@ impl Shared {
     }
 
     /// Splits `file:line: message`.
-    fn place(&self, text: &str) -> (Option<Place>, String) {
+    fn place(&self, text: &str) -> (Option<Box<Place>>, String) {
         let found = || {
             let (file, rest) = text.split_once(".lua:")?;
             let (line, message) = rest.split_once(": ")?;
@@ -296,7 +296,7 @@ impl Shared {
                 line,
                 text: shown.map(|line| String::from_utf8_lossy(line).into_owned()),
             };
-            Some((Some(place), message.to_owned()))
+            Some((Some(Box::new(place)), message.to_owned()))
         };
         found().unwrap_or_else(|| (None, text.to_owned()))
     }

@@ -35,7 +35,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     // The limit counts lines, which are not all events.
     let options = args.what.options(None)?;
     if !args.chisels.is_empty() {
-        return with_chisels(args, options);
+        return chisel::watched(&args.chisels, || with_chisels(args, options));
     }
     let arch = Arch::from_name(std::env::consts::ARCH);
     let mut output = Output::new();

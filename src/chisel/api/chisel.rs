@@ -36,7 +36,7 @@ pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
             let parsed = Filter::parse(&filter);
             Some(parsed.map_err(|error| ApiError::Filter {
                 text: filter,
-                error,
+                error: Box::new(error),
             })?)
         };
         let asks_for_data = parsed.as_ref().is_some_and(Filter::asks_for_data);
@@ -58,7 +58,7 @@ pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
         let template = Template::new(&format);
         let template = template.map_err(|error| ApiError::Format {
             text: format,
-            error,
+            error: Box::new(error),
         })?;
         own.run.check_loaded(true, None)?;
         *own.formatter.borrow_mut() = Some(template);

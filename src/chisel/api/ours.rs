@@ -98,6 +98,7 @@ const WHO: &[&str] = &[
     "proc.name",
     "proc.pid",
     "user.name",
+    "container.id",
     "container.name",
     "proc.cmdline",
 ];
@@ -131,7 +132,10 @@ fn finding_line(
     out.extend_from_slice(&or_unknown(value(cx, "proc.pid")));
     out.extend_from_slice(b") by ");
     text::escape(out, &or_unknown(value(cx, "user.name")));
-    let container = value(cx, "container.name");
+    let mut container = value(cx, "container.name");
+    if container.is_empty() {
+        container = value(cx, "container.id");
+    }
     if !container.is_empty() && container != b"host" {
         out.extend_from_slice(b" in ");
         text::escape(out, &container);

@@ -120,7 +120,7 @@ fn sets(lua: &Lua, shared: &Rc<Shared>, table: &Table) -> mlua::Result<()> {
         if let Err(error) = Filter::parse(&filter) {
             return Err(ApiError::Filter {
                 text: filter,
-                error,
+                error: Box::new(error),
             }
             .into());
         }

@@ -74,7 +74,7 @@ pub(super) fn table(
 fn compile(text: &str) -> Result<Filter, ApiError> {
     let failed = |error| ApiError::Filter {
         text: text.to_owned(),
-        error,
+        error: Box::new(error),
     };
     let filter = Filter::parse(text).map_err(failed)?;
     if !filter.is_about_threads() {

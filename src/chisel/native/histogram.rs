@@ -113,7 +113,13 @@ impl Histogram {
             None => None,
             Some(text) => match Filter::parse(&text) {
                 Ok(filter) => Some(filter),
-                Err(error) => return Err(ApiError::Filter { text, error }.into()),
+                Err(error) => {
+                    return Err(ApiError::Filter {
+                        text,
+                        error: Box::new(error),
+                    }
+                    .into());
+                }
             },
         };
         let unit = match keys::text(described, "unit")? {

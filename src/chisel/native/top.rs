@@ -12,7 +12,7 @@ use crate::format::json;
 
 /// Members of a script's description.
 const MEMBERS: &[&str] = &[
-    "by", "columns", "every", "limit", "sum", "title", "unit", "value", "where",
+    "by", "columns", "every", "limit", "optional", "sum", "title", "unit", "value", "where",
 ];
 /// Rows that are shown if the script does not say how many.
 const LIMIT: usize = 10;
@@ -64,6 +64,7 @@ impl Top {
         let unit = keys::text(described, "unit")?.unwrap_or_else(|| "none".to_owned());
         let unit = Unit::parse(&unit)?;
         let of = sum.unwrap_or_else(|| COUNT.to_owned());
+        let optional = keys::texts(described, "optional")?;
         let title = keys::text(described, "title")?;
         let mut headings = keys::texts(described, "columns")?.into_iter();
         let mut columns = vec![ColumnInfo {
@@ -77,6 +78,7 @@ impl Top {
             let key = ColumnInfo {
                 field: field.clone(),
                 is_key: true,
+                can_lack: optional.contains(field),
                 ..ColumnInfo::default()
             };
             columns.push(ColumnInfo {
@@ -199,10 +201,7 @@ fn api_error(error: ViewError) -> mlua::Error {
     match error.kind {
         ViewErrorKind::Field(error) => ApiError::Field(error),
         ViewErrorKind::FilterOnly(field) => ApiError::FilterOnly(field),
-        ViewErrorKind::Filter { text, error } => ApiError::Filter {
-            text,
-            error: *error,
-        },
+        ViewErrorKind::Filter { text, error } => ApiError::Filter { text, error },
         other => ApiError::Wrong(other.to_string()),
     }
     .into()

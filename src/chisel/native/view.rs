@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::chisel::chisel::Chisel;
+use crate::chisel::instance::Chisel;
 use crate::chisel::shared::{Options, Run, World};
 use crate::chisel::view::{ViewError, ViewInfo, ViewKind, ViewOptions, ViewTable};
 use crate::filter::Filter;

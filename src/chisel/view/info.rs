@@ -72,6 +72,8 @@ pub struct ColumnInfo {
     pub tags: Vec<String>,
     /// For keys: the field that stands for it in the filter of the view that a row leads to.
     pub filter_field: Option<String>,
+    /// Whether an event that lacks the value has an empty one, where others are passed over.
+    pub can_lack: bool,
 }
 
 /// How several values become one.

@@ -65,6 +65,7 @@ fn column(columns: &Table, index: usize) -> Result<ColumnInfo, ViewError> {
             group_aggregation: aggregation(&table, "groupby_aggregation")?,
             tags: words(&table, "tags")?,
             filter_field: text(&table, "filterfield")?,
+            can_lack: false,
         })
     };
     read().map_err(|kind| {

@@ -75,7 +75,7 @@ impl Column {
             kind,
         })?;
         Ok(Self {
-            default: Cell::default_of(field.info).filter(|_| view.use_defaults),
+            default: Cell::default_of(field.info).filter(|_| view.use_defaults || column.can_lack),
             aggregation: column.aggregation,
             field,
             info,

@@ -12,7 +12,7 @@ use super::error::{CliError, Outcome};
 use crate::chisel::view::ViewErrorKind;
 use crate::chisel::{ChiselError, Policy, Wanted};
 
-pub(super) use run::{Rerun, live, read};
+pub(super) use run::{Rerun, live, read, watched};
 pub(super) use words::expand;
 
 /// Arguments of `read` and `live` about chisels.
@@ -43,6 +43,10 @@ pub(super) struct ChiselArgs {
     /// Most millions of instructions for one call into a script
     #[arg(long, value_name = "MILLIONS", default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     chisel_instructions: u64,
+
+    /// Longest time of one call into a script
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    chisel_timeout: u64,
 }
 
 impl ChiselArgs {
@@ -162,9 +166,9 @@ fn explain(error: ChiselError) -> CliError {
             }
         }
         ChiselError::Output(error) => CliError::output(&error),
-        error @ (ChiselError::Read { .. } | ChiselError::NoScript { .. }) => {
-            CliError::usage(super::error::with_sources(&error))
-        }
+        error @ (ChiselError::Read { .. }
+        | ChiselError::NoScript { .. }
+        | ChiselError::Refused { .. }) => CliError::usage(super::error::with_sources(&error)),
         other => CliError::failed(super::error::with_sources(&other)),
     }
 }

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::termios::tcgetwinsize;
 use scap_capture_format::native::LossReport;
@@ -12,7 +13,7 @@ use super::{ChiselArgs, explain};
 use crate::chisel::{
     self, ChiselError, Ended, Host, Info, Library, Options, Policy, Script, Wanted,
 };
-use crate::cli::error::{CliError, Outcome};
+use crate::cli::error::{CliError, EXIT_FAILED, Outcome};
 use crate::cli::input::{Input, tell_damage};
 use crate::cli::print::PrintArgs;
 use crate::cli::words;
@@ -77,12 +78,38 @@ fn options(args: &ChiselArgs, print: &PrintArgs, filter: Option<String>, capture
 
 /// Returns what a script says of itself.
 pub(super) fn metadata(script: Script) -> Result<Info, ChiselError> {
-    let options = Options::quiet(Library::from_environment(), Policy::default());
-    chisel::info(options, script)
+    chisel::info(Library::from_environment(), Policy::default(), script)
+}
+
+/// Runs something that runs scripts, where it has the stack for them and is watched.
+pub(in crate::cli) fn watched<R: Send>(
+    args: &ChiselArgs,
+    run: impl FnOnce() -> Result<R, CliError> + Send,
+) -> Result<R, CliError> {
+    let seconds = args.chisel_timeout;
+    let give_up = move || {
+        let message = format!("a chisel was busy for {seconds} seconds in one call");
+        let error = CliError::failed(message);
+        error.hint("`--chisel-timeout` gives it more").tell();
+        std::process::exit(i32::from(EXIT_FAILED));
+    };
+    let failed = |error| CliError::failed(format!("cannot start a thread: {error}"));
+    chisel::watch(Duration::from_secs(seconds), give_up).map_err(failed)?;
+    chisel::with_stack(run).map_err(failed)?
 }
 
 /// Runs the chisels over a capture.
 pub(in crate::cli) fn read(
+    args: &ChiselArgs,
+    print: &PrintArgs,
+    path: &Path,
+    filter: Option<String>,
+    selection: Selection,
+) -> Result<(Outcome, Option<Rerun>), CliError> {
+    watched(args, || replay(args, print, path, filter, selection))
+}
+
+fn replay(
     args: &ChiselArgs,
     print: &PrintArgs,
     path: &Path,

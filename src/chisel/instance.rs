@@ -45,12 +45,12 @@ impl Chisel {
     pub(super) fn load(run: &Rc<Run>, script: Script) -> Result<Self, ChiselError> {
         let shared = Rc::new(Shared::new(run.clone(), script));
         let failed = |error: mlua::Error| shared.error(&error, false);
-        sandbox::allow(run.policy.instructions);
+        let going = sandbox::allow(run.policy.instructions);
         let lua = sandbox::lua(&shared).map_err(failed)?;
         api::install(&lua, &shared).map_err(failed)?;
         let chunk = shared.compile(&lua, &shared.script).map_err(failed)?;
-        sandbox::allow(run.policy.instructions);
         chunk.call::<()>(()).map_err(failed)?;
+        drop(going);
         let info = Info::read(&shared.script, &lua.globals())?;
         Ok(Self {
             lua,
@@ -132,6 +132,13 @@ impl Chisel {
         self.native = native;
     }
 
+    fn terminated(&self, reason: &'static str) -> ChiselError {
+        ChiselError::Terminated {
+            chisel: self.info.name.clone(),
+            reason,
+        }
+    }
+
     fn function(&self, name: &str) -> Option<Function> {
         match self.lua.globals().raw_get::<Value>(name) {
             Ok(Value::Function(function)) => Some(function),
@@ -146,7 +153,7 @@ impl Chisel {
         arguments: impl mlua::IntoLuaMulti,
         is_running: bool,
     ) -> Result<Value, ChiselError> {
-        sandbox::allow(self.shared.run.policy.instructions);
+        let _going = sandbox::allow(self.shared.run.policy.instructions);
         function.call::<Value>(arguments).map_err(|error| {
             let out_of_memory = matches!(error, mlua::Error::MemoryError(_));
             self.is_dead |= out_of_memory || sandbox::is_exhausted();
@@ -196,7 +203,7 @@ impl Chisel {
                 .scene
                 .with_world(world, || self.call(&start, (), true))?;
             if !matches!(returned, Value::Boolean(true)) {
-                return Err(self.refused("its on_capture_start did not return true"));
+                return Err(self.terminated("its on_capture_start did not return true"));
             }
         }
         let on_event = self.function("on_event");
@@ -235,7 +242,7 @@ impl Chisel {
 
     /// Returns what of the events it looks at, as far as it has said so yet.
     pub(super) fn needs(&self) -> Needs {
-        let reach = |filter: &Filter| filter.reach().types.clone();
+        let reach = |filter: &Filter| filter.reach().types;
         if let Some(native) = &self.native {
             return Needs {
                 types: native.filter().map_or(TypeSet::ALL, reach),
@@ -260,7 +267,7 @@ impl Chisel {
         // A field that remembers is to see every event.
         let types = |filter: &Filter| {
             let reach = filter.reach();
-            reach.depends_on_all.is_none().then(|| reach.types.clone())
+            reach.depends_on_all.is_none().then_some(reach.types)
         };
         match &self.native {
             Some(native) => native.filter().and_then(types),
@@ -285,7 +292,7 @@ impl Chisel {
                 continue;
             }
             let Some(function) = self.on_interval.clone() else {
-                return Err(self.refused("it set an interval and has no on_interval"));
+                return Err(self.terminated("it set an interval and has no on_interval"));
             };
             let arguments = (
                 (time / NS_PER_S) as f64,
@@ -296,9 +303,8 @@ impl Chisel {
                 .scene
                 .with_event(cx, || self.call(&function, arguments, true))?;
             if !matches!(returned, Value::Boolean(true)) {
-                return Err(
-                    self.refused("execution terminated: its on_interval did not return true")
-                );
+                let reason = "execution terminated: its on_interval did not return true";
+                return Err(self.terminated(reason));
             }
         }
         Ok(())
@@ -319,7 +325,7 @@ impl Chisel {
         let prints = match &self.on_event {
             None => true,
             Some(function) => {
-                sandbox::allow(shared.run.policy.instructions);
+                let _going = sandbox::allow(shared.run.policy.instructions);
                 let is_shown = shared.formatter.borrow().is_some();
                 match shared.scene.with_event(cx, || function.call(is_shown)) {
                     Ok(prints) => prints,

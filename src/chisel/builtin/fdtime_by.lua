@@ -1,0 +1,24 @@
+description = "Time spent in reads and writes for each value of the fields that are named."
+short_description = "Time of reads and writes by any field"
+category = "I/O"
+args = {
+  {
+    name = "key",
+    argtype = "string",
+    description = "the fields to group by, separated by commas, such as fd.type or proc.name,fd.name",
+  },
+}
+
+function on_init()
+  local keys = {}
+  for key in scap.arg("key"):gmatch("[^, ]+") do keys[#keys + 1] = key end
+  scap.top {
+    by = keys,
+    where = "evt.is_io=true and evt.latency>0",
+    sum = "evt.latency",
+    unit = "time",
+    limit = 30,
+    title = "Time",
+  }
+  return true
+end

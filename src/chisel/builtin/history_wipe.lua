@@ -1,0 +1,121 @@
+description = "Traces that are wiped: shell histories that are deleted, emptied or turned into /dev/null, shells that are " ..
+  "told to keep none, logs and the records of logins deleted or emptied by anything but what looks after them. Sets it " ..
+  "off wrongly: bash before 4.4, which empties its history before it writes it anew; images and tests that clean up."
+short_description = "Wiped histories and logs"
+category = "Security"
+args = {}
+
+local recent = require "scap_recent"
+local paths = require "scap_paths"
+
+local told = recent.new(10000)
+
+-- Histories that are about to replace the old one and have nothing in them so far.
+local empty = recent.new(1000)
+-- Links to /dev/null.
+local links = recent.new(1000)
+
+local fields = {}
+for _, name in ipairs {
+  "evt.type", "evt.arg.flags", "evt.arg.target", "evt.arg.fd", "evt.arg.length", "evt.rawres", "fd.name", "fs.path.name",
+  "fs.path.source", "fs.path.target", "proc.pid", "proc.cmdline", "proc.env[HISTFILE]", "proc.env[HISTSIZE]",
+  "proc.env[HISTFILESIZE]", "evt.is_io_write",
+  "evt.is_open_create",
+} do
+  fields[name] = chisel.request_field(name)
+end
+
+function on_init()
+  local keepers = paths.by("logrotate, systemd-journal, systemd-tmpfile, rsyslogd, syslog-ng, auditd, savelog, newsyslog")
+  chisel.set_filter("evt.dir=< and evt.failed=false and (evt.type in (execve, execveat) or " ..
+    "(evt.is_io_write=true and fd.name contains _history-) or (not " .. keepers .. " and " ..
+    "(evt.type in (open, openat, openat2, creat, unlink, unlinkat, rename, renameat, renameat2, symlink, symlinkat, " ..
+    "truncate, ftruncate))))")
+  return true
+end
+
+local function value(name)
+  return evt.field(fields[name])
+end
+
+local function kind_of(path)
+  if not path then return nil end
+  if path:find("/%.[%w_]*_?history$") or path:find("/%.histfile$") or path:find("/fish_history$") then
+    return "a shell's history"
+  end
+  if path:find("^/var/log/wtmp") or path:find("^/var/log/btmp") or path:find("^/var/log/lastlog") or
+      path:find("^/run/utmp") or path:find("^/var/run/utmp") then
+    return "the record of logins"
+  end
+  if path:find("^/var/log/audit/") or path:find("^/var/log/journal/") or path:find("^/var/log/auth%.log$") or
+      path:find("^/var/log/secure$") or path:find("^/var/log/messages$") or path:find("^/var/log/syslog$") or
+      path:find("^/var/log/kern%.log$") or path:find("^/var/log/cron$") then
+    return "a log"
+  end
+end
+
+local function check(path, how)
+  local kind = kind_of(path)
+  if not kind then return end
+  local key = path .. "\0" .. value("proc.pid")
+  if told:get(key) then return end
+  told:set(key, true)
+  scap.finding("history_wipe", kind .. " " .. how, { file = path, command = value("proc.cmdline") })
+end
+
+local function on_exec()
+  local how
+  if value("proc.env[HISTFILE]") == "/dev/null" then how = "HISTFILE=/dev/null" end
+  if value("proc.env[HISTSIZE]") == "0" then how = "HISTSIZE=0" end
+  if value("proc.env[HISTFILESIZE]") == "0" then how = "HISTFILESIZE=0" end
+  -- It is inherited by all that a shell runs.
+  if how and not told:get(how) then
+    told:set(how, true)
+    scap.finding("history_wipe", "shells are told to keep no history",
+      { variable = how, command = value("proc.cmdline") })
+  end
+end
+
+function on_event()
+  local ty = value("evt.type")
+  if ty == "execve" or ty == "execveat" then
+    on_exec()
+  elseif value("evt.is_io_write") then
+    empty:take(value("fd.name"))
+  elseif ty:find("^unlink") then
+    local path = value("fs.path.name")
+    if path and not path:find("/0+$") then check(path, "is deleted") end
+  elseif ty:find("^rename") then
+    local from, to = value("fs.path.source"), value("fs.path.target")
+    if from and empty:take(from) then
+      check(to, "is replaced by an empty one")
+    elseif from and links:take(from) then
+      -- `ln -f` makes the link under another name first.
+      check(to, "becomes a link to /dev/null")
+    elseif from and to and to:find("/0+$") then
+      -- How shred hides a name, one digit after the other.
+      if not from:find("/0+$") then check(from, "is shredded") end
+    elseif from and kind_of(from) and not (to and (kind_of(to) or to:find("^/var/log/"))) then
+      check(from, "is moved away")
+    end
+  elseif ty:find("^symlink") then
+    local link = value("fs.path.source")
+    if link and value("evt.arg.target") == "/dev/null" then
+      links:set(link, true)
+      check(link, "becomes a link to /dev/null")
+    end
+  elseif ty == "truncate" then
+    if value("evt.arg.length") == "0" then check(value("fs.path.name"), "is emptied") end
+  elseif ty == "ftruncate" then
+    -- The event has no fd of its own, its argument has the name: 3(<f>/PATH).
+    if value("evt.arg.length") == "0" then check((value("evt.arg.fd") or ""):match("<f>(.*)%)$"), "is emptied") end
+  else
+    local path, flags = value("fd.name"), value("evt.arg.flags") or ""
+    if path and flags:find("O_TRUNC", 1, true) then
+      -- Shells write their history beside the old one.
+      if path:find("_history%-[%w.]+$") then empty:set(path, true) end
+      -- bash makes its history so where there is none.
+      if not value("evt.is_open_create") then check(path, "is emptied") end
+    end
+  end
+end

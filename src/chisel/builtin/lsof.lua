@@ -1,0 +1,35 @@
+description = "The files, sockets and pipes that processes have open at the first event that is read (`--from` " ..
+  "names the moment). Threads that share those of their process are not listed again."
+short_description = "Open files and sockets"
+category = "System State"
+args = {
+  {
+    name = "filter",
+    argtype = "filter",
+    optional = true,
+    description = "which ones, such as 'proc.name=sshd and fd.type=ipv4'",
+  },
+}
+
+local state = require "scap_state"
+
+function on_init()
+  return true
+end
+
+on_event = state.on_event
+
+function on_capture_end()
+  local threads = state.threads(scap.arg("filter"))
+  if not threads then return end
+  local layout = "%-16s %-8s %-12s %-6s %-10s %s"
+  print(layout:format("COMMAND", "PID", "USER", "FD", "TYPE", "NAME"))
+  for _, thread in ipairs(threads) do
+    if thread.tid == thread.pid then
+      for _, fd in ipairs(state.fds(thread)) do
+        print(layout:format(scap.clean(thread.comm), thread.pid, scap.clean(thread.username),
+          fd.number, fd.type, scap.clean(fd.name)))
+      end
+    end
+  end
+end

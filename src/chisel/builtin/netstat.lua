@@ -1,0 +1,43 @@
+description = "The connections and listening sockets at the first event that is read (`--from` names the moment)."
+short_description = "Connections and listening sockets"
+category = "Net"
+args = {
+  {
+    name = "filter",
+    argtype = "filter",
+    optional = true,
+    description = "which ones, such as fd.sport=443",
+  },
+}
+
+local state = require "scap_state"
+
+function on_init()
+  return true
+end
+
+on_event = state.on_event
+
+-- IPv6 addresses have colons of their own.
+local function ends(address, port)
+  return (address:find(":", 1, true) and "[" .. address .. "]" or address) .. ":" .. port
+end
+
+function on_capture_end()
+  local threads = state.threads(scap.arg("filter"))
+  if not threads then return end
+  local layout = "%-5s %-32s %-32s %-12s %s"
+  print(layout:format("PROTO", "SERVER", "CLIENT", "STATE", "PID/COMMAND/FD"))
+  for _, thread in ipairs(threads) do
+    if thread.tid == thread.pid then
+      for _, fd in ipairs(state.fds(thread)) do
+        -- A socket that has no addresses yet is no connection.
+        if (fd.type == "ipv4" or fd.type == "ipv6") and fd.sip then
+          print(layout:format(fd.l4proto, ends(fd.sip, fd.sport),
+            fd.cip and ends(fd.cip, fd.cport) or "*", fd.cip and "ESTABLISHED" or "LISTEN",
+            string.format("%d/%s/%d", thread.pid, scap.clean(thread.comm), fd.number)))
+        end
+      end
+    end
+  end
+end

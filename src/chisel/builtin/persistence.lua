@@ -1,0 +1,102 @@
+description = "Changes to what a machine runs by itself later: cron, at, units of systemd, rc.local and init scripts, " ..
+  "ld.so.preload, the shells' start files, authorized_keys, sudoers, passwd, PAM, udev rules, autostart entries, " ..
+  "modules to load. Package managers and the programs that make accounts are left out. Sets it off wrongly: " ..
+  "administrators and configuration management, since an attacker does the same as they do."
+short_description = "Changes to what runs by itself"
+category = "Security"
+args = {}
+
+local recent = require "scap_recent"
+local paths = require "scap_paths"
+
+-- What can be changed so, by a pattern for the path; more particular ones first.
+local PLACES = {
+  { "authorized_keys", "/%.ssh/authorized_keys2?$" },
+  { "SSH start file", "/%.ssh/rc$" },
+  { "ld.so.preload", "^/etc/ld%.so%.preload$" },
+  { "ld.so.conf", "^/etc/ld%.so%.conf" },
+  { "cron", "^/etc/cron" },
+  { "cron", "^/etc/anacrontab$" },
+  { "cron", "^/var/spool/cron/" },
+  { "at", "^/var/spool/at/" },
+  { "systemd", "^/etc/systemd/" },
+  { "systemd", "^/usr/lib/systemd/" },
+  { "systemd", "^/lib/systemd/" },
+  { "systemd", "^/usr/local/lib/systemd/" },
+  { "systemd", "/%.config/systemd/user/" },
+  { "init script", "^/etc/rc%.local$" },
+  { "init script", "^/etc/init%.d/" },
+  { "init script", "^/etc/rc%d%.d/" },
+  { "message of the day", "^/etc/update%-motd%.d/" },
+  { "shell start file", "^/etc/profile$" },
+  { "shell start file", "^/etc/profile%.d/" },
+  { "shell start file", "^/etc/bash%.bashrc$" },
+  { "shell start file", "^/etc/bashrc$" },
+  { "shell start file", "^/etc/zsh/" },
+  { "shell start file", "^/etc/environment$" },
+  { "shell start file", "/%.bashrc$" },
+  { "shell start file", "/%.bash_profile$" },
+  { "shell start file", "/%.bash_login$" },
+  { "shell start file", "/%.bash_logout$" },
+  { "shell start file", "/%.profile$" },
+  { "shell start file", "/%.zshrc$" },
+  { "shell start file", "/%.zprofile$" },
+  { "shell start file", "/%.zshenv$" },
+  { "sudoers", "^/etc/sudoers" },
+  { "accounts", "^/etc/passwd$" },
+  { "accounts", "^/etc/shadow$" },
+  { "PAM", "^/etc/pam%.d/" },
+  { "PAM", "/security/pam_[%w_]+%.so$" },
+  { "udev rule", "^/etc/udev/rules%.d/" },
+  { "kernel module", "^/etc/modules" },
+  { "kernel module", "^/lib/modules/.*%.ko" },
+  { "autostart", "/autostart/.*%.desktop$" },
+}
+
+-- Who changes these as its work; those that make accounts copy the start files of a new home.
+local WORKERS = paths.by("useradd, adduser, userdel, deluser, usermod, groupadd, groupmod, groupdel, passwd, " ..
+  "chpasswd, chage, systemd-sysuser, newusers, systemd-tmpfile, logrotate")
+
+local told = recent.new(10000)
+
+local fields = {}
+for _, name in ipairs {
+  "evt.type", "fd.name", "fs.path.name", "fs.path.source", "fs.path.target", "proc.pid", "proc.cmdline",
+} do
+  fields[name] = chisel.request_field(name)
+end
+
+function on_init()
+  chisel.set_filter("evt.dir=< and evt.failed=false and ((evt.is_open_write=true and fd.type=file) or evt.type in " ..
+    "(rename, renameat, renameat2, link, linkat, symlink, symlinkat, truncate)) and not " .. paths.PACKAGES ..
+    " and not " .. WORKERS .. " and not proc.exepath in (/lib/systemd/systemd, /usr/lib/systemd/systemd)")
+  return true
+end
+
+local function check(path, how)
+  if not path then return end
+  for _, place in ipairs(PLACES) do
+    if path:find(place[2]) then
+      local key = path .. "\0" .. evt.field(fields["proc.pid"])
+      if told:get(key) then return end
+      told:set(key, true)
+      scap.finding("persistence", place[1] .. ": " .. how,
+        { file = path, command = evt.field(fields["proc.cmdline"]) })
+      return
+    end
+  end
+end
+
+function on_event()
+  local ty = evt.field(fields["evt.type"])
+  if ty:find("link") then
+    -- The link itself; what it points to does not change.
+    check(evt.field(fields["fs.path.source"]), "a link is made")
+  elseif ty:find("^rename") then
+    check(evt.field(fields["fs.path.target"]), "a file is put there")
+  elseif ty == "truncate" then
+    check(evt.field(fields["fs.path.name"]), "a file is emptied")
+  else
+    check(evt.field(fields["fd.name"]), "a file is opened to be written")
+  end
+end

@@ -1,0 +1,15 @@
+description = "Prints what programs read from or write to their standard output (fd 1), and nothing else."
+short_description = "The standard output of programs"
+category = "I/O"
+args = {}
+
+local lines = require "scap_io"
+
+function on_init()
+  lines.on_init("fd.num=1")
+  return true
+end
+
+function on_event()
+  io.write(lines.data())
+end

@@ -1,0 +1,18 @@
+description = "Containers that used most of a CPU, in percent of one, the machine itself among them. Captures of scap " ..
+  "do not hold what the kernel says of it: there it is the time between a thread's calls, in which it computed or " ..
+  "waited for a CPU."
+short_description = "Containers by CPU usage"
+category = "CPU Usage"
+args = {}
+
+local cpu = require "scap_cpu"
+
+function on_init()
+  return cpu.on_init { "container.id", "container.name" }
+end
+
+on_event = cpu.on_event
+
+function on_capture_end()
+  cpu.print("Container\tName")
+end
