@@ -45,7 +45,8 @@ impl Clock {
             return None;
         }
         let due = *self.due.get_or_insert(time);
-        let next = due.saturating_add(interval.precise);
+        // After the end of time nothing is due.
+        let next = due.checked_add(interval.precise)?;
         if time < next {
             return None;
         }

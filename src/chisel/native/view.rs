@@ -15,6 +15,8 @@ pub(in crate::chisel) struct View {
     pub(in crate::chisel) table: ViewTable,
     /// The view that its rows lead to, for JSON.
     pub(in crate::chisel) target: Option<ViewInfo>,
+    /// When the table was printed last, in nanoseconds since the epoch; 0 = never.
+    since: u64,
 }
 
 impl View {
@@ -39,6 +41,7 @@ impl View {
         Ok(Self {
             table: ViewTable::new(info, options, outer)?,
             target,
+            since: 0,
         })
     }
 
@@ -50,6 +53,8 @@ impl View {
         (first, last): (u64, u64),
         json: bool,
     ) -> u64 {
+        let first = first.max(self.since);
+        self.since = last;
         let rows = self.table.end(world.state, world.session, first, last);
         // Writing into a Vec cannot fail.
         let _written = match json {
