@@ -93,7 +93,7 @@ impl Fields {
             return Found::Nil;
         };
         let text = |text: &[u8]| {
-            shared.run.output.borrow_mut().handed(text);
+            shared.run.handed(text);
             Found::Text(text.as_ptr(), text.len())
         };
         match value {

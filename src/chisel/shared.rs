@@ -84,6 +84,8 @@ pub(super) struct Run {
     pub(super) capture: String,
     /// The capture was opened.
     pub(super) is_open: Cell<bool>,
+    /// What is printed goes to a terminal.
+    pub(super) is_terminal: bool,
     pub(super) output: RefCell<Output>,
     pub(super) snaplen: Cell<Option<u32>>,
     /// Times of the first and the last event; 0 = none yet.
@@ -116,6 +118,7 @@ impl Run {
             buffers: Cell::new(options.buffers),
             capture: options.capture,
             is_open: Cell::new(false),
+            is_terminal: options.is_terminal,
             output: RefCell::new(Output::new(options.output, options.is_terminal)),
             snaplen: Cell::new(None),
             first_time: Cell::new(0),
@@ -126,6 +129,14 @@ impl Run {
             again: RefCell::new(None),
             progress: Rc::default(),
             socket: RefCell::new(None),
+        }
+    }
+
+    /// Takes note of a text from a capture that a script is handed.
+    #[inline]
+    pub(super) fn handed(&self, text: &[u8]) {
+        if self.is_terminal {
+            self.output.borrow_mut().handed(text);
         }
     }
 

@@ -18,7 +18,7 @@ pub(super) fn table(lua: &Lua, shared: &Shared) -> mlua::Result<Table> {
                 ("type", info.runtime()),
             ] {
                 let text = text.unwrap_or_default();
-                shared.run.output.borrow_mut().handed(text.as_bytes());
+                shared.run.handed(text.as_bytes());
                 row.set(name, text)?;
             }
             table.push(row)?;

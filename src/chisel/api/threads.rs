@@ -154,7 +154,7 @@ struct Maker<'a> {
 
 impl Maker<'_> {
     fn text(&self, text: &[u8]) -> mlua::Result<mlua::LuaString> {
-        self.shared.run.output.borrow_mut().handed(text);
+        self.shared.run.handed(text);
         self.lua.create_string(text)
     }
 
