@@ -18,6 +18,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use serde_json::Value;
 use table::{CASES, Case, WRITING};
 
 fn root() -> &'static Path {
@@ -112,7 +113,7 @@ fn every_chisel_prints_what_it_is_expected_to() {
 }
 
 #[test]
-fn every_chisel_is_tested_and_listed() {
+fn every_chisel_is_tested_listed_and_documented() {
     let writing = WRITING.iter().map(|name| (*name).to_owned());
     let tested: BTreeSet<String> = CASES
         .iter()
@@ -120,20 +121,36 @@ fn every_chisel_is_tested_and_listed() {
         .chain(writing)
         .collect();
     assert_eq!(tested, own());
-    let list = scap(&["chisel", "list"]);
+    let listed: Vec<Value> = serde_json::from_str(&scap(&["chisel", "list", "--json"])).unwrap();
     let documented = fs::read_to_string(root().join("docs/chisels.md")).unwrap();
     for name in own() {
-        assert!(
-            list.lines()
-                .any(|line| line.starts_with(&format!("{name} "))),
-            "{name}"
-        );
-        assert!(
-            documented.contains(&format!("| `{name}` |")),
-            "docs/chisels.md lacks {name}"
-        );
+        let chisel = listed.iter().find(|chisel| chisel["name"] == *name);
+        let short = chisel.unwrap()["short"].as_str().unwrap();
+        let row = format!("| `{name}` | {short} |");
+        assert!(documented.contains(&row), "docs/chisels.md lacks {row}");
         let info = scap(&["chisel", "info", &name]);
-        assert!(info.starts_with(&name), "{info}");
+        assert!(info.starts_with(&name) && info.contains(short), "{info}");
+    }
+}
+
+/// The example of docs/chisels.md is the script in testdata, and prints what is shown there.
+#[test]
+fn the_documented_example_is_what_it_prints() {
+    let documented = fs::read_to_string(root().join("docs/chisels.md")).unwrap();
+    let script = root().join("testdata/chisels/examples/first_contacts.lua");
+    let path = script.to_str().unwrap();
+    let plain = read("intrusion", &["-c", path]);
+    let json = read("intrusion", &["-j", "-c", path, "4444"]);
+    for text in [fs::read_to_string(&script).unwrap(), plain, json] {
+        let indented = |line: &str| match line {
+            "" => String::new(),
+            line => format!("    {line}"),
+        };
+        let block: Vec<String> = text.lines().map(indented).collect();
+        assert!(
+            documented.contains(&block.join("\n")),
+            "docs/chisels.md lacks\n{text}"
+        );
     }
 }
 

@@ -17,6 +17,7 @@
 )]
 
 mod capture;
+mod chisels;
 mod contained;
 mod containers;
 mod cri_client;
