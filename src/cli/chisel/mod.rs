@@ -1,7 +1,9 @@
 //! Chisels on the command line: `-c` of `read` and `live`, and `scap chisel`.
 
 mod list;
+mod new;
 mod run;
+mod test;
 mod words;
 
 use std::path::PathBuf;
@@ -97,6 +99,10 @@ enum Command {
     List(list::ListArgs),
     /// Say what a chisel does and what arguments it takes
     Info(list::InfoArgs),
+    /// Write a script to begin with
+    New(new::NewArgs),
+    /// Compare what scripts print with what they should
+    Test(test::TestArgs),
 }
 
 /// Runs the command.
@@ -104,6 +110,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     match &args.command {
         Command::List(args) => list::list(args),
         Command::Info(args) => list::info(args),
+        Command::New(args) => new::run(args),
+        Command::Test(args) => test::run(args),
     }
 }
 
