@@ -50,6 +50,8 @@ pub struct Host {
     /// The filter of the command line asks for enter events.
     filter_wants_enter: bool,
     failed: Option<ChiselError>,
+    /// Some chisel has set an interval. As of so many changes as the next.
+    has_intervals: bool,
     /// Types of which some chisel wants events, or the time; `None` = any. As of so many changes.
     wanted: (u64, Option<TypeSet>),
     /// The code with which a script ended the program before there was a capture.
@@ -71,6 +73,7 @@ impl Host {
             begun: false,
             filter_wants_enter: false,
             failed: None,
+            has_intervals: false,
             wanted: (u64::MAX, None),
             exited: None,
             run,
@@ -210,7 +213,11 @@ impl Host {
             if made_up && !chisel.wants_enter() && !self.filter_wants_enter {
                 continue;
             }
-            if let Err(error) = chisel.interval(cx).and_then(|()| chisel.event(cx)) {
+            let due = match self.has_intervals {
+                true => chisel.interval(cx),
+                false => Ok(()),
+            };
+            if let Err(error) = due.and_then(|()| chisel.event(cx)) {
                 self.failed.get_or_insert(error);
                 return ControlFlow::Break(());
             }
@@ -257,7 +264,18 @@ impl Host {
 
     /// Takes note of an event. Whether there is something to be handed over: as in sysdig, events of the
     /// capture's making (its users, its containers) before all others are part of its beginning.
+    #[inline]
     fn meet(&mut self, cx: &Context<'_>) -> bool {
+        if self.wanted.0 == self.run.changes.get() && self.failed.is_none() {
+            self.run.last_time.set(cx.event.ts.0);
+            return true;
+        }
+        self.meet_first(cx)
+    }
+
+    /// The same for the first event, and after a script changed what it wants.
+    #[cold]
+    fn meet_first(&mut self, cx: &Context<'_>) -> bool {
         if cx.session.first_time == 0 || self.failed.is_some() {
             return false;
         }
@@ -286,6 +304,7 @@ impl Host {
             .try_fold(TypeSet::NONE, |types, chisel| {
                 Some(types.or(&chisel.wanted()?))
             });
+        self.has_intervals = self.chisels.iter().any(Chisel::has_interval);
         self.wanted = (self.run.changes.get(), types);
     }
 

@@ -259,9 +259,14 @@ impl Chisel {
         }
     }
 
+    /// Whether it is to be called in intervals.
+    pub(super) fn has_interval(&self) -> bool {
+        self.shared.interval.get() != Interval::default()
+    }
+
     /// Returns the types of the events that it may want at all; `None` = it wants to know of all.
     pub(super) fn wanted(&self) -> Option<TypeSet> {
-        if self.shared.interval.get() != Interval::default() {
+        if self.has_interval() {
             return None;
         }
         // A field that remembers is to see every event.

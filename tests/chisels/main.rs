@@ -256,3 +256,33 @@ fn datagrams_become_files() {
         .collect();
     assert_eq!(payloads, [b"a datagram\n", b"a datagram\n"]);
 }
+
+/// What detectors remember things in forgets the oldest and never grows beyond twice its size.
+#[test]
+fn the_table_that_forgets_holds_the_newest() {
+    let work = tempfile::tempdir().unwrap();
+    let script = work.path().join("forgets.lua");
+    let text = r#"
+        description, short_description, category, args = "", "", "", {}
+        function on_init()
+          local recent = require("scap_recent").new(100)
+          for key = 1, 1000 do
+            recent:set(key, key)
+            local held = 0
+            for _, part in ipairs { recent.new, recent.old } do
+              for _ in pairs(part) do held = held + 1 end
+            end
+            assert(held <= 200, held)
+            assert(recent:get(1) == 1, "what is asked for again and again stays")
+          end
+          for key = 1000, 903, -1 do assert(recent:get(key) == key, key) end
+          assert(recent:get(500) == nil)
+          assert(recent:take(1000) == 1000 and recent:get(1000) == nil)
+          print("fine")
+          return true
+        end
+    "#;
+    fs::write(&script, text).unwrap();
+    let words = ["-c", script.to_str().unwrap()];
+    assert_eq!(read("office", &words), "fine\n");
+}

@@ -207,8 +207,43 @@ impl<R: Read> SysdigReader<R> {
         }
     }
 
+    /// Returns the event that is next, if all of it is at hand and in order: nearly always.
+    #[inline]
+    fn next_event(&mut self) -> Option<Head> {
+        if self.ended || self.in_metadata {
+            return None;
+        }
+        let bytes = self.source.at_hand();
+        let (kind, len) = block_head(bytes)?;
+        let Block::Event { flags, counted } = Block::of(kind)? else {
+            return None;
+        };
+        let size = len as usize;
+        if len < ENVELOPE || size > EVENT_BLOCK {
+            return None;
+        }
+        let block = bytes.get(..size)?;
+        if *block.last_chunk::<4>()? != len.to_le_bytes() {
+            return None;
+        }
+        let Parsed::Event(head) = parse_event(block, flags, counted, &mut self.lens) else {
+            return None;
+        };
+        self.source.consume(size);
+        self.events = self.events.wrapping_add(1);
+        Some(head)
+    }
+
     #[inline]
     fn find(&mut self) -> Result<Found> {
+        if let Some(head) = self.next_event() {
+            return Ok(Found::Event(head));
+        }
+        self.find_slowly()
+    }
+
+    #[cold]
+    fn find_slowly(&mut self) -> Result<Found> {
         loop {
             if self.ended {
                 return Ok(self.give_metadata().unwrap_or(Found::End));

@@ -74,6 +74,12 @@ impl<R: Read> Source<R> {
         Ok(all.get(..n).unwrap_or(all))
     }
 
+    /// Returns the bytes that are at hand, without taking them or getting more.
+    #[inline]
+    pub(super) fn at_hand(&self) -> &[u8] {
+        self.buffer.get(self.start..self.end).unwrap_or(&[])
+    }
+
     /// Returns bytes that were taken, but are still in the buffer since nothing was peeked after that.
     #[inline]
     pub(super) fn taken(&self, back: usize, len: usize) -> &[u8] {

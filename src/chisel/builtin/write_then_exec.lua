@@ -29,7 +29,7 @@ local INSTALLED = { "^/usr/", "^/bin/", "^/sbin/", "^/lib", "^/opt/", "^/var/lib
 function on_init()
   local writer = "evt.is_open_write=true and fd.type=file"
   if scap.arg("all") ~= "all" then
-    writer = writer .. " and not " .. paths.PACKAGES .. " and not proc.name in (ld, ld.bfd, ld.gold, ld.lld, mold, " ..
+    writer = writer .. " and not " .. paths.PACKAGES .. " and not proc.name in (ld, ld.bfd, ld.gold, ld.lld, rust-lld, mold, " ..
       "lld, collect2, as, cc1, cc1plus, rustc, cargo, link, go, compile, javac, tcc, cmake, configure, config.status, " ..
       "git, make, ninja)"
   end

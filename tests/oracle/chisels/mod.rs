@@ -5,6 +5,7 @@
 
 mod compare;
 mod files;
+mod own;
 mod table;
 
 use std::path::Path;
