@@ -1,6 +1,6 @@
 //! What a script says of itself.
 
-use mlua::{Table, Value};
+use mlua::{LuaString, Table, Value};
 
 use super::arguments::Argument;
 use super::error::ChiselError;
@@ -42,13 +42,18 @@ impl Info {
             _ => None,
         };
         let description = text("description");
-        let view = globals.raw_get::<Value>("view_info");
+        let view = globals.raw_get::<Table>("view_info").ok();
+        // A view has a name for people, which says what it shows.
+        let named = view
+            .as_ref()
+            .and_then(|v| v.raw_get::<LuaString>("name").ok());
+        let named = named.map(|name| name.to_string_lossy());
         Ok(Self {
             name: script.name.clone(),
-            short: text("short_description").unwrap_or_default(),
+            short: text("short_description").or(named).unwrap_or_default(),
             category: text("category").unwrap_or_default(),
             hidden: matches!(globals.raw_get("hidden"), Ok(Value::Boolean(true))),
-            is_view: description.is_none() && matches!(view, Ok(Value::Table(_))),
+            is_view: description.is_none() && view.is_some(),
             description,
             arguments,
             path: script.path.clone(),

@@ -30,6 +30,7 @@ fn view(bench: &Bench, args: &[&str]) -> Pty {
         .args(args)
         .current_dir(bench.dir.path())
         .env("TMPDIR", temporary)
+        .env("SCAP_CHISEL_DIR", bench.path("chisels"))
         .env("TERM", "xterm-256color")
         .env("TZ", "UTC");
     Pty::start(command, SIZE)
@@ -106,6 +107,54 @@ fn what_happens_is_on_the_screen() {
     assert!(!pty.screen().contains("the-third-mark"), "{}", pty.screen());
     pty.send(b"F");
     pty.wait_at_most(soon, "followed", |screen| screen.contains("the-third-mark"));
+    pty.send(b"q");
+    assert_eq!(pty.end(soon).code(), Some(0));
+    nothing_is_left(&bench, &pty);
+}
+
+/// How often programs were executed, by name; first among the views that scripts describe.
+const PROGRAMS: &str = r#"
+view_info = {
+    id = "programs", name = "A programs", applies_to = {""},
+    filter = "evt.type = execve and evt.failed = false and proc.cmdline contains scap-view-mark",
+    columns = {
+        {name = "NA", field = "proc.name", is_key = true},
+        {name = "TIMES", field = "evt.count", aggregation = "SUM", colsize = 8},
+        {name = "PROGRAM", field = "proc.name", colsize = 0},
+    },
+}
+"#;
+
+#[test]
+fn a_view_of_a_script_grows_with_what_happens() {
+    let (Some(bench), Some(())) = (bench(), need("bpftool")) else {
+        return;
+    };
+    let scripts = bench.path("chisels");
+    std::fs::create_dir_all(&scripts).unwrap();
+    std::fs::write(scripts.join("v_programs.lua"), PROGRAMS).unwrap();
+    let mut pty = live(&bench);
+    let soon = Duration::from_secs(30);
+    pty.send(b"\x1bOQ");
+    pty.wait("the menu", |screen| screen.contains("described by scripts"));
+    // After the last of our own, the heading is passed over.
+    pty.send("\x1b[B".repeat(14).as_bytes());
+    pty.send(b"\r");
+    pty.wait("the view", |screen| screen.contains(" A programs "));
+    let row = |screen: &str| {
+        let rows = screen
+            .lines()
+            .map(|l| l.split_whitespace().collect::<Vec<_>>());
+        let mut rows = rows.filter(|words| words.len() == 2 && words[1] == "true");
+        rows.next().and_then(|words| words[0].parse::<u64>().ok())
+    };
+    for times in [1, 3] {
+        for _ in 0..times {
+            mark("of-a-view");
+        }
+        let all = if times == 1 { 1 } else { 4 };
+        pty.wait_at_most(soon, "the row", |screen| row(screen) == Some(all));
+    }
     pty.send(b"q");
     assert_eq!(pty.end(soon).code(), Some(0));
     nothing_is_left(&bench, &pty);

@@ -42,11 +42,12 @@ impl Model {
         if self.scripts.table.as_ref().is_some_and(is_there) {
             return None;
         }
-        let is_awaited = self.awaited.scripted.is_some();
-        if let Some((view, scope)) = self.scripts.asked.as_ref().filter(|_| is_awaited) {
-            // A capture that grows would begin anew for ever.
+        if let Some((view, scope)) = &self.scripts.asked {
+            // What was asked for and did not come would not come the next time either. And a capture that grows
+            // would begin anew for ever.
+            let is_same = *scope == wanted.1;
             let grows = self.follow && scope.filter == wanted.1.filter;
-            if *view == wanted.0 && (*scope == wanted.1 || grows) {
+            if *view == wanted.0 && (is_same || grows && self.awaited.scripted.is_some()) {
                 return None;
             }
         }

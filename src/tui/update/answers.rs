@@ -1,6 +1,7 @@
 //! What comes from the background.
 
-use super::{list_scripts, narrow, tell};
+use super::menu::list_scripts;
+use super::{narrow, tell};
 use crate::analysis::page::At;
 use crate::analysis::surveyor::Progress;
 use crate::analysis::table::{TILES, Tile, View};

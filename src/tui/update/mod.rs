@@ -4,6 +4,7 @@
 mod answers;
 mod help;
 mod layers;
+mod menu;
 mod mouse;
 mod narrow;
 mod prompt;
@@ -124,19 +125,7 @@ pub(super) fn action(model: &mut Model, action: Action) -> Vec<Command> {
             let help = help::view(model);
             open(model, help)
         }
-        Action::Menu => {
-            let item = |(view, name): &(View, &'static str)| ListItem {
-                label: format!("{name:14} {}", view.help()),
-                choice: Choice::Show(*view),
-            };
-            let items = TABS.iter().map(item).collect();
-            let selected = TABS.iter().position(|(view, _)| *view == model.view);
-            list(model, VIEWS, items, selected.unwrap_or(0));
-            match model.scripts.views {
-                Some(_) => list_scripts(model),
-                None => vec![model.ask(Question::Views)],
-            }
-        }
+        Action::Menu => menu::open(model),
         Action::Show(view) => show(model, view),
         Action::NextView => step_view(model, 1),
         Action::PreviousView => step_view(model, TABS.len() - 1),
@@ -250,38 +239,6 @@ pub(super) fn action(model: &mut Model, action: Action) -> Vec<Command> {
         | Action::DeleteLine
         | Action::DeleteWord => Vec::new(),
     }
-}
-
-/// The title of the list of views.
-const VIEWS: &str = "views";
-
-/// Adds the views that scripts describe to the list of views, if it is open.
-pub(super) fn list_scripts(model: &mut Model) -> Vec<Command> {
-    let (Some(Layer::List(list)), Some(views)) = (model.layers.last_mut(), &model.scripts.views)
-    else {
-        return Vec::new();
-    };
-    let item = |(view, name, help): (View, &str, &str)| ListItem {
-        label: format!(
-            "{:24} {}",
-            cells::fit(name.as_bytes(), 24),
-            cells::fit(help.as_bytes(), 400)
-        ),
-        choice: Choice::Show(view),
-    };
-    let items: Vec<ListItem> = views.iter().map(item).collect();
-    if list.title != VIEWS || items.is_empty() || list.items.len() > TABS.len() {
-        return Vec::new();
-    }
-    list.items.push(ListItem {
-        label: "\u{2500}\u{2500} described by scripts \u{2500}\u{2500}".to_owned(),
-        choice: Choice::Heading,
-    });
-    list.items.extend(items);
-    let shown = list.items.iter();
-    let mut shown = shown.map(|item| item.choice == Choice::Show(model.view));
-    list.selected = shown.position(|is_it| is_it).unwrap_or(list.selected);
-    Vec::new()
 }
 
 /// What can be asked of the machine at a point in time.
