@@ -3,6 +3,8 @@
 # How to run it, and what it needs, is in docs/kubernetes.md.
 ARG BUILDER=rust:1.95-slim-bookworm
 FROM ${BUILDER} AS build
+# LuaJIT is built with it.
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends make
 WORKDIR /src
 COPY . .
 # Linked statically, so that the image needs no C library.

@@ -119,6 +119,7 @@ fn the_word_after_the_name_is_its_arguments_or_not() {
             &["-c", "musd"],
             "there is no chisel `musd`\nhint: did you mean `must`?",
         ),
+        (&["-c", "nowhere", "x y"], "there is no chisel `nowhere`"),
         (&["-cl"], "hint: `scap chisel list` lists them"),
         (
             &["-c", "must", "1", "-w", "x"],

@@ -3,6 +3,9 @@
 //! `cargo bench --bench replay -- CAPTURE.scap [EVENTS_IN_MILLIONS [ROUNDS]]`: the events of the capture
 //! are repeated, later each time, until there are so many (4 million unless told), uncompressed as sysdig
 //! writes them; both programs then read that file. Rounds (5) are interleaved. Wants `sysdig` and `taskset`.
+//!
+//! `… -- native NATIVE.scap [ROUNDS]`: what was recorded in our own format is converted to sysdig's; sysdig reads
+//! the one, scap both. The chisels only.
 #![allow(
     clippy::print_stdout,
     clippy::cast_precision_loss,
@@ -30,6 +33,8 @@ struct Job {
 
 const FILTER: &str = "proc.name=bash and fd.name contains /etc";
 const NAME: &str = "proc.name=bash";
+
+const EMPTY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/replay/empty.lua");
 
 const JOBS: &[Job] = &[
     Job {
@@ -62,16 +67,45 @@ const JOBS: &[Job] = &[
         scap: &["-j"],
         goal: 10.0,
     },
+    Job {
+        name: "chisel with an empty on_event",
+        sysdig: &["-c", EMPTY],
+        scap: &["-c", EMPTY],
+        goal: 2.0,
+    },
+    Job {
+        name: "sysdig's chisel topprocs_net",
+        sysdig: &["-c", "topprocs_net"],
+        scap: &["-c", "/usr/share/sysdig/chisels/topprocs_net.lua"],
+        goal: 2.0,
+    },
+    Job {
+        name: "sysdig's chisel fileslower 1",
+        sysdig: &["-c", "fileslower", "1"],
+        scap: &["-c", "/usr/share/sysdig/chisels/fileslower.lua", "1"],
+        goal: 2.0,
+    },
+    Job {
+        name: "sysdig's chisel echo_fds",
+        sysdig: &["-c", "echo_fds"],
+        scap: &["-c", "/usr/share/sysdig/chisels/echo_fds.lua"],
+        goal: 2.0,
+    },
 ];
 
 fn main() -> Result<()> {
     let mut args = env::args().skip(1).filter(|a| a != "--bench");
-    let capture = args.next().ok_or("which capture is to be repeated?")?;
+    let first = args.next().ok_or("which capture is to be repeated?")?;
+    if first == "native" {
+        let capture = args.next().ok_or("which capture of our own format?")?;
+        let rounds: usize = args.next().map_or(Ok(5), |a| a.parse())?;
+        return native(Path::new(&capture), rounds);
+    }
     let millions: f64 = args.next().map_or(Ok(4.0), |a| a.parse())?;
     let rounds: usize = args.next().map_or(Ok(5), |a| a.parse())?;
     let dir = tempfile::tempdir()?;
     let path = dir.path().join("big.scap");
-    let events = big::write(Path::new(&capture), &path, (millions * 1e6) as u64)?;
+    let events = big::write(Path::new(&first), &path, (millions * 1e6) as u64)?;
     let bytes = fs::metadata(&path)?.len();
     println!(
         "{events} events, {:.0} MiB; medians of {rounds} interleaved rounds on one CPU\n",
@@ -80,17 +114,11 @@ fn main() -> Result<()> {
     println!("| | sysdig, s | scap, s | ratio | to reach | million events/s |");
     println!("| --- | --: | --: | --: | --: | --: |");
     for job in JOBS {
-        let mut times = [Vec::new(), Vec::new()];
-        // The first round warms the page cache.
-        for round in 0..=rounds {
-            let sysdig = time("sysdig", &["-r"], &path, job.sysdig)?;
-            let scap = time(env!("CARGO_BIN_EXE_scap"), &["read"], &path, job.scap)?;
-            if round > 0 {
-                times[0].push(sysdig);
-                times[1].push(scap);
-            }
-        }
-        let [sysdig, scap] = times.map(median);
+        let mut runs = [
+            Run::new("sysdig", &["-r"], &path, job.sysdig),
+            Run::new(SCAP, &["read"], &path, job.scap),
+        ];
+        let [sysdig, scap] = interleaved(&mut runs, rounds)?;
         println!(
             "| {} | {sysdig:.2} | {scap:.2} | {:.1} | {} | {:.1} |",
             job.name,
@@ -100,6 +128,78 @@ fn main() -> Result<()> {
         );
     }
     Ok(())
+}
+
+const SCAP: &str = env!("CARGO_BIN_EXE_scap");
+
+/// Runs the chisels on what was recorded, and on what sysdig can read of it.
+fn native(capture: &Path, rounds: usize) -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let converted = dir.path().join("converted.scap");
+    let status = Command::new(SCAP)
+        .args(["convert", "--to", "sysdig"])
+        .args([capture, &converted])
+        .status()?;
+    if !status.success() {
+        return Err(format!("scap convert: {status}").into());
+    }
+    println!("medians of {rounds} interleaved rounds on one CPU\n");
+    println!(
+        "| | sysdig, .scap, s | scap, .scap, s | scap, native, s | ratio, .scap | ratio, native |"
+    );
+    println!("| --- | --: | --: | --: | --: | --: |");
+    for job in JOBS.iter().filter(|job| job.name.contains("chisel")) {
+        let mut runs = [
+            Run::new("sysdig", &["-r"], &converted, job.sysdig),
+            Run::new(SCAP, &["read"], &converted, job.scap),
+            Run::new(SCAP, &["read"], capture, job.scap),
+        ];
+        let [sysdig, scap, native] = interleaved(&mut runs, rounds)?;
+        println!(
+            "| {} | {sysdig:.2} | {scap:.2} | {native:.2} | {:.1} | {:.1} |",
+            job.name,
+            sysdig / scap,
+            sysdig / native
+        );
+    }
+    Ok(())
+}
+
+/// A command line, and the seconds that it took so far.
+struct Run<'a> {
+    program: &'a str,
+    before: &'a [&'a str],
+    path: &'a Path,
+    after: &'a [&'a str],
+    times: Vec<f64>,
+}
+
+impl<'a> Run<'a> {
+    fn new(program: &'a str, before: &'a [&'a str], path: &'a Path, after: &'a [&'a str]) -> Self {
+        Self {
+            program,
+            before,
+            path,
+            after,
+            times: Vec::new(),
+        }
+    }
+}
+
+/// Runs all in turns and returns the median of each.
+fn interleaved<const N: usize>(runs: &mut [Run<'_>; N], rounds: usize) -> Result<[f64; N]> {
+    // The first round warms the page cache.
+    for round in 0..=rounds {
+        for run in &mut *runs {
+            let seconds = time(run.program, run.before, run.path, run.after)?;
+            if round > 0 {
+                run.times.push(seconds);
+            }
+        }
+    }
+    Ok(runs
+        .each_mut()
+        .map(|run| median(std::mem::take(&mut run.times))))
 }
 
 /// Runs a program on one CPU and returns the seconds that it took.

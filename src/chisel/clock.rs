@@ -21,6 +21,8 @@ pub(super) struct Clock {
     period: Option<u64>,
     /// Time of the event that caused the last call.
     called: Option<u64>,
+    /// The latest time so far: events can be a little out of order.
+    latest: u64,
     /// When the time begins that the next precise call is for.
     due: Option<u64>,
 }
@@ -31,6 +33,8 @@ impl Clock {
     /// As in sysdig: a call at multiples of an interval happens with the event that begins another one,
     /// however many passed; precise ones happen for each that is over, with the time when it began.
     pub(super) fn tick(&mut self, interval: Interval, time: u64) -> Option<Tick> {
+        let time = time.max(self.latest);
+        self.latest = time;
         if interval.aligned > 0 {
             let period = time - time % interval.aligned;
             let before = self.period.replace(period)?;
@@ -81,7 +85,7 @@ mod tests {
             precise: 3,
         };
         assert_eq!(
-            ticks(interval, &[5, 9, 12, 13, 55, 60]),
+            ticks(interval, &[5, 9, 12, 9, 13, 55, 49, 60]),
             [(12, 0), (55, 43), (60, 5)]
         );
     }

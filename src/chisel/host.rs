@@ -243,7 +243,7 @@ impl Host {
             && !wanted.contains(cx.event.ty)
             && self.left > 1
         {
-            self.run.last_time.set(cx.event.ts.0);
+            self.run.note_time(cx.event.ts.0);
             self.events += 1;
             self.left -= 1;
             return ControlFlow::Continue(());
@@ -267,7 +267,7 @@ impl Host {
     #[inline]
     fn meet(&mut self, cx: &Context<'_>) -> bool {
         if self.wanted.0 == self.run.changes.get() && self.failed.is_none() {
-            self.run.last_time.set(cx.event.ts.0);
+            self.run.note_time(cx.event.ts.0);
             return true;
         }
         self.meet_first(cx)
@@ -286,10 +286,12 @@ impl Host {
             };
             self.begin_all(&world);
         }
+        // An enter event that was made up can be of before the first event.
+        let time = cx.event.ts.0.max(cx.session.first_time);
         if self.run.first_time.get() == 0 {
-            self.run.first_time.set(cx.event.ts.0);
+            self.run.first_time.set(time);
         }
-        self.run.last_time.set(cx.event.ts.0);
+        self.run.note_time(time);
         if self.wanted.0 != self.run.changes.get() {
             self.settle();
         }

@@ -140,6 +140,12 @@ impl Run {
         }
     }
 
+    /// Takes note of an event's time; of several CPUs, or made up, events can be a little out of order.
+    #[inline]
+    pub(super) fn note_time(&self, time: u64) {
+        self.last_time.set(self.last_time.get().max(time));
+    }
+
     /// Prints on standard error, safely.
     pub(super) fn write_error(&self, bytes: &[u8]) {
         self.output.borrow_mut().flush();

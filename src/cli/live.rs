@@ -32,6 +32,7 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
+    args.chisels.check()?;
     // The limit counts lines, which are not all events.
     let options = args.what.options(None)?;
     if !args.chisels.is_empty() {

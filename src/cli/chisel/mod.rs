@@ -12,7 +12,7 @@ use clap::Subcommand;
 
 use super::error::{CliError, Outcome};
 use crate::chisel::view::ViewErrorKind;
-use crate::chisel::{ChiselError, Policy, Wanted};
+use crate::chisel::{ChiselError, Library, Policy, Wanted};
 
 pub(super) use run::{Rerun, live, read, watched};
 pub(super) use words::expand;
@@ -65,6 +65,13 @@ impl ChiselArgs {
             arguments,
             ..from.clone()
         };
+    }
+
+    /// Checks that there are chisels of these names: what follows an unknown one is no wrong filter.
+    pub(super) fn check(&self) -> Result<(), CliError> {
+        let library = Library::from_environment();
+        let found = self.chisel.iter().map(|name| library.find(name).map(drop));
+        found.collect::<Result<(), _>>().map_err(explain)
     }
 
     fn wanted(&self) -> Vec<Wanted> {

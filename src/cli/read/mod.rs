@@ -78,6 +78,7 @@ pub(in crate::cli) fn run(args: &Args) -> Result<(Outcome, Option<Rerun>), CliEr
     if args.chisels.is_empty() {
         return without_chisels(args).map(|outcome| (outcome, None));
     }
+    args.chisels.check()?;
     if args.write.is_some() {
         return Err(CliError::usage(
             "-w writes events, -c runs a chisel over them",
