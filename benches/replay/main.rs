@@ -1,7 +1,7 @@
 //! What reading costs beside sysdig, on the same .scap file and one CPU, run by run, as a Markdown table.
 //!
-//! `cargo bench --bench replay -- CAPTURE.scap [EVENTS_IN_MILLIONS [ROUNDS]]`: the events of the capture
-//! are repeated, later each time, until there are so many (4 million unless told), uncompressed as sysdig
+//! `cargo bench --bench replay -- CAPTURE.scap [EVENTS_IN_MILLIONS [ROUNDS [PART]]]`, PART of the names of what is to
+//! be measured (`chisel`): the events of the capture are repeated, later each time, until there are so many (4 million unless told), uncompressed as sysdig
 //! writes them; both programs then read that file. Rounds (5) are interleaved. Wants `sysdig` and `taskset`.
 //!
 //! `… -- native NATIVE.scap [ROUNDS]`: what was recorded in our own format is converted to sysdig's; sysdig reads
@@ -103,6 +103,7 @@ fn main() -> Result<()> {
     }
     let millions: f64 = args.next().map_or(Ok(4.0), |a| a.parse())?;
     let rounds: usize = args.next().map_or(Ok(5), |a| a.parse())?;
+    let only = args.next().unwrap_or_default();
     let dir = tempfile::tempdir()?;
     let path = dir.path().join("big.scap");
     let events = big::write(Path::new(&first), &path, (millions * 1e6) as u64)?;
@@ -113,7 +114,7 @@ fn main() -> Result<()> {
     );
     println!("| | sysdig, s | scap, s | ratio | to reach | million events/s |");
     println!("| --- | --: | --: | --: | --: | --: |");
-    for job in JOBS {
+    for job in JOBS.iter().filter(|job| job.name.contains(&only)) {
         let mut runs = [
             Run::new("sysdig", &["-r"], &path, job.sysdig),
             Run::new(SCAP, &["read"], &path, job.scap),

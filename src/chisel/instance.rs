@@ -16,6 +16,7 @@ use super::native::{Native, View};
 use super::sandbox;
 use super::shared::{Interval, Run, Shared, World};
 use super::view::{ViewError, ViewInfo};
+use super::watch;
 use crate::event::time::NS_PER_S;
 use crate::filter::fields::{Context, can_show_data};
 use crate::filter::{Filter, TypeSet};
@@ -43,12 +44,14 @@ pub(super) struct Chisel {
 impl Chisel {
     /// Runs a script's text, which defines its functions and says what it is.
     pub(super) fn load(run: &Rc<Run>, script: Script) -> Result<Self, ChiselError> {
-        let shared = Rc::new(Shared::new(run.clone(), script));
+        let slot = watch::slot().map_err(ChiselError::Stack)?;
+        let shared = Rc::new(Shared::new(run.clone(), script, slot));
         let failed = |error: mlua::Error| shared.error(&error, false);
-        let going = sandbox::allow(run.policy.instructions);
+        sandbox::allow(run.policy.instructions);
         let lua = sandbox::lua(&shared).map_err(failed)?;
         api::install(&lua, &shared).map_err(failed)?;
         let chunk = shared.compile(&lua, &shared.script).map_err(failed)?;
+        let going = shared.begin_call();
         chunk.call::<()>(()).map_err(failed)?;
         drop(going);
         let info = Info::read(&shared.script, &lua.globals())?;
@@ -153,7 +156,8 @@ impl Chisel {
         arguments: impl mlua::IntoLuaMulti,
         is_running: bool,
     ) -> Result<Value, ChiselError> {
-        let _going = sandbox::allow(self.shared.run.policy.instructions);
+        let shared = self.shared.clone();
+        let _going = shared.begin_call();
         function.call::<Value>(arguments).map_err(|error| {
             let out_of_memory = matches!(error, mlua::Error::MemoryError(_));
             self.is_dead |= out_of_memory || sandbox::is_exhausted();
@@ -330,7 +334,7 @@ impl Chisel {
         let prints = match &self.on_event {
             None => true,
             Some(function) => {
-                let _going = sandbox::allow(shared.run.policy.instructions);
+                let _going = shared.begin_call();
                 let is_shown = shared.formatter.borrow().is_some();
                 match shared.scene.with_event(cx, || function.call(is_shown)) {
                     Ok(prints) => prints,

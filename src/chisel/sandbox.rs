@@ -1,20 +1,20 @@
 //! What a script can do to the machine: nothing but compute, within limits, and print.
 //!
-//! The just-in-time compiler is off: only the interpreter counts instructions. Compiled code
-//! (bytecode), `ffi` and C libraries are out of reach, since they reach everything.
+//! Bytecode, `ffi` and C libraries are out of reach, since they reach everything. Instructions count once a
+//! call has lasted a little ([`super::watch`]).
 
 use std::cell::Cell;
 use std::ffi::c_int;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
+use std::sync::OnceLock;
 
 use mlua::{Function, Lua, LuaOptions, MultiValue, StdLib, Value, ffi};
 
 use super::error::ApiError;
 use super::raw;
 use super::shared::Shared;
-use super::watch::{self, Going};
 
 /// What scripts may do.
 #[derive(Clone, Debug)]
@@ -41,19 +41,17 @@ impl Default for Policy {
 }
 
 /// Instructions between two looks at the limit.
-const STEP: u64 = 1_000_000;
+pub(super) const STEP: c_int = 1_000_000;
 
 thread_local! {
     /// Instructions that the call under way may still take. One script runs at a time on a thread.
     static LEFT: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Allows so many instructions for the next call into a script, which goes on until the result is dropped.
-#[must_use]
+/// Allows so many instructions for the next call into a script.
 #[inline]
-pub(super) fn allow(instructions: u64) -> Going {
+pub(super) fn allow(instructions: u64) {
     LEFT.set(instructions.max(1));
-    watch::begin()
 }
 
 /// Whether the last call had no instruction left.
@@ -65,8 +63,8 @@ pub(super) fn is_exhausted() -> bool {
 /// `pcall` of the script goes on behind the error.
 ///
 /// Lua calls it with a valid state, and expects it to raise an error or return.
-unsafe extern "C-unwind" fn count(state: *mut ffi::lua_State, _: *mut ffi::lua_Debug) {
-    let left = LEFT.get().saturating_sub(STEP);
+pub(super) unsafe extern "C-unwind" fn count(state: *mut ffi::lua_State, _: *mut ffi::lua_Debug) {
+    let left = LEFT.get().saturating_sub(STEP.unsigned_abs().into());
     LEFT.set(left);
     if left == 0 {
         // SAFETY: the state is the one that runs; the error leaves this function, which owns nothing.
@@ -78,15 +76,29 @@ unsafe extern "C-unwind" fn count(state: *mut ffi::lua_State, _: *mut ffi::lua_D
     }
 }
 
-/// Sets the hook that counts.
-fn count_instructions(lua: &Lua) -> mlua::Result<()> {
-    let step = c_int::try_from(STEP).unwrap_or(c_int::MAX);
-    // SAFETY: the closure only sets a hook, on a valid state; it leaves the stack as it was.
-    unsafe {
-        lua.exec_raw((), |state| {
-            ffi::lua_sethook(state, Some(count), ffi::LUA_MASKCOUNT, step);
-        })
-    }
+/// Whether what the just-in-time compiler makes looks at hooks, so that an endless loop in it can be ended:
+/// that depends on how LuaJIT was built (`LUAJIT_ENABLE_CHECKHOOK`, see `.cargo/config.toml`). Tried once.
+fn compiler_heeds_hooks() -> bool {
+    static HEEDS: OnceLock<bool> = OnceLock::new();
+    *HEEDS.get_or_init(|| try_hook().unwrap_or(false))
+}
+
+/// Compiles a loop, sets a hook, and runs the loop again: whether the hook was called.
+fn try_hook() -> mlua::Result<bool> {
+    const LOOP: &str =
+        "local function spin(n) local x = 0 for i = 1, n do x = x + i end return x end
+                        for _ = 1, 100 do spin(1000) end return spin";
+    let lua = Lua::new();
+    let spin: Function = lua.load(LOOP).eval()?;
+    let called = Rc::new(Cell::new(false));
+    let note = Rc::clone(&called);
+    let triggers = mlua::HookTriggers::new().every_nth_instruction(10_000);
+    lua.set_hook(triggers, move |_, _| {
+        note.set(true);
+        Ok(mlua::VmState::Continue)
+    })?;
+    spin.call::<()>(100_000)?;
+    Ok(called.get())
 }
 
 /// Makes a Lua state for a script.
@@ -101,7 +113,9 @@ pub(super) fn lua(shared: &Rc<Shared>) -> mlua::Result<Lua> {
     // SAFETY: what is unsafe of these libraries (`debug`, `ffi`, loading of C) is taken away below, before
     // any script runs, unless the user lifted the restrictions.
     let lua = unsafe { Lua::unsafe_new_with(libraries, LuaOptions::new()) };
-    lua.load("jit.off() jit.flush()").exec()?;
+    if !compiler_heeds_hooks() {
+        lua.load("jit.off() jit.flush()").exec()?;
+    }
     lua.set_memory_limit(policy.memory)?;
     let host = lua.create_table()?;
     host.set("put", raw::bind(&lua, Rc::as_ptr(shared), raw::put)?)?;
@@ -162,7 +176,8 @@ pub(super) fn lua(shared: &Rc<Shared>) -> mlua::Result<Lua> {
     if policy.unrestricted {
         search_directories(&lua, shared)?;
     }
-    count_instructions(&lua)?;
+    // SAFETY: the closure takes nothing from the stack and leaves nothing on it.
+    unsafe { lua.exec_raw::<()>((), |state| shared.state.set(state)) }?;
     Ok(lua)
 }
 

@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io::Write as _;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use mlua::{Function, Lua};
 
@@ -15,6 +16,7 @@ use super::native::Native;
 use super::output::Output;
 use super::sandbox::Policy;
 use super::scene::Scene;
+use super::watch::{self, Going, Slot};
 use crate::event::bytes::BufferFormat;
 use crate::event::text;
 use crate::filter::fields::Session;
@@ -213,6 +215,9 @@ pub(super) struct Shared {
     pub(super) script: Script,
     pub(super) fields: Fields,
     pub(super) scene: Scene,
+    /// Lua's state, once it is made.
+    pub(super) state: Cell<*mut mlua::ffi::lua_State>,
+    slot: Arc<Slot>,
     pub(super) filter: RefCell<Option<Filter>>,
     pub(super) formatter: RefCell<Option<Template>>,
     pub(super) interval: Cell<Interval>,
@@ -228,12 +233,14 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(run: Rc<Run>, script: Script) -> Self {
+    pub(super) fn new(run: Rc<Run>, script: Script, slot: Arc<Slot>) -> Self {
         Self {
             run,
             script,
             fields: Fields::default(),
             scene: Scene::default(),
+            state: Cell::new(std::ptr::null_mut()),
+            slot,
             filter: RefCell::new(None),
             formatter: RefCell::new(None),
             interval: Cell::default(),
@@ -243,6 +250,14 @@ impl Shared {
             arguments: RefCell::default(),
             texts: RefCell::default(),
         }
+    }
+
+    /// Begins a call into the script, which goes on until the result is dropped.
+    #[must_use]
+    #[inline]
+    pub(super) fn begin_call(&self) -> Going<'_> {
+        super::sandbox::allow(self.run.policy.instructions);
+        watch::begin(&self.slot, self.state.get())
     }
 
     /// Compiles a script's text.

@@ -94,7 +94,7 @@ pub(in crate::cli) fn watched<R: Send>(
         std::process::exit(i32::from(EXIT_FAILED));
     };
     let failed = |error| CliError::failed(format!("cannot start a thread: {error}"));
-    chisel::watch(Duration::from_secs(seconds), give_up).map_err(failed)?;
+    chisel::watch(Duration::from_secs(seconds), give_up);
     chisel::with_stack(run).map_err(failed)?
 }
 
