@@ -51,6 +51,7 @@ pub(super) const SCRIPTS: &[(&str, &str)] = scripts![
     "scap_recent",
     "scap_slow",
     "scap_state",
+    "scap_top",
     "shellshock_detect",
     "spectrogram",
     "spy_file",

@@ -35,11 +35,6 @@ impl Output {
         }
     }
 
-    /// Whether it goes to a terminal.
-    pub(super) fn is_terminal(&self) -> bool {
-        self.is_terminal
-    }
-
     /// Takes note of a text from a capture that a script is handed.
     pub(super) fn handed(&mut self, text: &[u8]) {
         if self.is_terminal && self.trusted && text.iter().any(|b| !matches!(b, 0x20..=0x7e)) {

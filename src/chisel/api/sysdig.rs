@@ -41,7 +41,7 @@ fn asks(lua: &Lua, shared: &Rc<Shared>, table: &Table) -> mlua::Result<()> {
     )?;
 
     let own = shared.clone();
-    let is_tty = lua.create_function(move |_, ()| Ok(own.run.output.borrow().is_terminal()))?;
+    let is_tty = lua.create_function(move |_, ()| Ok(own.run.is_terminal))?;
     table.set("is_tty", is_tty)?;
 
     let own = shared.clone();

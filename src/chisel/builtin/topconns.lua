@@ -3,16 +3,12 @@ short_description = "Connections by bytes"
 category = "Net"
 args = {}
 
+local top = require "scap_top"
+
 function on_init()
-  local by, columns = { "fd.l4proto", "fd.name" }, { "Proto", "Connection" }
-  if sysdig.is_print_container_data() then
-    by = { "container.id", "container.name", unpack(by) }
-    columns = { "Container", "Name", unpack(columns) }
-  end
-  scap.top {
-    by = by,
-    columns = columns,
-    optional = { "container.name" },
+  top {
+    by = { "fd.l4proto", "fd.name" },
+    columns = { "Proto", "Connection" },
     where = "fd.type in (ipv4, ipv6) and evt.is_io=true and evt.rawres>0",
     sum = "evt.rawres",
     unit = "bytes",

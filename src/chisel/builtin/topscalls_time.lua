@@ -3,16 +3,12 @@ short_description = "System calls by time"
 category = "Performance"
 args = {}
 
+local top = require "scap_top"
+
 function on_init()
-  local by, columns = { "evt.type" }, { "Syscall" }
-  if sysdig.is_print_container_data() then
-    by = { "container.id", "container.name", unpack(by) }
-    columns = { "Container", "Name", unpack(columns) }
-  end
-  scap.top {
-    by = by,
-    columns = columns,
-    optional = { "container.name" },
+  top {
+    by = { "evt.type" },
+    columns = { "Syscall" },
     where = "syscall.type exists and evt.latency>0",
     sum = "evt.latency",
     unit = "time",

@@ -52,7 +52,7 @@ impl Native {
 
     /// Prints what happened since the last time, on a clear screen where there is one.
     pub(super) fn refresh(&mut self, world: &World<'_>, run: &Run) {
-        let is_terminal = run.output.borrow().is_terminal();
+        let is_terminal = run.is_terminal;
         if is_terminal && !run.json {
             let clear = b"\x1b[2J\x1b[H";
             run.output.borrow_mut().buffer().extend_from_slice(clear);

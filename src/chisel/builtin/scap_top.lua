@@ -1,0 +1,9 @@
+-- Makes the table that scap.top describes, under -pc with the container in front of its keys.
+return function(described)
+  if sysdig.is_print_container_data() then
+    described.by = { "container.id", "container.name", unpack(described.by) }
+    described.columns = { "Container", "Name", unpack(described.columns) }
+    described.optional = { "container.name" }
+  end
+  scap.top(described)
+end
