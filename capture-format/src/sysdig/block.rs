@@ -41,26 +41,25 @@ pub(super) const EVENT_LARGE: u32 = 0x221;
 pub(super) const EVENT_FLAGS_LARGE: u32 = 0x222;
 
 impl Block {
-    /// Returns the kind of a block type, `None` if it is unknown.
+    /// Returns of a block type that holds an event whether flags are in front of it, and whether the number of
+    /// parameters is stored.
     #[inline]
+    pub(super) const fn event(number: u32) -> Option<(bool, bool)> {
+        match number {
+            EVENT_V2 | EVENT_LARGE => Some((false, true)),
+            EVENT_FLAGS_V2 | EVENT_FLAGS_LARGE => Some((true, true)),
+            0x204 | 0x8010_ABCD => Some((false, false)),
+            0x208 => Some((true, false)),
+            _ => None,
+        }
+    }
+
+    /// Returns the kind of a block type, `None` if it is unknown.
     pub(super) const fn of(number: u32) -> Option<Self> {
+        if let Some((flags, counted)) = Self::event(number) {
+            return Some(Self::Event { flags, counted });
+        }
         Some(match number {
-            EVENT_V2 | EVENT_LARGE => Self::Event {
-                flags: false,
-                counted: true,
-            },
-            EVENT_FLAGS_V2 | EVENT_FLAGS_LARGE => Self::Event {
-                flags: true,
-                counted: true,
-            },
-            0x204 | 0x8010_ABCD => Self::Event {
-                flags: false,
-                counted: false,
-            },
-            0x208 => Self::Event {
-                flags: true,
-                counted: false,
-            },
             SECTION => Self::Section,
             MACHINE | 0x8002_ABCD => Self::Machine,
             0x202 | 0x8000_ABCD => Self::Threads(1),

@@ -135,7 +135,7 @@ impl Converter {
     }
 
     /// Takes the next event of the file in order, and returns its enter event if it is an exit event.
-    #[inline]
+    #[inline(always)]
     pub fn pair(&mut self, event: &EventRef<'_>) -> Option<Enter> {
         self.paired = None;
         let facts = Facts::of(event.ty)?;

@@ -208,16 +208,14 @@ impl<R: Read> SysdigReader<R> {
     }
 
     /// Returns the event that is next, if all of it is at hand and in order: nearly always.
-    #[inline]
+    #[inline(always)]
     fn next_event(&mut self) -> Option<Head> {
         if self.ended || self.in_metadata {
             return None;
         }
         let bytes = self.source.at_hand();
         let (kind, len) = block_head(bytes)?;
-        let Block::Event { flags, counted } = Block::of(kind)? else {
-            return None;
-        };
+        let (flags, counted) = Block::event(kind)?;
         let size = len as usize;
         if len < ENVELOPE || size > EVENT_BLOCK {
             return None;
@@ -234,7 +232,7 @@ impl<R: Read> SysdigReader<R> {
         Some(head)
     }
 
-    #[inline]
+    #[inline(always)]
     fn find(&mut self) -> Result<Found> {
         if let Some(head) = self.next_event() {
             return Ok(Found::Event(head));
@@ -243,6 +241,7 @@ impl<R: Read> SysdigReader<R> {
     }
 
     #[cold]
+    #[inline(never)]
     fn find_slowly(&mut self) -> Result<Found> {
         loop {
             if self.ended {
@@ -559,24 +558,57 @@ fn section_header(bytes: &[u8]) -> Result<u32> {
     Ok(len)
 }
 
+/// What every event begins with.
+struct Start<'a> {
+    cpu: u16,
+    flags: u32,
+    /// The event from its time on.
+    event: &'a [u8],
+    ts: u64,
+    tid: i64,
+    len: u32,
+    ty: u16,
+    /// What follows.
+    rest: &'a [u8],
+}
+
+impl<'a> Start<'a> {
+    /// Reads it from an event's block; `None` if the block is too short.
+    #[inline(always)]
+    fn of(block: &'a [u8], has_flags: bool) -> Option<Self> {
+        let body = block.get(BLOCK_HEAD..block.len().checked_sub(4)?)?;
+        let mut c = Cursor::new(body);
+        let cpu = c.u16()?;
+        let flags = if has_flags { c.u32()? } else { 0 };
+        let event = c.rest();
+        let mut c = Cursor::new(event.first_chunk::<HEAD_V1>()?);
+        Some(Self {
+            cpu,
+            flags,
+            event,
+            ts: c.u64()?,
+            tid: c.i64()?,
+            len: c.u32()?,
+            ty: c.u16()?,
+            rest: event.get(HEAD_V1..)?,
+        })
+    }
+}
+
 /// Finds the event in a block, and puts the lengths of its parameters into `lens`.
-#[inline]
+#[inline(always)]
 fn parse_event(block: &[u8], has_flags: bool, counted: bool, lens: &mut Vec<u32>) -> Parsed {
     const SHORT: Parsed = Parsed::Damaged("an event is shorter than its header");
     const MISFIT: Parsed = Parsed::Damaged("the parameters of an event do not fit");
-    let body = block.get(BLOCK_HEAD..block.len().saturating_sub(4));
-    let mut c = Cursor::new(body.unwrap_or(&[]));
-    let (Some(cpu), Some(flags)) = (c.u16(), if has_flags { c.u32() } else { Some(0) }) else {
+    let Some(start) = Start::of(block, has_flags) else {
         return SHORT;
     };
-    let event = c.rest();
-    let (Some(ts), Some(tid), Some(len), Some(ty)) = (c.u64(), c.i64(), c.u32(), c.u16()) else {
-        return SHORT;
-    };
+    let Start { event, ty, .. } = start;
     let Some(facts) = Facts::of(EventType(ty)) else {
         return Parsed::Unknown(ty);
     };
-    let mut len = len as usize;
+    let mut c = Cursor::new(start.rest);
+    let mut len = start.len as usize;
     let nparams = if counted {
         let Some(nparams) = c.u32() else { return SHORT };
         nparams as usize
@@ -596,39 +628,36 @@ fn parse_event(block: &[u8], has_flags: bool, counted: bool, lens: &mut Vec<u32>
         return MISFIT;
     }
     lens.clear();
-    let mut sum = 0u64;
+    let mut sum = 0usize;
+    let mut note = |len: u32| {
+        sum = sum.saturating_add(len as usize);
+        len
+    };
     if counted && facts.is_large() {
         let Some(stored) = c.take(nparams.saturating_mul(4)) else {
             return MISFIT;
         };
-        for stored in stored.as_chunks().0 {
-            let len = u32::from_le_bytes(*stored);
-            sum = sum.wrapping_add(u64::from(len));
-            lens.push(len);
-        }
+        let stored = stored.as_chunks().0.iter();
+        lens.extend(stored.map(|len| note(u32::from_le_bytes(*len))));
     } else {
         let Some(stored) = c.take(nparams.saturating_mul(2)) else {
             return MISFIT;
         };
-        for stored in stored.as_chunks().0 {
-            let len = u32::from(u16::from_le_bytes(*stored));
-            sum = sum.wrapping_add(u64::from(len));
-            lens.push(len);
-        }
+        let stored = stored.as_chunks().0.iter();
+        lens.extend(stored.map(|len| note(u32::from(u16::from_le_bytes(*len)))));
     }
     // What is left of the event's own length is more than its parameters take, which is no harm.
     let rest = c.rest().len();
     let before = event.len().saturating_sub(rest);
-    let sum = usize::try_from(sum).unwrap_or(usize::MAX);
     if before.saturating_add(sum) > len {
         return MISFIT;
     }
     Parsed::Event(Head {
-        ts,
-        tid,
-        cpu,
+        ts: start.ts,
+        tid: start.tid,
+        cpu: start.cpu,
         ty,
-        flags: if flags & STATE_ONLY == 0 {
+        flags: if start.flags & STATE_ONLY == 0 {
             EventFlags::empty()
         } else {
             EventFlags::HIDDEN
