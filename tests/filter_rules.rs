@@ -186,7 +186,7 @@ fn stock_rules_compile() {
                 // Every stock rule says which events it is about.
                 if !name.starts_with("macro ") {
                     assert!(!filter.reach().types.is_all(), "{name}");
-                    assert!(!filter.reach().wants_enter, "{name}");
+                    assert!(filter.reach().enters.is_empty(), "{name}");
                 }
             }
             Err(error) => panic!("{name}: {}", told(&condition, &error)),

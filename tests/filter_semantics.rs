@@ -603,14 +603,51 @@ fn reach_of_types() {
 
 #[test]
 fn reach_of_directions() {
-    assert!(!reach("evt.type = open").wants_enter);
-    assert!(!reach("evt.dir = <").wants_enter);
-    assert!(!reach("not evt.dir = >").wants_enter);
-    assert!(reach("evt.dir = >").wants_enter);
-    assert!(reach("evt.dir != <").wants_enter);
-    assert!(reach("evt.type = open and evt.dir = >").wants_enter);
-    assert!(reach("evt.dir exists").wants_enter);
-    assert!(!reach("evt.type = procexit and evt.dir = >").wants_enter);
+    assert!(reach("evt.type = open").enters.is_empty());
+    assert!(reach("evt.dir = <").enters.is_empty());
+    assert!(reach("not evt.dir = >").enters.is_empty());
+    assert!(!reach("evt.dir = >").enters.is_empty());
+    assert!(!reach("evt.dir != <").enters.is_empty());
+    assert!(!reach("evt.type = open and evt.dir = >").enters.is_empty());
+    assert!(!reach("evt.dir exists").enters.is_empty());
+    assert!(
+        reach("evt.type = procexit and evt.dir = >")
+            .enters
+            .is_empty()
+    );
+    let enters = reach("evt.type = open and evt.dir = >").enters;
+    assert!(enters.contains(types::SYSCALL_OPEN_E) && !enters.contains(types::SYSCALL_READ_E));
+}
+
+#[test]
+fn reach_of_what_a_type_tells() {
+    let io = reach("evt.is_io = true").types;
+    for (ty, is_io) in [
+        (types::SYSCALL_READ_E, true),
+        (types::SYSCALL_WRITE_X, true),
+        (types::SOCKET_RECVFROM_X, true),
+        (types::SYSCALL_CLOSE_X, false),
+        (types::SYSCALL_FUTEX_X, false),
+        (types::GENERIC_X, false),
+    ] {
+        assert_eq!(io.contains(ty), is_io, "{ty}");
+    }
+    // What nobody knows does no I/O.
+    assert!(!io.unknown && reach("evt.is_io = false").types.unknown);
+    assert_eq!(reach("not evt.is_io = true").types, io.complement());
+    assert_eq!(reach("evt.is_io != true").types, io.complement());
+    assert!(reach("evt.is_io exists").types.is_all());
+    let read = reach("evt.io_dir = read").types;
+    assert_eq!(read, reach("evt.is_io_read = true").types);
+    assert!(read.contains(types::SYSCALL_PREAD_X) && !read.contains(types::SYSCALL_WRITE_X));
+    // Where there is none, no comparison holds.
+    assert!(
+        !reach("evt.io_dir != read")
+            .types
+            .contains(types::SYSCALL_CLOSE_X)
+    );
+    let net = reach("evt.is_io = true and fd.type = ipv4").types;
+    assert!(!net.contains(types::SOCKET_CONNECT_X) && net.contains(types::SOCKET_SENDTO_X));
 }
 
 #[test]

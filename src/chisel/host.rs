@@ -91,7 +91,7 @@ impl Host {
         }
         if let Some(filter) = host.filter() {
             let filter = Filter::parse(&filter);
-            host.filter_wants_enter = filter.is_ok_and(|f| f.reach().wants_enter);
+            host.filter_wants_enter = filter.is_ok_and(|f| !f.reach().enters.is_empty());
         }
         Ok(host)
     }
@@ -237,12 +237,7 @@ impl Host {
 
     /// Hands over an event that the capture has.
     pub fn take(&mut self, cx: &Context<'_>) -> ControlFlow<()> {
-        // Most events are none of those that a script with a filter wants.
-        if let (changes, Some(wanted)) = &self.wanted
-            && *changes == self.run.changes.get()
-            && !wanted.contains(cx.event.ty)
-            && self.left > 1
-        {
+        if self.left > 1 && self.is_unwanted(cx) {
             self.run.note_time(cx.event.ts.0);
             self.events += 1;
             self.left -= 1;
@@ -256,10 +251,24 @@ impl Host {
 
     /// Hands over an enter event that was made up.
     pub fn take_made_up(&mut self, cx: &Context<'_>) -> ControlFlow<()> {
+        if self.is_unwanted(cx) {
+            self.run.note_time(cx.event.ts.0);
+            return ControlFlow::Continue(());
+        }
         match self.meet(cx) {
             true => self.hand_over(cx, true),
             false => self.go_on(),
         }
+    }
+
+    /// Whether an event is none of those that some chisel wants, as most are if all have filters.
+    #[inline]
+    fn is_unwanted(&self, cx: &Context<'_>) -> bool {
+        let (changes, wanted) = &self.wanted;
+        let wanted = wanted
+            .as_ref()
+            .filter(|_| *changes == self.run.changes.get());
+        wanted.is_some_and(|wanted| !wanted.contains(cx.event.ty))
     }
 
     /// Takes note of an event. Whether there is something to be handed over: as in sysdig, events of the
@@ -317,9 +326,13 @@ impl Host {
         }
     }
 
-    /// Whether a chisel is made for captures with two events a call.
-    pub fn wants_enter(&self) -> bool {
-        self.chisels.iter().any(Chisel::wants_enter)
+    /// Returns the types of the enter events that are to be made up for chisels that are made for captures
+    /// with two events a call.
+    pub fn enters(&self) -> TypeSet {
+        let want = self.chisels.iter().filter(|chisel| chisel.wants_enter());
+        want.fold(TypeSet::NONE, |types, chisel| {
+            types.or(&chisel.needs().types)
+        })
     }
 }
 
@@ -332,8 +345,8 @@ impl EventSink for Host {
         Ok(self.take_made_up(cx))
     }
 
-    fn wants_enter(&self) -> bool {
-        Self::wants_enter(self)
+    fn enters(&self) -> TypeSet {
+        Self::enters(self)
     }
 
     fn hidden(&mut self, cx: &Context<'_>) -> io::Result<()> {

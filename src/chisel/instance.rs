@@ -236,7 +236,7 @@ impl Chisel {
         }
         let filter = self.shared.filter.borrow();
         match &*filter {
-            Some(filter) if filter.asks_for_direction() => filter.reach().wants_enter,
+            Some(filter) if filter.asks_for_direction() => !filter.reach().enters.is_empty(),
             _ => {
                 let tells = |name: &str| matches!(name, "evt.dir" | "evt.latency");
                 self.shared.fields.any(|field| tells(field.info.name))

@@ -1,5 +1,7 @@
 //! From checked conditions to a tree of predicates that decides events without allocating.
 
+use scap_capture_format::schema::EventType;
+
 use super::ast::{Op, Quantifier};
 use super::compare::{self, PatternCache, Test};
 use super::fields::{self, Context, Field, FieldArg};
@@ -9,7 +11,10 @@ use super::resolve::{Check, Node, Right};
 use super::timetest::TimeTest;
 use super::transform::Operand;
 use super::types::Count;
-use super::typeset::TypeTest;
+use super::typeset::{TypeSet, TypeTest};
+
+/// A type that the schema does not have.
+const UNKNOWN: EventType = EventType(u16::MAX);
 
 /// A condition, ready to be evaluated.
 #[derive(Clone, Debug)]
@@ -21,6 +26,8 @@ pub(super) enum Pred {
     Always(bool),
     /// The name of the event's type.
     Type(Box<TypeTest>),
+    /// What depends on the event's type alone: those that pass.
+    Types(Box<TypeSet>),
     /// The direction: whether enter and exit events pass.
     Dir {
         enter: bool,
@@ -120,6 +127,12 @@ fn compile_check(check: Check) -> Pred {
         },
         (_, other) => {
             test = other;
+            if let Some(value) = fields::of_type(name) {
+                let mut passes = |ty| value(ty).is_some_and(|value| test.matches(value, all));
+                let mut types = TypeSet::of(&mut passes);
+                types.unknown = passes(UNKNOWN);
+                return Pred::Types(Box::new(types));
+            }
             Pred::Value(Box::new(ValueTest {
                 operand: left,
                 test,
@@ -186,6 +199,7 @@ impl Pred {
             Self::Not(inner) => !inner.matches(cx),
             Self::Always(holds) => *holds,
             Self::Type(test) => test.matches(cx),
+            Self::Types(types) => types.contains(cx.event.ty),
             Self::Dir { enter, exit } => {
                 if cx.event.ty.is_enter() {
                     *enter
@@ -231,6 +245,7 @@ impl Pred {
             }
             Self::Always(_)
             | Self::Type(_)
+            | Self::Types(_)
             | Self::Dir { .. }
             | Self::Time(_)
             | Self::Around { .. } => false,
@@ -252,6 +267,7 @@ impl Pred {
             }
             Self::Always(_)
             | Self::Type(_)
+            | Self::Types(_)
             | Self::Dir { .. }
             | Self::Time(_)
             | Self::Around { .. } => {}
@@ -266,7 +282,11 @@ impl Pred {
             }
             Self::Not(inner) => inner.mentions_event(),
             Self::Value(_) | Self::Pair(_) | Self::Always(_) => false,
-            Self::Type(_) | Self::Dir { .. } | Self::Time(_) | Self::Around { .. } => true,
+            Self::Type(_)
+            | Self::Types(_)
+            | Self::Dir { .. }
+            | Self::Time(_)
+            | Self::Around { .. } => true,
         }
     }
 

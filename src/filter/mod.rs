@@ -21,6 +21,7 @@ pub mod fields;
 mod compare;
 mod compile;
 mod definitions;
+mod enters;
 mod error;
 mod lexer;
 mod literal;
@@ -38,6 +39,7 @@ mod typeset;
 mod when;
 
 pub use definitions::Definitions;
+pub use enters::Enters;
 pub use error::{FilterError, FilterErrorKind};
 pub use parser::{MAX_DEPTH, parse};
 pub use reach::Reach;

@@ -30,9 +30,9 @@ pub struct Reach {
     /// A field of the filter whose value depends on events that are not reached: their number, their time,
     /// the memory that they tell of. Whoever leaves those events out changes what the filter finds.
     pub depends_on_all: Option<&'static str>,
-    /// Whether the filter asks for the direction and enter events can match, so that a capture with exit
-    /// events alone has to make them up.
-    pub wants_enter: bool,
+    /// Types of the enter events that can match a filter that asks for the direction, so that a capture with
+    /// exit events alone has to make them up.
+    pub enters: TypeSet,
 }
 
 /// Fields whose value in one event depends on all events before it, besides those that remember them.
@@ -71,7 +71,10 @@ impl Reach {
         });
         Self {
             depends_on_all,
-            wants_enter: pred.mentions_dir() && !types.and(&calls).is_empty(),
+            enters: match pred.mentions_dir() {
+                true => types.and(&calls),
+                false => TypeSet::NONE,
+            },
             types_64bit: self::types(pred, false, true),
             types,
             times: (
@@ -108,6 +111,8 @@ fn types(pred: &Pred, negated: bool, narrow: bool) -> TypeSet {
         Pred::Not(inner) => types(inner, !negated, narrow),
         Pred::Always(holds) if *holds == negated => TypeSet::NONE,
         Pred::Type(test) => test.reach(negated, narrow),
+        Pred::Types(set) if negated => set.complement(),
+        Pred::Types(set) => **set,
         Pred::Dir { enter, exit } => {
             let mut set = TypeSet::of(|ty| {
                 let holds = if ty.is_enter() { enter } else { exit };

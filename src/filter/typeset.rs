@@ -37,7 +37,7 @@ impl TypeSet {
     };
 
     /// Makes the set of the types that fulfil a condition.
-    pub fn of(condition: impl Fn(EventType) -> bool) -> Self {
+    pub fn of(mut condition: impl FnMut(EventType) -> bool) -> Self {
         let mut set = Self::NONE;
         known()
             .filter(|ty| condition(*ty))
@@ -106,6 +106,16 @@ impl TypeSet {
         words.for_each(|(a, b)| *a |= b);
         self.unknown |= other.unknown;
         self
+    }
+
+    /// Returns the types that are not in it.
+    #[must_use]
+    pub fn complement(&self) -> Self {
+        Self {
+            calls: self.calls.map(|word| !word),
+            unknown: !self.unknown,
+            ..Self::of(|ty| !self.contains(ty))
+        }
     }
 
     /// Iterates over the types of the schema that are in it.

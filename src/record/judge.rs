@@ -8,7 +8,6 @@ use std::{collections::HashSet, time::Duration};
 use scap_capture_format::{
     native::{MachineInfo, Snapshot, snapshot::StringId},
     schema::{Arch, syscall, types},
-    sysdig::{Downgrade, Target},
 };
 
 use super::{
@@ -18,7 +17,7 @@ use super::{
 use crate::{
     event::{Event, EventExt as _},
     filter::{
-        Filter, TypeSet,
+        Enters, Filter, TypeSet,
         fields::{Context, Session},
     },
     state::{self, ContainerInfo, State, Thread},
@@ -71,7 +70,7 @@ pub(super) struct Judge {
     session: Session,
     filter: Option<Filter>,
     /// For filters that ask for enter events, which are made of the events that there are.
-    enters: Option<Downgrade>,
+    enters: Option<Enters>,
     /// For filters by container: tells the kernel which cgroups are out.
     cgroups: Option<(Hierarchy, Cgroups)>,
     /// Asks the runtimes about containers.
@@ -94,16 +93,17 @@ impl Judge {
         filter: Option<Filter>,
         cgroups: Option<(Hierarchy, Cgroups)>,
         resolver: Resolver,
-        wants_enter: bool,
+        enters: TypeSet,
     ) -> Self {
         session.set_machine(machine);
         let asks_runtimes = filter.as_ref().is_some_and(Filter::asks_runtimes);
-        let wants_enter = wants_enter || filter.as_ref().is_some_and(|f| f.reach().wants_enter);
+        let asked = filter.as_ref().map(|f| f.reach().enters);
+        let asked = asked.unwrap_or(TypeSet::NONE);
         Self {
             state: State::new(),
             session,
             filter,
-            enters: wants_enter.then(|| Downgrade::with_target(Target::EnterEvents, arch)),
+            enters: Enters::new(asked.or(&enters), arch),
             cgroups,
             resolver,
             asks_runtimes,
@@ -247,7 +247,7 @@ impl Judge {
             }
         };
         if let Some(enters) = enters
-            && let Some(enter) = enters.pair(&event).enter
+            && let Some(enter) = enters.of(&event)
         {
             show_if_wanted(state, &enter, true);
         }

@@ -56,7 +56,7 @@ use host::Host;
 use crate::state::State;
 
 use crate::filter::{
-    Filter,
+    Filter, TypeSet,
     fields::{Context, Session},
 };
 
@@ -148,9 +148,10 @@ pub trait Observer {
         self.event(cx)
     }
 
-    /// Whether enter events are to be made up, also if the filter does not ask for them. Asked once.
-    fn wants_enter(&self) -> bool {
-        false
+    /// Returns the types of the enter events that are to be made up, besides those that the filter asks for.
+    /// Asked once.
+    fn enters(&self) -> TypeSet {
+        TypeSet::NONE
     }
 
     /// Takes the state after the last event.

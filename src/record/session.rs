@@ -35,7 +35,10 @@ use super::{
 };
 use crate::{
     event::bytes::BufferFormat,
-    filter::fields::{Session, TimeFormat},
+    filter::{
+        TypeSet,
+        fields::{Session, TimeFormat},
+    },
     state,
 };
 
@@ -126,9 +129,9 @@ pub(super) fn run(
         ..options.containers.clone()
     };
     let resolver = Resolver::start(runtimes).map_err(RecordError::Thread)?;
-    let wants_enter = match &goal {
-        Goal::Capture(_) => false,
-        Goal::Observer(observer) => observer.wants_enter(),
+    let enters = match &goal {
+        Goal::Capture(_) => TypeSet::NONE,
+        Goal::Observer(observer) => observer.enters(),
     };
     let judge = Judge::new(
         session,
@@ -137,7 +140,7 @@ pub(super) fn run(
         filter,
         cgroups,
         resolver,
-        wants_enter,
+        enters,
     );
     let (send_snapshot, snapshot) = mpsc::sync_channel(1);
     let max_events = options.max_events.unwrap_or(u64::MAX);

@@ -18,7 +18,6 @@ use scap_capture_format::native::{
     ContainerReport, Damages, Header, LossReport, MachineInfo, Snapshot,
 };
 use scap_capture_format::schema::{Arch, types};
-use scap_capture_format::sysdig::{Downgrade, Target};
 use thiserror::Error;
 
 pub use native::NativeSource;
@@ -28,8 +27,8 @@ pub use survey::{LostSpan, Survey, survey, survey_sysdig};
 pub use sysdig::SysdigSource;
 
 use crate::event::{Event, Occurrence};
-use crate::filter::TypeSet;
 use crate::filter::fields::{Context, Session};
+use crate::filter::{Enters, TypeSet};
 use crate::state::State;
 use selection::Place;
 
@@ -123,10 +122,10 @@ pub trait EventSink {
         self.event(cx)
     }
 
-    /// Whether enter events are to be made up where the capture has none. Asked once, after
-    /// [`Self::begin`].
-    fn wants_enter(&self) -> bool {
-        false
+    /// Returns the types of the enter events that are to be made up where the capture has none. Asked once,
+    /// after [`Self::begin`].
+    fn enters(&self) -> TypeSet {
+        TypeSet::NONE
     }
 
     /// Takes the state just before the first event that is wanted, or that would be.
@@ -216,10 +215,8 @@ pub fn replay(
     let is_filtered = |(name, _): &(String, String)| name == FILTER;
     let is_filtered = source.header().options.iter().any(is_filtered);
     // Where calls have one event, the other one is made up for filters that ask for it.
-    let wants_enter = selection
-        .filter
-        .as_ref()
-        .is_some_and(|f| f.reach().wants_enter);
+    let asked = selection.filter.as_ref().map(|f| f.reach().enters);
+    let asked = asked.unwrap_or(TypeSet::NONE);
     let arch = arch(source.header()).unwrap_or(Arch::X86_64);
     let lacks_enters = !source.is_in_pairs();
     let mut enters = None;
@@ -262,12 +259,12 @@ pub fn replay(
                 } else {
                     begun = true;
                     sink.begin(state, session)?;
-                    enters = (lacks_enters && (wants_enter || sink.wants_enter()))
-                        .then(|| Downgrade::with_target(Target::EnterEvents, arch));
+                    if lacks_enters {
+                        enters = Enters::new(asked.or(&sink.enters()), arch);
+                    }
                 }
                 if let Some(enters) = &mut enters
-                    && !event.flags.contains(EventFlags::HIDDEN)
-                    && let Some(enter) = enters.pair(event).enter
+                    && let Some(enter) = enters.of(event)
                 {
                     let view = state.view(&enter);
                     let cx = Context {

@@ -72,7 +72,7 @@ impl Native {
 
     /// Whether it is to be handed enter events that were made up.
     pub(super) fn wants_enter(&self) -> bool {
-        let wants = |filter: &Filter| filter.asks_for_direction() && filter.reach().wants_enter;
+        let wants = |filter: &Filter| !filter.reach().enters.is_empty();
         self.filter().is_some_and(wants)
     }
 

@@ -17,6 +17,7 @@ use crate::cli::error::{CliError, EXIT_FAILED, Outcome};
 use crate::cli::input::{Input, tell_damage};
 use crate::cli::print::PrintArgs;
 use crate::cli::words;
+use crate::filter::TypeSet;
 use crate::filter::fields::{Context, Session};
 use crate::record::Observer;
 use crate::replay::{self, End, ReplayError, Selection};
@@ -234,8 +235,8 @@ impl Observer for Live {
         self.with(|host| host.take_made_up(cx))
     }
 
-    fn wants_enter(&self) -> bool {
-        self.host.as_ref().is_some_and(Host::wants_enter)
+    fn enters(&self) -> TypeSet {
+        self.host.as_ref().map_or(TypeSet::NONE, Host::enters)
     }
 
     fn end(&mut self, state: &State, session: &Session) {

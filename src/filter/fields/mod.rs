@@ -31,6 +31,7 @@ mod thread;
 mod user;
 
 pub(super) use container::{is_of_container, is_told_by_runtime};
+pub(super) use evt::of_type;
 pub(super) use fd::needs_fd;
 pub use info::{ArgForm, FieldFlags, FieldInfo, FieldType};
 

@@ -1,6 +1,8 @@
 //! What kind of activity an event is, and how many bytes it moved.
 
-use scap_capture_format::schema::{Category, EventInfo, EventTypeFlags, SourceCategory, types};
+use scap_capture_format::schema::{
+    Category, EventInfo, EventType, EventTypeFlags, SourceCategory, types,
+};
 
 use super::super::{Context, Field, Scratch, Value};
 use super::result::error_number;
@@ -79,37 +81,42 @@ pub(super) fn category<'a>(
     Some(Value::Text(activity(cx, info).name().as_bytes()))
 }
 
-fn has(cx: &Context<'_>, flags: EventTypeFlags) -> bool {
-    cx.event.info().is_some_and(|i| i.flags.intersects(flags))
+fn has(ty: EventType, flags: EventTypeFlags) -> bool {
+    ty.info().is_some_and(|i| i.flags.intersects(flags))
 }
 
 const READS: EventTypeFlags = EventTypeFlags::READS_FROM_FD;
 const WRITES: EventTypeFlags = EventTypeFlags::WRITES_TO_FD;
 
-extract! {
-    is_io = |_, cx, _| Some(Value::Bool(has(cx, READS.union(WRITES))));
-}
+type OfType = fn(EventType) -> Option<Value<'static>>;
+const IO: OfType = |ty| Some(Value::Bool(has(ty, READS.union(WRITES))));
+const IO_READ: OfType = |ty| Some(Value::Bool(has(ty, READS)));
+const IO_WRITE: OfType = |ty| Some(Value::Bool(has(ty, WRITES)));
+const WAIT: OfType = |ty| Some(Value::Bool(has(ty, EventTypeFlags::WAITS)));
+const IO_DIR: OfType = |ty| match ty {
+    _ if has(ty, READS) => Some(Value::Text(b"read")),
+    _ if has(ty, WRITES) => Some(Value::Text(b"write")),
+    _ => None,
+};
 
 extract! {
-    is_io_read = |_, cx, _| Some(Value::Bool(has(cx, READS)));
+    is_io = |_, cx, _| IO(cx.event.ty);
+    is_io_read = |_, cx, _| IO_READ(cx.event.ty);
+    is_io_write = |_, cx, _| IO_WRITE(cx.event.ty);
+    is_wait = |_, cx, _| WAIT(cx.event.ty);
+    io_dir = |_, cx, _| IO_DIR(cx.event.ty);
 }
 
-extract! {
-    is_io_write = |_, cx, _| Some(Value::Bool(has(cx, WRITES)));
-}
-
-pub(super) fn io_dir<'a>(_: &'a Field, cx: &Context<'a>, _: &'a mut Scratch) -> Option<Value<'a>> {
-    if has(cx, READS) {
-        Some(Value::Text(b"read"))
-    } else if has(cx, WRITES) {
-        Some(Value::Text(b"write"))
-    } else {
-        None
-    }
-}
-
-extract! {
-    is_wait = |_, cx, _| Some(Value::Bool(has(cx, EventTypeFlags::WAITS)));
+/// Returns what tells the value of a field from the event's type, if that depends on nothing else.
+pub(in crate::filter) fn of_type(name: &str) -> Option<OfType> {
+    Some(match name {
+        "evt.is_io" => IO,
+        "evt.is_io_read" => IO_READ,
+        "evt.is_io_write" => IO_WRITE,
+        "evt.is_wait" => WAIT,
+        "evt.io_dir" => IO_DIR,
+        _ => return None,
+    })
 }
 
 pub(super) fn is_syslog<'a>(
@@ -117,7 +124,7 @@ pub(super) fn is_syslog<'a>(
     cx: &Context<'a>,
     _: &'a mut Scratch,
 ) -> Option<Value<'a>> {
-    let is_syslog = has(cx, WRITES)
+    let is_syslog = has(cx.event.ty, WRITES)
         && cx
             .view
             .fd_info()
@@ -150,7 +157,7 @@ macro_rules! buflens {
             _: &'a mut Scratch,
         ) -> Option<Value<'a>> {
             let wanted: Option<Activity> = $activity;
-            if !has(cx, $way) || wanted.is_some_and(|w| w != of_fd(cx.view)) {
+            if !has(cx.event.ty, $way) || wanted.is_some_and(|w| w != of_fd(cx.view)) {
                 return None;
             }
             // No bytes are read from a directory; what other calls on it return is none.

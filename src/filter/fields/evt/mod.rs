@@ -5,6 +5,8 @@ mod io;
 mod result;
 mod time;
 
+pub(in crate::filter) use io::of_type;
+
 use args::{abspath, arg, args, buffer, rawarg};
 use io::{
     buflen, buflen_file, buflen_file_in, buflen_file_out, buflen_in, buflen_net, buflen_net_in,
