@@ -11,11 +11,11 @@ use super::instance::Chisel;
 use super::library::{Library, Script};
 use super::native;
 use super::sandbox::Policy;
-use super::shared::{Options, Run, World};
+use super::shared::{Around, Options, Run, World};
 use super::view::ViewInfo;
 use super::watch::with_stack;
-use crate::event::EventFlags;
 use crate::event::bytes::BufferFormat;
+use crate::event::{EventFlags, Timestamp};
 use crate::filter::fields::{Context, Session};
 use crate::filter::{Filter, TypeSet};
 use crate::replay::{EventSink, Needs};
@@ -145,6 +145,34 @@ impl Host {
         self.run.output.borrow_mut().flush();
     }
 
+    /// Returns the types of the events that the chisels look at, besides those that change the state; `None` = of
+    /// all.
+    pub fn looked_at(&self) -> Option<TypeSet> {
+        // A thread's memory is in the table of threads, which any script can ask for.
+        let memory = TypeSet::of(crate::state::counts_memory);
+        let mut chisels = self.chisels.iter();
+        chisels.try_fold(memory, |types, chisel| Some(types.or(&chisel.looked_at()?)))
+    }
+
+    /// Takes note that there is nothing more up to `time`, while events come from a machine: what is due is
+    /// called, and what was printed is shown.
+    pub fn pause_at(
+        &mut self,
+        time: Timestamp,
+        state: &State,
+        session: &Session,
+    ) -> ControlFlow<()> {
+        if self.begun && self.failed.is_none() {
+            let around = Around::World(World { state, session });
+            let mut due = self.chisels.iter_mut();
+            if let Err(error) = due.try_for_each(|chisel| chisel.interval(time, around)) {
+                self.failed = Some(error);
+            }
+        }
+        self.flush();
+        self.go_on()
+    }
+
     /// Tells the chisels that the capture is over.
     ///
     /// # Errors
@@ -197,7 +225,7 @@ impl Host {
             return;
         }
         for chisel in &mut self.chisels {
-            if let Err(error) = chisel.interval(cx) {
+            if let Err(error) = chisel.interval(cx.event.ts, Around::Event(cx)) {
                 self.failed.get_or_insert(error);
                 return;
             }
@@ -214,7 +242,7 @@ impl Host {
                 continue;
             }
             let due = match self.has_intervals {
-                true => chisel.interval(cx),
+                true => chisel.interval(cx.event.ts, Around::Event(cx)),
                 false => Ok(()),
             };
             if let Err(error) = due.and_then(|()| chisel.event(cx)) {

@@ -14,9 +14,10 @@ use super::info::Info;
 use super::library::Script;
 use super::native::{Native, View};
 use super::sandbox;
-use super::shared::{Interval, Run, Shared, World};
+use super::shared::{Around, Interval, Run, Shared, World};
 use super::view::{ViewError, ViewInfo};
 use super::watch;
+use crate::event::Timestamp;
 use crate::event::time::NS_PER_S;
 use crate::filter::fields::{Context, can_show_data};
 use crate::filter::{Filter, TypeSet};
@@ -268,11 +269,17 @@ impl Chisel {
         self.shared.interval.get() != Interval::default()
     }
 
-    /// Returns the types of the events that it may want at all; `None` = it wants to know of all.
+    /// Returns the types of the events that it may want at all; `None` = it wants to know of all, be it for
+    /// their times.
     pub(super) fn wanted(&self) -> Option<TypeSet> {
-        if self.has_interval() {
-            return None;
+        match self.has_interval() {
+            true => None,
+            false => self.looked_at(),
         }
+    }
+
+    /// Returns the types of the events that it looks at; `None` = all.
+    pub(super) fn looked_at(&self) -> Option<TypeSet> {
         // A field that remembers is to see every event.
         let types = |filter: &Filter| {
             let reach = filter.reach();
@@ -284,20 +291,20 @@ impl Chisel {
         }
     }
 
-    /// Calls `on_interval` as often as the time of an event says.
-    pub(super) fn interval(&mut self, cx: &Context<'_>) -> Result<(), ChiselError> {
+    /// Calls `on_interval` as often as a time says, that of an event or of now.
+    pub(super) fn interval(
+        &mut self,
+        now: Timestamp,
+        around: Around<'_>,
+    ) -> Result<(), ChiselError> {
         let set = self.shared.interval.get();
         if set.aligned == 0 && set.precise == 0 {
             return Ok(());
         }
         let shared = self.shared.clone();
-        while let Some(Tick { time, delta }) = self.clock.tick(set, cx.event.ts.0) {
+        while let Some(Tick { time, delta }) = self.clock.tick(set, now.0) {
             if let Some(native) = &mut self.native {
-                let world = World {
-                    state: cx.view.state(),
-                    session: cx.session,
-                };
-                native.refresh(&world, &self.shared.run);
+                native.refresh(&around.world(), &self.shared.run);
                 continue;
             }
             let Some(function) = self.on_interval.clone() else {
@@ -310,7 +317,7 @@ impl Chisel {
             );
             let returned = shared
                 .scene
-                .with_event(cx, || self.call(&function, arguments, true))?;
+                .with(around, || self.call(&function, arguments, true))?;
             if !matches!(returned, Value::Boolean(true)) {
                 let reason = "execution terminated: its on_interval did not return true";
                 return Err(self.terminated(reason));

@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::ptr;
 
-use super::shared::World;
+use super::shared::{Around, World};
 use crate::filter::fields::Context;
 
 /// Room for what is around a script.
@@ -40,6 +40,14 @@ impl Scene {
         let erased = ptr::from_ref(world).cast::<World<'static>>();
         let _reset = Reset(&self.world, self.world.replace(erased));
         run()
+    }
+
+    /// Runs something with either around it.
+    pub(super) fn with<R>(&self, around: Around<'_>, run: impl FnOnce() -> R) -> R {
+        match around {
+            Around::Event(cx) => self.with_event(cx, run),
+            Around::World(world) => self.with_world(&world, run),
+        }
     }
 
     /// Returns what `look` finds in the event; `None` = there is no event.

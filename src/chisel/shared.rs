@@ -19,7 +19,7 @@ use super::scene::Scene;
 use super::watch::{self, Going, Slot};
 use crate::event::bytes::BufferFormat;
 use crate::event::text;
-use crate::filter::fields::Session;
+use crate::filter::fields::{Context, Session};
 use crate::filter::{Filter, TypeSet};
 use crate::format::Template;
 use crate::replay::Needs;
@@ -368,6 +368,26 @@ fn message(error: &mlua::Error) -> String {
 fn first_line(message: &str) -> String {
     let end = message.find("\nstack traceback:").unwrap_or(message.len());
     message[..end].trim_end().to_owned()
+}
+
+/// What is around a script while it is called.
+#[derive(Clone, Copy)]
+pub(super) enum Around<'a> {
+    Event(&'a Context<'a>),
+    World(World<'a>),
+}
+
+impl<'a> Around<'a> {
+    /// Returns the state and the session.
+    pub(super) fn world(self) -> World<'a> {
+        match self {
+            Self::World(world) => world,
+            Self::Event(cx) => World {
+                state: cx.view.state(),
+                session: cx.session,
+            },
+        }
+    }
 }
 
 /// The state and session around a script, while there are some.

@@ -181,7 +181,10 @@ impl Drop for Going<'_> {
         if HOOKED.get() {
             HOOKED.set(false);
             // SAFETY: the state is alive; nothing runs in it now.
-            unsafe { ffi::lua_sethook(self.state, None, 0, 0) };
+            unsafe {
+                ffi::lua_sethook(self.state, None, 0, 0);
+                super::sandbox::set_compiler(self.state, true);
+            }
         }
         self.slot.step();
     }

@@ -3,6 +3,7 @@
 use std::io;
 use std::ops::ControlFlow;
 
+use scap_capture_format::event::Timestamp;
 use scap_capture_format::native::LossReport;
 use scap_capture_format::schema::Arch;
 
@@ -14,8 +15,9 @@ use super::record::{What, explain, on_signals, say, tell_choice, warn_of_runtime
 use super::words;
 use crate::event::EventExt as _;
 use crate::event::number::grouped;
-use crate::filter::fields::Context;
+use crate::filter::fields::{Context, Session};
 use crate::record::{self, CommandEnd, Notice, Observer, Options, Summary, command};
+use crate::state::State;
 
 /// Arguments of `scap live`.
 #[derive(Debug, clap::Args)]
@@ -82,6 +84,13 @@ fn with_chisels(args: &Args, mut options: Options) -> Result<Outcome, CliError> 
         }
         if let Some(snaplen) = host.snaplen() {
             options.snaplen = options.snaplen.max(snaplen.min(record::MAX_SNAPLEN));
+        }
+        // Who asked for so many events counts those of other types, too.
+        if args.print.count.is_none() {
+            options.types = host.looked_at();
+        }
+        if args.print.verbose {
+            tell_choice(&options);
         }
         session = args.print.session_with(host.buffers());
     }
@@ -157,7 +166,7 @@ impl Observer for Screen<'_> {
         self.or_stop(written)
     }
 
-    fn pause(&mut self) -> ControlFlow<()> {
+    fn pause(&mut self, _: Timestamp, _: &State, _: &Session) -> ControlFlow<()> {
         if self.failed.is_some() {
             return ControlFlow::Break(());
         }

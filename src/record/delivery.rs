@@ -229,10 +229,11 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// What was taken so far is all there is for the moment.
-    pub(super) fn pause(&mut self) {
-        if let Goal::Observer(observer) = &mut self.goal {
-            self.over |= observer.pause().is_break();
+    /// What was taken so far is all there is up to `time`.
+    pub(super) fn pause(&mut self, time: Timestamp) {
+        if let (Goal::Observer(observer), None) = (&mut self.goal, &self.waiting) {
+            let (state, session) = (self.judge.state(), self.judge.session());
+            self.over |= observer.pause(time, state, session).is_break();
         }
     }
 

@@ -49,7 +49,7 @@ pub use ring::CpuCounters;
 pub use session::{Notice, Status};
 pub use setup::{KernelChoice, kernel_choice};
 
-use scap_capture_format::native::LossReport;
+use scap_capture_format::{event::Timestamp, native::LossReport};
 
 use host::Host;
 
@@ -94,6 +94,8 @@ pub struct Options {
     pub not_syscalls: Vec<String>,
     /// Record only what passes it; what is needed to understand that is kept in hidden events.
     pub filter: Option<Filter>,
+    /// Of what passes, only events of these types are looked at; `None` = all.
+    pub types: Option<TypeSet>,
     /// Where the root directory of the recorded machine is mounted: `/` but in a container.
     pub host_root: PathBuf,
     /// Whom to ask about containers; its root directory is that of `host_root`.
@@ -121,6 +123,7 @@ impl Default for Options {
             syscalls: Vec::new(),
             not_syscalls: Vec::new(),
             filter: None,
+            types: None,
             host_root: PathBuf::from("/"),
             containers: ContainerOptions::default(),
             command: Vec::new(),
@@ -157,8 +160,9 @@ pub trait Observer {
     /// Takes the state after the last event.
     fn end(&mut self, _: &State, _: &Session) {}
 
-    /// Shows what was taken so far: the next event may be long in coming.
-    fn pause(&mut self) -> ControlFlow<()>;
+    /// Shows what was taken so far: everything up to `time` was handed over, the next event may be long in
+    /// coming.
+    fn pause(&mut self, time: Timestamp, state: &State, session: &Session) -> ControlFlow<()>;
 
     /// Takes note of losses.
     fn loss(&mut self, report: &LossReport);

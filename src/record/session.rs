@@ -186,6 +186,8 @@ pub(super) fn run(
         drain.delivery.settle(false);
         let settled = now.saturating_sub(SETTLE_NS);
         let fullest = drain.pass(settled);
+        let time = Timestamp(settled.wrapping_add(boot_to_wall));
+        drain.delivery.pause(time);
         drain.containers(settled, watch);
         drain.close_due(now, &rings);
         let elapsed = started.elapsed();
@@ -279,7 +281,7 @@ impl Drain<'_> {
             ..
         } = self;
         let follows_cgroups = delivery.follows_cgroups();
-        let fullest = merge.drain(limit, |record: &Record<'_>, cpu| {
+        merge.drain(limit, |record: &Record<'_>, cpu| {
             let header = &record.header;
             let ts = header.ts.wrapping_add(*boot_to_wall);
             let parts = encoder.parts(record);
@@ -303,9 +305,7 @@ impl Drain<'_> {
                 delivery.event(&event);
             }
             true
-        });
-        delivery.pause();
-        fullest
+        })
     }
 
     /// Adds a call that has not returned.

@@ -10,7 +10,7 @@ use super::{
     Options, RecordError, cgroups::Hierarchy, encode, fetch, preflight::Kernel, probe::ProbeOptions,
 };
 use crate::{
-    filter::{Filter, Reach},
+    filter::{Filter, TypeSet},
     state,
 };
 
@@ -115,13 +115,28 @@ impl Options {
         mode == filter::OFF || list.contains(&pid) == (mode == filter::INCLUDE)
     }
 
-    /// Whether a call is left out: it was excluded by name, or the filter can do without it.
+    /// Whether a call is left out: it was excluded by name, or nobody looks at it.
     pub(super) fn excludes(&self, arch: Arch, nr: u16) -> bool {
-        self.excludes_by_name(arch, nr)
-            || self
-                .filter
-                .as_ref()
-                .is_some_and(|filter| !needs(filter.reach(), arch, nr))
+        self.excludes_by_name(arch, nr) || !self.needs(arch, nr)
+    }
+
+    /// Whether a call can be one that is looked at, or changes the state that others are seen in.
+    fn needs(&self, arch: Arch, nr: u16) -> bool {
+        let reach = self.filter.as_ref().map(Filter::reach);
+        if reach.is_some_and(|reach| reach.depends_on_all.is_some()) {
+            return true;
+        }
+        let call = syscall::by_nr(arch, u32::from(nr));
+        let is_in = |types: &TypeSet| match call {
+            None => types.contains_call(0),
+            Some(call) => match encode::type_of(call) {
+                types::GENERIC_X => types.contains_call(call.ppm_sc),
+                ty => types.contains(ty),
+            },
+        };
+        let passes = reach.is_none_or(|reach| is_in(&reach.types));
+        let is_looked_at = self.types.as_ref().is_none_or(is_in);
+        passes && is_looked_at || changes_state(arch, nr)
     }
 
     fn excludes_by_name(&self, arch: Arch, nr: u16) -> bool {
@@ -142,21 +157,6 @@ fn changes_state(arch: Arch, nr: u16) -> bool {
         types::GENERIC_X => state::call_can_matter(call.name),
         ty => state::can_matter(ty),
     }
-}
-
-/// Whether a call can pass the filter or changes the state that the filter needs.
-fn needs(reach: &Reach, arch: Arch, nr: u16) -> bool {
-    if reach.depends_on_all.is_some() {
-        return true;
-    }
-    let Some(call) = syscall::by_nr(arch, u32::from(nr)) else {
-        return reach.types.contains_call(0);
-    };
-    let can_pass = match encode::type_of(call) {
-        types::GENERIC_X => reach.types.contains_call(call.ppm_sc),
-        ty => reach.types.contains(ty),
-    };
-    can_pass || changes_state(arch, nr)
 }
 
 /// What the kernel is told to leave out.

@@ -220,3 +220,50 @@ fn chisels_watch_what_happens() {
     let sums = format!("{BETWEEN}\t{BETWEEN}\ttrue\ttrue");
     assert!(printed.lines().any(|line| line == sums), "{printed}");
 }
+
+#[test]
+fn chisels_with_filters_cost_only_what_they_look_at_and_are_called_in_time() {
+    let Some(bench) = bench() else { return };
+    let script = "description = 'x' short_description = 'x' category = 'x' args = {}
+        local file
+        function on_init()
+          file = chisel.request_field('fd.name')
+          chisel.set_filter('evt.is_io_read=true and fd.name endswith /quiet')
+          chisel.set_interval_s(1)
+          return true
+        end
+        function on_event() print('read', evt.field(file)) end
+        function on_interval() print('tick') return true end";
+    std::fs::write(bench.path("quiet.lua"), script).unwrap();
+    std::fs::write(bench.path("quiet"), "x").unwrap();
+    let mut live = scap();
+    live.args(["live", "-v", "-c"]).arg(bench.path("quiet.lua"));
+    live.args(["--", "sh", "-c", "read x < quiet; sleep 3.2; : > end"]);
+    live.current_dir(bench.dir.path());
+    let output = live.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let lines: Vec<&str> = printed.lines().collect();
+    let quiet = format!("read\t{}", bench.path("quiet").display());
+    assert!(lines.contains(&&*quiet), "{printed}");
+    // Nothing happens for three seconds. A machine that stands still may merge two ticks.
+    let ticks = lines.iter().filter(|line| **line == "tick").count();
+    assert!((2..=4).contains(&ticks), "{printed}");
+    let choice = told
+        .lines()
+        .find(|line| line.starts_with("in the kernel: "));
+    let (_, recorded) = choice.unwrap().rsplit_once(": ").unwrap();
+    let recorded: Vec<&str> = recorded.split(", ").collect();
+    for (call, is_in) in [
+        ("read", true),
+        ("openat", true),
+        ("mmap", true),
+        ("write", false),
+        ("futex", false),
+        ("getpid", false),
+        ("newfstatat", false),
+    ] {
+        assert_eq!(recorded.contains(&call), is_in, "{call}: {told}");
+    }
+}

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::termios::tcgetwinsize;
+use scap_capture_format::event::Timestamp;
 use scap_capture_format::native::LossReport;
 
 use super::{ChiselArgs, explain};
@@ -191,9 +192,11 @@ pub(in crate::cli) fn live(
     let mut options = options(args, print, filter, "");
     options.is_live = true;
     let wanted: Vec<Wanted> = args.wanted();
-    let host = Host::new(options, &wanted, print.count.unwrap_or(u64::MAX));
+    let host = Host::new(options, &wanted, print.count.unwrap_or(u64::MAX)).map_err(explain)?;
+    // From now on no script may ask for more than is made for it.
+    host.needs();
     Ok(Live {
-        host: Some(host.map_err(explain)?),
+        host: Some(host),
         events: 0,
         ended: None,
     })
@@ -246,11 +249,8 @@ impl Observer for Live {
         }
     }
 
-    fn pause(&mut self) -> ControlFlow<()> {
-        self.with(|host| {
-            host.flush();
-            ControlFlow::Continue(())
-        })
+    fn pause(&mut self, time: Timestamp, state: &State, session: &Session) -> ControlFlow<()> {
+        self.with(|host| host.pause_at(time, state, session))
     }
 
     fn loss(&mut self, report: &LossReport) {

@@ -134,6 +134,7 @@ impl What {
             syscalls,
             not_syscalls,
             filter: filter.map(words::filter).transpose()?,
+            types: None,
             host_root: self.host_root.clone(),
             containers: ContainerOptions {
                 enabled: !self.no_container_names,
