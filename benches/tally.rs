@@ -22,12 +22,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use std::{env, fs};
 
-use scap::analysis::library::Need;
-use scap::analysis::surveyor::Surveyor;
-use scap::analysis::table::{View, table};
-use scap::analysis::tally::{Tally, tally_segment};
-use scap::analysis::{Library, Scope, Walker};
-use scap::filter::fields::Context;
+use scap::fields::Context;
+use scap::inspect::aggregator::BackgroundAggregator;
+use scap::replay::IndexedCapture;
+use scap::replay::Scope;
+use scap::replay::SegmentReplayer;
+use scap::replay::indexed::Need;
+use scap::stats::table::{View, table};
+use scap::stats::tally::{Tally, tally_segment};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -54,7 +56,7 @@ fn main() -> Result<()> {
         bytes as f64 / f64::from(1 << 20)
     );
     let begin = Instant::now();
-    let library = Arc::new(Library::open(&path)?);
+    let library = Arc::new(IndexedCapture::open(&path)?);
     println!("opened in {:?}", begin.elapsed());
     let span = library.span().ok_or("no events")?;
     let everything = Scope {
@@ -67,12 +69,12 @@ fn main() -> Result<()> {
         let rate = events as f64 / seconds / 1e6;
         println!("{what}: {seconds:.2} s, {used:.2} s of CPU, {rate:.2} million events/s");
     };
-    let mut walker = Walker::new(&library)?;
+    let mut replayer = SegmentReplayer::new(&library)?;
     for (need, what) in [(Need::State, "state"), (Need::Events, "state and events")] {
         let begin = (Instant::now(), cpu_seconds());
         for segment in 0..library.segments().len() {
             let mut count = |_: &Context<'_>, _: usize| ControlFlow::Continue(());
-            let _all = walker.segment(segment, &mut |_| need, &mut count)?;
+            let _all = replayer.segment(segment, &mut |_| need, &mut count)?;
         }
         report(what, begin);
     }
@@ -80,7 +82,7 @@ fn main() -> Result<()> {
     let begin = (Instant::now(), cpu_seconds());
     let mut parts = Vec::new();
     for segment in 0..library.segments().len() {
-        parts.push(tally_segment(&mut walker, segment, &everything, &go)?);
+        parts.push(tally_segment(&mut replayer, segment, &everything, &go)?);
     }
     report("counted on one core", begin);
     let begin = Instant::now();
@@ -105,14 +107,14 @@ fn main() -> Result<()> {
     }
     let (tell, told) = channel();
     let tell = Mutex::new(tell);
-    let surveyor = Surveyor::new(library, 2, move |progress| {
+    let aggregator = BackgroundAggregator::new(library, 2, move |progress| {
         if let Ok(tell) = tell.lock() {
             let _gone = tell.send(progress);
         }
     });
     for what in ["on two threads", "remembered"] {
         let begin = (Instant::now(), cpu_seconds());
-        surveyor.want(everything.clone());
+        aggregator.set_scope(everything.clone());
         let mut first = None;
         while let Ok(progress) = told.recv() {
             first.get_or_insert_with(|| begin.0.elapsed());

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use scap::event::bytes::BufferFormat;
-use scap::filter::fields::{Context, Session, TimeFormat};
+use scap::fields::{Context, Session, TimeFormat};
 use scap::filter::{Definitions, Filter, FilterError};
 use scap::replay::{self, EventSink, EventSource as _, Selection, SysdigSource};
 use scap::state::State;
@@ -185,8 +185,8 @@ fn stock_rules_compile() {
             Ok(filter) => {
                 // Every stock rule says which events it is about.
                 if !name.starts_with("macro ") {
-                    assert!(!filter.reach().types.is_all(), "{name}");
-                    assert!(filter.reach().enters.is_empty(), "{name}");
+                    assert!(!filter.pushdown().types.is_all(), "{name}");
+                    assert!(filter.pushdown().enters.is_empty(), "{name}");
                 }
             }
             Err(error) => panic!("{name}: {}", told(&condition, &error)),

@@ -7,7 +7,7 @@ mod common;
 use common::{START, TestEvent, event, i64b, snapshot, story, u32b};
 use scap::event::bytes::BufferFormat;
 use scap::event::{Event, EventNum, Params, Pid, Tid, Timestamp};
-use scap::filter::fields::{Context, Session, TimeFormat};
+use scap::fields::{Context, Session, TimeFormat};
 use scap::filter::{Definitions, Filter, TypeSet};
 use scap::state::State;
 use scap_capture_format::native::snapshot::ThreadEntry;
@@ -541,8 +541,8 @@ fn what_is_not_utf8_matches_too() {
     assert_eq!(passes("evt.rawarg.name glob \"*evil*\\xff\""), [4]);
 }
 
-fn reach(text: &str) -> scap::filter::Reach {
-    Filter::parse(text).unwrap().reach().clone()
+fn pushdown(text: &str) -> scap::filter::Pushdown {
+    Filter::parse(text).unwrap().pushdown().clone()
 }
 
 fn type_names(set: &TypeSet) -> Vec<&'static str> {
@@ -554,7 +554,7 @@ fn type_names(set: &TypeSet) -> Vec<&'static str> {
 
 #[test]
 fn reach_of_types() {
-    let types = |text: &str| type_names(&reach(text).types_64bit);
+    let types = |text: &str| type_names(&pushdown(text).types_64bit);
     assert_eq!(
         types("evt.type = openat and proc.name = x"),
         ["asyncevent", "openat"]
@@ -568,34 +568,34 @@ fn reach_of_types() {
         ["asyncevent", "close"]
     );
     assert_eq!(types("evt.type = ftruncate"), ["asyncevent", "syscall"]);
-    assert!(reach("proc.name = x").is_everything());
-    assert!(reach("evt.type = open or proc.name = x").types.is_all());
+    assert!(pushdown("proc.name = x").is_everything());
+    assert!(pushdown("evt.type = open or proc.name = x").types.is_all());
     assert!(
-        reach("not (evt.type = open and proc.name = x)")
+        pushdown("not (evt.type = open and proc.name = x)")
             .types
             .is_all()
     );
-    assert!(reach("evt.num = 0").types.is_empty());
-    assert!(reach("evt.num = 0 and evt.type = open").types.is_empty());
-    assert!(reach("not evt.num = 0").types.is_all());
-    assert!(reach("evt.type in ()").types.is_empty());
+    assert!(pushdown("evt.num = 0").types.is_empty());
+    assert!(pushdown("evt.num = 0 and evt.type = open").types.is_empty());
+    assert!(pushdown("not evt.num = 0").types.is_all());
+    assert!(pushdown("evt.type in ()").types.is_empty());
     // Calls with the 32-bit ABI have no type of their own.
-    let open = reach("evt.type = open");
+    let open = pushdown("evt.type = open");
     assert!(open.types.contains(types::GENERIC_X) && !open.types_64bit.contains(types::GENERIC_X));
     assert!(
         open.types.contains(types::SYSCALL_OPEN_X) && open.types.contains(types::SYSCALL_OPEN_E)
     );
     assert!(!open.types.unknown);
-    let not = reach("evt.type != open");
+    let not = pushdown("evt.type != open");
     assert!(!not.types.contains(types::SYSCALL_OPEN_X) && not.types.unknown);
     assert!(not.types.contains(types::GENERIC_X) && not.types.contains(types::SYSCALL_CLOSE_X));
-    assert_eq!(reach("not evt.type = open").types, not.types);
+    assert_eq!(pushdown("not evt.type = open").types, not.types);
     assert_eq!(
-        reach("not (evt.type = open or proc.name = x)").types,
+        pushdown("not (evt.type = open or proc.name = x)").types,
         not.types
     );
-    assert_eq!(reach("not not evt.type = open").types, open.types);
-    let exit = reach("evt.type = open and evt.dir = <");
+    assert_eq!(pushdown("not not evt.type = open").types, open.types);
+    let exit = pushdown("evt.type = open and evt.dir = <");
     assert!(
         exit.types.contains(types::SYSCALL_OPEN_X) && !exit.types.contains(types::SYSCALL_OPEN_E)
     );
@@ -603,25 +603,29 @@ fn reach_of_types() {
 
 #[test]
 fn reach_of_directions() {
-    assert!(reach("evt.type = open").enters.is_empty());
-    assert!(reach("evt.dir = <").enters.is_empty());
-    assert!(reach("not evt.dir = >").enters.is_empty());
-    assert!(!reach("evt.dir = >").enters.is_empty());
-    assert!(!reach("evt.dir != <").enters.is_empty());
-    assert!(!reach("evt.type = open and evt.dir = >").enters.is_empty());
-    assert!(!reach("evt.dir exists").enters.is_empty());
+    assert!(pushdown("evt.type = open").enters.is_empty());
+    assert!(pushdown("evt.dir = <").enters.is_empty());
+    assert!(pushdown("not evt.dir = >").enters.is_empty());
+    assert!(!pushdown("evt.dir = >").enters.is_empty());
+    assert!(!pushdown("evt.dir != <").enters.is_empty());
     assert!(
-        reach("evt.type = procexit and evt.dir = >")
+        !pushdown("evt.type = open and evt.dir = >")
             .enters
             .is_empty()
     );
-    let enters = reach("evt.type = open and evt.dir = >").enters;
+    assert!(!pushdown("evt.dir exists").enters.is_empty());
+    assert!(
+        pushdown("evt.type = procexit and evt.dir = >")
+            .enters
+            .is_empty()
+    );
+    let enters = pushdown("evt.type = open and evt.dir = >").enters;
     assert!(enters.contains(types::SYSCALL_OPEN_E) && !enters.contains(types::SYSCALL_READ_E));
 }
 
 #[test]
 fn reach_of_what_a_type_tells() {
-    let io = reach("evt.is_io = true").types;
+    let io = pushdown("evt.is_io = true").types;
     for (ty, is_io) in [
         (types::SYSCALL_READ_E, true),
         (types::SYSCALL_WRITE_X, true),
@@ -633,26 +637,26 @@ fn reach_of_what_a_type_tells() {
         assert_eq!(io.contains(ty), is_io, "{ty}");
     }
     // What nobody knows does no I/O.
-    assert!(!io.unknown && reach("evt.is_io = false").types.unknown);
-    assert_eq!(reach("not evt.is_io = true").types, io.complement());
-    assert_eq!(reach("evt.is_io != true").types, io.complement());
-    assert!(reach("evt.is_io exists").types.is_all());
-    let read = reach("evt.io_dir = read").types;
-    assert_eq!(read, reach("evt.is_io_read = true").types);
+    assert!(!io.unknown && pushdown("evt.is_io = false").types.unknown);
+    assert_eq!(pushdown("not evt.is_io = true").types, io.complement());
+    assert_eq!(pushdown("evt.is_io != true").types, io.complement());
+    assert!(pushdown("evt.is_io exists").types.is_all());
+    let read = pushdown("evt.io_dir = read").types;
+    assert_eq!(read, pushdown("evt.is_io_read = true").types);
     assert!(read.contains(types::SYSCALL_PREAD_X) && !read.contains(types::SYSCALL_WRITE_X));
     // Where there is none, no comparison holds.
     assert!(
-        !reach("evt.io_dir != read")
+        !pushdown("evt.io_dir != read")
             .types
             .contains(types::SYSCALL_CLOSE_X)
     );
-    let net = reach("evt.is_io = true and fd.type = ipv4").types;
+    let net = pushdown("evt.is_io = true and fd.type = ipv4").types;
     assert!(!net.contains(types::SOCKET_CONNECT_X) && net.contains(types::SOCKET_SENDTO_X));
 }
 
 #[test]
 fn reach_of_times() {
-    let times = |text: &str| reach(text).times;
+    let times = |text: &str| pushdown(text).times;
     assert_eq!(times("proc.name = x"), (None, None));
     assert_eq!(
         times("evt.rawtime >= 5 and evt.rawtime < 9 and proc.name = x"),
@@ -690,21 +694,21 @@ fn reach_of_times() {
 #[test]
 fn reach_of_ids() {
     assert_eq!(
-        reach("thread.tid = 7 and proc.name = x").tids,
+        pushdown("thread.tid = 7 and proc.name = x").tids,
         Some(vec![7])
     );
     assert_eq!(
-        reach("thread.tid in (9, 7) or thread.tid = 8").tids,
+        pushdown("thread.tid in (9, 7) or thread.tid = 8").tids,
         Some(vec![7, 8, 9])
     );
     assert_eq!(
-        reach("thread.tid in (9, 7) and thread.tid = 7").tids,
+        pushdown("thread.tid in (9, 7) and thread.tid = 7").tids,
         Some(vec![7])
     );
-    assert_eq!(reach("thread.tid = 7 or proc.name = x").tids, None);
-    assert_eq!(reach("not thread.tid = 7").tids, None);
-    assert_eq!(reach("thread.tid != 7").tids, None);
-    assert_eq!(reach("proc.pid = 7").pids, Some(vec![7]));
-    assert_eq!(reach("proc.pid = 7").tids, None);
-    assert_eq!(reach("not (thread.tid != 7)").tids, None);
+    assert_eq!(pushdown("thread.tid = 7 or proc.name = x").tids, None);
+    assert_eq!(pushdown("not thread.tid = 7").tids, None);
+    assert_eq!(pushdown("thread.tid != 7").tids, None);
+    assert_eq!(pushdown("proc.pid = 7").pids, Some(vec![7]));
+    assert_eq!(pushdown("proc.pid = 7").tids, None);
+    assert_eq!(pushdown("not (thread.tid != 7)").tids, None);
 }

@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use common::{story, write};
 use proptest::prelude::{Just, Strategy, any, prop, prop_oneof, proptest};
 use scap::event::bytes::BufferFormat;
-use scap::filter::fields::{self, ArgForm, Context, FieldFlags, Session};
+use scap::fields::{self, ArgForm, Context, FieldFlags, Session};
 use scap::format::{LineFormat, LineOptions, Template};
 use scap::replay::{self, EventSink, NativeSource, Selection};
 use scap::state::State;
@@ -113,7 +113,7 @@ fn all_fields() -> String {
 
 fn replay_all(bytes: &[u8]) {
     // Both passes: their errors are theirs to choose, a panic is not.
-    let _surveyed = replay::survey(bytes);
+    let _surveyed = replay::capture_info(bytes);
     let Ok(mut source) = NativeSource::new(bytes) else {
         return;
     };

@@ -9,24 +9,25 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use scap::analysis::library::Need;
-use scap::analysis::{Library, Walker};
 use scap::event::EventExt as _;
+use scap::fields::Context;
 use scap::filter::Filter;
-use scap::filter::fields::Context;
 use scap::lanes::{LANES, Lane, is_waiting, lanes_of, lanes_of_type};
+use scap::replay::IndexedCapture;
+use scap::replay::SegmentReplayer;
+use scap::replay::indexed::Need;
 use scap_capture_format::schema::types;
 
 /// Gives every event of a capture that is shown.
 fn each(path: &Path, mut each: impl FnMut(&Context<'_>)) {
-    let library = Arc::new(Library::open(path).unwrap());
-    let mut walker = Walker::new(&library).unwrap();
+    let library = Arc::new(IndexedCapture::open(path).unwrap());
+    let mut replayer = SegmentReplayer::new(&library).unwrap();
     for segment in 0..library.segments().len() {
         let mut event = |cx: &Context<'_>, _: usize| {
             each(cx);
             ControlFlow::Continue(())
         };
-        let end = walker.segment(segment, &mut |_| Need::Everything, &mut event);
+        let end = replayer.segment(segment, &mut |_| Need::Everything, &mut event);
         assert!(end.unwrap().is_continue());
     }
 }

@@ -15,9 +15,9 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use scap::event::bytes::BufferFormat;
-use scap::event::{Event, EventExt as _, Occurrence};
+use scap::event::{Event, EventExt as _, PairedEvent};
+use scap::fields::{self, ArgForm, Context, FieldFlags, Session, TimeFormat};
 use scap::filter::When;
-use scap::filter::fields::{self, ArgForm, Context, FieldFlags, Session, TimeFormat};
 use scap::format::Template;
 use scap::replay::{self, Each, EventSink, EventSource, Item, NativeSource, ReplayError};
 use scap::replay::{Selection, SysdigSource};
@@ -37,7 +37,7 @@ fn every_field() -> String {
     let mut text = String::from("*");
     for field in fields::all() {
         // Those that remember the events which they saw before are out of it.
-        let unfit = FieldFlags::REMEMBERS | FieldFlags::FILTER_ONLY;
+        let unfit = FieldFlags::STATEFUL | FieldFlags::FILTER_ONLY;
         if field.flags.intersects(unfit) {
             continue;
         }
@@ -81,8 +81,8 @@ fn with_snapshots(source: &mut dyn EventSource, every: u64) -> Vec<u8> {
                     }
                 }
                 Item::Snapshot(snapshot) => state.restore(snapshot),
-                Item::Event(occurrence) if !is_enter_of_call(occurrence.event) => {
-                    let event = occurrence.full;
+                Item::Event(paired) if !is_enter_of_call(paired.event) => {
+                    let event = paired.full;
                     let start = |header: Header| {
                         let options = WriterOptions::default();
                         CaptureWriter::new(Vec::new(), &header, options).unwrap()
@@ -226,7 +226,7 @@ fn real_captures_read_the_same_from_every_snapshot() {
         let open = || SysdigSource::new(Box::new(File::open(&path).unwrap())).unwrap();
         let mut count = 0;
         let counted = open().read(&mut |item| {
-            let is_event = |o: Occurrence<'_>| !is_enter_of_call(o.event);
+            let is_event = |o: PairedEvent<'_>| !is_enter_of_call(o.event);
             count += u64::from(matches!(item, Item::Event(o) if is_event(o)));
             Ok(ControlFlow::Continue(()))
         });

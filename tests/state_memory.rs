@@ -84,7 +84,7 @@ fn containers() {
             for n in 0..count {
                 let text = text(n);
                 describe(state, &text);
-                state.foreknow(text.as_bytes());
+                state.preload_container(text.as_bytes());
             }
         });
         assert!(most <= limits::MEMORY / MIB, "{what}: {most} MiB");

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use scap::chisel::view::{Aggregation, ColumnInfo, ViewInfo, ViewOptions, ViewTable};
 use scap::event::bytes::BufferFormat;
-use scap::filter::fields::{Context, Session, TimeFormat};
+use scap::fields::{Context, Session, TimeFormat};
 use scap::replay::{EventSink, EventSource as _, NativeSource, Selection, replay};
 use scap::state::State;
 

@@ -114,13 +114,13 @@ fn a_call_may_return_after_the_snapshot_that_reading_begins_at() {
         .read(&mut |item| {
             match item {
                 replay::Item::Snapshot(snapshot) => state.restore(snapshot),
-                replay::Item::Event(occurrence) => {
+                replay::Item::Event(paired) => {
                     if events.is_multiple_of(101) {
                         writer.write_snapshot(&mut state.snapshot()).unwrap();
                     }
                     events += 1;
-                    state.apply(occurrence);
-                    writer.push(occurrence.event).unwrap();
+                    state.apply(paired);
+                    writer.push(paired.event).unwrap();
                 }
                 _ => {}
             }

@@ -219,7 +219,7 @@ pub(crate) const BOOKS_HEAD: &str = "| round | seen by the kernel | in the file 
 /// Levels asked for, beside what was reached.
 pub(crate) fn levels(groups: &[Group]) -> String {
     let mut out = String::from(
-        "| loop | level to reach first | budget | reached | reached / 64-byte-record floor | lost |\n\
+        "| loop | level to pushdown first | budget | reached | reached / 64-byte-record floor | lost |\n\
          | --- | --: | --: | --: | --: | --: |\n",
     );
     for (name, first, budget) in LEVELS {

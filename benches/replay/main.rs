@@ -112,7 +112,7 @@ fn main() -> Result<()> {
         "{events} events, {:.0} MiB; medians of {rounds} interleaved rounds on one CPU\n",
         bytes as f64 / f64::from(1 << 20)
     );
-    println!("| | sysdig, s | scap, s | ratio | to reach | million events/s |");
+    println!("| | sysdig, s | scap, s | ratio | to pushdown | million events/s |");
     println!("| --- | --: | --: | --: | --: | --: |");
     for job in JOBS.iter().filter(|job| job.name.contains(&only)) {
         let mut runs = [

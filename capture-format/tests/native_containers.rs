@@ -11,7 +11,7 @@ use scap_capture_format::event::Timestamp;
 use scap_capture_format::limits;
 use scap_capture_format::native::section::{MANDATORY, SectionKind};
 use scap_capture_format::native::{
-    CaptureReader, CaptureWriter, ContainerDescription, ContainersAhead, IndexedReader, Item,
+    CaptureReader, CaptureWriter, ContainerDescription, ContainerPreload, IndexedReader, Item,
 };
 
 fn description(n: u64, len: usize) -> ContainerDescription {
@@ -40,7 +40,7 @@ fn file() -> Vec<u8> {
 }
 
 fn ahead(file: &[u8]) -> Vec<ContainerDescription> {
-    let Ok(mut ahead) = ContainersAhead::find(Cursor::new(file)) else {
+    let Ok(mut ahead) = ContainerPreload::find(Cursor::new(file)) else {
         return Vec::new();
     };
     let mut all = Vec::new();

@@ -6,7 +6,7 @@
 use libfuzzer_sys::fuzz_target;
 use scap::event::bytes::BufferFormat;
 use scap::filter::Filter;
-use scap::filter::fields::{Context, Session};
+use scap::fields::{Context, Session};
 use scap::format::Template;
 use scap::state::State;
 use scap_capture_format::event::{EventFlags, EventNum, EventRef, Params, Pid, Tid, Timestamp};
@@ -57,7 +57,7 @@ fuzz_target!(|bytes: &[u8]| {
         };
         if let Some(filter) = &mut filter {
             let passes = filter.matches(&cx);
-            assert!(!passes || filter.reach().types.contains(ty), "{text}");
+            assert!(!passes || filter.pushdown().types.contains(ty), "{text}");
         }
         if let Some(template) = &mut template {
             let mut out = Vec::new();

@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use scap::event::bytes::BufferFormat;
-use scap::filter::fields::{self, ArgForm, Context, FieldFlags, Session};
+use scap::fields::{self, ArgForm, Context, FieldFlags, Session};
 use scap::format::Template;
 use scap::state::State;
 use scap_capture_format::event::{EventFlags, EventNum, EventRef, Params, Pid, Tid, Timestamp};

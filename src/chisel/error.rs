@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::view::ViewError;
+use crate::fields::LookupError;
 use crate::filter::FilterError;
-use crate::filter::fields::LookupError;
 use crate::format::TemplateError;
 
 /// Why a chisel cannot run, or stopped.

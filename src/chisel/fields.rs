@@ -6,7 +6,7 @@ use super::error::ApiError;
 use super::shared::{Run, Shared};
 use crate::event::bytes;
 use crate::event::number;
-use crate::filter::fields::{
+use crate::fields::{
     self, Context, Field, FieldFlags, FieldType, LookupError, Scratch, Value, can_show_data,
 };
 

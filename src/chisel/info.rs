@@ -4,7 +4,7 @@ use mlua::{LuaString, Table, Value};
 
 use super::arguments::Argument;
 use super::error::ChiselError;
-use super::library::Script;
+use super::registry::Script;
 
 /// Most arguments that a script can declare.
 const MAX_ARGUMENTS: usize = 64;

@@ -11,15 +11,15 @@ use super::call::Callback;
 use super::clock::{Clock, Tick};
 use super::error::ChiselError;
 use super::info::Info;
-use super::library::Script;
 use super::native::{Native, View};
+use super::registry::Script;
 use super::sandbox;
-use super::shared::{Around, Interval, Run, Shared, World};
+use super::shared::{CallInput, HostState, Interval, Run, Shared};
 use super::view::{ViewError, ViewInfo};
-use super::watch;
+use super::watchdog;
 use crate::event::Timestamp;
 use crate::event::time::NS_PER_S;
-use crate::filter::fields::{Context, can_show_data};
+use crate::fields::{Context, can_show_data};
 use crate::filter::{Filter, TypeSet};
 use crate::replay::Needs;
 
@@ -45,7 +45,7 @@ pub(super) struct Chisel {
 impl Chisel {
     /// Runs a script's text, which defines its functions and says what it is.
     pub(super) fn load(run: &Rc<Run>, script: Script) -> Result<Self, ChiselError> {
-        let slot = watch::slot().map_err(ChiselError::Stack)?;
+        let slot = watchdog::slot().map_err(ChiselError::Stack)?;
         let shared = Rc::new(Shared::new(run.clone(), script, slot));
         let failed = |error: mlua::Error| shared.error(&error, false);
         sandbox::allow(run.policy.instructions);
@@ -201,11 +201,11 @@ impl Chisel {
     }
 
     /// Tells it that the capture begins.
-    pub(super) fn begin(&mut self, world: &World<'_>) -> Result<(), ChiselError> {
+    pub(super) fn begin(&mut self, world: &HostState<'_>) -> Result<(), ChiselError> {
         if let Some(start) = self.function("on_capture_start") {
             let shared = self.shared.clone();
             let returned = shared
-                .scene
+                .call_context
                 .with_world(world, || self.call(&start, (), true))?;
             if !matches!(returned, Value::Boolean(true)) {
                 return Err(self.terminated("its on_capture_start did not return true"));
@@ -237,7 +237,7 @@ impl Chisel {
         }
         let filter = self.shared.filter.borrow();
         match &*filter {
-            Some(filter) if filter.asks_for_direction() => !filter.reach().enters.is_empty(),
+            Some(filter) if filter.asks_for_direction() => !filter.pushdown().enters.is_empty(),
             _ => {
                 let tells = |name: &str| matches!(name, "evt.dir" | "evt.latency");
                 self.shared.fields.any(|field| tells(field.info.name))
@@ -247,19 +247,19 @@ impl Chisel {
 
     /// Returns what of the events it looks at, as far as it has said so yet.
     pub(super) fn needs(&self) -> Needs {
-        let reach = |filter: &Filter| filter.reach().types;
+        let pushdown = |filter: &Filter| filter.pushdown().types;
         if let Some(native) = &self.native {
             return Needs {
-                types: native.filter().map_or(TypeSet::ALL, reach),
-                data: native.asks_for_data(),
+                types: native.filter().map_or(TypeSet::ALL, pushdown),
+                data: native.needs_payload(),
             };
         }
         let filter = self.shared.filter.borrow();
         let shows_data = self.shared.formatter.borrow().is_some();
         Needs {
-            types: filter.as_ref().map_or(TypeSet::ALL, reach),
+            types: filter.as_ref().map_or(TypeSet::ALL, pushdown),
             data: shows_data
-                || filter.as_ref().is_some_and(Filter::asks_for_data)
+                || filter.as_ref().is_some_and(Filter::needs_payload)
                 || self.shared.fields.any(can_show_data),
         }
     }
@@ -282,8 +282,8 @@ impl Chisel {
     pub(super) fn looked_at(&self) -> Option<TypeSet> {
         // A field that remembers is to see every event.
         let types = |filter: &Filter| {
-            let reach = filter.reach();
-            reach.depends_on_all.is_none().then_some(reach.types)
+            let pushdown = filter.pushdown();
+            pushdown.depends_on_all.is_none().then_some(pushdown.types)
         };
         match &self.native {
             Some(native) => native.filter().and_then(types),
@@ -295,7 +295,7 @@ impl Chisel {
     pub(super) fn interval(
         &mut self,
         now: Timestamp,
-        around: Around<'_>,
+        around: CallInput<'_>,
     ) -> Result<(), ChiselError> {
         let set = self.shared.interval.get();
         if set.aligned == 0 && set.precise == 0 {
@@ -316,7 +316,7 @@ impl Chisel {
                 delta as f64,
             );
             let returned = shared
-                .scene
+                .call_context
                 .with(around, || self.call(&function, arguments, true))?;
             if !matches!(returned, Value::Boolean(true)) {
                 let reason = "execution terminated: its on_interval did not return true";
@@ -343,7 +343,10 @@ impl Chisel {
             Some(function) => {
                 let _going = shared.begin_call();
                 let is_shown = shared.formatter.borrow().is_some();
-                match shared.scene.with_event(cx, || function.call(is_shown)) {
+                match shared
+                    .call_context
+                    .with_event(cx, || function.call(is_shown))
+                {
                     Ok(prints) => prints,
                     Err(error) => {
                         let out_of_memory = matches!(error, mlua::Error::MemoryError(_));
@@ -381,7 +384,7 @@ impl Chisel {
     }
 
     /// Tells it that the capture is over; after an error of its own this is only a courtesy.
-    pub(super) fn end(&mut self, world: &World<'_>) -> Result<(), ChiselError> {
+    pub(super) fn end(&mut self, world: &HostState<'_>) -> Result<(), ChiselError> {
         if self.is_dead {
             return Ok(());
         }
@@ -401,7 +404,7 @@ impl Chisel {
         );
         let shared = self.shared.clone();
         let ended = shared
-            .scene
+            .call_context
             .with_world(world, || self.call(&function, arguments, true));
         ended.map(drop)
     }

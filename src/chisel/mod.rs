@@ -1,9 +1,9 @@
 //! Chisels: Lua scripts over captures and live streams, as sysdig has them, and views, their tables.
 //!
 //! ```text
-//!   Library     a name -> a script's text
+//!   ScriptRegistry     a name -> a script's text
 //!   Chisel      the text -> Lua in its sandbox, with the tables of `api`; life cycle
-//!   Host        the chisels of a run: an `EventSink`
+//!   ChiselRunner        the chisels of a run: an `EventSink`
 //!   view        tables that scripts describe and native code fills
 //! ```
 //!
@@ -15,27 +15,27 @@ mod api;
 mod arguments;
 mod builtin;
 mod call;
+mod call_context;
 mod clock;
 mod error;
 mod fields;
-mod host;
 mod info;
 mod instance;
-mod library;
 mod native;
 mod output;
 mod raw;
+mod registry;
+mod runner;
 mod sandbox;
-mod scene;
 mod shared;
 pub mod view;
-mod watch;
+mod watchdog;
 
 pub use arguments::{Argument, takes, usage};
 pub use error::{ChiselError, Place};
-pub use host::{Ended, Host, Wanted, info, views};
 pub use info::Info;
-pub use library::{Library, Script};
+pub use registry::{Script, ScriptRegistry};
+pub use runner::{ChiselRunner, Ended, Wanted, info, views};
 pub use sandbox::Policy;
 pub use shared::Options;
-pub use watch::{watch, with_stack};
+pub use watchdog::{watch, with_stack};

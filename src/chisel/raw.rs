@@ -40,7 +40,9 @@ pub(super) unsafe extern "C-unwind" fn evt_field(state: *mut ffi::lua_State) -> 
             }
             Found::Nil
         } else {
-            let found = own.scene.event(|cx| own.fields.value(handle, cx, own));
+            let found = own
+                .call_context
+                .event(|cx| own.fields.value(handle, cx, own));
             found.unwrap_or(Found::Nil)
         };
         match found {
@@ -63,7 +65,7 @@ pub(super) unsafe extern "C-unwind" fn evt_field(state: *mut ffi::lua_State) -> 
 pub(super) unsafe extern "C-unwind" fn evt_get_num(state: *mut ffi::lua_State) -> c_int {
     // SAFETY: as in `evt_field`.
     unsafe {
-        let number = shared(state).scene.event(|cx| cx.event.num.0 as f64);
+        let number = shared(state).call_context.event(|cx| cx.event.num.0 as f64);
         push(state, number)
     }
 }
@@ -76,7 +78,7 @@ pub(super) unsafe extern "C-unwind" fn evt_get_num(state: *mut ffi::lua_State) -
 pub(super) unsafe extern "C-unwind" fn evt_get_ts(state: *mut ffi::lua_State) -> c_int {
     // SAFETY: as in `evt_field`.
     unsafe {
-        let time = shared(state).scene.event(|cx| cx.event.ts.0);
+        let time = shared(state).call_context.event(|cx| cx.event.ts.0);
         let parts = time.map(|ns| ((ns / 1_000_000_000) as f64, (ns % 1_000_000_000) as f64));
         push(state, parts.map(|p| p.0)) + push(state, parts.map(|p| p.1))
     }
@@ -90,7 +92,7 @@ pub(super) unsafe extern "C-unwind" fn evt_get_ts(state: *mut ffi::lua_State) ->
 pub(super) unsafe extern "C-unwind" fn evt_rel_ns(state: *mut ffi::lua_State) -> c_int {
     // SAFETY: as in `evt_field`.
     unsafe {
-        let since = shared(state).scene.event(|cx| {
+        let since = shared(state).call_context.event(|cx| {
             let (time, first) = (cx.event.ts.0, cx.session.first_time);
             // Events of several CPUs can be a little out of order.
             (i128::from(time) - i128::from(first)) as f64

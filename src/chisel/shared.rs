@@ -9,17 +9,17 @@ use std::sync::Arc;
 
 use mlua::{Function, Lua};
 
+use super::call_context::CallContext;
 use super::error::{ApiError, ChiselError, Place};
 use super::fields::Fields;
-use super::library::{Library, Script};
 use super::native::Native;
 use super::output::Output;
+use super::registry::{Script, ScriptRegistry};
 use super::sandbox::Policy;
-use super::scene::Scene;
-use super::watch::{self, Going, Slot};
+use super::watchdog::{self, Going, Slot};
 use crate::event::bytes::BufferFormat;
 use crate::event::text;
-use crate::filter::fields::{Context, Session};
+use crate::fields::{Context, Session};
 use crate::filter::{Filter, TypeSet};
 use crate::format::Template;
 use crate::replay::Needs;
@@ -28,7 +28,7 @@ use crate::state::State;
 /// How chisels are run, the same for all of one run.
 pub struct Options {
     /// Where scripts are.
-    pub library: Library,
+    pub library: ScriptRegistry,
     /// What they may do.
     pub policy: Policy,
     /// The events come from this machine, now.
@@ -53,7 +53,7 @@ pub struct Options {
 
 impl Options {
     /// Options for scripts that are only to say what they are: nothing that they print is seen.
-    pub fn quiet(library: Library, policy: Policy) -> Self {
+    pub fn quiet(library: ScriptRegistry, policy: Policy) -> Self {
         Self {
             library,
             policy,
@@ -72,7 +72,7 @@ impl Options {
 
 /// What is the same for all chisels of a run, and what they ask of it.
 pub(super) struct Run {
-    pub(super) library: Library,
+    pub(super) library: ScriptRegistry,
     pub(super) policy: Policy,
     pub(super) is_live: bool,
     pub(super) terminal_size: Option<(u16, u16)>,
@@ -171,7 +171,7 @@ impl Run {
     /// nothing there, and take that for a fact.
     pub(super) fn check_loaded(
         &self,
-        asks_for_data: bool,
+        needs_payload: bool,
         types: Option<&TypeSet>,
     ) -> Result<(), ApiError> {
         let loaded = self.loaded.borrow();
@@ -179,7 +179,7 @@ impl Run {
             return Ok(());
         };
         let has_types = types.is_none_or(|types| types.iter().all(|ty| loaded.types.contains(ty)));
-        if (asks_for_data && !loaded.data) || !has_types {
+        if (needs_payload && !loaded.data) || !has_types {
             return Err(ApiError::Misuse(
                 "fields that show data, formats and wider filters have to be set in on_init",
             ));
@@ -214,7 +214,7 @@ pub(super) struct Shared {
     pub(super) run: Rc<Run>,
     pub(super) script: Script,
     pub(super) fields: Fields,
-    pub(super) scene: Scene,
+    pub(super) call_context: CallContext,
     /// Lua's state, once it is made.
     pub(super) state: Cell<*mut mlua::ffi::lua_State>,
     slot: Arc<Slot>,
@@ -238,7 +238,7 @@ impl Shared {
             run,
             script,
             fields: Fields::default(),
-            scene: Scene::default(),
+            call_context: CallContext::default(),
             state: Cell::new(std::ptr::null_mut()),
             slot,
             filter: RefCell::new(None),
@@ -257,7 +257,7 @@ impl Shared {
     #[inline]
     pub(super) fn begin_call(&self) -> Going<'_> {
         super::sandbox::allow(self.run.policy.instructions);
-        watch::begin(&self.slot, self.state.get())
+        watchdog::begin(&self.slot, self.state.get())
     }
 
     /// Compiles a script's text.
@@ -372,17 +372,17 @@ fn first_line(message: &str) -> String {
 
 /// What is around a script while it is called.
 #[derive(Clone, Copy)]
-pub(super) enum Around<'a> {
+pub(super) enum CallInput<'a> {
     Event(&'a Context<'a>),
-    World(World<'a>),
+    HostState(HostState<'a>),
 }
 
-impl<'a> Around<'a> {
+impl<'a> CallInput<'a> {
     /// Returns the state and the session.
-    pub(super) fn world(self) -> World<'a> {
+    pub(super) fn world(self) -> HostState<'a> {
         match self {
-            Self::World(world) => world,
-            Self::Event(cx) => World {
+            Self::HostState(world) => world,
+            Self::Event(cx) => HostState {
                 state: cx.view.state(),
                 session: cx.session,
             },
@@ -392,7 +392,7 @@ impl<'a> Around<'a> {
 
 /// The state and session around a script, while there are some.
 #[derive(Clone, Copy)]
-pub(super) struct World<'a> {
+pub(super) struct HostState<'a> {
     pub(super) state: &'a State,
     pub(super) session: &'a Session,
 }

@@ -12,7 +12,7 @@ use super::read::{cannot_write, destination, refuse_same};
 use super::record::say;
 use crate::event::number::grouped;
 use crate::export::{NativeSink, SysdigSink};
-use crate::filter::fields::Session;
+use crate::fields::Session;
 use crate::replay::{self, EventSink, EventSource, ReplayError, Selection};
 use crate::state::State;
 

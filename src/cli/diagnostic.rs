@@ -19,7 +19,7 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::error::CliError;
 use crate::event::text;
-use crate::filter::fields::LookupError;
+use crate::fields::LookupError;
 use crate::filter::{FilterError, FilterErrorKind};
 use crate::format::{TemplateError, TemplateErrorKind};
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::error::{CliError, Outcome};
 use super::output::Output;
-use crate::filter::fields::{self, ArgForm, FieldFlags, FieldInfo, FieldType};
+use crate::fields::{self, ArgForm, FieldFlags, FieldInfo, FieldType};
 
 /// Arguments of `scap fields`.
 #[derive(Debug, clap::Args)]

@@ -9,7 +9,7 @@ use super::error::{CliError, Outcome};
 use super::input::Input;
 use super::output::{Output, ascii_json};
 use crate::event::{number, text, time};
-use crate::replay::{self, Survey};
+use crate::replay::{self, CaptureInfo};
 
 /// Event types listed as text; JSON has all.
 const TOP: usize = 20;
@@ -32,11 +32,11 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let input = Input::open(&args.file)?;
     let surveyed = match input.is_sysdig {
-        true => replay::survey_sysdig(input.bytes),
-        false => replay::survey(input.bytes),
+        true => replay::sysdig_capture_info(input.bytes),
+        false => replay::capture_info(input.bytes),
     };
-    let survey = surveyed.map_err(|e| CliError::capture(&input.name, &e))?;
-    let report = Report::new(&input.name, &survey);
+    let capture_info = surveyed.map_err(|e| CliError::capture(&input.name, &e))?;
+    let report = Report::new(&input.name, &capture_info);
     let mut output = Output::new();
     if args.json {
         let json = serde_json::to_string_pretty(&report)
@@ -163,12 +163,12 @@ struct DamageEntry {
 
 impl<'a> Report<'a> {
     #[expect(clippy::cast_precision_loss, reason = "rates for people")]
-    fn new(file: &'a str, survey: &'a Survey) -> Self {
-        let header = &survey.header;
+    fn new(file: &'a str, capture_info: &'a CaptureInfo) -> Self {
+        let header = &capture_info.header;
         let machine = &header.machine;
         let iso = |ns| time::iso8601(ns, machine.utc_offset_s);
         let some_time = |ns| (ns != 0).then(|| iso(ns));
-        let mut types: Vec<TypeCount<'_>> = survey
+        let mut types: Vec<TypeCount<'_>> = capture_info
             .types
             .iter()
             .map(|(name, count)| TypeCount {
@@ -177,11 +177,15 @@ impl<'a> Report<'a> {
             })
             .collect();
         types.sort_by(|a, b| b.count.cmp(&a.count).then(a.name.cmp(b.name)));
-        let damages = &survey.damages;
+        let damages = &capture_info.damages;
         Self {
             file,
-            format: if survey.is_sysdig { "sysdig" } else { "native" },
-            bytes: survey.bytes,
+            format: if capture_info.is_sysdig {
+                "sysdig"
+            } else {
+                "native"
+            },
+            bytes: capture_info.bytes,
             machine: Machine {
                 host_name: &machine.host_name,
                 os: &machine.os,
@@ -205,7 +209,7 @@ impl<'a> Report<'a> {
                 snaplen: header.snaplen,
                 start: some_time(header.start.0),
             },
-            time: survey.times.map(|(first, last)| TimeRange {
+            time: capture_info.times.map(|(first, last)| TimeRange {
                 first: iso(first),
                 last: iso(last),
                 first_ns: first,
@@ -213,23 +217,23 @@ impl<'a> Report<'a> {
                 duration_s: last.saturating_sub(first) as f64 / time::NS_PER_S as f64,
             }),
             events: Events {
-                total: survey.events,
-                hidden: survey.hidden,
-                failed: survey.failed,
-                in_flight: survey.in_flight,
-                truncated: survey.truncated,
-                with_unreadable_arguments: survey.faults,
-                threads: survey.threads,
-                processes: survey.processes,
-                containers: survey.containers,
-                bytes_per_event: (survey.events > 0)
-                    .then(|| survey.bytes as f64 / survey.events as f64),
-                raw_bytes: survey.raw_bytes,
+                total: capture_info.events,
+                hidden: capture_info.hidden,
+                failed: capture_info.failed,
+                in_flight: capture_info.in_flight,
+                truncated: capture_info.truncated,
+                with_unreadable_arguments: capture_info.faults,
+                threads: capture_info.threads,
+                processes: capture_info.processes,
+                containers: capture_info.containers,
+                bytes_per_event: (capture_info.events > 0)
+                    .then(|| capture_info.bytes as f64 / capture_info.events as f64),
+                raw_bytes: capture_info.raw_bytes,
                 types,
             },
             lost: Lost {
-                total: survey.lost(),
-                spans: survey
+                total: capture_info.lost(),
+                spans: capture_info
                     .losses
                     .iter()
                     .map(|((cause, cpu), span)| LostEntry {
@@ -242,12 +246,12 @@ impl<'a> Report<'a> {
                     .collect(),
             },
             integrity: Integrity {
-                intact: damages.is_empty() && survey.complete,
-                complete: survey.complete,
-                index: survey.has_index,
-                chunks: survey.chunks,
-                snapshots: survey.snapshots,
-                unknown_sections: survey.unknown_sections,
+                intact: damages.is_empty() && capture_info.complete,
+                complete: capture_info.complete,
+                index: capture_info.has_index,
+                chunks: capture_info.chunks,
+                snapshots: capture_info.snapshots,
+                unknown_sections: capture_info.unknown_sections,
                 damages: damages.count(),
                 first_damages: damages
                     .list()

@@ -8,8 +8,8 @@ use std::rc::Rc;
 
 use super::error::{CliError, warn};
 use crate::event::text;
+use crate::fields::Session;
 use crate::filter::When;
-use crate::filter::fields::Session;
 use crate::replay::{self, EventSource, NativeSource, SysdigSource};
 
 /// An open capture and what to call it.

@@ -10,12 +10,12 @@ use scap_capture_format::schema::Arch;
 use super::chisel::{self, ChiselArgs};
 use super::error::{CliError, Outcome, warn};
 use super::output::Output;
+use super::positionals;
 use super::print::{PrintArgs, Printer};
 use super::record::{What, explain, on_signals, say, tell_choice, warn_of_runtime};
-use super::words;
 use crate::event::EventExt as _;
 use crate::event::number::grouped;
-use crate::filter::fields::{Context, Session};
+use crate::fields::{Context, Session};
 use crate::record::{self, CommandEnd, Notice, Observer, Options, Summary, command};
 use crate::state::State;
 
@@ -80,7 +80,7 @@ fn with_chisels(args: &Args, mut options: Options) -> Result<Outcome, CliError> 
             return Ok(Outcome::Done);
         }
         if let (None, Some(own)) = (&options.filter, host.filter()) {
-            options.filter = Some(words::filter(&own)?);
+            options.filter = Some(positionals::filter(&own)?);
         }
         if let Some(snaplen) = host.snaplen() {
             options.snaplen = options.snaplen.max(snaplen.min(record::MAX_SNAPLEN));

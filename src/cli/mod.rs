@@ -4,7 +4,6 @@
 //! reader of the output went away; 1 failed; 2 bad usage; 3 the capture is damaged and what could be
 //! read was; 4 missing privilege or kernel support.
 
-mod account;
 mod chisel;
 mod containers;
 mod convert;
@@ -16,14 +15,15 @@ mod info;
 mod input;
 mod live;
 mod output;
+mod positionals;
 mod print;
 mod read;
 mod record;
 mod reference;
+mod summary;
 mod table;
-mod try_out;
+mod try_cmd;
 mod view;
-mod words;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -61,7 +61,7 @@ enum Command {
     ///
     /// Programs started, files changed, connections, failed and slow calls, on one screen. Where
     /// recording is not possible it says what is missing and shows a sample capture instead.
-    Try(try_out::Args),
+    Try(try_cmd::Args),
     /// Record what the machine does
     ///
     /// Needs root, or CAP_BPF and CAP_PERFMON, and a kernel from 5.8 on that describes its types
@@ -143,7 +143,7 @@ fn read(args: &read::Args) -> Result<Outcome, CliError> {
 /// Runs a command line and returns its exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
-    if args.get(1).is_some_and(|word| word == hold::HOLD) {
+    if args.get(1).is_some_and(|word| word == hold::EXEC_GATE) {
         let name = args.get(3).cloned().unwrap_or_default();
         let failed = hold::hold(args.into_iter().skip(2));
         CliError::failed(format!("cannot run {}: {failed}", name.display())).tell();
@@ -164,7 +164,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let result = match cli.command {
-        Command::Try(args) => try_out::run(&args),
+        Command::Try(args) => try_cmd::run(&args),
         Command::Record(args) => record::run(&args),
         Command::Live(args) => live::run(&args),
         Command::Read(args) => read(&args),

@@ -8,7 +8,7 @@ use super::diagnostic;
 use super::error::CliError;
 use crate::event::bytes::BufferFormat;
 use crate::event::{Event, EventExt as _};
-use crate::filter::fields::{Context, Session, TimeFormat};
+use crate::fields::{Context, Session, TimeFormat};
 use crate::format::{LineFormat, LineOptions, Template, standard};
 
 /// How events are printed.

@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 use super::convert::to_native;
 use super::error::{CliError, Outcome, warn};
 use super::input::Input;
+use super::positionals;
 use super::read::cannot_write;
 use super::record::{explain, on_signals};
-use super::words;
-use crate::analysis::{Library, Span};
 use crate::filter::When;
 use crate::record::{self, Destination, Notice};
+use crate::replay::IndexedCapture;
+use crate::replay::Span;
 use crate::tui::{self, Picture, Theme, ViewError};
 
 /// Where a live recording ends by itself, in bytes: nobody keeps it, so it must not fill the disk.
@@ -108,13 +109,13 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     if args.live && args.words.is_empty() {
         return live(args, &stop);
     }
-    let (files, filter) = words::split(&[], &args.words)?;
+    let (files, filter) = positionals::split(&[], &args.words)?;
     let [file] = &files[..] else {
         return Err(CliError::usage("`scap view` shows one capture")
             .hint("several can be read together with `scap read A B -w`, or `--live` records this machine"));
     };
     if let Some(text) = &filter {
-        words::filter(text)?;
+        positionals::filter(text)?;
     }
     let input = Input::open(file)?;
     let name = input.name.clone();
@@ -209,8 +210,8 @@ fn range(args: &Args, path: &Path) -> Result<Option<Span>, CliError> {
         return Ok(None);
     }
     // They are checked as everywhere.
-    let selection = words::selection(None, args.from.as_deref(), args.to.as_deref())?;
-    let library = Library::open(path).map_err(|error| failed(error.into()))?;
+    let selection = positionals::selection(None, args.from.as_deref(), args.to.as_deref())?;
+    let library = IndexedCapture::open(path).map_err(|error| failed(error.into()))?;
     let Some(whole) = library.span() else {
         return Ok(None);
     };
@@ -269,7 +270,7 @@ fn live(args: &Args, stop: &Arc<AtomicBool>) -> Result<Outcome, CliError> {
             .map_err(|error| CliError::failed(format!("cannot start a thread: {error}")))?
     };
     let begun = Instant::now();
-    let has_events = || Library::open(&path).is_ok_and(|library| library.span().is_some());
+    let has_events = || IndexedCapture::open(&path).is_ok_and(|library| library.span().is_some());
     while !recorder.is_finished() && !has_events() && !stop.load(Ordering::Relaxed) {
         if begun.elapsed() > FIRST_EVENTS {
             break;

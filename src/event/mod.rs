@@ -16,11 +16,11 @@ pub mod text;
 pub mod time;
 pub mod value;
 
-mod kept;
 mod names;
+mod owned;
 
-pub use kept::Kept;
 pub use names::{FdLabel, Names, NoNames};
+pub use owned::OwnedEvent;
 pub(crate) use render::errno_name;
 
 pub use scap_capture_format::event::{
@@ -34,7 +34,7 @@ use scap_capture_format::schema::{EventInfo, EventType, ParamInfo, SourceCategor
 /// Old captures have two events for a call: one as it enters, one as it returns. The second lacks what
 /// the first said, so its reader adds that.
 #[derive(Clone, Copy, Debug)]
-pub struct Occurrence<'a> {
+pub struct PairedEvent<'a> {
     /// The event as it is stored and shown.
     pub event: &'a Event<'a>,
     /// The event in the newest schema, with what its enter event said; mostly `event` itself.
@@ -43,7 +43,7 @@ pub struct Occurrence<'a> {
     pub enter_fd: Option<i64>,
 }
 
-impl<'a> From<&'a Event<'a>> for Occurrence<'a> {
+impl<'a> From<&'a Event<'a>> for PairedEvent<'a> {
     fn from(event: &'a Event<'a>) -> Self {
         Self {
             event,
@@ -54,7 +54,7 @@ impl<'a> From<&'a Event<'a>> for Occurrence<'a> {
 }
 
 /// Makes an event of no thread: something that a recorder tells.
-pub fn of_nobody(ts: Timestamp, ty: EventType, params: Params<'_>) -> Event<'_> {
+pub fn synthetic_event(ts: Timestamp, ty: EventType, params: Params<'_>) -> Event<'_> {
     Event {
         num: EventNum(0),
         ts,

@@ -6,6 +6,8 @@
 //! `\x1b`, a newline as `\n`, a bidirectional override as `\u{202e}`, a byte that is not UTF-8 as
 //! `\xff`. Backslashes stay single, as in sysdig, so that ordinary names look the same in both.
 
+use std::borrow::Cow;
+
 use super::number;
 
 /// Appends `text` with everything unsafe replaced by a visible escape.
@@ -66,6 +68,16 @@ pub(crate) fn escape_byte(out: &mut Vec<u8>, byte: u8) {
         DIGITS[usize::from(byte >> 4)],
         DIGITS[usize::from(byte & 15)],
     ]);
+}
+
+/// Returns the beginning of a word that a message names: nobody reads a megabyte.
+pub(crate) fn short(word: &str) -> Cow<'_, str> {
+    /// Bytes of a word that are shown.
+    const MOST: usize = 200;
+    if word.len() <= MOST {
+        return Cow::Borrowed(word);
+    }
+    Cow::Owned(format!("{}…", &word[..word.floor_char_boundary(MOST)]))
 }
 
 #[cfg(test)]

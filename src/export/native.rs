@@ -18,11 +18,11 @@ use scap_capture_format::native::{
 use scap_capture_format::schema::SourceCategory;
 
 use super::containers::Containers;
-use crate::event::{Event, EventExt as _, Kept};
-use crate::filter::fields::{Context, Session};
+use crate::event::{Event, EventExt as _, OwnedEvent};
+use crate::fields::{Context, Session};
 use crate::lanes;
 use crate::replay::EventSink;
-use crate::state::{self, Cadence, State};
+use crate::state::{self, SnapshotSchedule, State};
 
 /// Most threads whose last enter event is remembered.
 const THREADS: usize = 1 << 18;
@@ -36,8 +36,8 @@ pub struct NativeSink<W: Write> {
     /// The events come in pairs, enter and exit.
     pairs: bool,
     /// Enter events that were not written: their exit may be wanted.
-    enters: HashMap<i64, Kept>,
-    stripped: Kept,
+    enters: HashMap<i64, OwnedEvent>,
+    stripped: OwnedEvent,
     containers: Containers,
     snapshots: Snapshots,
     /// The time of the last event.
@@ -65,7 +65,7 @@ impl<W: Write> NativeSink<W> {
             header,
             pairs,
             enters: HashMap::new(),
-            stripped: Kept::default(),
+            stripped: OwnedEvent::default(),
             containers: Containers::default(),
             snapshots: Snapshots::default(),
             last: Timestamp(0),
@@ -181,7 +181,7 @@ fn is_enter_of_call(event: &Event<'_>) -> bool {
 #[derive(Debug, Default)]
 struct Snapshots {
     /// `None` before the first event.
-    cadence: Option<Cadence>,
+    schedule: Option<SnapshotSchedule>,
     /// Chunks written when it was looked at last.
     chunks: usize,
     /// Bytes of events since the last snapshot, before compression.
@@ -203,16 +203,18 @@ impl Snapshots {
             return false;
         };
         let began = first.summary.min_time;
-        let cadence = self.cadence.get_or_insert_with(|| Cadence::new(began.0));
+        let schedule = self
+            .schedule
+            .get_or_insert_with(|| SnapshotSchedule::new(began.0));
         for chunk in new {
             let sizes = chunk.summary.sizes;
             let parts = [sizes.columns_raw, sizes.params_raw, sizes.io_data_raw];
             let bytes: u64 = parts.into_iter().map(u64::from).sum();
             self.bytes += bytes;
-            cadence.add(usize::try_from(bytes).unwrap_or(usize::MAX));
+            schedule.add(usize::try_from(bytes).unwrap_or(usize::MAX));
         }
         self.chunks = chunks.len();
-        cadence.is_due(now.0) && self.bytes >= self.cost.saturating_mul(SHARE)
+        schedule.is_due(now.0) && self.bytes >= self.cost.saturating_mul(SHARE)
     }
 
     /// Takes note of one.
@@ -223,9 +225,9 @@ impl Snapshots {
     }
 
     fn taken(&mut self, now: Timestamp) {
-        if let Some(cadence) = &mut self.cadence {
+        if let Some(schedule) = &mut self.schedule {
             // Nobody waits meanwhile.
-            cadence.taken(now.0, Duration::ZERO);
+            schedule.taken(now.0, Duration::ZERO);
         }
     }
 }
@@ -283,7 +285,7 @@ impl<W: Write> EventSink for NativeSink<W> {
             self.remember(cx.event);
             return Ok(());
         }
-        if !state::matters(cx.view.full()) {
+        if !state::affects_state(cx.view.full()) {
             return Ok(());
         }
         if self.pairs && cx.event.ty.is_exit() {

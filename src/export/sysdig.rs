@@ -8,8 +8,8 @@ use scap_capture_format::event::{EventFlags, EventRef, Params, Timestamp};
 use scap_capture_format::schema::{Arch, types};
 use scap_capture_format::sysdig::{Downgrade, InOrder, Lost, SysdigWriter, Target, WriterOptions};
 
-use crate::event::of_nobody;
-use crate::filter::fields::{Context, Session};
+use crate::event::synthetic_event;
+use crate::fields::{Context, Session};
 use crate::replay::EventSink;
 use crate::state::State;
 
@@ -102,7 +102,7 @@ impl<W: Write> SysdigSink<W> {
                 continue;
             };
             let ts = Timestamp(session.first_time);
-            let event = of_nobody(ts, types::CONTAINER_JSON_2_E, params);
+            let event = synthetic_event(ts, types::CONTAINER_JSON_2_E, params);
             // The capture has them as events where they belong.
             write(writer, &event, &mut 0, &mut self.refused)?;
         }

@@ -8,10 +8,10 @@ use memchr::memmem::Finder;
 use regex::bytes::Regex;
 
 use super::ast::{Op, Quantifier};
-use super::fields::Value;
 use super::literal::{Datum, Dynamic, Net};
 use super::pattern::{Glob, Paths};
 use super::transform::items;
+use crate::fields::Value;
 
 /// A question about a value, with the right-hand side built in.
 #[derive(Clone, Debug)]
@@ -132,7 +132,7 @@ impl Test {
                 Self::Dynamic(Box::new(DynamicTest::new(op, &values)))
             }
             // Times are compared by `TimeTest`.
-            Some(Datum::Moment(_)) => Self::Never,
+            Some(Datum::TimeLiteral(_)) => Self::Never,
         }
     }
 

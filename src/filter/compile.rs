@@ -4,14 +4,14 @@ use scap_capture_format::schema::EventType;
 
 use super::ast::{Op, Quantifier};
 use super::compare::{self, PatternCache, Test};
-use super::fields::{self, Context, Field, FieldArg};
 use super::literal::{self, Datum};
-use super::moment::Zone;
 use super::resolve::{Check, Node, Right};
+use super::time_literal::Zone;
 use super::timetest::TimeTest;
 use super::transform::Operand;
 use super::types::Count;
 use super::typeset::{TypeSet, TypeTest};
+use crate::fields::{self, Context, Field, FieldArg};
 
 /// A type that the schema does not have.
 const UNKNOWN: EventType = EventType(u16::MAX);
@@ -104,7 +104,7 @@ fn compile_check(check: Check) -> Pred {
         Right::Values(each, values) => (each, values),
         Right::None => (None, Vec::new()),
     };
-    if values.iter().any(|v| matches!(v, Datum::Moment(_))) {
+    if values.iter().any(|v| matches!(v, Datum::TimeLiteral(_))) {
         return times(&left, op, each, values);
     }
     let special = left
@@ -150,7 +150,9 @@ fn times(left: &Operand, op: Op, each: Option<Quantifier>, values: Vec<Datum>) -
         .unwrap_or(Zone::Local);
     let seconds = name.ends_with(".s");
     let one = |value| match value {
-        Datum::Moment(moment) => Pred::Time(Box::new(TimeTest::new(op, moment, zone, seconds))),
+        Datum::TimeLiteral(time_literal) => {
+            Pred::Time(Box::new(TimeTest::new(op, time_literal, zone, seconds)))
+        }
         other => Pred::Value(Box::new(ValueTest {
             operand: left.clone(),
             test: Test::new(op, None, vec![other]),
@@ -232,12 +234,12 @@ impl Pred {
     }
 
     /// Whether it asks for values, and only such as are the same in all events of a container.
-    pub(super) fn is_about_containers(&self) -> bool {
+    pub(super) fn is_container_prefilter(&self) -> bool {
         match self {
             Self::All(parts) | Self::Any(parts) | Self::ExactlyOne(parts) => {
-                parts.iter().all(Self::is_about_containers)
+                parts.iter().all(Self::is_container_prefilter)
             }
-            Self::Not(inner) => inner.is_about_containers(),
+            Self::Not(inner) => inner.is_container_prefilter(),
             Self::Value(_) | Self::Pair(_) => {
                 let mut only = true;
                 self.each_field(&mut |field| only &= fields::is_of_container(field.info.name));

@@ -1,9 +1,8 @@
 //! What is wrong with a filter, and where.
 
-use std::borrow::Cow;
-
 use super::ast::Span;
-use super::fields::LookupError;
+use crate::event::text::short;
+use crate::fields::LookupError;
 
 /// Why a text is no filter.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -177,16 +176,6 @@ impl FilterError {
         }
         self
     }
-}
-
-/// Returns the beginning of a word that a message names: nobody reads a megabyte.
-pub(super) fn short(word: &str) -> Cow<'_, str> {
-    /// Bytes of a word that are shown.
-    const MOST: usize = 200;
-    if word.len() <= MOST {
-        return Cow::Borrowed(word);
-    }
-    Cow::Owned(format!("{}…", &word[..word.floor_char_boundary(MOST)]))
 }
 
 /// How alike two names have to be for one to be proposed for the other.

@@ -6,8 +6,8 @@ use regex::bytes::Regex;
 
 use super::ast::Literal;
 use super::error::{FilterError, FilterErrorKind};
-use super::moment::{self, Moment, Zone};
 use super::services;
+use super::time_literal::{self, TimeLiteral, Zone};
 use super::types::{Kind, Ty};
 use crate::event::time::NS_PER_S;
 
@@ -22,7 +22,7 @@ pub(super) enum Datum {
     Ip(IpAddr),
     Net(Net),
     /// A time, where the field's own form is text or where only the time of day is given.
-    Moment(Moment),
+    TimeLiteral(TimeLiteral),
     /// All that the value can be, for a parameter whose type only the event knows.
     Dynamic(Box<Dynamic>),
 }
@@ -107,12 +107,14 @@ pub(super) fn read(literal: &Literal, ty: Ty, reading: Reading) -> Result<Datum,
         return dynamic(literal, ty, &invalid);
     }
     if let Some(zone) = reading.zone
-        && let Some(found) = text().and_then(|t| moment::moment(t, zone))
-        && (reading.time_of_day || matches!(found, Moment::Instant(_)))
+        && let Some(found) = text().and_then(|t| time_literal::time_literal(t, zone))
+        && (reading.time_of_day || matches!(found, TimeLiteral::Instant(_)))
     {
         return Ok(match found {
-            Moment::Instant(ns) if !reading.text => Datum::Num((ns / reading.unit.max(1)).into()),
-            moment => Datum::Moment(moment),
+            TimeLiteral::Instant(ns) if !reading.text => {
+                Datum::Num((ns / reading.unit.max(1)).into())
+            }
+            time_literal => Datum::TimeLiteral(time_literal),
         });
     }
     Ok(match ty.kind {
@@ -124,7 +126,7 @@ pub(super) fn read(literal: &Literal, ty: Ty, reading: Reading) -> Result<Datum,
         Kind::Interval => {
             let plain = text().and_then(number);
             let with_unit = || {
-                let ns = moment::interval(text()?)?;
+                let ns = time_literal::interval(text()?)?;
                 let unit = i128::from(reading.unit);
                 (unit > 0 && ns % unit == 0).then(|| ns / unit)
             };
@@ -180,7 +182,7 @@ fn dynamic(
     let text = std::str::from_utf8(&literal.bytes).ok();
     let dynamic = Dynamic {
         bytes: literal.bytes.clone(),
-        number: text.and_then(|t| number(t).or_else(|| moment::interval(t))),
+        number: text.and_then(|t| number(t).or_else(|| time_literal::interval(t))),
         double: text.and_then(double),
         boolean: match text {
             Some("true") => Some(true),

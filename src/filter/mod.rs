@@ -16,22 +16,20 @@
 //! ```
 
 pub mod ast;
-pub mod fields;
 
 mod compare;
 mod compile;
 mod definitions;
-mod enters;
 mod error;
 mod lexer;
 mod literal;
-mod moment;
 mod operands;
 mod parser;
 mod pattern;
-mod reach;
+mod pushdown;
 mod resolve;
 mod services;
+mod time_literal;
 mod timetest;
 mod transform;
 mod types;
@@ -39,15 +37,14 @@ mod typeset;
 mod when;
 
 pub use definitions::Definitions;
-pub use enters::Enters;
 pub use error::{FilterError, FilterErrorKind};
 pub use parser::{MAX_DEPTH, parse};
-pub use reach::Reach;
+pub use pushdown::Pushdown;
 pub use typeset::TypeSet;
 pub use when::When;
 
+use crate::fields::{self, Context, FieldFlags, Value};
 use compile::Pred;
-use fields::{Context, FieldFlags, Value};
 
 /// A filter, ready to decide events.
 ///
@@ -56,9 +53,9 @@ use fields::{Context, FieldFlags, Value};
 #[derive(Clone, Debug)]
 pub struct Filter {
     root: Pred,
-    reach: Reach,
+    pushdown: Pushdown,
     /// Whether a field depends on the events that it was asked about before.
-    remembers: bool,
+    stateful: bool,
 }
 
 impl Filter {
@@ -87,11 +84,11 @@ impl Filter {
     /// As [`Self::parse`].
     pub fn from_ast(expr: &ast::Expr, definitions: &Definitions) -> Result<Self, FilterError> {
         let root = compile::compile(resolve::resolve(expr, definitions)?);
-        let mut remembers = false;
-        root.each_field(&mut |f| remembers |= f.info.flags.contains(FieldFlags::REMEMBERS));
+        let mut stateful = false;
+        root.each_field(&mut |f| stateful |= f.info.flags.contains(FieldFlags::STATEFUL));
         Ok(Self {
-            reach: Reach::of(&root),
-            remembers,
+            pushdown: Pushdown::of(&root),
+            stateful,
             root,
         })
     }
@@ -99,31 +96,31 @@ impl Filter {
     /// Whether an event passes.
     pub fn matches(&mut self, cx: &Context<'_>) -> bool {
         // Most events are decided by their type alone.
-        (self.remembers || self.reach.types.contains(cx.event.ty)) && self.root.matches(*cx)
+        (self.stateful || self.pushdown.types.contains(cx.event.ty)) && self.root.matches(*cx)
     }
 
     /// Returns what of a capture can pass at all.
-    pub fn reach(&self) -> &Reach {
-        &self.reach
+    pub fn pushdown(&self) -> &Pushdown {
+        &self.pushdown
     }
 
     /// Returns the conditions that ask for nothing but the container of an event's thread, and that all must
     /// hold: where they do not, no event passes, and none need be looked at. `None`: there are none, or
     /// the filter needs all events for something else.
-    pub fn about_containers(&self) -> Option<Self> {
-        if self.reach.depends_on_all.is_some() {
+    pub fn container_prefilter(&self) -> Option<Self> {
+        if self.pushdown.depends_on_all.is_some() {
             return None;
         }
         let parts = match &self.root {
             Pred::All(parts) => &**parts,
             one => std::slice::from_ref(one),
         };
-        let about = parts.iter().filter(|part| part.is_about_containers());
+        let about = parts.iter().filter(|part| part.is_container_prefilter());
         let root = Pred::All(about.cloned().collect());
         let none = matches!(&root, Pred::All(parts) if parts.is_empty());
         (!none).then(|| Self {
-            reach: Reach::of(&root),
-            remembers: false,
+            pushdown: Pushdown::of(&root),
+            stateful: false,
             root,
         })
     }
@@ -134,7 +131,7 @@ impl Filter {
     }
 
     /// Whether all it asks for is of a thread and one of its fds, not of an event.
-    pub fn is_about_threads(&self) -> bool {
+    pub fn is_thread_scoped(&self) -> bool {
         const CLASSES: &[&str] = &[
             "proc",
             "thread",
@@ -145,22 +142,22 @@ impl Filter {
             "k8s",
             "mesos",
         ];
-        let mut is_about_threads = !self.root.mentions_event();
+        let mut is_thread_scoped = !self.root.mentions_event();
         self.root
-            .each_field(&mut |f| is_about_threads &= CLASSES.contains(&f.info.class()));
-        is_about_threads
+            .each_field(&mut |f| is_thread_scoped &= CLASSES.contains(&f.info.class()));
+        is_thread_scoped
     }
 
     /// Whether it asks for something that only a container's runtime knows, such as its name.
-    pub fn asks_runtimes(&self) -> bool {
+    pub fn needs_runtime_metadata(&self) -> bool {
         let mut asks = false;
         self.root
-            .each_field(&mut |field| asks |= fields::is_told_by_runtime(field.info.name));
+            .each_field(&mut |field| asks |= fields::is_runtime_metadata(field.info.name));
         asks
     }
 
     /// Whether it may look at the bytes that calls moved, so that they must be loaded.
-    pub fn asks_for_data(&self) -> bool {
+    pub fn needs_payload(&self) -> bool {
         let mut asks = false;
         self.root
             .each_field(&mut |field| asks |= fields::can_show_data(field));

@@ -2,10 +2,10 @@
 
 use super::ast::{self, Arg, Call, OperandKind as AstKind};
 use super::error::{FilterError, FilterErrorKind};
-use super::fields::{self, FieldFlags};
 use super::resolve::lookup_error;
 use super::transform::{Getopt, Item, Map, Operand, OperandKind};
 use super::types::{Count, Kind, Ty};
+use crate::fields::{self, FieldFlags};
 
 /// Names of all transformers.
 const TRANSFORMERS: &[&str] = &[

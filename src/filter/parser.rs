@@ -18,8 +18,8 @@ use super::ast::{
     Arg, Call, Check, Expr, ExprKind, Literal, Op, Operand, OperandKind, Quantifier, Right,
 };
 use super::error::{FilterError, FilterErrorKind};
-use super::fields;
 use super::lexer::Lexer;
+use crate::fields;
 
 /// Most levels of brackets and transformers in each other.
 pub const MAX_DEPTH: usize = 100;

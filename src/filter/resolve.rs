@@ -6,12 +6,12 @@ use regex::bytes::RegexBuilder;
 use super::ast::{self, Expr, ExprKind, Literal, Op, Quantifier, Span};
 use super::definitions::{Definitions, Macro};
 use super::error::{FilterError, FilterErrorKind, did_you_mean};
-use super::fields::{self, FieldFlags, LookupError};
 use super::literal::{self, Datum, Reading};
 use super::operands;
 use super::transform::Operand;
 use super::types::{Count, Kind, Ty};
 use super::typeset;
+use crate::fields::{self, FieldFlags, LookupError};
 
 /// Most checks of a filter with its macros expanded.
 pub(super) const MAX_CHECKS: usize = 250_000;
@@ -327,7 +327,7 @@ impl<'d> Resolver<'d> {
                 check_event_type(value)?;
             }
             let datum = literal::read(value, left.ty, reading)?;
-            if reading.text && op.is_ordering() && !matches!(datum, Datum::Moment(_)) {
+            if reading.text && op.is_ordering() && !matches!(datum, Datum::TimeLiteral(_)) {
                 return Err(invalid(value, "time")
                     .hint("for example `2026-11-24 03:12:01.5` in quotes, or `03:12`"));
             }

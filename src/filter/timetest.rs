@@ -2,7 +2,7 @@
 
 use super::ast::Op;
 use super::compare::holds;
-use super::moment::{self, Moment, NS_PER_DAY, Zone};
+use super::time_literal::{self, NS_PER_DAY, TimeLiteral, Zone};
 use crate::event::time::NS_PER_S;
 
 /// Zones change their offset at full quarters of an hour only.
@@ -12,7 +12,7 @@ const QUARTER_S: u64 = 900;
 #[derive(Clone, Debug)]
 pub(super) struct TimeTest {
     op: Op,
-    moment: Moment,
+    time_literal: TimeLiteral,
     zone: Zone,
     /// Whether only whole seconds are looked at.
     seconds: bool,
@@ -22,10 +22,10 @@ pub(super) struct TimeTest {
 }
 
 impl TimeTest {
-    pub(super) fn new(op: Op, moment: Moment, zone: Zone, seconds: bool) -> Self {
+    pub(super) fn new(op: Op, time_literal: TimeLiteral, zone: Zone, seconds: bool) -> Self {
         Self {
             op,
-            moment,
+            time_literal,
             zone,
             seconds,
             quarter: None,
@@ -36,9 +36,9 @@ impl TimeTest {
     /// Whether an event at `ns` passes.
     pub(super) fn matches(&mut self, ns: u64) -> bool {
         let ns = if self.seconds { ns - ns % NS_PER_S } else { ns };
-        let order = match self.moment {
-            Moment::Instant(other) => ns.cmp(&other),
-            Moment::TimeOfDay(other) => self.time_of_day(ns).cmp(&other),
+        let order = match self.time_literal {
+            TimeLiteral::Instant(other) => ns.cmp(&other),
+            TimeLiteral::TimeOfDay(other) => self.time_of_day(ns).cmp(&other),
         };
         holds(self.op, order)
     }
@@ -49,7 +49,7 @@ impl TimeTest {
         if self.quarter != Some(quarter) {
             self.quarter = Some(quarter);
             self.offset = match self.zone {
-                Zone::Local => moment::local_offset(second),
+                Zone::Local => time_literal::local_offset(second),
                 Zone::Utc => 0,
             };
         }
@@ -61,9 +61,9 @@ impl TimeTest {
 
     /// Returns the first and the last time that passes, or that fails with `negated`.
     pub(super) fn bounds(&self, negated: bool) -> (u64, u64) {
-        match self.moment {
-            Moment::TimeOfDay(_) => (0, u64::MAX),
-            Moment::Instant(at) => {
+        match self.time_literal {
+            TimeLiteral::TimeOfDay(_) => (0, u64::MAX),
+            TimeLiteral::Instant(at) => {
                 let (first, last) = bounds(self.op, at, negated);
                 let slack = if self.seconds { NS_PER_S - 1 } else { 0 };
                 (first.saturating_sub(slack), last.saturating_add(slack))

@@ -1,7 +1,7 @@
 //! Operands: fields, and what transformers make of them.
 
-use super::fields::{Context, Field, Scratch, Value};
 use super::types::{Count, Kind, Ty};
+use crate::fields::{Context, Field, Scratch, Value};
 
 /// Something that has a value in an event, or none.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use scap_capture_format::schema::{self, ParamInfo, ParamType};
 
 use super::ast::Op;
-use super::fields::{Field, FieldArg, FieldFlags, FieldType};
+use crate::fields::{Field, FieldArg, FieldFlags, FieldType};
 
 /// Type of a single value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

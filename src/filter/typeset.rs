@@ -3,8 +3,8 @@
 use scap_capture_format::schema::{self, EventType, Status, syscall, types};
 
 use super::compare::TextTest;
-use super::fields::{Context, Field, Scratch, Value};
 use crate::event::syscall as generic;
+use crate::fields::{Context, Field, Scratch, Value};
 
 /// Event types in the schema.
 const KNOWN: usize = schema::EVENTS.len();
@@ -250,11 +250,11 @@ impl TypeTest {
     /// Returns the types of events that can pass, or with `negated` those that can fail.
     ///
     /// `narrow` leaves out calls of the 32-bit ABI that have a type of their own otherwise.
-    pub(super) fn reach(&self, negated: bool, narrow: bool) -> TypeSet {
+    pub(super) fn pushdown(&self, negated: bool, narrow: bool) -> TypeSet {
         let mut test = self.test.clone();
         let mut set = TypeSet::of(|ty| is_named_by_event(ty) || self.types.contains(ty) != negated);
         // A name that is no known one is a number's or a stranger's.
-        let strangers = negated || !test.is_all_known(is_stranger);
+        let strangers = negated || !test.is_all_known(is_unknown_name);
         set.unknown = strangers;
         let calls = strangers
             || syscall::all()
@@ -301,17 +301,17 @@ impl TypeSet {
     }
 }
 
-fn is_stranger(name: &[u8]) -> bool {
+fn is_unknown_name(name: &[u8]) -> bool {
     name.starts_with(b"syscall_") || name.starts_with(b"event-type-") || name == b"<unknown>"
 }
 
 impl TextTest {
-    /// Whether it passes only certain names, and `is_stranger` holds for none.
-    fn is_all_known(&self, is_stranger: fn(&[u8]) -> bool) -> bool {
+    /// Whether it passes only certain names, and `is_unknown_name` holds for none.
+    fn is_all_known(&self, is_unknown_name: fn(&[u8]) -> bool) -> bool {
         match self {
-            Self::Eq(name) => !is_stranger(name),
-            Self::Few(names) => !names.iter().any(|n| is_stranger(n)),
-            Self::Many(names) => !names.iter().any(|n| is_stranger(n)),
+            Self::Eq(name) => !is_unknown_name(name),
+            Self::Few(names) => !names.iter().any(|n| is_unknown_name(n)),
+            Self::Many(names) => !names.iter().any(|n| is_unknown_name(n)),
             Self::Never => true,
             _ => false,
         }

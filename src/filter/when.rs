@@ -1,7 +1,7 @@
 //! A place in a capture as people name it: for `--from` and `--to`.
 
 use super::error::{FilterError, FilterErrorKind};
-use super::moment::{self, Moment, Zone};
+use super::time_literal::{self, TimeLiteral, Zone};
 use crate::event::time::NS_PER_S;
 
 /// A place in a capture.
@@ -46,16 +46,16 @@ impl When {
             return number.parse().ok().map(Self::Event);
         }
         if let Some(offset) = text.strip_prefix('+') {
-            let ns = match moment::interval(offset) {
+            let ns = match time_literal::interval(offset) {
                 Some(ns) => ns,
                 // Seconds, if nothing else is said.
-                None => moment::interval(&format!("{offset}s"))?,
+                None => time_literal::interval(&format!("{offset}s"))?,
             };
             return u64::try_from(ns).ok().map(Self::After);
         }
-        match moment::moment(text, Zone::Local)? {
-            Moment::Instant(ns) => Some(Self::At(ns)),
-            Moment::TimeOfDay(ns) => Some(Self::TimeOfDay(ns)),
+        match time_literal::time_literal(text, Zone::Local)? {
+            TimeLiteral::Instant(ns) => Some(Self::At(ns)),
+            TimeLiteral::TimeOfDay(ns) => Some(Self::TimeOfDay(ns)),
         }
     }
 
@@ -69,7 +69,7 @@ impl When {
             Self::After(ns) => Some(start.saturating_add(ns)),
             Self::TimeOfDay(ns) => {
                 let now = time_of_day(start);
-                let later = (ns + moment::NS_PER_DAY - now) % moment::NS_PER_DAY;
+                let later = (ns + time_literal::NS_PER_DAY - now) % time_literal::NS_PER_DAY;
                 Some(start.saturating_add(later))
             }
             Self::Event(_) => None,
@@ -79,7 +79,7 @@ impl When {
 
 /// Returns the local time of day in nanoseconds.
 fn time_of_day(ns: u64) -> u64 {
-    let offset = moment::local_offset(ns / NS_PER_S);
+    let offset = time_literal::local_offset(ns / NS_PER_S);
     let second = i64::try_from(ns / NS_PER_S).unwrap_or(0) + offset;
     u64::try_from(second.rem_euclid(86_400)).unwrap_or(0) * NS_PER_S + ns % NS_PER_S
 }
@@ -131,13 +131,13 @@ mod tests {
         let now = time_of_day(start);
         assert_eq!(When::TimeOfDay(now).time(start), Some(start));
         assert_eq!(
-            When::TimeOfDay((now + NS_PER_S) % moment::NS_PER_DAY).time(start),
+            When::TimeOfDay((now + NS_PER_S) % time_literal::NS_PER_DAY).time(start),
             Some(start + NS_PER_S)
         );
-        let before = (now + moment::NS_PER_DAY - 1) % moment::NS_PER_DAY;
+        let before = (now + time_literal::NS_PER_DAY - 1) % time_literal::NS_PER_DAY;
         assert_eq!(
             When::TimeOfDay(before).time(start),
-            Some(start + moment::NS_PER_DAY - 1)
+            Some(start + time_literal::NS_PER_DAY - 1)
         );
     }
 }

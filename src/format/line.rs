@@ -7,7 +7,7 @@ use crate::event::bytes::BufferFormat;
 use crate::event::render::Renderer;
 use crate::event::time::{self, LocalClock};
 use crate::event::{Event, EventFlags, number, syscall, text};
-use crate::filter::fields::TimeFormat;
+use crate::fields::TimeFormat;
 use crate::state::View;
 
 /// What a line shows, and how.

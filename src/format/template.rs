@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::{json, value};
 use crate::event::bytes::BufferFormat;
 use crate::event::number;
-use crate::filter::fields::{self, Context, Field, FieldFlags, LookupError, Scratch};
+use crate::fields::{self, Context, Field, FieldFlags, LookupError, Scratch};
 use crate::filter::{FilterErrorKind, Transform};
 
 /// Longest format text, in bytes.

@@ -5,7 +5,7 @@ use scap_capture_format::schema::PrintFormat;
 use super::json;
 use crate::event::bytes::{self, BufferFormat};
 use crate::event::{net, number, text};
-use crate::filter::fields::{FieldFlags, FieldInfo, Value, items};
+use crate::fields::{FieldFlags, FieldInfo, Value, items};
 
 /// Appends a value as text, escaped.
 pub(crate) fn write(out: &mut Vec<u8>, value: Value<'_>, info: &FieldInfo, buffers: BufferFormat) {

@@ -10,7 +10,7 @@ use scap_capture_format::schema::{
 use super::Lane;
 use crate::event::syscall as generic;
 use crate::event::{Event, EventExt as _, value};
-use crate::state::is_about_fd;
+use crate::state::has_fd;
 
 /// Calls that make processes and threads.
 const FORKS: &[&str] = &["clone", "clone3", "fork", "vfork"];
@@ -136,7 +136,7 @@ impl Traits {
         let fd = info
             .fd_param
             .and_then(|at| info.params.get(usize::from(at)));
-        let on_sockets = is_about_fd(info.ty)
+        let on_sockets = has_fd(info.ty)
             && info.category != Category::Memory
             && !CHANGES.contains(&info.name)
             && !info.name.starts_with("getdents")

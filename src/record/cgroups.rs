@@ -20,12 +20,10 @@ use scap_capture_format::{
 use scap_probe_common::config::{CGROUP_CONTROLLERS, MISSING};
 
 use super::host::{CgroupPaths, Host};
+use crate::fields::{Context, Session};
 use crate::{
-    event::{Event, of_nobody},
-    filter::{
-        Filter,
-        fields::{Context, Session},
-    },
+    event::{Event, synthetic_event},
+    filter::Filter,
     state::{self, ContainerInfo, State},
 };
 
@@ -39,7 +37,7 @@ pub(super) type TellKernel = Box<dyn FnMut(u64, bool)>;
 /// The cgroups that were seen, and what the filter makes of them.
 pub(super) struct Cgroups {
     filter: Filter,
-    asks_runtimes: bool,
+    needs_runtime_metadata: bool,
     session: Session,
     tell: TellKernel,
     known: HashMap<u64, Known>,
@@ -58,9 +56,9 @@ struct Known {
 impl Cgroups {
     /// Begins for a filter; `None`: it asks nothing of containers that must hold for every event.
     pub(super) fn new(filter: Option<&Filter>, tell: TellKernel) -> Option<Self> {
-        let filter = filter?.about_containers()?;
+        let filter = filter?.container_prefilter()?;
         Some(Self {
-            asks_runtimes: filter.asks_runtimes(),
+            needs_runtime_metadata: filter.needs_runtime_metadata(),
             filter,
             session: Session::default(),
             tell,
@@ -93,7 +91,7 @@ impl Cgroups {
 
     /// Decides again about the cgroups of a container, by its id as shown, that was described.
     pub(super) fn described(&mut self, container: &[u8], state: &State) {
-        if !self.asks_runtimes {
+        if !self.needs_runtime_metadata {
             return;
         }
         let is_its = |known: &Known| known.container.as_deref() == Some(container);
@@ -113,7 +111,7 @@ impl Cgroups {
         let name: Option<Box<[u8]>> = found.map(|found| found.id().into());
         let info = name.as_deref().and_then(|name| state.container(name));
         // Its runtime has not told yet what the filter asks for.
-        let is_undescribed = self.asks_runtimes && name.is_some() && info.is_none();
+        let is_undescribed = self.needs_runtime_metadata && name.is_some() && info.is_none();
         let is_out = !is_undescribed && !self.passes(&list, info);
         let was_out = self.known.get(&id).is_some_and(|known| known.is_out);
         let known = Known {
@@ -153,7 +151,7 @@ impl Cgroups {
         let event = Event {
             tid: Tid(TID),
             pid: Pid(TID),
-            ..of_nobody(Timestamp(0), types::GENERIC_X, params)
+            ..synthetic_event(Timestamp(0), types::GENERIC_X, params)
         };
         let view = state.view(&event);
         self.filter.matches(&Context {

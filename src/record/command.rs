@@ -1,6 +1,6 @@
 //! A command that is held until the probe is attached.
 //!
-//! The program that holds it (the recorder itself, called once more with [`HOLD`]) waits for a byte
+//! The program that holds it (the recorder itself, called once more with [`EXEC_GATE`]) waits for a byte
 //! on a pipe and then becomes the command. So nothing of the command happens before it can be seen,
 //! without a line of code between fork and exec. Which program that is, the caller says: guessing
 //! it from the running one would start a program that does not know its part again and again.
@@ -19,7 +19,7 @@ use std::{
 use super::RecordError;
 
 /// Name of the hidden subcommand; the number of the pipe follows it.
-pub const HOLD: &str = "__hold";
+pub const EXEC_GATE: &str = "__hold";
 
 /// Status of a held command that could not be started, as shells have it.
 pub const NOT_STARTED: i32 = 127;
@@ -36,12 +36,12 @@ pub enum CommandEnd {
 }
 
 /// A command that waits.
-pub(super) struct Held {
+pub(super) struct StoppedChild {
     child: Child,
     gate: Option<io::PipeWriter>,
 }
 
-impl Held {
+impl StoppedChild {
     /// Starts the command up to the point where it waits.
     pub(super) fn start(holder: &Path, command: &[OsString]) -> Result<Self, RecordError> {
         let fail = |source| RecordError::Command {
@@ -52,7 +52,7 @@ impl Held {
         // The reading end has to survive the exec of the holder, which closes it before the next.
         let reader = inheritable(OwnedFd::from(reader)).map_err(fail)?;
         let child = Command::new(holder)
-            .arg(HOLD)
+            .arg(EXEC_GATE)
             .arg(reader.as_raw_fd().to_string())
             .args(command)
             .spawn()

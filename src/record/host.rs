@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::snapshot::numbers;
+use super::procfs::numbers;
 
 /// The pid namespace that the kernel counts in.
 // linux v6.12 include/linux/proc_ns.h: PROC_PID_INIT_INO

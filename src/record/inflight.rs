@@ -3,7 +3,11 @@
 use scap_capture_format::schema::{Arch, syscall};
 use scap_probe_common::wire::{LATENCY_UNKNOWN, RecordHeader, kind};
 
-use super::{Options, clock, host::Host, ring::Rings, setup::CommSet};
+use super::{
+    Options, clock,
+    host::Host,
+    probe::{ring::Rings, setup::CommSet},
+};
 
 /// Bits of a stamp that hold the number (probe: `enter.rs`).
 const NR_BITS: u32 = 10;
@@ -22,11 +26,11 @@ pub(super) fn each(
 ) {
     let own = host.own_pid();
     let comms = CommSet::new(options);
-    for pid in super::snapshot::numbers(host.proc()) {
+    for pid in super::procfs::numbers(host.proc()) {
         if Some(pid) == own || !follows(pid) || !options.wants_pid(pid) {
             continue;
         }
-        for tid in super::snapshot::numbers(format!("{}/{pid}/task", host.proc())) {
+        for tid in super::procfs::numbers(format!("{}/{pid}/task", host.proc())) {
             let stamp = rings.stamp(tid);
             if stamp == 0 {
                 continue;

@@ -7,7 +7,7 @@ use scap_capture_format::{
 
 use super::{
     clock,
-    ring::{CpuCounters, Rings},
+    probe::ring::{CpuCounters, Rings},
 };
 
 /// What the counters of the probe said last time.

@@ -6,7 +6,7 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use super::ring::{Record, RingReader};
+use super::probe::ring::{Record, RingReader};
 
 /// What a probe may need between reading the clock and committing its record; a virtual CPU can be
 /// stopped in between. Later ones are not lost, they only come out of order.

@@ -1,35 +1,31 @@
 //! The recorder: loads the probe, drains its rings, and writes the capture file.
 //!
 //! ```text
-//! preflight -> probe (btf, fetch, setup) -> ring -> merge -> encode -> delivery -> output -> file
-//!                                  /proc -> snapshot -> judge (state, filter) -^  `-> observer
+//! preflight -> probe (btf, fetch, setup) -> ring -> merge -> encode -> pipeline -> output -> file
+//!                                  /proc -> snapshot -> filter_stage (state, filter) -^  `-> observer
 //! ```
 //!
 //! Only this part of the program needs privileges and a kernel. It knows nothing of the command
 //! line: [`record`] takes [`Options`] and returns a [`Summary`].
 
 mod backlog;
-mod btf;
 mod cgroups;
 mod clock;
 pub mod command;
 pub mod containers;
-mod delivery;
 mod encode;
-mod fetch;
+mod filter_stage;
 mod host;
 mod inflight;
-mod judge;
 mod losses;
 mod machine;
 mod merge;
 mod output;
+mod pipeline;
 mod preflight;
 mod probe;
-mod ring;
+mod procfs;
 mod session;
-mod setup;
-mod snapshot;
 
 use std::{
     ffi::OsString,
@@ -45,20 +41,18 @@ pub use command::CommandEnd;
 pub use containers::ContainerOptions;
 pub use preflight::Missing;
 pub use probe::ProbeError;
-pub use ring::CpuCounters;
+pub use probe::ring::CpuCounters;
+pub use probe::setup::{KernelChoice, kernel_choice};
 pub use session::{Notice, Status};
-pub use setup::{KernelChoice, kernel_choice};
 
 use scap_capture_format::{event::Timestamp, native::LossReport};
 
 use host::Host;
 
+use crate::fields::{Context, Session};
 use crate::state::State;
 
-use crate::filter::{
-    Filter, TypeSet,
-    fields::{Context, Session},
-};
+use crate::filter::{Filter, TypeSet};
 
 /// Most bytes kept of a data buffer unless asked otherwise.
 pub const DEFAULT_SNAPLEN: u32 = 80;
@@ -103,7 +97,7 @@ pub struct Options {
     /// Run this command and record it and its descendants.
     pub command: Vec<OsString>,
     /// The program that holds the command until the probe is attached: it is called with
-    /// [`command::HOLD`] and has to answer with [`command::hold`].
+    /// [`command::EXEC_GATE`] and has to answer with [`command::hold`].
     pub holder: PathBuf,
     /// The options as they were given, for the file's header.
     pub given: Vec<(String, String)>,
@@ -147,7 +141,7 @@ pub trait Observer {
     fn event(&mut self, cx: &Context<'_>) -> ControlFlow<()>;
 
     /// Takes an enter event that was made up, since only exits are recorded.
-    fn made_up(&mut self, cx: &Context<'_>) -> ControlFlow<()> {
+    fn synthesized_enter(&mut self, cx: &Context<'_>) -> ControlFlow<()> {
         self.event(cx)
     }
 
@@ -285,7 +279,7 @@ pub fn record(
     stop: &AtomicBool,
     watch: &mut dyn FnMut(Notice<'_>),
 ) -> Result<Summary, RecordError> {
-    setup::check_names(options)?;
+    probe::setup::check_names(options)?;
     let host = Host::new(&options.host_root);
     let kernel = preflight::check(&host)?;
     let target = match destination {
@@ -296,9 +290,9 @@ pub fn record(
         }
         Destination::Stream(stream) => output::Target::Stream(stream),
     };
-    let held = held(options)?;
-    let purpose = session::Purpose::Capture(target);
-    session::run(options, purpose, &host, &kernel, held, stop, watch)
+    let child = child(options)?;
+    let mode = session::Mode::Capture(target);
+    session::run(options, mode, &host, &kernel, child, stop, watch)
 }
 
 /// Shows events to an observer until `stop` is set, a limit of `options` is reached, or the observer wants
@@ -314,12 +308,12 @@ pub fn observe(
     stop: &AtomicBool,
     watch: &mut dyn FnMut(Notice<'_>),
 ) -> Result<Summary, RecordError> {
-    setup::check_names(options)?;
+    probe::setup::check_names(options)?;
     let host = Host::new(&options.host_root);
     let kernel = preflight::check(&host)?;
-    let held = held(options)?;
-    let purpose = session::Purpose::Observer(Box::new(session), observer);
-    session::run(options, purpose, &host, &kernel, held, stop, watch)
+    let child = child(options)?;
+    let mode = session::Mode::Observer(Box::new(session), observer);
+    session::run(options, mode, &host, &kernel, child, stop, watch)
 }
 
 /// Returns the name of the machine that is recorded.
@@ -328,10 +322,10 @@ pub fn machine_name(options: &Options) -> String {
 }
 
 /// Starts the command, if there is one, up to the point where it waits.
-fn held(options: &Options) -> Result<Option<command::Held>, RecordError> {
+fn child(options: &Options) -> Result<Option<command::StoppedChild>, RecordError> {
     match options.command.as_slice() {
         [] => Ok(None),
-        command => command::Held::start(&options.holder, command).map(Some),
+        command => command::StoppedChild::start(&options.holder, command).map(Some),
     }
 }
 

@@ -80,7 +80,7 @@ pub(crate) struct Progress {
 }
 
 /// The threads that compress and write.
-pub(crate) struct Output {
+pub(crate) struct ChunkOutput {
     work: Option<SyncSender<(u64, Work)>>,
     next: u64,
     compressors: Vec<JoinHandle<Result<(), FormatError>>>,
@@ -88,7 +88,7 @@ pub(crate) struct Output {
     pub(crate) progress: Arc<Progress>,
 }
 
-impl Output {
+impl ChunkOutput {
     /// Starts the threads. The header is written at once.
     pub(crate) fn start(
         target: Target,

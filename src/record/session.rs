@@ -17,30 +17,25 @@ use super::{
     CommandEnd, Observer, Options, RecordError, Summary,
     cgroups::{Cgroups, Hierarchy},
     clock,
-    command::Held,
+    command::StoppedChild,
     containers::{ContainerOptions, Resolver},
-    delivery::{Chunks, Delivery, Goal},
     encode::{Encoder, Head, Out, Raw},
+    filter_stage::FilterStage,
     host::Host,
     inflight,
-    judge::Judge,
     losses::Losses,
     machine,
     merge::{Merge, SETTLE_NS},
-    output::{Output, Target},
+    output::{ChunkOutput, Target},
+    pipeline::{Chunks, Output, RecordPipeline},
     preflight::Kernel,
     probe::Probe,
-    ring::{Record, Rings},
-    setup, snapshot,
+    probe::ring::{Record, Rings},
+    probe::setup,
+    procfs,
 };
-use crate::{
-    event::bytes::BufferFormat,
-    filter::{
-        TypeSet,
-        fields::{Session, TimeFormat},
-    },
-    state,
-};
+use crate::fields::{Session, TimeFormat};
+use crate::{event::bytes::BufferFormat, filter::TypeSet, state};
 
 /// A chunk is closed after this time even if it is small: what a killed recorder may lose.
 const CHUNK_TIME_NS: u64 = 500_000_000;
@@ -75,7 +70,7 @@ pub enum Notice<'a> {
 }
 
 /// What events are recorded for.
-pub(super) enum Purpose<'a> {
+pub(super) enum Mode<'a> {
     /// A capture.
     Capture(Target),
     /// Somebody who looks at them; the session says how they want to see them.
@@ -85,10 +80,10 @@ pub(super) enum Purpose<'a> {
 /// Records until something ends it. `stop` is set by a signal handler; `watch` is told how it goes.
 pub(super) fn run(
     options: &Options,
-    purpose: Purpose<'_>,
+    mode: Mode<'_>,
     host: &Host,
     kernel: &Kernel,
-    mut held: Option<Held>,
+    mut child: Option<StoppedChild>,
     stop: &AtomicBool,
     watch: &mut dyn FnMut(Notice<'_>),
 ) -> Result<Summary, RecordError> {
@@ -96,12 +91,12 @@ pub(super) fn run(
     let cgroup_paths = hierarchy.paths(host);
     // What the kernel counts with need not be what this process does.
     let own_pid = host.own_pid().unwrap_or_else(std::process::id);
-    let follow = held.as_ref().map(|held| {
+    let follow = child.as_ref().map(|child| {
         let unseen = || RecordError::Command {
             name: options.command.first().cloned().unwrap_or_default(),
             source: io::Error::other(format!("{} does not show it", host.proc())),
         };
-        host.child(held.pid()).ok_or_else(unseen)
+        host.child(child.pid()).ok_or_else(unseen)
     });
     let follow = follow.transpose()?;
     let plan = setup::plan(options, own_pid, kernel, follow, hierarchy.clone())?;
@@ -112,14 +107,14 @@ pub(super) fn run(
     let header = machine::header(options, host, kernel, boot_to_wall);
 
     let machine = header.machine.clone();
-    let (session, goal) = match purpose {
-        Purpose::Capture(target) => {
+    let (session, goal) = match mode {
+        Mode::Capture(target) => {
             let workers = (cpus as usize / 4).clamp(1, 4);
-            let output = Output::start(target, header, workers)?;
+            let output = ChunkOutput::start(target, header, workers)?;
             let session = Session::new(Some(kernel.arch), BufferFormat::Dots, TimeFormat::Human);
-            (session, Goal::Capture(Box::new(Chunks::new(output))))
+            (session, Output::Capture(Box::new(Chunks::new(output))))
         }
-        Purpose::Observer(session, observer) => (*session, Goal::Observer(observer)),
+        Mode::Observer(session, observer) => (*session, Output::Observer(observer)),
     };
     let filter = options.filter.clone();
     let cgroups = Cgroups::new(filter.as_ref(), probe.cgroups_out()?);
@@ -130,10 +125,10 @@ pub(super) fn run(
     };
     let resolver = Resolver::start(runtimes).map_err(RecordError::Thread)?;
     let enters = match &goal {
-        Goal::Capture(_) => TypeSet::NONE,
-        Goal::Observer(observer) => observer.enters(),
+        Output::Capture(_) => TypeSet::NONE,
+        Output::Observer(observer) => observer.enters(),
     };
-    let judge = Judge::new(
+    let filter_stage = FilterStage::new(
         session,
         &machine,
         kernel.arch,
@@ -144,13 +139,13 @@ pub(super) fn run(
     );
     let (send_snapshot, snapshot) = mpsc::sync_channel(1);
     let max_events = options.max_events.unwrap_or(u64::MAX);
-    let delivery = Delivery::new(judge, goal, snapshot, max_events);
+    let pipeline = RecordPipeline::new(filter_stage, goal, snapshot, max_events);
 
     let started = Instant::now();
     let mut drain = Drain {
         merge: Merge::new(rings.readers()),
         encoder: Encoder::new(kernel.arch),
-        delivery,
+        pipeline,
         boot_to_wall,
         opened: clock::boot(),
         joined: 0,
@@ -163,7 +158,7 @@ pub(super) fn run(
     // From here on every change is in the stream, so what /proc shows can only be newer.
     let machine = host.clone();
     let scan = move || {
-        let taken = snapshot::take(&machine, cgroup_paths, boot_to_wall);
+        let taken = procfs::take(&machine, cgroup_paths, boot_to_wall);
         // Nobody waits for it only if writing has failed, which is reported elsewhere.
         drop(send_snapshot.send(taken));
     };
@@ -172,10 +167,10 @@ pub(super) fn run(
         .spawn(scan)
         .map_err(RecordError::Thread)?;
     let mut scan = Some(scan);
-    if let Some(held) = &mut held {
+    if let Some(child) = &mut child {
         // The command inherits descriptors, which are in the snapshot if it still waits.
         drop(scan.take().map(thread::JoinHandle::join));
-        held.release();
+        child.release();
     }
 
     let sleep = Duration::from_nanos(ring_bytes * 500_000_000 / MAX_RATE).min(MAX_SLEEP);
@@ -183,22 +178,22 @@ pub(super) fn run(
     let mut command = CommandEnd::None;
     loop {
         let now = clock::boot();
-        drain.delivery.settle(false);
+        drain.pipeline.settle(false);
         let settled = now.saturating_sub(SETTLE_NS);
         let fullest = drain.pass(settled);
         let time = Timestamp(settled.wrapping_add(boot_to_wall));
-        drain.delivery.pause(time);
+        drain.pipeline.pause(time);
         drain.containers(settled, watch);
         drain.close_due(now, &rings);
         let elapsed = started.elapsed();
         let stopped = stop.load(Ordering::Relaxed)
-            || drain.delivery.is_over()
+            || drain.pipeline.is_over()
             || options.duration.is_some_and(|limit| elapsed >= limit);
         if stopped {
             break;
         }
-        if let Some(held) = &mut held
-            && let Some(status) = held.ended()
+        if let Some(child) = &mut child
+            && let Some(status) = child.ended()
         {
             command = CommandEnd::Ended(status);
             break;
@@ -207,8 +202,8 @@ pub(super) fn run(
             told = Instant::now();
             watch(Notice::Status(&Status {
                 elapsed,
-                events: drain.delivery.counts.wanted,
-                bytes: drain.delivery.bytes(),
+                events: drain.pipeline.counts.wanted,
+                bytes: drain.pipeline.bytes(),
                 lost: drain.losses.total(),
             }));
         }
@@ -223,10 +218,10 @@ pub(super) fn run(
     thread::sleep(Duration::from_millis(2));
     let end = clock::boot();
     drain.pass(u64::MAX);
-    drain.delivery.settle(true);
+    drain.pipeline.settle(true);
     let elapsed = started.elapsed();
     // Who looks on sees calls when they end.
-    if drain.delivery.is_capture() && !drain.delivery.is_over() {
+    if drain.pipeline.is_capture() && !drain.pipeline.is_over() {
         let follows = |pid| options.command.is_empty() || probe.follows(pid);
         inflight::each(
             kernel.arch,
@@ -239,12 +234,12 @@ pub(super) fn run(
             },
         );
     }
-    drain.delivery.finish_asking();
+    drain.pipeline.finish_asking();
     drain.containers(end, watch);
     drain.close(end, &rings);
     drop(scan.map(thread::JoinHandle::join));
-    if let (CommandEnd::None, Some(held)) = (&command, held) {
-        command = held.abandon();
+    if let (CommandEnd::None, Some(child)) = (&command, child) {
+        command = child.abandon();
     }
     drain.summary(elapsed, ring_bytes * u64::from(cpus), &rings, command)
 }
@@ -253,7 +248,7 @@ pub(super) fn run(
 struct Drain<'a> {
     merge: Merge,
     encoder: Encoder,
-    delivery: Delivery<'a>,
+    pipeline: RecordPipeline<'a>,
     boot_to_wall: u64,
     /// When the current chunk was begun.
     opened: u64,
@@ -273,14 +268,14 @@ impl Drain<'_> {
         let Self {
             merge,
             encoder,
-            delivery,
+            pipeline,
             boot_to_wall,
             joined,
             expanded,
             refused,
             ..
         } = self;
-        let follows_cgroups = delivery.follows_cgroups();
+        let follows_cgroups = pipeline.follows_cgroups();
         merge.drain(limit, |record: &Record<'_>, cpu| {
             let header = &record.header;
             let ts = header.ts.wrapping_add(*boot_to_wall);
@@ -300,9 +295,9 @@ impl Drain<'_> {
                     continue;
                 };
                 if follows_cgroups && let Some((id, list)) = cgroup(record, &event) {
-                    delivery.cgroup(id, list);
+                    pipeline.cgroup(id, list);
                 }
-                delivery.event(&event);
+                pipeline.event(&event);
             }
             true
         })
@@ -317,22 +312,22 @@ impl Drain<'_> {
         let event =
             encoded.and_then(|(head, out)| event(head, out, ts, header.tid, header.pid, 0, flags));
         if let Some(event) = event {
-            let before = self.delivery.counts.wanted;
-            self.delivery.event(&event);
-            self.in_flight += self.delivery.counts.wanted - before;
+            let before = self.pipeline.counts.wanted;
+            self.pipeline.event(&event);
+            self.in_flight += self.pipeline.counts.wanted - before;
         }
     }
 
     /// Takes what the container runtimes have told, as of `now` on the boot clock.
     fn containers(&mut self, now: u64, watch: &mut dyn FnMut(Notice<'_>)) {
         let ts = Timestamp(now.wrapping_add(self.boot_to_wall));
-        self.delivery
+        self.pipeline
             .containers(ts, &mut |text| watch(Notice::Warning(text)));
     }
 
     fn close_due(&mut self, now: u64, rings: &Rings) {
         // Who looks on wants to hear of losses at once.
-        let due = !self.delivery.is_capture() || now.saturating_sub(self.opened) >= CHUNK_TIME_NS;
+        let due = !self.pipeline.is_capture() || now.saturating_sub(self.opened) >= CHUNK_TIME_NS;
         if due {
             self.close(now, rings);
         }
@@ -340,14 +335,14 @@ impl Drain<'_> {
 
     /// Ends the chunk; what was lost meanwhile is told before it.
     fn close(&mut self, now: u64, rings: &Rings) {
-        if !self.delivery.has_begun() {
+        if !self.pipeline.has_begun() {
             return;
         }
         self.opened = now;
         if let Some(report) = self.losses.report(now, self.boot_to_wall, rings) {
-            self.delivery.loss(report);
+            self.pipeline.loss(report);
         }
-        self.delivery.close();
+        self.pipeline.close();
     }
 
     fn summary(
@@ -357,9 +352,9 @@ impl Drain<'_> {
         rings: &Rings,
         command: CommandEnd,
     ) -> Result<Summary, RecordError> {
-        let counts = self.delivery.counts;
-        let undescribed = self.delivery.undescribed();
-        let bytes = self.delivery.finish()?;
+        let counts = self.pipeline.counts;
+        let undescribed = self.pipeline.undescribed();
+        let bytes = self.pipeline.finish()?;
         let cpus = (0..rings.possible_cpus())
             .map(|cpu| rings.counters(cpu))
             .collect();

@@ -3,10 +3,14 @@
 //! A push pipeline: the source hands over borrowed events, the state follows them, the sink sees each
 //! with the state around it. Nothing is allocated per event.
 
+mod capture_info;
+pub mod enters;
+pub mod indexed;
+pub mod matcher;
 mod native;
 mod seek;
 mod selection;
-mod survey;
+mod span;
 mod sysdig;
 
 use std::collections::BTreeMap;
@@ -20,17 +24,20 @@ use scap_capture_format::native::{
 use scap_capture_format::schema::{Arch, types};
 use thiserror::Error;
 
+pub use capture_info::{CaptureInfo, LostSpan, capture_info, sysdig_capture_info};
+pub use enters::EnterSynthesizer;
+pub use indexed::{IndexedCapture, IndexedCaptureError, Segment, SegmentReplayer};
 pub use native::NativeSource;
 pub use seek::{Start, first_event, start};
 pub use selection::Selection;
-pub use survey::{LostSpan, Survey, survey, survey_sysdig};
+pub use span::{LossInterval, Scope, Span};
 pub use sysdig::SysdigSource;
 
-use crate::event::{Event, Occurrence};
-use crate::filter::fields::{Context, Session};
-use crate::filter::{Enters, TypeSet};
+use crate::event::{Event, PairedEvent};
+use crate::fields::{Context, Session};
+use crate::filter::TypeSet;
 use crate::state::State;
-use selection::Place;
+use selection::WindowPosition;
 
 /// What a source hands over, in the order of the capture.
 #[derive(Debug)]
@@ -41,7 +48,7 @@ pub enum Item<'a> {
     /// State at one instant.
     Snapshot(&'a Snapshot),
     /// An event.
-    Event(Occurrence<'a>),
+    Event(PairedEvent<'a>),
     /// Descriptions of containers that later events give as well.
     Containers(&'a ContainerReport),
     /// Events that the capture lacks.
@@ -118,7 +125,7 @@ pub trait EventSink {
     /// # Errors
     ///
     /// As [`Self::event`].
-    fn made_up(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
+    fn synthesized_enter(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
         self.event(cx)
     }
 
@@ -215,7 +222,7 @@ pub fn replay(
     let is_filtered = |(name, _): &(String, String)| name == FILTER;
     let is_filtered = source.header().options.iter().any(is_filtered);
     // Where calls have one event, the other one is made up for filters that ask for it.
-    let asked = selection.filter.as_ref().map(|f| f.reach().enters);
+    let asked = selection.filter.as_ref().map(|f| f.pushdown().enters);
     let asked = asked.unwrap_or(TypeSet::NONE);
     let arch = arch(source.header()).unwrap_or(Arch::X86_64);
     let lacks_enters = !source.is_in_pairs();
@@ -232,7 +239,7 @@ pub fn replay(
             }
             Item::Containers(report) => {
                 let descriptions = report.descriptions.iter();
-                descriptions.for_each(|description| state.foreknow(&description.json));
+                descriptions.for_each(|description| state.preload_container(&description.json));
             }
             Item::Loss(report) => {
                 trusted &= report.losses.iter().all(|l| l.count == 0);
@@ -240,19 +247,19 @@ pub fn replay(
             }
             Item::Gap => trusted = false,
             Item::Pause => sink.pause()?,
-            Item::Event(occurrence) => {
-                let event = occurrence.event;
+            Item::Event(paired) => {
+                let event = paired.event;
                 if session.first_time == 0 && !is_about_capture(event) {
                     session.first_time = event.ts.0;
                 }
                 let place = selection.place(event, session.first_time);
                 match place {
-                    Place::Before | Place::After => {
-                        state.apply(occurrence);
+                    WindowPosition::Before | WindowPosition::After => {
+                        state.apply(paired);
                         return Ok(ControlFlow::Continue(()));
                     }
-                    Place::Over => return Ok(ControlFlow::Break(())),
-                    Place::Within => {}
+                    WindowPosition::PastEnd => return Ok(ControlFlow::Break(())),
+                    WindowPosition::Within => {}
                 }
                 if begun {
                     sink.between(state)?;
@@ -260,7 +267,7 @@ pub fn replay(
                     begun = true;
                     sink.begin(state, session)?;
                     if lacks_enters {
-                        enters = Enters::new(asked.or(&sink.enters()), arch);
+                        enters = EnterSynthesizer::new(asked.or(&sink.enters()), arch);
                     }
                 }
                 if let Some(enters) = &mut enters
@@ -272,12 +279,12 @@ pub fn replay(
                         view: &view,
                         session,
                     };
-                    if selection.passes(&cx) && sink.made_up(&cx)?.is_break() {
+                    if selection.passes(&cx) && sink.synthesized_enter(&cx)?.is_break() {
                         return Ok(ControlFlow::Break(()));
                     }
                 }
-                state.apply(occurrence);
-                let view = state.view(occurrence);
+                state.apply(paired);
+                let view = state.view(paired);
                 let cx = Context {
                     event,
                     view: &view,

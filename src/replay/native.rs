@@ -4,14 +4,14 @@ use std::io::{Read, Seek};
 
 use scap_capture_format::native::header::EVENT_MODEL;
 use scap_capture_format::native::{
-    CaptureReader, ChunkDecoder, ContainersAhead, Damages, Header, Item, Load, Want,
+    CaptureReader, ChunkDecoder, ContainerPreload, Damages, Header, Item, Load, Want,
 };
 use scap_capture_format::schema::EventType;
 use scap_capture_format::sysdig::Converter;
 use scap_capture_format::{Error, Result};
 
 use super::{Each, EventSource, Needs, ReplayError};
-use crate::event::Occurrence;
+use crate::event::PairedEvent;
 use crate::state;
 
 /// A file, or what is like one.
@@ -27,7 +27,7 @@ pub struct NativeSource<R> {
     own: Damages,
     all: Damages,
     /// What is to be known before the first event.
-    ahead: Option<ContainersAhead<Box<dyn ReadSeek>>>,
+    ahead: Option<ContainerPreload<Box<dyn ReadSeek>>>,
     /// Types of the events whose parameters are loaded; `None` = all.
     loaded: Option<Vec<EventType>>,
     /// Whether the bytes that calls moved are loaded.
@@ -66,7 +66,7 @@ impl<R: Read> NativeSource<R> {
     ///
     /// Those of the input.
     pub fn know_ahead(&mut self, again: impl Read + Seek + 'static) -> Result<()> {
-        self.ahead = Some(ContainersAhead::find(Box::new(again) as Box<dyn ReadSeek>)?);
+        self.ahead = Some(ContainerPreload::find(Box::new(again) as Box<dyn ReadSeek>)?);
         Ok(())
     }
 
@@ -107,12 +107,12 @@ impl<R: Read> NativeSource<R> {
                         None => hand_over(each, super::Item::Event((&event).into())),
                         Some(converter) => {
                             let converted = converter.convert(&event);
-                            let occurrence = Occurrence {
+                            let paired = PairedEvent {
                                 event: &event,
                                 full: converted.merged.as_ref().unwrap_or(&event),
                                 enter_fd: converted.enter.and_then(|e| e.fd),
                             };
-                            hand_over(each, super::Item::Event(occurrence))
+                            hand_over(each, super::Item::Event(paired))
                         }
                     };
                     if !more? {
@@ -216,7 +216,7 @@ impl<R: Read> EventSource for NativeSource<R> {
         self.loads_data = needs.data;
         // Where calls have two events, one completes the other.
         if self.converter.is_none() && !needs.types.is_all() {
-            let mut types: Vec<EventType> = state::types_that_matter().collect();
+            let mut types: Vec<EventType> = state::state_affecting_types().collect();
             types.extend(needs.types.iter());
             types.sort_unstable();
             types.dedup();

@@ -1,7 +1,7 @@
 //! Which events of a capture are wanted.
 
 use crate::event::Event;
-use crate::filter::fields::Context;
+use crate::fields::Context;
 use crate::filter::{Filter, When};
 
 /// How far times can be out of order: events of several CPUs are put in order only so well. After the end
@@ -21,34 +21,36 @@ pub struct Selection {
 
 /// Where an event is, seen from a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum WindowPosition {
     Before,
     Within,
     After,
     /// After it, and so will be all that follow.
-    Over,
+    PastEnd,
 }
 
 impl Selection {
     /// Finds where an event is; `first` is the time of the capture's first event.
-    pub(super) fn place(&self, event: &Event<'_>, first: u64) -> Place {
+    pub(super) fn place(&self, event: &Event<'_>, first: u64) -> WindowPosition {
         if let Some(from) = self.from {
             let before = match from {
                 When::Event(number) => event.num.0 < number,
                 time => time.time(first).is_some_and(|time| event.ts.0 < time),
             };
             if before {
-                return Place::Before;
+                return WindowPosition::Before;
             }
         }
         match self.to {
-            Some(When::Event(number)) if event.num.0 > number => Place::Over,
+            Some(When::Event(number)) if event.num.0 > number => WindowPosition::PastEnd,
             Some(to) => match to.time(first) {
-                Some(time) if event.ts.0 > time.saturating_add(DISORDER_NS) => Place::Over,
-                Some(time) if event.ts.0 > time => Place::After,
-                _ => Place::Within,
+                Some(time) if event.ts.0 > time.saturating_add(DISORDER_NS) => {
+                    WindowPosition::PastEnd
+                }
+                Some(time) if event.ts.0 > time => WindowPosition::After,
+                _ => WindowPosition::Within,
             },
-            None => Place::Within,
+            None => WindowPosition::Within,
         }
     }
 

@@ -10,7 +10,7 @@ use scap_capture_format::schema::{EventType, EventTypeFlags};
 use scap_capture_format::sysdig::{Converter, Item, SysdigReader};
 
 use super::{Each, EventSource, ReplayError};
-use crate::event::Occurrence;
+use crate::event::PairedEvent;
 
 /// A .scap file of sysdig or Falco, or several put together.
 pub struct SysdigSource<R> {
@@ -103,7 +103,7 @@ impl<R: Read> EventSource for SysdigSource<R> {
                         true => self.converter.merged(&event),
                         false => None,
                     };
-                    each(super::Item::Event(Occurrence {
+                    each(super::Item::Event(PairedEvent {
                         event: &event,
                         full: merged.as_ref().unwrap_or(&event),
                         enter_fd,

@@ -13,17 +13,17 @@
 //! the caps state forgets, it never grows.
 
 mod apply;
-mod cadence;
 mod containers;
 mod dirs;
 mod extra;
 mod fd;
 mod lineage;
-mod nursery;
 pub mod paths;
+mod pending_clones;
 mod restore;
 mod shared;
 mod snapshot;
+mod snapshot_schedule;
 #[cfg(test)]
 mod tests;
 mod thread;
@@ -32,27 +32,28 @@ mod users;
 mod view;
 
 pub use apply::{
-    call_can_matter, can_matter, cgroups_param, counts_memory, matters, types_that_matter,
+    affects_state, call_may_affect_state, cgroups_param, counts_memory, may_affect_state,
+    state_affecting_types,
 };
-pub use cadence::Cadence;
 pub use containers::{ContainerInfo, Found, container_of, runtime_of, user_of};
 pub use fd::{Connection, FdInfo, FdKind, L4, Role};
 pub use lineage::Ancestor;
+pub use snapshot_schedule::SnapshotSchedule;
 pub use thread::{Program, ProgramFlags, Text, Thread, ThreadId};
 pub use users::User;
-pub use view::{View, is_about_fd};
+pub use view::{View, has_fd};
 
 use std::net::IpAddr;
 
 use containers::Known;
 use dirs::Dirs;
 use fd::FdTable;
-use nursery::Nursery;
+use pending_clones::PendingClones;
 use shared::{Shared, Slot};
 use threads::Threads;
 use users::Users;
 
-use crate::event::{Occurrence, Pid, Tid};
+use crate::event::{PairedEvent, Pid, Tid};
 
 /// Caps on what a capture can make the state hold.
 pub mod limits {
@@ -100,7 +101,7 @@ pub struct State {
     /// The containers that the capture is known to describe somewhere.
     foreknown: Known,
     interfaces: Vec<Interface>,
-    nursery: Nursery,
+    pending_clones: PendingClones,
     lineage: lineage::Budget,
     /// Text and fds charged against the caps.
     used: Used,
@@ -151,14 +152,14 @@ impl State {
     }
 
     /// Takes note of an event; the next events are to be applied in order.
-    pub fn apply<'a>(&mut self, event: impl Into<Occurrence<'a>>) {
-        let occurrence = event.into();
+    pub fn apply<'a>(&mut self, event: impl Into<PairedEvent<'a>>) {
+        let paired = event.into();
         if !self.ended.is_empty() {
             self.remove_ended();
         }
         self.changed_name = false;
         self.made.clear();
-        apply::event(self, &occurrence);
+        apply::event(self, &paired);
     }
 
     /// Forgets what the last event ended, which nobody will look up any more.
@@ -167,7 +168,7 @@ impl State {
     }
 
     /// Returns what is known around an event that was just applied.
-    pub fn view<'a>(&'a self, event: impl Into<Occurrence<'a>>) -> View<'a> {
+    pub fn view<'a>(&'a self, event: impl Into<PairedEvent<'a>>) -> View<'a> {
         View::new(self, event.into())
     }
 
@@ -228,7 +229,7 @@ impl State {
     /// A runtime is asked about a container when its first events are past already; with this they have
     /// its name. Of several descriptions of one container the first that has a member counts for that one, until an
     /// event or a snapshot says otherwise. It stays known through [`Self::restore`].
-    pub fn foreknow(&mut self, text: &[u8]) {
+    pub fn preload_container(&mut self, text: &[u8]) {
         if self.foreknown.is_full() {
             return;
         }

@@ -3,7 +3,7 @@
 use scap_capture_format::schema::{EventType, EventTypeFlags, SourceCategory, types};
 
 use super::{Ancestor, ContainerInfo, FdInfo, State, Thread, User, paths};
-use crate::event::{Event, EventExt as _, FdLabel, Names, Occurrence, Tid};
+use crate::event::{Event, EventExt as _, FdLabel, Names, PairedEvent, Tid};
 
 /// Most ancestors followed: parents that form a circle are some attacker's.
 const MAX_ANCESTORS: usize = 512;
@@ -13,7 +13,7 @@ const MAX_ANCESTORS: usize = 512;
 const MMAP_PAIR_PARAMS: usize = 6;
 
 /// Whether events of a type are about an fd.
-pub fn is_about_fd(ty: EventType) -> bool {
+pub fn has_fd(ty: EventType) -> bool {
     let about = EventTypeFlags::CREATES_FD | EventTypeFlags::USES_FD | EventTypeFlags::DESTROYS_FD;
     ty.info().is_some_and(|i| i.flags.intersects(about))
 }
@@ -22,12 +22,12 @@ pub fn is_about_fd(ty: EventType) -> bool {
 #[derive(Clone, Copy, Debug)]
 pub struct View<'s> {
     state: &'s State,
-    occurrence: Occurrence<'s>,
+    paired: PairedEvent<'s>,
 }
 
 impl<'s> View<'s> {
-    pub(super) fn new(state: &'s State, occurrence: Occurrence<'s>) -> Self {
-        Self { state, occurrence }
+    pub(super) fn new(state: &'s State, paired: PairedEvent<'s>) -> Self {
+        Self { state, paired }
     }
 
     /// Returns the whole state.
@@ -37,7 +37,7 @@ impl<'s> View<'s> {
 
     /// Returns the event in the newest schema, with what its enter event said.
     pub fn full(&self) -> &'s Event<'s> {
-        self.occurrence.full
+        self.paired.full
     }
 
     /// Whether a thread's number that the event has among its parameters is one of another pid namespace
@@ -69,7 +69,7 @@ impl<'s> View<'s> {
     /// Returns the event's thread.
     #[inline]
     pub fn thread(&self) -> Option<&'s Thread> {
-        self.state.thread(self.occurrence.event.tid)
+        self.state.thread(self.paired.event.tid)
     }
 
     /// Returns the name of the event's thread.
@@ -119,12 +119,12 @@ impl<'s> View<'s> {
 
     /// Returns the fd that the event is about: the one it uses, made or ended.
     pub fn fd_number(&self) -> Option<i64> {
-        event_fd(&self.occurrence)
+        event_fd(&self.paired)
     }
 
     /// Whether the event is about an fd.
-    pub fn is_about_fd(&self) -> bool {
-        let event = self.occurrence.event;
+    pub fn has_fd(&self) -> bool {
+        let event = self.paired.event;
         let is_mmap = matches!(
             event.ty.exit(),
             types::SYSCALL_MMAP_X | types::SYSCALL_MMAP2_X
@@ -132,12 +132,12 @@ impl<'s> View<'s> {
         if is_mmap && event.params.len() <= MMAP_PAIR_PARAMS {
             return false;
         }
-        is_about_fd(event.ty)
+        has_fd(event.ty)
     }
 
     /// Returns the fd that the event is about, if it is known.
     pub fn fd_info(&self) -> Option<&'s FdInfo> {
-        if !self.is_about_fd() {
+        if !self.has_fd() {
             return None;
         }
         self.fd_of(self.fd_number()?)
@@ -200,14 +200,14 @@ impl<'s> View<'s> {
 
     /// Appends the absolute form of a path that the event's thread gave.
     pub fn absolute_path(&self, dirfd: Option<i64>, path: &[u8], out: &mut Vec<u8>) {
-        let tid = self.occurrence.event.tid;
+        let tid = self.paired.event.tid;
         self.state.resolve(tid, dirfd, path, out);
     }
 }
 
 /// Returns the fd that an event is about, as far as it says so itself.
-pub(super) fn event_fd(occurrence: &Occurrence<'_>) -> Option<i64> {
-    let full = occurrence.full;
+pub(super) fn event_fd(paired: &PairedEvent<'_>) -> Option<i64> {
+    let full = paired.full;
     let info = full.info()?;
     if info.flags.contains(EventTypeFlags::CREATES_FD) {
         return match full.ty {
@@ -219,7 +219,7 @@ pub(super) fn event_fd(occurrence: &Occurrence<'_>) -> Option<i64> {
         };
     }
     let own = info.fd_param.and_then(|index| full.int(usize::from(index)));
-    own.or(occurrence.enter_fd)
+    own.or(paired.enter_fd)
 }
 
 impl Names for View<'_> {

@@ -2,10 +2,10 @@
 
 use unicode_width::UnicodeWidthChar as _;
 
-use crate::analysis::table::Cell;
 use crate::event::number::grouped;
 use crate::event::text;
 use crate::event::time::LocalClock;
+use crate::stats::table::Cell;
 
 /// What stands for text that is left out.
 const MORE: char = '\u{2026}';

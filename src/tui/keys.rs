@@ -2,7 +2,7 @@
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use crate::analysis::table::View;
+use crate::stats::table::View;
 
 /// Where a key counts. What is asked first is the innermost that is shown, then `Main` below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(crate) enum Context {
     /// The details of an event.
     Detail,
     /// What was read and written.
-    Echo,
+    IoStream,
     /// The machine at a point in time.
     State,
     /// A list to choose from.
@@ -32,7 +32,7 @@ impl Context {
     pub(crate) const ALL: [Self; 9] = [
         Self::Main,
         Self::Detail,
-        Self::Echo,
+        Self::IoStream,
         Self::Spectrogram,
         Self::State,
         Self::Notes,
@@ -47,7 +47,7 @@ impl Context {
             Self::Main => "everywhere",
             Self::Spectrogram => "spectrogram",
             Self::Detail => "event detail",
-            Self::Echo => "echo",
+            Self::IoStream => "echo",
             Self::State => "state at the cursor",
             Self::List => "menus",
             Self::Notes => "notes",
@@ -121,7 +121,7 @@ pub(crate) enum Action {
     /// Shows the row's events.
     Dig,
     /// Shows what the row read and wrote.
-    Echo,
+    IoStream,
     /// Shows what everything that is shown read and wrote.
     EchoAll,
     /// Shows the machine at the cursor.
@@ -241,7 +241,7 @@ pub(crate) const BINDINGS: &[Binding] = bindings! {
         ["!"] A::Not, "not what has this value";
         ["D"] A::Descendants, "all that the row's process and its descendants did";
         ["d" "<F6>"] A::Dig, "the row's events";
-        ["e" "<F5>"] A::Echo, "what the row read and wrote";
+        ["e" "<F5>"] A::IoStream, "what the row read and wrote";
         ["E"] A::EchoAll, "what everything that is shown read and wrote";
         [":" "<F4>"] A::FilterBar, "edit the filter";
         ["/"] A::Search, "search";
@@ -285,9 +285,9 @@ pub(crate) const BINDINGS: &[Binding] = bindings! {
         ["x"] A::Form, "data as text, dotted, hexadecimal";
         ["y"] A::Copy, "copy the value";
         ["Y"] A::CopyFilter, "copy the condition";
-        ["e"] A::Echo, "follow the fd";
+        ["e"] A::IoStream, "follow the fd";
     }
-    Echo {
+    IoStream {
         ["<Esc>" "<Backspace>" "e"] A::Escape, "close";
         ["x" "<F2>"] A::Form, "as text, dotted, hexadecimal";
         ["p"] A::Play, "play at its own pace, as the terminal showed it";

@@ -2,8 +2,9 @@
 
 use scap_capture_format::native::Loss;
 
-use crate::analysis::table::{Cell, Column, Row, Subject, Table};
-use crate::analysis::{Library, Span};
+use crate::replay::IndexedCapture;
+use crate::replay::Span;
+use crate::stats::table::{Cell, Column, Row, Subject, Table};
 
 const COLUMNS: &[Column] = &[
     Column {
@@ -39,7 +40,7 @@ const COLUMNS: &[Column] = &[
 ];
 
 /// Makes the table of what is missing in a range.
-pub(super) fn table(library: &Library, range: Span) -> Table {
+pub(super) fn table(library: &IndexedCapture, range: Span) -> Table {
     let losses = library.losses().iter();
     let within = losses.filter(|loss| loss.span.intersection(range).is_some());
     let rows = within.map(|loss| Row {

@@ -6,14 +6,17 @@ use std::sync::Arc;
 use ratatui::crossterm::event::{KeyEvent, MouseEvent};
 
 use super::notes::Notes;
-use crate::analysis::detail::Detail;
-use crate::analysis::echo::{Echo, Follow};
-use crate::analysis::find::Query;
-use crate::analysis::moment::Moment;
-use crate::analysis::page::{At, Page};
-use crate::analysis::surveyor::Progress;
-use crate::analysis::table::{Scripted, Table, View};
-use crate::analysis::{Library, Scope, Span};
+use crate::inspect::aggregator::Progress;
+use crate::inspect::detail::Detail;
+use crate::inspect::find::Query;
+use crate::inspect::io_stream::{Follow, IoStream};
+use crate::inspect::page::{At, Page};
+use crate::inspect::scripted::Scripted;
+use crate::inspect::system_view::SystemView;
+use crate::replay::IndexedCapture;
+use crate::replay::Scope;
+use crate::replay::Span;
+use crate::stats::table::{Table, View};
 
 /// Something that happened.
 #[derive(Debug)]
@@ -29,19 +32,19 @@ pub(crate) enum Message {
     /// How far the counting is, and what was counted.
     Progress(Progress),
     /// How far the answer to a question is, in percent.
-    Share(Ticket, u8),
+    Share(RequestId, u8),
     /// Something that was asked for is there.
-    Answer(Ticket, Box<Answer>),
+    Response(RequestId, Box<Response>),
     /// The capture has grown.
-    Grown(Arc<Library>),
+    Grown(Arc<IndexedCapture>),
 }
 
 /// Tells answers to old questions from those to the newest one.
-pub(crate) type Ticket = u64;
+pub(crate) type RequestId = u64;
 
 /// What was asked for.
 #[derive(Debug)]
-pub(crate) enum Answer {
+pub(crate) enum Response {
     /// Lines of the event list.
     Page(Page),
     /// Everything about an event; `None`: there is no such event.
@@ -49,9 +52,9 @@ pub(crate) enum Answer {
     /// The number of an event that was looked for.
     Found(Option<u64>),
     /// What was read and written.
-    Echo(Echo),
+    IoStream(IoStream),
     /// The machine at a point in time.
-    Moment(Moment, Table),
+    SystemView(SystemView, Table),
     /// The views that scripts describe.
     Views(Scripted),
     /// The table of one of them in a scope.
@@ -66,9 +69,9 @@ pub(crate) enum Answer {
 #[derive(Clone, Debug)]
 pub(crate) enum Command {
     /// Count what happened in a scope; the answers are [`Message::Progress`].
-    Survey(Scope),
+    CaptureInfo(Scope),
     /// Answer a question.
-    Ask(Ticket, Question),
+    Ask(RequestId, Request),
     /// Put a text on the clipboard of the terminal.
     Copy(String),
     /// Write the notes beside the capture.
@@ -79,7 +82,7 @@ pub(crate) enum Command {
 
 /// A question to the capture, of which only the newest of its kind counts.
 #[derive(Clone, Debug)]
-pub(crate) enum Question {
+pub(crate) enum Request {
     /// Lines of the list of a scope's events.
     Page {
         /// The scope.
@@ -109,9 +112,9 @@ pub(crate) enum Question {
     /// The event that made an event's process.
     Fork(u64),
     /// What was read and written.
-    Echo(Scope, Follow),
+    IoStream(Scope, Follow),
     /// The machine at a point in time.
-    Moment(u64, Moment),
+    SystemView(u64, SystemView),
     /// The views that scripts describe.
     Views,
     /// The table of one of them in a scope.

@@ -34,7 +34,9 @@ use notes::Notes;
 use script::Screen;
 use thiserror::Error;
 
-use crate::analysis::{AnalysisError, Library, Span};
+use crate::replay::IndexedCapture;
+use crate::replay::IndexedCaptureError;
+use crate::replay::Span;
 
 pub use theme::Theme;
 
@@ -61,7 +63,7 @@ pub struct Options {
 pub enum ViewError {
     /// It cannot be read.
     #[error(transparent)]
-    Capture(#[from] AnalysisError),
+    Capture(#[from] IndexedCaptureError),
     /// The notes beside it cannot be read, and would be lost.
     #[error("{0}")]
     Notes(String),
@@ -88,7 +90,7 @@ pub enum Picture {
 ///
 /// [`ViewError`].
 pub fn run(path: &Path, options: Options, stop: &Arc<AtomicBool>) -> Result<bool, ViewError> {
-    let library = Arc::new(Library::open(path)?);
+    let library = Arc::new(IndexedCapture::open(path)?);
     let notes = Notes::load(path).map_err(ViewError::Notes)?;
     let size = tty::size();
     let (model, commands) = Model::new(library, options, notes, size);
@@ -110,7 +112,7 @@ pub fn picture(
     picture: Picture,
 ) -> Result<(String, bool), ViewError> {
     let keys = keys::parse(keys).map_err(ViewError::Key)?;
-    let library = Arc::new(Library::open(path)?);
+    let library = Arc::new(IndexedCapture::open(path)?);
     let notes = Notes::load(path).map_err(ViewError::Notes)?;
     let mut screen = Screen::open(&library, options, notes, size)?;
     for key in keys {
@@ -134,7 +136,7 @@ pub struct Timing {
     pub what: String,
     /// Until there was a picture.
     pub picture: Duration,
-    /// Until nothing was awaited from the background any more.
+    /// Until nothing was pending from the background any more.
     pub settled: Duration,
 }
 
@@ -153,7 +155,7 @@ pub fn timed(
 ) -> Result<Vec<Timing>, ViewError> {
     let mut timings = Vec::new();
     let start = Instant::now();
-    let library = Arc::new(Library::open(path)?);
+    let library = Arc::new(IndexedCapture::open(path)?);
     let opened = start.elapsed();
     timings.push(Timing {
         what: "index read".to_owned(),

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::Span;
 use crate::event::{text, time};
+use crate::replay::Span;
 
 /// Largest case file that is read, in bytes.
 const MAX_BYTES: u64 = 16 << 20;
@@ -114,8 +114,8 @@ impl Notes {
         let mut out = format!("# Notes on {}\n\n", printable(&self.capture));
         for note in &self.list {
             let when = match note.span() {
-                span if span.from == span.to => moment(span.from),
-                span => format!("{} to {}", moment(span.from), moment(span.to)),
+                span if span.from == span.to => system_view(span.from),
+                span => format!("{} to {}", system_view(span.from), system_view(span.to)),
             };
             let mut lines = note.text.lines();
             out.push_str(&format!(
@@ -161,7 +161,7 @@ fn printable(text: &str) -> String {
 }
 
 /// A time as evidence has it.
-fn moment(ns: u64) -> String {
+fn system_view(ns: u64) -> String {
     time::iso8601(ns, 0)
 }
 

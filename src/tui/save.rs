@@ -5,19 +5,20 @@ use std::io::{self, BufWriter, Write as _};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use crate::analysis::library::is_shown;
-use crate::analysis::{Library, Scope};
 use crate::event::bytes::BufferFormat;
 use crate::export::NativeSink;
-use crate::filter::fields::{Context, Session, TimeFormat};
+use crate::fields::{Context, Session, TimeFormat};
 use crate::filter::{Filter, When};
 use crate::format::{LineFormat, LineOptions, Template, standard};
+use crate::replay::IndexedCapture;
+use crate::replay::Scope;
+use crate::replay::indexed::is_shown;
 use crate::replay::{self, EventSink, EventSource as _, NativeSource, ReplayError, Selection};
 use crate::state::State;
 
 /// Saves the scope's events to a file that is not there yet; its ending tells the form. Returns what is to be
 /// said about it.
-pub(super) fn save(library: &Library, scope: &Scope, path: &Path) -> Result<String, String> {
+pub(super) fn save(library: &IndexedCapture, scope: &Scope, path: &Path) -> Result<String, String> {
     let name = path.display().to_string();
     let kind = path
         .extension()
@@ -50,7 +51,7 @@ pub(super) fn save(library: &Library, scope: &Scope, path: &Path) -> Result<Stri
 
 /// A capture from where the scope begins, what is wanted of it, and what it says about itself.
 fn source(
-    library: &Library,
+    library: &IndexedCapture,
     scope: &Scope,
 ) -> Result<(NativeSource<File>, Session, Selection), ReplayError> {
     let from = When::At(scope.span.from);
@@ -75,7 +76,7 @@ fn source(
     Ok((source, session, selection))
 }
 
-fn capture(library: &Library, scope: &Scope, out: File) -> Result<u64, ReplayError> {
+fn capture(library: &IndexedCapture, scope: &Scope, out: File) -> Result<u64, ReplayError> {
     let (mut source, mut session, mut selection) = source(library, scope)?;
     let out = BufWriter::with_capacity(1 << 20, out);
     let mut sink = NativeSink::new(out, source.header(), source.is_in_pairs(), u64::MAX);
@@ -128,7 +129,12 @@ impl EventSink for Lines {
     }
 }
 
-fn lines(library: &Library, scope: &Scope, out: File, json: bool) -> Result<u64, ReplayError> {
+fn lines(
+    library: &IndexedCapture,
+    scope: &Scope,
+    out: File,
+    json: bool,
+) -> Result<u64, ReplayError> {
     let (mut source, mut session, mut selection) = source(library, scope)?;
     let arch = replay::arch(source.header());
     // The default format is one.

@@ -15,7 +15,7 @@ use super::notes::Notes;
 use super::update::update;
 use super::view;
 use super::work::Work;
-use crate::analysis::Library;
+use crate::replay::IndexedCapture;
 
 /// How long the background may take for what one key asked for.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -35,7 +35,7 @@ pub(crate) struct Screen {
 impl Screen {
     /// Opens a capture on a screen of so many columns and rows, and waits until it is counted.
     pub(crate) fn open(
-        library: &Arc<Library>,
+        library: &Arc<IndexedCapture>,
         options: Options,
         notes: Notes,
         size: (u16, u16),
@@ -47,7 +47,7 @@ impl Screen {
 
     /// Opens a capture on a screen of so many columns and rows.
     pub(crate) fn begin(
-        library: &Arc<Library>,
+        library: &Arc<IndexedCapture>,
         options: Options,
         notes: Notes,
         size: (u16, u16),
@@ -66,7 +66,7 @@ impl Screen {
         Ok(screen)
     }
 
-    /// Presses a key and waits until nothing is awaited any more.
+    /// Presses a key and waits until nothing is pending any more.
     pub(crate) fn press(&mut self, key: KeyEvent) -> std::io::Result<()> {
         self.send(Message::Tick(self.model.now + KEY_NS));
         self.send(Message::Key(key));
@@ -79,7 +79,7 @@ impl Screen {
         self.carry_out(commands);
     }
 
-    /// Waits until nothing is awaited any more.
+    /// Waits until nothing is pending any more.
     pub(crate) fn settle(&mut self) -> std::io::Result<()> {
         let end = Instant::now() + PATIENCE;
         while self.model.is_waiting() && !self.quit {
@@ -103,7 +103,7 @@ impl Screen {
     pub(crate) fn carry_out(&mut self, commands: Vec<Command>) {
         for command in commands {
             match command {
-                Command::Survey(scope) => self.work.survey(scope),
+                Command::CaptureInfo(scope) => self.work.capture_info(scope),
                 Command::Ask(ticket, question) => self.work.ask(ticket, question),
                 Command::Copy(text) => self.copied.push(text),
                 Command::WriteNotes(notes) => {

@@ -16,7 +16,7 @@ use super::tty::{self, Tty};
 use super::update::update;
 use super::view;
 use super::work::Work;
-use crate::analysis::Library;
+use crate::replay::IndexedCapture;
 
 /// How often time passes while nothing else happens.
 const TICK: Duration = Duration::from_millis(50);
@@ -122,7 +122,7 @@ impl Show<'_> {
         let mut is_over = false;
         for command in commands {
             match command {
-                Command::Survey(scope) => self.work.survey(scope),
+                Command::CaptureInfo(scope) => self.work.capture_info(scope),
                 Command::Ask(ticket, question) => self.work.ask(ticket, question),
                 Command::Copy(text) => self.tty.copy(&text)?,
                 Command::WriteNotes(notes) => {
@@ -158,7 +158,7 @@ fn read_input(send: Sender<Message>) -> io::Result<JoinHandle<io::Result<()>>> {
 }
 
 /// Watches a capture that grows until it has its end, on a thread of its own.
-fn watch(mut library: Arc<Library>, send: Sender<Message>) -> io::Result<()> {
+fn watch(mut library: Arc<IndexedCapture>, send: Sender<Message>) -> io::Result<()> {
     let watch = move || {
         while library.is_cut_off() {
             thread::sleep(LOOK);
@@ -178,12 +178,12 @@ fn watch(mut library: Arc<Library>, send: Sender<Message>) -> io::Result<()> {
 }
 
 /// Opens a capture again if it is longer than it was.
-fn grown(path: &Path, bytes: u64) -> Option<Library> {
+fn grown(path: &Path, bytes: u64) -> Option<IndexedCapture> {
     let len = std::fs::metadata(path).ok()?.len();
     if len <= bytes {
         return None;
     }
-    Library::open(path)
+    IndexedCapture::open(path)
         .ok()
         .filter(|library| library.span().is_some())
 }

@@ -92,7 +92,7 @@ fn options() -> Options {
 }
 
 fn open(path: &Path, size: (u16, u16)) -> Screen {
-    let library = Arc::new(Library::open(path).unwrap());
+    let library = Arc::new(IndexedCapture::open(path).unwrap());
     Screen::open(&library, options(), Notes::default(), size).unwrap()
 }
 
@@ -415,7 +415,10 @@ fn saving_makes_a_capture_text_and_json_and_overwrites_nothing() {
     save("all.json");
     assert!(save("all.exe").contains("end the name in"));
     assert_eq!(
-        Library::open(&to("all.scap")).unwrap().index().events(),
+        IndexedCapture::open(&to("all.scap"))
+            .unwrap()
+            .index()
+            .events(),
         2096
     );
     let lines = |name: &str| std::fs::read_to_string(to(name)).unwrap().lines().count();

@@ -2,7 +2,7 @@
 
 use ratatui::style::{Color, Modifier, Style};
 
-use crate::analysis::page::Tone;
+use crate::inspect::page::Tone;
 use crate::lanes::Lane;
 
 /// A set of colours.

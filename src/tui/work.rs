@@ -11,45 +11,51 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use super::message::{Answer, Message, Question, Ticket};
+use super::message::{Message, Request, RequestId, Response};
 use super::{notes, save};
-use crate::analysis::find::{self, find};
-use crate::analysis::page::{Places, page};
-use crate::analysis::surveyor::{Progress, Surveyor};
-use crate::analysis::table::{Scripted, has_containers};
-use crate::analysis::{AnalysisError, Library, Scope, Walker};
-use crate::analysis::{detail::detail, echo::echo, moment::moment};
 use crate::chisel::{self, Policy};
+use crate::inspect::aggregator::{BackgroundAggregator, Progress};
+use crate::inspect::detail::detail;
+use crate::inspect::find::{self, find};
+use crate::inspect::io_stream::echo;
+use crate::inspect::page::{Places, page};
+use crate::inspect::scripted::Scripted;
+use crate::inspect::scripted::has_containers;
+use crate::inspect::system_view::system_view;
+use crate::replay::IndexedCapture;
+use crate::replay::IndexedCaptureError;
+use crate::replay::Scope;
+use crate::replay::SegmentReplayer;
 
 /// Most threads that count.
 const MOST_THREADS: usize = 8;
 
 /// Everything in the background. It ends when this is dropped.
 pub(crate) struct Work {
-    surveyor: Surveyor,
-    desks: [Arc<Desk>; 2],
+    aggregator: BackgroundAggregator,
+    desks: [Arc<RequestQueue>; 2],
     threads: Vec<JoinHandle<()>>,
 }
 
 /// What waits for one of the threads that answer.
 #[derive(Default)]
-struct Desk {
+struct RequestQueue {
     queue: Mutex<Queue>,
     more: Condvar,
 }
 
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<(Ticket, Question)>,
+    waiting: VecDeque<(RequestId, Request)>,
     /// The question that is being answered, and what gives it up.
-    current: Option<(std::mem::Discriminant<Question>, Arc<AtomicBool>)>,
+    current: Option<(std::mem::Discriminant<Request>, Arc<AtomicBool>)>,
     /// What was counted last.
     progress: Option<Progress>,
-    library: Option<Arc<Library>>,
+    library: Option<Arc<IndexedCapture>>,
     ended: bool,
 }
 
-impl Desk {
+impl RequestQueue {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         // Nothing in it is left half done.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
@@ -65,8 +71,14 @@ impl Desk {
 
 impl Work {
     /// Begins to work on a capture; what it finds is sent.
-    pub(crate) fn start(library: &Arc<Library>, send: &Sender<Message>) -> std::io::Result<Self> {
-        let desks = [Arc::<Desk>::default(), Arc::<Desk>::default()];
+    pub(crate) fn start(
+        library: &Arc<IndexedCapture>,
+        send: &Sender<Message>,
+    ) -> std::io::Result<Self> {
+        let desks = [
+            Arc::<RequestQueue>::default(),
+            Arc::<RequestQueue>::default(),
+        ];
         let mut threads = Vec::new();
         for (desk, name) in desks.iter().zip(["scap-look", "scap-search"]) {
             desk.lock().library = Some(Arc::clone(library));
@@ -82,24 +94,25 @@ impl Work {
             // Nobody listens when the program ends.
             drop(send.send(Message::Progress(progress)));
         };
-        let surveyor = Surveyor::new(Arc::clone(library), cores.min(MOST_THREADS), tell);
+        let aggregator =
+            BackgroundAggregator::new(Arc::clone(library), cores.min(MOST_THREADS), tell);
         Ok(Self {
-            surveyor,
+            aggregator,
             desks,
             threads,
         })
     }
 
     /// Counts what happened in a scope.
-    pub(crate) fn survey(&self, scope: Scope) {
-        self.surveyor.want(scope);
+    pub(crate) fn capture_info(&self, scope: Scope) {
+        self.aggregator.set_scope(scope);
     }
 
     /// Answers a question.
-    pub(crate) fn ask(&self, ticket: Ticket, question: Question) {
+    pub(crate) fn ask(&self, ticket: RequestId, question: Request) {
         let is_quick = matches!(
             question,
-            Question::Page { .. } | Question::Detail(_) | Question::Moment(..)
+            Request::Page { .. } | Request::Detail(_) | Request::SystemView(..)
         );
         let desk = &self.desks[usize::from(!is_quick)];
         let kind = std::mem::discriminant(&question);
@@ -117,8 +130,8 @@ impl Work {
     }
 
     /// Goes on with a capture that has grown.
-    pub(crate) fn replace(&self, library: &Arc<Library>) {
-        self.surveyor.replace(Arc::clone(library));
+    pub(crate) fn replace(&self, library: &Arc<IndexedCapture>) {
+        self.aggregator.replace(Arc::clone(library));
         for desk in &self.desks {
             desk.lock().library = Some(Arc::clone(library));
         }
@@ -144,13 +157,13 @@ impl Drop for Work {
 
 /// What a thread keeps between questions.
 struct Memory {
-    walker: Walker,
+    replayer: SegmentReplayer,
     /// How many events each chunk has of the scope that lines were last asked of.
     places: Option<(Scope, Places)>,
 }
 
 /// Answers questions until there are to be no more.
-fn answer_all(desk: &Desk, send: &Sender<Message>) {
+fn answer_all(desk: &RequestQueue, send: &Sender<Message>) {
     let mut memory: Option<Memory> = None;
     loop {
         let mut queue = desk.lock();
@@ -181,11 +194,11 @@ fn answer_all(desk: &Desk, send: &Sender<Message>) {
             }
         };
         let answered = catch_unwind(AssertUnwindSafe(|| {
-            // A walker of a shorter capture does not know the rest.
-            let is_old = |m: &Memory| !Arc::ptr_eq(m.walker.library(), &library);
+            // A replayer of a shorter capture does not know the rest.
+            let is_old = |m: &Memory| !Arc::ptr_eq(m.replayer.library(), &library);
             if memory.as_ref().is_none_or(is_old) {
                 memory = Some(Memory {
-                    walker: Walker::new(&library)?,
+                    replayer: SegmentReplayer::new(&library)?,
                     places: None,
                 });
             }
@@ -198,22 +211,22 @@ fn answer_all(desk: &Desk, send: &Sender<Message>) {
                     &stop,
                     &mut share,
                 ),
-                None => Ok(Answer::Failed("no capture".to_owned())),
+                None => Ok(Response::Failed("no capture".to_owned())),
             }
         }));
         desk.lock().current = None;
         let answer = match answered {
             Ok(Ok(answer)) => answer,
             // Somebody asked for something else.
-            Ok(Err(AnalysisError::Stopped)) => continue,
-            Ok(Err(error)) => Answer::Failed(error.to_string()),
+            Ok(Err(IndexedCaptureError::Stopped)) => continue,
+            Ok(Err(error)) => Response::Failed(error.to_string()),
             Err(_) => {
                 memory = None;
-                Answer::Failed("this could not be answered: please report it".to_owned())
+                Response::Failed("this could not be answered: please report it".to_owned())
             }
         };
         if send
-            .send(Message::Answer(ticket, Box::new(answer)))
+            .send(Message::Response(ticket, Box::new(answer)))
             .is_err()
         {
             return;
@@ -223,15 +236,15 @@ fn answer_all(desk: &Desk, send: &Sender<Message>) {
 
 fn answer(
     memory: &mut Memory,
-    library: &Arc<Library>,
+    library: &Arc<IndexedCapture>,
     progress: Option<&Progress>,
-    question: Question,
+    question: Request,
     stop: &AtomicBool,
     share: &mut dyn FnMut(u64, u64),
-) -> Result<Answer, AnalysisError> {
-    let walker = &mut memory.walker;
+) -> Result<Response, IndexedCaptureError> {
+    let replayer = &mut memory.replayer;
     Ok(match question {
-        Question::Page {
+        Request::Page {
             scope,
             at,
             before,
@@ -241,43 +254,50 @@ fn answer(
                 memory.places = Some((scope.clone(), Places::of(library, &scope)));
             }
             let Some((_, places)) = &mut memory.places else {
-                return Err(AnalysisError::Stopped);
+                return Err(IndexedCaptureError::Stopped);
             };
             if let Some(progress) = progress.filter(|p| p.scope == scope) {
                 places.learn(&progress.tally.matches);
             }
-            Answer::Page(page(walker, &scope, places, at, before, len, stop)?)
+            Response::Page(page(replayer, &scope, places, at, before, len, stop)?)
         }
-        Question::Detail(num) => Answer::Detail(detail(walker, num, stop)?),
-        Question::Find {
+        Request::Detail(num) => Response::Detail(detail(replayer, num, stop)?),
+        Request::Find {
             query,
             span,
             from,
             forward,
-        } => Answer::Found(find(walker, &query, Some(span), from, forward, stop)?),
-        Question::Opener(num) => Answer::Found(find::opener(walker, num, stop)?),
-        Question::Fork(num) => Answer::Found(find::fork(walker, num, stop)?),
-        Question::Echo(scope, follow) => Answer::Echo(echo(walker, &scope, &follow, stop)?),
-        Question::Moment(time, what) => Answer::Moment(what, moment(walker, time, what, stop)?),
-        Question::Views => {
-            let views = chisel::views(chisel::Library::from_environment(), Policy::default());
-            Answer::Views(Scripted::new(&views, has_containers(library)))
+        } => Response::Found(find(replayer, &query, Some(span), from, forward, stop)?),
+        Request::Opener(num) => Response::Found(find::opener(replayer, num, stop)?),
+        Request::Fork(num) => Response::Found(find::fork(replayer, num, stop)?),
+        Request::IoStream(scope, follow) => {
+            Response::IoStream(echo(replayer, &scope, &follow, stop)?)
         }
-        Question::Scripted(views, view, scope) => {
-            match views.table(view, walker, &scope, stop, share)? {
-                Some(table) => Answer::Scripted(view, scope, table),
-                None => Answer::Failed("there is no such view".to_owned()),
+        Request::SystemView(time, what) => {
+            Response::SystemView(what, system_view(replayer, time, what, stop)?)
+        }
+        Request::Views => {
+            let views = chisel::views(
+                chisel::ScriptRegistry::from_environment(),
+                Policy::default(),
+            );
+            Response::Views(Scripted::new(&views, has_containers(library)))
+        }
+        Request::Scripted(views, view, scope) => {
+            match views.table(view, replayer, &scope, stop, share)? {
+                Some(table) => Response::Scripted(view, scope, table),
+                None => Response::Failed("there is no such view".to_owned()),
             }
         }
-        Question::Save(scope, path) => match save::save(library, &scope, &path) {
-            Ok(text) => Answer::Written(text),
-            Err(text) => Answer::Failed(text),
+        Request::Save(scope, path) => match save::save(library, &scope, &path) {
+            Ok(text) => Response::Written(text),
+            Err(text) => Response::Failed(text),
         },
-        Question::Export(notes) => {
+        Request::Export(notes) => {
             let path = notes::markdown_path(library.path());
             match std::fs::write(&path, notes.markdown()) {
-                Ok(()) => Answer::Written(format!("wrote {}", path.display())),
-                Err(error) => Answer::Failed(format!("cannot write {}: {error}", path.display())),
+                Ok(()) => Response::Written(format!("wrote {}", path.display())),
+                Err(error) => Response::Failed(format!("cannot write {}: {error}", path.display())),
             }
         }
     })

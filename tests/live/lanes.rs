@@ -3,9 +3,9 @@
 use std::{ops::ControlFlow, sync::Arc};
 
 use scap::{
-    analysis::{Library, Walker, library::Need},
-    filter::fields::Context,
+    fields::Context,
     lanes::{LANES, Lane, classify},
+    replay::{IndexedCapture, SegmentReplayer, indexed::Need},
 };
 
 use super::tools::bench;
@@ -24,23 +24,23 @@ fn the_lanes_of_a_recording_are_those_of_its_events() {
         let command = ["--", "/bin/bash", "-c", &script];
         let args: Vec<&str> = filter.into_iter().chain(command).collect();
         bench.record(name, &args);
-        let library = Arc::new(Library::open(&bench.path(name)).unwrap());
-        let mut walker = Walker::new(&library).unwrap();
+        let capture = Arc::new(IndexedCapture::open(&bench.path(name)).unwrap());
+        let mut replayer = SegmentReplayer::new(&capture).unwrap();
         let mut lanes = [0_u32; LANES];
         let mut calls = 0_u32;
-        for segment in 0..library.segments().len() {
+        for segment in 0..capture.segments().len() {
             let mut event = |cx: &Context<'_>, _: usize| {
                 let (of, waited) = classify(cx.event, cx.view);
                 of.iter().for_each(|lane| lanes[lane as usize] += 1);
                 calls += u32::from(cx.event.latency.is_some() && !waited);
                 ControlFlow::Continue(())
             };
-            let end = walker.segment(segment, &mut |_| Need::Events, &mut event);
+            let end = replayer.segment(segment, &mut |_| Need::Events, &mut event);
             assert!(end.unwrap().is_continue());
         }
         let mut told = [0_u32; LANES];
         let mut told_calls = 0_u32;
-        for chunk in &library.index().chunks {
+        for chunk in &capture.index().chunks {
             let activity = chunk.summary.activity().unwrap();
             told.iter_mut()
                 .zip(activity.lanes)

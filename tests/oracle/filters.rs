@@ -9,14 +9,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use scap::fields::Context;
 use scap::filter::ast::{Check, Expr, ExprKind, OperandKind};
-use scap::filter::fields::Context;
 use scap::filter::{Filter, parse};
 use scap::replay::EventSink;
 
 use crate::known;
-use crate::made_up::{DERIVED, Pool, Random, made_up};
 use crate::ours::{key, pass};
+use crate::random_filters::{DERIVED, Pool, Random, random_filter};
 use crate::sysdig::{self, CAPTURES, KEY, Known, captures};
 
 /// How many filters are made up.
@@ -60,7 +60,7 @@ fn the_same_events_pass() {
     while made < MADE_UP {
         // Larger captures say more.
         let capture = [3, 5, 6, 3, 5, 6, 0, 2, 7, 4, 1][made % 11];
-        let filter = made_up(&mut random, &pools[capture], &known);
+        let filter = random_filter(&mut random, &pools[capture], &known);
         if excuse(&filter, &pools[capture]).is_none() {
             made += 1;
             cases.push(Case { filter, capture });

@@ -17,10 +17,10 @@ mod fields;
 mod filters;
 mod known;
 mod lines;
-mod made_up;
 mod ours;
 #[path = "../common/pty.rs"]
 mod pty;
+mod random_filters;
 mod sysdig;
 mod tops;
 mod views;

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use scap::event::bytes::BufferFormat;
-use scap::filter::fields::{Context, Session, TimeFormat};
+use scap::fields::{Context, Session, TimeFormat};
 use scap::format::Template;
 use scap::replay::{EventSink, EventSource as _, Selection, SysdigSource, replay};
 use scap::state::State;

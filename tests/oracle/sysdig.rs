@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use scap::event::text;
-use scap::filter::fields::{self, ArgForm, FieldFlags};
+use scap::fields::{self, ArgForm, FieldFlags};
 
 /// Captures that 0.29.3 reads to their end.
 pub(crate) const CAPTURES: &[&str] = &[

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use scap::chisel::view::{ViewInfo, ViewKind, ViewOptions, ViewRows, ViewTable};
 use scap::event::bytes::BufferFormat;
-use scap::filter::fields::{Context, Session, TimeFormat};
+use scap::fields::{Context, Session, TimeFormat};
 use scap::replay::{EventSink, EventSource as _, Selection, SysdigSource, replay};
 use scap::state::State;
 use serde_json::Value;

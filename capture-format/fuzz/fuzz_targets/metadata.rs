@@ -6,7 +6,7 @@ use std::io::Cursor;
 use libfuzzer_sys::fuzz_target;
 use scap_capture_format::native::section::SectionKind;
 use scap_capture_format::native::{
-    CaptureReader, CaptureWriter, ContainersAhead, Header, IndexedReader, WriterOptions,
+    CaptureReader, CaptureWriter, ContainerPreload, Header, IndexedReader, WriterOptions,
 };
 
 const KINDS: [SectionKind; 3] = [SectionKind::CONTAINERS, SectionKind::SNAPSHOT, SectionKind::LOSS];
@@ -29,7 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(items as u64 + damages, 3);
     // With the index and without it the same is found.
     let ahead = |file: &[u8]| {
-        let mut ahead = ContainersAhead::find(Cursor::new(file)).ok()?;
+        let mut ahead = ContainerPreload::find(Cursor::new(file)).ok()?;
         ahead.next_report().ok()?
     };
     let found = ahead(&file);

@@ -7,7 +7,7 @@ use std::io::Cursor;
 
 use libfuzzer_sys::fuzz_target;
 use scap_capture_format::native::{
-    CaptureReader, Chunk, ChunkDecoder, ContainersAhead, IndexedReader, Item, Load,
+    CaptureReader, Chunk, ChunkDecoder, ContainerPreload, IndexedReader, Item, Load,
 };
 
 fn touch(chunk: &Chunk) {
@@ -29,7 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
             }
         }
     }
-    if let Ok(mut ahead) = ContainersAhead::find(Cursor::new(bytes)) {
+    if let Ok(mut ahead) = ContainerPreload::find(Cursor::new(bytes)) {
         while let Ok(Some(report)) = ahead.next_report() {
             drop(report);
         }

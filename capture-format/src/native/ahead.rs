@@ -13,14 +13,14 @@ use crate::{Result, limits};
 /// They are found by the index; without one by walking over the section headers. What is damaged is passed
 /// over silently: whoever reads the whole capture finds it again.
 #[derive(Debug)]
-pub struct ContainersAhead<R> {
+pub struct ContainerPreload<R> {
     reader: IndexedReader<R>,
     offsets: std::vec::IntoIter<u64>,
     /// Bytes of descriptions that are still read.
     left: usize,
 }
 
-impl<R: Read + Seek> ContainersAhead<R> {
+impl<R: Read + Seek> ContainerPreload<R> {
     /// Looks for the sections.
     ///
     /// # Errors

@@ -68,7 +68,7 @@ pub mod snapshot;
 pub(crate) mod varint;
 pub mod writer;
 
-pub use ahead::ContainersAhead;
+pub use ahead::ContainerPreload;
 pub use chunk::{
     Chunk, ChunkActivity, ChunkBuilder, ChunkDecoder, ChunkPool, ChunkSummary, Compressor,
     EncodedChunk, Load, RawChunk, Rows, Want,

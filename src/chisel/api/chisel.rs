@@ -39,9 +39,11 @@ pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
                 error: Box::new(error),
             })?)
         };
-        let asks_for_data = parsed.as_ref().is_some_and(Filter::asks_for_data);
-        let types = parsed.as_ref().map_or(&TypeSet::ALL, |f| &f.reach().types);
-        own.run.check_loaded(asks_for_data, Some(types))?;
+        let needs_payload = parsed.as_ref().is_some_and(Filter::needs_payload);
+        let types = parsed
+            .as_ref()
+            .map_or(&TypeSet::ALL, |f| &f.pushdown().types);
+        own.run.check_loaded(needs_payload, Some(types))?;
         *own.filter.borrow_mut() = parsed;
         own.run.changed();
         Ok(())

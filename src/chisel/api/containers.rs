@@ -7,7 +7,7 @@ use crate::chisel::shared::Shared;
 
 /// Returns `{ {id=, name=, image=, type=}, … }`.
 pub(super) fn table(lua: &Lua, shared: &Shared) -> mlua::Result<Table> {
-    let found = shared.scene.world(|world| {
+    let found = shared.call_context.world(|world| {
         let table = lua.create_table()?;
         for info in world.state.containers() {
             let row = lua.create_table()?;

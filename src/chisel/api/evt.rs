@@ -7,7 +7,7 @@ use mlua::{Lua, Table};
 use crate::chisel::raw;
 use crate::chisel::shared::Shared;
 use crate::event::time;
-use crate::filter::fields::{FieldFlags, Scratch, Value, lookup};
+use crate::fields::{FieldFlags, Scratch, Value, lookup};
 
 pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
     let table = lua.create_table()?;
@@ -26,7 +26,7 @@ pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
     let get_type = lua.create_function(move |lua, ()| {
         let mut scratch = Scratch::default();
         let name = own
-            .scene
+            .call_context
             .event(|cx| match ty.as_ref()?.extract(cx, &mut scratch)? {
                 Value::Text(name) => Some(lua.create_string(name)),
                 _ => None,
@@ -36,12 +36,13 @@ pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
     table.set("get_type", get_type)?;
 
     let own = shared.clone();
-    let get_cpuid = lua.create_function(move |_, ()| Ok(own.scene.event(|cx| cx.event.cpu)))?;
+    let get_cpuid =
+        lua.create_function(move |_, ()| Ok(own.call_context.event(|cx| cx.event.cpu)))?;
     table.set("get_cpuid", get_cpuid)?;
 
     let own = shared.clone();
     let iso = lua.create_function(move |lua, ()| {
-        let text = own.scene.event(|cx| {
+        let text = own.call_context.event(|cx| {
             lua.create_string(time::iso8601(
                 cx.event.ts.0,
                 cx.session.machine.utc_offset_s,

@@ -5,7 +5,7 @@
 mod chisel;
 mod containers;
 mod evt;
-mod ours;
+mod scap;
 mod sysdig;
 mod threads;
 
@@ -22,7 +22,7 @@ pub(super) fn install(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<()> {
     globals.set("sysdig", sysdig::table(lua, shared)?)?;
     globals.set("chisel", chisel::table(lua, shared)?)?;
     globals.set("evt", evt::table(lua, shared)?)?;
-    globals.set("scap", ours::table(lua, shared)?)
+    globals.set("scap", scap::table(lua, shared)?)
 }
 
 /// Takes a text as sysdig does: numbers are texts too.

@@ -64,7 +64,7 @@ fn asks(lua: &Lua, shared: &Rc<Shared>, table: &Table) -> mlua::Result<()> {
 
     let own = shared.clone();
     let get_machine_info = lua.create_function(move |lua, ()| {
-        let info = own.scene.world(|world| {
+        let info = own.call_context.world(|world| {
             let machine = &world.session.machine;
             let table = lua.create_table()?;
             table.set("num_cpus", machine.cpus)?;

@@ -7,10 +7,10 @@ use scap_capture_format::event::{EventFlags, EventNum, Params, Timestamp};
 use scap_capture_format::schema::types;
 
 use crate::chisel::error::ApiError;
-use crate::chisel::shared::{Shared, World};
-use crate::event::{Event, Occurrence};
+use crate::chisel::shared::{HostState, Shared};
+use crate::event::{Event, PairedEvent};
+use crate::fields::{Context, items};
 use crate::filter::Filter;
-use crate::filter::fields::{Context, items};
 use crate::state::{FdInfo, FdKind, L4, Role, Thread};
 
 /// Which members a table has.
@@ -66,7 +66,7 @@ pub(super) fn table(
         Some(text) => Some(compile(text)?),
     };
     let found = shared
-        .scene
+        .call_context
         .world(|world| threads(lua, shared, world, filter, parts));
     found.unwrap_or_else(|| Err(ApiError::Misuse("the capture is not open yet").into()))
 }
@@ -77,7 +77,7 @@ fn compile(text: &str) -> Result<Filter, ApiError> {
         error: Box::new(error),
     };
     let filter = Filter::parse(text).map_err(failed)?;
-    if !filter.is_about_threads() {
+    if !filter.is_thread_scoped() {
         let misuse = "a filter of threads cannot ask for the fields of an event";
         return Err(ApiError::Misuse(misuse));
     }
@@ -87,7 +87,7 @@ fn compile(text: &str) -> Result<Filter, ApiError> {
 fn threads(
     lua: &Lua,
     shared: &Shared,
-    world: World<'_>,
+    world: HostState<'_>,
     mut filter: Option<Filter>,
     parts: Parts,
 ) -> mlua::Result<Table> {
@@ -119,7 +119,7 @@ fn threads(
 }
 
 /// Whether an fd passes, asked with an event that reads from it.
-fn matches(filter: &mut Filter, world: World<'_>, thread: &Thread, fd: i64) -> bool {
+fn matches(filter: &mut Filter, world: HostState<'_>, thread: &Thread, fd: i64) -> bool {
     let mut bytes = [0; 20];
     bytes[8..16].copy_from_slice(&fd.to_le_bytes());
     let lens = [8, 0, 8, 4];
@@ -137,8 +137,8 @@ fn matches(filter: &mut Filter, world: World<'_>, thread: &Thread, fd: i64) -> b
         flags: EventFlags::empty(),
         params,
     };
-    let occurrence = Occurrence::from(&event);
-    let view = world.state.view(occurrence);
+    let paired = PairedEvent::from(&event);
+    let view = world.state.view(paired);
     filter.matches(&Context {
         event: &event,
         view: &view,
@@ -149,7 +149,7 @@ fn matches(filter: &mut Filter, world: World<'_>, thread: &Thread, fd: i64) -> b
 struct Maker<'a> {
     lua: &'a Lua,
     shared: &'a Shared,
-    world: World<'a>,
+    world: HostState<'a>,
 }
 
 impl Maker<'_> {

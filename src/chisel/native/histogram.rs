@@ -7,10 +7,8 @@ use super::{Unit, keys};
 use crate::chisel::error::ApiError;
 use crate::event::bytes::BufferFormat;
 use crate::event::{number, text};
+use crate::fields::{self, Context, Field, FieldFlags, FieldType, Scratch, Value, can_show_data};
 use crate::filter::Filter;
-use crate::filter::fields::{
-    self, Context, Field, FieldFlags, FieldType, Scratch, Value, can_show_data,
-};
 use crate::format::{self, json};
 
 /// Members of a script's description.
@@ -188,9 +186,9 @@ impl Histogram {
         self.filter.as_ref()
     }
 
-    pub(super) fn asks_for_data(&self) -> bool {
+    pub(super) fn needs_payload(&self) -> bool {
         let fields = self.by.iter().chain([&self.of]);
-        self.filter.as_ref().is_some_and(Filter::asks_for_data)
+        self.filter.as_ref().is_some_and(Filter::needs_payload)
             || fields.into_iter().any(can_show_data)
     }
 

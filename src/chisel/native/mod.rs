@@ -11,9 +11,9 @@ pub(super) use top::Top;
 pub(super) use view::{View, views};
 
 use super::error::ApiError;
-use super::shared::{Run, World};
+use super::shared::{HostState, Run};
+use crate::fields::Context;
 use crate::filter::Filter;
-use crate::filter::fields::Context;
 
 /// A chisel's work, done natively.
 pub(super) enum Native {
@@ -33,7 +33,7 @@ impl Native {
     }
 
     /// Prints what it has, and begins anew.
-    pub(super) fn print(&mut self, world: &World<'_>, run: &Run) {
+    pub(super) fn print(&mut self, world: &HostState<'_>, run: &Run) {
         let span = (run.first_time.get(), run.last_time.get());
         let mut output = run.output.borrow_mut();
         let out = output.buffer();
@@ -51,7 +51,7 @@ impl Native {
     }
 
     /// Prints what happened since the last time, on a clear screen where there is one.
-    pub(super) fn refresh(&mut self, world: &World<'_>, run: &Run) {
+    pub(super) fn refresh(&mut self, world: &HostState<'_>, run: &Run) {
         let is_terminal = run.is_terminal;
         if is_terminal && !run.json {
             let clear = b"\x1b[2J\x1b[H";
@@ -72,16 +72,16 @@ impl Native {
 
     /// Whether it is to be handed enter events that were made up.
     pub(super) fn wants_enter(&self) -> bool {
-        let wants = |filter: &Filter| !filter.reach().enters.is_empty();
+        let wants = |filter: &Filter| !filter.pushdown().enters.is_empty();
         self.filter().is_some_and(wants)
     }
 
     /// Whether it looks at the bytes that calls moved.
-    pub(super) fn asks_for_data(&self) -> bool {
+    pub(super) fn needs_payload(&self) -> bool {
         match self {
-            Self::View(view) => view.table.asks_for_data(),
-            Self::Top(top) => top.table.asks_for_data(),
-            Self::Histogram(histogram) => histogram.asks_for_data(),
+            Self::View(view) => view.table.needs_payload(),
+            Self::Top(top) => top.table.needs_payload(),
+            Self::Histogram(histogram) => histogram.needs_payload(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::chisel::instance::Chisel;
-use crate::chisel::shared::{Options, Run, World};
+use crate::chisel::shared::{HostState, Options, Run};
 use crate::chisel::view::{ViewError, ViewInfo, ViewKind, ViewOptions, ViewTable};
 use crate::filter::Filter;
 
@@ -49,7 +49,7 @@ impl View {
     pub(super) fn print(
         &mut self,
         out: &mut Vec<u8>,
-        world: &World<'_>,
+        world: &HostState<'_>,
         (first, last): (u64, u64),
         json: bool,
     ) -> u64 {

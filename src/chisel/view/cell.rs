@@ -7,7 +7,7 @@ use scap_capture_format::schema::PrintFormat;
 
 use super::info::Aggregation;
 use crate::event::bytes::BufferFormat;
-use crate::filter::fields::{FieldInfo, FieldType, Value};
+use crate::fields::{FieldInfo, FieldType, Value};
 use crate::format;
 
 /// Most bytes of a text that are kept.

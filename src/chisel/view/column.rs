@@ -7,7 +7,7 @@ use scap_capture_format::schema::PrintFormat;
 use super::cell::{Cell, Slot};
 use super::info::{Aggregation, ColumnInfo};
 use crate::event::{number, text};
-use crate::filter::fields::{FieldInfo, FieldType, Value};
+use crate::fields::{FieldInfo, FieldType, Value};
 use crate::format;
 
 /// A column that is shown.

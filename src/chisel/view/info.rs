@@ -1,7 +1,7 @@
 //! What a view is: the columns of a table, how rows are made of events, and where it leads.
 
+use crate::fields::{self, Field, FieldFlags, LookupError};
 use crate::filter::FilterError;
-use crate::filter::fields::{self, Field, FieldFlags, LookupError};
 
 /// Most columns of a view; the largest of sysdig's have fourteen.
 pub(super) const MAX_COLUMNS: usize = 64;

@@ -9,7 +9,7 @@ use super::column::{ShownColumn, plain};
 use super::info::{ViewInfo, ViewKind, join};
 use super::shown::ViewRows;
 use crate::event::number;
-use crate::filter::fields::{FieldInfo, FieldType};
+use crate::fields::{FieldInfo, FieldType};
 use crate::format::json;
 
 /// Width of a number.
@@ -179,7 +179,7 @@ fn json_text(out: &mut Vec<u8>, slot: &Slot, field: Option<&FieldInfo>) {
         (cell, field) => {
             out.push(b'"');
             // Numbers and addresses have no letter that needs an escape.
-            plain(out, cell, field.unwrap_or(crate::filter::fields::plain()));
+            plain(out, cell, field.unwrap_or(crate::fields::plain()));
             out.push(b'"');
         }
     }

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::cell::{Cell, Slot};
 use super::column::{Shown, ShownColumn, plain};
 use super::info::{ViewInfo, ViewKind, ViewOptions};
-use crate::filter::fields::{FieldInfo, FieldType};
+use crate::fields::{FieldInfo, FieldType};
 
 /// What a view shows of a part of a capture.
 #[derive(Clone, Debug)]

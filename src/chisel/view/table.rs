@@ -10,8 +10,8 @@ use super::info::{
 use super::rows::Rows;
 use super::shown::ViewRows;
 use crate::event::{Event, EventFlags, EventNum, Params, Timestamp};
+use crate::fields::{Context, Field, FieldFlags, Scratch, Session, can_show_data};
 use crate::filter::Filter;
-use crate::filter::fields::{Context, Field, FieldFlags, Scratch, Session, can_show_data};
 use crate::replay::is_about_capture;
 use crate::state::{State, Thread};
 
@@ -84,8 +84,8 @@ impl Column {
 
     /// Whether another event cannot change a row's value, nor be passed over for want of one.
     fn is_settled(&self) -> bool {
-        let remembers = self.field.info.flags.contains(FieldFlags::REMEMBERS);
-        self.aggregation == Aggregation::First && self.default.is_some() && !remembers
+        let stateful = self.field.info.flags.contains(FieldFlags::STATEFUL);
+        self.aggregation == Aggregation::First && self.default.is_some() && !stateful
     }
 }
 
@@ -179,8 +179,8 @@ impl ViewTable {
     }
 
     /// Whether it may look at the bytes that calls moved.
-    pub fn asks_for_data(&self) -> bool {
-        self.filter.as_ref().is_some_and(Filter::asks_for_data)
+    pub fn needs_payload(&self) -> bool {
+        self.filter.as_ref().is_some_and(Filter::needs_payload)
             || self
                 .columns
                 .iter()

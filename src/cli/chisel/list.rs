@@ -2,7 +2,7 @@
 
 use super::explain;
 use super::run::metadata;
-use crate::chisel::{Info, Library, usage};
+use crate::chisel::{Info, ScriptRegistry, usage};
 use crate::cli::error::{CliError, Outcome, warn};
 use crate::cli::output::{Output, ascii_json};
 use crate::event::text;
@@ -33,7 +33,7 @@ pub(super) struct InfoArgs {
 
 pub(super) fn list(args: &ListArgs) -> Result<Outcome, CliError> {
     let mut found = Vec::new();
-    for script in Library::from_environment().all() {
+    for script in ScriptRegistry::from_environment().all() {
         let name = script.name.clone();
         match metadata(script) {
             Ok(info) => found.push(info),
@@ -57,7 +57,7 @@ pub(super) fn list(args: &ListArgs) -> Result<Outcome, CliError> {
 }
 
 pub(super) fn info(args: &InfoArgs) -> Result<Outcome, CliError> {
-    let script = Library::from_environment().find(&args.name);
+    let script = ScriptRegistry::from_environment().find(&args.name);
     let info = script.and_then(metadata).map_err(explain)?;
     let mut output = Output::new();
     if args.json {

@@ -12,7 +12,7 @@ use clap::Subcommand;
 
 use super::error::{CliError, Outcome};
 use crate::chisel::view::ViewErrorKind;
-use crate::chisel::{ChiselError, Library, Policy, Wanted};
+use crate::chisel::{ChiselError, Policy, ScriptRegistry, Wanted};
 
 pub(super) use run::{Rerun, live, read, watched};
 pub(super) use words::expand;
@@ -69,7 +69,7 @@ impl ChiselArgs {
 
     /// Checks that there are chisels of these names: what follows an unknown one is no wrong filter.
     pub(super) fn check(&self) -> Result<(), CliError> {
-        let library = Library::from_environment();
+        let library = ScriptRegistry::from_environment();
         let found = self.chisel.iter().map(|name| library.find(name).map(drop));
         found.collect::<Result<(), _>>().map_err(explain)
     }

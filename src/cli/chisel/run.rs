@@ -12,14 +12,14 @@ use scap_capture_format::native::LossReport;
 
 use super::{ChiselArgs, explain};
 use crate::chisel::{
-    self, ChiselError, Ended, Host, Info, Library, Options, Policy, Script, Wanted,
+    self, ChiselError, ChiselRunner, Ended, Info, Options, Policy, Script, ScriptRegistry, Wanted,
 };
 use crate::cli::error::{CliError, EXIT_FAILED, Outcome};
 use crate::cli::input::{Input, tell_damage};
+use crate::cli::positionals;
 use crate::cli::print::PrintArgs;
-use crate::cli::words;
+use crate::fields::{Context, Session};
 use crate::filter::TypeSet;
-use crate::filter::fields::{Context, Session};
 use crate::record::Observer;
 use crate::replay::{self, End, ReplayError, Selection};
 use crate::state::State;
@@ -64,7 +64,7 @@ fn options(args: &ChiselArgs, print: &PrintArgs, filter: Option<String>, capture
     let is_terminal = stdout.is_terminal();
     let size = tcgetwinsize(&stdout).ok().filter(|_| is_terminal);
     Options {
-        library: Library::from_environment(),
+        library: ScriptRegistry::from_environment(),
         policy: args.policy(),
         is_live: false,
         is_terminal,
@@ -80,7 +80,11 @@ fn options(args: &ChiselArgs, print: &PrintArgs, filter: Option<String>, capture
 
 /// Returns what a script says of itself.
 pub(super) fn metadata(script: Script) -> Result<Info, ChiselError> {
-    chisel::info(Library::from_environment(), Policy::default(), script)
+    chisel::info(
+        ScriptRegistry::from_environment(),
+        Policy::default(),
+        script,
+    )
 }
 
 /// Runs something that runs scripts, where it has the stack for them and is watched.
@@ -122,14 +126,15 @@ fn replay(
     let options = options(args, print, filter.clone(), &capture);
     let size = options.terminal_size;
     let wanted = args.wanted();
-    let mut host = Host::new(options, &wanted, print.count.unwrap_or(u64::MAX)).map_err(explain)?;
+    let mut host =
+        ChiselRunner::new(options, &wanted, print.count.unwrap_or(u64::MAX)).map_err(explain)?;
     if let Some(code) = host.exited() {
         return exited(code).map(|outcome| (outcome, None));
     }
     if filter.is_none()
         && let Some(own) = host.filter()
     {
-        selection.filter = Some(words::filter(&own)?);
+        selection.filter = Some(positionals::filter(&own)?);
     }
     let mut input = Input::open(path)?;
     input.watch(host.progress());
@@ -139,8 +144,8 @@ fn replay(
     let source = source.as_mut();
     let mut needs = host.needs();
     if let Some(filter) = &selection.filter {
-        needs.types = needs.types.and(&filter.reach().types);
-        needs.data |= filter.asks_for_data();
+        needs.types = needs.types.and(&filter.pushdown().types);
+        needs.data |= filter.needs_payload();
     }
     source.set_needs(&needs);
     let mut state = State::new();
@@ -178,7 +183,7 @@ fn exited(code: i32) -> Result<Outcome, CliError> {
 /// Chisels that watch this machine.
 pub(in crate::cli) struct Live {
     /// `None`: they were told that it is over.
-    host: Option<Host>,
+    host: Option<ChiselRunner>,
     events: u64,
     ended: Option<Result<Ended, ChiselError>>,
 }
@@ -192,7 +197,8 @@ pub(in crate::cli) fn live(
     let mut options = options(args, print, filter, "");
     options.is_live = true;
     let wanted: Vec<Wanted> = args.wanted();
-    let host = Host::new(options, &wanted, print.count.unwrap_or(u64::MAX)).map_err(explain)?;
+    let host =
+        ChiselRunner::new(options, &wanted, print.count.unwrap_or(u64::MAX)).map_err(explain)?;
     // From now on no script may ask for more than is made for it.
     host.needs();
     Ok(Live {
@@ -204,7 +210,7 @@ pub(in crate::cli) fn live(
 
 impl Live {
     /// Returns the chisels, while it is not over.
-    pub(in crate::cli) fn host(&self) -> Option<&Host> {
+    pub(in crate::cli) fn host(&self) -> Option<&ChiselRunner> {
         self.host.as_ref()
     }
 
@@ -224,7 +230,7 @@ impl Live {
         }
     }
 
-    fn with(&mut self, take: impl FnOnce(&mut Host) -> ControlFlow<()>) -> ControlFlow<()> {
+    fn with(&mut self, take: impl FnOnce(&mut ChiselRunner) -> ControlFlow<()>) -> ControlFlow<()> {
         self.host.as_mut().map_or(ControlFlow::Break(()), take)
     }
 }
@@ -234,12 +240,14 @@ impl Observer for Live {
         self.with(|host| host.take(cx))
     }
 
-    fn made_up(&mut self, cx: &Context<'_>) -> ControlFlow<()> {
+    fn synthesized_enter(&mut self, cx: &Context<'_>) -> ControlFlow<()> {
         self.with(|host| host.take_made_up(cx))
     }
 
     fn enters(&self) -> TypeSet {
-        self.host.as_ref().map_or(TypeSet::NONE, Host::enters)
+        self.host
+            .as_ref()
+            .map_or(TypeSet::NONE, ChiselRunner::enters)
     }
 
     fn end(&mut self, state: &State, session: &Session) {

@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use super::run::metadata;
-use crate::chisel::{Library, takes};
+use crate::chisel::{ScriptRegistry, takes};
 use crate::filter::Filter;
 
 /// The option that the arguments are put behind.
@@ -21,7 +21,7 @@ pub(in crate::cli) fn expand(words: Vec<OsString>) -> Vec<OsString> {
         return words;
     }
     let is_read = command == Some("read");
-    let library = Library::from_environment();
+    let library = ScriptRegistry::from_environment();
     let named_by_option = words.iter().any(|w| names_capture(w));
     let mut has_capture = !is_read || named_by_option;
     let mut out: Vec<OsString> = words[..2].to_vec();

@@ -8,8 +8,8 @@ use hashbrown::{HashMap, HashSet};
 use super::takes;
 use crate::event::Event;
 use crate::event::EventExt as _;
+use crate::fields::{Context, Session};
 use crate::filter::Filter;
-use crate::filter::fields::{Context, Session};
 use crate::replay::EventSink;
 use crate::state::{self, State, Text, Thread, limits};
 

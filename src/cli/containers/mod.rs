@@ -13,8 +13,8 @@ use super::diagnostic;
 use super::error::{CliError, Outcome, warn};
 use super::input::{Input, tell_damage};
 use super::output::Output;
-use super::words;
-use crate::filter::fields::{Context, Session};
+use super::positionals;
+use crate::fields::{Context, Session};
 use crate::filter::{Filter, When};
 use crate::replay::{self, End, Selection};
 use crate::state::{State, Thread};
@@ -47,7 +47,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let filter = match &args.filter[..] {
         [] => None,
-        filter => Some(words::filter(&words::join(filter)?)?),
+        filter => Some(positionals::filter(&positionals::join(filter)?)?),
     };
     let at = args.at.as_deref().map(|text| {
         let when = When::parse(text);

@@ -10,7 +10,7 @@ use crate::cli::output::{Output, ascii_json};
 use crate::cli::table::{self, Side, UNKNOWN};
 use crate::event::number::grouped;
 use crate::event::{text, time};
-use crate::filter::fields::Session;
+use crate::fields::Session;
 use crate::state::{ContainerInfo, State};
 
 /// A container, as the JSON form has it.

@@ -15,7 +15,7 @@ use crate::cli::input::{Input, tell_damage};
 use crate::cli::output::Output;
 use crate::cli::print::Printer;
 use crate::event::EventExt as _;
-use crate::filter::fields::Context;
+use crate::fields::Context;
 use crate::replay::{self, End, EventSink, Selection};
 use crate::state::State;
 

@@ -12,11 +12,11 @@ use super::chisel::{self, ChiselArgs, Rerun};
 use super::error::{CliError, Outcome};
 use super::input::{Input, tell_damage};
 use super::output::Output;
+use super::positionals;
 use super::print::{PrintArgs, Printer};
-use super::words;
 use crate::event::EventExt as _;
 use crate::event::number::grouped;
-use crate::filter::fields::Context;
+use crate::fields::Context;
 use crate::replay::{self, End, EventSink, Selection};
 use crate::state::State;
 pub(super) use write::{cannot_write, destination, refuse_same};
@@ -84,17 +84,19 @@ pub(in crate::cli) fn run(args: &Args) -> Result<(Outcome, Option<Rerun>), CliEr
             "-w writes events, -c runs a chisel over them",
         ));
     }
-    let (files, filter) = words::split(&args.read, &args.words)?;
+    let (files, filter) = positionals::split(&args.read, &args.words)?;
     let [file] = &files[..] else {
         return Err(CliError::usage("chisels run over one FILE"));
     };
-    let selection = words::selection(filter.as_deref(), args.from.as_deref(), args.to.as_deref())?;
+    let selection =
+        positionals::selection(filter.as_deref(), args.from.as_deref(), args.to.as_deref())?;
     chisel::read(&args.chisels, &args.print, file, filter, selection)
 }
 
 fn without_chisels(args: &Args) -> Result<Outcome, CliError> {
-    let (files, filter) = words::split(&args.read, &args.words)?;
-    let selection = words::selection(filter.as_deref(), args.from.as_deref(), args.to.as_deref())?;
+    let (files, filter) = positionals::split(&args.read, &args.words)?;
+    let selection =
+        positionals::selection(filter.as_deref(), args.from.as_deref(), args.to.as_deref())?;
     if let Some(path) = &args.write {
         let [file] = &files[..] else {
             return Err(CliError::usage("-w writes the events of one FILE"));

@@ -1,7 +1,7 @@
 //! `scap record`.
 
+mod record_options;
 mod summary;
-mod what;
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -16,8 +16,8 @@ use crate::event::number::grouped;
 use crate::record::{
     self, CommandEnd, Destination, Notice, Options, ProbeError, RecordError, Status, command,
 };
+pub(super) use record_options::{What, seconds, tell_choice};
 use summary::Report;
-pub(super) use what::{What, seconds, tell_choice};
 
 /// Arguments of `scap record`.
 #[derive(Debug, clap::Args)]

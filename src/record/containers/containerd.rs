@@ -7,7 +7,7 @@ use super::{
     containerd_json::describe,
     grpc::{CallError, Channel, next},
     messages::containerd::{All, Any, Containers, Envelope, Filters, Id, Ids, Images, Namespaces},
-    source::{Failure, Seen, tell},
+    source::{Failure, RuntimeEvent, tell},
 };
 
 /// Where Docker keeps its containers, of which it tells more itself.
@@ -41,7 +41,7 @@ impl Containerd {
     }
 
     /// Tells of what happens until that fails.
-    pub(super) async fn follow(&self, seen: &Sender<Seen>) -> Failure {
+    pub(super) async fn follow(&self, seen: &Sender<RuntimeEvent>) -> Failure {
         let method = "/containerd.services.events.v1.Events/Subscribe";
         let filters = [
             r#"topic=="/containers/create""#,
@@ -67,9 +67,9 @@ impl Containerd {
                 continue;
             };
             if envelope.topic == "/tasks/exit" {
-                tell(seen, Seen::Ended(id)).await;
+                tell(seen, RuntimeEvent::Ended(id)).await;
             } else {
-                tell(seen, Seen::Changed(id)).await;
+                tell(seen, RuntimeEvent::Changed(id)).await;
             }
         }
     }

@@ -16,7 +16,7 @@ use super::{
         All, ContainerEvent, ContainerStatusResponse, Containers, EXITED, PodSandboxStatusResponse,
         PodSandboxes, STOPPED, StatusRequest, Version, VersionRequest,
     },
-    source::{Failure, Seen, tell},
+    source::{Failure, RuntimeEvent, tell},
 };
 
 /// How often the list is fetched where there are no events.
@@ -68,7 +68,7 @@ impl Cri {
     }
 
     /// Tells of the containers that are there, and of what happens to them.
-    pub(super) async fn follow(&self, seen: &Sender<Seen>) -> Failure {
+    pub(super) async fn follow(&self, seen: &Sender<RuntimeEvent>) -> Failure {
         let mut known = HashSet::new();
         let mut events = pin!(self.events(seen));
         let mut has_events = true;
@@ -89,7 +89,7 @@ impl Cri {
 
     /// Tells of what happens, until the runtime says no more of it. One whose events are switched off
     /// says so at once.
-    async fn events(&self, seen: &Sender<Seen>) {
+    async fn events(&self, seen: &Sender<RuntimeEvent>) {
         let method = "/runtime.v1.RuntimeService/GetContainerEvents";
         let Ok(mut events) = self.channel.stream(method, All {}).await else {
             return;
@@ -97,9 +97,9 @@ impl Cri {
         while let Ok(event) = next::<ContainerEvent>(&mut events).await {
             let id = event.container_id;
             let what = if event.kind < STOPPED {
-                Seen::Changed(id)
+                RuntimeEvent::Changed(id)
             } else {
-                Seen::Ended(id)
+                RuntimeEvent::Ended(id)
             };
             tell(seen, what).await;
         }
@@ -110,19 +110,19 @@ impl Cri {
         &self,
         known: &mut HashSet<String>,
         is_first: bool,
-        seen: &Sender<Seen>,
+        seen: &Sender<RuntimeEvent>,
     ) -> Result<(), Failure> {
         let now = self.list().await?;
         for id in now.iter().filter(|id| !known.contains(*id)) {
             let what = if is_first {
-                Seen::There(id.clone())
+                RuntimeEvent::There(id.clone())
             } else {
-                Seen::Changed(id.clone())
+                RuntimeEvent::Changed(id.clone())
             };
             tell(seen, what).await;
         }
         if is_first {
-            tell(seen, Seen::All).await;
+            tell(seen, RuntimeEvent::All).await;
         }
         known.clear();
         known.extend(now.into_iter().take(CONTAINERS));

@@ -20,7 +20,7 @@ use super::{
     describe::{Draft, Kind},
     docker_json::{self, Container, Image},
     http, image,
-    source::{Answer, Failure, Manner, Seen, tell},
+    source::{Failure, LookupOptions, LookupResult, RuntimeEvent, tell},
 };
 
 /// Largest list of containers: some 20,000 of them.
@@ -38,7 +38,7 @@ const SHORTEST_ID: usize = 12;
 pub(super) struct Docker {
     socket: PathBuf,
     kind: Kind,
-    manner: Manner,
+    manner: LookupOptions,
     images: RefCell<HashMap<String, Rc<Image>>>,
 }
 
@@ -62,7 +62,7 @@ struct Event {
 }
 
 impl Docker {
-    pub(super) async fn connect(socket: &Path, manner: Manner) -> Result<Self, Failure> {
+    pub(super) async fn connect(socket: &Path, manner: LookupOptions) -> Result<Self, Failure> {
         let answer = http::get(socket, "/version", ONE, manner.timeout).await?;
         let version = json_of(&answer)?;
         Ok(Self {
@@ -78,14 +78,14 @@ impl Docker {
     }
 
     /// Tells of the containers that are there, and of what happens to them.
-    pub(super) async fn follow(&self, seen: &Sender<Seen>) -> Failure {
+    pub(super) async fn follow(&self, seen: &Sender<RuntimeEvent>) -> Failure {
         match self.events(seen).await {
             Ok(never) => match never {},
             Err(failure) => failure,
         }
     }
 
-    async fn events(&self, seen: &Sender<Seen>) -> Result<Infallible, Failure> {
+    async fn events(&self, seen: &Sender<RuntimeEvent>) -> Result<Infallible, Failure> {
         // {"type":["container"]}
         const EVENTS: &str = "/events?filters=%7B%22type%22%3A%5B%22container%22%5D%7D";
         let timeout = self.manner.timeout;
@@ -94,7 +94,7 @@ impl Docker {
         self.list(seen).await?;
         if lines.status() != StatusCode::OK {
             let why = format!("no events, status {}", lines.status().as_u16());
-            tell(seen, Seen::Mute(why)).await;
+            tell(seen, RuntimeEvent::Mute(why)).await;
             std::future::pending::<()>().await;
         }
         let mut strange = 0;
@@ -111,7 +111,7 @@ impl Docker {
         }
     }
 
-    async fn list(&self, seen: &Sender<Seen>) -> Result<(), Failure> {
+    async fn list(&self, seen: &Sender<RuntimeEvent>) -> Result<(), Failure> {
         let path = "/containers/json";
         match http::get(&self.socket, path, LIST, self.manner.timeout).await {
             Ok(answer) => {
@@ -121,34 +121,40 @@ impl Docker {
                 drop(answer);
                 for listed in list {
                     if let Json::String(id) = listed.id {
-                        tell(seen, Seen::There(id)).await;
+                        tell(seen, RuntimeEvent::There(id)).await;
                     }
                 }
             }
             // Those that run something get asked for.
             Err(failure @ Failure::TooLarge(_)) => {
-                tell(seen, Seen::Mute(format!("list of containers: {failure}"))).await;
+                tell(
+                    seen,
+                    RuntimeEvent::Mute(format!("list of containers: {failure}")),
+                )
+                .await;
             }
             Err(failure) => return Err(failure),
         }
-        tell(seen, Seen::All).await;
+        tell(seen, RuntimeEvent::All).await;
         Ok(())
     }
 
     /// Describes a container.
-    pub(super) async fn look_up(&self, id: &str) -> Result<Answer, Failure> {
+    pub(super) async fn look_up(&self, id: &str) -> Result<LookupResult, Failure> {
         // A name must not be taken for an id: whoever names a container chooses it.
         if id.len() < SHORTEST_ID || !id.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Ok(Answer::Unknown);
+            return Ok(LookupResult::Unknown);
         }
         let path = format!("/containers/{id}/json");
         let answer = match http::get(&self.socket, &path, ONE, self.manner.timeout).await {
-            Ok(answer) if answer.status == StatusCode::NOT_FOUND => return Ok(Answer::Unknown),
+            Ok(answer) if answer.status == StatusCode::NOT_FOUND => {
+                return Ok(LookupResult::Unknown);
+            }
             Ok(answer) => answer,
             Err(Failure::TooLarge(_)) => {
                 let mut draft = Draft::new(id, self.kind);
                 draft.lacks("all");
-                return Ok(Answer::Told(draft.finish()));
+                return Ok(LookupResult::Found(draft.finish()));
             }
             Err(failure) => return Err(failure),
         };
@@ -156,10 +162,10 @@ impl Docker {
             .ok_or_else(|| Failure::Nonsense("a container without id".to_owned()))?;
         drop(answer);
         if !container.full_id.starts_with(id) {
-            return Ok(Answer::Unknown);
+            return Ok(LookupResult::Unknown);
         }
         let image = self.image(&container.image_id).await;
-        Ok(Answer::Told(container.describe(image.as_deref())))
+        Ok(LookupResult::Found(container.describe(image.as_deref())))
     }
 
     /// Finds out how an image is called; `None`: that cannot be known now.
@@ -183,15 +189,15 @@ impl Docker {
 }
 
 impl Event {
-    fn meaning(self) -> Option<Seen> {
+    fn meaning(self) -> Option<RuntimeEvent> {
         let id = match (self.actor.get("ID"), self.id) {
             (Some(Json::String(id)), _) => id.clone(),
             (_, Json::String(id)) => id,
             _ => return None,
         };
         match self.action.as_str()? {
-            "create" | "start" | "rename" | "update" => Some(Seen::Changed(id)),
-            "die" => Some(Seen::Ended(id)),
+            "create" | "start" | "rename" | "update" => Some(RuntimeEvent::Changed(id)),
+            "die" => Some(RuntimeEvent::Ended(id)),
             _ => None,
         }
     }

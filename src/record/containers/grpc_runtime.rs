@@ -9,7 +9,7 @@ use super::{
     cri::Cri,
     describe::Kind,
     grpc::Channel,
-    source::{Answer, Failure, Manner, Seen, tell},
+    source::{Failure, LookupOptions, LookupResult, RuntimeEvent, tell},
 };
 
 /// Where CRI keeps its containers in containerd.
@@ -23,7 +23,7 @@ pub(super) enum GrpcRuntime {
 }
 
 impl GrpcRuntime {
-    pub(super) async fn connect(socket: &Path, manner: Manner) -> Result<Self, Failure> {
+    pub(super) async fn connect(socket: &Path, manner: LookupOptions) -> Result<Self, Failure> {
         let channel = Channel::connect(socket, manner.timeout).await?;
         let cri = Cri::connect(channel.clone(), manner.env).await?;
         let containerd = Containerd::connect(channel, manner.env).await?;
@@ -44,7 +44,7 @@ impl GrpcRuntime {
         }
     }
 
-    pub(super) async fn follow(&self, seen: &Sender<Seen>) -> Failure {
+    pub(super) async fn follow(&self, seen: &Sender<RuntimeEvent>) -> Failure {
         match self {
             Self::Cri(cri) => cri.follow(seen).await,
             Self::Containerd(containerd) => {
@@ -62,7 +62,7 @@ impl GrpcRuntime {
         }
     }
 
-    pub(super) async fn look_up(&self, id: &str) -> Result<Answer, Failure> {
+    pub(super) async fn look_up(&self, id: &str) -> Result<LookupResult, Failure> {
         let (cri, containerd) = match self {
             Self::Cri(cri) => (Some(cri), None),
             Self::Containerd(containerd) => (None, Some(containerd)),
@@ -71,18 +71,18 @@ impl GrpcRuntime {
         if let Some(cri) = cri
             && let Some(description) = cri.look_up(id).await?
         {
-            return Ok(Answer::Told(description));
+            return Ok(LookupResult::Found(description));
         }
         let Some(containerd) = containerd else {
-            return Ok(Answer::Unknown);
+            return Ok(LookupResult::Unknown);
         };
         Ok(match containerd.look_up(id).await? {
             // CRI tells of its containers only once they run, but will tell more.
             Some(found) if cri.is_some() && found.namespace == CRIS => {
-                Answer::Partly(found.description)
+                LookupResult::Partial(found.description)
             }
-            Some(found) => Answer::Told(found.description),
-            None => Answer::Unknown,
+            Some(found) => LookupResult::Found(found.description),
+            None => LookupResult::Unknown,
         })
     }
 }
@@ -92,13 +92,13 @@ impl GrpcRuntime {
 async fn follow(
     containerd: &Containerd,
     list: impl Future<Output = Result<Vec<String>, Failure>>,
-    seen: &Sender<Seen>,
+    seen: &Sender<RuntimeEvent>,
 ) -> Failure {
     let list = async {
         for id in list.await? {
-            tell(seen, Seen::There(id)).await;
+            tell(seen, RuntimeEvent::There(id)).await;
         }
-        tell(seen, Seen::All).await;
+        tell(seen, RuntimeEvent::All).await;
         Ok(())
     };
     let mut events = pin!(containerd.follow(seen));

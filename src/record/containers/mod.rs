@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  event path                      thread "scap-containers"
-//!  ask(id)  -- bounded queue -->   desk: what is wanted, what was told
+//!  ask(id)  -- bounded queue -->   coordinator: what is wanted, what was told
 //!  poll()   <-- bounded bytes --    |  source, one per socket: connect, follow, look up, pause
 //!                                   |    docker (HTTP, also podman's) | grpc (CRI, containerd)
 //!                                   `- sockets: where runtimes listen
@@ -14,10 +14,10 @@
 
 mod containerd;
 mod containerd_json;
+mod coordinator;
 mod cri;
 mod cri_json;
 mod describe;
-mod desk;
 mod docker;
 mod docker_json;
 mod grpc;
@@ -112,7 +112,7 @@ impl Origin {
 
 /// Which container to find out about.
 #[derive(Clone, Debug)]
-struct Question {
+struct LookupRequest {
     /// As it is shown.
     id: String,
     /// As the runtime has it, as far as it is known.
@@ -121,14 +121,14 @@ struct Question {
 }
 
 /// A description on its way, and the room that it takes until it is fetched.
-type Parcel = (Description, OwnedSemaphorePermit);
+type QueuedDescription = (Description, OwnedSemaphorePermit);
 
 /// Asks the container runtimes, and listens to them.
 #[derive(Debug)]
 pub struct Resolver {
     /// `None`: nothing is asked, or it is over.
-    questions: Option<queue::Sender<Question>>,
-    descriptions: mpsc::Receiver<Parcel>,
+    questions: Option<queue::Sender<LookupRequest>>,
+    descriptions: mpsc::Receiver<QueuedDescription>,
     warnings: mpsc::Receiver<String>,
     /// Ids that need not be asked for again.
     asked: Known<()>,
@@ -157,7 +157,7 @@ impl Resolver {
             thread: None,
         };
         if options.enabled {
-            let outbox = desk::Outbox {
+            let outbox = coordinator::Outbox {
                 descriptions: told,
                 room: Arc::new(Semaphore::new(UNFETCHED_BYTES)),
                 warnings: warn,
@@ -170,7 +170,7 @@ impl Resolver {
                 .name("scap-containers".to_owned())
                 .spawn(move || {
                     let local = tokio::task::LocalSet::new();
-                    local.block_on(&runtime, desk::run(options, asked, outbox, left));
+                    local.block_on(&runtime, coordinator::run(options, asked, outbox, left));
                 })?;
             resolver.thread = Some(thread);
             resolver.questions = Some(questions);
@@ -200,7 +200,7 @@ impl Resolver {
         if self.asked.get(text).is_some() {
             return;
         }
-        let question = Question {
+        let question = LookupRequest {
             id: text.to_owned(),
             full: str::from_utf8(full).unwrap_or_default().to_owned(),
             origin,

@@ -47,7 +47,7 @@ pub(super) enum Failure {
 
 /// How to ask.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Manner {
+pub(super) struct LookupOptions {
     /// Time that a look-up may take.
     pub(super) timeout: Duration,
     /// Whether environment variables are kept.
@@ -56,7 +56,7 @@ pub(super) struct Manner {
 
 /// What a runtime tells of its own accord.
 #[derive(Debug)]
-pub(super) enum Seen {
+pub(super) enum RuntimeEvent {
     /// A container was there when we came.
     There(String),
     /// These were all that were there.
@@ -71,18 +71,18 @@ pub(super) enum Seen {
 
 /// What is known about an id.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum LookupResult {
     /// All of it.
-    Told(Description),
+    Found(Description),
     /// Some; there will be more.
-    Partly(Description),
+    Partial(Description),
     /// Nothing.
     Unknown,
 }
 
-/// What a source tells the desk.
+/// What a source tells the coordinator.
 #[derive(Debug)]
-pub(super) enum News {
+pub(super) enum SourceUpdate {
     /// It can be asked.
     Up(Kind),
     /// It cannot for a while; the text is for the user.
@@ -90,9 +90,9 @@ pub(super) enum News {
     /// Something that the user should know.
     Warning(String),
     /// A container, whether it was asked for or not.
-    Told(Description),
+    Described(Description),
     /// A container of which there will be more to tell.
-    Partly(Description),
+    PartlyDescribed(Description),
     /// It does not know of this one, but others may, or it may later.
     Unknown(String),
     /// A container that ended.
@@ -108,7 +108,7 @@ enum Client {
 }
 
 impl Client {
-    async fn connect(socket: &Socket, manner: Manner) -> Result<Self, Failure> {
+    async fn connect(socket: &Socket, manner: LookupOptions) -> Result<Self, Failure> {
         let (path, protocol) = (&socket.path, socket.protocol);
         if protocol != Protocol::Docker {
             match GrpcRuntime::connect(path, manner).await {
@@ -129,7 +129,7 @@ impl Client {
     }
 
     /// Tells of containers until that fails.
-    async fn follow(&self, seen: &Sender<Seen>) -> Failure {
+    async fn follow(&self, seen: &Sender<RuntimeEvent>) -> Failure {
         match self {
             Self::Docker(docker) => docker.follow(seen).await,
             Self::Grpc(runtime) => runtime.follow(seen).await,
@@ -137,7 +137,7 @@ impl Client {
     }
 
     /// Describes a container by as much of its id as is known.
-    async fn look_up(&self, id: &str) -> Result<Answer, Failure> {
+    async fn look_up(&self, id: &str) -> Result<LookupResult, Failure> {
         match self {
             Self::Docker(docker) => docker.look_up(id).await,
             Self::Grpc(runtime) => runtime.look_up(id).await,
@@ -194,11 +194,11 @@ impl Queue {
 /// One socket's life.
 pub(super) struct Source {
     pub(super) socket: Socket,
-    pub(super) manner: Manner,
+    pub(super) manner: LookupOptions,
     /// Ids to look up.
     pub(super) asks: Receiver<String>,
-    /// What the desk gets to hear, with this source's number.
-    pub(super) news: Sender<(u32, News)>,
+    /// What the coordinator gets to hear, with this source's number.
+    pub(super) news: Sender<(u32, SourceUpdate)>,
     pub(super) number: u32,
     /// Whether it is yet to answer something.
     pub(super) busy: Rc<Cell<bool>>,
@@ -216,14 +216,14 @@ impl Source {
                 Err(failure) => failure,
             };
             if !self.socket.path.exists() {
-                self.tell(News::Gone).await;
+                self.tell(SourceUpdate::Gone).await;
                 return;
             }
             // A runtime that answered and went away is being restarted: no news.
             let is_end = answered && matches!(failure, Failure::Closed);
             let warning = (!is_end).then(|| self.about(&failure));
             self.busy.set(false);
-            self.tell(News::Down(warning)).await;
+            self.tell(SourceUpdate::Down(warning)).await;
             if answered {
                 pause = FIRST_PAUSE;
             }
@@ -234,7 +234,7 @@ impl Source {
 
     /// Listens and asks until something fails.
     async fn session(&mut self, client: Rc<Client>, answered: &mut bool) -> Failure {
-        self.tell(News::Up(client.kind())).await;
+        self.tell(SourceUpdate::Up(client.kind())).await;
         let (seen, mut sightings) = channel(256);
         let mut follow = pin!(client.follow(&seen));
         let mut queue = Queue::default();
@@ -254,11 +254,11 @@ impl Source {
                     return failure;
                 }
                 Some(seen) = sightings.recv() => match seen {
-                    Seen::There(id) => queue.push(id, false),
-                    Seen::All => listed = true,
-                    Seen::Changed(id) => queue.push(id, true),
-                    Seen::Ended(id) => self.tell(News::Ended(id)).await,
-                    Seen::Mute(why) => self.tell(News::Warning(self.about(&why))).await,
+                    RuntimeEvent::There(id) => queue.push(id, false),
+                    RuntimeEvent::All => listed = true,
+                    RuntimeEvent::Changed(id) => queue.push(id, true),
+                    RuntimeEvent::Ended(id) => self.tell(SourceUpdate::Ended(id)).await,
+                    RuntimeEvent::Mute(why) => self.tell(SourceUpdate::Warning(self.about(&why))).await,
                 },
                 Some(id) = self.asks.recv() => queue.push(id, true),
                 Some(Ok((result, id))) = under_way.join_next() => {
@@ -266,20 +266,20 @@ impl Source {
                     failures = if result.is_ok() { 0 } else { failures + 1 };
                     *answered |= result.is_ok();
                     match result {
-                        Ok(Answer::Told(description)) => self.tell(News::Told(description)).await,
-                        Ok(Answer::Partly(description)) => {
-                            self.tell(News::Partly(description)).await;
+                        Ok(LookupResult::Found(description)) => self.tell(SourceUpdate::Described(description)).await,
+                        Ok(LookupResult::Partial(description)) => {
+                            self.tell(SourceUpdate::PartlyDescribed(description)).await;
                         }
-                        Ok(Answer::Unknown) => self.tell(News::Unknown(id)).await,
+                        Ok(LookupResult::Unknown) => self.tell(SourceUpdate::Unknown(id)).await,
                         Err(failure) if failures >= FAILURES => return failure,
-                        Err(failure) => self.tell(News::Warning(self.about(&failure))).await,
+                        Err(failure) => self.tell(SourceUpdate::Warning(self.about(&failure))).await,
                     }
                 }
             }
         }
     }
 
-    async fn tell(&self, news: News) {
+    async fn tell(&self, news: SourceUpdate) {
         // Nobody listens once the recording is over.
         let _over = self.news.send((self.number, news)).await;
     }
@@ -290,7 +290,7 @@ impl Source {
 }
 
 /// Tells of a container; waits while the source is busy.
-pub(super) async fn tell(seen: &Sender<Seen>, what: Seen) {
+pub(super) async fn tell(seen: &Sender<RuntimeEvent>, what: RuntimeEvent) {
     // Nobody listens once the session is over.
     let _over = seen.send(what).await;
 }

@@ -25,7 +25,7 @@ pub(crate) use out::Out;
 pub(in crate::record) use process::may_write;
 pub(crate) use raw::Raw;
 
-use super::ring::Record;
+use super::probe::ring::Record;
 
 /// Fills in the parameters of one call.
 type EncodeFn = fn(&Raw<'_>, &mut Out);

@@ -4,7 +4,7 @@ use scap_probe_common::wire::{
     FileFacts, ItemHeader, RecordHeader, SocketFacts, TaskFacts, item_flag, tag,
 };
 
-use crate::record::ring::Record;
+use crate::record::probe::ring::Record;
 
 /// One item of a record.
 #[derive(Clone, Copy)]

@@ -3,7 +3,7 @@
 use scap_capture_format::schema::types;
 
 use super::super::lineage::Lineage;
-use super::super::nursery::Unborn;
+use super::super::pending_clones::PendingThread;
 use super::super::thread::{NO_ID, Text, Thread};
 use super::super::{State, limits};
 use super::params::{counters, id, is_list, own_pid, set_cgroups, set_text};
@@ -123,11 +123,11 @@ fn clone_in_child(state: &mut State, event: &Event<'_>) {
     let begin = event.uint(clone_param::PIDNS_START).unwrap_or(0);
     // The parent is not always the maker: it was asked to be the maker's own, or the maker has ended and
     // the child was adopted.
-    let made = state.born(event.ts.0, |unborn| {
-        if unborn.is_outside {
-            unborn.number == event.tid.0
+    let made = state.born(event.ts.0, |pending| {
+        if pending.is_outside {
+            pending.number == event.tid.0
         } else {
-            unborn.number == vtid && unborn.thread.pidns_start == begin
+            pending.number == vtid && pending.thread.pidns_start == begin
         }
     });
     let mut thread = made.unwrap_or_else(|| {
@@ -151,7 +151,7 @@ fn expect_child(state: &mut State, event: &Event<'_>, number: i64, flags: u64) {
     };
     let is_outside = maker.vtid < 0 || maker.vtid == maker.tid.0;
     let thread = inherited(state, event.tid, flags);
-    state.expect(Unborn {
+    state.expect(PendingThread {
         number,
         is_outside,
         thread,

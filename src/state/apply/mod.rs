@@ -21,7 +21,7 @@ pub use params::cgroups_param;
 use scap_capture_format::schema::{EventType, EventTypeFlags, types};
 
 use super::State;
-use crate::event::{Event, EventExt as _, EventFlags, Occurrence};
+use crate::event::{Event, EventExt as _, EventFlags, PairedEvent};
 use owners::Ids;
 
 /// `O_CLOEXEC` as the field encodes open flags.
@@ -30,15 +30,15 @@ const O_CLOEXEC: u64 = 0x1000;
 const O_DIRECTORY: u64 = 0x400;
 
 /// Iterates over the types whose events can change the state.
-pub fn types_that_matter() -> impl Iterator<Item = EventType> {
+pub fn state_affecting_types() -> impl Iterator<Item = EventType> {
     let every = (0..u16::MAX).map(EventType);
     let known = every.take_while(|ty| ty.info().is_some());
-    known.filter(|ty| can_matter(*ty) || counts_memory(*ty) || *ty == types::GENERIC_X)
+    known.filter(|ty| may_affect_state(*ty) || counts_memory(*ty) || *ty == types::GENERIC_X)
 }
 
 /// Whether events of a type, in the newest schema, can change what later events mean. Of calls without a
-/// type of their own some can, see [`call_can_matter`].
-pub fn can_matter(ty: EventType) -> bool {
+/// type of their own some can, see [`call_may_affect_state`].
+pub fn may_affect_state(ty: EventType) -> bool {
     const CHANGES: EventTypeFlags = EventTypeFlags::MODIFIES_STATE
         .union(EventTypeFlags::CREATES_FD)
         .union(EventTypeFlags::DESTROYS_FD);
@@ -59,20 +59,21 @@ pub fn can_matter(ty: EventType) -> bool {
 }
 
 /// Whether a call of this name, without an event type of its own, can change what later events mean.
-pub fn call_can_matter(name: &str) -> bool {
+pub fn call_may_affect_state(name: &str) -> bool {
     files::made_by(name).is_some()
 }
 
 /// Whether an event, in the newest schema, can change what later events mean: a filtered capture has to
 /// keep it. Counters of memory and page faults do not count.
-pub fn matters(event: &Event<'_>) -> bool {
+pub fn affects_state(event: &Event<'_>) -> bool {
     const EINPROGRESS: i64 = 115;
-    let can = can_matter(event.ty) || (event.ty == types::GENERIC_X && files::makes_fd(event));
+    let can =
+        may_affect_state(event.ty) || (event.ty == types::GENERIC_X && files::makes_fd(event));
     can && !event.result().is_some_and(|r| r < 0 && r != -EINPROGRESS)
 }
 
 /// Whether events of a type tell how much memory their process has: the only change that
-/// [`matters`] leaves out.
+/// [`affects_state`] leaves out.
 pub fn counts_memory(ty: EventType) -> bool {
     matches!(
         ty,
@@ -84,8 +85,8 @@ pub fn counts_memory(ty: EventType) -> bool {
 }
 
 /// Applies one event.
-pub(super) fn event(state: &mut State, occurrence: &Occurrence<'_>) {
-    let event = occurrence.full;
+pub(super) fn event(state: &mut State, paired: &PairedEvent<'_>) {
+    let event = paired.full;
     let flags = event.info().map_or(EventTypeFlags::empty(), |i| i.flags);
     match event.ty {
         types::CONTAINER_JSON_E

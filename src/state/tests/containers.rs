@@ -56,9 +56,9 @@ fn what_is_known_of_the_future_is_used_until_it_comes() {
     let mut m = machine();
     for name in ["early", "late"] {
         let text = description(ID, name);
-        m.state.foreknow(&text[..text.len() - 1]);
+        m.state.preload_container(&text[..text.len() - 1]);
     }
-    m.state.foreknow(b"{");
+    m.state.preload_container(b"{");
     assert_eq!(name(&m, ID), Some("early"));
     assert_eq!(m.state.containers().count(), 1);
     // A snapshot that has not heard of it changes nothing.
@@ -77,9 +77,9 @@ fn an_announcement_is_no_description() {
     describe(&mut m, ID, "incomplete");
     assert_eq!(name(&m, ID), Some("incomplete"));
     m.state
-        .foreknow(br#"{"container":{"id":"3ad7b26ded6d","name":"incomplete"}}"#);
+        .preload_container(br#"{"container":{"id":"3ad7b26ded6d","name":"incomplete"}}"#);
     m.state
-        .foreknow(br#"{"container":{"id":"3ad7b26ded6d","name":"early"}}"#);
+        .preload_container(br#"{"container":{"id":"3ad7b26ded6d","name":"early"}}"#);
     assert_eq!(name(&m, ID), Some("early"));
     describe(&mut m, ID, "web");
     describe(&mut m, ID, "incomplete");
@@ -96,8 +96,8 @@ fn what_is_told_in_parts_is_known_as_a_whole() {
     let then = format!(
         r#"{{"container":{{"id":"{id}","name":"shop","ip":"10.0.0.2","pod_sandbox_id":"p"}}}}"#
     );
-    m.state.foreknow(first.as_bytes());
-    m.state.foreknow(then.as_bytes());
+    m.state.preload_container(first.as_bytes());
+    m.state.preload_container(then.as_bytes());
     let told = |m: &Machine, key: &str| m.state.container(ID).unwrap().text(key).map(str::to_owned);
     let all = |m: &Machine| ["name", "ip", "pod_sandbox_id"].map(|key| told(m, key).unwrap());
     assert_eq!(all(&m), ["web", "10.0.0.2", "p"]);

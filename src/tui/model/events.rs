@@ -1,9 +1,9 @@
 //! The list of a scope's events: a part of it is here, the rest is fetched when it is looked at.
 
-use super::{Model, Question};
-use crate::analysis::Scope;
-use crate::analysis::page::{At, Line, Page};
-use crate::analysis::table::View;
+use super::{Model, Request};
+use crate::inspect::page::{At, Line, Page};
+use crate::replay::Scope;
+use crate::stats::table::View;
 use crate::tui::message::Command;
 
 /// Lines fetched at a time.
@@ -106,11 +106,11 @@ impl Model {
         };
         let scope = self.scope();
         let asked = Some((scope.clone(), at));
-        if self.awaited.page.is_some() && self.events.asked == asked {
+        if self.pending.page.is_some() && self.events.asked == asked {
             return None;
         }
         self.events.asked = asked;
-        Some(self.ask(Question::Page {
+        Some(self.ask(Request::Page {
             scope,
             at,
             before: BEFORE,

@@ -3,14 +3,14 @@
 use std::num::NonZeroU16;
 
 use super::{Prompt, TablePane};
-use crate::analysis::detail::{Detail, Entry};
-use crate::analysis::echo::{Echo, Piece};
-use crate::analysis::moment::Moment;
-use crate::analysis::table::View;
+use crate::inspect::detail::{Detail, Entry};
+use crate::inspect::io_stream::{IoChunk, IoStream};
+use crate::inspect::system_view::SystemView;
+use crate::stats::table::View;
 
 /// Something over the view. Keys go to it first.
 #[derive(Debug)]
-pub(crate) enum Layer {
+pub(crate) enum Overlay {
     /// A list to choose from.
     List(List),
     /// A text to read.
@@ -20,7 +20,7 @@ pub(crate) enum Layer {
     /// Everything about an event.
     Detail(DetailPane),
     /// What was read and written.
-    Echo(EchoPane),
+    IoStream(EchoPane),
     /// The machine at a point in time.
     State(StatePane),
     /// The notes.
@@ -53,7 +53,7 @@ pub(crate) enum Choice {
     /// Narrows to a condition.
     Narrow(String),
     /// Shows the machine at the cursor.
-    State(Moment),
+    State(SystemView),
     /// Goes to what a note is about.
     Note(usize),
     /// Nothing: it is the heading of what follows.
@@ -133,9 +133,9 @@ pub(crate) struct EchoPane {
     /// What is followed, safe to print.
     pub(crate) title: String,
     /// What is shown; `None` until it has come.
-    pub(crate) echo: Option<Echo>,
+    pub(crate) echo: Option<IoStream>,
     /// The single calls, as they are played back.
-    pub(crate) calls: Vec<Piece>,
+    pub(crate) calls: Vec<IoChunk>,
     /// The piece that is selected.
     pub(crate) selected: usize,
     /// Lines of it that are above the screen.
@@ -194,7 +194,7 @@ impl Play {
     }
 
     /// Goes on to what has been written by `now`, in nanoseconds since the program began.
-    pub(crate) fn go_on(&mut self, pieces: &[Piece], now: u64) {
+    pub(crate) fn go_on(&mut self, pieces: &[IoChunk], now: u64) {
         let passed = now.saturating_sub(self.at);
         self.at = now;
         if self.paused {
@@ -246,7 +246,7 @@ impl Play {
 /// The machine at a point in time.
 #[derive(Debug)]
 pub(crate) struct StatePane {
-    pub(crate) what: Moment,
+    pub(crate) what: SystemView,
     pub(crate) time: u64,
     pub(crate) pane: Option<TablePane>,
 }
@@ -255,8 +255,8 @@ pub(crate) struct StatePane {
 mod tests {
     use super::*;
 
-    fn piece(ts: u64, text: &str) -> Piece {
-        Piece {
+    fn piece(ts: u64, text: &str) -> IoChunk {
+        IoChunk {
             num: ts,
             ts,
             pid: 1,

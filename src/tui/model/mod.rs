@@ -12,18 +12,20 @@ use std::sync::Arc;
 
 use super::Options;
 use super::cells;
-use super::message::{Answer, Command, Question, Ticket};
+use super::message::{Command, Request, RequestId, Response};
 use super::notes::Notes;
 use super::theme::Theme;
-use crate::analysis::activity::Activity;
-use crate::analysis::surveyor::Progress;
-use crate::analysis::table::{self, View};
-use crate::analysis::tally::{Spectrum, Tally};
-use crate::analysis::{Library, Scope, Span};
+use crate::inspect::aggregator::Progress;
+use crate::replay::IndexedCapture;
+use crate::replay::Scope;
+use crate::replay::Span;
+use crate::stats::activity::Activity;
+use crate::stats::table::{self, View};
+use crate::stats::tally::{Spectrum, Tally};
 
 pub(crate) use events::EventList;
 pub(crate) use layers::{
-    Choice, DetailPane, EchoPane, Form, Layer, List, ListItem, Play, StatePane, TextPane,
+    Choice, DetailPane, EchoPane, Form, List, ListItem, Overlay, Play, StatePane, TextPane,
 };
 pub(crate) use pane::TablePane;
 pub(crate) use prompt::{Prompt, Purpose};
@@ -46,7 +48,7 @@ pub(crate) struct Crumb {
 
 /// Where one was, for going back.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct HistoryEntry {
     pub(crate) trail: Vec<Crumb>,
     pub(crate) view: View,
     pub(crate) window: Span,
@@ -59,26 +61,26 @@ pub(crate) struct Place {
 
 /// What is being waited for.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Awaited {
-    pub(crate) page: Option<Ticket>,
-    pub(crate) detail: Option<Ticket>,
+pub(crate) struct Pending {
+    pub(crate) page: Option<RequestId>,
+    pub(crate) detail: Option<RequestId>,
     /// An event that is looked for; it is shown when it is found.
-    pub(crate) found: Option<Ticket>,
-    pub(crate) echo: Option<Ticket>,
-    pub(crate) moment: Option<Ticket>,
-    pub(crate) views: Option<Ticket>,
-    pub(crate) scripted: Option<Ticket>,
-    pub(crate) written: Option<Ticket>,
+    pub(crate) found: Option<RequestId>,
+    pub(crate) echo: Option<RequestId>,
+    pub(crate) system_view: Option<RequestId>,
+    pub(crate) views: Option<RequestId>,
+    pub(crate) scripted: Option<RequestId>,
+    pub(crate) written: Option<RequestId>,
 }
 
-impl Awaited {
+impl Pending {
     fn any(&self) -> bool {
         let all = [
             self.page,
             self.detail,
             self.found,
             self.echo,
-            self.moment,
+            self.system_view,
             self.views,
             self.scripted,
             self.written,
@@ -108,7 +110,7 @@ pub(crate) struct Pointer {
 #[derive(Debug)]
 pub(crate) struct Model {
     /// The capture.
-    pub(crate) library: Arc<Library>,
+    pub(crate) library: Arc<IndexedCapture>,
     /// Its name, safe to print.
     pub(crate) name: String,
     /// From its first event to its last.
@@ -127,7 +129,7 @@ pub(crate) struct Model {
     /// How what is shown was narrowed.
     pub(crate) trail: Vec<Crumb>,
     /// Where one was before.
-    pub(crate) history: Vec<Place>,
+    pub(crate) history: Vec<HistoryEntry>,
     pub(crate) view: View,
     /// What the index says of the window.
     pub(crate) coarse: Activity,
@@ -149,7 +151,7 @@ pub(crate) struct Model {
     /// A tile was chosen, or what stands out was.
     pub(crate) has_tile: bool,
     /// What lies over the view, the uppermost last.
-    pub(crate) layers: Vec<Layer>,
+    pub(crate) layers: Vec<Overlay>,
     /// What was looked for last.
     pub(crate) search: String,
     /// Filters that were typed, the newest last.
@@ -158,8 +160,8 @@ pub(crate) struct Model {
     /// What is told in the last line until the next key.
     pub(crate) status: Option<String>,
     pub(crate) pointer: Pointer,
-    pub(crate) awaited: Awaited,
-    next_ticket: Ticket,
+    pub(crate) pending: Pending,
+    next_ticket: RequestId,
     /// It was made of a damaged one.
     of_damaged: bool,
     /// The capture grows.
@@ -173,7 +175,7 @@ pub(crate) struct Model {
 impl Model {
     /// Makes the first screen of a capture, and what it asks for.
     pub(crate) fn new(
-        library: Arc<Library>,
+        library: Arc<IndexedCapture>,
         options: Options,
         notes: Notes,
         size: (u16, u16),
@@ -212,7 +214,7 @@ impl Model {
             notes,
             status: None,
             pointer: Pointer::default(),
-            awaited: Awaited::default(),
+            pending: Pending::default(),
             next_ticket: 0,
             of_damaged: options.of_damaged,
             live: options.live,
@@ -309,12 +311,12 @@ impl Model {
 
     /// Whether anything is still to come from the background.
     pub(crate) fn is_waiting(&self) -> bool {
-        !self.is_counted() || self.awaited.any()
+        !self.is_counted() || self.pending.any()
     }
 
     /// Whether the picture changes by itself.
     pub(crate) fn is_playing(&self) -> bool {
-        let Some(Layer::Echo(pane)) = self.layers.last() else {
+        let Some(Overlay::IoStream(pane)) = self.layers.last() else {
             return false;
         };
         let play = pane.play.as_ref();
@@ -322,46 +324,44 @@ impl Model {
     }
 
     /// Makes a question of which the answer is told by its ticket.
-    pub(crate) fn ask(&mut self, question: Question) -> Command {
+    pub(crate) fn ask(&mut self, question: Request) -> Command {
         self.next_ticket += 1;
         let ticket = self.next_ticket;
-        let awaited = match &question {
-            Question::Page { .. } => &mut self.awaited.page,
-            Question::Detail(_) => &mut self.awaited.detail,
-            Question::Find { .. } | Question::Opener(_) | Question::Fork(_) => {
-                &mut self.awaited.found
-            }
-            Question::Echo(..) => &mut self.awaited.echo,
-            Question::Moment(..) => &mut self.awaited.moment,
-            Question::Views => &mut self.awaited.views,
-            Question::Scripted(..) => &mut self.awaited.scripted,
-            Question::Save(..) | Question::Export(_) => &mut self.awaited.written,
+        let pending = match &question {
+            Request::Page { .. } => &mut self.pending.page,
+            Request::Detail(_) => &mut self.pending.detail,
+            Request::Find { .. } | Request::Opener(_) | Request::Fork(_) => &mut self.pending.found,
+            Request::IoStream(..) => &mut self.pending.echo,
+            Request::SystemView(..) => &mut self.pending.system_view,
+            Request::Views => &mut self.pending.views,
+            Request::Scripted(..) => &mut self.pending.scripted,
+            Request::Save(..) | Request::Export(_) => &mut self.pending.written,
         };
-        *awaited = Some(ticket);
+        *pending = Some(ticket);
         Command::Ask(ticket, question)
     }
 
-    /// Whether an answer is to the newest question of its kind; it is not awaited any more then.
-    pub(crate) fn takes(&mut self, ticket: Ticket, answer: &Answer) -> bool {
-        let awaited = &mut self.awaited;
-        let slots: &mut [&mut Option<Ticket>] = match answer {
-            Answer::Page(_) => &mut [&mut awaited.page],
-            Answer::Detail(_) => &mut [&mut awaited.detail],
-            Answer::Found(_) => &mut [&mut awaited.found],
-            Answer::Echo(_) => &mut [&mut awaited.echo],
-            Answer::Moment(..) => &mut [&mut awaited.moment],
-            Answer::Views(_) => &mut [&mut awaited.views],
-            Answer::Scripted(..) => &mut [&mut awaited.scripted],
-            Answer::Written(_) => &mut [&mut awaited.written],
-            Answer::Failed(_) => &mut [
-                &mut awaited.page,
-                &mut awaited.detail,
-                &mut awaited.found,
-                &mut awaited.echo,
-                &mut awaited.moment,
-                &mut awaited.views,
-                &mut awaited.scripted,
-                &mut awaited.written,
+    /// Whether an answer is to the newest question of its kind; it is not pending any more then.
+    pub(crate) fn takes(&mut self, ticket: RequestId, answer: &Response) -> bool {
+        let pending = &mut self.pending;
+        let slots: &mut [&mut Option<RequestId>] = match answer {
+            Response::Page(_) => &mut [&mut pending.page],
+            Response::Detail(_) => &mut [&mut pending.detail],
+            Response::Found(_) => &mut [&mut pending.found],
+            Response::IoStream(_) => &mut [&mut pending.echo],
+            Response::SystemView(..) => &mut [&mut pending.system_view],
+            Response::Views(_) => &mut [&mut pending.views],
+            Response::Scripted(..) => &mut [&mut pending.scripted],
+            Response::Written(_) => &mut [&mut pending.written],
+            Response::Failed(_) => &mut [
+                &mut pending.page,
+                &mut pending.detail,
+                &mut pending.found,
+                &mut pending.echo,
+                &mut pending.system_view,
+                &mut pending.views,
+                &mut pending.scripted,
+                &mut pending.written,
             ],
         };
         let slot = slots.iter_mut().find(|slot| ***slot == Some(ticket));
@@ -376,7 +376,7 @@ impl Model {
         }
         self.surveyed = Some(scope.clone());
         self.remake_table();
-        let mut commands = vec![Command::Survey(scope)];
+        let mut commands = vec![Command::CaptureInfo(scope)];
         self.events.forget();
         commands.extend(self.need_page());
         commands
@@ -406,8 +406,8 @@ impl Model {
     }
 
     /// Returns where one is, for coming back.
-    pub(crate) fn place(&self) -> Place {
-        Place {
+    pub(crate) fn place(&self) -> HistoryEntry {
+        HistoryEntry {
             trail: self.trail.clone(),
             view: self.view,
             window: self.window,
@@ -424,7 +424,7 @@ impl Model {
 
 /// Returns the window to begin with: the whole capture, but for events that only tell of users or containers and
 /// have times long before it, or none at all.
-fn events_window(library: &Library, whole: Span) -> Span {
+fn events_window(library: &IndexedCapture, whole: Span) -> Span {
     let first = library.first_time().clamp(whole.from, whole.to);
     let is_long_before = first - whole.from > whole.to - first;
     Span {

@@ -1,6 +1,6 @@
 //! A table on the screen: its rows in order, which of them are shown and which is selected.
 
-use crate::analysis::table::{Cell, Row, Subject, Table, View};
+use crate::stats::table::{Cell, Row, Subject, Table, View};
 use crate::tui::cells;
 
 /// A table with its order and selection.
@@ -185,7 +185,7 @@ fn contains(bytes: &[u8], text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::table::Column;
+    use crate::stats::table::Column;
 
     const COLUMNS: &[Column] = &[
         Column {

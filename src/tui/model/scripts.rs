@@ -1,9 +1,10 @@
 //! The views that scripts describe, and the table of the one that is shown.
 
 use super::Model;
-use crate::analysis::Scope;
-use crate::analysis::table::{Scripted, Table, View};
-use crate::tui::message::{Command, Question};
+use crate::inspect::scripted::Scripted;
+use crate::replay::Scope;
+use crate::stats::table::{Table, View};
+use crate::tui::message::{Command, Request};
 
 /// The views that scripts describe.
 #[derive(Debug, Default)]
@@ -47,14 +48,14 @@ impl Model {
             // would begin anew for ever.
             let is_same = *scope == wanted.1;
             let grows = self.follow && scope.filter == wanted.1.filter;
-            if *view == wanted.0 && (is_same || grows && self.awaited.scripted.is_some()) {
+            if *view == wanted.0 && (is_same || grows && self.pending.scripted.is_some()) {
                 return None;
             }
         }
         let views = self.scripts.views.clone()?;
         self.scripts.asked = Some(wanted.clone());
         self.scripts.share = 0;
-        Some(self.ask(Question::Scripted(views, wanted.0, wanted.1)))
+        Some(self.ask(Request::Scripted(views, wanted.0, wanted.1)))
     }
 
     /// Returns the table of the view that is shown, if it is a script's and at hand.
@@ -68,7 +69,7 @@ impl Model {
     /// Returns how far the counting is of what is shown, in percent; `None` = it is done.
     pub(crate) fn counting(&self) -> Option<u64> {
         if let View::Scripted(_) = self.view
-            && self.awaited.scripted.is_some()
+            && self.pending.scripted.is_some()
         {
             return Some(self.scripts.share.into());
         }

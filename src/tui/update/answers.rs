@@ -2,12 +2,12 @@
 
 use super::menu::list_scripts;
 use super::{narrow, tell};
-use crate::analysis::page::At;
-use crate::analysis::surveyor::Progress;
-use crate::analysis::table::{TILES, Tile, View};
-use crate::analysis::tally::TileTally;
-use crate::tui::message::{Answer, Command, Ticket};
-use crate::tui::model::{Layer, Model, TablePane};
+use crate::inspect::aggregator::Progress;
+use crate::inspect::page::At;
+use crate::stats::table::{TILES, Tile, View};
+use crate::stats::tally::TileTally;
+use crate::tui::message::{Command, RequestId, Response};
+use crate::tui::model::{Model, Overlay, TablePane};
 
 /// Takes what was counted so far.
 pub(super) fn progress(model: &mut Model, progress: Progress) -> Vec<Command> {
@@ -56,19 +56,19 @@ fn counted(model: &mut Model) {
 }
 
 /// Takes an answer, if it is to the newest question of its kind.
-pub(super) fn answer(model: &mut Model, ticket: Ticket, answer: Answer) -> Vec<Command> {
+pub(super) fn answer(model: &mut Model, ticket: RequestId, answer: Response) -> Vec<Command> {
     if !model.takes(ticket, &answer) {
         return Vec::new();
     }
     match answer {
-        Answer::Page(page) => {
+        Response::Page(page) => {
             model.events.take(page);
             model.follow_line();
             Vec::new()
         }
-        Answer::Detail(detail) => {
+        Response::Detail(detail) => {
             let pane = model.layers.iter_mut().find_map(|layer| match layer {
-                Layer::Detail(pane) => Some(pane),
+                Overlay::Detail(pane) => Some(pane),
                 _ => None,
             });
             if let Some(pane) = pane {
@@ -77,22 +77,22 @@ pub(super) fn answer(model: &mut Model, ticket: Ticket, answer: Answer) -> Vec<C
             }
             Vec::new()
         }
-        Answer::Found(None) => tell(model, "no such event in that direction"),
-        Answer::Found(Some(num)) => {
+        Response::Found(None) => tell(model, "no such event in that direction"),
+        Response::Found(Some(num)) => {
             model.status = None;
             model.follow = false;
             found(model, num)
         }
-        Answer::Echo(echo) => {
-            if let Some(Layer::Echo(pane)) = model.layers.last_mut() {
+        Response::IoStream(echo) => {
+            if let Some(Overlay::IoStream(pane)) = model.layers.last_mut() {
                 pane.echo = Some(echo.joined());
                 pane.calls = echo.pieces;
             }
             Vec::new()
         }
-        Answer::Moment(what, table) => {
+        Response::SystemView(what, table) => {
             for layer in &mut model.layers {
-                if let Layer::State(state) = layer
+                if let Overlay::State(state) = layer
                     && state.what == what
                 {
                     let before = state.pane.as_ref().map_or(0, |pane| pane.selected);
@@ -104,16 +104,16 @@ pub(super) fn answer(model: &mut Model, ticket: Ticket, answer: Answer) -> Vec<C
             }
             Vec::new()
         }
-        Answer::Views(views) => {
+        Response::Views(views) => {
             model.scripts.views = Some(views);
             list_scripts(model)
         }
-        Answer::Scripted(view, scope, table) => {
+        Response::Scripted(view, scope, table) => {
             model.scripts.take(view, scope, table);
             model.remake_table();
             Vec::new()
         }
-        Answer::Written(text) | Answer::Failed(text) => tell(model, text),
+        Response::Written(text) | Response::Failed(text) => tell(model, text),
     }
 }
 
@@ -122,7 +122,7 @@ fn found(model: &mut Model, num: u64) -> Vec<Command> {
     let has_detail = model
         .layers
         .iter()
-        .any(|layer| matches!(layer, Layer::Detail(_)));
+        .any(|layer| matches!(layer, Overlay::Detail(_)));
     let mut commands = Vec::new();
     if model.view != View::Events {
         narrow::remember(model);

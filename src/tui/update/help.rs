@@ -1,12 +1,12 @@
 //! The help, made of the table of keys and of what the views say of themselves.
 
-use crate::analysis::table::View;
+use crate::stats::table::View;
 use crate::tui::cells;
 use crate::tui::keys::{BINDINGS, Context};
-use crate::tui::model::{Layer, Model, TextPane};
+use crate::tui::model::{Model, Overlay, TextPane};
 
 /// Makes the list of keys.
-pub(super) fn keys() -> Layer {
+pub(super) fn keys() -> Overlay {
     let mut lines = Vec::new();
     for context in Context::ALL {
         lines.push(format!("# {}", context.title()));
@@ -25,7 +25,7 @@ pub(super) fn keys() -> Layer {
     ] {
         lines.push(format!("  {line}"));
     }
-    Layer::Text(TextPane {
+    Overlay::Text(TextPane {
         title: "keys".to_owned(),
         lines,
         top: 0,
@@ -42,7 +42,7 @@ fn name(key: &str) -> String {
 }
 
 /// Explains the view that is shown.
-pub(super) fn view(model: &Model) -> Layer {
+pub(super) fn view(model: &Model) -> Overlay {
     let view = model.view;
     let (title, help) = model
         .scripts
@@ -71,7 +71,7 @@ pub(super) fn view(model: &Model) -> Layer {
     }
     if view == View::Overview {
         lines.push("# tiles: what each counts".to_owned());
-        for tile in crate::analysis::table::TILES {
+        for tile in crate::stats::table::TILES {
             lines.push(format!("  {:24} {}", tile.title, tile.filter));
         }
         lines.push(String::new());
@@ -81,7 +81,7 @@ pub(super) fn view(model: &Model) -> Layer {
         lines.push("# filter".to_owned());
         lines.push(format!("  {}", cells::fit(filter.as_bytes(), 4096)));
     }
-    Layer::Text(TextPane {
+    Overlay::Text(TextPane {
         title: safe(title),
         lines,
         top: 0,

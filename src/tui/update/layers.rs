@@ -1,16 +1,16 @@
 //! Keys in what lies over a view.
 
 use super::{action as act, moved, narrow, show, tell, time};
-use crate::analysis::Scope;
-use crate::analysis::echo::Follow;
-use crate::analysis::find::Query;
-use crate::analysis::moment::Moment;
-use crate::analysis::page::At;
-use crate::analysis::table::View;
+use crate::inspect::find::Query;
+use crate::inspect::io_stream::Follow;
+use crate::inspect::page::At;
+use crate::inspect::system_view::SystemView;
+use crate::replay::Scope;
+use crate::stats::table::View;
 use crate::tui::keys::Action;
-use crate::tui::message::{Command, Question};
+use crate::tui::message::{Command, Request};
 use crate::tui::model::{
-    Choice, DetailPane, EchoPane, Layer, List, Model, Play, StatePane, TextPane,
+    Choice, DetailPane, EchoPane, List, Model, Overlay, Play, StatePane, TextPane,
 };
 use crate::tui::view::bytes;
 
@@ -21,23 +21,23 @@ pub(super) fn action(model: &mut Model, action: Action) -> Option<Vec<Command>> 
         return Some(close(model, &layer));
     }
     match layer {
-        Layer::List(list) => Some(in_list(model, list, action)),
-        Layer::Notes(list) => Some(in_notes(model, list, action)),
-        Layer::Text(text) => Some(in_text(model, text, action)),
+        Overlay::List(list) => Some(in_list(model, list, action)),
+        Overlay::Notes(list) => Some(in_notes(model, list, action)),
+        Overlay::Text(text) => Some(in_text(model, text, action)),
         // Lines that are typed have their keys before this.
-        Layer::Prompt(_) => Some(Vec::new()),
-        Layer::Detail(pane) => in_detail(model, pane, action),
-        Layer::Echo(pane) => in_echo(model, pane, action),
-        Layer::State(pane) => in_state(model, pane, action),
+        Overlay::Prompt(_) => Some(Vec::new()),
+        Overlay::Detail(pane) => in_detail(model, pane, action),
+        Overlay::IoStream(pane) => in_echo(model, pane, action),
+        Overlay::State(pane) => in_state(model, pane, action),
     }
 }
 
-/// What was awaited only for the layer is not any more.
-fn close(model: &mut Model, layer: &Layer) -> Vec<Command> {
+/// What was pending only for the layer is not any more.
+fn close(model: &mut Model, layer: &Overlay) -> Vec<Command> {
     match layer {
-        Layer::Detail(_) => model.awaited.detail = None,
-        Layer::Echo(_) => model.awaited.echo = None,
-        Layer::State(_) => model.awaited.moment = None,
+        Overlay::Detail(_) => model.pending.detail = None,
+        Overlay::IoStream(_) => model.pending.echo = None,
+        Overlay::State(_) => model.pending.system_view = None,
         _ => {}
     }
     Vec::new()
@@ -70,7 +70,7 @@ fn in_list(model: &mut Model, mut list: List, action: Action) -> Vec<Command> {
                 list.selected + 1
             };
         }
-        model.layers.push(Layer::List(list));
+        model.layers.push(Overlay::List(list));
         return Vec::new();
     }
     match list.items.into_iter().nth(list.selected) {
@@ -130,13 +130,13 @@ fn in_notes(model: &mut Model, mut list: List, action: Action) -> Vec<Command> {
                 item.choice = Choice::Note(at);
             }
             list.selected = list.selected.min(list.items.len().saturating_sub(1));
-            model.layers.push(Layer::Notes(list));
+            model.layers.push(Overlay::Notes(list));
             vec![Command::WriteNotes(model.notes.clone())]
         }
         Action::Export => {
-            model.layers.push(Layer::Notes(list));
+            model.layers.push(Overlay::Notes(list));
             let notes = model.notes.clone();
-            vec![model.ask(Question::Export(notes))]
+            vec![model.ask(Request::Export(notes))]
         }
         Action::Enter => match list.items.into_iter().nth(list.selected) {
             Some(item) => choice(model, item.choice),
@@ -145,7 +145,7 @@ fn in_notes(model: &mut Model, mut list: List, action: Action) -> Vec<Command> {
         motion => {
             let page = usize::from(model.layout().body.height);
             list.selected = moved(list.selected, list.items.len(), page, motion);
-            model.layers.push(Layer::Notes(list));
+            model.layers.push(Overlay::Notes(list));
             Vec::new()
         }
     }
@@ -155,7 +155,7 @@ fn in_text(model: &mut Model, mut text: TextPane, action: Action) -> Vec<Command
     let rows = usize::from(model.layout().body.height.saturating_sub(2));
     let last = text.lines.len().saturating_sub(rows);
     text.top = moved(text.top, last + 1, rows, action);
-    model.layers.push(Layer::Text(text));
+    model.layers.push(Overlay::Text(text));
     Vec::new()
 }
 
@@ -193,7 +193,7 @@ fn in_detail(model: &mut Model, mut pane: DetailPane, action: Action) -> Option<
                     filter
                 };
                 let commands = narrow::by_condition(model, clause);
-                model.layers.push(Layer::Detail(pane));
+                model.layers.push(Overlay::Detail(pane));
                 return Some(commands);
             }
             _ => tell(model, "this value cannot be a condition"),
@@ -201,7 +201,7 @@ fn in_detail(model: &mut Model, mut pane: DetailPane, action: Action) -> Option<
         Action::ThreadNext | Action::ThreadPrevious => match &pane.detail {
             Some(detail) => {
                 let query = Query::Filter(format!("thread.tid = {}", detail.tid));
-                let question = Question::Find {
+                let question = Request::Find {
                     query,
                     span: model.whole,
                     from: detail.num,
@@ -212,13 +212,13 @@ fn in_detail(model: &mut Model, mut pane: DetailPane, action: Action) -> Option<
             None => Vec::new(),
         },
         Action::Opener => match &pane.detail {
-            Some(detail) if detail.fd.is_some() => vec![model.ask(Question::Opener(pane.num))],
+            Some(detail) if detail.fd.is_some() => vec![model.ask(Request::Opener(pane.num))],
             _ => tell(model, "the event is about no fd"),
         },
-        Action::Fork => vec![model.ask(Question::Fork(pane.num))],
-        Action::Echo => {
+        Action::Fork => vec![model.ask(Request::Fork(pane.num))],
+        Action::IoStream => {
             let (num, scope) = (pane.num, model.scope());
-            model.layers.push(Layer::Detail(pane));
+            model.layers.push(Overlay::Detail(pane));
             return Some(open_echo(
                 model,
                 format!("fd of event {num}"),
@@ -230,11 +230,11 @@ fn in_detail(model: &mut Model, mut pane: DetailPane, action: Action) -> Option<
         Action::Show(_) | Action::NextView | Action::PreviousView | Action::Back => return None,
         _ => {
             let commands = act(model, action);
-            model.layers.insert(0, Layer::Detail(pane));
+            model.layers.insert(0, Overlay::Detail(pane));
             return Some(commands);
         }
     };
-    model.layers.push(Layer::Detail(pane));
+    model.layers.push(Overlay::Detail(pane));
     Some(commands)
 }
 
@@ -273,7 +273,7 @@ fn in_echo(model: &mut Model, mut pane: EchoPane, action: Action) -> Option<Vec<
         }
         Action::Quit | Action::Help | Action::Theme | Action::Copy => {
             return {
-                model.layers.push(Layer::Echo(pane));
+                model.layers.push(Overlay::IoStream(pane));
                 Some(match action {
                     Action::Quit => vec![Command::Quit],
                     Action::Help => super::open(model, super::help::keys()),
@@ -287,12 +287,12 @@ fn in_echo(model: &mut Model, mut pane: EchoPane, action: Action) -> Option<Vec<
         }
         _ => return None,
     };
-    model.layers.push(Layer::Echo(pane));
+    model.layers.push(Overlay::IoStream(pane));
     Some(commands)
 }
 
 fn copy_piece(model: &mut Model) -> Vec<Command> {
-    let Some(Layer::Echo(pane)) = model.layers.last() else {
+    let Some(Overlay::IoStream(pane)) = model.layers.last() else {
         return Vec::new();
     };
     let piece = pane
@@ -375,7 +375,7 @@ fn play_or_pause(model: &mut Model, pane: &mut EchoPane) -> Vec<Command> {
 /// Time passes for a terminal that is played back.
 pub(super) fn play(model: &mut Model) {
     let now = model.now;
-    if let Some(Layer::Echo(pane)) = model.layers.last_mut()
+    if let Some(Overlay::IoStream(pane)) = model.layers.last_mut()
         && let Some(play) = &mut pane.play
     {
         play.go_on(&pane.calls, now);
@@ -397,18 +397,18 @@ fn in_state(model: &mut Model, mut pane: StatePane, action: Action) -> Option<Ve
             let by = if action == Action::CursorLeft { -1 } else { 1 };
             let mut commands = time::step(model, by, false);
             pane.time = model.cursor;
-            commands.push(model.ask(Question::Moment(pane.time, pane.what)));
+            commands.push(model.ask(Request::SystemView(pane.time, pane.what)));
             commands
         }
         Action::Enter => match pane.pane.as_ref().and_then(|rows| rows.row()) {
             Some(row) => {
-                let narrowed = crate::analysis::table::narrowed(&row.subject);
+                let narrowed = crate::stats::table::narrowed(&row.subject);
                 return Some(narrow::to(model, narrowed));
             }
             None => Vec::new(),
         },
         Action::Quit => {
-            model.layers.push(Layer::State(pane));
+            model.layers.push(Overlay::State(pane));
             return Some(vec![Command::Quit]);
         }
         Action::Search | Action::Sort | Action::Within | Action::Only | Action::Not => tell(
@@ -417,19 +417,19 @@ fn in_state(model: &mut Model, mut pane: StatePane, action: Action) -> Option<Ve
         ),
         _ => return None,
     };
-    model.layers.push(Layer::State(pane));
+    model.layers.push(Overlay::State(pane));
     Some(commands)
 }
 
 /// Opens the machine at the cursor's time.
-fn open_state(model: &mut Model, what: Moment) -> Vec<Command> {
+fn open_state(model: &mut Model, what: SystemView) -> Vec<Command> {
     let time = model.cursor;
-    model.layers.push(Layer::State(StatePane {
+    model.layers.push(Overlay::State(StatePane {
         what,
         time,
         pane: None,
     }));
-    vec![model.ask(Question::Moment(time, what))]
+    vec![model.ask(Request::SystemView(time, what))]
 }
 
 /// Opens what was read and written.
@@ -439,9 +439,9 @@ pub(super) fn open_echo(
     scope: Scope,
     follow: Follow,
 ) -> Vec<Command> {
-    model.layers.push(Layer::Echo(EchoPane {
+    model.layers.push(Overlay::IoStream(EchoPane {
         title,
         ..EchoPane::default()
     }));
-    vec![model.ask(Question::Echo(scope, follow))]
+    vec![model.ask(Request::IoStream(scope, follow))]
 }

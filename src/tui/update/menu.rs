@@ -1,10 +1,10 @@
 //! The list of all views: our own, and those that scripts describe.
 
 use super::list;
-use crate::analysis::table::View;
+use crate::stats::table::View;
 use crate::tui::cells;
-use crate::tui::message::{Command, Question};
-use crate::tui::model::{Choice, Layer, ListItem, Model};
+use crate::tui::message::{Command, Request};
+use crate::tui::model::{Choice, ListItem, Model, Overlay};
 use crate::tui::view::TABS;
 
 /// The title of the list of views.
@@ -21,13 +21,13 @@ pub(super) fn open(model: &mut Model) -> Vec<Command> {
     list(model, VIEWS, items, selected.unwrap_or(0));
     match model.scripts.views {
         Some(_) => list_scripts(model),
-        None => vec![model.ask(Question::Views)],
+        None => vec![model.ask(Request::Views)],
     }
 }
 
 /// Adds the views that scripts describe to the list of views, if it is open.
 pub(super) fn list_scripts(model: &mut Model) -> Vec<Command> {
-    let (Some(Layer::List(list)), Some(views)) = (model.layers.last_mut(), &model.scripts.views)
+    let (Some(Overlay::List(list)), Some(views)) = (model.layers.last_mut(), &model.scripts.views)
     else {
         return Vec::new();
     };

@@ -16,16 +16,16 @@ use ratatui::crossterm::event::{KeyEvent, KeyEventKind};
 
 use super::cells;
 use super::keys::{self, Action, Context};
-use super::message::{Command, Message, Question};
-use super::model::{Choice, Layer, List, ListItem, Model, Prompt, Purpose};
+use super::message::{Command, Message, Request};
+use super::model::{Choice, List, ListItem, Model, Overlay, Prompt, Purpose};
 use super::notes::Note;
 use super::view::layout::Layout;
 use super::view::{TABS, moment_title, overview};
-use crate::analysis::echo::Follow;
-use crate::analysis::find::Query;
-use crate::analysis::moment::Moment;
-use crate::analysis::page::At;
-use crate::analysis::table::{TILES, View};
+use crate::inspect::find::Query;
+use crate::inspect::io_stream::Follow;
+use crate::inspect::page::At;
+use crate::inspect::system_view::SystemView;
+use crate::stats::table::{TILES, View};
 
 /// Changes the model by a message.
 pub(crate) fn update(model: &mut Model, message: Message) -> Vec<Command> {
@@ -43,12 +43,12 @@ pub(crate) fn update(model: &mut Model, message: Message) -> Vec<Command> {
         }
         Message::Progress(progress) => answers::progress(model, progress),
         Message::Share(ticket, share) => {
-            if model.awaited.scripted == Some(ticket) {
+            if model.pending.scripted == Some(ticket) {
                 model.scripts.share = share;
             }
             Vec::new()
         }
-        Message::Answer(ticket, answer) => answers::answer(model, ticket, *answer),
+        Message::Response(ticket, answer) => answers::answer(model, ticket, *answer),
         Message::Grown(library) => time::grown(model, library),
     };
     model.settle();
@@ -61,7 +61,7 @@ impl Model {
     /// Returns where things are on the screen.
     pub(crate) fn layout(&self) -> Layout {
         let has_side =
-            self.view == View::Events && matches!(self.layers.first(), Some(Layer::Detail(_)));
+            self.view == View::Events && matches!(self.layers.first(), Some(Overlay::Detail(_)));
         Layout::new(self.size, has_side)
     }
 
@@ -73,7 +73,7 @@ impl Model {
         let listed = self.listed();
         self.events.show_selected(rows as u64, listed);
         for layer in &mut self.layers {
-            if let Layer::State(state) = layer
+            if let Overlay::State(state) = layer
                 && let Some(pane) = &mut state.pane
             {
                 // The frame and the titles take three rows.
@@ -86,13 +86,13 @@ impl Model {
 /// Returns where keys count now, the innermost first.
 fn contexts(model: &Model) -> &'static [Context] {
     match model.layers.last() {
-        Some(Layer::Prompt(_)) => &[Context::Prompt],
-        Some(Layer::List(_)) => &[Context::List],
-        Some(Layer::Notes(_)) => &[Context::Notes, Context::List],
-        Some(Layer::Text(_)) => &[Context::Text],
-        Some(Layer::Detail(_)) => &[Context::Detail, Context::Main],
-        Some(Layer::Echo(_)) => &[Context::Echo, Context::Main],
-        Some(Layer::State(_)) => &[Context::State, Context::Main],
+        Some(Overlay::Prompt(_)) => &[Context::Prompt],
+        Some(Overlay::List(_)) => &[Context::List],
+        Some(Overlay::Notes(_)) => &[Context::Notes, Context::List],
+        Some(Overlay::Text(_)) => &[Context::Text],
+        Some(Overlay::Detail(_)) => &[Context::Detail, Context::Main],
+        Some(Overlay::IoStream(_)) => &[Context::IoStream, Context::Main],
+        Some(Overlay::State(_)) => &[Context::State, Context::Main],
         None if model.view == View::Spectrogram => &[Context::Spectrogram, Context::Main],
         None => &[Context::Main],
     }
@@ -104,7 +104,7 @@ fn key(model: &mut Model, key: KeyEvent) -> Vec<Command> {
     }
     model.status = None;
     let action = keys::action(contexts(model), key);
-    if matches!(model.layers.last(), Some(Layer::Prompt(_))) {
+    if matches!(model.layers.last(), Some(Overlay::Prompt(_))) {
         return prompt::key(model, key, action);
     }
     match action {
@@ -159,7 +159,7 @@ pub(super) fn action(model: &mut Model, action: Action) -> Vec<Command> {
         Action::Not => narrow::choose(model, true),
         Action::Descendants => narrow::descendants(model),
         Action::Dig => narrow::dig(model),
-        Action::Echo => echo(model),
+        Action::IoStream => echo(model),
         Action::EchoAll => {
             let scope = model.scope();
             let title = match scope.filter.as_str() {
@@ -169,7 +169,7 @@ pub(super) fn action(model: &mut Model, action: Action) -> Vec<Command> {
             layers::open_echo(model, title, scope, Follow::Scope)
         }
         Action::State => {
-            let item = |what: Moment| ListItem {
+            let item = |what: SystemView| ListItem {
                 label: moment_title(what).to_owned(),
                 choice: Choice::State(what),
             };
@@ -191,7 +191,7 @@ pub(super) fn action(model: &mut Model, action: Action) -> Vec<Command> {
             };
             model
                 .layers
-                .push(Layer::Prompt(Prompt::new(Purpose::Filter, text)));
+                .push(Overlay::Prompt(Prompt::new(Purpose::Filter, text)));
             prompt::suggest(model);
             Vec::new()
         }
@@ -242,11 +242,11 @@ pub(super) fn action(model: &mut Model, action: Action) -> Vec<Command> {
 }
 
 /// What can be asked of the machine at a point in time.
-const MOMENTS: [Moment; 4] = [
-    Moment::Processes,
-    Moment::Tree,
-    Moment::Files,
-    Moment::Sockets,
+const MOMENTS: [SystemView; 4] = [
+    SystemView::Processes,
+    SystemView::Tree,
+    SystemView::Files,
+    SystemView::Sockets,
 ];
 
 /// Tells something in the last line.
@@ -255,7 +255,7 @@ fn tell(model: &mut Model, text: impl Into<String>) -> Vec<Command> {
     Vec::new()
 }
 
-fn open(model: &mut Model, layer: Layer) -> Vec<Command> {
+fn open(model: &mut Model, layer: Overlay) -> Vec<Command> {
     model.layers.push(layer);
     Vec::new()
 }
@@ -271,7 +271,7 @@ fn list(
         items,
         selected,
     };
-    open(model, Layer::List(list))
+    open(model, Overlay::List(list))
 }
 
 fn type_line(model: &mut Model, purpose: Purpose, text: String) -> Vec<Command> {
@@ -282,7 +282,7 @@ fn type_line(model: &mut Model, purpose: Purpose, text: String) -> Vec<Command> 
     if purpose == Purpose::Within && !is_table {
         return tell(model, "this view has no rows to keep; `:` filters events");
     }
-    open(model, Layer::Prompt(Prompt::new(purpose, text)))
+    open(model, Overlay::Prompt(Prompt::new(purpose, text)))
 }
 
 /// Shows a view.
@@ -357,7 +357,7 @@ fn motion(model: &mut Model, action: Action) -> Vec<Command> {
                 list.selected = to;
                 // Whatever was on its way was for where one is no longer going.
                 if list.is_there && list.going.take().is_some() {
-                    model.awaited.page = None;
+                    model.pending.page = None;
                 }
                 model.follow_line();
                 return model.need_page().into_iter().collect();
@@ -425,7 +425,7 @@ pub(super) fn search(model: &mut Model, forward: bool) -> Vec<Command> {
                 text: model.search.clone(),
                 filter: model.filter(),
             };
-            vec![model.ask(Question::Find {
+            vec![model.ask(Request::Find {
                 query,
                 span,
                 from,
@@ -447,7 +447,7 @@ fn sort_menu(model: &mut Model) -> Vec<Command> {
     let Some(table) = &model.pane.table else {
         return tell(model, "this view cannot be sorted");
     };
-    let item = |(at, column): (usize, &crate::analysis::table::Column)| ListItem {
+    let item = |(at, column): (usize, &crate::stats::table::Column)| ListItem {
         label: format!("{:12} {}", column.title, column.help),
         choice: Choice::Sort(at),
     };
@@ -472,7 +472,7 @@ fn notes(model: &mut Model) -> Vec<Command> {
         items,
         selected: 0,
     };
-    open(model, Layer::Notes(list))
+    open(model, Overlay::Notes(list))
 }
 
 /// Copies what the row is about.

@@ -3,10 +3,10 @@
 use ratatui::crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 
 use super::{action, motion, narrow, show, time};
-use crate::analysis::table::View;
+use crate::stats::table::View;
 use crate::tui::keys::Action;
 use crate::tui::message::Command;
-use crate::tui::model::{Layer, Model};
+use crate::tui::model::{Model, Overlay};
 use crate::tui::view::{overview, spectrogram, tab_at, table};
 
 /// Two clicks within so long are one double click, in nanoseconds.
@@ -19,7 +19,7 @@ pub(super) fn update(model: &mut Model, mouse: MouseEvent) -> Vec<Command> {
     let at = (mouse.column, mouse.row).into();
     let timeline = layout.lanes.union(layout.axis);
     let is_covered = model.layers.iter().any(|layer| match layer {
-        Layer::Detail(_) => layout.side.is_none(),
+        Overlay::Detail(_) => layout.side.is_none(),
         _ => true,
     });
     match mouse.kind {
@@ -48,7 +48,7 @@ pub(super) fn update(model: &mut Model, mouse: MouseEvent) -> Vec<Command> {
                 return match model.selection.take() {
                     Some(_) => model.refresh(),
                     None if model.view == View::Events => {
-                        let to = crate::analysis::page::At::Time(time);
+                        let to = crate::inspect::page::At::Time(time);
                         model.go_to(to).into_iter().collect()
                     }
                     None => Vec::new(),

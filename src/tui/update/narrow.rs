@@ -1,14 +1,15 @@
 //! Narrowing what is shown, and going back.
 
 use super::{list, show, tell};
-use crate::analysis::page::At;
-use crate::analysis::table::{self, Cell, Narrowed, Subject, TILES, View};
-use crate::analysis::tally::TIMES;
-use crate::analysis::{Span, tally};
 use crate::filter::Filter;
+use crate::inspect::page::At;
+use crate::replay::Span;
+use crate::stats::table::{self, Cell, Narrowed, Subject, TILES, View};
+use crate::stats::tally;
+use crate::stats::tally::TIMES;
 use crate::tui::cells;
-use crate::tui::message::{Command, Question};
-use crate::tui::model::{Choice, Crumb, DetailPane, Layer, ListItem, Model};
+use crate::tui::message::{Command, Request};
+use crate::tui::model::{Choice, Crumb, DetailPane, ListItem, Model, Overlay};
 use crate::tui::view::spectrogram;
 
 /// Most places that are remembered for going back.
@@ -82,15 +83,15 @@ pub(super) fn select_range(model: &mut Model, span: Span) {
 pub(super) fn detail(model: &mut Model, num: u64) -> Vec<Command> {
     model
         .layers
-        .retain(|layer| !matches!(layer, Layer::Detail(_)));
+        .retain(|layer| !matches!(layer, Overlay::Detail(_)));
     model.layers.insert(
         0,
-        Layer::Detail(DetailPane {
+        Overlay::Detail(DetailPane {
             num,
             ..DetailPane::default()
         }),
     );
-    vec![model.ask(Question::Detail(num))]
+    vec![model.ask(Request::Detail(num))]
 }
 
 /// Shows the row's events.

@@ -3,12 +3,12 @@
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{narrow, search, tell};
+use crate::fields::{self, ArgForm};
 use crate::filter::Filter;
 use crate::filter::ast::written;
-use crate::filter::fields::{self, ArgForm};
 use crate::tui::keys::Action;
-use crate::tui::message::{Command, Question};
-use crate::tui::model::{Layer, Model, Prompt, Purpose};
+use crate::tui::message::{Command, Request};
+use crate::tui::model::{Model, Overlay, Prompt, Purpose};
 use crate::tui::notes::Note;
 
 /// Most suggestions shown.
@@ -18,7 +18,7 @@ const LONGEST: usize = 16 << 10;
 
 /// Handles a key while a line is typed.
 pub(super) fn key(model: &mut Model, key: KeyEvent, action: Option<Action>) -> Vec<Command> {
-    let Some(Layer::Prompt(mut prompt)) = model.layers.pop() else {
+    let Some(Overlay::Prompt(mut prompt)) = model.layers.pop() else {
         return Vec::new();
     };
     match action {
@@ -31,7 +31,7 @@ pub(super) fn key(model: &mut Model, key: KeyEvent, action: Option<Action>) -> V
         }
         Some(Action::Up | Action::Down) => {
             choose(model, &mut prompt, action == Some(Action::Down));
-            model.layers.push(Layer::Prompt(prompt));
+            model.layers.push(Overlay::Prompt(prompt));
             return Vec::new();
         }
         Some(Action::DeleteLine) => prompt.delete_back(false),
@@ -57,7 +57,7 @@ pub(super) fn key(model: &mut Model, key: KeyEvent, action: Option<Action>) -> V
     }
     prompt.error = None;
     prompt.past = 0;
-    model.layers.push(Layer::Prompt(prompt));
+    model.layers.push(Overlay::Prompt(prompt));
     suggest(model);
     Vec::new()
 }
@@ -88,7 +88,7 @@ fn choose(model: &Model, prompt: &mut Prompt, down: bool) {
 
 /// Finds what the word at the caret could become.
 pub(super) fn suggest(model: &mut Model) {
-    let Some(Layer::Prompt(prompt)) = model.layers.last() else {
+    let Some(Overlay::Prompt(prompt)) = model.layers.last() else {
         return;
     };
     if prompt.purpose != Purpose::Filter {
@@ -105,7 +105,7 @@ pub(super) fn suggest(model: &mut Model) {
         _ if word.is_empty() => Vec::new(),
         _ => names(word),
     };
-    if let Some(Layer::Prompt(prompt)) = model.layers.last_mut() {
+    if let Some(Overlay::Prompt(prompt)) = model.layers.last_mut() {
         prompt.suggestions = suggestions;
         prompt.chosen = 0;
     }
@@ -258,7 +258,7 @@ fn take(model: &mut Model, mut prompt: Prompt) -> Vec<Command> {
                     format!("{}{hint}", error.kind),
                 ));
                 prompt.suggestions.clear();
-                model.layers.push(Layer::Prompt(prompt));
+                model.layers.push(Overlay::Prompt(prompt));
                 return Vec::new();
             }
             narrow::by_filter(model, &text)
@@ -279,7 +279,7 @@ fn take(model: &mut Model, mut prompt: Prompt) -> Vec<Command> {
         Purpose::Save => {
             let scope = model.scope();
             model.status = Some(format!("saving {text}"));
-            vec![model.ask(Question::Save(scope, text.into()))]
+            vec![model.ask(Request::Save(scope, text.into()))]
         }
     }
 }
@@ -298,7 +298,7 @@ fn note(model: &mut Model, text: String) -> Vec<Command> {
     if text.is_empty() {
         return Vec::new();
     }
-    use crate::analysis::table::View;
+    use crate::stats::table::View;
     let line = match model.view {
         View::Events => model.events.selected_line(),
         _ => None,

@@ -6,19 +6,20 @@ use std::sync::Arc;
 use ratatui::crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use super::*;
-use crate::analysis::page::{Line, Page, Tone};
-use crate::analysis::surveyor::Progress;
-use crate::analysis::tally::Tally;
-use crate::analysis::{Library, Span};
+use crate::inspect::aggregator::Progress;
+use crate::inspect::page::{Line, Page, Tone};
+use crate::replay::IndexedCapture;
+use crate::replay::Span;
+use crate::stats::tally::Tally;
 use crate::tui::Options;
-use crate::tui::message::Answer;
+use crate::tui::message::Response;
 use crate::tui::notes::Notes;
 use crate::tui::theme::Theme;
 
 /// A model of the intrusion, counted.
 fn model() -> Model {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/intrusion.scap");
-    let library = Arc::new(Library::open(&path).unwrap());
+    let library = Arc::new(IndexedCapture::open(&path).unwrap());
     let options = Options {
         name: "intrusion.scap".to_owned(),
         theme: Theme::Dark,
@@ -28,17 +29,17 @@ fn model() -> Model {
         of_damaged: false,
     };
     let (mut model, commands) = Model::new(library, options, Notes::default(), (80, 24));
-    assert!(matches!(&commands[..], [Command::Survey(scope)] if scope.filter.is_empty()));
+    assert!(matches!(&commands[..], [Command::CaptureInfo(scope)] if scope.filter.is_empty()));
     count(&mut model);
     model
 }
 
 /// Counts the scope as the background would.
 fn count(model: &mut Model) {
-    let mut walker = crate::analysis::Walker::new(&model.library).unwrap();
+    let mut replayer = crate::replay::SegmentReplayer::new(&model.library).unwrap();
     let scope = model.scope();
     let never = std::sync::atomic::AtomicBool::new(false);
-    let tally = crate::analysis::tally::tally(&mut walker, &scope, &never).unwrap();
+    let tally = crate::stats::tally::tally(&mut replayer, &scope, &never).unwrap();
     progress(model, tally);
 }
 
@@ -66,7 +67,7 @@ fn press(model: &mut Model, script: &str) -> Vec<Command> {
 fn surveys(commands: &[Command]) -> usize {
     commands
         .iter()
-        .filter(|c| matches!(c, Command::Survey(_)))
+        .filter(|c| matches!(c, Command::CaptureInfo(_)))
         .count()
 }
 
@@ -97,8 +98,11 @@ fn page(first: u64, nums: std::ops::Range<u64>) -> Page {
 
 /// Answers the newest question about lines.
 fn answer_page(model: &mut Model, page: Page) -> Vec<Command> {
-    let ticket = model.awaited.page.unwrap();
-    update(model, Message::Answer(ticket, Box::new(Answer::Page(page))))
+    let ticket = model.pending.page.unwrap();
+    update(
+        model,
+        Message::Response(ticket, Box::new(Response::Page(page))),
+    )
 }
 
 #[test]
@@ -257,7 +261,7 @@ fn narrowing_leaves_a_trail_and_goes_back() {
 fn values_are_kept_or_left_out() {
     let mut model = model();
     press(&mut model, "7=");
-    assert!(matches!(model.layers.last(), Some(Layer::List(list)) if !list.items.is_empty()));
+    assert!(matches!(model.layers.last(), Some(Overlay::List(list)) if !list.items.is_empty()));
     press(&mut model, "<Esc>");
     assert!(model.layers.is_empty() && model.trail.is_empty());
     press(&mut model, "!<Enter>");
@@ -269,7 +273,7 @@ fn values_are_kept_or_left_out() {
 fn the_filter_bar_says_where_a_filter_is_wrong_and_completes_names() {
     let mut model = model();
     press(&mut model, ":proc.nmae=sh<Enter>");
-    let Some(Layer::Prompt(prompt)) = model.layers.last() else {
+    let Some(Overlay::Prompt(prompt)) = model.layers.last() else {
         panic!("the line is gone");
     };
     let (span, message) = prompt.error.clone().unwrap();
@@ -278,7 +282,7 @@ fn the_filter_bar_says_where_a_filter_is_wrong_and_completes_names() {
     press(&mut model, "<End><C-u>proc.nam<Tab>=sh<Enter>");
     assert_eq!(model.filter(), "proc.name=sh");
     press(&mut model, ":<C-u>evt.type=exec");
-    let Some(Layer::Prompt(prompt)) = model.layers.last() else {
+    let Some(Overlay::Prompt(prompt)) = model.layers.last() else {
         panic!("the line is gone");
     };
     assert_eq!(prompt.suggestions, Vec::<String>::new(), "not counted yet");
@@ -301,7 +305,7 @@ fn lines_are_fetched_as_they_are_looked_at() {
         &commands[..],
         [Command::Ask(
             _,
-            Question::Page {
+            Request::Page {
                 at: At::Time(_),
                 ..
             }
@@ -314,15 +318,14 @@ fn lines_are_fetched_as_they_are_looked_at() {
     assert_eq!(model.cursor, 1_021, "the cursor goes with the event");
     let commands = press(&mut model, "<End>");
     let last = model.listed() - 1;
-    let is_end =
-        |q: &Question| matches!(q, Question::Page { at: At::Index(at), .. } if *at == last);
+    let is_end = |q: &Request| matches!(q, Request::Page { at: At::Index(at), .. } if *at == last);
     assert!(matches!(&commands[..], [Command::Ask(_, question)] if is_end(question)));
-    let old = model.awaited.page.unwrap();
+    let old = model.pending.page.unwrap();
     press(&mut model, "<Home>");
     // An answer to an older question is not shown.
     update(
         &mut model,
-        Message::Answer(old, Box::new(Answer::Page(page(9_000, 9_000..9_600)))),
+        Message::Response(old, Box::new(Response::Page(page(9_000, 9_000..9_600)))),
     );
     assert_eq!(model.events.page.first, 0);
     // A change of the scope keeps the event.
@@ -331,7 +334,7 @@ fn lines_are_fetched_as_they_are_looked_at() {
     let num = model.events.selected_line().unwrap().num;
     let commands = press(&mut model, "=<Enter>");
     assert!(commands.iter().any(|c| {
-        matches!(c, Command::Ask(_, Question::Page { at: At::Event(n), .. }) if *n == num)
+        matches!(c, Command::Ask(_, Request::Page { at: At::Event(n), .. }) if *n == num)
     }));
 }
 
@@ -343,19 +346,19 @@ fn details_echo_and_state_ask_and_close() {
     let commands = press(&mut model, "<Enter>");
     assert!(matches!(
         &commands[..],
-        [Command::Ask(_, Question::Detail(1))]
+        [Command::Ask(_, Request::Detail(1))]
     ));
     press(&mut model, "<Esc>");
-    assert!(model.layers.is_empty() && model.awaited.detail.is_none());
+    assert!(model.layers.is_empty() && model.pending.detail.is_none());
     let commands = press(&mut model, "e");
     assert!(matches!(
         &commands[..],
-        [Command::Ask(_, Question::Echo(_, Follow::FdOf(1)))]
+        [Command::Ask(_, Request::IoStream(_, Follow::FdOf(1)))]
     ));
     press(&mut model, "<Esc>");
     let commands = press(&mut model, "t<Down><Down><Enter>");
     assert!(
-        matches!(&commands[..], [Command::Ask(_, Question::Moment(time, Moment::Files))] if *time == model.cursor)
+        matches!(&commands[..], [Command::Ask(_, Request::SystemView(time, SystemView::Files))] if *time == model.cursor)
     );
     press(&mut model, "3");
     assert!(
@@ -389,7 +392,7 @@ fn notes_are_kept_and_found_again() {
 fn a_rectangle_of_the_spectrogram_becomes_a_range_and_a_condition() {
     let mut model = model();
     press(&mut model, "<F2>");
-    let Some(Layer::List(list)) = model.layers.last() else {
+    let Some(Overlay::List(list)) = model.layers.last() else {
         panic!("no menu");
     };
     let at = list
@@ -451,7 +454,7 @@ fn model_cheap() -> Model {
 
 fn model_of(path: &str) -> Model {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-    let library = Arc::new(Library::open(&path).unwrap());
+    let library = Arc::new(IndexedCapture::open(&path).unwrap());
     let options = Options {
         name: "sample".to_owned(),
         theme: Theme::Plain,
@@ -466,7 +469,7 @@ fn model_of(path: &str) -> Model {
 #[test]
 fn a_range_to_begin_with_is_the_window() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/sample.scap");
-    let library = Arc::new(Library::open(&path).unwrap());
+    let library = Arc::new(IndexedCapture::open(&path).unwrap());
     let whole = library.span().unwrap();
     let range = Span {
         from: whole.from + 100,

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use super::tell;
-use crate::analysis::page::At;
-use crate::analysis::table::View;
-use crate::analysis::{Library, Span};
+use crate::inspect::page::At;
+use crate::replay::IndexedCapture;
+use crate::replay::Span;
+use crate::stats::table::View;
 use crate::tui::message::Command;
 use crate::tui::model::{Model, SHORTEST_NS};
 
 /// Moves the cursor by a column of the timeline; with `select` the range from where it was grows with it.
 pub(super) fn step(model: &mut Model, by: i64, select: bool) -> Vec<Command> {
     if model.view == View::Spectrogram && !select {
-        let last = crate::analysis::tally::TIMES - 1;
+        let last = crate::stats::tally::TIMES - 1;
         let column = &mut model.spectral.cell.0;
         *column = match by < 0 {
             true => column.saturating_sub(1),
@@ -146,7 +147,7 @@ pub(super) fn follow(model: &mut Model) -> Vec<Command> {
 }
 
 /// The capture has grown.
-pub(super) fn grown(model: &mut Model, library: Arc<Library>) -> Vec<Command> {
+pub(super) fn grown(model: &mut Model, library: Arc<IndexedCapture>) -> Vec<Command> {
     let Some(whole) = library.span() else {
         return Vec::new();
     };

@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::analysis::page::Line;
+use crate::inspect::page::Line;
 use crate::tui::cells;
 use crate::tui::model::Model;
 
@@ -29,7 +29,7 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
         x = x.saturating_add(*width as u16 + 1).min(area.right());
     }
     let rows = u64::from(area.height - 1);
-    if list.is_there && list.page.lines.is_empty() && model.awaited.page.is_none() {
+    if list.is_there && list.page.lines.is_empty() && model.pending.page.is_none() {
         let text = "no events here";
         buffer.set_stringn(
             area.x,

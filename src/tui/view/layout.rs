@@ -2,8 +2,8 @@
 
 use ratatui::layout::Rect;
 
-use crate::analysis::Span;
 use crate::lanes::LANES;
+use crate::replay::Span;
 
 /// Columns left of the lanes, for their names.
 pub(crate) const LABELS: u16 = 10;

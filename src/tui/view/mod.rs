@@ -14,9 +14,9 @@ use ratatui::layout::Position;
 use ratatui::style::Style;
 
 use super::cells;
-use super::model::{Layer, Model};
-use crate::analysis::table::View;
+use super::model::{Model, Overlay};
 use crate::event::number::grouped;
+use crate::stats::table::View;
 use layout::{Layout, SMALLEST};
 pub(crate) use panes::moment_title;
 
@@ -61,12 +61,12 @@ pub(crate) fn draw(model: &Model, buffer: &mut Buffer) -> Option<Position> {
     let mut caret = None;
     for layer in &model.layers {
         match layer {
-            Layer::Detail(pane) => panes::detail(model, pane, &layout, buffer),
-            Layer::Echo(pane) => panes::echo(model, pane, &layout, buffer),
-            Layer::State(pane) => panes::state(model, pane, &layout, buffer),
-            Layer::List(list) | Layer::Notes(list) => panes::list(model, list, &layout, buffer),
-            Layer::Text(pane) => panes::text(model, pane, &layout, buffer),
-            Layer::Prompt(prompt) => caret = Some(panes::prompt(model, prompt, &layout, buffer)),
+            Overlay::Detail(pane) => panes::detail(model, pane, &layout, buffer),
+            Overlay::IoStream(pane) => panes::echo(model, pane, &layout, buffer),
+            Overlay::State(pane) => panes::state(model, pane, &layout, buffer),
+            Overlay::List(list) | Overlay::Notes(list) => panes::list(model, list, &layout, buffer),
+            Overlay::Text(pane) => panes::text(model, pane, &layout, buffer),
+            Overlay::Prompt(prompt) => caret = Some(panes::prompt(model, prompt, &layout, buffer)),
         }
     }
     caret.map(Position::from)

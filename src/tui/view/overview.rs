@@ -5,9 +5,9 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::timeline;
-use crate::analysis::table::TILES;
-use crate::analysis::tally::{Io, Tally};
 use crate::event::number::grouped;
+use crate::stats::table::TILES;
+use crate::stats::tally::{Io, Tally};
 use crate::tui::cells;
 use crate::tui::model::Model;
 
@@ -104,7 +104,7 @@ fn draw_tile(model: &Model, tally: &Tally, at: usize, area: Rect, buffer: &mut B
 
 /// Two lines of sums.
 fn draw_summary(model: &Model, tally: &Tally, area: Rect, buffer: &mut Buffer) {
-    let sum = |io: &dyn Fn(&crate::analysis::tally::ProcessTally) -> Io| {
+    let sum = |io: &dyn Fn(&crate::stats::tally::ProcessTally) -> Io| {
         tally
             .processes
             .values()

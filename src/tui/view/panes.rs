@@ -6,7 +6,7 @@ use ratatui::style::{Color, Modifier, Style};
 
 use super::layout::Layout;
 use super::{bytes, table};
-use crate::analysis::moment::Moment;
+use crate::inspect::system_view::SystemView;
 use crate::tui::cells;
 use crate::tui::model::{
     DetailPane, EchoPane, List, Model, Play, Prompt, Purpose, StatePane, TextPane,
@@ -51,7 +51,7 @@ pub(super) fn detail(model: &Model, pane: &DetailPane, layout: &Layout, buffer: 
         return;
     }
     let Some(detail) = &pane.detail else {
-        let text = if model.awaited.detail.is_some() {
+        let text = if model.pending.detail.is_some() {
             "\u{2026}"
         } else {
             "there is no such event"
@@ -296,12 +296,12 @@ const COLORS: [Color; 16] = [
 ];
 
 /// Returns what a state pane is called.
-pub(crate) fn moment_title(what: Moment) -> &'static str {
+pub(crate) fn moment_title(what: SystemView) -> &'static str {
     match what {
-        Moment::Processes => "processes (ps)",
-        Moment::Tree => "process tree",
-        Moment::Files => "open files and other fds (lsof)",
-        Moment::Sockets => "sockets (netstat)",
+        SystemView::Processes => "processes (ps)",
+        SystemView::Tree => "process tree",
+        SystemView::Files => "open files and other fds (lsof)",
+        SystemView::Sockets => "sockets (netstat)",
     }
 }
 

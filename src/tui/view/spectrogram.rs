@@ -3,8 +3,8 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::analysis::tally::{LATENCIES, PER_DECADE, Spectrum, TIMES, latency_bounds};
 use crate::event::number::grouped;
+use crate::stats::tally::{LATENCIES, PER_DECADE, Spectrum, TIMES, latency_bounds};
 use crate::tui::cells;
 use crate::tui::model::Model;
 
@@ -175,7 +175,7 @@ fn is_marked(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::Span;
+    use crate::replay::Span;
 
     #[test]
     fn the_mouse_and_the_drawing_agree() {

@@ -3,8 +3,8 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::analysis::Span;
-use crate::analysis::table::{Cell, Column, Row};
+use crate::replay::Span;
+use crate::stats::table::{Cell, Column, Row};
 use crate::tui::cells;
 use crate::tui::model::TablePane;
 use crate::tui::theme::Theme;
@@ -210,6 +210,6 @@ fn draw_life(row: &Row, range: Span, theme: Theme, area: Rect, buffer: &mut Buff
         };
         let cell = &mut buffer[(area.x + at, area.y)];
         cell.set_symbol(symbol)
-            .set_style(theme.tone(crate::analysis::page::Tone::Process));
+            .set_style(theme.tone(crate::inspect::page::Tone::Process));
     }
 }

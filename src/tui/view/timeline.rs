@@ -5,9 +5,9 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::layout::{LABELS, Layout};
-use crate::analysis::Span;
-use crate::analysis::activity::{Activity, Bin};
 use crate::lanes::{LANES, Lane};
+use crate::replay::Span;
+use crate::stats::activity::{Activity, Bin};
 use crate::tui::cells;
 use crate::tui::model::Model;
 

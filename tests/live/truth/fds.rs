@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs::File, io, ops::ControlFlow, path::Path};
 
 use scap::{
     event::bytes::BufferFormat,
-    filter::fields::{Context, Session, TimeFormat},
+    fields::{Context, Session, TimeFormat},
     replay::{self, EventSink, NativeSource, Selection},
     state::{FdInfo, FdKind, State},
 };

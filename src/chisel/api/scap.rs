@@ -1,0 +1,192 @@
+//! `scap.*`: what sysdig does not have.
+
+use std::rc::Rc;
+
+use mlua::{Lua, LuaString, Table, Value};
+
+use crate::chisel::native::{Histogram, Native, Top};
+use crate::chisel::shared::Shared;
+use crate::event::{number, text};
+use crate::fields::{Context, Scratch, Value as FieldValue, lookup};
+use crate::format::json;
+
+pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    table.set("version", env!("CARGO_PKG_VERSION"))?;
+
+    let clean = lua.create_function(|lua, dirty: LuaString| {
+        let mut safe = Vec::new();
+        text::escape(&mut safe, &dirty.as_bytes());
+        lua.create_string(safe)
+    })?;
+    table.set("clean", clean)?;
+
+    let own = shared.clone();
+    let arg = lua.create_function(move |lua, (name, default): (String, Value)| {
+        match own.arguments.borrow().get(&name) {
+            Some(given) => Ok(Value::String(lua.create_string(given)?)),
+            None => Ok(default),
+        }
+    })?;
+    table.set("arg", arg)?;
+
+    let own = shared.clone();
+    let finding = lua.create_function(
+        move |lua, (kind, what, extra): (LuaString, LuaString, Option<Table>)| {
+            let mut facts = Vec::new();
+            if let Some(extra) = extra {
+                for pair in extra.pairs::<LuaString, Value>() {
+                    let (name, value) = pair?;
+                    let value = match lua.coerce_string(value.clone())? {
+                        Some(text) => text.as_bytes().to_vec(),
+                        None => format!("{value:?}").into_bytes(),
+                    };
+                    facts.push((name.as_bytes().to_vec(), value));
+                }
+            }
+            facts.sort();
+            let mut line = Vec::new();
+            let found = own.call_context.event(|cx| {
+                let facts = &facts[..];
+                if own.run.json {
+                    finding_json(&mut line, cx, &kind.as_bytes(), &what.as_bytes(), facts);
+                } else {
+                    finding_line(&mut line, cx, &kind.as_bytes(), &what.as_bytes(), facts);
+                }
+            });
+            if found.is_none() {
+                let misuse = "scap.finding is for on_event: it tells of the event";
+                return Err(crate::chisel::error::ApiError::Misuse(misuse).into());
+            }
+            let mut output = own.run.output.borrow_mut();
+            output.buffer().extend_from_slice(&line);
+            output.written();
+            Ok(())
+        },
+    )?;
+    table.set("finding", finding)?;
+
+    let own = shared.clone();
+    let top = lua.create_function(move |_, described: Table| {
+        let top = Top::from_script(&described)?;
+        make_native(&own, Native::Top(Box::new(top)))
+    })?;
+    table.set("top", top)?;
+
+    let own = shared.clone();
+    let histogram = lua.create_function(move |_, described: Table| {
+        let histogram = Histogram::from_script(&described)?;
+        make_native(&own, Native::Histogram(Box::new(histogram)))
+    })?;
+    table.set("histogram", histogram)?;
+    Ok(table)
+}
+
+/// Makes a chisel one that native code does.
+fn make_native(shared: &Shared, native: Native) -> mlua::Result<()> {
+    let mut place = shared.native.borrow_mut();
+    if place.is_some() || shared.run.is_open.get() {
+        let misuse = "scap.top and scap.histogram make a whole chisel: one call, before it begins";
+        return Err(crate::chisel::error::ApiError::Misuse(misuse).into());
+    }
+    *place = Some(native);
+    Ok(())
+}
+
+/// Who an event is of: fields and what stands before them.
+const WHO: &[&str] = &[
+    "proc.name",
+    "proc.pid",
+    "user.name",
+    "container.id",
+    "container.name",
+    "proc.cmdline",
+];
+
+/// Returns the text of a field; nothing if it is absent.
+fn value(cx: &Context<'_>, name: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut scratch = Scratch::default();
+    let field = lookup(name).ok();
+    match field.as_ref().and_then(|f| f.extract(cx, &mut scratch)) {
+        Some(FieldValue::Text(value)) => out.extend_from_slice(value),
+        Some(FieldValue::Int(value)) => number::display(&mut out, value),
+        _ => {}
+    }
+    out
+}
+
+/// `TIME #NUMBER NAME(PID) by USER in CONTAINER: KIND: WHAT (NAME=VALUE …)`
+fn finding_line(
+    out: &mut Vec<u8>,
+    cx: &Context<'_>,
+    kind: &[u8],
+    what: &[u8],
+    facts: &[(Vec<u8>, Vec<u8>)],
+) {
+    let time = crate::event::time::iso8601(cx.event.ts.0, cx.session.machine.utc_offset_s);
+    number::display(out, format_args!("{time} #{} ", cx.event.num.0));
+    let or_unknown = |text: Vec<u8>| if text.is_empty() { b"?".to_vec() } else { text };
+    text::escape(out, &or_unknown(value(cx, "proc.name")));
+    out.push(b'(');
+    out.extend_from_slice(&or_unknown(value(cx, "proc.pid")));
+    out.extend_from_slice(b") by ");
+    text::escape(out, &or_unknown(value(cx, "user.name")));
+    let mut container = value(cx, "container.name");
+    if container.is_empty() {
+        container = value(cx, "container.id");
+    }
+    if !container.is_empty() && container != b"host" {
+        out.extend_from_slice(b" in ");
+        text::escape(out, &container);
+    }
+    out.extend_from_slice(b": ");
+    text::escape(out, kind);
+    out.extend_from_slice(b": ");
+    text::escape(out, what);
+    for (index, (name, value)) in facts.iter().enumerate() {
+        out.extend_from_slice(if index == 0 { b" (" } else { b" " });
+        text::escape(out, name);
+        out.push(b'=');
+        text::escape(out, value);
+    }
+    if !facts.is_empty() {
+        out.push(b')');
+    }
+    out.push(b'\n');
+}
+
+fn finding_json(
+    out: &mut Vec<u8>,
+    cx: &Context<'_>,
+    kind: &[u8],
+    what: &[u8],
+    facts: &[(Vec<u8>, Vec<u8>)],
+) {
+    let time = crate::event::time::iso8601(cx.event.ts.0, cx.session.machine.utc_offset_s);
+    number::display(
+        out,
+        format_args!(
+            "{{\"time\":\"{time}\",\"evt.num\":{},\"evt.rawtime\":{}",
+            cx.event.num.0, cx.event.ts.0
+        ),
+    );
+    let mut member = |name: &[u8], text: &[u8]| {
+        out.push(b',');
+        json::string(out, name);
+        out.push(b':');
+        json::string(out, text);
+    };
+    member(b"kind", kind);
+    member(b"text", what);
+    for name in WHO {
+        let text = value(cx, name);
+        if !text.is_empty() {
+            member(name.as_bytes(), &text);
+        }
+    }
+    for (name, value) in facts {
+        member(name, value);
+    }
+    out.extend_from_slice(b"}\n");
+}

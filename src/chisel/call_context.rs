@@ -1,0 +1,75 @@
+//! What is around a script while one of its functions runs: an event, the state.
+//!
+//! Lua knows no lifetimes. What its functions are called with is put here before the call and taken away
+//! after it, so that a function that is called at another time finds nothing.
+
+use std::cell::Cell;
+use std::ptr;
+
+use super::shared::{CallInput, HostState};
+use crate::fields::Context;
+
+/// Room for what is around a script.
+#[derive(Default)]
+pub(super) struct CallContext {
+    /// The event; null = none. Valid while it is not null.
+    event: Cell<*const Context<'static>>,
+    /// The state; null = none. Valid while it is not null.
+    world: Cell<*const HostState<'static>>,
+}
+
+/// Puts back what was there before.
+struct Reset<'s, T>(&'s Cell<*const T>, *const T);
+
+impl<T> Drop for Reset<'_, T> {
+    fn drop(&mut self) {
+        self.0.set(self.1);
+    }
+}
+
+impl CallContext {
+    /// Runs something with an event around it.
+    pub(super) fn with_event<R>(&self, cx: &Context<'_>, run: impl FnOnce() -> R) -> R {
+        let erased = ptr::from_ref(cx).cast::<Context<'static>>();
+        let _reset = Reset(&self.event, self.event.replace(erased));
+        run()
+    }
+
+    /// Runs something with the state around it.
+    pub(super) fn with_world<R>(&self, world: &HostState<'_>, run: impl FnOnce() -> R) -> R {
+        let erased = ptr::from_ref(world).cast::<HostState<'static>>();
+        let _reset = Reset(&self.world, self.world.replace(erased));
+        run()
+    }
+
+    /// Runs something with either around it.
+    pub(super) fn with<R>(&self, around: CallInput<'_>, run: impl FnOnce() -> R) -> R {
+        match around {
+            CallInput::Event(cx) => self.with_event(cx, run),
+            CallInput::HostState(world) => self.with_world(&world, run),
+        }
+    }
+
+    /// Returns what `look` finds in the event; `None` = there is no event.
+    pub(super) fn event<R>(&self, look: impl FnOnce(&Context<'_>) -> R) -> Option<R> {
+        let pointer = self.event.get();
+        // SAFETY: a pointer that is not null was made of a reference by `with_event`, which has not
+        // returned: it takes the pointer away when it does. `look` cannot keep what it is given.
+        unsafe { pointer.as_ref() }.map(look)
+    }
+
+    /// Returns what `look` finds in the state; `None` = there is no capture yet.
+    pub(super) fn world<R>(&self, look: impl FnOnce(HostState<'_>) -> R) -> Option<R> {
+        let pointer = self.world.get();
+        // SAFETY: as in `event`, with `with_world`.
+        match unsafe { pointer.as_ref() } {
+            Some(world) => Some(look(*world)),
+            None => self.event(|cx| {
+                look(HostState {
+                    state: cx.view.state(),
+                    session: cx.session,
+                })
+            }),
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Where scripts are, and how a name finds one.
+//!
+//! A name with a slash, or one that ends in `.lua` and exists, is a file. Any other is looked up in the
+//! directories of `SCAP_CHISEL_DIR` and `SYSDIG_CHISEL_DIR`, among our own scripts, in `./chisels`,
+//! `~/.chisels` and where sysdig's package has its scripts. Ours come before `./chisels`: a capture
+//! can lie in a directory that its attacker filled.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use super::builtin;
+use super::error::ChiselError;
+
+/// Where sysdig's packages put their scripts.
+const SYSDIG_DIR: &str = "/usr/share/sysdig/chisels";
+/// Longest script, in bytes.
+const MAX_LEN: u64 = 4 << 20;
+/// Scripts that are looked at in one directory.
+const MAX_SCRIPTS: usize = 10_000;
+
+/// A script's text and where it is from.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// Its name, without extension.
+    pub name: String,
+    /// Its file; `None` if the program carries it.
+    pub path: Option<PathBuf>,
+    /// Its text.
+    pub text: Cow<'static, [u8]>,
+}
+
+/// A place where scripts are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    Directory(PathBuf),
+    BuiltIn,
+}
+
+/// The places where scripts are, in the order in which they are searched.
+#[derive(Clone, Debug)]
+pub struct ScriptRegistry {
+    places: Vec<Place>,
+}
+
+impl ScriptRegistry {
+    /// Takes the places from the environment.
+    pub fn from_environment() -> Self {
+        let named = |variable: &str| env::var_os(variable).unwrap_or_default();
+        let ours = named("SCAP_CHISEL_DIR");
+        let sysdigs = named("SYSDIG_CHISEL_DIR");
+        let mut dirs: Vec<PathBuf> = env::split_paths(&ours).collect();
+        // As sysdig has it: between semicolons, the last one first.
+        let sysdigs = sysdigs.to_string_lossy();
+        dirs.extend(sysdigs.split(';').rev().map(PathBuf::from));
+        dirs.retain(|dir| !dir.as_os_str().is_empty());
+        let mut places: Vec<Place> = dirs.into_iter().map(Place::Directory).collect();
+        places.push(Place::BuiltIn);
+        places.push(Place::Directory("chisels".into()));
+        if let Some(home) = env::var_os("HOME").filter(|home| !home.is_empty()) {
+            places.push(Place::Directory(Path::new(&home).join(".chisels")));
+        }
+        places.push(Place::Directory(SYSDIG_DIR.into()));
+        Self { places }
+    }
+
+    /// Takes scripts from directories, and our own after them.
+    pub fn of(dirs: impl IntoIterator<Item = PathBuf>) -> Self {
+        let mut places: Vec<Place> = dirs.into_iter().map(Place::Directory).collect();
+        places.push(Place::BuiltIn);
+        Self { places }
+    }
+
+    /// Finds a script by its name or path. A view's name can lack its `v_`.
+    ///
+    /// # Errors
+    ///
+    /// [`ChiselError::NotFound`], or what keeps the file from being read.
+    pub fn find(&self, name: &str) -> Result<Script, ChiselError> {
+        let path = Path::new(name);
+        if name.contains('/') || (has_extension(path) && path.is_file()) {
+            return match read(path) {
+                Err(ChiselError::Read { source, .. })
+                    if source.kind() == std::io::ErrorKind::NotFound && !has_extension(path) =>
+                {
+                    read(&path.with_extension("lua"))
+                }
+                other => other,
+            };
+        }
+        let name = name.strip_suffix(".lua").unwrap_or(name);
+        for name in [name, &format!("v_{name}")] {
+            for place in &self.places {
+                if let Some(script) = place.script(name) {
+                    return script;
+                }
+            }
+        }
+        let names = self.names();
+        let mut near: Vec<(usize, &String)> = names
+            .keys()
+            .map(|known| (strsim::damerau_levenshtein(name, known), known))
+            .filter(|(distance, known)| *distance <= 2.max(known.len() / 3))
+            .collect();
+        near.sort();
+        Err(ChiselError::NotFound {
+            name: name.to_owned(),
+            similar: near.into_iter().take(3).map(|(_, n)| n.clone()).collect(),
+        })
+    }
+
+    /// Finds what a script `require`s: beside the script, then wherever scripts are.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::find`].
+    pub(super) fn module(&self, name: &str, from: &Script) -> Result<Script, ChiselError> {
+        let is_plain = name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+        if is_plain
+            && let Some(dir) = from.path.as_deref().and_then(Path::parent)
+            && let Some(script) = Place::Directory(dir.to_owned()).script(name)
+        {
+            return script;
+        }
+        let places = self.places.iter().filter(|_| is_plain);
+        for place in places {
+            if let Some(script) = place.script(name) {
+                return script;
+            }
+        }
+        Err(ChiselError::NotFound {
+            name: name.to_owned(),
+            similar: Vec::new(),
+        })
+    }
+
+    /// Returns all scripts, by name; of several with one name the one that is found.
+    pub fn all(&self) -> Vec<Script> {
+        let names = self.names();
+        let scripts = names.iter().filter_map(|(name, place)| place.script(name));
+        scripts.filter_map(Result::ok).collect()
+    }
+
+    fn names(&self) -> BTreeMap<String, &Place> {
+        let mut names = BTreeMap::new();
+        for place in self.places.iter().rev() {
+            match place {
+                Place::BuiltIn => {
+                    let own = builtin::SCRIPTS.iter();
+                    names.extend(own.map(|(name, _)| ((*name).to_owned(), place)));
+                }
+                Place::Directory(dir) => {
+                    let Ok(entries) = fs::read_dir(dir) else {
+                        continue;
+                    };
+                    for entry in entries.flatten().take(MAX_SCRIPTS) {
+                        let path = entry.path();
+                        let stem = path.file_stem().and_then(OsStr::to_str);
+                        if let Some(name) = stem.filter(|_| has_extension(&path)) {
+                            names.insert(name.to_owned(), place);
+                        }
+                    }
+                }
+            }
+        }
+        names
+    }
+}
+
+impl Place {
+    /// Returns the script of this name, if there is one here.
+    fn script(&self, name: &str) -> Option<Result<Script, ChiselError>> {
+        match self {
+            Self::BuiltIn => builtin::find(name).map(|text| {
+                Ok(Script {
+                    name: name.to_owned(),
+                    path: None,
+                    text: Cow::Borrowed(text.as_bytes()),
+                })
+            }),
+            Self::Directory(dir) => {
+                let path = dir.join(format!("{name}.lua"));
+                path.is_file().then(|| read(&path))
+            }
+        }
+    }
+}
+
+fn has_extension(path: &Path) -> bool {
+    path.extension().is_some_and(|ext| ext == "lua")
+}
+
+fn read(path: &Path) -> Result<Script, ChiselError> {
+    let failed = |source| ChiselError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let refused = |reason| ChiselError::NoScript {
+        path: path.to_owned(),
+        reason,
+    };
+    let file = fs::File::open(path).map_err(failed)?;
+    if file.metadata().is_ok_and(|m| !m.is_file()) {
+        return Err(refused("it is no file"));
+    }
+    let mut text = Vec::new();
+    file.take(MAX_LEN + 1)
+        .read_to_end(&mut text)
+        .map_err(failed)?;
+    if text.len() as u64 > MAX_LEN {
+        return Err(refused("it is longer than 4 MiB"));
+    }
+    if text.starts_with(b"\x1b") {
+        return Err(refused("it is compiled; only text is run"));
+    }
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    Ok(Script {
+        name: name.into_owned(),
+        path: Some(path.to_owned()),
+        text: Cow::Owned(text),
+    })
+}

@@ -1,0 +1,413 @@
+//! The chisels of a run, as a sink of events.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::rc::Rc;
+
+use super::arguments;
+use super::error::ChiselError;
+use super::info::Info;
+use super::instance::Chisel;
+use super::native;
+use super::registry::{Script, ScriptRegistry};
+use super::sandbox::Policy;
+use super::shared::{CallInput, HostState, Options, Run};
+use super::view::ViewInfo;
+use super::watchdog::with_stack;
+use crate::event::bytes::BufferFormat;
+use crate::event::{EventFlags, Timestamp};
+use crate::fields::{Context, Session};
+use crate::filter::{Filter, TypeSet};
+use crate::replay::{EventSink, Needs};
+use crate::state::State;
+
+/// A chisel as the command line names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Name or path.
+    pub name: String,
+    /// Its arguments, not split yet.
+    pub arguments: String,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// The command line with which a script wants it to start over.
+    pub again: Option<String>,
+    /// The code that a script exited with, if it did.
+    pub exit: Option<i32>,
+}
+
+/// The chisels of a run.
+pub struct ChiselRunner {
+    run: Rc<Run>,
+    chisels: Vec<Chisel>,
+    /// Events that may still be taken.
+    left: u64,
+    events: u64,
+    begun: bool,
+    /// The filter of the command line asks for enter events.
+    filter_wants_enter: bool,
+    failed: Option<ChiselError>,
+    /// Some chisel has set an interval. As of so many changes as the next.
+    has_intervals: bool,
+    /// Types of which some chisel wants events, or the time; `None` = any. As of so many changes.
+    wanted: (u64, Option<TypeSet>),
+    /// The code with which a script ended the program before there was a capture.
+    exited: Option<i32>,
+}
+
+impl ChiselRunner {
+    /// Loads the chisels and lets them prepare themselves. `limit` is how many events they see at most.
+    ///
+    /// # Errors
+    ///
+    /// [`ChiselError`].
+    pub fn new(options: Options, wanted: &[Wanted], limit: u64) -> Result<Self, ChiselError> {
+        let run = Rc::new(Run::new(options));
+        let mut host = Self {
+            chisels: Vec::new(),
+            left: limit,
+            events: 0,
+            begun: false,
+            filter_wants_enter: false,
+            failed: None,
+            has_intervals: false,
+            wanted: (u64::MAX, None),
+            exited: None,
+            run,
+        };
+        for Wanted { name, arguments } in wanted {
+            let given = arguments::split(name, arguments)?;
+            let started = Chisel::start(&host.run, name, &given);
+            // What it printed before it failed may say why.
+            host.run.output.borrow_mut().flush();
+            match started {
+                Ok(chisel) => host.chisels.push(chisel),
+                Err(ChiselError::Exited(code)) => host.exited = Some(code),
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some(filter) = host.filter() {
+            let filter = Filter::parse(&filter);
+            host.filter_wants_enter = filter.is_ok_and(|f| !f.pushdown().enters.is_empty());
+        }
+        Ok(host)
+    }
+
+    /// Returns the filter of the capture: the user's, or one that a script has set.
+    pub fn filter(&self) -> Option<String> {
+        self.run.filter.borrow().0.clone()
+    }
+
+    /// Returns the code with which a script ended the program before there was a capture.
+    pub fn exited(&self) -> Option<i32> {
+        self.exited
+    }
+
+    /// Returns how data is to be shown.
+    pub fn buffers(&self) -> BufferFormat {
+        self.run.buffer_format()
+    }
+
+    /// Returns how many bytes of data are to be recorded, if a script says so.
+    pub fn snaplen(&self) -> Option<u32> {
+        self.run.snaplen.get()
+    }
+
+    /// Returns where to note how much of the capture was read, in percent.
+    pub fn progress(&self) -> Rc<std::cell::Cell<f64>> {
+        self.run.progress.clone()
+    }
+
+    /// Returns how many events were handed over.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Returns what of the events the chisels look at, as far as they have said so yet. What they did not
+    /// ask for then is denied to them later.
+    pub fn needs(&self) -> Needs {
+        let mut types = TypeSet::NONE;
+        let mut data = false;
+        for chisel in &self.chisels {
+            let needs = chisel.needs();
+            types = types.or(&needs.types);
+            data |= needs.data;
+        }
+        self.run.loaded.replace(Some(Needs { types, data }));
+        Needs { types, data }
+    }
+
+    /// Says that a pause may follow: what was printed is shown.
+    pub fn flush(&mut self) {
+        self.run.output.borrow_mut().flush();
+    }
+
+    /// Returns the types of the events that the chisels look at, besides those that change the state; `None` = of
+    /// all.
+    pub fn looked_at(&self) -> Option<TypeSet> {
+        // A thread's memory is in the table of threads, which any script can ask for.
+        let memory = TypeSet::of(crate::state::counts_memory);
+        let mut chisels = self.chisels.iter();
+        chisels.try_fold(memory, |types, chisel| Some(types.or(&chisel.looked_at()?)))
+    }
+
+    /// Takes note that there is nothing more up to `time`, while events come from a machine: what is due is
+    /// called, and what was printed is shown.
+    pub fn pause_at(
+        &mut self,
+        time: Timestamp,
+        state: &State,
+        session: &Session,
+    ) -> ControlFlow<()> {
+        if self.begun && self.failed.is_none() {
+            let around = CallInput::HostState(HostState { state, session });
+            let mut due = self.chisels.iter_mut();
+            if let Err(error) = due.try_for_each(|chisel| chisel.interval(time, around)) {
+                self.failed = Some(error);
+            }
+        }
+        self.flush();
+        self.go_on()
+    }
+
+    /// Tells the chisels that the capture is over.
+    ///
+    /// # Errors
+    ///
+    /// The first error of a chisel, also of those before.
+    pub fn finish(mut self, state: &State, session: &Session) -> Result<Ended, ChiselError> {
+        let world = HostState { state, session };
+        if !self.begun && self.failed.is_none() {
+            self.begin_all(&world);
+        }
+        if !matches!(self.failed, Some(ChiselError::Exited(_))) {
+            for chisel in &mut self.chisels {
+                if let Err(error) = chisel.end(&world) {
+                    self.failed.get_or_insert(error);
+                }
+            }
+        }
+        let mut output = self.run.output.borrow_mut();
+        output.flush();
+        if let Some(error) = output.take_failure() {
+            return Err(ChiselError::Output(error));
+        }
+        match self.failed.take() {
+            Some(ChiselError::Exited(code)) => Ok(Ended {
+                again: None,
+                exit: Some(code),
+            }),
+            Some(error) => Err(error),
+            None => Ok(Ended {
+                again: self.run.again.take(),
+                exit: None,
+            }),
+        }
+    }
+
+    fn begin_all(&mut self, world: &HostState<'_>) {
+        self.begun = true;
+        self.run.is_open.set(true);
+        for chisel in &mut self.chisels {
+            if let Err(error) = chisel.begin(world) {
+                self.failed.get_or_insert(error);
+                return;
+            }
+        }
+    }
+
+    /// Calls what is due at the time of an event that is not handed over.
+    fn pass_over(&mut self, cx: &Context<'_>) {
+        if !self.meet(cx) {
+            return;
+        }
+        for chisel in &mut self.chisels {
+            if let Err(error) = chisel.interval(cx.event.ts, CallInput::Event(cx)) {
+                self.failed.get_or_insert(error);
+                return;
+            }
+        }
+    }
+
+    /// Hands an event to the chisels. `synthesized_enter`: it is an enter event that the capture does not have.
+    fn hand_over(&mut self, cx: &Context<'_>, synthesized_enter: bool) -> ControlFlow<()> {
+        if self.left == 0 {
+            return ControlFlow::Break(());
+        }
+        for chisel in &mut self.chisels {
+            if synthesized_enter && !chisel.wants_enter() && !self.filter_wants_enter {
+                continue;
+            }
+            let due = match self.has_intervals {
+                true => chisel.interval(cx.event.ts, CallInput::Event(cx)),
+                false => Ok(()),
+            };
+            if let Err(error) = due.and_then(|()| chisel.event(cx)) {
+                self.failed.get_or_insert(error);
+                return ControlFlow::Break(());
+            }
+            if self.run.ends.get() {
+                return ControlFlow::Break(());
+            }
+        }
+        if !synthesized_enter {
+            self.events += 1;
+            self.left -= 1;
+        }
+        if self.left == 0 || self.run.output.borrow().has_failed() {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Hands over an event that the capture has.
+    pub fn take(&mut self, cx: &Context<'_>) -> ControlFlow<()> {
+        if self.left > 1 && self.is_unwanted(cx) {
+            self.run.note_time(cx.event.ts.0);
+            self.events += 1;
+            self.left -= 1;
+            return ControlFlow::Continue(());
+        }
+        match self.meet(cx) {
+            true => self.hand_over(cx, false),
+            false => self.go_on(),
+        }
+    }
+
+    /// Hands over an enter event that was made up.
+    pub fn take_made_up(&mut self, cx: &Context<'_>) -> ControlFlow<()> {
+        if self.is_unwanted(cx) {
+            self.run.note_time(cx.event.ts.0);
+            return ControlFlow::Continue(());
+        }
+        match self.meet(cx) {
+            true => self.hand_over(cx, true),
+            false => self.go_on(),
+        }
+    }
+
+    /// Whether an event is none of those that some chisel wants, as most are if all have filters.
+    #[inline]
+    fn is_unwanted(&self, cx: &Context<'_>) -> bool {
+        let (changes, wanted) = &self.wanted;
+        let wanted = wanted
+            .as_ref()
+            .filter(|_| *changes == self.run.changes.get());
+        wanted.is_some_and(|wanted| !wanted.contains(cx.event.ty))
+    }
+
+    /// Takes note of an event. Whether there is something to be handed over: as in sysdig, events of the
+    /// capture's making (its users, its containers) before all others are part of its beginning.
+    #[inline]
+    fn meet(&mut self, cx: &Context<'_>) -> bool {
+        if self.wanted.0 == self.run.changes.get() && self.failed.is_none() {
+            self.run.note_time(cx.event.ts.0);
+            return true;
+        }
+        self.meet_first(cx)
+    }
+
+    /// The same for the first event, and after a script changed what it wants.
+    #[cold]
+    fn meet_first(&mut self, cx: &Context<'_>) -> bool {
+        if cx.session.first_time == 0 || self.failed.is_some() {
+            return false;
+        }
+        if !self.begun {
+            let world = HostState {
+                state: cx.view.state(),
+                session: cx.session,
+            };
+            self.begin_all(&world);
+        }
+        // An enter event that was made up can be of before the first event.
+        let time = cx.event.ts.0.max(cx.session.first_time);
+        if self.run.first_time.get() == 0 {
+            self.run.first_time.set(time);
+        }
+        self.run.note_time(time);
+        if self.wanted.0 != self.run.changes.get() {
+            self.settle();
+        }
+        self.failed.is_none()
+    }
+
+    /// Finds out which events are wanted at all.
+    fn settle(&mut self) {
+        let types = self
+            .chisels
+            .iter()
+            .try_fold(TypeSet::NONE, |types, chisel| {
+                Some(types.or(&chisel.wanted()?))
+            });
+        self.has_intervals = self.chisels.iter().any(Chisel::has_interval);
+        self.wanted = (self.run.changes.get(), types);
+    }
+
+    fn go_on(&self) -> ControlFlow<()> {
+        match self.failed {
+            None => ControlFlow::Continue(()),
+            Some(_) => ControlFlow::Break(()),
+        }
+    }
+
+    /// Returns the types of the enter events that are to be made up for chisels that are made for captures
+    /// with two events a call.
+    pub fn enters(&self) -> TypeSet {
+        let want = self.chisels.iter().filter(|chisel| chisel.wants_enter());
+        want.fold(TypeSet::NONE, |types, chisel| {
+            types.or(&chisel.needs().types)
+        })
+    }
+}
+
+impl EventSink for ChiselRunner {
+    fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
+        Ok(self.take(cx))
+    }
+
+    fn synthesized_enter(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
+        Ok(self.take_made_up(cx))
+    }
+
+    fn enters(&self) -> TypeSet {
+        Self::enters(self)
+    }
+
+    fn hidden(&mut self, cx: &Context<'_>) -> io::Result<()> {
+        if !cx.event.flags.contains(EventFlags::HIDDEN) {
+            self.pass_over(cx);
+        }
+        Ok(())
+    }
+
+    fn pause(&mut self) -> io::Result<()> {
+        self.flush();
+        Ok(())
+    }
+}
+
+/// Returns what a script says of itself.
+///
+/// # Errors
+///
+/// Those of loading it.
+pub fn info(library: ScriptRegistry, policy: Policy, script: Script) -> Result<Info, ChiselError> {
+    with_stack(|| {
+        let run = Rc::new(Run::new(Options::quiet(library, policy)));
+        Chisel::load(&run, script).map(|chisel| chisel.info)
+    })
+    .map_err(ChiselError::Stack)?
+}
+
+/// Returns the views that there are, by name; scripts in which none can be read are passed over.
+pub fn views(library: ScriptRegistry, policy: Policy) -> Vec<ViewInfo> {
+    let found = with_stack(|| {
+        let run = Rc::new(Run::new(Options::quiet(library, policy)));
+        native::views(&run)
+    });
+    found.unwrap_or_default()
+}

@@ -1,0 +1,248 @@
+//! The account as text.
+
+use scap_capture_format::event::Timestamp;
+
+use super::calls;
+use super::files::Changed;
+use super::{Account, Counted, ROWS, Rows, safe};
+use crate::event::number::grouped;
+use crate::event::{number, text, time};
+use crate::replay::CaptureInfo;
+
+/// Widest line.
+const WIDTH: usize = 100;
+/// Busiest processes named.
+const BUSY: usize = 4;
+/// Kinds of failed calls named for one error.
+const CALLS: usize = 3;
+/// Errors listed.
+const ERRORS: usize = 5;
+
+impl Account {
+    /// Appends the account, with what is known about the capture before it.
+    pub(in crate::cli) fn print(&self, out: &mut Vec<u8>, capture_info: &CaptureInfo) {
+        head(out, capture_info);
+        self.busiest(out, capture_info.events);
+        rows(out, "programs started", &self.started);
+        self.changed(out);
+        counted(out, "connections", &[&self.connections, &self.local]);
+        rows(out, "ended badly", &self.ended);
+        self.failures(out);
+        if !self.slow.calls.is_empty() {
+            heading(
+                out,
+                "slowest calls, but for those that are there to wait",
+                None,
+            );
+        }
+        for (ns, call) in &self.slow.calls {
+            #[expect(clippy::cast_precision_loss, reason = "milliseconds are shown")]
+            let seconds = *ns as f64 / time::NS_PER_S as f64;
+            let mut row = format!("{seconds:>7.3} s  ").into_bytes();
+            row.extend_from_slice(call);
+            line(out, &row);
+        }
+    }
+
+    fn busiest(&self, out: &mut Vec<u8>, events: u64) {
+        let mut busy: Vec<_> = self.busy.iter().collect();
+        busy.sort_by(|(a, (x, _)), (b, (y, _))| y.cmp(x).then(a.cmp(b)));
+        if busy.is_empty() {
+            return;
+        }
+        out.extend_from_slice(b"busiest: ");
+        for (i, (pid, (count, name))) in busy.into_iter().take(BUSY).enumerate() {
+            out.extend_from_slice(if i == 0 { b"" } else { b", " });
+            out.extend_from_slice(name);
+            let percent = count.saturating_mul(100) / events.max(1);
+            number::display(out, format_args!(" ({pid}) {percent}%"));
+        }
+        out.push(b'\n');
+    }
+
+    fn changed(&self, out: &mut Vec<u8>) {
+        let files = &self.files;
+        if files.changed.is_empty() {
+            return;
+        }
+        let count = files.changed.len() as u64 + files.others;
+        heading(out, "files changed", Some(count));
+        for file in files.changed.iter().take(ROWS) {
+            line(out, &file.row());
+        }
+        more(out, count, ROWS);
+    }
+
+    fn failures(&self, out: &mut Vec<u8>) {
+        let mut errors: Vec<_> = self.failed.by_error.iter().collect();
+        // What was not allowed comes first, however rare it is.
+        errors.sort_by(|(a, x), (b, y)| {
+            let denied = calls::is_denial(**b).cmp(&calls::is_denial(**a));
+            denied.then(y.count.cmp(&x.count)).then(b.cmp(a))
+        });
+        if errors.is_empty() {
+            return;
+        }
+        heading(out, "calls that failed", Some(self.failed.total));
+        for (error, failures) in errors.iter().take(ERRORS) {
+            let name = calls::errno(**error).map_or_else(|| error.to_string(), str::to_owned);
+            let mut row = format!("{:>7}  {name:<12} ", grouped(failures.count)).into_bytes();
+            let mut calls: Vec<_> = failures.calls.iter().collect();
+            calls.sort_by(|(a, x), (b, y)| y.cmp(x).then(a.cmp(b)));
+            for (i, (call, _)) in calls.iter().take(CALLS).enumerate() {
+                row.extend_from_slice(if i == 0 { b"" } else { b", " });
+                row.extend_from_slice(call);
+            }
+            row.extend_from_slice(b"; e.g. ");
+            row.extend_from_slice(&failures.example);
+            line(out, &row);
+        }
+        more(out, errors.len() as u64, ERRORS);
+    }
+}
+
+impl Changed {
+    fn row(&self) -> Vec<u8> {
+        let mut row = Vec::new();
+        safe(&mut row, &self.name);
+        row.push(b' ');
+        let mut first = true;
+        let mut say = |what: &str| {
+            row.extend_from_slice(if first { b" " } else { b", " });
+            row.extend_from_slice(what.as_bytes());
+            first = false;
+        };
+        if self.created {
+            say("created");
+        } else if self.emptied {
+            say("emptied");
+        }
+        if self.written > 0 {
+            say(&format!("{} bytes written", grouped(self.written)));
+        }
+        if self.made_executable {
+            say("made executable");
+        }
+        if self.removed {
+            say("removed");
+        }
+        if let Some(to) = &self.renamed {
+            say("renamed to ");
+            safe(&mut row, beside(&self.name, to));
+        }
+        row.extend_from_slice(b" by ");
+        row.extend_from_slice(&self.by);
+        row
+    }
+}
+
+/// Returns the new name of a file: only the last part of it if the directory is the same.
+fn beside<'a>(old: &[u8], new: &'a [u8]) -> &'a [u8] {
+    let directory = |path: &[u8]| path.iter().rposition(|b| *b == b'/').map(|at| at + 1);
+    match (directory(old), directory(new)) {
+        (Some(a), Some(b)) if old[..a] == new[..b] => &new[b..],
+        _ => new,
+    }
+}
+
+/// Machine, time, size, losses.
+fn head(out: &mut Vec<u8>, capture_info: &CaptureInfo) {
+    let machine = &capture_info.header.machine;
+    let parts = [
+        machine.host_name.clone(),
+        machine.os.clone(),
+        format!("Linux {}", machine.kernel_release),
+        format!("{} CPUs", machine.cpus),
+    ];
+    text::escape(out, parts.join(", ").as_bytes());
+    out.push(b'\n');
+    let (first, last) = capture_info.times.unwrap_or_default();
+    #[expect(clippy::cast_precision_loss, reason = "a time for people")]
+    let seconds = last.saturating_sub(first) as f64 / time::NS_PER_S as f64;
+    let Timestamp(start) = capture_info.header.start;
+    number::display(
+        out,
+        format_args!(
+            "from {}, {seconds:.2} s: {} events of {} processes, {} bytes\n",
+            time::iso8601(
+                start / time::NS_PER_S * time::NS_PER_S,
+                machine.utc_offset_s
+            )
+            .replace(".000000000", ""),
+            grouped(capture_info.events),
+            grouped(capture_info.processes),
+            grouped(capture_info.bytes),
+        ),
+    );
+    match capture_info.lost() {
+        0 => out.extend_from_slice(b"nothing was lost\n"),
+        lost => {
+            number::display(out, format_args!("{} events were lost: ", grouped(lost)));
+            let mut causes: Vec<_> = capture_info.losses.keys().map(|(c, _)| c.name()).collect();
+            causes.dedup();
+            text::escape(out, causes.join(", ").as_bytes());
+            out.push(b'\n');
+        }
+    }
+}
+
+fn heading(out: &mut Vec<u8>, title: &str, count: Option<u64>) {
+    number::display(out, format_args!("\n{title}"));
+    if let Some(count) = count {
+        number::display(out, format_args!(" ({})", grouped(count)));
+    }
+    out.push(b'\n');
+}
+
+fn rows(out: &mut Vec<u8>, title: &str, rows: &Rows) {
+    if rows.count == 0 {
+        return;
+    }
+    heading(out, title, Some(rows.count));
+    for row in &rows.rows {
+        line(out, row);
+    }
+    more(out, rows.count, ROWS);
+}
+
+fn counted(out: &mut Vec<u8>, title: &str, lists: &[&Counted]) {
+    let total = lists
+        .iter()
+        .fold(0, |sum, list| list.total().saturating_add(sum));
+    if total == 0 {
+        return;
+    }
+    heading(out, title, Some(total));
+    let rows = || lists.iter().flat_map(|list| &list.rows);
+    for (row, count) in rows().take(ROWS) {
+        let mut row = row.clone();
+        if *count > 1 {
+            number::display(&mut row, format_args!("  ({} times)", grouped(*count)));
+        }
+        line(out, &row);
+    }
+    more(out, rows().count() as u64, ROWS);
+}
+
+/// Says how many lines of a list are not shown.
+fn more(out: &mut Vec<u8>, count: u64, shown: usize) {
+    if let Some(more) = count.checked_sub(shown as u64).filter(|n| *n > 0) {
+        number::display(out, format_args!("  and {} more\n", grouped(more)));
+    }
+}
+
+/// Appends an indented line that is already safe to print, cut to the width.
+fn line(out: &mut Vec<u8>, row: &[u8]) {
+    let row = String::from_utf8_lossy(row);
+    out.extend_from_slice(b"  ");
+    let room = WIDTH - 2;
+    match row.char_indices().nth(room) {
+        None => out.extend_from_slice(row.as_bytes()),
+        Some(_) => {
+            let end = row.char_indices().nth(room - 3).map_or(0, |(at, _)| at);
+            out.extend_from_slice(&row.as_bytes()[..end]);
+            out.extend_from_slice(b"...");
+        }
+    }
+    out.push(b'\n');
+}

@@ -1,0 +1,232 @@
+//! `scap try`.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::error::{CliError, Outcome};
+use super::output::Output;
+use super::record::{explain, on_signals, say, seconds, warn_of_runtime};
+use super::summary::Account;
+use crate::event::text;
+use crate::fields::Session;
+use crate::record::{self, Destination, Notice, Options, RecordError};
+use crate::replay::{self, EventSource as _, NativeSource, Selection};
+use crate::state::State;
+
+/// What is shown where nothing can be recorded: a real recording of a made-up break-in.
+const SAMPLE: &[u8] = include_bytes!("../../testdata/sample.scap");
+
+/// What the sample is called in messages.
+const SAMPLE_NAME: &str = "the sample capture";
+
+/// Arguments of `scap try`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Record for this many seconds
+    #[arg(
+        short = 'M',
+        long = "duration",
+        value_name = "SECONDS",
+        default_value = "5",
+        value_parser = seconds
+    )]
+    duration: Duration,
+
+    /// Keep the capture in this file
+    #[arg(short = 'w', long = "write", value_name = "FILE")]
+    write: Option<PathBuf>,
+
+    /// Record nothing and show the sample capture that comes with scap
+    #[arg(long)]
+    sample: bool,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
+    if args.sample {
+        if let Some(path) = &args.write {
+            fs::write(path, SAMPLE).map_err(|error| {
+                CliError::failed(format!("cannot write {}: {error}", path.display()))
+            })?;
+        }
+        return sample(args.write.as_deref());
+    }
+    match record(args) {
+        Ok(mut file) => {
+            let name = args.write.as_deref();
+            show("the capture", &mut file, name, None)
+        }
+        // Something is missing that this user or machine cannot help: show what scap does all the same.
+        Err(error @ (RecordError::Preflight(_) | RecordError::Probe(_))) => {
+            explain(error).tell();
+            sample(None)
+        }
+        Err(error) => Err(explain(error)),
+    }
+}
+
+/// Records this machine into the file of `-w`, or into one without a name.
+fn record(args: &Args) -> Result<File, RecordError> {
+    let create = |source| RecordError::Create {
+        path: args.write.clone().unwrap_or_else(std::env::temp_dir),
+        source,
+    };
+    let (destination, opened) = match &args.write {
+        Some(path) => (Destination::Path(path.clone()), None),
+        None => {
+            let file = nameless().map_err(create)?;
+            let copy = file.try_clone().map_err(create)?;
+            (Destination::Stream(Box::new(copy)), Some(file))
+        }
+    };
+    let stop = on_signals().map_err(RecordError::Output)?;
+    let options = Options {
+        duration: Some(args.duration),
+        given: vec![(
+            "duration".to_owned(),
+            args.duration.as_secs_f64().to_string(),
+        )],
+        ..Options::default()
+    };
+    // Told once it is true: whoever may not record does not get to this.
+    let mut told = false;
+    let mut tell = |notice: Notice<'_>| {
+        if let Notice::Warning(text) = notice {
+            warn_of_runtime(text);
+        } else if !std::mem::replace(&mut told, true) {
+            let seconds = args.duration.as_secs_f64();
+            say(&format!("recording this machine for {seconds} seconds\n"));
+        }
+    };
+    record::record(&options, destination, &stop, &mut tell)?;
+    match (opened, &args.write) {
+        (Some(file), _) => Ok(file),
+        (None, Some(path)) => File::open(path).map_err(create),
+        (None, None) => Err(create(io::ErrorKind::NotFound.into())),
+    }
+}
+
+/// Makes a file that is gone when it is closed. The name exists for a moment, nobody else can have
+/// taken it, and nobody else may open it.
+fn nameless() -> io::Result<File> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let unique = now.map_or(0, |d| d.as_nanos());
+    let path = std::env::temp_dir().join(format!("scap-{}-{unique}", std::process::id()));
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)?;
+    fs::remove_file(path)?;
+    Ok(file)
+}
+
+fn sample(path: Option<&Path>) -> Result<Outcome, CliError> {
+    let title =
+        "This is the sample capture that comes with scap: a made-up break-in on another machine.";
+    show(SAMPLE_NAME, &mut io::Cursor::new(SAMPLE), path, Some(title))
+}
+
+/// Prints the account of a capture and what to do next; `path` is where the capture is kept.
+fn show(
+    name: &str,
+    capture: &mut (impl Read + io::Seek),
+    path: Option<&Path>,
+    title: Option<&str>,
+) -> Result<Outcome, CliError> {
+    let failed = |error| CliError::capture(name, &error);
+    let rewind = |capture: &mut dyn io::Seek| {
+        let rewound = capture.seek(SeekFrom::Start(0));
+        rewound.map_err(|error| CliError::failed(format!("cannot read {name}: {error}")))
+    };
+    rewind(capture)?;
+    let capture_info = replay::capture_info(io::BufReader::new(&mut *capture)).map_err(failed)?;
+    rewind(capture)?;
+    let mut source = NativeSource::new(io::BufReader::new(capture)).map_err(failed)?;
+    let mut account = Account::new(replay::arch(source.header()));
+    let (mut state, mut session) = (State::new(), Session::default());
+    replay::replay(
+        &mut source,
+        &mut state,
+        &mut session,
+        &mut Selection::default(),
+        &mut account,
+    )
+    .map_err(|error| CliError::replay(name, &error))?;
+    let mut output = Output::new();
+    let out = output.buffer();
+    if let Some(title) = title {
+        out.extend_from_slice(title.as_bytes());
+        out.extend_from_slice(b"\n\n");
+    }
+    account.print(out, &capture_info);
+    next(out, path, title.is_some());
+    output.finish()?;
+    Ok(Outcome::Done)
+}
+
+/// Appends the commands to go on with.
+fn next(out: &mut Vec<u8>, path: Option<&Path>, sample: bool) {
+    out.extend_from_slice(b"\nGo on with\n");
+    let mut line = |command: &str, file: &[u8], meaning: &str| {
+        let mut text = command.as_bytes().to_vec();
+        text::escape(&mut text, file);
+        let pad = " ".repeat(38_usize.saturating_sub(text.len()));
+        out.extend_from_slice(b"  ");
+        out.extend_from_slice(&text);
+        out.extend_from_slice(pad.as_bytes());
+        out.extend_from_slice(b"  ");
+        out.extend_from_slice(meaning.as_bytes());
+        out.push(b'\n');
+    };
+    match path {
+        Some(path) => {
+            let file = path.as_os_str().as_encoded_bytes();
+            line(
+                "scap read -T ",
+                file,
+                "every event, and how long each call took",
+            );
+            line(
+                "scap read -X ",
+                file,
+                "with the data in hexadecimal and as text",
+            );
+            line("scap info ", file, "machine, losses, what is in the file");
+        }
+        None if sample => {
+            line(
+                "scap try --sample -w sample.scap",
+                b"",
+                "keep this capture, then:",
+            );
+            line(
+                "scap read -T sample.scap",
+                b"",
+                "every event, and how long each call took",
+            );
+            line("sudo scap try", b"", "the same for this machine");
+        }
+        None => {
+            line(
+                "scap try -w cap.scap",
+                b"",
+                "the same, and keep the capture, then:",
+            );
+            line(
+                "scap read -T cap.scap",
+                b"",
+                "every event, and how long each call took",
+            );
+            line(
+                "scap record -w cap.scap -- COMMAND",
+                b"",
+                "record a command and all it starts",
+            );
+        }
+    }
+}

@@ -1,0 +1,474 @@
+//! Fields of the fd that the event is about.
+
+use std::net::IpAddr;
+
+use scap_capture_format::schema::{EventInfo, PrintFormat};
+
+use super::info::{
+    ArgForm, FieldFlags, FieldInfo, boolean, int, ip, na, net, port as port_field, text,
+};
+use super::{Context, Field, FieldArg, Scratch, Value};
+use crate::event::net::{Endpoint, SockTuple};
+use crate::event::value::Value as Param;
+use crate::event::{EventExt as _, number};
+use crate::state::{Connection, FdInfo, FdKind, L4, Role};
+
+pub(super) const FIELDS: &[FieldInfo] = &[
+    ip("fd.cip", "client IP", cip),
+    text("fd.cip.name", "DNS name of client address", na)
+        .never("names of addresses would have to be asked of the network")
+        .flag(FieldFlags::NO_RHS)
+        .flag(FieldFlags::NO_TRANSFORMER),
+    net("fd.cnet", "client address in CIDR (filter only)", cip)
+        .flag(FieldFlags::FILTER_ONLY)
+        .flag(FieldFlags::NO_RHS)
+        .flag(FieldFlags::NO_TRANSFORMER),
+    boolean("fd.connected", "TCP/UDP fd is connected", connected),
+    text(
+        "fd.containerdirectory",
+        "container id : directory",
+        containerdirectory,
+    ),
+    text("fd.containername", "container id : fd name", containername),
+    port_field("fd.cport", "client port", cport),
+    text("fd.cproto", "client port as text", cproto),
+    int("fd.dev", "device number of the file", dev).format(PrintFormat::Hex),
+    int("fd.dev.major", "major device number", dev_major),
+    int("fd.dev.minor", "minor device number", dev_minor),
+    text("fd.directory", "directory part of a file fd", directory),
+    text("fd.filename", "last path component of a file fd", filename),
+    int("fd.ino", "inode of the file", ino),
+    ip("fd.ip", "either end's IP (filter only)", either_ip)
+        .flag(FieldFlags::FILTER_ONLY)
+        .flag(FieldFlags::NO_RHS)
+        .flag(FieldFlags::NO_TRANSFORMER),
+    boolean(
+        "fd.is_lower_layer",
+        "file in overlayfs lower layer",
+        is_lower_layer,
+    ),
+    boolean("fd.is_server", "owner is the server end", is_server),
+    boolean(
+        "fd.is_upper_layer",
+        "file in overlayfs upper layer",
+        is_upper_layer,
+    ),
+    text("fd.l4proto", "tcp, udp, icmp, raw or <NA>", l4proto),
+    ip("fd.lip", "local IP", lip),
+    text("fd.lip.name", "DNS name of local address", na)
+        .never("names of addresses would have to be asked of the network")
+        .flag(FieldFlags::NO_RHS)
+        .flag(FieldFlags::NO_TRANSFORMER),
+    net("fd.lnet", "local address in CIDR (filter only)", lip)
+        .flag(FieldFlags::FILTER_ONLY)
+        .flag(FieldFlags::NO_RHS)
+        .flag(FieldFlags::NO_TRANSFORMER),
+    port_field("fd.lport", "local port", lport),
+    text("fd.lproto", "local port as text", lproto),
+    text("fd.name", "full path or connection tuple", name),
+    boolean(
+        "fd.name_changed",
+        "this event changed the fd's name",
+        name_changed,
+    ),
+    text(
+        "fd.nameraw",
+        "path as given, duplicate slashes removed",
+        nameraw,
+    ),
+    net(
+        "fd.net",
+        "either end's address in CIDR (filter only)",
+        either_ip,
+    )
+    .flag(FieldFlags::FILTER_ONLY)
+    .flag(FieldFlags::NO_RHS)
+    .flag(FieldFlags::NO_TRANSFORMER),
+    int("fd.num", "fd number", num).format(PrintFormat::Id),
+    port_field("fd.port", "either end's port (filter only)", either_port)
+        .flag(FieldFlags::FILTER_ONLY)
+        .flag(FieldFlags::NO_RHS)
+        .flag(FieldFlags::NO_TRANSFORMER),
+    port_field(
+        "fd.proto",
+        "either end's port given as service name or number (filter only)",
+        either_port,
+    )
+    .flag(FieldFlags::FILTER_ONLY)
+    .flag(FieldFlags::NO_RHS)
+    .flag(FieldFlags::NO_TRANSFORMER),
+    ip("fd.rip", "remote IP", rip),
+    text("fd.rip.name", "DNS name of remote address", na)
+        .never("names of addresses would have to be asked of the network")
+        .flag(FieldFlags::NO_RHS)
+        .flag(FieldFlags::NO_TRANSFORMER),
+    net("fd.rnet", "remote address in CIDR (filter only)", rip)
+        .flag(FieldFlags::FILTER_ONLY)
+        .flag(FieldFlags::NO_RHS)
+        .flag(FieldFlags::NO_TRANSFORMER),
+    port_field("fd.rport", "remote port", rport),
+    text("fd.rproto", "remote port as text", rproto),
+    ip("fd.sip", "server IP", sip),
+    text("fd.sip.name", "DNS name of server address", na)
+        .never("names of addresses would have to be asked of the network")
+        .flag(FieldFlags::NO_RHS)
+        .flag(FieldFlags::NO_TRANSFORMER),
+    net("fd.snet", "server address in CIDR (filter only)", sip)
+        .flag(FieldFlags::FILTER_ONLY)
+        .flag(FieldFlags::NO_RHS)
+        .flag(FieldFlags::NO_TRANSFORMER),
+    text("fd.sockfamily", "ip or unix", sockfamily),
+    port_field("fd.sport", "server port", sport),
+    text("fd.sproto", "server port as text", sproto),
+    text(
+        "fd.type",
+        "file, directory, ipv4, ipv6, unix, pipe, event, signalfd, eventpoll, inotify, ...",
+        kind,
+    ),
+    text("fd.typechar", "one-letter fd type", typechar),
+    text(
+        "fd.types",
+        "list of distinct fd types open; [n] type of fd n",
+        types,
+    )
+    .arg(ArgForm::OptIndex)
+    .flag(FieldFlags::IS_LIST)
+    .flag(FieldFlags::NO_RHS),
+    text("fd.uid", "tid followed by fd number", uid),
+];
+
+/// `O_F_*` bits of the field's open flags that tell the layer of an overlay file system.
+const UPPER_LAYER: u32 = 0x8000;
+const LOWER_LAYER: u32 = 0x1_0000;
+
+/// Text of what is not known.
+const UNKNOWN: &[u8] = b"<NA>";
+
+/// Whether only events about an fd have a value of the field.
+pub(crate) fn needs_fd(field: &Field) -> bool {
+    // That one is about all fds of the process.
+    field.info.class() == "fd" && field.info.name != "fd.types"
+}
+
+/// The fd, if the event is about one and it is known.
+fn fd<'a>(cx: &Context<'a>) -> Option<&'a FdInfo> {
+    cx.view.fd_info()
+}
+
+extract! {
+    num = |_, cx, _| number_of(cx).map(Value::Int);
+    uid = |_, cx, scratch| {
+        let fd = number_of(cx)?;
+        scratch.text(|out| {
+            number::dec(out, cx.event.tid.0);
+            number::dec(out, fd);
+        })
+    };
+    name = |_, cx, scratch| name_of(cx, scratch).map(Value::Text);
+    nameraw = |_, cx, scratch| {
+        let Some(info) = fd(cx) else {
+            return name_of(cx, scratch).map(Value::Text);
+        };
+        let raw = info.raw_name.as_deref().unwrap_or(&info.name);
+        scratch.text(|out| one_slash(out, raw))
+    };
+    containername = |_, cx, scratch| {
+        let id = cx.view.container_id().unwrap_or_default();
+        if let Some(info) = fd(cx) {
+            return scratch.text(|out| with_container(out, id, &info.name));
+        }
+        if !cx.view.has_fd() || cx.event.ty.is_enter() {
+            return None;
+        }
+        scratch.text(|out| {
+            with_container(out, id, b"");
+            name_given(cx, out);
+        })
+    };
+    containerdirectory = |_, cx, scratch| {
+        let directory = directory_of(fd(cx)?)?;
+        let id = cx.view.container_id().unwrap_or_default();
+        scratch.text(|out| with_container(out, id, directory))
+    };
+    directory = |_, cx, scratch| match fd(cx) {
+        Some(info) => directory_of(info).map(Value::Text),
+        None => {
+            let name = name_of(cx, scratch)?;
+            (!name.is_empty()).then(|| Value::Text(parent_of(name)))
+        }
+    };
+    filename = |_, cx, _| {
+        let info = fd(cx)?;
+        if info.kind != FdKind::File {
+            return None;
+        }
+        let name: &[u8] = &info.name;
+        Some(Value::Text(match memchr::memrchr(b'/', name) {
+            Some(slash) if slash + 1 < name.len() => &name[slash + 1..],
+            Some(_) => b"/",
+            None => name,
+        }))
+    };
+    kind = |_, cx, _| {
+        let word = fd(cx)?.kind.word();
+        Some(Value::Text(word.map_or(UNKNOWN, str::as_bytes)))
+    };
+    typechar = |_, cx, _| {
+        if !cx.view.has_fd() {
+            return None;
+        }
+        let letter = match fd(cx) {
+            Some(info) => info.kind.typechar(),
+            None => letter_of_call(cx.event.info()?),
+        };
+        Some(Value::Text(letter_text(letter)))
+    };
+    types = |field, cx, scratch| {
+        let thread = cx.view.thread()?;
+        let out = &mut scratch.bytes;
+        out.clear();
+        if let FieldArg::Index(number) = field.arg {
+            let word = cx.view.fd_of(number)?.kind.word()?;
+            out.extend_from_slice(word.as_bytes());
+            out.push(0);
+            return Some(Value::Texts(out));
+        }
+        for (_, info) in cx.view.state().fds(thread.tid) {
+            let word = info.kind.word().unwrap_or("<NA>").as_bytes();
+            if !super::items(out).any(|seen| seen == word) {
+                out.extend_from_slice(word);
+                out.push(0);
+            }
+        }
+        (!out.is_empty()).then_some(Value::Texts(out))
+    };
+    dev = |_, cx, _| Some(Value::Int(i64::from(fd(cx)?.dev)));
+    dev_major = |_, cx, _| Some(Value::Int(i64::from(fd(cx)?.dev >> 8 & 0xfff)));
+    dev_minor = |_, cx, _| {
+        let dev = fd(cx)?.dev;
+        Some(Value::Int(i64::from(dev & 0xff | dev >> 12 & 0xfff00)))
+    };
+    ino = |_, cx, _| Some(Value::Int(fd(cx)?.ino.cast_signed()));
+    is_upper_layer = |_, cx, _| Some(Value::Bool(fd(cx)?.open_flags & UPPER_LAYER != 0));
+    is_lower_layer = |_, cx, _| Some(Value::Bool(fd(cx)?.open_flags & LOWER_LAYER != 0));
+    connected = |_, cx, _| Some(Value::Bool(fd(cx)?.connection == Connection::Established));
+    name_changed = |_, cx, _| {
+        fd(cx)?;
+        Some(Value::Bool(cx.view.has_changed_name()))
+    };
+    l4proto = |_, cx, _| {
+        let info = fd(cx)?;
+        let known = info.kind.is_inet() && (info.role != Role::Unknown || info.bound.is_some());
+        Some(Value::Text(match info.l4 {
+            L4::Tcp if known => b"tcp",
+            L4::Udp if known => b"udp",
+            L4::Icmp if known => b"icmp",
+            L4::Raw if known => b"raw",
+            _ => UNKNOWN,
+        }))
+    };
+    sockfamily = |_, cx, _| match fd(cx)?.kind {
+        FdKind::Ipv4 | FdKind::Ipv6 => Some(Value::Text(b"ip")),
+        FdKind::Unix => Some(Value::Text(b"unix")),
+        _ => None,
+    };
+    is_server = |_, cx, _| {
+        let info = fd(cx)?;
+        let server = match (info.ends, info.bound) {
+            (None, Some(_)) => true,
+            (Some((client, server)), _) => {
+                // sysdig calls both ends of a connection within the machine servers.
+                let is_client = info.role == Role::Client && is_local(cx, client.ip());
+                !is_client && is_local(cx, server.ip())
+            }
+            (None, None) => false,
+        };
+        Some(Value::Bool(server))
+    };
+    cip = |_, cx, _| client(cx).map(|end| Value::Ip(end.ip()));
+    sip = |_, cx, _| server(cx).map(|end| Value::Ip(end.ip()));
+    cport = |_, cx, _| client(cx).map(port);
+    sport = |_, cx, _| server(cx).map(port);
+    cproto = |_, cx, scratch| port_text(scratch, client(cx)?);
+    sproto = |_, cx, scratch| port_text(scratch, server(cx)?);
+    lip = |_, cx, _| local(cx).map(|(here, _)| Value::Ip(here.ip()));
+    rip = |_, cx, _| local(cx).map(|(_, there)| Value::Ip(there.ip()));
+    lport = |_, cx, _| local(cx).map(|(here, _)| port(here));
+    rport = |_, cx, _| local(cx).map(|(_, there)| port(there));
+    lproto = |_, cx, scratch| port_text(scratch, local(cx)?.0);
+    rproto = |_, cx, scratch| port_text(scratch, local(cx)?.1);
+    either_ip = |_, cx, _| {
+        let info = fd(cx)?;
+        match (info.ends, info.bound) {
+            (Some((a, b)), _) => Some(Value::Ips(a.ip(), b.ip())),
+            (None, Some(bound)) => Some(Value::Ip(bound.ip())),
+            (None, None) => None,
+        }
+    };
+    either_port = |_, cx, _| {
+        let info = fd(cx)?;
+        match (info.ends, info.bound) {
+            (Some((a, b)), _) => Some(Value::Ports(a.port(), b.port())),
+            (None, Some(bound)) => Some(port(bound)),
+            (None, None) => None,
+        }
+    };
+}
+
+/// The fd that the event is about, -1 if it says none.
+fn number_of(cx: &Context<'_>) -> Option<i64> {
+    cx.view.thread()?;
+    cx.view
+        .has_fd()
+        .then(|| cx.view.fd_number().unwrap_or(-1))
+        // Some recorders store an fd of `mmap` as it is in the register, 32 bits wide.
+        .map(|fd| if fd == i64::from(u32::MAX) { -1 } else { fd })
+}
+
+/// The fd's name; of a call that failed to make one, the name that it was given.
+fn name_of<'a>(cx: &Context<'a>, scratch: &'a mut Scratch) -> Option<&'a [u8]> {
+    if !cx.view.has_fd() {
+        return None;
+    }
+    if let Some(info) = fd(cx) {
+        return Some(&info.name);
+    }
+    if cx.event.ty.is_enter() {
+        return None;
+    }
+    let out = &mut scratch.bytes;
+    out.clear();
+    name_given(cx, out);
+    Some(out)
+}
+
+/// Appends the name that a call which makes fds was given.
+fn name_given(cx: &Context<'_>, out: &mut Vec<u8>) {
+    let full = cx.view.full();
+    for (_, info, bytes) in full.params_with_info() {
+        match Param::decode(info, bytes).0 {
+            Param::Path(path, dirfd) => {
+                let dirfd = dirfd.and_then(|i| full.int(usize::from(i)));
+                cx.view.absolute_path(dirfd, path, out);
+                return;
+            }
+            Param::SockTuple(tuple @ (SockTuple::Inet(..) | SockTuple::Unix(..))) => {
+                tuple.name(out);
+                return;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Appends a path without repeated slashes.
+fn one_slash(out: &mut Vec<u8>, path: &[u8]) {
+    for byte in path {
+        if *byte != b'/' || out.last() != Some(&b'/') {
+            out.push(*byte);
+        }
+    }
+}
+
+fn with_container(out: &mut Vec<u8>, id: &[u8], text: &[u8]) {
+    out.extend_from_slice(id);
+    out.push(b':');
+    out.extend_from_slice(text);
+}
+
+/// The directory of a file; a directory is its own.
+fn directory_of(info: &FdInfo) -> Option<&[u8]> {
+    match info.kind {
+        FdKind::Directory => Some(&info.name),
+        FdKind::File => Some(parent_of(&info.name)),
+        _ => None,
+    }
+}
+
+fn parent_of(name: &[u8]) -> &[u8] {
+    match memchr::memrchr(b'/', name) {
+        Some(0) | None => b"/",
+        Some(slash) if slash + 1 < name.len() => &name[..slash],
+        Some(_) => name,
+    }
+}
+
+/// The letter of the kind of fd that a call makes.
+fn letter_of_call(info: &EventInfo) -> u8 {
+    match info.name {
+        "open" | "openat" | "openat2" | "creat" | "open_by_handle_at" => b'f',
+        "socket" | "accept" | "accept4" => b'4',
+        "pipe" | "pipe2" => b'p',
+        "eventfd" | "eventfd2" => b'e',
+        "signalfd" | "signalfd4" => b's',
+        "timerfd_create" => b't',
+        "inotify_init" | "inotify_init1" => b'i',
+        _ => b'o',
+    }
+}
+
+/// A text of one letter that lives as long as is needed.
+fn letter_text(letter: u8) -> &'static [u8] {
+    const LETTERS: &[u8] = b"fd46unpeslitbrmPXo";
+    let at = LETTERS
+        .iter()
+        .position(|l| *l == letter)
+        .unwrap_or(LETTERS.len() - 1);
+    &LETTERS[at..=at]
+}
+
+fn port<'a>(end: Endpoint) -> Value<'a> {
+    Value::Uint(u64::from(end.port()))
+}
+
+fn port_text(scratch: &mut Scratch, end: Endpoint) -> Option<Value<'_>> {
+    scratch.text(|out| number::udec(out, u64::from(end.port())))
+}
+
+/// The end of a connection that asked for it.
+fn client(cx: &Context<'_>) -> Option<Endpoint> {
+    let info = fd(cx).filter(|f| f.role != Role::Unknown)?;
+    info.ends.map(|(client, _)| client)
+}
+
+/// The end of a connection that was asked, or the address that is waited on.
+fn server(cx: &Context<'_>) -> Option<Endpoint> {
+    let info = fd(cx).filter(|f| f.role != Role::Unknown)?;
+    info.ends.map(|(_, server)| server).or(info.bound)
+}
+
+/// Both ends of a connection, the recorded machine's first.
+fn local(cx: &Context<'_>) -> Option<(Endpoint, Endpoint)> {
+    let info = fd(cx).filter(|f| f.role != Role::Unknown)?;
+    let (client, server) = info.ends?;
+    // Within the machine both are, and the role decides; sysdig takes the client's for both.
+    let is_client =
+        is_local(cx, client.ip()) && (info.role == Role::Client || !is_local(cx, server.ip()));
+    Some(if is_client {
+        (client, server)
+    } else {
+        (server, client)
+    })
+}
+
+/// Whether an address is one of the recorded machine or of one of its containers
+/// (falcosecurity libs: `ifinfo.cpp`).
+fn is_local(cx: &Context<'_>, ip: IpAddr) -> bool {
+    let state = cx.view.state();
+    let is = |text: &str| text.parse() == Ok(ip);
+    if cx.view.container_id().is_some() {
+        match cx
+            .view
+            .container()
+            .and_then(|c| c.text("ip"))
+            .filter(|t| !t.is_empty())
+        {
+            Some(own) if is(own) => return true,
+            Some(_) => {}
+            None => {
+                return state.containers().filter_map(|c| c.text("ip")).any(is);
+            }
+        }
+    }
+    state.interfaces().iter().any(|i| i.address == ip)
+}

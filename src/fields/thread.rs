@@ -1,0 +1,183 @@
+//! Fields of the event's thread.
+
+use scap_capture_format::schema::{capability, types};
+
+use scap_capture_format::schema::PrintFormat;
+
+use super::info::{ArgForm, FieldFlags, FieldInfo, boolean, double, int, interval, text, uint};
+use super::process::comm;
+use super::{Context, Field, FieldArg, Scratch, Value, items};
+use crate::event::{EventExt as _, number};
+
+pub(super) const FIELDS: &[FieldInfo] = &[
+    text(
+        "thread.cap_effective",
+        "effective capabilities",
+        cap_effective,
+    ),
+    text(
+        "thread.cap_inheritable",
+        "inheritable capabilities",
+        cap_inheritable,
+    ),
+    text(
+        "thread.cap_permitted",
+        "permitted capabilities, names",
+        cap_permitted,
+    ),
+    text(
+        "thread.cgroup",
+        "path of one subsystem: thread.cgroup.cpuset",
+        cgroup,
+    )
+    .arg(ArgForm::Key),
+    text("thread.cgroups", "all cgroups as subsys=path list", cgroups),
+    double("thread.cpu", "CPU percent in last second (procinfo)", cpu)
+        .format(PrintFormat::Na)
+        .flag(FieldFlags::STATEFUL),
+    double("thread.cpu.system", "system CPU percent", cpu_system)
+        .format(PrintFormat::Na)
+        .flag(FieldFlags::STATEFUL),
+    double("thread.cpu.user", "user CPU percent", cpu_user)
+        .format(PrintFormat::Na)
+        .flag(FieldFlags::STATEFUL),
+    interval(
+        "thread.exectime",
+        "CPU ns of last slice (switch events)",
+        exectime,
+    )
+    .flag(FieldFlags::STATEFUL),
+    boolean("thread.ismain", "thread is the main one", ismain),
+    text("thread.nametid", "comm + tid, table key", nametid).flag(FieldFlags::TABLE_ONLY),
+    uint("thread.pfmajor", "major page faults", pfmajor),
+    uint("thread.pfminor", "minor page faults", pfminor),
+    int("thread.tid", "thread id", tid).format(PrintFormat::Id),
+    interval(
+        "thread.totexectime",
+        "accumulated CPU ns (switch events)",
+        totexectime,
+    )
+    .flag(FieldFlags::STATEFUL),
+    uint(
+        "thread.vmrss",
+        "process RSS KB on main thread else 0",
+        vmrss,
+    ),
+    uint("thread.vmrss.b", "thread.vmrss in bytes", vmrss_bytes).flag(FieldFlags::TABLE_ONLY),
+    uint(
+        "thread.vmsize",
+        "process VM size KB on main thread else 0",
+        vmsize,
+    ),
+    uint("thread.vmsize.b", "thread.vmsize in bytes", vmsize_bytes).flag(FieldFlags::TABLE_ONLY),
+    int("thread.vtid", "tid in own namespace", vtid).format(PrintFormat::Id),
+];
+
+/// Bytes in the unit of the memory counters.
+const KIB: u64 = 1024;
+
+extract! {
+    tid = |_, cx, _| Some(Value::Int(cx.event.tid.0));
+    vtid = |_, cx, _| {
+        let vtid = cx.view.thread()?.vtid;
+        (vtid != -1).then_some(Value::Int(vtid))
+    };
+    ismain = |_, cx, _| Some(Value::Bool(cx.view.thread()?.is_main()));
+    nametid = |_, cx, scratch| {
+        let name = comm(cx.view.thread()?);
+        scratch.text(|out| {
+            out.extend_from_slice(name);
+            number::dec(out, cx.event.tid.0);
+        })
+    };
+    pfmajor = |_, cx, _| Some(Value::Uint(cx.view.thread()?.faults[0]));
+    pfminor = |_, cx, _| Some(Value::Uint(cx.view.thread()?.faults[1]));
+    vmsize = |_, cx, _| Some(Value::Uint(memory(cx, 0)?));
+    vmrss = |_, cx, _| Some(Value::Uint(memory(cx, 1)?));
+    vmsize_bytes = |_, cx, _| Some(Value::Uint(memory(cx, 0)? * KIB));
+    vmrss_bytes = |_, cx, _| Some(Value::Uint(memory(cx, 1)? * KIB));
+    cap_inheritable = |_, cx, scratch| capabilities(cx, scratch, 0);
+    cap_permitted = |_, cx, scratch| capabilities(cx, scratch, 1);
+    cap_effective = |_, cx, scratch| capabilities(cx, scratch, 2);
+    cgroups = |_, cx, scratch| {
+        let cgroups = cx.view.thread()?.cgroups.as_deref()?;
+        scratch.text(|out| super::join(out, items(cgroups)))
+    };
+    cgroup = |field, cx, _| {
+        let FieldArg::Name(subsystem) = &field.arg else {
+            return None;
+        };
+        let cgroups = cx.view.thread()?.cgroups.as_deref()?;
+        let path = items(cgroups)
+            .find_map(|entry| entry.strip_prefix(subsystem.as_bytes())?.strip_prefix(b"="));
+        path.map(Value::Text)
+    };
+    exectime = |field, cx, _| Some(Value::Uint(slice(field, cx)));
+    totexectime = |field, cx, _| {
+        let slice = slice(field, cx);
+        cx.view.thread()?;
+        // CPUs are small numbers, threads are kept apart below zero.
+        let key = -1 - cx.event.tid.0.max(0);
+        let before = field.memories.borrow().get(&key).copied().unwrap_or(0);
+        let total = before.saturating_add(slice);
+        field.remember(key, total);
+        Some(Value::Uint(total))
+    };
+    cpu = |field, cx, _| usage(field, cx, true, true);
+    cpu_user = |field, cx, _| usage(field, cx, true, false);
+    cpu_system = |field, cx, _| usage(field, cx, false, true);
+}
+
+/// Memory is the process's: it is told of the main thread, and is 0 for the others, so that it can be
+/// added up.
+fn memory(cx: &Context<'_>, index: usize) -> Option<u64> {
+    let thread = cx.view.thread()?;
+    if !thread.is_main() {
+        return Some(0);
+    }
+    Some(u64::from(*thread.memory_kb.get(index)?))
+}
+
+fn capabilities<'a>(cx: &Context<'a>, scratch: &'a mut Scratch, which: usize) -> Option<Value<'a>> {
+    let set = *cx.view.thread()?.caps?.get(which)?;
+    scratch.text(|out| {
+        for (index, name) in capability::names(set).enumerate() {
+            if index > 0 {
+                out.push(b' ');
+            }
+            out.extend_from_slice(name.as_bytes());
+        }
+    })
+}
+
+/// How long the thread that a switch event ends was on its CPU: since the switch before.
+fn slice(field: &Field, cx: &Context<'_>) -> u64 {
+    let is_switch = matches!(cx.event.ty, types::SCHEDSWITCH_1_E | types::SCHEDSWITCH_6_E);
+    if !is_switch {
+        return 0;
+    }
+    let now = cx.event.ts.0;
+    match field.remember(i64::from(cx.event.cpu), now) {
+        Some(before) => now.saturating_sub(before),
+        None => 0,
+    }
+}
+
+/// Percent of a CPU since the thread's `procinfo` event before; those come once a second.
+fn usage<'a>(field: &Field, cx: &Context<'a>, user: bool, system: bool) -> Option<Value<'a>> {
+    const MOST: u64 = 100;
+    if cx.event.ty != types::PROCINFO_E {
+        return None;
+    }
+    let ticks = |wanted: bool, index| match wanted {
+        true => cx.event.uint(index),
+        false => Some(0),
+    };
+    let now = ticks(user, 0)?.saturating_add(ticks(system, 1)?);
+    let used = match field.remember(cx.event.tid.0, now) {
+        Some(before) if before != 0 => now.saturating_sub(before).min(MOST),
+        _ => 0,
+    };
+    #[expect(clippy::cast_precision_loss, reason = "at most 100")]
+    Some(Value::Double(used as f64))
+}

@@ -1,0 +1,265 @@
+//! What of a capture a filter can match at all, so that the rest need not be read.
+//!
+//! Everything here errs to the safe side: what is not understood could match.
+
+use scap_capture_format::schema::SourceCategory;
+
+use super::compare::{NumberTest, Test};
+use super::compile::{Pred, ValueTest};
+use super::timetest;
+use super::typeset::TypeSet;
+use crate::fields::{self, FieldFlags};
+use crate::state;
+
+/// What a filter can match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pushdown {
+    /// Event types.
+    pub types: TypeSet,
+    /// Event types in a capture without calls of the 32-bit ABI of x86.
+    ///
+    /// Those calls have no type of their own, so that a filter for `openat` reaches `syscall` too. Where
+    /// a capture is known to have none, this set is smaller.
+    pub types_64bit: TypeSet,
+    /// First and last time, in nanoseconds since the epoch. The first is after the last if none can match.
+    pub times: (Option<u64>, Option<u64>),
+    /// Thread ids, sorted.
+    pub tids: Option<Vec<i64>>,
+    /// Process ids, sorted.
+    pub pids: Option<Vec<i64>>,
+    /// A field of the filter whose value depends on events that are not reached: their number, their time,
+    /// the memory that they tell of. Whoever leaves those events out changes what the filter finds.
+    pub depends_on_all: Option<&'static str>,
+    /// Types of the enter events that can match a filter that asks for the direction, so that a capture with
+    /// exit events alone has to make them up.
+    pub enters: TypeSet,
+}
+
+/// Fields whose value in one event depends on all events before it, besides those that remember them.
+const FROM_ALL: &[&str] = &[
+    "evt.num",
+    "evt.reltime",
+    "evt.reltime.ns",
+    "evt.reltime.s",
+    "proc.vmrss",
+    "proc.vmsize",
+    "proc.vmswap",
+    "thread.pfmajor",
+    "thread.pfminor",
+    "thread.vmrss",
+    "thread.vmrss.b",
+    "thread.vmsize",
+    "thread.vmsize.b",
+];
+
+impl Pushdown {
+    pub(super) fn of(pred: &Pred) -> Self {
+        let types = types(pred, false, false);
+        let (first, last) = times(pred, false);
+        let calls = TypeSet::of(|ty| {
+            let syscall = |i: &scap_capture_format::schema::EventInfo| {
+                i.source_category.contains(SourceCategory::SYSCALL)
+            };
+            ty.is_enter() && ty.info().is_some_and(syscall)
+        });
+        let mut depends_on_all = None;
+        pred.each_field(&mut |field| {
+            let info = field.info;
+            if info.flags.contains(FieldFlags::STATEFUL) || FROM_ALL.contains(&info.name) {
+                depends_on_all.get_or_insert(info.name);
+            }
+        });
+        Self {
+            depends_on_all,
+            enters: match pred.mentions_dir() {
+                true => types.and(&calls),
+                false => TypeSet::NONE,
+            },
+            types_64bit: self::types(pred, false, true),
+            types,
+            times: (
+                Some(first).filter(|first| *first > 0),
+                Some(last).filter(|last| *last < u64::MAX),
+            ),
+            tids: ids(pred, false, "thread.tid"),
+            pids: ids(pred, false, "proc.pid"),
+        }
+    }
+
+    /// Whether an event of any type at any time can match.
+    pub fn is_everything(&self) -> bool {
+        self.types.is_all()
+            && self.times == (None, None)
+            && self.tids.is_none()
+            && self.pids.is_none()
+    }
+}
+
+/// Returns the types of events for which a condition can hold, or fail with `negated`.
+fn types(pred: &Pred, negated: bool, narrow: bool) -> TypeSet {
+    let of = |part: &Pred| types(part, negated, narrow);
+    match pred {
+        Pred::All(parts) | Pred::Any(parts) => {
+            // As De Morgan says.
+            let all = matches!(pred, Pred::All(_)) != negated;
+            if all {
+                parts.iter().fold(TypeSet::ALL, |set, p| set.and(&of(p)))
+            } else {
+                parts.iter().fold(TypeSet::NONE, |set, p| set.or(&of(p)))
+            }
+        }
+        Pred::Not(inner) => types(inner, !negated, narrow),
+        Pred::Always(holds) if *holds == negated => TypeSet::NONE,
+        Pred::Type(test) => test.pushdown(negated, narrow),
+        Pred::Types(set) if negated => set.complement(),
+        Pred::Types(set) => **set,
+        Pred::Dir { enter, exit } => {
+            let mut set = TypeSet::of(|ty| {
+                let holds = if ty.is_enter() { enter } else { exit };
+                *holds != negated
+            });
+            set.unknown = *enter != negated || *exit != negated;
+            set
+        }
+        // The customary way to write a condition that never holds.
+        Pred::Value(check) if !negated && is_never(check) => TypeSet::NONE,
+        Pred::Value(check) if !negated && check.operand.field().is_some_and(fields::needs_fd) => {
+            TypeSet::of(state::has_fd)
+        }
+        _ => TypeSet::ALL,
+    }
+}
+
+fn name(check: &ValueTest) -> &'static str {
+    check
+        .operand
+        .field()
+        .map(|f| f.info.name)
+        .unwrap_or_default()
+}
+
+/// Events are numbered from 1 on.
+fn is_never(check: &ValueTest) -> bool {
+    name(check) == "evt.num"
+        && check
+            .test
+            .only_numbers()
+            .is_some_and(|n| n.iter().all(|n| *n <= 0))
+}
+
+/// Returns the first and the last time for which a condition can hold, or fail with `negated`.
+fn times(pred: &Pred, negated: bool) -> (u64, u64) {
+    const NEVER: (u64, u64) = (1, 0);
+    const EVER: (u64, u64) = (0, u64::MAX);
+    let is_empty = |(first, last): (u64, u64)| first > last;
+    match pred {
+        Pred::All(parts) | Pred::Any(parts) => {
+            let all = matches!(pred, Pred::All(_)) != negated;
+            let parts = parts.iter().map(|p| times(p, negated));
+            if all {
+                let both = parts.fold(EVER, |a, b| (a.0.max(b.0), a.1.min(b.1)));
+                if is_empty(both) { NEVER } else { both }
+            } else {
+                parts
+                    .filter(|part| !is_empty(*part))
+                    .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+                    .unwrap_or(NEVER)
+            }
+        }
+        Pred::Not(inner) => times(inner, !negated),
+        Pred::Always(holds) if *holds == negated => NEVER,
+        Pred::Time(test) => test.bounds(negated),
+        Pred::Around { time, distance } if !negated => (
+            time.saturating_sub(*distance),
+            time.saturating_add(*distance),
+        ),
+        // Every event has a time, so that what is no more than it is later, and so on.
+        Pred::Value(check) if name(check) == "evt.rawtime" => match &check.test {
+            Test::Number(NumberTest::Order(op, other)) => match u64::try_from(*other) {
+                Ok(other) => timetest::bounds(*op, other, negated),
+                Err(_) => EVER,
+            },
+            Test::Number(NumberTest::Set(set, outside)) if *outside == negated => {
+                let mut known = set.iter().filter_map(|n| u64::try_from(*n).ok());
+                match (known.clone().min(), known.by_ref().max()) {
+                    (Some(first), Some(last)) => (first, last),
+                    _ => NEVER,
+                }
+            }
+            _ => EVER,
+        },
+        _ => EVER,
+    }
+}
+
+/// Returns the values of a field for which a condition can hold, or fail with `negated`; `None` = any.
+fn ids(pred: &Pred, negated: bool, field: &str) -> Option<Vec<i64>> {
+    match pred {
+        Pred::All(parts) | Pred::Any(parts) => {
+            let all = matches!(pred, Pred::All(_)) != negated;
+            let mut parts = parts.iter().map(|p| ids(p, negated, field));
+            if all {
+                parts.flatten().reduce(|mut a, b| {
+                    a.retain(|id| b.binary_search(id).is_ok());
+                    a
+                })
+            } else {
+                let mut union = parts.try_fold(Vec::new(), |mut a, b| {
+                    a.extend(b?);
+                    Some(a)
+                })?;
+                union.sort_unstable();
+                union.dedup();
+                Some(union)
+            }
+        }
+        Pred::Not(inner) => ids(inner, !negated, field),
+        Pred::Always(holds) if *holds == negated => Some(Vec::new()),
+        Pred::Value(check) if !negated && name(check) == field => {
+            let numbers = check.test.only_numbers()?;
+            Some(
+                numbers
+                    .iter()
+                    .filter_map(|n| i64::try_from(*n).ok())
+                    .collect(),
+            )
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter::Filter;
+
+    #[test]
+    fn the_fields_that_depend_on_all_events_exist() {
+        for name in FROM_ALL {
+            assert!(fields::all().any(|f| f.name == *name), "{name}");
+        }
+    }
+
+    #[test]
+    fn such_a_field_is_found_wherever_it_stands() {
+        let depends = |text: &str| Filter::parse(text).unwrap().pushdown().depends_on_all;
+        assert_eq!(depends("evt.type = open and proc.name = cat"), None);
+        assert_eq!(depends("not (fd.num = 3 or evt.num > 7)"), Some("evt.num"));
+        assert_eq!(depends("fd.num = val(util.cnt)"), Some("util.cnt"));
+    }
+
+    #[test]
+    fn calls_without_a_type_are_told_apart() {
+        use scap_capture_format::schema::syscall;
+        let types = |text: &str| Filter::parse(text).unwrap().pushdown().types;
+        let code = |name: &str| syscall::by_name(name).unwrap().ppm_sc;
+        let set = types("evt.type in (futex, getppid)");
+        assert!(set.contains_call(code("getppid")));
+        assert!(!set.contains_call(code("sched_yield")));
+        let set = types("evt.type != getppid");
+        assert!(!set.contains_call(code("getppid")) && set.contains_call(code("sched_yield")));
+        let set = types("proc.name = x and (evt.type = getppid or evt.type = openat)");
+        assert!(set.contains_call(code("getppid")) && !set.contains_call(code("sched_yield")));
+        assert!(types("not evt.type = getppid").contains_call(0));
+    }
+}

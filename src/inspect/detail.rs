@@ -1,0 +1,277 @@
+//! Everything that is known of one event: the fields that filters know, in groups, and its data.
+
+use std::sync::atomic::AtomicBool;
+
+use super::line::{pid_of, shorten};
+use super::seek::at_event;
+use crate::event::bytes::BufferFormat;
+use crate::event::{EventExt as _, number, syscall, text};
+use crate::fields::{self, ArgForm, Context, FieldFlags, FieldInfo, Scratch, Value};
+use crate::filter::Filter;
+use crate::filter::ast::{self, Op};
+use crate::format::Template;
+use crate::replay::IndexedCaptureError;
+use crate::replay::SegmentReplayer;
+
+/// Most characters of a value.
+pub const MAX_VALUE: usize = 4096;
+/// Most bytes of the data.
+pub const MAX_DATA: usize = 64 << 10;
+
+/// The groups of fields, and the classes that they have. Those of an event's arguments and of the
+/// ancestors come after the first and the second.
+const GROUPS: &[(&str, &[&str])] = &[
+    ("Event", &["evt"]),
+    ("Process", &["proc", "thread"]),
+    ("User", &["user", "group"]),
+    ("Container", &["container", "k8s"]),
+    ("File descriptor", &["fd", "fs.path"]),
+];
+
+/// Fields that are shown although they are kept for old filters only.
+const STILL_SHOWN: &[&str] = &["evt.dir", "evt.latency", "evt.latency.human"];
+
+/// Fields that repeat what others say, or the arguments and the data.
+const LEFT_OUT: &[&str] = &["evt.args", "evt.info", "evt.buffer", "evt.outputtime"];
+
+/// A field with its value, both as text, escaped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The field's name, or the argument's.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+    /// The condition that events with the same value fulfil, if there can be one.
+    pub filter: Option<String>,
+}
+
+/// Fields that belong together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// What they are about.
+    pub title: &'static str,
+    /// The fields.
+    pub entries: Vec<Entry>,
+}
+
+/// Everything that is known of one event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Detail {
+    /// Its number.
+    pub num: u64,
+    /// When, in nanoseconds since the epoch.
+    pub ts: u64,
+    /// The thread.
+    pub tid: i64,
+    /// The process.
+    pub pid: i64,
+    /// The parent process; -1 = not known.
+    pub ppid: i64,
+    /// The fd it is about.
+    pub fd: Option<i64>,
+    /// The groups.
+    pub groups: Vec<Group>,
+    /// The bytes that it moved, cut.
+    pub data: Vec<u8>,
+    /// How many bytes there are in the capture.
+    pub data_len: u64,
+}
+
+/// Finds all that is known of an event; `None` if no event that is shown has this number.
+///
+/// # Errors
+///
+/// If the file cannot be read; [`IndexedCaptureError::Stopped`] once `stop` is set.
+pub fn detail(
+    replayer: &mut SegmentReplayer,
+    num: u64,
+    stop: &AtomicBool,
+) -> Result<Option<Detail>, IndexedCaptureError> {
+    at_event(replayer, num, stop, describe)
+}
+
+/// Returns all that is known of an event.
+pub fn describe(cx: &Context<'_>) -> Detail {
+    let (event, view) = (cx.event, cx.view);
+    let mut groups: Vec<Group> = Vec::new();
+    // What was done comes first, then who did it, as whom, where.
+    groups.push(Group {
+        title: "Arguments",
+        entries: arguments(cx),
+    });
+    for (title, classes) in GROUPS {
+        let infos = fields::all().filter(|info| classes.contains(&info.class()) && is_shown(info));
+        let mut entries: Vec<Entry> = infos.filter_map(|info| entry(info.name, cx)).collect();
+        entries.sort_by_key(rank);
+        groups.push(Group { title, entries });
+        if *title == "Process" {
+            groups.push(Group {
+                title: "Ancestors",
+                entries: ancestors(cx),
+            });
+        }
+    }
+    groups.retain(|group| !group.entries.is_empty());
+    let data = event
+        .info()
+        .and_then(|info| event.params.get(info.io_data_param()?));
+    let data = data.unwrap_or_default();
+    let parent = view.thread().and_then(|thread| view.parent(thread));
+    Detail {
+        num: event.num.0,
+        ts: event.ts.0,
+        tid: event.tid.0,
+        pid: pid_of(cx),
+        ppid: parent.map_or(-1, |parent| parent.pid.0),
+        fd: view.fd_number().filter(|_| view.has_fd()),
+        groups,
+        data: data.get(..MAX_DATA).unwrap_or(data).to_vec(),
+        data_len: data.len() as u64,
+    }
+}
+
+/// Where an entry stands in its group: what is asked for most comes first, what is not the case last.
+fn rank(entry: &Entry) -> usize {
+    const FIRST: &[&str] = &[
+        "evt.num",
+        "evt.datetime",
+        "evt.type",
+        "evt.dir",
+        "evt.res",
+        "evt.latency.human",
+        "evt.latency",
+        "evt.cpu",
+        "proc.name",
+        "proc.pid",
+        "proc.cmdline",
+        "proc.exepath",
+        "proc.cwd",
+        "proc.ppid",
+        "proc.pname",
+        "proc.pcmdline",
+        "fd.name",
+        "fd.num",
+        "fd.type",
+    ];
+    let place = FIRST.iter().position(|name| *name == entry.name);
+    match place {
+        Some(place) => place,
+        None if entry.value == "false" => usize::MAX,
+        None => FIRST.len(),
+    }
+}
+
+/// Whether a field is one of those that describe an event.
+fn is_shown(info: &FieldInfo) -> bool {
+    let unfit =
+        FieldFlags::FILTER_ONLY | FieldFlags::TABLE_ONLY | FieldFlags::STATEFUL | FieldFlags::ANY;
+    let is_part = info.name.ends_with(".s") || info.name.ends_with(".ns");
+    let counts_one = info.name.starts_with("evt.count") || info.name.starts_with("evt.buflen.");
+    let is_old = info.flags.contains(FieldFlags::DEPRECATED) && !STILL_SHOWN.contains(&info.name);
+    matches!(
+        info.arg,
+        ArgForm::None | ArgForm::OptIndex | ArgForm::OptKey
+    ) && info.unanswerable.is_none()
+        && !info.flags.intersects(unfit)
+        && !(is_part || counts_one || is_old || LEFT_OUT.contains(&info.name))
+}
+
+/// Makes the entry of a field, if it has a value in the event.
+fn entry(name: &str, cx: &Context<'_>) -> Option<Entry> {
+    let value = printed(name, cx)?;
+    Some(Entry {
+        name: name.to_owned(),
+        value: shorten(value, MAX_VALUE),
+        filter: condition(name, cx),
+    })
+}
+
+/// Returns the value of a field as text, escaped, if it has one that is not empty.
+fn printed(name: &str, cx: &Context<'_>) -> Option<Vec<u8>> {
+    let mut template = Template::new(&format!("%{name}")).ok()?;
+    let mut out = Vec::new();
+    template.write(&mut out, cx, BufferFormat::AllDots);
+    (!out.is_empty()).then_some(out)
+}
+
+/// Returns a condition that a field has the value that it has in the event, if there is one.
+fn condition(name: &str, cx: &Context<'_>) -> Option<String> {
+    let field = fields::lookup(name).ok()?;
+    let mut scratch = Scratch::default();
+    let mut literal = Vec::new();
+    match field.extract(cx, &mut scratch)? {
+        Value::Text(text) => literal.extend_from_slice(text),
+        Value::Int(number) => number::dec(&mut literal, number),
+        Value::Uint(number) => number::udec(&mut literal, number),
+        Value::Bool(truth) => number::display(&mut literal, truth),
+        Value::Double(number) => number::display(&mut literal, number),
+        Value::Ip(ip) | Value::Ips(ip, _) => number::display(&mut literal, ip),
+        Value::Ports(port, _) => number::udec(&mut literal, u64::from(port)),
+        Value::Bytes(_) | Value::Texts(_) | Value::Ints(_) => return None,
+    }
+    // Whoever wrote the longest path of Linux still wants to find it.
+    if literal.len() > MAX_VALUE {
+        return None;
+    }
+    let text = ast::condition(name, Op::Eq, &literal);
+    // Some fields print what no condition can be put on.
+    let holds = Filter::parse(&text).is_ok_and(|mut filter| filter.matches(cx));
+    holds.then_some(text)
+}
+
+/// Returns an event's arguments: raw, and in parentheses what that means.
+fn arguments(cx: &Context<'_>) -> Vec<Entry> {
+    let mut names: Vec<&str> = Vec::new();
+    if syscall::is_generic(cx.event.ty) {
+        names.extend(cx.event.ty.is_exit().then_some("res"));
+        let call = syscall::call(cx.event, cx.session.arch);
+        names.extend(
+            call.prototype
+                .map_or(&[][..], |p| p.args)
+                .iter()
+                .map(|arg| arg.name),
+        );
+    } else {
+        names.extend(cx.event.params_with_info().map(|(_, info, _)| info.name));
+    }
+    names
+        .into_iter()
+        .filter_map(|name| argument(name, cx))
+        .collect()
+}
+
+fn argument(name: &str, cx: &Context<'_>) -> Option<Entry> {
+    let [decoded, raw] = ["evt.arg", "evt.rawarg"].map(|class| format!("{class}.{name}"));
+    let values = [printed(&raw, cx), printed(&decoded, cx)];
+    let mut value = match values {
+        [Some(raw), Some(decoded)] if raw == decoded => raw,
+        [Some(raw), Some(decoded)] => [&*raw, b" (", &*decoded, b")"].concat(),
+        [raw, decoded] => raw.or(decoded)?,
+    };
+    value.truncate(4 * MAX_VALUE);
+    Some(Entry {
+        name: name.to_owned(),
+        value: shorten(value, MAX_VALUE),
+        filter: condition(&decoded, cx).or_else(|| condition(&raw, cx)),
+    })
+}
+
+/// Returns who started the event's process, who started that one, and so on: the number as the name, the
+/// command line as the value.
+fn ancestors(cx: &Context<'_>) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for (index, ancestor) in cx.view.lineage().enumerate().skip(1) {
+        let mut value = Vec::new();
+        text::escape(&mut value, ancestor.comm.unwrap_or(b"<NA>"));
+        if let Some(cmdline) = printed(&format!("proc.lineage.cmdline[{index}]"), cx) {
+            value.extend_from_slice(b": ");
+            value.extend_from_slice(&cmdline);
+        }
+        entries.push(Entry {
+            name: ancestor.pid.0.to_string(),
+            value: shorten(value, MAX_VALUE),
+            filter: condition(&format!("proc.lineage.pid[{index}]"), cx),
+        });
+    }
+    entries
+}

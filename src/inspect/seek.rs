@@ -1,0 +1,165 @@
+//! Walking to an event: by its number, or by what it is.
+
+use std::cell::Cell;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use scap_capture_format::native::ChunkSummary;
+
+use crate::fields::Context;
+use crate::replay::IndexedCapture;
+use crate::replay::IndexedCaptureError;
+use crate::replay::SegmentReplayer;
+use crate::replay::indexed::Need;
+
+/// Returns the place of the chunk that has an event.
+pub(super) fn chunk_of(replayer: &SegmentReplayer, num: u64) -> Option<usize> {
+    let chunks = &replayer.library().index().chunks;
+    let at = chunks.partition_point(|c| c.summary.next_event().0 <= num);
+    let chunk = chunks.get(at)?;
+    (chunk.summary.first_event.0 <= num).then_some(at)
+}
+
+/// Asks an event that is shown; `None` if there is no such event.
+pub(super) fn at_event<T>(
+    replayer: &mut SegmentReplayer,
+    num: u64,
+    stop: &AtomicBool,
+    mut ask: impl FnMut(&Context<'_>) -> T,
+) -> Result<Option<T>, IndexedCaptureError> {
+    let library = Arc::clone(replayer.library());
+    let Some(chunk) = chunk_of(replayer, num) else {
+        return Ok(None);
+    };
+    let Some(segment) = library.segment_of(chunk) else {
+        return Ok(None);
+    };
+    let mut answer = None;
+    let mut need = |place: usize| match place {
+        _ if place > chunk || stop.load(Ordering::Relaxed) => Need::Stop,
+        _ if place == chunk => Need::Everything,
+        _ => Need::State,
+    };
+    let mut event = |cx: &Context<'_>, _: usize| {
+        if cx.event.num.0 < num {
+            return ControlFlow::Continue(());
+        }
+        if cx.event.num.0 == num {
+            answer = Some(ask(cx));
+        }
+        ControlFlow::Break(())
+    };
+    let _end = replayer.segment(segment, &mut need, &mut event)?;
+    match stop.load(Ordering::Relaxed) && answer.is_none() {
+        true => Err(IndexedCaptureError::Stopped),
+        false => Ok(answer),
+    }
+}
+
+/// A search through a capture.
+pub(super) struct Search<'s> {
+    pub(super) replayer: &'s mut SegmentReplayer,
+    pub(super) stop: &'s AtomicBool,
+    /// Whether a chunk can have what is looked for.
+    pub(super) may: &'s dyn Fn(&ChunkSummary) -> bool,
+    /// What of such a chunk it takes to find it.
+    pub(super) need: Need,
+}
+
+impl Search<'_> {
+    /// Finds the first event after another one that `is` it.
+    pub(super) fn first_after(
+        &mut self,
+        num: u64,
+        is: &mut dyn FnMut(&Context<'_>) -> bool,
+    ) -> Result<Option<u64>, IndexedCaptureError> {
+        let library = Arc::clone(self.replayer.library());
+        for segment in 0..library.segments().len() {
+            if let Some(range) = self.candidates(&library, segment, num.saturating_add(1), u64::MAX)
+            {
+                let mut found = None;
+                self.walk(segment, range, &mut |cx| {
+                    if cx.event.num.0 > num && is(cx) {
+                        found = Some(cx.event.num.0);
+                        return ControlFlow::Break(());
+                    }
+                    ControlFlow::Continue(())
+                })?;
+                if found.is_some() {
+                    return Ok(found);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Finds the last event before another one that `is` it.
+    pub(super) fn last_before(
+        &mut self,
+        num: u64,
+        is: &mut dyn FnMut(&Context<'_>) -> bool,
+    ) -> Result<Option<u64>, IndexedCaptureError> {
+        let library = Arc::clone(self.replayer.library());
+        for segment in (0..library.segments().len()).rev() {
+            if let Some(range) = self.candidates(&library, segment, 0, num) {
+                let mut found = None;
+                self.walk(segment, range, &mut |cx| {
+                    if cx.event.num.0 >= num {
+                        return ControlFlow::Break(());
+                    }
+                    if is(cx) {
+                        found = Some(cx.event.num.0);
+                    }
+                    ControlFlow::Continue(())
+                })?;
+                if found.is_some() {
+                    return Ok(found);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns the first and the last chunk of a segment that can have what is looked for, among the events
+    /// from `first` on and before `end`.
+    fn candidates(
+        &self,
+        library: &IndexedCapture,
+        segment: usize,
+        first: u64,
+        end: u64,
+    ) -> Option<(usize, usize)> {
+        let chunks = library.segments()[segment].chunks.clone();
+        let mut able = chunks.filter(|place| {
+            let summary = &library.index().chunks[*place].summary;
+            summary.next_event().0 > first && summary.first_event.0 < end && (self.may)(summary)
+        });
+        let first = able.next()?;
+        Some((first, able.next_back().unwrap_or(first)))
+    }
+
+    fn walk(
+        &mut self,
+        segment: usize,
+        (first, last): (usize, usize),
+        each: &mut dyn FnMut(&Context<'_>) -> ControlFlow<()>,
+    ) -> Result<(), IndexedCaptureError> {
+        let library = Arc::clone(self.replayer.library());
+        let stopped = Cell::new(false);
+        let mut need = |place: usize| {
+            stopped.set(self.stop.load(Ordering::Relaxed));
+            if stopped.get() || place > last {
+                return Need::Stop;
+            }
+            let able = place >= first && (self.may)(&library.index().chunks[place].summary);
+            if able { self.need } else { Need::State }
+        };
+        let mut event = |cx: &Context<'_>, _: usize| each(cx);
+        let _end = self.replayer.segment(segment, &mut need, &mut event)?;
+        match stopped.get() {
+            true => Err(IndexedCaptureError::Stopped),
+            false => Ok(()),
+        }
+    }
+}

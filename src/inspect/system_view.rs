@@ -1,0 +1,461 @@
+//! What the machine was like at an instant: `ps`, `pstree`, `lsof` and `netstat` of the past.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use hashbrown::{HashMap, HashSet};
+use scap_capture_format::event::Tid;
+
+use crate::event::net::Endpoint;
+use crate::fields::{Context, Session, items};
+use crate::replay::IndexedCaptureError;
+use crate::replay::SegmentReplayer;
+use crate::replay::indexed::Need;
+use crate::state::{Connection, FdInfo, FdKind, L4, Role, State, Text, Thread};
+use crate::stats::table::{Cell, Column, Row, Subject, Table};
+use crate::stats::tally::ProcessKey;
+
+/// What of the machine is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SystemView {
+    /// Processes by number.
+    Processes,
+    /// Processes as a tree: each below its parent.
+    Tree,
+    /// Fds of all processes, whatever they are open on.
+    Files,
+    /// Sockets.
+    Sockets,
+}
+
+/// Most rows of a table.
+pub const MAX_ROWS: usize = 65_536;
+/// Most bytes of a command line.
+const MAX_CMDLINE: usize = 4096;
+
+const fn column(
+    title: &'static str,
+    help: &'static str,
+    field: Option<&'static str>,
+    width: u16,
+) -> Column {
+    Column {
+        title,
+        help,
+        field,
+        width,
+    }
+}
+
+const PID: Column = column("PID", "the number of the process", Some("proc.pid"), 8);
+const NAME: Column = column("NAME", "the name of the process", Some("proc.name"), 16);
+const FD: Column = column("FD", "the number of the fd", Some("fd.num"), 6);
+
+const PROCESSES: &[Column] = &[
+    PID,
+    column("PPID", "the number of its parent", Some("proc.ppid"), 8),
+    column(
+        "USER",
+        "the name or number of its user",
+        Some("user.name"),
+        12,
+    ),
+    column("START", "when it began, if that is known", None, 15),
+    column("THR", "how many threads it has", Some("proc.nthreads"), 5),
+    column(
+        "FDS",
+        "how many fds it has open",
+        Some("proc.fdopencount"),
+        6,
+    ),
+    column(
+        "RSS",
+        "memory in use, as its last call that told of it said",
+        None,
+        8,
+    ),
+    column(
+        "CONTAINER",
+        "the container it is in; empty: the host",
+        Some("container.id"),
+        14,
+    ),
+    NAME,
+    column("COMMAND", "its command line", Some("proc.cmdline"), 0),
+];
+
+const FILES: &[Column] = &[
+    PID,
+    NAME,
+    column(
+        "USER",
+        "the name or number of the process's user",
+        Some("user.name"),
+        12,
+    ),
+    FD,
+    column("TYPE", "what the fd is open on", Some("fd.type"), 10),
+    column(
+        "MODE",
+        "r: opened for reading, w: for writing; empty: not known",
+        None,
+        4,
+    ),
+    column(
+        "FILE",
+        "the path, or the ends of the connection",
+        Some("fd.name"),
+        0,
+    ),
+];
+
+const SOCKETS: &[Column] = &[
+    column("PROTO", "the protocol", Some("fd.l4proto"), 6),
+    column("LOCAL", "the own end: address and port", None, 24),
+    column(
+        "REMOTE",
+        "the other end; of unix sockets the path",
+        None,
+        24,
+    ),
+    column(
+        "STATE",
+        "connected, connecting, bound to an address, or merely open",
+        None,
+        10,
+    ),
+    column(
+        "ROLE",
+        "which end of the connection the process is",
+        None,
+        7,
+    ),
+    PID,
+    NAME,
+    FD,
+];
+
+/// Returns what the machine was like after the last event at or before a time. Threads are not listed apart
+/// from their processes, and what had ended is not.
+///
+/// # Errors
+///
+/// If the file cannot be read; [`IndexedCaptureError::Stopped`] once `stop` is set.
+pub fn system_view(
+    replayer: &mut SegmentReplayer,
+    time: u64,
+    what: SystemView,
+    stop: &AtomicBool,
+) -> Result<Table, IndexedCaptureError> {
+    go_to(replayer, time, stop)?;
+    let machine = Machine {
+        state: replayer.state(),
+        session: replayer.session(),
+    };
+    Ok(match what {
+        SystemView::Processes => machine.processes(),
+        SystemView::Tree => machine.tree(),
+        SystemView::Files => machine.files(),
+        SystemView::Sockets => machine.sockets(),
+    })
+}
+
+/// Makes the replayer's state that after the last event at or before a time.
+fn go_to(
+    replayer: &mut SegmentReplayer,
+    time: u64,
+    stop: &AtomicBool,
+) -> Result<(), IndexedCaptureError> {
+    let chunks = &replayer.library().index().chunks;
+    // Before the first event there is only the first snapshot.
+    let last = chunks
+        .iter()
+        .rposition(|chunk| chunk.summary.min_time.0 <= time);
+    let chunk = last.unwrap_or(0);
+    let mut until = None;
+    if last.is_some() {
+        replayer.columns(chunk, &mut |event| {
+            if event.ts.0 <= time {
+                until = Some(event.num.0);
+            }
+        })?;
+    }
+    let Some(segment) = replayer.library().segment_of(chunk) else {
+        return Ok(());
+    };
+    let mut need = |place: usize| match until {
+        _ if stop.load(Ordering::Relaxed) => Need::Stop,
+        Some(_) if place == chunk => Need::Events,
+        _ if place < chunk => Need::State,
+        _ => Need::Stop,
+    };
+    let mut event = |cx: &Context<'_>, _: usize| match until {
+        Some(until) if cx.event.num.0 < until => ControlFlow::Continue(()),
+        _ => ControlFlow::Break(()),
+    };
+    let _end = replayer.segment(segment, &mut need, &mut event)?;
+    if stop.load(Ordering::Relaxed) {
+        return Err(IndexedCaptureError::Stopped);
+    }
+    replayer.settle();
+    Ok(())
+}
+
+/// A state, to be listed.
+struct Machine<'m> {
+    state: &'m State,
+    session: &'m Session,
+}
+
+impl Machine<'_> {
+    /// Returns the live processes by number, each by its first thread.
+    fn mains(&self) -> Vec<&Thread> {
+        let mut mains: Vec<&Thread> = self
+            .state
+            .threads()
+            .filter(|t| t.is_main() && !t.dead)
+            .collect();
+        mains.sort_unstable_by_key(|thread| thread.pid.0);
+        mains
+    }
+
+    fn key(&self, main: &Thread) -> ProcessKey {
+        ProcessKey {
+            pid: main.pid.0,
+            start: main.began(self.session.boot_time()).unwrap_or(0),
+        }
+    }
+
+    /// Returns the parent's number, if it is known.
+    fn parent(&self, main: &Thread) -> Option<i64> {
+        let parent = self.state.thread(main.ptid).filter(|_| main.ptid.0 > 0);
+        parent.map(|parent| parent.pid.0).filter(|pid| *pid > 0)
+    }
+
+    fn user(&self, main: &Thread) -> Cell {
+        if main.uid == u32::MAX {
+            return Cell::Empty;
+        }
+        match self.state.user(main.container.as_deref(), main.uid) {
+            Some(user) => Cell::Text(user.name.clone()),
+            None if main.uid == 0 => Cell::Word("root"),
+            None => Cell::Id(main.uid.into()),
+        }
+    }
+
+    fn process(&self, main: &Thread, depth: u16) -> Row {
+        let key = self.key(main);
+        let parent = self
+            .parent(main)
+            .or(Some(main.ptid.0).filter(|ptid| *ptid > 0));
+        Row {
+            cells: vec![
+                Cell::Id(main.pid.0),
+                parent.map_or(Cell::Empty, Cell::Id),
+                self.user(main),
+                match key.start {
+                    0 => Cell::Empty,
+                    start => Cell::Time(start),
+                },
+                Cell::Count(self.state.threads_of(main.pid).into()),
+                Cell::Count(self.state.fd_count(main.tid) as u64),
+                match main.memory_kb[1] {
+                    0 => Cell::Empty,
+                    rss => Cell::Bytes(u64::from(rss) * 1024),
+                },
+                main.container.clone().map_or(Cell::Empty, Cell::Text),
+                name(main),
+                Cell::Text(cmdline(main)),
+            ],
+            subject: Subject::Process(key),
+            depth,
+            life: None,
+        }
+    }
+
+    fn processes(&self) -> Table {
+        let rows = self.mains().into_iter().map(|main| self.process(main, 0));
+        table(PROCESSES, Some((0, false)), rows)
+    }
+
+    fn tree(&self) -> Table {
+        let mains = self.mains();
+        let mut children: HashMap<i64, Vec<&Thread>> = HashMap::new();
+        let mut roots = Vec::new();
+        for main in &mains {
+            match self.parent(main).filter(|parent| *parent != main.pid.0) {
+                Some(parent) if self.state.thread(Tid(parent)).is_some_and(|p| !p.dead) => {
+                    children.entry(parent).or_default().push(main);
+                }
+                _ => roots.push(*main),
+            }
+        }
+        let mut rows = Vec::new();
+        let mut seen = HashSet::new();
+        // Those whose parents run in a circle, which only a forged capture has, hang on nothing.
+        for root in roots.into_iter().chain(mains) {
+            let mut open = vec![(root, 0_u16)];
+            while let Some((main, depth)) = open.pop() {
+                if !seen.insert(main.pid.0) {
+                    continue;
+                }
+                rows.push(self.process(main, depth));
+                let below = children.get(&main.pid.0).into_iter().flatten().rev();
+                open.extend(below.map(|child| (*child, depth.saturating_add(1))));
+            }
+        }
+        table(PROCESSES, None, rows.into_iter())
+    }
+
+    /// Goes over the fds of all processes.
+    fn fds(&self) -> impl Iterator<Item = (&Thread, i64, &FdInfo)> {
+        self.mains().into_iter().flat_map(|main| {
+            self.state
+                .fds(main.tid)
+                .map(move |(fd, info)| (main, fd, info))
+        })
+    }
+
+    fn files(&self) -> Table {
+        let rows = self.fds().map(|(main, fd, info)| Row {
+            cells: vec![
+                Cell::Id(main.pid.0),
+                name(main),
+                self.user(main),
+                Cell::Id(fd),
+                info.kind.word().map_or(Cell::Empty, Cell::Word),
+                mode(info.open_flags),
+                Cell::Text(info.name.clone()),
+            ],
+            subject: self.subject(main, info),
+            depth: 0,
+            life: None,
+        });
+        table(FILES, Some((0, false)), rows)
+    }
+
+    fn sockets(&self) -> Table {
+        let is_socket = |kind| {
+            matches!(
+                kind,
+                FdKind::Ipv4 | FdKind::Ipv6 | FdKind::Unix | FdKind::Netlink
+            )
+        };
+        let sockets = self.fds().filter(|(.., info)| is_socket(info.kind));
+        let rows = sockets.map(|(main, fd, info)| {
+            let (local, remote) = ends(info);
+            Row {
+                cells: vec![
+                    Cell::Word(protocol(info)),
+                    local,
+                    remote,
+                    Cell::Word(match info.connection {
+                        Connection::Established => "connected",
+                        Connection::Pending => "connecting",
+                        Connection::None if info.bound.is_some() => "bound",
+                        Connection::None => "open",
+                    }),
+                    match info.role {
+                        Role::Unknown => Cell::Empty,
+                        Role::Client => Cell::Word("client"),
+                        Role::Server => Cell::Word("server"),
+                    },
+                    Cell::Id(main.pid.0),
+                    name(main),
+                    Cell::Id(fd),
+                ],
+                subject: self.subject(main, info),
+                depth: 0,
+                life: None,
+            }
+        });
+        table(SOCKETS, Some((5, false)), rows)
+    }
+
+    /// Returns what a row about an fd is about: what it is open on, if that has a name.
+    fn subject(&self, main: &Thread, info: &FdInfo) -> Subject {
+        match info.kind {
+            _ if info.name.is_empty() => Subject::Process(self.key(main)),
+            FdKind::Ipv4 | FdKind::Ipv6 => Subject::Connection(info.name.clone()),
+            FdKind::File | FdKind::Directory | FdKind::Memfd => Subject::File(info.name.clone()),
+            _ => Subject::Process(self.key(main)),
+        }
+    }
+}
+
+/// Makes a table of the rows that there is room for.
+fn table(
+    columns: &'static [Column],
+    sorted: Option<(usize, bool)>,
+    mut rows: impl Iterator<Item = Row>,
+) -> Table {
+    let kept = rows.by_ref().take(MAX_ROWS).collect();
+    Table {
+        columns,
+        sorted,
+        rows: kept,
+        omitted: rows.count() as u64,
+    }
+}
+
+fn name(main: &Thread) -> Cell {
+    main.comm.clone().map_or(Cell::Empty, Cell::Text)
+}
+
+/// Returns a command line as `proc.cmdline` has it, cut.
+fn cmdline(main: &Thread) -> Text {
+    let mut line = main.comm.as_deref().unwrap_or_default().to_vec();
+    let args = main.args.as_deref().unwrap_or_default();
+    for arg in items(args) {
+        if line.len() > MAX_CMDLINE {
+            break;
+        }
+        line.push(b' ');
+        line.extend_from_slice(arg);
+    }
+    line.truncate(MAX_CMDLINE);
+    line.into()
+}
+
+/// Returns what an fd was opened for, by the flags in the field's encoding.
+fn mode(flags: u32) -> Cell {
+    match flags & 3 {
+        1 => Cell::Word("r"),
+        2 => Cell::Word("w"),
+        3 => Cell::Word("rw"),
+        _ => Cell::Empty,
+    }
+}
+
+fn protocol(info: &FdInfo) -> &'static str {
+    match (info.kind, info.l4) {
+        (FdKind::Unix, _) => "unix",
+        (FdKind::Netlink, _) => "netlink",
+        (_, L4::Tcp) => "tcp",
+        (_, L4::Udp) => "udp",
+        (_, L4::Icmp) => "icmp",
+        (_, L4::Raw) => "raw",
+        (FdKind::Ipv6, L4::Unknown) => "ipv6",
+        (_, L4::Unknown) => "ipv4",
+    }
+}
+
+/// Returns a socket's own end and the other one.
+fn ends(info: &FdInfo) -> (Cell, Cell) {
+    let end = |end: Option<Endpoint>| {
+        end.map_or(Cell::Empty, |end| {
+            let mut text = Vec::new();
+            end.render(&mut text);
+            Cell::Text(text.into())
+        })
+    };
+    let ends = match (info.ends, info.role) {
+        (Some((client, server)), Role::Server) => (Some(server), Some(client)),
+        (Some((client, server)), _) => (Some(client), Some(server)),
+        (None, _) => (info.bound, None),
+    };
+    match ends {
+        (None, None) if !info.name.is_empty() => (Cell::Empty, Cell::Text(info.name.clone())),
+        (local, remote) => (end(local), end(remote)),
+    }
+}

@@ -1,0 +1,312 @@
+//! What is in a capture, found by one pass over all of it.
+//!
+//! Only the columns are decompressed, and the parameters of calls without a type of their own, whose
+//! names are in them.
+
+use std::collections::BTreeMap;
+use std::hash::BuildHasher as _;
+use std::io::Read;
+
+use hashbrown::{HashMap, HashSet};
+use scap_capture_format::event::EventFlags;
+use scap_capture_format::native::{
+    CaptureReader, Chunk, ChunkDecoder, Damages, Header, Item, Load, LossCause, LossReport, Want,
+};
+use scap_capture_format::schema::{Arch, types};
+use scap_capture_format::sysdig::{self, SysdigReader};
+use scap_capture_format::{Error, Result};
+
+use crate::event::{Event, syscall};
+use crate::state::{ContainerInfo, limits};
+
+/// Most threads, and most processes, told apart.
+const IDS: usize = 4 << 20;
+/// Most kinds of calls without a type of their own told apart.
+const CALLS: usize = 1 << 16;
+
+/// What is in a capture.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct CaptureInfo {
+    /// It is a .scap file of sysdig or Falco.
+    pub is_sysdig: bool,
+    /// What it says about itself.
+    pub header: Header,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Events, hidden ones included.
+    pub events: u64,
+    /// Events kept for state only.
+    pub hidden: u64,
+    /// Times of the first and last event, in nanoseconds since the epoch.
+    pub times: Option<(u64, u64)>,
+    /// Events by name.
+    pub types: BTreeMap<String, u64>,
+    /// Threads that events happened in.
+    pub threads: u64,
+    /// Processes that events happened in.
+    pub processes: u64,
+    /// Containers that a runtime described.
+    pub containers: u64,
+    /// Calls that returned an error.
+    pub failed: u64,
+    /// Calls that had not returned when the capture ended.
+    pub in_flight: u64,
+    /// Events with data cut to the snaplen.
+    pub truncated: u64,
+    /// Events with an argument that could not be read.
+    pub faults: u64,
+    /// Chunks of events.
+    pub chunks: u64,
+    /// Snapshots.
+    pub snapshots: u64,
+    /// Sections of a kind that this version does not know.
+    pub unknown_sections: u64,
+    /// Bytes of the events before compression.
+    pub raw_bytes: u64,
+    /// Losses by cause and CPU: count and time span.
+    pub losses: BTreeMap<(LossCause, u16), LostSpan>,
+    /// Whether there is an index.
+    pub has_index: bool,
+    /// Whether the recorder finished the file.
+    pub complete: bool,
+    /// What is damaged.
+    pub damages: Damages,
+}
+
+/// Events lost, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LostSpan {
+    /// How many.
+    pub count: u64,
+    /// After this time, in nanoseconds since the epoch.
+    pub from: u64,
+    /// Not after this time.
+    pub to: u64,
+}
+
+impl CaptureInfo {
+    /// Returns how many events were lost in all.
+    pub fn lost(&self) -> u64 {
+        self.losses
+            .values()
+            .fold(0, |sum, l| sum.saturating_add(l.count))
+    }
+}
+
+/// Surveys a capture.
+///
+/// # Errors
+///
+/// What is no capture, or cannot be read on. Damage is no error.
+pub fn capture_info(input: impl Read) -> Result<CaptureInfo> {
+    let mut reader = CaptureReader::new(input)?;
+    let mut counter = Counter {
+        capture_info: CaptureInfo {
+            header: reader.header().clone(),
+            ..CaptureInfo::default()
+        },
+        ..Counter::default()
+    };
+    let mut own = Vec::new();
+    let mut decoder = ChunkDecoder::new();
+    while let Some(item) = reader.next_item()? {
+        let capture_info = &mut counter.capture_info;
+        match item {
+            Item::Chunk(chunk) => match counter.chunk(&chunk, &mut decoder) {
+                Ok(()) => {}
+                Err(Error::Damaged { offset, what }) => own.push((offset, what)),
+                Err(Error::Limit { what, .. }) => own.push((chunk.offset(), what)),
+                Err(error) => return Err(error),
+            },
+            Item::Snapshot(snapshot) => {
+                capture_info.snapshots += 1;
+                for container in &snapshot.containers {
+                    counter.container(snapshot.string(container.id));
+                }
+            }
+            Item::Containers(report) => {
+                for description in &report.descriptions {
+                    counter.container(&description.id);
+                }
+            }
+            Item::Loss(report) => losses(capture_info, &report),
+            Item::Index(_) => capture_info.has_index = true,
+            Item::Footer => {}
+            _ => capture_info.unknown_sections += 1,
+        }
+    }
+    let mut capture_info = counter.finish();
+    capture_info.bytes = reader.offset();
+    capture_info.complete = reader.is_complete();
+    capture_info.damages = reader.damages().clone();
+    for (offset, what) in own {
+        capture_info.damages.add(offset, what);
+    }
+    Ok(capture_info)
+}
+
+/// Surveys a .scap file of sysdig or Falco. `bytes` and `raw_bytes` are those of the decompressed file.
+///
+/// # Errors
+///
+/// As [`capture_info`].
+pub fn sysdig_capture_info(input: impl Read) -> Result<CaptureInfo> {
+    let mut reader = SysdigReader::new(input)?;
+    let mut counter = Counter::default();
+    counter.capture_info.is_sysdig = true;
+    while let Some(item) = reader.next_item()? {
+        match item {
+            sysdig::Item::Metadata(snapshot, machine) => {
+                counter.capture_info.snapshots += 1;
+                counter.capture_info.header.machine.clone_from(machine);
+                counter
+                    .processes
+                    .extend(snapshot.threads.iter().map(|t| (t.tid.0, t.pid.0)));
+            }
+            sysdig::Item::Event(mut event) => {
+                if let Some(pid) = counter.processes.get(&event.tid.0) {
+                    event.pid.0 = *pid;
+                }
+                let failed = crate::event::EventExt::result(&event).is_some_and(|r| r < 0);
+                counter.capture_info.failed += u64::from(failed);
+                if let Some(info) = ContainerInfo::of(&event) {
+                    counter.container(info.id.as_bytes());
+                }
+                counter.event(&event, None);
+            }
+        }
+    }
+    let unknown: u64 = reader.unknown_types().values().sum();
+    let mut capture_info = counter.finish();
+    capture_info.unknown_sections = unknown;
+    capture_info.bytes = reader.offset();
+    capture_info.raw_bytes = reader.offset();
+    capture_info.complete = reader.is_complete();
+    capture_info.damages = reader.damages().clone();
+    Ok(capture_info)
+}
+
+fn losses(capture_info: &mut CaptureInfo, report: &LossReport) {
+    for loss in report.losses.iter().filter(|l| l.count > 0) {
+        let span = capture_info
+            .losses
+            .entry((loss.cause, loss.cpu))
+            .or_insert(LostSpan {
+                count: 0,
+                from: loss.from.0,
+                to: loss.to.0,
+            });
+        span.count = span.count.saturating_add(loss.count);
+        span.from = span.from.min(loss.from.0);
+        span.to = span.to.max(loss.to.0);
+    }
+}
+
+/// Counts while the events go by.
+#[derive(Default)]
+struct Counter {
+    capture_info: CaptureInfo,
+    by_type: HashMap<u16, u64>,
+    /// Generic calls by code, number and ABI.
+    calls: HashMap<(u64, u64, u64), u64>,
+    names: HashMap<(u64, u64, u64), String>,
+    tids: HashSet<i64>,
+    pids: HashSet<i64>,
+    /// Hashes of the ids of containers.
+    containers: HashSet<u64>,
+    /// Processes by thread, where events do not tell.
+    processes: HashMap<i64, i64>,
+    last_tid: Option<i64>,
+}
+
+impl Counter {
+    fn chunk(&mut self, chunk: &Chunk, decoder: &mut ChunkDecoder) -> Result<()> {
+        let summary = chunk.summary();
+        self.capture_info.chunks += 1;
+        self.capture_info.failed += u64::from(summary.failed);
+        let sizes = summary.sizes;
+        let raw = [sizes.columns_raw, sizes.params_raw, sizes.io_data_raw];
+        self.capture_info.raw_bytes += raw.iter().map(|b| u64::from(*b)).sum::<u64>();
+        let generic = [types::GENERIC_E, types::GENERIC_X];
+        let load = Load {
+            params: Want::Types(&generic),
+            io_data: false,
+        };
+        let mut rows = chunk.decode(decoder, load)?;
+        let arch = Arch::from_name(&self.capture_info.header.machine.arch);
+        while let Some(event) = rows.next()? {
+            self.event(&event, arch);
+        }
+        Ok(())
+    }
+
+    fn container(&mut self, id: &[u8]) {
+        if self.containers.len() < limits::CONTAINERS {
+            let hash = self.containers.hasher().hash_one(id);
+            self.containers.insert(hash);
+        }
+    }
+
+    fn event(&mut self, event: &Event<'_>, arch: Option<Arch>) {
+        use crate::event::EventExt as _;
+        let capture_info = &mut self.capture_info;
+        capture_info.events += 1;
+        let counts = [
+            (EventFlags::HIDDEN, &mut capture_info.hidden),
+            (EventFlags::IN_FLIGHT, &mut capture_info.in_flight),
+            (EventFlags::TRUNCATED, &mut capture_info.truncated),
+            (EventFlags::FAULT, &mut capture_info.faults),
+        ];
+        for (flag, count) in counts {
+            *count += u64::from(event.flags.contains(flag));
+        }
+        let now = event.ts.0;
+        let (first, last) = capture_info.times.unwrap_or((now, now));
+        capture_info.times = Some((first.min(now), last.max(now)));
+        if self.last_tid != Some(event.tid.0) {
+            self.last_tid = Some(event.tid.0);
+            for (seen, id) in [(&mut self.tids, event.tid.0), (&mut self.pids, event.pid.0)] {
+                if id >= 0 && seen.len() < IDS {
+                    seen.insert(id);
+                }
+            }
+        }
+        if syscall::is_generic(event.ty) {
+            let part = |index| event.uint(index).unwrap_or(0);
+            let key = (part(0), part(1), part(9));
+            if self.calls.len() < CALLS || self.calls.contains_key(&key) {
+                *self.calls.entry(key).or_insert(0) += 1;
+                self.names.entry(key).or_insert_with(|| name(event, arch));
+                return;
+            }
+        }
+        *self.by_type.entry(event.ty.0).or_insert(0) += 1;
+    }
+
+    fn finish(mut self) -> CaptureInfo {
+        let capture_info = &mut self.capture_info;
+        for (number, count) in self.by_type {
+            let ty = scap_capture_format::schema::EventType(number);
+            let known = ty.info().map(|i| i.name.to_owned());
+            // A type newer than this program is described by the file itself.
+            let described = || capture_info.header.schema.event(ty).map(|d| d.name.clone());
+            let name = known.or_else(described).unwrap_or_else(|| ty.to_string());
+            *capture_info.types.entry(name).or_insert(0) += count;
+        }
+        for (key, count) in self.calls {
+            let name = self.names.remove(&key).unwrap_or_default();
+            *capture_info.types.entry(name).or_insert(0) += count;
+        }
+        capture_info.threads = self.tids.len() as u64;
+        capture_info.processes = self.pids.len() as u64;
+        capture_info.containers = self.containers.len() as u64;
+        self.capture_info
+    }
+}
+
+fn name(event: &Event<'_>, arch: Option<Arch>) -> String {
+    let mut out = Vec::new();
+    syscall::event_name(&mut out, event, arch);
+    String::from_utf8_lossy(&out).into_owned()
+}

@@ -1,0 +1,126 @@
+//! Which events, and which chunks, a scope is about.
+
+use scap_capture_format::event::{Pid, Tid};
+use scap_capture_format::native::ChunkSummary;
+use scap_capture_format::schema::SourceCategory;
+
+use crate::fields::Context;
+use crate::filter::Filter;
+use crate::replay::Scope;
+use crate::replay::Span;
+use crate::replay::indexed::Need;
+
+/// Whether a chunk can have events of a process; `false` is certain. Those of sysdig's captures do not say
+/// whose they are.
+pub(crate) fn may_be_of(summary: &ChunkSummary, pid: Pid) -> bool {
+    summary.threads.may_contain_pid(pid) || summary.threads.may_contain_pid(Pid(-1))
+}
+
+/// Decides events and chunks for a time range and a filter.
+#[derive(Clone, Debug)]
+pub(crate) struct Matcher {
+    span: Option<Span>,
+    filter: Option<Filter>,
+    /// The text is no filter: nothing matches.
+    never: bool,
+}
+
+impl Matcher {
+    pub(crate) fn new(scope: &Scope) -> Self {
+        Self::with(Some(scope.span), &scope.filter)
+    }
+
+    pub(crate) fn with(span: Option<Span>, filter: &str) -> Self {
+        let parsed = (!filter.is_empty()).then(|| Filter::parse(filter));
+        Self {
+            span,
+            never: matches!(parsed, Some(Err(_))),
+            filter: parsed.and_then(Result::ok),
+        }
+    }
+
+    /// Whether there is a filter: what it decides needs the state and all that an event has.
+    pub(crate) fn has_filter(&self) -> bool {
+        self.filter.is_some() || self.never
+    }
+
+    /// Returns what of a chunk it takes to decide its events.
+    pub(crate) fn need(&self) -> Need {
+        match &self.filter {
+            Some(filter) if filter.needs_payload() => Need::Everything,
+            _ => Need::Events,
+        }
+    }
+
+    /// Whether an event of a chunk can match; `false` is certain.
+    pub(crate) fn may_match(&self, summary: &ChunkSummary) -> bool {
+        let (from, to) = (summary.min_time.0, summary.max_time.0);
+        let overlaps = |span: Span| span.from <= to && from <= span.to;
+        if self.never || summary.events == summary.hidden || !self.span.is_none_or(overlaps) {
+            return false;
+        }
+        let Some(pushdown) = self.filter.as_ref().map(Filter::pushdown) else {
+            return true;
+        };
+        // Its fields remember events that it does not match.
+        if pushdown.depends_on_all.is_some() {
+            return true;
+        }
+        let (first, last) = pushdown.times;
+        let is_64bit = summary.activity().is_some_and(|a| a.calls_32bit == 0);
+        let types = if is_64bit {
+            &pushdown.types_64bit
+        } else {
+            &pushdown.types
+        };
+        let any = |ids: &Option<Vec<i64>>, may: &dyn Fn(i64) -> bool| {
+            ids.as_ref().is_none_or(|ids| ids.iter().any(|id| may(*id)))
+        };
+        let threads = &summary.threads;
+        first.is_none_or(|first| first <= to)
+            && last.is_none_or(|last| from <= last)
+            && summary.types.iter().any(|(ty, _)| types.contains(*ty))
+            && any(&pushdown.tids, &|id| threads.may_contain_tid(Tid(id)))
+            && any(&pushdown.pids, &|id| may_be_of(summary, Pid(id)))
+    }
+
+    /// Returns how many events of a chunk match, if its summary tells.
+    pub(crate) fn count(&self, summary: &ChunkSummary) -> Option<u32> {
+        if !self.may_match(summary) {
+            return Some(0);
+        }
+        let (from, to) = (summary.min_time.0, summary.max_time.0);
+        let inside = |span: Span| span.from <= from && to <= span.to;
+        if self.filter.is_some() || !self.span.is_none_or(inside) {
+            return None;
+        }
+        let internal: u32 = summary
+            .types
+            .iter()
+            .filter(|(ty, _)| {
+                ty.info()
+                    .is_some_and(|i| i.source_category.contains(SourceCategory::INTERNAL))
+            })
+            .map(|(_, count)| *count)
+            .fold(0, u32::saturating_add);
+        // An event can be both.
+        let known = summary.hidden == 0 || internal == 0;
+        known.then(|| {
+            summary
+                .events
+                .saturating_sub(summary.hidden.saturating_add(internal))
+        })
+    }
+
+    /// Whether a time is in the range.
+    pub(crate) fn spans(&self, time: u64) -> bool {
+        self.span.is_none_or(|span| span.contains(time))
+    }
+
+    /// Whether an event matches that is shown.
+    pub(crate) fn matches(&mut self, cx: &Context<'_>) -> bool {
+        !self.never
+            && self.spans(cx.event.ts.0)
+            && self.filter.as_mut().is_none_or(|filter| filter.matches(cx))
+    }
+}

@@ -1,0 +1,272 @@
+//! What rows and cells narrow a scope to, as filters.
+//!
+//! Values are written so that any bytes make a valid filter. No text of a capture holds a NUL, which no
+//! filter can have: one that did is cut there. Texts as long as what is kept of them may have been cut, so
+//! that what begins with them is found.
+
+use super::{Cell, Column, Subject, TILES, View};
+use crate::event::text::escape;
+use crate::filter::ast::{Op, condition};
+use crate::replay::Span;
+use crate::stats::tally::TEXT;
+
+/// What a row narrows everything to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Narrowed {
+    /// What it is, escaped: `process 1234`.
+    pub label: String,
+    /// The condition, or none if it is empty.
+    pub filter: String,
+    /// The view that shows it.
+    pub view: View,
+    /// The time range, if it is about one.
+    pub span: Option<Span>,
+}
+
+/// Returns what a row's subject narrows everything to.
+pub fn narrowed(subject: &Subject) -> Narrowed {
+    if let Subject::Leads(narrowed) = subject {
+        return (**narrowed).clone();
+    }
+    let (label, filter, view) = match subject {
+        Subject::Process(key) => {
+            let start = match key.start {
+                0 => "not proc.pid.ts exists".to_owned(),
+                start => format!("proc.pid.ts = {start}"),
+            };
+            (
+                format!("process {}", key.pid),
+                format!("proc.pid = {} and {start}", key.pid),
+                View::Events,
+            )
+        }
+        Subject::File(path) => {
+            let fields = [
+                "fd.name",
+                "fs.path.name",
+                "fs.path.source",
+                "fs.path.target",
+            ];
+            let any = fields.map(|field| is(field, path));
+            let filter = format!("({})", any.join(" or "));
+            (label("file", path), filter, View::Events)
+        }
+        Subject::Directory(path) => (label("directory", path), in_directory(path), View::Files),
+        Subject::Connection(name) => {
+            let filter = format!(
+                "({} or (evt.type = connect and {}))",
+                is("fd.name", name),
+                is("evt.arg.tuple", name)
+            );
+            (label("connection", name), filter, View::Events)
+        }
+        Subject::Port(port) => (format!("port {port}"), at_port(*port), View::Connections),
+        Subject::Call(name) => (label("call", name), is("evt.type", name), View::Events),
+        Subject::Error(errno, call, comm) => {
+            let result = errno.checked_neg().unwrap_or(i64::MIN);
+            let name = crate::event::errno_name(result).map_or_else(
+                || result.to_string(),
+                |name| String::from_utf8_lossy(name).into_owned(),
+            );
+            let who = match &**comm {
+                b"" => "(proc.name = <NA> or not proc.name exists)".to_owned(),
+                comm => is("proc.name", comm),
+            };
+            let filter = format!(
+                "evt.rawres = {result} and {} and {who}",
+                is("evt.type", call)
+            );
+            (label(&format!("{name} of"), call), filter, View::Events)
+        }
+        Subject::Container(id) if id.is_empty() => (
+            "the host".to_owned(),
+            "container.id = host".to_owned(),
+            View::Processes,
+        ),
+        Subject::Container(id) => (
+            label("container", id),
+            is("container.id", id),
+            View::Processes,
+        ),
+        Subject::Event(num) => (
+            format!("event {num}"),
+            format!("evt.num = {num}"),
+            View::Events,
+        ),
+        Subject::Tile(at) => match TILES.get(*at) {
+            Some(tile) => (
+                tile.title.to_owned(),
+                format!("({})", tile.filter),
+                tile.view,
+            ),
+            None => (String::new(), String::new(), View::Overview),
+        },
+        Subject::Range(_) | Subject::Leads(_) => {
+            ("a time range".to_owned(), String::new(), View::Events)
+        }
+    };
+    let span = match subject {
+        Subject::Range(span) => Some(*span),
+        _ => None,
+    };
+    Narrowed {
+        label,
+        filter,
+        view,
+        span,
+    }
+}
+
+pub(crate) fn label(kind: &str, name: &[u8]) -> String {
+    let mut out = format!("{kind} ").into_bytes();
+    escape(&mut out, name);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Returns the condition that a field has a value, or begins with it if it may have been cut.
+pub(crate) fn is(field: &str, value: &[u8]) -> String {
+    let is_cut = value.len() >= TEXT || value.contains(&0);
+    let op = if is_cut { Op::StartsWith } else { Op::Eq };
+    condition(field, op, before_nul(value))
+}
+
+fn before_nul(value: &[u8]) -> &[u8] {
+    value.split(|b| *b == 0).next().unwrap_or_default()
+}
+
+/// Returns the condition that an event is about a file in a directory. Of calls by path, it finds those
+/// deeper in it too.
+fn in_directory(path: &[u8]) -> String {
+    let mut below = before_nul(path).to_vec();
+    if !below.ends_with(b"/") {
+        below.push(b'/');
+    }
+    let paths = ["fs.path.name", "fs.path.source", "fs.path.target"];
+    let paths = paths.map(|field| condition(field, Op::StartsWith, &below));
+    format!("({} or {})", is("fd.directory", path), paths.join(" or "))
+}
+
+/// Returns the condition that an event is about a connection to a port. One that failed leaves no trace on
+/// its fd.
+fn at_port(port: u16) -> String {
+    format!(
+        "(fd.sport = {port} or (evt.type = connect and evt.failed = true and \
+         fd.type in (ipv4, ipv6) and evt.arg.tuple endswith :{port}))"
+    )
+}
+
+/// Returns the condition that events with the value of a cell fulfil, if there is one.
+pub fn cell_condition(column: &Column, cell: &Cell) -> Option<String> {
+    let field = column.field?;
+    Some(match (field, cell) {
+        // The number stands where the name is not known.
+        ("user.name", Cell::Text(id)) if is_number(id) => is("user.uid", id),
+        ("user.loginname", Cell::Text(id)) if is_number(id) => is("user.loginuid", id),
+        ("evt.res", Cell::Id(result)) => format!("evt.rawres = {result}"),
+        // As does the id.
+        ("container.name", Cell::Text(name)) => format!(
+            "({} or {})",
+            is("container.name", name),
+            is("container.id", name)
+        ),
+        ("fd.name", Cell::Text(path)) => {
+            let fields = [
+                "fd.name",
+                "fs.path.name",
+                "fs.path.source",
+                "fs.path.target",
+            ];
+            let any = fields.map(|field| is(field, path));
+            format!("({})", any.join(" or "))
+        }
+        ("fd.directory", Cell::Text(path)) => in_directory(path),
+        ("fd.sport", Cell::Id(port)) => at_port(u16::try_from(*port).ok()?),
+        (_, Cell::Empty | Cell::Hundredths(_)) => return None,
+        (_, Cell::Text(text)) => is(field, text),
+        (_, Cell::Word(word)) => is(field, word.as_bytes()),
+        (_, Cell::Id(id)) => format!("{field} = {id}"),
+        (_, Cell::Count(n) | Cell::Bytes(n) | Cell::Duration(n) | Cell::Time(n)) => {
+            format!("{field} = {n}")
+        }
+    })
+}
+
+fn is_number(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(u8::is_ascii_digit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter::Filter;
+    use crate::state::Text;
+    use crate::stats::tally::ProcessKey;
+
+    #[test]
+    fn any_bytes_make_a_filter_and_a_label_that_is_safe_to_print() {
+        let all: Vec<u8> = (1..=255).collect();
+        let long = vec![b'x'; 2 * TEXT];
+        let texts: [&[u8]; 9] = [
+            b"",
+            b"plain",
+            b"it's \"quoted\" \\ (and) , = in",
+            b"exists",
+            b"\x1b[2J\r\n",
+            "\u{202e}\u{65e5}".as_bytes(),
+            b"\xff\xfe",
+            &all,
+            &long,
+        ];
+        for text in texts {
+            let text: Text = text.into();
+            let key = ProcessKey { pid: -1, start: 0 };
+            for subject in [
+                Subject::Process(key),
+                Subject::File(Text::clone(&text)),
+                Subject::Directory(Text::clone(&text)),
+                Subject::Connection(Text::clone(&text)),
+                Subject::Call(b"openat"[..].into()),
+                Subject::Error(i64::MIN, b"read"[..].into(), Text::clone(&text)),
+                Subject::Container(Text::clone(&text)),
+            ] {
+                let narrowed = narrowed(&subject);
+                if let Err(error) = Filter::parse(&narrowed.filter) {
+                    panic!("{}: {error}", narrowed.filter);
+                }
+                assert!(!narrowed.label.chars().any(char::is_control));
+                assert!(!narrowed.filter.chars().any(char::is_control));
+            }
+        }
+    }
+
+    #[test]
+    fn a_nul_and_what_is_cut_are_looked_for_by_their_beginnings() {
+        assert_eq!(is("fd.name", b"/a\0b"), "fd.name startswith /a");
+        assert_eq!(is("fd.name", b"/a"), "fd.name = /a");
+        let long = is("fd.name", &[b'x'; TEXT]);
+        assert!(long.starts_with("fd.name startswith xxx"));
+    }
+
+    #[test]
+    fn what_a_cell_stands_for_decides_its_condition() {
+        let condition = |field, cell: Cell| {
+            let column = Column {
+                title: "",
+                help: "",
+                field,
+                width: 0,
+            };
+            cell_condition(&column, &cell)
+        };
+        let text = |t: &[u8]| Cell::Text(t.into());
+        assert_eq!(condition(None, Cell::Id(1)), None);
+        assert_eq!(condition(Some("proc.pid"), Cell::Empty), None);
+        let is = |field, cell, text: &str| assert_eq!(condition(Some(field), cell).unwrap(), text);
+        is("proc.pid", Cell::Id(-1), "proc.pid = -1");
+        is("user.name", text(b"65534"), "user.uid = 65534");
+        is("user.name", text(b"root"), "user.name = root");
+        is("evt.res", Cell::Word("ENOENT"), "evt.res = ENOENT");
+        is("evt.res", Cell::Id(-4000), "evt.rawres = -4000");
+        is("proc.name", text(b"a b"), "proc.name = \"a b\"");
+    }
+}

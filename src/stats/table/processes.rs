@@ -1,0 +1,106 @@
+//! The processes as a tree.
+
+use hashbrown::{HashMap, HashSet};
+
+use super::{Cell, Row, Subject};
+use crate::replay::Span;
+use crate::state::Text;
+use crate::stats::tally::{ContainerTally, Io, ProcessKey, ProcessTally, Tally};
+
+/// Makes the rows: who started others stands above them, those that one started in the order in which they
+/// began.
+pub(super) fn rows(tally: &Tally) -> Vec<Row> {
+    let mut children: HashMap<Option<ProcessKey>, Vec<ProcessKey>> = HashMap::new();
+    for (key, process) in &tally.processes {
+        let parent = process
+            .parent
+            .filter(|parent| parent != key && tally.processes.contains_key(parent));
+        children.entry(parent).or_default().push(*key);
+    }
+    for siblings in children.values_mut() {
+        // The last one first: they are taken from the end.
+        siblings.sort_unstable_by_key(|key| std::cmp::Reverse((key.start, key.pid)));
+    }
+    let mut rows = Vec::with_capacity(tally.processes.len());
+    let mut seen = HashSet::new();
+    let mut add = |rows: &mut Vec<Row>, root: ProcessKey| {
+        let mut open = vec![(root, 0_u16)];
+        while let Some((key, depth)) = open.pop() {
+            let Some(process) = tally.processes.get(&key).filter(|_| seen.insert(key)) else {
+                continue;
+            };
+            rows.push(row(tally, key, process, depth));
+            let below = children.get(&Some(key)).into_iter().flatten();
+            open.extend(below.map(|child| (*child, depth.saturating_add(1))));
+        }
+    };
+    let roots = children.get(&None).into_iter().flatten().rev();
+    roots.for_each(|root| add(&mut rows, *root));
+    if rows.len() < tally.processes.len() {
+        // Those whose ancestors form a circle, which is none of a kernel's making.
+        let mut rest: Vec<_> = tally.processes.keys().copied().collect();
+        rest.sort_unstable_by_key(|key| (key.start, key.pid));
+        rest.into_iter().for_each(|key| add(&mut rows, key));
+    }
+    rows
+}
+
+fn row(tally: &Tally, key: ProcessKey, process: &ProcessTally, depth: u16) -> Row {
+    let command = if process.cmdline.is_empty() {
+        &process.comm
+    } else {
+        &process.cmdline
+    };
+    Row {
+        cells: vec![
+            Cell::Id(key.pid),
+            text(&process.user),
+            Cell::Count(u64::from(process.threads)),
+            Cell::Count(process.events),
+            Cell::Count(process.failed),
+            Cell::Duration(process.busy_ns),
+            bytes(process.file),
+            bytes(process.net),
+            container(tally, process.container.as_ref()),
+            text(command),
+        ],
+        subject: Subject::Process(key),
+        depth,
+        life: life(process),
+    }
+}
+
+/// Returns when a process was there, as far as was seen.
+fn life(process: &ProcessTally) -> Option<(Span, bool, bool)> {
+    let ended = process.ended.map(|(time, _)| time);
+    let made = Some(process.made).filter(|made| *made > 0);
+    let seen = process.seen.or(made.map(Span::at))?;
+    let from = made.unwrap_or(seen.from);
+    let to = ended.unwrap_or(seen.to).max(from);
+    Some((Span { from, to }, made.is_some(), ended.is_some()))
+}
+
+/// Returns a text as a cell; nothing is known if it is empty.
+pub(super) fn text(text: &Text) -> Cell {
+    if text.is_empty() {
+        Cell::Empty
+    } else {
+        Cell::Text(Text::clone(text))
+    }
+}
+
+pub(super) fn bytes(io: Io) -> Cell {
+    Cell::Bytes(io.bytes_in.saturating_add(io.bytes_out))
+}
+
+/// Returns what a container is called: its name, or the id.
+pub(super) fn container(tally: &Tally, id: Option<&Text>) -> Cell {
+    let Some(id) = id else {
+        return Cell::Empty;
+    };
+    let known: Option<&ContainerTally> = tally.containers.get(id);
+    match known.map(|known| &known.name) {
+        Some(name) if !name.is_empty() => text(name),
+        _ => text(id),
+    }
+}

@@ -1,0 +1,422 @@
+//! Takes events one by one and counts them.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+
+use hashbrown::HashMap;
+
+use super::kinds::Kind;
+use super::objects::{Objects, Owner};
+use super::processes::{Processes, cut};
+use super::rows::Rows;
+use super::tiles::{Mask, Tiles};
+use super::{CallTally, ErrorKey, ErrorTally, Io, Seen, SlowTally, Spectrum, TIMES, Tally, limits};
+use crate::event::{Event, EventExt as _, syscall, value};
+use crate::fields::Context;
+use crate::lanes::{SLOW_NS, classify};
+use crate::replay::Span;
+use crate::state::{FdInfo, FdKind, Text, Thread};
+use crate::stats::activity::{Activity, BINS, Clock};
+
+/// What all counts of an event need.
+pub(super) struct Facts {
+    pub(super) kind: Kind,
+    /// A call that returned, or another event that is no enter event.
+    pub(super) is_exit: bool,
+    pub(super) ts: u64,
+    /// Of calls that have one.
+    pub(super) result: Option<i64>,
+    /// The result is an error.
+    pub(super) failed: bool,
+    pub(super) latency: Option<u64>,
+    /// What it read or wrote.
+    pub(super) io: Io,
+}
+
+impl Facts {
+    fn of(event: &Event<'_>) -> Self {
+        let kind = Kind::of(event.ty);
+        let result = if kind.contains(Kind::RESULT) {
+            event.result()
+        } else {
+            None
+        };
+        let mut io = Io::default();
+        if kind.intersects(Kind::READS | Kind::WRITES)
+            && let Some(moved) = result.and_then(|r| u64::try_from(r).ok())
+        {
+            io.calls = 1;
+            if kind.contains(Kind::WRITES) {
+                io.bytes_out = moved;
+            } else {
+                io.bytes_in = moved;
+            }
+        }
+        Self {
+            kind,
+            is_exit: event.ty.is_exit(),
+            ts: event.ts.0,
+            failed: result.is_some_and(|r| r < 0),
+            result,
+            latency: event.latency.filter(|_| kind.contains(Kind::CALL)),
+            io,
+        }
+    }
+}
+
+/// Counts the events of one part of a capture.
+pub(super) struct Counter {
+    events: u64,
+    processes: Processes,
+    objects: Objects,
+    calls: Calls,
+    errors: Rows<(i64, usize, Text), ErrorTally>,
+    slow: Slowest,
+    activity: Activity,
+    spectrum: Spectrum,
+    tiles: Tiles,
+    bins: Clock,
+    times: Clock,
+    nobody: Text,
+}
+
+impl Counter {
+    /// Makes one for the events of a span.
+    pub(super) fn new(span: Span) -> Self {
+        Self {
+            events: 0,
+            processes: Processes::new(),
+            objects: Objects::new(),
+            calls: Calls::new(),
+            errors: Rows::new(limits::ERRORS),
+            slow: Slowest::default(),
+            activity: Activity::over(span),
+            spectrum: Spectrum::over(span),
+            tiles: Tiles::new(),
+            bins: Clock::new(span, BINS),
+            times: Clock::new(span, TIMES),
+            nobody: Text::default(),
+        }
+    }
+
+    /// Counts an event.
+    pub(super) fn event(&mut self, cx: &Context<'_>) {
+        let (event, view) = (cx.event, cx.view);
+        let facts = Facts::of(event);
+        let (lanes, waiting) = classify(event, view);
+        self.events += 1;
+        self.activity.count(self.bins.interval(facts.ts), lanes);
+        let time = self.times.interval(facts.ts);
+        let thread = view.thread();
+        let fd = view.fd_info();
+        self.of_process(cx, &facts, thread, fd, waiting);
+        let (call, mask) = self.calls.place(&self.tiles, cx);
+        if let Some(call) = call {
+            self.calls.rows.row(call).count(&facts);
+            if facts.failed {
+                self.failed(&facts, call, thread);
+            }
+        }
+        if let Some(latency) = facts.latency {
+            self.spectrum.count(time, latency);
+            if latency >= SLOW_NS && !waiting && self.slow.takes(latency) {
+                self.slow(cx, latency, thread);
+            }
+        }
+        let mask = mask & self.tiles.among(facts.failed, facts.latency);
+        self.tiles.count(cx, mask, time);
+    }
+
+    fn of_process(
+        &mut self,
+        cx: &Context<'_>,
+        facts: &Facts,
+        thread: Option<&Thread>,
+        fd: Option<&FdInfo>,
+        waiting: bool,
+    ) {
+        let Some(thread) = thread else {
+            return self.objects.of_files(cx, facts, fd, &self.nobody);
+        };
+        let people = &mut self.processes;
+        if let Some(row) = people.container(cx, thread) {
+            let tally = people.containers.row(row);
+            tally.events += 1;
+            tally.failed += u64::from(facts.failed);
+            tally.seen.extend(facts.ts);
+            match fd.map(|fd| fd.kind) {
+                Some(kind) if is_of_files(kind) => tally.file.add(facts.io),
+                Some(kind) if kind.is_inet() => tally.net.add(facts.io),
+                _ => {}
+            }
+        }
+        let succeeded = facts.result.is_some_and(|r| r >= 0);
+        let refresh = succeeded && facts.kind.contains(Kind::CHANGES_PROCESS);
+        let Some(row) = people.process(cx, thread, refresh) else {
+            return self.objects.of_files(cx, facts, fd, &self.nobody);
+        };
+        let executes = succeeded && facts.kind.contains(Kind::EXECUTES);
+        let tally = people.processes.row(row);
+        tally.events += 1;
+        tally.see(facts.ts);
+        tally.failed += u64::from(facts.failed);
+        tally.execs = tally.execs.saturating_add(u32::from(executes));
+        if let Some(latency) = facts.latency.filter(|_| !waiting) {
+            tally.busy_ns = tally.busy_ns.saturating_add(latency);
+        }
+        match fd.map(|fd| fd.kind) {
+            Some(kind) if is_of_files(kind) => tally.file.add(facts.io),
+            Some(kind) if kind.is_inet() => tally.net.add(facts.io),
+            _ => tally.other.add(facts.io),
+        }
+        if facts.kind.contains(Kind::ENDS) && cx.view.state().threads_of(thread.pid) <= 1 {
+            tally.ended = Some((facts.ts, cx.view.full().int(0).unwrap_or(0)));
+        }
+        if executes {
+            people.command(cx, thread, row);
+        }
+        let (key, tally) = self.processes.processes.get(row);
+        let owner = Owner {
+            row,
+            key: *key,
+            comm: &tally.comm,
+            container: tally.container.as_ref(),
+        };
+        self.objects.of_files(cx, facts, fd, &tally.comm);
+        self.objects.of_connections(cx, facts, fd, &owner);
+    }
+
+    fn failed(&mut self, facts: &Facts, call: usize, thread: Option<&Thread>) {
+        let errno = facts.result.and_then(i64::checked_neg).unwrap_or(0);
+        let comm = thread.and_then(|t| t.comm.as_ref()).unwrap_or(&self.nobody);
+        let is = |k: &(i64, usize, Text)| k.0 == errno && k.1 == call && *k.2 == **comm;
+        let key = (errno, call, &**comm);
+        let row = self.errors.place(&key, is, || {
+            let tally = ErrorTally {
+                count: 0,
+                seen: Seen::at(facts.ts),
+            };
+            ((errno, call, Text::clone(comm)), tally)
+        });
+        if let Some(row) = row {
+            let tally = self.errors.row(row);
+            tally.count += 1;
+            tally.seen.extend(facts.ts);
+        }
+    }
+
+    fn slow(&mut self, cx: &Context<'_>, latency: u64, thread: Option<&Thread>) {
+        let mut name = Vec::new();
+        syscall::event_name(&mut name, cx.event, cx.session.arch);
+        let main = thread.and_then(|t| cx.view.main(t));
+        let pid = thread.map_or(-1, |t| t.pid.0);
+        self.slow.add(SlowTally {
+            ts: cx.event.ts.0,
+            num: cx.event.num.0,
+            latency,
+            call: cut(&name),
+            about: about(cx),
+            process: super::processes::key_of(main, pid, cx.session.boot_time()),
+            comm: thread.and_then(|t| t.comm.clone()).unwrap_or_default(),
+            result: cx.event.result(),
+        });
+    }
+
+    /// Returns the counts.
+    pub(super) fn finish(self) -> Tally {
+        let (people, objects) = (self.processes, self.objects);
+        let omitted = [
+            people.processes.omitted,
+            objects.files.omitted,
+            objects.connections.omitted,
+            self.calls.rows.omitted,
+            self.errors.omitted,
+            people.containers.omitted,
+            people.omitted,
+        ];
+        let calls: Vec<_> = self.calls.rows.into_rows().collect();
+        let errors = self
+            .errors
+            .into_rows()
+            .filter_map(|((errno, call, comm), tally)| {
+                let call = Text::clone(&calls.get(call)?.0);
+                Some((ErrorKey { errno, call, comm }, tally))
+            });
+        Tally {
+            events: self.events,
+            errors: errors.collect(),
+            processes: people.processes.into_rows().collect(),
+            files: objects.files.into_rows().collect(),
+            connections: objects.connections.into_rows().collect(),
+            calls: calls.into_iter().collect(),
+            containers: people.containers.into_rows().collect(),
+            commands: people.commands,
+            slow: self.slow.finish(),
+            spectrum: Some(self.spectrum),
+            activity: Some(self.activity),
+            tiles: self.tiles.tallies,
+            omitted,
+            ..Tally::default()
+        }
+    }
+}
+
+/// Whether bytes moved through an fd of a kind are those of files.
+fn is_of_files(kind: FdKind) -> bool {
+    matches!(kind, FdKind::File | FdKind::Directory | FdKind::Memfd)
+}
+
+/// Returns what a call was about: its path, absolute as far as it is known, or what its fd is open on.
+fn about(cx: &Context<'_>) -> Text {
+    let full = cx.view.full();
+    for (_, info, bytes) in full.params_with_info() {
+        let (path, dirfd) = match value::Value::decode(info, bytes).0 {
+            value::Value::Path(path, dirfd) if !path.is_empty() => (path, dirfd),
+            _ => continue,
+        };
+        let dirfd = dirfd.and_then(|at| full.int(usize::from(at)));
+        let mut absolute = Vec::new();
+        cx.view.absolute_path(dirfd, path, &mut absolute);
+        return cut(&absolute);
+    }
+    let fd = cx.view.fd_info().map(|info| &*info.name);
+    fd.map_or_else(Text::default, cut)
+}
+
+/// Calls by name.
+struct Calls {
+    rows: Rows<Text, CallTally>,
+    /// The row of a type.
+    by_type: Vec<Option<usize>>,
+    /// The row, and the tiles, of a call without a type of its own.
+    by_call: HashMap<[u64; 3], (Option<usize>, Mask)>,
+    name: Vec<u8>,
+}
+
+/// More different calls there are only in captures made up for it.
+const MOST_CALLS: usize = 4 * limits::CALLS;
+
+impl Calls {
+    fn new() -> Self {
+        Self {
+            rows: Rows::new(limits::CALLS),
+            by_type: Vec::new(),
+            by_call: HashMap::new(),
+            name: Vec::new(),
+        }
+    }
+
+    /// Returns the row of the event's call, and the tiles that it can be in.
+    fn place(&mut self, tiles: &Tiles, cx: &Context<'_>) -> (Option<usize>, Mask) {
+        const ABI: usize = 9;
+        let event = cx.event;
+        let kind = Kind::of(event.ty);
+        if kind.contains(Kind::GENERIC) {
+            let number = |index| event.uint(index).unwrap_or(u64::MAX);
+            let is_call = u64::from(kind.contains(Kind::CALL));
+            let key = [number(0), number(1) << 1 | is_call, number(ABI)];
+            if let Some(known) = self.by_call.get(&key) {
+                return *known;
+            }
+            let call = syscall::call(event, cx.session.arch);
+            let is_ia32 = number(ABI) == 1;
+            let row = self.named(cx, kind);
+            let found = (row, tiles.of_call(event, call, is_ia32));
+            if self.by_call.len() >= MOST_CALLS {
+                self.by_call.clear();
+            }
+            self.by_call.insert(key, found);
+            return found;
+        }
+        let mask = tiles.of_type(event);
+        if !kind.contains(Kind::CALL) {
+            return (None, mask);
+        }
+        let ty = usize::from(event.ty.0);
+        if let Some(Some(row)) = self.by_type.get(ty) {
+            return (Some(*row), mask);
+        }
+        let row = self.named(cx, kind);
+        if ty >= self.by_type.len() {
+            self.by_type.resize(ty + 1, None);
+        }
+        self.by_type[ty] = row;
+        (row, mask)
+    }
+
+    fn named(&mut self, cx: &Context<'_>, kind: Kind) -> Option<usize> {
+        if !kind.contains(Kind::CALL) {
+            return None;
+        }
+        self.name.clear();
+        syscall::event_name(&mut self.name, cx.event, cx.session.arch);
+        let name = &*self.name;
+        let make = || (cut(name), CallTally::default());
+        self.rows.place(name, |k| **k == *name, make)
+    }
+}
+
+impl CallTally {
+    fn count(&mut self, facts: &Facts) {
+        self.calls += 1;
+        self.failed += u64::from(facts.failed);
+        if let Some(latency) = facts.latency {
+            self.timed += 1;
+            self.total_ns = self.total_ns.saturating_add(latency);
+            self.slowest_ns = self.slowest_ns.max(latency);
+        }
+    }
+}
+
+/// The slowest calls.
+#[derive(Default)]
+struct Slowest(BinaryHeap<Reverse<Slow>>);
+
+/// A slow call; the slower is the greater, of two that took as long the earlier.
+struct Slow(SlowTally);
+
+impl Slow {
+    fn rank(&self) -> (u64, Reverse<u64>) {
+        (self.0.latency, Reverse(self.0.num))
+    }
+}
+
+impl PartialEq for Slow {
+    fn eq(&self, other: &Self) -> bool {
+        self.rank() == other.rank()
+    }
+}
+
+impl Eq for Slow {}
+
+impl PartialOrd for Slow {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Slow {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.rank().cmp(&other.rank())
+    }
+}
+
+impl Slowest {
+    /// Whether a call that took so long is one of them.
+    fn takes(&self, latency: u64) -> bool {
+        let least = self.0.peek().map_or(0, |Reverse(slow)| slow.0.latency);
+        self.0.len() < limits::SLOW || latency > least
+    }
+
+    fn add(&mut self, slow: SlowTally) {
+        self.0.push(Reverse(Slow(slow)));
+        if self.0.len() > limits::SLOW {
+            self.0.pop();
+        }
+    }
+
+    fn finish(self) -> Vec<SlowTally> {
+        let sorted = self.0.into_sorted_vec();
+        sorted.into_iter().map(|Reverse(slow)| slow.0).collect()
+    }
+}

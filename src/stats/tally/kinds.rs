@@ -1,0 +1,175 @@
+//! What the type of an event says about how it is counted.
+
+use std::sync::LazyLock;
+
+use bitflags::bitflags;
+use scap_capture_format::schema::{
+    EVENTS, EventInfo, EventType, EventTypeFlags, ParamType, SourceCategory, types,
+};
+
+use crate::event::syscall;
+use crate::state::has_fd;
+
+bitflags! {
+    /// Properties of a type.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub(super) struct Kind: u16 {
+        /// A call that returned, or had not at the end of the capture.
+        const CALL = 1;
+        /// It has a result.
+        const RESULT = 1 << 1;
+        /// Its result is how many bytes it read from its fd.
+        const READS = 1 << 2;
+        /// Its result is how many bytes it wrote to its fd.
+        const WRITES = 1 << 3;
+        /// It opens a file.
+        const OPENS = 1 << 4;
+        /// It works on paths: `fs.path.*` fields.
+        const PATHS = 1 << 5;
+        /// It names the fd that it is about where that is not known.
+        const NAMES = 1 << 6;
+        /// It executes a program.
+        const EXECUTES = 1 << 7;
+        /// It makes processes or threads.
+        const FORKS = 1 << 8;
+        /// A thread ended.
+        const ENDS = 1 << 9;
+        /// What a process is known by may be another now.
+        const CHANGES_PROCESS = 1 << 10;
+        /// Its name depends on the event.
+        const GENERIC = 1 << 11;
+        /// It connects a socket.
+        const CONNECTS = 1 << 12;
+    }
+}
+
+impl Kind {
+    pub(super) fn of(ty: EventType) -> Self {
+        static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| EVENTS.iter().map(kind).collect());
+        KINDS.get(usize::from(ty.0)).copied().unwrap_or_default()
+    }
+}
+
+fn kind(info: &EventInfo) -> Kind {
+    let mut kind = Kind::empty();
+    let is_call = info.source_category.contains(SourceCategory::SYSCALL) && info.ty.is_exit();
+    kind.set(Kind::CALL, is_call);
+    kind.set(Kind::ENDS, info.name == "procexit");
+    kind.set(Kind::GENERIC, syscall::is_generic(info.ty));
+    if !is_call {
+        return kind;
+    }
+    let result = info.params.get(syscall::result_param(info.ty));
+    let has_result =
+        result.is_some_and(|p| p.name == "res" || p.name == "fd" && p.ty == ParamType::Fd);
+    kind.set(Kind::RESULT, has_result);
+    // Of several messages the result is how many there were.
+    let counts_bytes = !matches!(info.name, "sendmmsg" | "recvmmsg" | "finit_module");
+    let has = |flag| info.flags.contains(flag);
+    let writes = has(EventTypeFlags::WRITES_TO_FD);
+    kind.set(Kind::WRITES, writes && counts_bytes);
+    let reads = has(EventTypeFlags::READS_FROM_FD) && !writes;
+    kind.set(Kind::READS, reads && counts_bytes);
+    let names = info.params.iter().any(|p| {
+        matches!(
+            p.ty,
+            ParamType::FsPath | ParamType::FsRelPath | ParamType::SockTuple
+        )
+    });
+    kind.set(Kind::NAMES, names && has_fd(info.ty));
+    kind.set(Kind::OPENS, OPENS.contains(&info.name));
+    kind.set(Kind::PATHS, PATHS.contains(&info.name));
+    kind.set(Kind::EXECUTES, matches!(info.name, "execve" | "execveat"));
+    kind.set(Kind::FORKS, FORKS.contains(&info.name));
+    kind.set(Kind::CONNECTS, info.name == "connect");
+    let changes = kind.intersects(Kind::EXECUTES | Kind::FORKS)
+        || USERS.contains(&info.name)
+        || info.ty == types::SYSCALL_PRCTL_X;
+    kind.set(Kind::CHANGES_PROCESS, changes);
+    kind
+}
+
+const OPENS: &[&str] = &["open", "openat", "openat2", "creat", "open_by_handle_at"];
+
+const FORKS: &[&str] = &["clone", "clone3", "fork", "vfork"];
+
+/// Calls that `fs.path.name`, `fs.path.source` and `fs.path.target` have a value for; a test compares.
+#[rustfmt::skip]
+const PATHS: &[&str] = &[
+    "mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "chown", "lchown", "fchown", "fchownat",
+    "chmod", "fchmod", "fchmodat", "open", "openat", "openat2", "umount", "umount2", "quotactl",
+    "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "mount",
+];
+
+const USERS: &[&str] = &["setuid", "setreuid", "setresuid"];
+
+#[cfg(test)]
+mod tests {
+    use scap_capture_format::event::{EventFlags, EventNum, EventRef, Params, Pid, Tid, Timestamp};
+    use scap_capture_format::schema::Status;
+
+    use super::*;
+    use crate::fields::{self, Context, Scratch, Session, Value};
+    use crate::state::State;
+
+    /// Whether a field says a path of a call that returned 0.
+    fn has_path(info: &EventInfo, field: &str) -> bool {
+        let params = info.params.iter().map(|p| match p.ty.fixed_len() {
+            Some(len) => vec![0; len],
+            None => b"/x\0".to_vec(),
+        });
+        let params: Vec<_> = params.collect();
+        let lens: Vec<_> = params.iter().map(|p| p.len() as u32).collect();
+        let bytes = params.concat();
+        let event = EventRef {
+            num: EventNum(1),
+            ts: Timestamp(1),
+            tid: Tid(1),
+            pid: Pid(1),
+            cpu: 0,
+            ty: info.ty,
+            latency: None,
+            flags: EventFlags::empty(),
+            params: Params::new(&lens, &bytes).unwrap(),
+        };
+        let mut state = State::new();
+        state.apply(&event);
+        let (view, session) = (state.view(&event), Session::default());
+        let cx = Context {
+            event: &event,
+            view: &view,
+            session: &session,
+        };
+        let field = fields::lookup(field).unwrap();
+        let mut scratch = Scratch::default();
+        matches!(field.extract(&cx, &mut scratch), Some(Value::Text(path)) if !path.is_empty())
+    }
+
+    #[test]
+    fn calls_on_paths_are_those_that_the_fields_know() {
+        let fields = ["fs.path.name", "fs.path.source", "fs.path.target"];
+        for info in EVENTS.iter().filter(|i| kind(i).contains(Kind::CALL)) {
+            let has = fields.iter().any(|field| has_path(info, field));
+            let is_known = kind(info).contains(Kind::PATHS);
+            // These two have their path from their fd; `open` of fd 0 makes none; old types have less.
+            let by_fd = matches!(info.name, "fchmod" | "fchown");
+            let can_lack = by_fd || info.name.starts_with("open") || info.status == Status::Old;
+            assert!(
+                has == is_known || is_known && can_lack,
+                "{}",
+                info.enum_name
+            );
+        }
+    }
+
+    #[test]
+    fn bytes_are_what_the_results_of_reads_and_writes_are() {
+        let of = |ty: EventType| Kind::of(ty);
+        assert!(of(types::SYSCALL_READ_X).contains(Kind::CALL | Kind::RESULT | Kind::READS));
+        assert!(of(types::SYSCALL_WRITEV_X).contains(Kind::WRITES));
+        assert!(!of(types::SOCKET_SENDMMSG_X).intersects(Kind::READS | Kind::WRITES));
+        assert!(!of(types::SYSCALL_READ_E).contains(Kind::CALL));
+        assert_eq!(of(types::PROCEXIT_1_E), Kind::ENDS);
+        assert_eq!(of(EventType(u16::MAX)), Kind::empty());
+    }
+}

@@ -1,0 +1,286 @@
+//! Files and connections: what calls were about.
+
+use std::sync::Arc;
+
+use super::counter::Facts;
+use super::kinds::Kind;
+use super::processes::cut;
+use super::rows::{Recent, Rows};
+use super::{ConnectionKey, ConnectionTally, FileTally, Io, ProcessKey, Seen, TEXT, limits};
+use crate::event::EventExt as _;
+use crate::event::net::{SockTuple, unmap};
+use crate::fields::{self, Context, Field, Scratch, Value};
+use crate::state::{FdInfo, FdKind, L4, Role, Text};
+
+/// The call made the file (table `file_flags` of the schema).
+const O_F_CREATED: u64 = 0x4000;
+
+/// The parameter of a `connect` with both ends.
+const CONNECT_TUPLE: usize = 1;
+
+/// Files and connections.
+pub(super) struct Objects {
+    pub(super) files: Rows<Text, FileTally>,
+    pub(super) connections: Rows<ConnectionKey, ConnectionTally>,
+    recent_files: Recent,
+    recent_connections: Recent,
+    name: Option<Field>,
+    paths: Vec<Field>,
+    scratch: Scratch,
+    ends: Vec<u8>,
+}
+
+/// Whose an event is.
+pub(super) struct Owner<'a> {
+    pub(super) row: usize,
+    pub(super) key: ProcessKey,
+    pub(super) comm: &'a Text,
+    pub(super) container: Option<&'a Text>,
+}
+
+impl Objects {
+    pub(super) fn new() -> Self {
+        let paths = ["fs.path.name", "fs.path.source", "fs.path.target"];
+        let paths = paths.iter().filter_map(|name| fields::lookup(name).ok());
+        Self {
+            files: Rows::new(limits::FILES),
+            connections: Rows::new(limits::CONNECTIONS),
+            recent_files: Recent::new(),
+            recent_connections: Recent::new(),
+            name: fields::lookup("fd.name").ok(),
+            paths: paths.collect(),
+            scratch: Scratch::default(),
+            ends: Vec::new(),
+        }
+    }
+
+    /// Counts an event for the files that it is about: the one of its fd, those of the paths it worked on.
+    pub(super) fn of_files(
+        &mut self,
+        cx: &Context<'_>,
+        facts: &Facts,
+        fd: Option<&FdInfo>,
+        comm: &Text,
+    ) {
+        let at_fd = match fd {
+            Some(info) if is_file(info) => match self.recent_files.get(&info.name, 0) {
+                Some(row) => Some(row),
+                None => {
+                    let row = file(&mut self.files, &info.name, facts, comm, Some(&info.name));
+                    if let Some(row) = row {
+                        self.recent_files.set(&info.name, 0, row);
+                    }
+                    row
+                }
+            },
+            None if facts.kind.contains(Kind::NAMES) && facts.is_exit => {
+                match self
+                    .name
+                    .as_ref()
+                    .and_then(|f| f.extract(cx, &mut self.scratch))
+                {
+                    Some(Value::Text(name)) if name.starts_with(b"/") => {
+                        file(&mut self.files, name, facts, comm, None)
+                    }
+                    _ => None,
+                }
+            }
+            _ => None,
+        };
+        let succeeded = facts.result.is_some_and(|r| r >= 0);
+        if let Some(row) = at_fd {
+            let tally = self.files.row(row);
+            tally.count(facts, comm);
+            if facts.kind.contains(Kind::OPENS) && succeeded {
+                tally.opens += 1;
+                tally.changes += u64::from(makes_file(cx));
+            }
+        }
+        // An fd has the path that it was opened by.
+        let opens = facts.kind.contains(Kind::OPENS);
+        let has_paths = facts.kind.contains(Kind::PATHS) && !(opens && fd.is_some());
+        if !succeeded || !has_paths {
+            return;
+        }
+        let mut done = None;
+        for field in &self.paths {
+            let path = match field.extract(cx, &mut self.scratch) {
+                Some(Value::Text(path)) if !path.is_empty() => path,
+                _ => continue,
+            };
+            let row = file(&mut self.files, path, facts, comm, None);
+            let Some(row) = row.filter(|row| done != Some(*row)) else {
+                continue;
+            };
+            done = Some(row);
+            let tally = self.files.row(row);
+            if at_fd != Some(row) {
+                tally.count(facts, comm);
+            }
+            tally.changes += u64::from(!opens);
+        }
+    }
+
+    /// Counts an event for the connection that it is about.
+    pub(super) fn of_connections(
+        &mut self,
+        cx: &Context<'_>,
+        facts: &Facts,
+        fd: Option<&FdInfo>,
+        owner: &Owner<'_>,
+    ) {
+        let Some(info) = fd.filter(|info| info.kind.is_inet()) else {
+            return;
+        };
+        let mut at_fd = None;
+        if !info.name.is_empty() {
+            at_fd = match self.recent_connections.get(&info.name, owner.row) {
+                Some(row) => Some(row),
+                None => {
+                    let row = self.connection(&info.name, Some(&info.name), info, facts, owner);
+                    if let Some(row) = row {
+                        self.recent_connections.set(&info.name, owner.row, row);
+                    }
+                    row
+                }
+            };
+        }
+        if let Some(row) = at_fd {
+            self.connections.row(row).count(facts, info);
+        }
+        // A failed one leaves no name on its fd.
+        if !facts.failed || !facts.kind.contains(Kind::CONNECTS) {
+            return;
+        }
+        let tuple = cx.view.full().params.get(CONNECT_TUPLE);
+        let Some(tuple @ SockTuple::Inet(source, destination)) = tuple.and_then(SockTuple::parse)
+        else {
+            return;
+        };
+        let mut name = std::mem::take(&mut self.ends);
+        name.clear();
+        tuple.name(&mut name);
+        let row = self.connection(&name, None, info, facts, owner);
+        self.ends = name;
+        if let Some(row) = row.filter(|row| at_fd != Some(*row)) {
+            let tally = self.connections.row(row);
+            tally.count(facts, info);
+            tally.role = Role::Client;
+            tally.ends = Some(unmap(source, destination));
+        }
+    }
+
+    fn connection(
+        &mut self,
+        name: &[u8],
+        shared: Option<&Text>,
+        info: &FdInfo,
+        facts: &Facts,
+        owner: &Owner<'_>,
+    ) -> Option<usize> {
+        let is = |k: &ConnectionKey| k.process == owner.key && *k.name == *name;
+        self.connections.place(&(name, owner.key), is, || {
+            let key = ConnectionKey {
+                name: shared.map_or_else(|| cut(name), Arc::clone),
+                process: owner.key,
+            };
+            let tally = ConnectionTally {
+                kind: info.kind,
+                l4: info.l4,
+                role: Role::Unknown,
+                ends: None,
+                bound: None,
+                comm: Text::clone(owner.comm),
+                container: owner.container.cloned(),
+                io: Io::default(),
+                events: 0,
+                failed: 0,
+                seen: Seen::at(facts.ts),
+            };
+            (key, tally)
+        })
+    }
+}
+
+/// Whether what an fd is open on has a path, or is a file without one.
+fn is_file(info: &FdInfo) -> bool {
+    info.name.starts_with(b"/")
+        || !info.name.is_empty()
+            && matches!(info.kind, FdKind::File | FdKind::Directory | FdKind::Memfd)
+}
+
+fn file(
+    files: &mut Rows<Text, FileTally>,
+    path: &[u8],
+    facts: &Facts,
+    comm: &Text,
+    shared: Option<&Text>,
+) -> Option<usize> {
+    let path = path.get(..TEXT).unwrap_or(path);
+    files.place(
+        path,
+        |k| **k == *path,
+        || {
+            let key = match shared {
+                Some(name) if name.len() <= TEXT => Text::clone(name),
+                _ => path.into(),
+            };
+            let tally = FileTally {
+                io: Io::default(),
+                events: 0,
+                opens: 0,
+                failed: 0,
+                changes: 0,
+                time_ns: 0,
+                slowest_ns: 0,
+                seen: Seen::at(facts.ts),
+                comm: Text::clone(comm),
+            };
+            (key, tally)
+        },
+    )
+}
+
+/// Whether a successful call that opens a file made it.
+fn makes_file(cx: &Context<'_>) -> bool {
+    let full = cx.view.full();
+    let Some(info) = full.info() else {
+        return false;
+    };
+    let flags = info.param("flags").and_then(|(at, _)| full.uint(at));
+    let creat = info.param("creat_flags").is_some();
+    creat || flags.is_some_and(|flags| flags & O_F_CREATED != 0)
+}
+
+impl FileTally {
+    fn count(&mut self, facts: &Facts, comm: &Text) {
+        self.events += 1;
+        self.seen.extend(facts.ts);
+        self.io.add(facts.io);
+        self.failed += u64::from(facts.failed);
+        if let Some(latency) = facts.latency {
+            self.time_ns = self.time_ns.saturating_add(latency);
+            self.slowest_ns = self.slowest_ns.max(latency);
+        }
+        if !Arc::ptr_eq(&self.comm, comm) {
+            self.comm = Text::clone(comm);
+        }
+    }
+}
+
+impl ConnectionTally {
+    fn count(&mut self, facts: &Facts, info: &FdInfo) {
+        self.events += 1;
+        self.seen.extend(facts.ts);
+        self.io.add(facts.io);
+        self.failed += u64::from(facts.failed);
+        if self.role == Role::Unknown && info.role != Role::Unknown {
+            self.role = info.role;
+            self.ends = info.ends;
+            self.bound = info.bound;
+        }
+        if self.l4 == L4::Unknown {
+            self.l4 = info.l4;
+        }
+    }
+}

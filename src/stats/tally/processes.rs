@@ -1,0 +1,289 @@
+//! Processes and containers, and what they are known by.
+
+use std::sync::Arc;
+
+use super::rows::Rows;
+use super::{CommandTally, ContainerTally, Io, ProcessKey, ProcessTally, Seen, TEXT, limits};
+use crate::event::{Tid, number};
+use crate::fields::{self, Context, Field, Scratch, Value};
+use crate::state::{Ancestor, Text, Thread, View};
+
+/// Processes, their containers and the programs that they executed.
+pub(super) struct Processes {
+    pub(super) processes: Rows<ProcessKey, ProcessTally>,
+    pub(super) containers: Rows<Text, ContainerTally>,
+    pub(super) commands: Vec<CommandTally>,
+    /// Programs executed for which there was no room.
+    pub(super) omitted: u64,
+    /// The container looked for last, and its row.
+    last: Option<(Option<Text>, usize)>,
+    fields: Fields,
+    scratch: Scratch,
+}
+
+/// Fields that are asked for when a row is made.
+struct Fields {
+    login: Option<Field>,
+    parent: Option<Field>,
+    cwd: Option<Field>,
+    container: Option<Field>,
+    image: Option<Field>,
+    namespace: Option<Field>,
+    pod: Option<Field>,
+}
+
+impl Fields {
+    fn new() -> Self {
+        let field = |name| fields::lookup(name).ok();
+        Self {
+            login: field("user.loginname"),
+            parent: field("proc.pname"),
+            cwd: field("proc.cwd"),
+            container: field("container.name"),
+            image: field("container.image"),
+            namespace: field("k8s.ns.name"),
+            pod: field("k8s.pod.name"),
+        }
+    }
+}
+
+/// Returns the value of a field that is text, cut; empty if there is none.
+fn text(field: Option<&Field>, cx: &Context<'_>, scratch: &mut Scratch) -> Text {
+    match field.and_then(|field| field.extract(cx, scratch)) {
+        Some(Value::Text(text)) if text != b"<NA>" => cut(text),
+        _ => Text::default(),
+    }
+}
+
+/// Returns a copy of a text, cut to what is kept of texts.
+pub(super) fn cut(text: &[u8]) -> Text {
+    text.get(..TEXT).unwrap_or(text).into()
+}
+
+/// Returns what tells a process from others.
+pub(super) fn key_of(main: Option<&Thread>, pid: i64, boot: u64) -> ProcessKey {
+    let start = main.and_then(|main| main.began(boot)).unwrap_or(0);
+    ProcessKey { pid, start }
+}
+
+impl Processes {
+    pub(super) fn new() -> Self {
+        Self {
+            processes: Rows::new(limits::PROCESSES),
+            containers: Rows::new(limits::CONTAINERS),
+            commands: Vec::new(),
+            omitted: 0,
+            last: None,
+            fields: Fields::new(),
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Returns the row of the event's process. `refresh`: the event may have changed what it is known by.
+    pub(super) fn process(
+        &mut self,
+        cx: &Context<'_>,
+        thread: &Thread,
+        refresh: bool,
+    ) -> Option<usize> {
+        let pid = thread.pid.0;
+        if pid < 0 {
+            return None;
+        }
+        let boot = cx.session.boot_time();
+        let main = cx.view.main(thread);
+        let key = key_of(main, pid, boot);
+        let row = self.processes.place(
+            &key,
+            |k| *k == key,
+            || (key, ProcessTally::new(cx.event.ts.0)),
+        )?;
+        let tally = self.processes.row(row);
+        if refresh || tally.seen.is_none() || tally.events == 0 {
+            let main = main.unwrap_or(thread);
+            describe(tally, cx.view, main);
+            self.ancestors(cx, row);
+        }
+        Some(row)
+    }
+
+    /// Makes rows for those who started the process of a row, and they who started them.
+    fn ancestors(&mut self, cx: &Context<'_>, row: usize) {
+        let boot = cx.session.boot_time();
+        let mut child = Some(row);
+        for ancestor in cx.view.lineage().skip(1) {
+            if ancestor.pid.0 < 0 {
+                break;
+            }
+            let key = ProcessKey {
+                pid: ancestor.pid.0,
+                start: ancestor.began(boot).unwrap_or(0),
+            };
+            if let Some(child) = child {
+                self.processes.row(child).parent = Some(key);
+            }
+            if self.processes.has(&key, |k| *k == key) {
+                break;
+            }
+            let live = cx.view.state().thread(Tid(key.pid));
+            let live = live.filter(|t| key_of(Some(t), key.pid, boot) == key);
+            let make = || (key, ProcessTally::of_ancestor(&ancestor, live, cx.view));
+            child = self.processes.place(&key, |k| *k == key, make);
+        }
+    }
+
+    /// Returns the row of the container that a thread is in.
+    pub(super) fn container(&mut self, cx: &Context<'_>, thread: &Thread) -> Option<usize> {
+        let id = thread.container.as_ref();
+        if let Some((last, row)) = &self.last {
+            let same = match (last, id) {
+                (Some(last), Some(id)) => Arc::ptr_eq(last, id),
+                (last, id) => last.is_none() && id.is_none(),
+            };
+            if same {
+                return Some(*row);
+            }
+        }
+        let bytes = id.map_or(&b""[..], |id| id);
+        let bytes = bytes.get(..TEXT).unwrap_or(bytes);
+        let Self {
+            containers,
+            fields,
+            scratch,
+            ..
+        } = self;
+        let make = || {
+            let mut text = |field: &Option<Field>| text(field.as_ref(), cx, scratch);
+            let (namespace, pod) = (text(&fields.namespace), text(&fields.pod));
+            let pod = match (&*namespace, &*pod) {
+                (b"", b"") => Text::default(),
+                (b"", pod) => pod.into(),
+                (namespace, pod) => cut(&[namespace, b"/", pod].concat()),
+            };
+            let tally = ContainerTally {
+                name: text(&fields.container),
+                image: text(&fields.image),
+                pod,
+                events: 0,
+                failed: 0,
+                file: Io::default(),
+                net: Io::default(),
+                seen: Seen::at(cx.event.ts.0),
+            };
+            (cut(bytes), tally)
+        };
+        let row = containers.place(bytes, |k| **k == *bytes, make)?;
+        self.last = Some((id.cloned(), row));
+        Some(row)
+    }
+
+    /// Takes note of a program that was executed.
+    pub(super) fn command(&mut self, cx: &Context<'_>, thread: &Thread, row: usize) {
+        if self.commands.len() >= limits::COMMANDS {
+            self.omitted += 1;
+            return;
+        }
+        let process = self.processes.row(row);
+        let fields = &self.fields;
+        let mut text = |field: &Option<Field>| text(field.as_ref(), cx, &mut self.scratch);
+        let login = match (text(&fields.login), thread.loginuid) {
+            (name, u32::MAX) => name,
+            (name, id) if name.is_empty() => decimal(id),
+            (name, _) => name,
+        };
+        self.commands.push(CommandTally {
+            ts: cx.event.ts.0,
+            num: cx.event.num.0,
+            parent: text(&fields.parent),
+            user: Text::clone(&process.user),
+            login,
+            interactive: thread.tty != 0,
+            session: thread.sid,
+            cwd: text(&fields.cwd),
+            cmdline: Text::clone(&process.cmdline),
+            container: process.container.clone(),
+            process: *self.processes.get(row).0,
+        });
+    }
+}
+
+/// Says who a process is now.
+fn describe(tally: &mut ProcessTally, view: &View<'_>, main: &Thread) {
+    if let Some(comm) = &main.comm {
+        tally.comm = Text::clone(comm);
+    }
+    let line = command_line(main.comm.as_deref(), main.args.as_deref());
+    if *line != *tally.cmdline {
+        tally.cmdline = line.as_slice().into();
+    }
+    let user = view.state().user(main.container.as_deref(), main.uid);
+    tally.user = match (user, main.uid) {
+        (_, u32::MAX) => Text::default(),
+        (Some(user), _) => Text::clone(&user.name),
+        (None, 0) => cut(b"root"),
+        (None, uid) => decimal(uid),
+    };
+    tally.container.clone_from(&main.container);
+    tally.made = main.clone_ts;
+    let threads = view.state().threads_of(main.pid).max(1);
+    tally.threads = tally.threads.max(threads);
+}
+
+/// Returns a command line as `proc.cmdline` shows it, cut.
+fn command_line(comm: Option<&[u8]>, args: Option<&[u8]>) -> Vec<u8> {
+    let mut line = comm.unwrap_or_default().to_vec();
+    for arg in fields::items(args.unwrap_or_default()) {
+        if line.len() >= TEXT {
+            break;
+        }
+        line.push(b' ');
+        line.extend_from_slice(arg);
+    }
+    line.truncate(TEXT);
+    line
+}
+
+fn decimal(number: u32) -> Text {
+    let mut out = Vec::new();
+    number::udec(&mut out, u64::from(number));
+    out.as_slice().into()
+}
+
+impl ProcessTally {
+    /// One that nothing is known of yet.
+    fn new(ts: u64) -> Self {
+        Self {
+            parent: None,
+            comm: Text::default(),
+            cmdline: Text::default(),
+            user: Text::default(),
+            container: None,
+            seen: Some(Seen::at(ts)),
+            made: 0,
+            ended: None,
+            threads: 0,
+            events: 0,
+            execs: 0,
+            failed: 0,
+            busy_ns: 0,
+            file: Io::default(),
+            net: Io::default(),
+            other: Io::default(),
+        }
+    }
+
+    /// One that is here only because it started another. `live`: it is still there.
+    fn of_ancestor(ancestor: &Ancestor<'_>, live: Option<&Thread>, view: &View<'_>) -> Self {
+        let mut tally = Self {
+            comm: cut(ancestor.comm.unwrap_or_default()),
+            cmdline: command_line(ancestor.comm, ancestor.args).as_slice().into(),
+            made: ancestor.clone_ts,
+            seen: None,
+            ..Self::new(0)
+        };
+        if let Some(main) = live {
+            describe(&mut tally, view, main);
+        }
+        tally
+    }
+}

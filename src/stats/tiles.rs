@@ -1,0 +1,297 @@
+//! The questions of the overview.
+
+use super::table::View;
+
+/// A tile of the overview: a question that a filter asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Tile {
+    /// What it counts.
+    pub title: &'static str,
+    /// The condition.
+    pub filter: &'static str,
+    /// The view that Enter opens, narrowed by the filter.
+    pub view: View,
+    /// It stands out if there is any.
+    pub notable: bool,
+    /// Which events can fulfil the condition at all, besides what it says of their types.
+    pub among: Among,
+}
+
+/// Events that need not all be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Among {
+    /// Any.
+    All,
+    /// Calls that returned an error.
+    Failed,
+    /// Calls over a millisecond.
+    Slow,
+}
+
+impl Tile {
+    const fn among(mut self, among: Among) -> Self {
+        self.among = among;
+        self
+    }
+}
+
+const fn tile(title: &'static str, view: View, filter: &'static str) -> Tile {
+    Tile {
+        title,
+        filter,
+        view,
+        notable: false,
+        among: Among::All,
+    }
+}
+
+const fn notable(title: &'static str, view: View, filter: &'static str) -> Tile {
+    Tile {
+        title,
+        filter,
+        view,
+        notable: true,
+        among: Among::All,
+    }
+}
+
+/// Conditions that several tiles have.
+macro_rules! executed {
+    () => {
+        "evt.type in (execve, execveat) and evt.rawres = 0"
+    };
+}
+
+macro_rules! opened {
+    () => {
+        "evt.type in (open, openat, openat2, creat, open_by_handle_at)"
+    };
+}
+
+macro_rules! written {
+    () => {
+        concat!(
+            opened!(),
+            " and evt.rawres >= 0 and (evt.is_open_write = true or evt.is_open_create = true)"
+        )
+    };
+}
+
+/// The tiles: what an investigator asks first.
+pub const TILES: &[Tile] = &[
+    tile("programs executed", View::Commands, executed!()),
+    tile(
+        "commands at a terminal",
+        View::Commands,
+        concat!(executed!(), " and proc.tty != 0"),
+    ),
+    notable(
+        "shells started by servers",
+        View::Commands,
+        concat!(
+            executed!(),
+            " and proc.name in (sh, bash, dash, ash, zsh, ksh, mksh, csh, tcsh, fish, busybox) and ",
+            "(proc.pname in (nginx, httpd, apache2, lighttpd, caddy, haproxy, java, node, nodejs, ",
+            "perl, ruby, php, php-cgi, uwsgi, gunicorn, tomcat, postgres, mysqld, mariadbd, ",
+            "redis-server, mongod, memcached, named, smbd, vsftpd, proftpd) or ",
+            "proc.pname startswith python or proc.pname startswith php-fpm)"
+        ),
+    ),
+    notable(
+        "executed from /tmp, /dev/shm",
+        View::Commands,
+        concat!(
+            executed!(),
+            " and (proc.exepath startswith /tmp/ or proc.exepath startswith /var/tmp/ or ",
+            "proc.exepath startswith /dev/shm/ or ",
+            // A script, which its interpreter is executed for.
+            "evt.arg.filename startswith /tmp/ or evt.arg.filename startswith /var/tmp/ or ",
+            "evt.arg.filename startswith /dev/shm/)"
+        ),
+    ),
+    notable(
+        "executed from memory or deleted",
+        View::Commands,
+        concat!(
+            executed!(),
+            " and (proc.is_exe_from_memfd = true or proc.exepath startswith memfd: or ",
+            "proc.exepath startswith /memfd: or proc.exepath endswith \" (deleted)\")"
+        ),
+    ),
+    tile(
+        "processes made",
+        View::Processes,
+        "evt.type in (clone, clone3, fork, vfork) and evt.rawres > 0 and \
+         not evt.arg.flags contains CLONE_THREAD",
+    ),
+    tile(
+        "killed by signals",
+        View::Processes,
+        "evt.type = procexit and evt.rawarg.sig > 0",
+    ),
+    tile(
+        "files opened for writing",
+        View::Files,
+        concat!(
+            written!(),
+            " and not (fd.name startswith /dev/ and not fd.name startswith /dev/shm/) and ",
+            "not fd.name startswith /proc/"
+        ),
+    ),
+    tile(
+        "files removed",
+        View::Files,
+        "evt.type in (unlink, unlinkat, rmdir) and evt.rawres = 0",
+    ),
+    tile(
+        "files renamed or linked",
+        View::Files,
+        "evt.type in (rename, renameat, renameat2, link, linkat, symlink, symlinkat) and \
+         evt.rawres = 0",
+    ),
+    notable(
+        "made executable",
+        View::Files,
+        "evt.type in (chmod, fchmod, fchmodat) and evt.rawres = 0 and \
+         (evt.arg.mode contains S_IX or evt.arg.mode contains S_ISUID)",
+    ),
+    notable(
+        "system files written",
+        View::Files,
+        concat!(
+            written!(),
+            " and fd.name pmatch (/etc, /usr, /bin, /sbin, /lib, /lib32, /lib64, /boot)"
+        ),
+    ),
+    notable(
+        "credentials opened",
+        View::Files,
+        concat!(
+            opened!(),
+            " and (fd.name in (/etc/shadow, /etc/shadow-, /etc/gshadow, /etc/gshadow-, ",
+            "/etc/sudoers, /etc/security/opasswd, /etc/krb5.keytab) or ",
+            "fd.name startswith /etc/sudoers.d/ or fd.name startswith /etc/ssh/ssh_host_ or ",
+            "fd.name startswith /var/run/secrets/ or fd.name startswith /run/secrets/ or ",
+            "fd.name contains /.ssh/id_ or fd.name endswith /.aws/credentials or ",
+            "fd.name endswith /.kube/config or fd.name endswith /.docker/config.json or ",
+            "fd.name endswith /.git-credentials or fd.name endswith /.netrc or ",
+            "fd.name endswith /.pgpass or fd.name endswith _history)"
+        ),
+    ),
+    notable(
+        "persistence",
+        View::Files,
+        concat!(
+            written!(),
+            " and (fd.name startswith /etc/cron or fd.name startswith /var/spool/cron or ",
+            "fd.name startswith /etc/systemd/ or fd.name startswith /usr/lib/systemd/ or ",
+            "fd.name startswith /lib/systemd/ or fd.name contains /.config/systemd/ or ",
+            "fd.name startswith /etc/ld.so. or fd.name startswith /etc/profile or ",
+            "fd.name startswith /etc/init.d/ or fd.name startswith /etc/rc or ",
+            "fd.name startswith /etc/udev/rules.d/ or fd.name startswith /etc/pam.d/ or ",
+            "fd.name contains /.config/autostart/ or fd.name endswith /.ssh/authorized_keys or ",
+            "fd.name endswith /.bashrc or fd.name endswith /.bash_profile or ",
+            "fd.name endswith /.bash_login or fd.name endswith /.bash_logout or ",
+            "fd.name endswith /.profile or fd.name endswith /.zshrc or ",
+            "fd.name endswith /.zprofile or fd.name endswith /bash.bashrc)"
+        ),
+    ),
+    tile(
+        "connections made",
+        View::Connections,
+        "evt.type = connect and evt.rawres in (0, -115) and fd.type in (ipv4, ipv6) and \
+         fd.l4proto != udp",
+    ),
+    tile(
+        "connections accepted",
+        View::Connections,
+        "evt.type in (accept, accept4) and evt.rawres >= 0 and fd.type in (ipv4, ipv6)",
+    ),
+    tile(
+        "ports listened on",
+        View::Ports,
+        "evt.type = listen and evt.rawres = 0 and fd.type in (ipv4, ipv6)",
+    ),
+    tile(
+        "name look-ups",
+        View::Connections,
+        "evt.type in (send, sendto, sendmsg, sendmmsg, write, writev) and evt.rawres > 0 and \
+         fd.sport = 53",
+    ),
+    // A `connect` that does not wait is told of its failure later.
+    tile(
+        "connections that failed",
+        View::Connections,
+        "((evt.type = connect and evt.rawres < 0 and not evt.rawres in (-115, -114, -4, -11)) or \
+         (evt.type = getsockopt and evt.arg.optname = SO_ERROR and evt.arg.val startswith E)) and \
+         fd.type in (ipv4, ipv6)",
+    ),
+    notable(
+        "users changed",
+        View::Events,
+        "evt.type in (setuid, setreuid, setresuid) and evt.rawres = 0",
+    ),
+    notable(
+        "other processes reached into",
+        View::Events,
+        "evt.type in (ptrace, process_vm_readv, process_vm_writev, pidfd_getfd)",
+    ),
+    notable(
+        "kernel code loaded",
+        View::Events,
+        "(evt.type in (init_module, finit_module, kexec_load, kexec_file_load) or \
+         (evt.type = bpf and evt.arg.cmd contains BPF_PROG_LOAD)) and evt.rawres >= 0",
+    ),
+    notable(
+        "namespaces entered",
+        View::Events,
+        "evt.type in (setns, unshare) and evt.rawres = 0",
+    ),
+    tile("access denied", View::Errors, "evt.rawres in (-1, -13)").among(Among::Failed),
+    tile(
+        "files not found",
+        View::Errors,
+        concat!(opened!(), " and evt.rawres = -2"),
+    )
+    .among(Among::Failed),
+    tile("calls that failed", View::Errors, "evt.failed = true").among(Among::Failed),
+    tile(
+        "calls over 100 ms",
+        View::Slow,
+        "evt.latency > 100ms and not evt.type in (poll, ppoll, select, pselect6, _newselect, epoll_wait, epoll_pwait, \
+         epoll_pwait2, epoll_wait_old, nanosleep, clock_nanosleep, futex, futex_wait, \
+         futex_waitv, wait4, waitid, waitpid, pause, rt_sigtimedwait, rt_sigsuspend, \
+         sigsuspend, accept, accept4, vfork, semop, semtimedop, msgrcv, msgsnd, \
+         mq_timedreceive, mq_timedsend, io_getevents, io_pgetevents, io_uring_enter, \
+         restart_syscall, sched_yield) and \
+         not (evt.type in (clone, clone3) and evt.arg.flags contains CLONE_VFORK) and \
+         not ((evt.is_io_read = true or evt.type = splice) and \
+         not (fd.type = directory or (fd.type in (file, memfd) and \
+         (not fd.name startswith /dev/ or fd.name startswith /dev/shm/))))",
+    )
+    .among(Among::Slow),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter::Filter;
+    use crate::lanes::Lane;
+
+    #[test]
+    fn every_tile_asks_something() {
+        for tile in TILES {
+            let filter =
+                Filter::parse(tile.filter).unwrap_or_else(|e| panic!("{}: {e}", tile.title));
+            assert!(filter.unanswerable().is_empty() && !filter.needs_payload());
+            assert!(filter.pushdown().depends_on_all.is_none(), "{}", tile.title);
+        }
+    }
+
+    #[test]
+    fn slow_is_what_the_timeline_calls_slow_and_longer() {
+        let slow = TILES.iter().find(|t| t.view == View::Slow).unwrap();
+        let lane = Lane::Slow.filter();
+        assert_eq!(slow.filter.replace("100ms", "1000000"), lane);
+    }
+}
