@@ -27,7 +27,7 @@ use scap::inspect::aggregator::BackgroundAggregator;
 use scap::replay::IndexedCapture;
 use scap::replay::Scope;
 use scap::replay::SegmentReplayer;
-use scap::replay::indexed::Need;
+use scap::replay::segment::Need;
 use scap::stats::table::{View, table};
 use scap::stats::tally::{Tally, tally_segment};
 

@@ -14,8 +14,7 @@ use std::{fs, io};
 use scap::event::bytes::BufferFormat;
 use scap::fields::{Context, Session, TimeFormat};
 use scap::filter::{Definitions, Filter, FilterError};
-use scap::replay::{self, EventSink, EventSource as _, Selection, SysdigSource};
-use scap::state::State;
+use scap::replay::{self, EventSink, EventSource as _, SysdigSource};
 use serde::Deserialize;
 
 /// An item of a rule file, as far as conditions go.
@@ -254,10 +253,8 @@ fn stock_rules_judge_the_captures() {
         let mut judge = Judge(filters.collect());
         let mut source = SysdigSource::new(fs::File::open(&path).unwrap()).unwrap();
         let arch = replay::arch(source.header());
-        let mut session = Session::new(arch, BufferFormat::Dots, TimeFormat::Human);
-        let mut all = Selection::default();
-        let mut state = State::new();
-        replay::replay(&mut source, &mut state, &mut session, &mut all, &mut judge).unwrap();
+        let session = Session::new(arch, BufferFormat::Dots, TimeFormat::Human);
+        replay::replay_all(&mut source, session, &mut judge).unwrap();
         let capture = path.file_stem().unwrap().to_str().unwrap().to_owned();
         for (rule, _, count) in judge.0 {
             let counts = MACROS.contains(&&*rule) || !rule.starts_with("macro ");

@@ -12,7 +12,7 @@ use proptest::prelude::{Just, Strategy, any, prop, prop_oneof, proptest};
 use scap::event::bytes::BufferFormat;
 use scap::fields::{self, ArgForm, Context, FieldFlags, Session};
 use scap::format::{LineFormat, LineOptions, Template};
-use scap::replay::{self, EventSink, NativeSource, Selection};
+use scap::replay::{self, EventSink, EventSource as _, NativeSource, Pipeline, Selection};
 use scap::state::State;
 
 /// One way to mangle a file.
@@ -122,21 +122,17 @@ fn replay_all(bytes: &[u8]) {
         fields: Template::new(&all_fields()).unwrap(),
         text: Vec::new(),
     };
-    let mut state = State::new();
-    let _replayed = replay::replay(
-        &mut source,
-        &mut state,
-        &mut Session::default(),
-        &mut Selection::default(),
-        &mut sink,
-    );
+    let mut pipeline = Pipeline::new(Session::default(), source.origins(), Selection::default());
+    let _replayed = pipeline.run(&mut source, &mut sink);
     let text = String::from_utf8(sink.text).unwrap();
     assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text}");
     // Whatever the state has become, it can be written, and read again to the same.
-    let snapshot = state.snapshot();
-    let mut again = State::new();
-    again.restore(&snapshot);
-    assert_eq!(again.snapshot(), snapshot);
+    for origin in pipeline.origins_mut() {
+        let snapshot = origin.state.snapshot();
+        let mut again = State::new();
+        again.restore(&snapshot);
+        assert_eq!(again.snapshot(), snapshot);
+    }
 }
 
 proptest! {

@@ -15,7 +15,7 @@ use scap::filter::Filter;
 use scap::lanes::{LANES, Lane, is_waiting, lanes_of, lanes_of_type};
 use scap::replay::IndexedCapture;
 use scap::replay::SegmentReplayer;
-use scap::replay::indexed::Need;
+use scap::replay::segment::Need;
 use scap_capture_format::schema::types;
 
 /// Gives every event of a capture that is shown.

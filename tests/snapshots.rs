@@ -19,11 +19,11 @@ use scap::event::{Event, EventExt as _, PairedEvent};
 use scap::fields::{self, ArgForm, Context, FieldFlags, Session, TimeFormat};
 use scap::filter::When;
 use scap::format::Template;
+use scap::replay::SysdigSource;
 use scap::replay::{self, Each, EventSink, EventSource, Item, NativeSource, ReplayError};
-use scap::replay::{Selection, SysdigSource};
 use scap::state::State;
 use scap_capture_format::native::{
-    CaptureWriter, Damages, Header, IndexedReader, SchemaDescription, WriterOptions,
+    CaptureWriter, Damages, Header, IndexedReader, Origin, SchemaDescription, WriterOptions,
 };
 use scap_capture_format::schema::SourceCategory;
 
@@ -73,7 +73,7 @@ fn with_snapshots(source: &mut dyn EventSource, every: u64) -> Vec<u8> {
     let mut events = 0;
     let mut header = Some(header);
     source
-        .read(&mut |item| {
+        .read(&mut |_, item| {
             match item {
                 Item::Machine(machine) => {
                     if let Some(header) = &mut header {
@@ -135,10 +135,8 @@ impl EventSink for Lines {
 fn lines(source: &mut dyn EventSource, first: u64) -> Vec<(u64, String)> {
     let mut session = Session::new(None, BufferFormat::Dots, TimeFormat::Human);
     session.first_time = first;
-    let mut state = State::new();
     let mut sink = Lines(Template::new(&every_field()).unwrap(), Vec::new());
-    let mut selection = Selection::default();
-    replay::replay(source, &mut state, &mut session, &mut selection, &mut sink).unwrap();
+    replay::replay_all(source, session, &mut sink).unwrap();
     sink.1
 }
 
@@ -152,16 +150,16 @@ impl EventSource for FirstSnapshot {
 
     fn read(&mut self, each: Each<'_>) -> Result<(), ReplayError> {
         let mut seen = false;
-        self.0.read(&mut |item| match item {
+        self.0.read(&mut |origin, item| match item {
             Item::Snapshot(_) if std::mem::replace(&mut seen, true) => {
                 Ok(ControlFlow::Continue(()))
             }
-            other => each(other),
+            other => each(origin, other),
         })
     }
 
-    fn is_in_pairs(&self) -> bool {
-        self.0.is_in_pairs()
+    fn origins(&self) -> &[Origin] {
+        self.0.origins()
     }
 
     fn damages(&self) -> &Damages {
@@ -225,7 +223,7 @@ fn real_captures_read_the_same_from_every_snapshot() {
         }
         let open = || SysdigSource::new(Box::new(File::open(&path).unwrap())).unwrap();
         let mut count = 0;
-        let counted = open().read(&mut |item| {
+        let counted = open().read(&mut |_, item| {
             let is_event = |o: PairedEvent<'_>| !is_enter_of_call(o.event);
             count += u64::from(matches!(item, Item::Event(o) if is_event(o)));
             Ok(ControlFlow::Continue(()))

@@ -13,8 +13,7 @@ use std::path::Path;
 use scap::chisel::view::{Aggregation, ColumnInfo, ViewInfo, ViewOptions, ViewTable};
 use scap::event::bytes::BufferFormat;
 use scap::fields::{Context, Session, TimeFormat};
-use scap::replay::{EventSink, EventSource as _, NativeSource, Selection, replay};
-use scap::state::State;
+use scap::replay::{EventSink, EventSource as _, NativeSource, replay_all};
 
 fn column(field: &str, aggregation: Aggregation) -> ColumnInfo {
     ColumnInfo {
@@ -73,9 +72,8 @@ fn pass(sink: &mut Sink) {
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/sample.scap");
     let mut source = NativeSource::new(File::open(sample).unwrap()).unwrap();
     let arch = scap::replay::arch(source.header());
-    let mut session = Session::new(arch, BufferFormat::Dots, TimeFormat::Human);
-    let mut all = Selection::default();
-    replay(&mut source, &mut State::new(), &mut session, &mut all, sink).unwrap();
+    let session = Session::new(arch, BufferFormat::Dots, TimeFormat::Human);
+    replay_all(&mut source, session, sink).unwrap();
 }
 
 #[test]

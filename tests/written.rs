@@ -111,7 +111,7 @@ fn a_call_may_return_after_the_snapshot_that_reading_begins_at() {
     let mut state = State::new();
     let mut events = 0_u64;
     source
-        .read(&mut |item| {
+        .read(&mut |_, item| {
             match item {
                 replay::Item::Snapshot(snapshot) => state.restore(snapshot),
                 replay::Item::Event(paired) => {

@@ -16,7 +16,7 @@ pub enum Error {
     #[error("the file is empty")]
     Empty,
     /// The file is of another version of the format.
-    #[error("capture format version {found}, this program reads version {supported}")]
+    #[error("capture format version {found}, this program reads versions up to {supported}")]
     UnsupportedVersion {
         /// The version in the file.
         found: u16,

@@ -37,5 +37,5 @@ pub use info::Info;
 pub use registry::{Script, ScriptRegistry};
 pub use runner::{ChiselRunner, Ended, Wanted, info, views};
 pub use sandbox::Policy;
-pub use shared::Options;
+pub use shared::{Options, Progress};
 pub use watchdog::{watch, with_stack};

@@ -3,6 +3,7 @@
 use std::io;
 use std::ops::ControlFlow;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::arguments;
 use super::error::ChiselError;
@@ -11,14 +12,14 @@ use super::instance::Chisel;
 use super::native;
 use super::registry::{Script, ScriptRegistry};
 use super::sandbox::Policy;
-use super::shared::{CallInput, HostState, Options, Run};
+use super::shared::{CallInput, HostState, Options, Progress, Run};
 use super::view::ViewInfo;
 use super::watchdog::with_stack;
 use crate::event::bytes::BufferFormat;
 use crate::event::{EventFlags, Timestamp};
 use crate::fields::{Context, Session};
 use crate::filter::{Filter, TypeSet};
-use crate::replay::{EventSink, Needs};
+use crate::replay::{EventSink, Needs, OriginState};
 use crate::state::State;
 
 /// A chisel as the command line names it.
@@ -117,8 +118,8 @@ impl ChiselRunner {
     }
 
     /// Returns where to note how much of the capture was read, in percent.
-    pub fn progress(&self) -> Rc<std::cell::Cell<f64>> {
-        self.run.progress.clone()
+    pub fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.run.progress)
     }
 
     /// Returns how many events were handed over.
@@ -178,8 +179,19 @@ impl ChiselRunner {
     /// # Errors
     ///
     /// The first error of a chisel, also of those before.
-    pub fn finish(mut self, state: &State, session: &Session) -> Result<Ended, ChiselError> {
-        let world = HostState { state, session };
+    pub fn finish(mut self, origins: &[OriginState]) -> Result<Ended, ChiselError> {
+        let (state, session) = (State::new(), Session::default());
+        // Of merged captures, the functions that are called at the end see the first one.
+        let world = origins.first().map_or(
+            HostState {
+                state: &state,
+                session: &session,
+            },
+            |origin| HostState {
+                state: &origin.state,
+                session: &origin.session,
+            },
+        );
         if !self.begun && self.failed.is_none() {
             self.begin_all(&world);
         }
@@ -384,9 +396,16 @@ impl EventSink for ChiselRunner {
         Ok(())
     }
 
-    fn pause(&mut self) -> io::Result<()> {
+    fn pause(
+        &mut self,
+        time: Option<Timestamp>,
+        origins: &[OriginState],
+    ) -> io::Result<ControlFlow<()>> {
+        if let (Some(time), Some(origin)) = (time, origins.first()) {
+            return Ok(self.pause_at(time, &origin.state, &origin.session));
+        }
         self.flush();
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::io::Write as _;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use mlua::{Function, Lua};
 
@@ -70,6 +71,22 @@ impl Options {
     }
 }
 
+/// How much of a capture was read, noted by whoever reads it.
+#[derive(Debug, Default)]
+pub struct Progress(AtomicU64);
+
+impl Progress {
+    /// Notes how much was read, in percent.
+    pub fn set(&self, percent: f64) {
+        self.0.store(percent.to_bits(), Ordering::Relaxed);
+    }
+
+    /// Returns how much was read, in percent.
+    pub fn get(&self) -> f64 {
+        f64::from_bits(self.0.load(Ordering::Relaxed))
+    }
+}
+
 /// What is the same for all chisels of a run, and what they ask of it.
 pub(super) struct Run {
     pub(super) library: ScriptRegistry,
@@ -102,7 +119,7 @@ pub(super) struct Run {
     /// The command line with which to start over.
     pub(super) again: RefCell<Option<String>>,
     /// Percent of the capture that was read.
-    pub(super) progress: Rc<Cell<f64>>,
+    pub(super) progress: Arc<Progress>,
     pub(super) socket: RefCell<Option<std::net::UdpSocket>>,
 }
 
@@ -129,7 +146,7 @@ impl Run {
             changes: Cell::new(0),
             ends: Cell::new(false),
             again: RefCell::new(None),
-            progress: Rc::default(),
+            progress: Arc::default(),
             socket: RefCell::new(None),
         }
     }

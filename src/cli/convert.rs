@@ -7,14 +7,13 @@ use scap_capture_format::schema::Arch;
 use scap_capture_format::sysdig::{Tail, WriterOptions};
 
 use super::error::{CliError, Outcome, warn};
-use super::input::{Input, tell_damage};
+use super::input::{Captures, Input};
 use super::read::{cannot_write, destination, refuse_same};
 use super::record::say;
 use crate::event::number::grouped;
 use crate::export::{NativeSink, SysdigSink};
 use crate::fields::Session;
-use crate::replay::{self, EventSink, EventSource, ReplayError, Selection};
-use crate::state::State;
+use crate::replay::{self, EventSink, Pipeline, ReplayError, Selection};
 
 /// Arguments of `scap convert`.
 #[derive(Debug, clap::Args)]
@@ -59,59 +58,56 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         return Err(CliError::usage("-z and --full are for --to sysdig"));
     }
     refuse_same(&args.input, &args.output)?;
-    let (name, mut source) = Input::open(&args.input)?.source()?;
-    let source = source.as_mut();
+    let mut captures = open(vec![Input::open(&args.input)?])?;
     let events = match args.to {
-        Format::Native => native(&args.output, &name, source)?,
-        Format::Sysdig => sysdig(args, &name, source)?,
+        Format::Native => native(&args.output, &mut captures)?,
+        Format::Sysdig => sysdig(args, &mut captures)?,
     };
-    Ok(Outcome::of_damage(tell_damage(&name, source, events)))
+    Ok(Outcome::of_damage(captures.report_damage(events)))
 }
 
-fn pass(
-    source: &mut dyn EventSource,
-    sink: &mut dyn EventSink,
-    name: &str,
-    output: &Path,
-) -> Result<(), CliError> {
-    let arch = replay::arch(source.header());
-    let mut session = Session::new(arch, Default::default(), Default::default());
-    let mut selection = Selection::default();
-    let replayed = replay::replay(
-        source,
-        &mut State::new(),
-        &mut session,
-        &mut selection,
-        sink,
-    );
-    match replayed {
+fn open(inputs: Vec<Input>) -> Result<Captures, CliError> {
+    Captures::of(inputs, None, &mut Session::default())
+}
+
+fn pass(captures: &mut Captures, sink: &mut dyn EventSink, output: &Path) -> Result<(), CliError> {
+    let origins = captures.origins();
+    let mut pipeline = Pipeline::new(Session::default(), origins, Selection::default());
+    match pipeline.run(captures.source(), sink) {
         Ok(_) => Ok(()),
         Err(ReplayError::Sink(error)) => Err(cannot_write(output, &error)),
-        Err(error) => Err(CliError::replay(name, &error)),
+        Err(error) => Err(CliError::replay(&captures.name(), &error)),
     }
 }
 
-/// Turns a capture into one of scap's own.
-pub(super) fn to_native(input: Input, output: &Path) -> Result<Outcome, CliError> {
-    let (name, mut source) = input.source()?;
-    let source = source.as_mut();
-    let events = native(output, &name, source)?;
-    Ok(Outcome::of_damage(tell_damage(&name, source, events)))
+/// Converts captures into one native capture.
+pub(super) fn to_native(inputs: Vec<Input>, output: &Path) -> Result<Outcome, CliError> {
+    let mut captures = open(inputs)?;
+    let events = native(output, &mut captures)?;
+    Ok(Outcome::of_damage(captures.report_damage(events)))
 }
 
-fn native(output: &Path, name: &str, source: &mut dyn EventSource) -> Result<u64, CliError> {
+fn native(output: &Path, captures: &mut Captures) -> Result<u64, CliError> {
     let out = destination(output)?;
-    let mut sink = NativeSink::new(out, source.header(), source.is_in_pairs(), u64::MAX);
-    sink.note("converted-from", name);
-    pass(source, &mut sink, name, output)?;
+    let mut sink = NativeSink::new(out, captures.header(), captures.origins(), u64::MAX);
+    sink.note("converted-from", &captures.name());
+    pass(captures, &mut sink, output)?;
     let (shown, _) = sink.counts();
     let written = sink.finish().and_then(|mut out| out.flush());
     written.map_err(|error| cannot_write(output, &error))?;
     Ok(shown)
 }
 
-fn sysdig(args: &Args, name: &str, source: &mut dyn EventSource) -> Result<u64, CliError> {
-    let arch = replay::arch(source.header()).unwrap_or(Arch::X86_64);
+fn sysdig(args: &Args, captures: &mut Captures) -> Result<u64, CliError> {
+    let name = captures.name();
+    let [origin] = captures.origins() else {
+        return Err(CliError::failed(format!(
+            "{name} was merged from several recordings, which a .scap file cannot hold"
+        ))
+        .hint("convert the captures that it was merged from"));
+    };
+    let is_paired = origin.is_paired;
+    let arch = replay::arch(captures.header()).unwrap_or(Arch::X86_64);
     let options = WriterOptions {
         gzip: args.compress,
         tail: if args.full {
@@ -121,8 +117,8 @@ fn sysdig(args: &Args, name: &str, source: &mut dyn EventSource) -> Result<u64, 
         },
     };
     let out = destination(&args.output)?;
-    let mut sink = SysdigSink::new(out, source.is_in_pairs(), arch, options, u64::MAX);
-    pass(source, &mut sink, name, &args.output)?;
+    let mut sink = SysdigSink::new(out, is_paired, arch, options, u64::MAX);
+    pass(captures, &mut sink, &args.output)?;
     sink.flush()
         .map_err(|error| cannot_write(&args.output, &error))?;
     if !args.quiet {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use scap_capture_format::native::Loss;
+use scap_capture_format::native::{Loss, MachineInfo};
 use serde::Serialize;
 
 use super::error::{CliError, Outcome};
@@ -61,11 +61,21 @@ struct Report<'a> {
     format: &'static str,
     bytes: u64,
     machine: Machine<'a>,
+    /// The recordings that the capture was merged from; empty if it was not.
+    origins: Vec<OriginReport<'a>>,
     recorder: Recorder<'a>,
     time: Option<TimeRange>,
     events: Events<'a>,
     lost: Lost,
     integrity: Integrity,
+}
+
+#[derive(Debug, Serialize)]
+struct OriginReport<'a> {
+    file: &'a str,
+    machine: Machine<'a>,
+    enter_and_exit: bool,
+    recorded_with_filter: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -161,6 +171,25 @@ struct DamageEntry {
     what: &'static str,
 }
 
+impl<'a> Machine<'a> {
+    fn new(machine: &'a MachineInfo) -> Self {
+        Self {
+            host_name: &machine.host_name,
+            os: &machine.os,
+            kernel_release: &machine.kernel_release,
+            kernel_version: &machine.kernel_version,
+            arch: &machine.arch,
+            cpus: machine.cpus,
+            memory_bytes: machine.memory,
+            boot_id: &machine.boot_id,
+            boot_time: (machine.boot_time.0 != 0)
+                .then(|| time::iso8601(machine.boot_time.0, machine.utc_offset_s)),
+            time_zone: &machine.time_zone,
+            utc_offset_s: machine.utc_offset_s,
+        }
+    }
+}
+
 impl<'a> Report<'a> {
     #[expect(clippy::cast_precision_loss, reason = "rates for people")]
     fn new(file: &'a str, capture_info: &'a CaptureInfo) -> Self {
@@ -178,6 +207,12 @@ impl<'a> Report<'a> {
             .collect();
         types.sort_by(|a, b| b.count.cmp(&a.count).then(a.name.cmp(b.name)));
         let damages = &capture_info.damages;
+        let origins = capture_info.origins.iter().map(|origin| OriginReport {
+            file: &origin.name,
+            machine: Machine::new(&origin.machine),
+            enter_and_exit: origin.is_paired,
+            recorded_with_filter: origin.is_filtered,
+        });
         Self {
             file,
             format: if capture_info.is_sysdig {
@@ -186,19 +221,8 @@ impl<'a> Report<'a> {
                 "native"
             },
             bytes: capture_info.bytes,
-            machine: Machine {
-                host_name: &machine.host_name,
-                os: &machine.os,
-                kernel_release: &machine.kernel_release,
-                kernel_version: &machine.kernel_version,
-                arch: &machine.arch,
-                cpus: machine.cpus,
-                memory_bytes: machine.memory,
-                boot_id: &machine.boot_id,
-                boot_time: some_time(machine.boot_time.0),
-                time_zone: &machine.time_zone,
-                utc_offset_s: machine.utc_offset_s,
-            },
+            machine: Machine::new(machine),
+            origins: origins.collect(),
             recorder: Recorder {
                 program: &header.writer,
                 options: header
@@ -329,6 +353,12 @@ impl<'a> Report<'a> {
     }
 
     fn machine_text(&self, lines: &mut Lines<'_>) {
+        for origin in &self.origins {
+            let machine = &origin.machine;
+            let parts = [machine.host_name, machine.os, machine.kernel_release];
+            let parts: Vec<&str> = parts.into_iter().filter(|p| !p.is_empty()).collect();
+            lines.line("merged", &format!("{}: {}", origin.file, parts.join(", ")));
+        }
         let machine = &self.machine;
         let parts = [
             machine.host_name.to_owned(),
@@ -343,9 +373,13 @@ impl<'a> Report<'a> {
             },
         ];
         let parts: Vec<String> = parts.into_iter().filter(|p| !p.is_empty()).collect();
-        lines.line("machine", &parts.join(", "));
+        if self.origins.is_empty() {
+            lines.line("machine", &parts.join(", "));
+        }
         let kernel = [machine.kernel_release, machine.arch, machine.kernel_version].join(" ");
-        lines.line("kernel", kernel.trim());
+        if self.origins.is_empty() {
+            lines.line("kernel", kernel.trim());
+        }
         if let Some(boot) = &machine.boot_time {
             let id = match machine.boot_id {
                 "" => String::new(),

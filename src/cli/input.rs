@@ -1,23 +1,25 @@
 //! Captures named on the command line.
 
-use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, Read, Seek as _};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
+
+use scap_capture_format::native::{Header, Origin};
 
 use super::error::{CliError, warn};
+use crate::chisel::Progress;
 use crate::event::text;
 use crate::fields::Session;
 use crate::filter::When;
-use crate::replay::{self, EventSource, NativeSource, SysdigSource};
+use crate::replay::{self, EventSource, MergedSource, NativeSource, Start, SysdigSource};
 
 /// An open capture and what to call it.
 pub(super) struct Input {
     /// Its name, safe to print.
     pub(super) name: String,
     /// Its bytes.
-    pub(super) bytes: Box<dyn Read>,
+    pub(super) bytes: Box<dyn Read + Send>,
     /// It is one of sysdig's.
     pub(super) is_sysdig: bool,
     /// Where the capture is, if it is a file that can be read in any order.
@@ -52,7 +54,7 @@ impl Input {
     }
 
     /// Looks at the first bytes: they tell what kind of file it is.
-    fn checked(name: String, mut bytes: Box<dyn Read>) -> Result<Self, CliError> {
+    fn checked(name: String, mut bytes: Box<dyn Read + Send>) -> Result<Self, CliError> {
         const SYSDIG: [u8; 4] = 0x0a0d_0d0a_u32.to_le_bytes();
         const GZIP: [u8; 2] = [0x1f, 0x8b];
         let mut first = Vec::new();
@@ -71,7 +73,7 @@ impl Input {
     }
 
     /// Notes in `progress` how much of the file was read, in percent.
-    pub(super) fn watch(&mut self, progress: Rc<Cell<f64>>) {
+    pub(super) fn watch(&mut self, progress: Arc<Progress>) {
         let total = self
             .again()
             .and_then(|file| Some(file.metadata().ok()?.len()));
@@ -84,29 +86,6 @@ impl Input {
         });
     }
 
-    /// Opens the capture as a source of the events from `from` on. Where an index says that an earlier
-    /// part is not needed it is passed over.
-    pub(super) fn source_from(
-        self,
-        from: Option<When>,
-        session: &mut Session,
-    ) -> Result<(String, Box<dyn EventSource>), CliError> {
-        if let (Some(from), Some(mut file), false) = (from, self.again(), self.is_sysdig)
-            && let Some(start) = replay::start(&mut file, from)
-            && file.rewind().is_ok()
-        {
-            let failed = |e| CliError::capture(&self.name, &e);
-            let mut source = NativeSource::new(file).map_err(failed)?;
-            if let Some(again) = self.again() {
-                source.know_ahead(again).map_err(failed)?;
-            }
-            source.skip_to(start.offset).map_err(failed)?;
-            session.first_time = start.first_time;
-            return Ok((self.name, Box::new(source)));
-        }
-        self.source()
-    }
-
     /// Whether the capture can be read in any order.
     pub(super) fn is_seekable(&self) -> bool {
         self.path.is_some() && !self.is_sysdig
@@ -117,17 +96,33 @@ impl Input {
         File::open(self.path.as_ref()?).ok()
     }
 
-    /// Opens the capture as a source of events.
-    pub(super) fn source(self) -> Result<(String, Box<dyn EventSource>), CliError> {
+    /// Returns where reading can begin for events from `from` on, if an index says that an earlier part is
+    /// not needed.
+    fn start(&self, from: When) -> Option<Start> {
+        let file = self.again().filter(|_| !self.is_sysdig)?;
+        replay::start(file, from)
+    }
+
+    /// Opens the capture as a source of events, from the front or from where `start` says.
+    fn source(self, start: Option<Start>) -> Result<(String, Source), CliError> {
         let again = self.again();
         let name = self.name;
         let failed = |e| CliError::capture(&name, &e);
-        let source: Box<dyn EventSource> = if self.is_sysdig {
+        let source: Source = if self.is_sysdig {
             Box::new(SysdigSource::new(self.bytes).map_err(failed)?)
+        } else if let (Some(start), Some(file)) =
+            (start, self.path.as_ref().and_then(|p| File::open(p).ok()))
+        {
+            let mut source = NativeSource::new(file).map_err(failed)?;
+            if let Some(again) = again {
+                source.preload_containers(again).map_err(failed)?;
+            }
+            source.skip_to(start.offset).map_err(failed)?;
+            Box::new(source)
         } else {
             let mut source = NativeSource::new(self.bytes).map_err(failed)?;
             if let Some(again) = again {
-                source.know_ahead(again).map_err(failed)?;
+                source.preload_containers(again).map_err(failed)?;
             }
             Box::new(source)
         };
@@ -135,12 +130,102 @@ impl Input {
     }
 }
 
+type Source = Box<dyn EventSource + Send>;
+
+/// Captures opened as one source of events; several are merged by time.
+pub(super) struct Captures {
+    /// Their names, safe to print.
+    names: Vec<String>,
+    source: Source,
+}
+
+impl Captures {
+    /// Opens captures from where the first event at or after `from` can be.
+    pub(super) fn open(
+        files: &[PathBuf],
+        from: Option<When>,
+        session: &mut Session,
+    ) -> Result<Self, CliError> {
+        let inputs = files.iter().map(|file| Input::open(file));
+        Self::of(inputs.collect::<Result<_, _>>()?, from, session)
+    }
+
+    /// Opens captures that were found already.
+    pub(super) fn of(
+        inputs: Vec<Input>,
+        from: Option<When>,
+        session: &mut Session,
+    ) -> Result<Self, CliError> {
+        let starts = from.map(|from| inputs.iter().map(|input| input.start(from)).collect());
+        let mut starts: Vec<Option<Start>> = starts.unwrap_or_default();
+        // `+5s` counts from the first event of all captures. If the beginning of one is skipped, all have to
+        // tell when that was.
+        let is_absolute = !matches!(from, Some(When::After(_) | When::TimeOfDay(_)));
+        let first_times = starts.iter().map(|start| Some(start.as_ref()?.first_time));
+        match first_times.collect::<Option<Vec<u64>>>() {
+            Some(times) if inputs.len() == 1 || is_absolute => {
+                session.first_time = times.into_iter().min().unwrap_or(0);
+            }
+            _ => starts.clear(),
+        }
+        starts.resize(inputs.len(), None);
+        let mut names = Vec::new();
+        let mut sources = Vec::new();
+        for (input, start) in inputs.into_iter().zip(starts) {
+            let (name, source) = input.source(start)?;
+            names.push(name.clone());
+            sources.push((name, source));
+        }
+        let source = match sources.len() {
+            1 => sources.remove(0).1,
+            _ => {
+                let merged = MergedSource::new(sources);
+                Box::new(merged.map_err(|error| CliError::failed(error.to_string()))?)
+            }
+        };
+        Ok(Self { names, source })
+    }
+
+    /// Returns what to call them.
+    pub(super) fn name(&self) -> String {
+        self.names.join(", ")
+    }
+
+    /// Returns where the events come from.
+    pub(super) fn source(&mut self) -> &mut dyn EventSource {
+        self.source.as_mut()
+    }
+
+    /// Returns the recordings that the events are from.
+    pub(super) fn origins(&self) -> &[Origin] {
+        self.source.origins()
+    }
+
+    /// Returns what the capture says about itself.
+    pub(super) fn header(&self) -> &Header {
+        self.source.header()
+    }
+
+    /// Prints what is wrong with captures that were read to their end; returns whether anything is.
+    pub(super) fn report_damage(&self, events: u64) -> bool {
+        let parts = self.source.parts();
+        if parts.is_empty() {
+            return report_damage(&self.name(), self.source.as_ref(), Some(events));
+        }
+        let mut is_damaged = false;
+        for (name, source) in self.names.iter().zip(parts) {
+            is_damaged |= report_damage(name, source, None);
+        }
+        is_damaged
+    }
+}
+
 /// Bytes that are counted as they are read.
 struct Watched {
-    bytes: Box<dyn Read>,
+    bytes: Box<dyn Read + Send>,
     total: u64,
     read: u64,
-    progress: Rc<Cell<f64>>,
+    progress: Arc<Progress>,
 }
 
 impl Read for Watched {
@@ -164,8 +249,13 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
-/// Tells what is wrong with a capture that was read to its end; returns whether anything is.
-pub(super) fn tell_damage(name: &str, source: &dyn EventSource, events: u64) -> bool {
+/// Prints what is wrong with a capture that was read to its end; returns whether anything is. `events` is how
+/// many could be read, if that is known.
+fn report_damage(name: &str, source: &dyn EventSource, events: Option<u64>) -> bool {
+    let read = match events {
+        Some(events) => format!("; {events} events could be read"),
+        None => String::new(),
+    };
     if let Some(unknown) = source.unknown_types().filter(|u| !u.is_empty()) {
         let count: u64 = unknown.values().sum();
         let types: Vec<String> = unknown.keys().take(8).map(u16::to_string).collect();
@@ -186,7 +276,7 @@ pub(super) fn tell_damage(name: &str, source: &dyn EventSource, events: u64) -> 
         };
         warn(
             &format!(
-                "{name}: damaged at byte {}: {}{more}; {events} events could be read",
+                "{name}: damaged at byte {}: {}{more}{read}",
                 first.offset, first.what
             ),
             Some("`scap info` lists the damage and says what is left"),
@@ -195,7 +285,7 @@ pub(super) fn tell_damage(name: &str, source: &dyn EventSource, events: u64) -> 
     }
     if !source.is_complete() {
         warn(
-            &format!("{name}: the capture has no end; {events} events could be read"),
+            &format!("{name}: the capture has no end{read}"),
             Some("its recorder was killed or is still running, or the copy is not complete"),
         );
         return true;

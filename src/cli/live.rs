@@ -15,9 +15,9 @@ use super::print::{PrintArgs, Printer};
 use super::record::{What, explain, on_signals, say, tell_choice, warn_of_runtime};
 use crate::event::EventExt as _;
 use crate::event::number::grouped;
-use crate::fields::{Context, Session};
-use crate::record::{self, CommandEnd, Notice, Observer, Options, Summary, command};
-use crate::state::State;
+use crate::fields::Context;
+use crate::record::{self, CommandEnd, Notice, Options, Summary, command};
+use crate::replay::{EventSink, OriginState};
 
 /// Arguments of `scap live`.
 #[derive(Debug, clap::Args)]
@@ -47,7 +47,6 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         output: &mut output,
         left: args.print.count.unwrap_or(u64::MAX),
         events: 0,
-        failed: None,
     };
     let stop = on_signals()
         .map_err(|error| CliError::failed(format!("cannot handle signals: {error}")))?;
@@ -61,10 +60,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         }
     })
     .map_err(explain)?;
-    let (events, failed) = (screen.events, screen.failed);
-    if let Some(error) = failed {
-        return Err(CliError::output(&error));
-    }
+    let events = screen.events;
     output.finish()?;
     tell_account(&summary, events);
     Ok(Outcome::Done)
@@ -134,53 +130,45 @@ struct Screen<'a> {
     output: &'a mut Output,
     left: u64,
     events: u64,
-    /// Why nothing more can be printed.
-    failed: Option<io::Error>,
 }
 
 impl Screen<'_> {
-    fn or_stop(&mut self, written: io::Result<()>) -> ControlFlow<()> {
-        match written {
-            Ok(()) if self.left > 0 => ControlFlow::Continue(()),
-            Ok(()) => ControlFlow::Break(()),
-            Err(error) => {
-                self.failed.get_or_insert(error);
-                ControlFlow::Break(())
-            }
+    fn flow(&self) -> ControlFlow<()> {
+        match self.left {
+            0 => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
         }
     }
 }
 
-impl Observer for Screen<'_> {
-    fn event(&mut self, cx: &Context<'_>) -> ControlFlow<()> {
-        if self.left == 0 || self.failed.is_some() {
-            return ControlFlow::Break(());
+impl EventSink for Screen<'_> {
+    fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
+        if self.left == 0 {
+            return Ok(ControlFlow::Break(()));
         }
         if cx.event.is_internal() {
-            return ControlFlow::Continue(());
+            return Ok(ControlFlow::Continue(()));
         }
         self.printer.print(self.output.buffer(), cx);
         self.events += 1;
         self.left -= 1;
-        let written = self.output.written();
-        self.or_stop(written)
+        self.output.written()?;
+        Ok(self.flow())
     }
 
-    fn pause(&mut self, _: Timestamp, _: &State, _: &Session) -> ControlFlow<()> {
-        if self.failed.is_some() {
-            return ControlFlow::Break(());
-        }
-        let written = self.output.pause();
-        self.or_stop(written)
+    fn pause(&mut self, _: Option<Timestamp>, _: &[OriginState]) -> io::Result<ControlFlow<()>> {
+        self.output.pause()?;
+        Ok(self.flow())
     }
 
-    fn loss(&mut self, report: &LossReport) {
-        tell_loss(report);
+    fn loss(&mut self, report: &LossReport) -> io::Result<()> {
+        report_loss(report);
+        Ok(())
     }
 }
 
-/// Tells of events that were lost.
-pub(super) fn tell_loss(report: &LossReport) {
+/// Warns of events that were lost.
+pub(super) fn report_loss(report: &LossReport) {
     let lost: u64 = report.losses.iter().map(|loss| loss.count).sum();
     if lost > 0 {
         warn(

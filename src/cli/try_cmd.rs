@@ -13,8 +13,7 @@ use super::summary::Account;
 use crate::event::text;
 use crate::fields::Session;
 use crate::record::{self, Destination, Notice, Options, RecordError};
-use crate::replay::{self, EventSource as _, NativeSource, Selection};
-use crate::state::State;
+use crate::replay::{self, EventSource as _, NativeSource};
 
 /// What is shown where nothing can be recorded: a real recording of a made-up break-in.
 const SAMPLE: &[u8] = include_bytes!("../../testdata/sample.scap");
@@ -148,15 +147,8 @@ fn show(
     rewind(capture)?;
     let mut source = NativeSource::new(io::BufReader::new(capture)).map_err(failed)?;
     let mut account = Account::new(replay::arch(source.header()));
-    let (mut state, mut session) = (State::new(), Session::default());
-    replay::replay(
-        &mut source,
-        &mut state,
-        &mut session,
-        &mut Selection::default(),
-        &mut account,
-    )
-    .map_err(|error| CliError::replay(name, &error))?;
+    replay::replay_all(&mut source, Session::default(), &mut account)
+        .map_err(|error| CliError::replay(name, &error))?;
     let mut output = Output::new();
     let out = output.buffer();
     if let Some(title) = title {

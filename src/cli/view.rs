@@ -28,8 +28,8 @@ const FIRST_EVENTS: Duration = Duration::from_secs(30);
 /// Arguments of `scap view`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The capture; what follows it is a filter to begin with
-    #[arg(value_name = "FILE [FILTER")]
+    /// The capture, several are merged by time; what follows is a filter to begin with
+    #[arg(value_name = "FILE… [FILTER")]
     words: Vec<OsString>,
 
     /// Begin there: a time (`2026-11-24 03:12:01.5`, `03:12:01`), an offset from the first event (`+12.5s`)
@@ -110,28 +110,30 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         return live(args, &stop);
     }
     let (files, filter) = positionals::split(&[], &args.words)?;
-    let [file] = &files[..] else {
-        return Err(CliError::usage("`scap view` shows one capture")
-            .hint("several can be read together with `scap read A B -w`, or `--live` records this machine"));
-    };
     if let Some(text) = &filter {
         positionals::filter(text)?;
     }
-    let input = Input::open(file)?;
-    let name = input.name.clone();
-    if input.is_seekable() {
+    let inputs: Vec<Input> = files
+        .iter()
+        .map(|file| Input::open(file))
+        .collect::<Result<_, _>>()?;
+    let names: Vec<&str> = inputs.iter().map(|input| &*input.name).collect();
+    let name = names.join(", ");
+    if let ([file], [input]) = (&files[..], &inputs[..])
+        && input.is_seekable()
+    {
         return show(args, file, name, filter, Kind::of(args.live), &stop);
     }
     if args.live {
         return Err(CliError::usage(
-            "only a capture of scap's own in a file can be followed",
+            "only a single native capture in a file can be followed",
         ));
     }
-    // What cannot be read in any order becomes something that can.
+    // Captures that cannot be read in any order, or are several, become one that can.
     let dir = tempfile::tempdir()
         .map_err(|error| CliError::failed(format!("cannot make a temporary directory: {error}")))?;
     let copy = dir.path().join("converted.scap");
-    let kind = match to_native(input, &copy)? {
+    let kind = match to_native(inputs, &copy)? {
         Outcome::Done => Kind::Whole,
         Outcome::Damaged => Kind::OfDamaged,
     };

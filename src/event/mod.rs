@@ -20,7 +20,7 @@ mod names;
 mod owned;
 
 pub use names::{FdLabel, Names, NoNames};
-pub use owned::OwnedEvent;
+pub use owned::{BufferCursor, BufferedEvent, EventBuffer, OwnedEvent};
 pub(crate) use render::errno_name;
 
 pub use scap_capture_format::event::{

@@ -11,17 +11,16 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 use scap_capture_format::event::{EventFlags, Timestamp};
-use scap_capture_format::native::header::EVENT_MODEL;
 use scap_capture_format::native::{
-    CaptureWriter, Header, LossReport, SchemaDescription, WriterOptions,
+    CaptureWriter, Header, LossReport, Origin, OriginId, SchemaDescription, WriterOptions,
 };
 use scap_capture_format::schema::SourceCategory;
 
 use super::containers::Containers;
 use crate::event::{Event, EventExt as _, OwnedEvent};
-use crate::fields::{Context, Session};
+use crate::fields::Context;
 use crate::lanes;
-use crate::replay::EventSink;
+use crate::replay::{EventSink, OriginState};
 use crate::state::{self, SnapshotSchedule, State};
 
 /// Most threads whose last enter event is remembered.
@@ -33,10 +32,9 @@ pub struct NativeSink<W: Write> {
     out: Option<W>,
     writer: Option<CaptureWriter<W>>,
     header: Header,
-    /// The events come in pairs, enter and exit.
-    pairs: bool,
+    origins: Vec<Origin>,
     /// Enter events that were not written: their exit may be wanted.
-    enters: HashMap<i64, OwnedEvent>,
+    enters: HashMap<(OriginId, i64), OwnedEvent>,
     stripped: OwnedEvent,
     containers: Containers,
     snapshots: Snapshots,
@@ -49,21 +47,19 @@ pub struct NativeSink<W: Write> {
 }
 
 impl<W: Write> NativeSink<W> {
-    /// Makes a sink; nothing is written before the first event. `header` is that of the source, `pairs`
-    /// whether its events come in pairs.
-    pub fn new(out: W, header: &Header, pairs: bool, limit: u64) -> Self {
+    /// Makes a sink; nothing is written before the first event. `header` and `origins` are those of the
+    /// source.
+    pub fn new(out: W, header: &Header, origins: &[Origin], limit: u64) -> Self {
         let mut header = header.clone();
         header.schema = SchemaDescription::full();
-        if pairs {
-            header
-                .options
-                .push((EVENT_MODEL.0.to_owned(), EVENT_MODEL.1.to_owned()));
+        if origins.iter().any(|origin| origin.is_paired) && !header.is_paired() {
+            header.set_paired();
         }
         Self {
             out: Some(out),
             writer: None,
             header,
-            pairs,
+            origins: origins.to_vec(),
             enters: HashMap::new(),
             stripped: OwnedEvent::default(),
             containers: Containers::default(),
@@ -95,7 +91,7 @@ impl<W: Write> NativeSink<W> {
     pub fn finish(mut self) -> io::Result<W> {
         if self.writer.is_none() {
             // A capture without events is one, too.
-            self.start(&mut State::new(), &Session::default())?;
+            self.start(&mut [])?;
         }
         match self.writer {
             Some(mut writer) => {
@@ -108,20 +104,44 @@ impl<W: Write> NativeSink<W> {
         }
     }
 
-    fn start(&mut self, state: &mut State, session: &Session) -> io::Result<()> {
+    fn start(&mut self, origins: &mut [OriginState]) -> io::Result<()> {
         let Some(out) = self.out.take() else {
             return Ok(());
         };
-        if self.header.machine.host_name.is_empty() {
-            self.header.machine.clone_from(&session.machine);
+        if let [origin] = origins
+            && self.header.machine.host_name.is_empty()
+        {
+            self.header.machine.clone_from(&origin.session.machine);
+        }
+        if self.is_merged() {
+            // A .scap file says only now which machine it is of.
+            for (origin, own) in self.origins.iter_mut().zip(origins.iter()) {
+                origin.machine.clone_from(&own.session.machine);
+            }
+            self.header.set_origins(&self.origins).map_err(failed)?;
         }
         let options = WriterOptions::default();
         let mut writer = CaptureWriter::new(out, &self.header, options).map_err(failed)?;
-        let mut snapshot = state.snapshot();
-        writer.write_snapshot(&mut snapshot).map_err(failed)?;
+        if origins.is_empty() {
+            writer
+                .write_snapshot(&mut State::new().snapshot())
+                .map_err(failed)?;
+        }
+        write_snapshots(&mut writer, origins, None)?;
         self.snapshots.written(&writer);
         self.writer = Some(writer);
         Ok(())
+    }
+
+    /// Whether the capture is of several recordings.
+    fn is_merged(&self) -> bool {
+        self.origins.len() > 1
+    }
+
+    /// Whether calls of an origin have two events.
+    fn is_paired(&self, origin: OriginId) -> bool {
+        let origin = self.origins.get(usize::from(origin.0));
+        origin.is_some_and(|origin| origin.is_paired)
     }
 
     /// Makes whoever reads the capture know the event's container.
@@ -135,25 +155,29 @@ impl<W: Write> NativeSink<W> {
     }
 
     /// Writes an event as hidden, without the data it moved.
-    fn hide(&mut self, event: &Event<'_>) -> io::Result<()> {
+    fn hide(&mut self, origin: OriginId, event: &Event<'_>) -> io::Result<()> {
         self.hidden += 1;
         match &mut self.writer {
-            Some(writer) => writer.push(&self.stripped.hide(event)).map_err(failed),
+            Some(writer) => {
+                let event = origin.tag(&self.stripped.hide(event));
+                writer.push(&event).map_err(failed)
+            }
             None => Ok(()),
         }
     }
 
     /// Remembers an enter event that is not written now.
-    fn remember(&mut self, event: &Event<'_>) {
-        if self.enters.len() >= THREADS && !self.enters.contains_key(&event.tid.0) {
+    fn remember(&mut self, origin: OriginId, event: &Event<'_>) {
+        let thread = (origin, event.tid.0);
+        if self.enters.len() >= THREADS && !self.enters.contains_key(&thread) {
             self.enters.clear();
         }
-        self.enters.entry(event.tid.0).or_default().set(event);
+        self.enters.entry(thread).or_default().set(event);
     }
 
     /// Writes the enter event of a wanted exit event, if it was not.
-    fn write_enter(&mut self, event: &Event<'_>) -> io::Result<()> {
-        let Some(kept) = self.enters.get_mut(&event.tid.0) else {
+    fn write_enter(&mut self, origin: OriginId, event: &Event<'_>) -> io::Result<()> {
+        let Some(kept) = self.enters.get_mut(&(origin, event.tid.0)) else {
             return Ok(());
         };
         if !kept.is_set() || kept.event().ty != event.ty.enter() {
@@ -163,11 +187,28 @@ impl<W: Write> NativeSink<W> {
         enter.flags |= EventFlags::HIDDEN;
         self.hidden += 1;
         if let Some(writer) = &mut self.writer {
-            writer.push(&enter).map_err(failed)?;
+            writer.push(&origin.tag(&enter)).map_err(failed)?;
         }
         kept.clear();
         Ok(())
     }
+}
+
+/// Writes the state of each origin.
+fn write_snapshots<W: Write>(
+    writer: &mut CaptureWriter<W>,
+    origins: &mut [OriginState],
+    time: Option<Timestamp>,
+) -> io::Result<()> {
+    for OriginState { state, session, .. } in origins {
+        let mut snapshot = state.snapshot();
+        if let Some(time) = time {
+            snapshot.time = time;
+        }
+        session.origin.note(&mut snapshot.extra);
+        writer.write_snapshot(&mut snapshot).map_err(failed)?;
+    }
+    Ok(())
 }
 
 fn is_enter_of_call(event: &Event<'_>) -> bool {
@@ -233,20 +274,18 @@ impl Snapshots {
 }
 
 impl<W: Write> EventSink for NativeSink<W> {
-    fn begin(&mut self, state: &mut State, session: &Session) -> io::Result<()> {
-        self.start(state, session)
+    fn begin(&mut self, origins: &mut [OriginState]) -> io::Result<()> {
+        self.start(origins)
     }
 
-    fn between(&mut self, state: &mut State) -> io::Result<()> {
+    fn between(&mut self, origins: &mut [OriginState]) -> io::Result<()> {
         let Some(writer) = &mut self.writer else {
             return Ok(());
         };
         if !self.snapshots.is_due(writer, self.last) {
             return Ok(());
         }
-        let mut snapshot = state.snapshot();
-        snapshot.time = self.last;
-        writer.write_snapshot(&mut snapshot).map_err(failed)?;
+        write_snapshots(writer, origins, Some(self.last))?;
         self.snapshots.taken(self.last);
         self.snapshots.written(writer);
         Ok(())
@@ -254,8 +293,10 @@ impl<W: Write> EventSink for NativeSink<W> {
 
     fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
         self.last = cx.event.ts;
-        if self.pairs && cx.event.ty.is_exit() {
-            self.write_enter(cx.event)?;
+        let origin = cx.session.origin;
+        let is_paired = self.is_paired(origin);
+        if is_paired && cx.event.ty.is_exit() {
+            self.write_enter(origin, cx.event)?;
         }
         if let Some(container) = cx.view.container_id()
             && let Some(writer) = &mut self.writer
@@ -265,12 +306,12 @@ impl<W: Write> EventSink for NativeSink<W> {
         self.meet_container(cx)?;
         if let Some(writer) = &mut self.writer {
             let (lanes, waited) = lanes::classify(cx.event, cx.view);
-            let pushed = writer.push_in_lanes(cx.event, lanes.bits(), waited);
+            let pushed = writer.push_in_lanes(&origin.tag(cx.event), lanes.bits(), waited);
             pushed.map_err(failed)?;
         }
-        if self.pairs && is_enter_of_call(cx.event) {
+        if is_paired && is_enter_of_call(cx.event) {
             // It is written: its exit has to look for none.
-            self.enters.remove(&cx.event.tid.0);
+            self.enters.remove(&(origin, cx.event.tid.0));
         }
         self.shown += 1;
         Ok(match self.shown < self.limit {
@@ -281,18 +322,20 @@ impl<W: Write> EventSink for NativeSink<W> {
 
     fn hidden(&mut self, cx: &Context<'_>) -> io::Result<()> {
         self.last = cx.event.ts;
-        if self.pairs && is_enter_of_call(cx.event) {
-            self.remember(cx.event);
+        let origin = cx.session.origin;
+        let is_paired = self.is_paired(origin);
+        if is_paired && is_enter_of_call(cx.event) {
+            self.remember(origin, cx.event);
             return Ok(());
         }
         if !state::affects_state(cx.view.full()) {
             return Ok(());
         }
-        if self.pairs && cx.event.ty.is_exit() {
-            self.write_enter(cx.event)?;
+        if is_paired && cx.event.ty.is_exit() {
+            self.write_enter(origin, cx.event)?;
         }
         self.meet_container(cx)?;
-        self.hide(cx.event)
+        self.hide(origin, cx.event)
     }
 
     fn loss(&mut self, report: &LossReport) -> io::Result<()> {

@@ -10,7 +10,7 @@ use scap_capture_format::sysdig::{Downgrade, InOrder, Lost, SysdigWriter, Target
 
 use crate::event::synthetic_event;
 use crate::fields::{Context, Session};
-use crate::replay::EventSink;
+use crate::replay::{EventSink, OriginState};
 use crate::state::State;
 
 /// Writes events to a .scap file.
@@ -149,7 +149,10 @@ fn failed(error: scap_capture_format::Error) -> io::Error {
 }
 
 impl<W: Write> EventSink for SysdigSink<W> {
-    fn begin(&mut self, state: &mut State, session: &Session) -> io::Result<()> {
+    fn begin(&mut self, origins: &mut [OriginState]) -> io::Result<()> {
+        let Some(OriginState { state, session, .. }) = origins.first_mut() else {
+            return Ok(());
+        };
         if let Some(out) = self.out.take() {
             let snapshot = state.snapshot();
             let writer = SysdigWriter::new(out, &session.machine, &snapshot, self.options);

@@ -39,7 +39,7 @@ use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 
 use hashbrown::HashMap;
-use scap_capture_format::native::MachineInfo;
+use scap_capture_format::native::{MachineInfo, OriginId};
 use scap_capture_format::schema::Arch;
 
 use crate::event::bytes::BufferFormat;
@@ -105,6 +105,8 @@ pub struct Session {
     pub first_time: u64,
     /// Columns of the screen that spectrograms are drawn on; 0 = none.
     pub screen_width: u16,
+    /// Which of the merged recordings the events are from.
+    pub origin: OriginId,
 }
 
 impl Session {
@@ -114,6 +116,20 @@ impl Session {
             arch,
             renderer: RefCell::new(Renderer::new(buffers, arch)),
             time,
+            ..Self::default()
+        }
+    }
+
+    /// Makes another session that prints alike, for the events of another recording.
+    pub fn fork(&self, origin: OriginId) -> Self {
+        let renderer = self.renderer.borrow().clone();
+        Self {
+            arch: self.arch,
+            renderer: RefCell::new(renderer),
+            time: self.time,
+            first_time: self.first_time,
+            screen_width: self.screen_width,
+            origin,
             ..Self::default()
         }
     }

@@ -373,7 +373,7 @@ fn count(
 ) -> Result<Counted, IndexedCaptureError> {
     let known = replayer
         .take()
-        .filter(|w| Arc::ptr_eq(w.library(), library));
+        .filter(|w| Arc::ptr_eq(w.capture(), library));
     let replayer = replayer.insert(match known {
         Some(replayer) => replayer,
         None => SegmentReplayer::new(library)?,

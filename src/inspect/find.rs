@@ -13,8 +13,8 @@ use crate::fields::Context;
 use crate::replay::IndexedCaptureError;
 use crate::replay::SegmentReplayer;
 use crate::replay::Span;
-use crate::replay::indexed::Need;
 use crate::replay::matcher::{Matcher, may_be_of};
+use crate::replay::segment::Need;
 
 /// What is looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,8 +15,8 @@ use crate::fields::Context;
 use crate::replay::IndexedCaptureError;
 use crate::replay::Scope;
 use crate::replay::SegmentReplayer;
-use crate::replay::indexed::Need;
 use crate::replay::matcher::{Matcher, may_be_of};
+use crate::replay::segment::Need;
 use crate::state::Text;
 
 /// Most bytes that are kept.

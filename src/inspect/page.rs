@@ -16,8 +16,8 @@ use crate::replay::IndexedCapture;
 use crate::replay::IndexedCaptureError;
 use crate::replay::Scope;
 use crate::replay::SegmentReplayer;
-use crate::replay::indexed::Need;
 use crate::replay::matcher::Matcher;
+use crate::replay::segment::Need;
 
 /// Where a page begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,13 +133,13 @@ pub fn page(
             }
         }
         At::Event(num) => {
-            let chunks = &pager.replayer.library().index().chunks;
+            let chunks = &pager.replayer.capture().index().chunks;
             let chunk = chunks.partition_point(|c| c.summary.next_event().0 <= num);
             let spot = pager.in_chunk(chunk, &|n, _| n >= num)?;
             pager.back(spot, u64::from(before))?
         }
         At::Time(time) => {
-            let chunks = &pager.replayer.library().index().chunks;
+            let chunks = &pager.replayer.capture().index().chunks;
             // Chunks can overlap a little: not the order of their ends, the first that reaches the time.
             let chunk = chunks.iter().position(|c| c.summary.max_time.0 >= time);
             let spot = pager.in_chunk(chunk.unwrap_or(chunks.len()), &|_, ts| ts >= time)?;
@@ -225,7 +225,7 @@ impl Pager<'_> {
         chunk: usize,
         each: &mut dyn FnMut(&Context<'_>, usize),
     ) -> Result<(), IndexedCaptureError> {
-        let library = Arc::clone(self.replayer.library());
+        let library = Arc::clone(self.replayer.capture());
         let Some(segment) = library.segment_of(chunk) else {
             return Ok(());
         };
@@ -284,7 +284,7 @@ impl Pager<'_> {
 
     /// Writes lines from a place on.
     fn lines(&mut self, start: Spot, len: usize) -> Result<Vec<Line>, IndexedCaptureError> {
-        let library = Arc::clone(self.replayer.library());
+        let library = Arc::clone(self.replayer.capture());
         let mut lines = Vec::new();
         let mut skip = start.skip;
         let mut from = start.chunk;

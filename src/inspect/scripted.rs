@@ -17,8 +17,8 @@ use crate::replay::IndexedCapture;
 use crate::replay::IndexedCaptureError;
 use crate::replay::Scope;
 use crate::replay::SegmentReplayer;
-use crate::replay::indexed::Need;
 use crate::replay::matcher::Matcher;
+use crate::replay::segment::Need;
 use crate::stats::table::Cell;
 use crate::stats::table::Column;
 use crate::stats::table::Narrowed;
@@ -121,7 +121,10 @@ impl Scripted {
         fill(&mut table, replayer, scope, &mut matcher, stop, share)?;
         replayer.settle();
         let (from, to) = (scope.span.from, scope.span.to);
-        let rows = table.end(replayer.state(), replayer.session(), from, to);
+        for origin in replayer.origins() {
+            table.idle(&origin.state, &origin.session, to);
+        }
+        let rows = table.rows(from, to);
         Ok(Some(self.shown(view, of, &rows)))
     }
 
@@ -189,7 +192,7 @@ fn fill(
     stop: &AtomicBool,
     share: &mut dyn FnMut(u64, u64),
 ) -> Result<(), IndexedCaptureError> {
-    let library = Arc::clone(replayer.library());
+    let library = Arc::clone(replayer.capture());
     let summaries = matcher.clone();
     let need_of_events = match table.needs_payload() {
         true => Need::Everything,

@@ -11,11 +11,11 @@ use crate::fields::Context;
 use crate::replay::IndexedCapture;
 use crate::replay::IndexedCaptureError;
 use crate::replay::SegmentReplayer;
-use crate::replay::indexed::Need;
+use crate::replay::segment::Need;
 
 /// Returns the place of the chunk that has an event.
 pub(super) fn chunk_of(replayer: &SegmentReplayer, num: u64) -> Option<usize> {
-    let chunks = &replayer.library().index().chunks;
+    let chunks = &replayer.capture().index().chunks;
     let at = chunks.partition_point(|c| c.summary.next_event().0 <= num);
     let chunk = chunks.get(at)?;
     (chunk.summary.first_event.0 <= num).then_some(at)
@@ -28,7 +28,7 @@ pub(super) fn at_event<T>(
     stop: &AtomicBool,
     mut ask: impl FnMut(&Context<'_>) -> T,
 ) -> Result<Option<T>, IndexedCaptureError> {
-    let library = Arc::clone(replayer.library());
+    let library = Arc::clone(replayer.capture());
     let Some(chunk) = chunk_of(replayer, num) else {
         return Ok(None);
     };
@@ -74,7 +74,7 @@ impl Search<'_> {
         num: u64,
         is: &mut dyn FnMut(&Context<'_>) -> bool,
     ) -> Result<Option<u64>, IndexedCaptureError> {
-        let library = Arc::clone(self.replayer.library());
+        let library = Arc::clone(self.replayer.capture());
         for segment in 0..library.segments().len() {
             if let Some(range) = self.candidates(&library, segment, num.saturating_add(1), u64::MAX)
             {
@@ -100,7 +100,7 @@ impl Search<'_> {
         num: u64,
         is: &mut dyn FnMut(&Context<'_>) -> bool,
     ) -> Result<Option<u64>, IndexedCaptureError> {
-        let library = Arc::clone(self.replayer.library());
+        let library = Arc::clone(self.replayer.capture());
         for segment in (0..library.segments().len()).rev() {
             if let Some(range) = self.candidates(&library, segment, 0, num) {
                 let mut found = None;
@@ -145,7 +145,7 @@ impl Search<'_> {
         (first, last): (usize, usize),
         each: &mut dyn FnMut(&Context<'_>) -> ControlFlow<()>,
     ) -> Result<(), IndexedCaptureError> {
-        let library = Arc::clone(self.replayer.library());
+        let library = Arc::clone(self.replayer.capture());
         let stopped = Cell::new(false);
         let mut need = |place: usize| {
             stopped.set(self.stop.load(Ordering::Relaxed));

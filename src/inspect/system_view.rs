@@ -10,7 +10,7 @@ use crate::event::net::Endpoint;
 use crate::fields::{Context, Session, items};
 use crate::replay::IndexedCaptureError;
 use crate::replay::SegmentReplayer;
-use crate::replay::indexed::Need;
+use crate::replay::segment::Need;
 use crate::state::{Connection, FdInfo, FdKind, L4, Role, State, Text, Thread};
 use crate::stats::table::{Cell, Column, Row, Subject, Table};
 use crate::stats::tally::ProcessKey;
@@ -148,16 +148,24 @@ pub fn system_view(
     stop: &AtomicBool,
 ) -> Result<Table, IndexedCaptureError> {
     go_to(replayer, time, stop)?;
-    let machine = Machine {
-        state: replayer.state(),
-        session: replayer.session(),
-    };
-    Ok(match what {
-        SystemView::Processes => machine.processes(),
-        SystemView::Tree => machine.tree(),
-        SystemView::Files => machine.files(),
-        SystemView::Sockets => machine.sockets(),
-    })
+    let tables = replayer.origins().iter().map(|origin| {
+        let machine = Machine {
+            state: &origin.state,
+            session: &origin.session,
+        };
+        match what {
+            SystemView::Processes => machine.processes(),
+            SystemView::Tree => machine.tree(),
+            SystemView::Files => machine.files(),
+            SystemView::Sockets => machine.sockets(),
+        }
+    });
+    let all = tables.reduce(|mut all, next| {
+        all.rows.extend(next.rows);
+        all.omitted += next.omitted;
+        all
+    });
+    all.ok_or(IndexedCaptureError::Stopped)
 }
 
 /// Makes the replayer's state that after the last event at or before a time.
@@ -166,7 +174,7 @@ fn go_to(
     time: u64,
     stop: &AtomicBool,
 ) -> Result<(), IndexedCaptureError> {
-    let chunks = &replayer.library().index().chunks;
+    let chunks = &replayer.capture().index().chunks;
     // Before the first event there is only the first snapshot.
     let last = chunks
         .iter()
@@ -180,7 +188,7 @@ fn go_to(
             }
         })?;
     }
-    let Some(segment) = replayer.library().segment_of(chunk) else {
+    let Some(segment) = replayer.capture().segment_of(chunk) else {
         return Ok(());
     };
     let mut need = |place: usize| match until {

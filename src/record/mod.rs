@@ -8,13 +8,12 @@
 //! Only this part of the program needs privileges and a kernel. It knows nothing of the command
 //! line: [`record`] takes [`Options`] and returns a [`Summary`].
 
-mod backlog;
 mod cgroups;
 mod clock;
 pub mod command;
+mod container_stage;
 pub mod containers;
 mod encode;
-mod filter_stage;
 mod host;
 mod inflight;
 mod losses;
@@ -31,7 +30,6 @@ use std::{
     ffi::OsString,
     fs::File,
     io::{self, Write},
-    ops::ControlFlow,
     path::PathBuf,
     sync::atomic::AtomicBool,
     time::Duration,
@@ -45,12 +43,10 @@ pub use probe::ring::CpuCounters;
 pub use probe::setup::{KernelChoice, kernel_choice};
 pub use session::{Notice, Status};
 
-use scap_capture_format::{event::Timestamp, native::LossReport};
-
 use host::Host;
 
-use crate::fields::{Context, Session};
-use crate::state::State;
+use crate::fields::Session;
+use crate::replay::EventSink;
 
 use crate::filter::{Filter, TypeSet};
 
@@ -135,33 +131,6 @@ pub enum Destination {
     Stream(Box<dyn Write + Send>),
 }
 
-/// Somebody who looks at events as they happen.
-pub trait Observer {
-    /// Takes an event that passed the filter; `Break` ends the recording.
-    fn event(&mut self, cx: &Context<'_>) -> ControlFlow<()>;
-
-    /// Takes an enter event that was made up, since only exits are recorded.
-    fn synthesized_enter(&mut self, cx: &Context<'_>) -> ControlFlow<()> {
-        self.event(cx)
-    }
-
-    /// Returns the types of the enter events that are to be made up, besides those that the filter asks for.
-    /// Asked once.
-    fn enters(&self) -> TypeSet {
-        TypeSet::NONE
-    }
-
-    /// Takes the state after the last event.
-    fn end(&mut self, _: &State, _: &Session) {}
-
-    /// Shows what was taken so far: everything up to `time` was handed over, the next event may be long in
-    /// coming.
-    fn pause(&mut self, time: Timestamp, state: &State, session: &Session) -> ControlFlow<()>;
-
-    /// Takes note of losses.
-    fn loss(&mut self, report: &LossReport);
-}
-
 /// Why nothing, or not everything, was recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
@@ -209,6 +178,9 @@ pub enum RecordError {
     /// The output failed.
     #[error("writing the capture failed: {0}")]
     Output(#[from] io::Error),
+    /// The sink that events were shown to failed.
+    #[error("the output failed")]
+    Sink(#[source] io::Error),
     /// No thread could be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -295,8 +267,8 @@ pub fn record(
     session::run(options, mode, &host, &kernel, child, stop, watch)
 }
 
-/// Shows events to an observer until `stop` is set, a limit of `options` is reached, or the observer wants
-/// no more. `session` says how fields that print are to look.
+/// Hands events to a sink as they happen, until `stop` is set, a limit of `options` is reached, or the sink
+/// wants no more. `session` says how fields print.
 ///
 /// # Errors
 ///
@@ -304,7 +276,7 @@ pub fn record(
 pub fn observe(
     options: &Options,
     session: Session,
-    observer: &mut dyn Observer,
+    sink: &mut dyn EventSink,
     stop: &AtomicBool,
     watch: &mut dyn FnMut(Notice<'_>),
 ) -> Result<Summary, RecordError> {
@@ -312,7 +284,7 @@ pub fn observe(
     let host = Host::new(&options.host_root);
     let kernel = preflight::check(&host)?;
     let child = child(options)?;
-    let mode = session::Mode::Observer(Box::new(session), observer);
+    let mode = session::Mode::Sink(Box::new(session), sink);
     session::run(options, mode, &host, &kernel, child, stop, watch)
 }
 

@@ -1,8 +1,11 @@
-//! From encoded events to where they go: into the chunks of a capture, or to an observer.
+//! From encoded events through the [`Pipeline`] to where they go: the chunks of a capture, or a sink that looks
+//! at them now.
 //!
 //! The first thing that goes anywhere is the state that /proc showed; until that is known events wait.
 
 use std::{
+    io,
+    ops::ControlFlow,
     sync::{
         atomic::Ordering,
         mpsc::{Receiver, RecvError, TryRecvError},
@@ -12,32 +15,39 @@ use std::{
 
 use scap_capture_format::{
     event::{Params, Timestamp},
-    native::{ChunkBuilder, ChunkPool, ContainerDescription, LossReport, snapshot::Snapshot},
-    schema::types,
+    native::{
+        ChunkBuilder, ChunkPool, ContainerDescription, LossReport, Origin, OriginId,
+        snapshot::Snapshot,
+    },
+    schema::{syscall, types},
 };
 
-use super::{
-    Observer, RecordError,
-    backlog::Backlog,
-    clock,
-    filter_stage::{Disposition, FilterStage},
-    output::ChunkOutput,
+use super::{RecordError, clock, container_stage::ContainerStage, output::ChunkOutput};
+use crate::{
+    event::{BufferCursor, Event, EventBuffer, OwnedEvent, synthetic_event},
+    fields::{Context, Session},
+    filter::{Filter, TypeSet},
+    lanes,
+    replay::{EventSink, Item, OriginState, Pipeline, Selection},
+    state::{self, SnapshotSchedule, View},
 };
-use crate::event::{Event, OwnedEvent, synthetic_event};
-use crate::lanes;
-use crate::state::{SnapshotSchedule, State};
+
+/// Most bytes of events that wait until /proc has been read: before that it is not known whose they are.
+const BACKLOG_BYTES: usize = 64 << 20;
 
 /// What became of the events.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counts {
     /// Let through.
     pub(super) wanted: u64,
-    /// Of all, those that tell what runtimes said of containers.
+    /// Of all, those that hold what runtimes said of containers.
     pub(super) described: u64,
     /// Rejected by the filter and kept for the state.
     pub(super) hidden: u64,
     /// Rejected by the filter.
     pub(super) out: u64,
+    /// Of those rejected, events whose container had not been described yet where the filter asks for it.
+    pub(super) undescribed: u64,
     /// Left behind because there were enough.
     pub(super) surplus: u64,
     /// Too large for the format.
@@ -48,93 +58,125 @@ pub(super) struct Counts {
 pub(super) enum Output<'a> {
     /// Into a capture.
     Capture(Box<Chunks>),
-    /// To somebody who looks at them now.
-    Observer(&'a mut dyn Observer),
+    /// To a sink that looks at them now.
+    Sink(&'a mut dyn EventSink),
 }
 
 /// Decides about events and hands them on.
 pub(super) struct RecordPipeline<'a> {
-    filter_stage: FilterStage,
-    goal: Output<'a>,
+    pipeline: Pipeline,
+    containers: ContainerStage,
+    gate: Gate<'a>,
     /// `None`: /proc has been read.
-    waiting: Option<(Receiver<Snapshot>, Backlog)>,
+    waiting: Option<(Receiver<Snapshot>, EventBuffer)>,
+    /// Events are numbered only where somebody can see the number.
+    numbers: Option<u64>,
     /// No more than these.
     max_events: u64,
-    /// The observer wants no more.
+    /// The sink wants no more, or failed.
     over: bool,
-    pub(super) counts: Counts,
+    failed: Option<io::Error>,
 }
 
 impl<'a> RecordPipeline<'a> {
+    /// `session` says how fields print for a sink; `origin` describes this machine.
     pub(super) fn new(
-        filter_stage: FilterStage,
-        goal: Output<'a>,
+        session: Session,
+        origin: Origin,
+        filter: Option<Filter>,
+        containers: ContainerStage,
+        output: Output<'a>,
         snapshot: Receiver<Snapshot>,
         max_events: u64,
     ) -> Self {
+        let is_everything = filter.is_none() && matches!(output, Output::Capture(_));
+        let needs_runtime_metadata = filter.as_ref().is_some_and(Filter::needs_runtime_metadata);
+        let selection = Selection {
+            filter,
+            ..Selection::default()
+        };
+        let mut pipeline = Pipeline::new(session, &[origin], selection);
+        if is_everything {
+            // Nobody looks at what other events bring, so that a storm of them costs nothing here.
+            pipeline.apply_only(changing());
+        }
         Self {
-            filter_stage,
-            goal,
-            waiting: Some((snapshot, Backlog::default())),
+            pipeline,
+            containers,
+            gate: Gate {
+                output,
+                counts: Counts::default(),
+                has_passed: false,
+                needs_runtime_metadata,
+            },
+            waiting: Some((snapshot, EventBuffer::default())),
+            numbers: (!is_everything).then_some(0),
             max_events,
             over: false,
-            counts: Counts::default(),
+            failed: None,
         }
+    }
+
+    /// Returns what became of the events so far.
+    pub(super) fn counts(&self) -> &Counts {
+        &self.gate.counts
     }
 
     /// Whether nothing more can come of going on.
     pub(super) fn is_over(&self) -> bool {
-        let failed = match &self.goal {
+        let failed = match &self.gate.output {
             Output::Capture(chunks) => chunks.output.progress.failed.load(Ordering::Relaxed),
-            Output::Observer(_) => false,
+            Output::Sink(_) => false,
         };
-        failed || self.over || self.counts.wanted >= self.max_events
+        failed || self.over || self.gate.counts.wanted >= self.max_events
     }
 
     /// Whether events go into a capture.
     pub(super) fn is_capture(&self) -> bool {
-        matches!(self.goal, Output::Capture(_))
+        matches!(self.gate.output, Output::Capture(_))
     }
 
     /// Bytes of the file so far.
     pub(super) fn bytes(&self) -> u64 {
-        match &self.goal {
+        match &self.gate.output {
             Output::Capture(chunks) => chunks.output.progress.bytes.load(Ordering::Relaxed),
-            Output::Observer(_) => 0,
+            Output::Sink(_) => 0,
         }
     }
 
     /// Takes an event.
     pub(super) fn event(&mut self, event: &Event<'_>) {
         let Some((_, backlog)) = &mut self.waiting else {
-            return self.decide(event);
+            return self.pass(event);
         };
-        backlog.push(event);
-        if backlog.is_full() {
+        backlog.push(event.into());
+        if backlog.size() >= BACKLOG_BYTES {
             // The rings fill meanwhile, and the probe counts what does not fit.
             self.settle(true);
         }
     }
 
-    /// Whether a filter goes by containers, so that cgroups are to be told.
+    /// Whether a filter goes by containers, so that [`Self::cgroup`] is to be called.
     pub(super) fn follows_cgroups(&self) -> bool {
-        self.filter_stage.follows_cgroups()
+        self.containers.follows_cgroups()
     }
 
-    /// Takes note of the id of a cgroup; see [`FilterStage::cgroup`].
+    /// Takes note of the id of the cgroup of threads whose cgroups are `list`.
     pub(super) fn cgroup(&mut self, id: u64, list: &[u8]) {
-        self.filter_stage.cgroup(id, list);
+        if let Some(origin) = self.pipeline.origins().first() {
+            self.containers.cgroup(id, list, &origin.state);
+        }
     }
 
-    /// Takes what the runtimes have told of containers since, at the time `ts`. Returns what stands in the
-    /// way of asking them.
+    /// Takes what the runtimes have said about containers since, at the time `ts`. `warn` is given why they
+    /// cannot be asked.
     pub(super) fn containers(&mut self, ts: Timestamp, warn: &mut dyn FnMut(&str)) {
         // Until /proc has been read they wait where there is a limit.
         while self.has_begun()
             && !self.is_over()
-            && let Some(description) = self.filter_stage.description()
+            && let Some(description) = self.containers.description()
         {
-            if let Output::Capture(chunks) = &mut self.goal {
+            if let Output::Capture(chunks) = &mut self.gate.output {
                 chunks.described.push(ContainerDescription {
                     time: ts,
                     id: description.id.into_bytes(),
@@ -147,22 +189,17 @@ impl<'a> RecordPipeline<'a> {
             let Some(params) = Params::new(std::slice::from_ref(&len), &text) else {
                 continue;
             };
-            self.counts.described += 1;
+            self.gate.counts.described += 1;
             self.event(&synthetic_event(ts, types::CONTAINER_JSON_2_E, params));
         }
-        while let Some(text) = self.filter_stage.warning() {
+        while let Some(text) = self.containers.warning() {
             warn(&text);
         }
     }
 
     /// Gives the runtimes a last chance; then [`Self::containers`].
     pub(super) fn finish_asking(&mut self) {
-        self.filter_stage.finish_asking();
-    }
-
-    /// How many events the filter rejected while their container was not described yet.
-    pub(super) fn undescribed(&self) -> u64 {
-        self.filter_stage.undescribed()
+        self.containers.finish();
     }
 
     /// Begins as soon as /proc has been read; with `wait` that is waited for.
@@ -179,53 +216,55 @@ impl<'a> RecordPipeline<'a> {
             }
         };
         if let Ok(snapshot) = snapshot {
-            self.filter_stage.begin(&snapshot);
-            if let Output::Capture(chunks) = &mut self.goal {
+            self.item(Item::Snapshot(&snapshot));
+            if let Some(origin) = self.pipeline.origins().first() {
+                self.containers.begin(&snapshot, &origin.state);
+            }
+            if let Output::Capture(chunks) = &mut self.gate.output {
                 chunks.output.snapshot(snapshot);
             }
         }
         if let Some((_, backlog)) = self.waiting.take() {
-            backlog.each(|event| self.decide(event));
+            let mut cursor = BufferCursor::default();
+            while let Some(buffered) = backlog.next(&mut cursor) {
+                self.pass(&buffered.event);
+            }
         }
     }
 
-    fn decide(&mut self, event: &Event<'_>) {
-        if self.over || self.counts.wanted >= self.max_events {
-            self.counts.surplus += 1;
+    fn item(&mut self, item: Item<'_>) {
+        let flow = self.pipeline.item(OriginId::FIRST, item, &mut self.gate);
+        self.heed(flow);
+    }
+
+    fn heed(&mut self, flow: io::Result<ControlFlow<()>>) {
+        match flow {
+            Ok(flow) => self.over |= flow.is_break(),
+            Err(error) => {
+                self.over = true;
+                self.failed.get_or_insert(error);
+            }
+        }
+    }
+
+    fn pass(&mut self, event: &Event<'_>) {
+        if self.over || self.gate.counts.wanted >= self.max_events {
+            self.gate.counts.surplus += 1;
             return;
         }
-        let verdict = match &mut self.goal {
-            Output::Capture(_) if self.filter_stage.wants_all() => {
-                self.filter_stage.follow(event);
-                Disposition::Keep
+        match &mut self.numbers {
+            None => self.item(Item::Event(event.into())),
+            Some(last) => {
+                *last += 1;
+                let mut numbered = *event;
+                numbered.num.0 = *last;
+                self.item(Item::Event((&numbered).into()));
             }
-            Output::Capture(_) => self.filter_stage.decide(event, &mut |_, _| {}),
-            Output::Observer(observer) => {
-                let over = &mut self.over;
-                self.filter_stage
-                    .decide(event, &mut |cx, synthesized_enter| {
-                        let flow = match synthesized_enter {
-                            true => observer.synthesized_enter(cx),
-                            false => observer.event(cx),
-                        };
-                        *over |= flow.is_break();
-                    })
-            }
-        };
-        let kept = match (&mut self.goal, verdict) {
-            (_, Disposition::Drop) | (Output::Observer(_), _) => true,
-            (Output::Capture(chunks), Disposition::Keep) => {
-                chunks.push(event, self.filter_stage.state())
-            }
-            (Output::Capture(chunks), Disposition::Hide) => chunks.hide(event),
-        };
-        match verdict {
-            _ if !kept => self.counts.refused += 1,
-            Disposition::Keep => self.counts.wanted += 1,
-            Disposition::Hide => self.counts.hidden += 1,
-            Disposition::Drop => self.counts.out += 1,
         }
-        if let Output::Capture(chunks) = &self.goal
+        if let Some(origin) = self.pipeline.origins().first() {
+            self.containers.event(event, &origin.state);
+        }
+        if let Output::Capture(chunks) = &self.gate.output
             && chunks.builder.is_full()
         {
             self.close();
@@ -234,9 +273,9 @@ impl<'a> RecordPipeline<'a> {
 
     /// What was taken so far is all there is up to `time`.
     pub(super) fn pause(&mut self, time: Timestamp) {
-        if let (Output::Observer(observer), None) = (&mut self.goal, &self.waiting) {
-            let (state, session) = (self.filter_stage.state(), self.filter_stage.session());
-            self.over |= observer.pause(time, state, session).is_break();
+        if self.has_begun() {
+            let flow = self.pipeline.pause(time, &mut self.gate);
+            self.heed(flow);
         }
     }
 
@@ -247,18 +286,22 @@ impl<'a> RecordPipeline<'a> {
 
     /// Takes note of losses.
     pub(super) fn loss(&mut self, report: LossReport) {
-        match &mut self.goal {
+        match &mut self.gate.output {
             Output::Capture(chunks) => chunks.output.loss(report),
-            Output::Observer(observer) => observer.loss(&report),
+            // The state is kept: there is no newer one to take over.
+            Output::Sink(sink) => {
+                let failed = sink.loss(&report);
+                self.heed(failed.map(ControlFlow::Continue));
+            }
         }
     }
 
     /// Ends the chunk, and appends the state where that is due.
     pub(super) fn close(&mut self) {
-        let Output::Capture(chunks) = &mut self.goal else {
+        let Output::Capture(chunks) = &mut self.gate.output else {
             return;
         };
-        // Before the chunk that tells of them, for whoever reads while it is written.
+        // Before the chunk that shows their events, for whoever reads while it is written.
         if !chunks.described.is_empty() {
             chunks
                 .output
@@ -269,9 +312,11 @@ impl<'a> RecordPipeline<'a> {
             chunks.output.chunk(chunk);
         }
         let now = clock::boot();
-        if chunks.schedule.is_due(now) {
+        if chunks.schedule.is_due(now)
+            && let Some(origin) = self.pipeline.origins_mut().first_mut()
+        {
             let begin = Instant::now();
-            let mut snapshot = self.filter_stage.snapshot();
+            let mut snapshot = origin.state.snapshot();
             snapshot.time = chunks.last;
             chunks.output.snapshot(snapshot);
             chunks.schedule.taken(now, begin.elapsed());
@@ -279,13 +324,108 @@ impl<'a> RecordPipeline<'a> {
     }
 
     /// Ends the file and returns its length.
-    pub(super) fn finish(self) -> Result<u64, RecordError> {
-        match self.goal {
+    pub(super) fn finish(mut self) -> Result<u64, RecordError> {
+        match self.gate.output {
             Output::Capture(chunks) => chunks.output.finish(),
-            Output::Observer(observer) => {
-                observer.end(self.filter_stage.state(), self.filter_stage.session());
-                Ok(0)
+            Output::Sink(sink) => {
+                let ended = sink.end(self.pipeline.origins_mut());
+                match self.failed.map_or(ended, Err) {
+                    Ok(()) => Ok(0),
+                    Err(error) => Err(RecordError::Sink(error)),
+                }
             }
+        }
+    }
+}
+
+/// The last step: counts, and hands over to a capture or a sink.
+struct Gate<'a> {
+    output: Output<'a>,
+    counts: Counts,
+    /// The event's synthesized enter event passed the filter, and so does the event for a capture, which
+    /// holds both in one.
+    has_passed: bool,
+    /// The filter asks for what only runtimes know.
+    needs_runtime_metadata: bool,
+}
+
+impl EventSink for Gate<'_> {
+    fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
+        self.has_passed = false;
+        match &mut self.output {
+            Output::Capture(chunks) => {
+                match chunks.push(cx.event, cx.view) {
+                    true => self.counts.wanted += 1,
+                    false => self.counts.refused += 1,
+                }
+                Ok(ControlFlow::Continue(()))
+            }
+            Output::Sink(sink) => {
+                self.counts.wanted += 1;
+                sink.event(cx)
+            }
+        }
+    }
+
+    fn synthesized_enter(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
+        self.has_passed = true;
+        match &mut self.output {
+            Output::Capture(_) => Ok(ControlFlow::Continue(())),
+            Output::Sink(sink) => sink.synthesized_enter(cx),
+        }
+    }
+
+    fn hidden(&mut self, cx: &Context<'_>) -> io::Result<()> {
+        if std::mem::take(&mut self.has_passed) {
+            match &self.output {
+                Output::Capture(_) => return self.event(cx).map(|_| ()),
+                Output::Sink(_) => self.counts.wanted += 1,
+            }
+            return Ok(());
+        }
+        if self.needs_runtime_metadata
+            && cx.view.container_id().is_some()
+            && cx.view.container().is_none()
+        {
+            self.counts.undescribed += 1;
+        }
+        if !state::affects_state(cx.event) {
+            self.counts.out += 1;
+            return Ok(());
+        }
+        let is_kept = match &mut self.output {
+            Output::Capture(chunks) => chunks.hide(cx.event),
+            Output::Sink(_) => true,
+        };
+        match is_kept {
+            true => self.counts.hidden += 1,
+            false => self.counts.refused += 1,
+        }
+        Ok(())
+    }
+
+    fn enters(&self) -> TypeSet {
+        match &self.output {
+            Output::Capture(_) => TypeSet::NONE,
+            Output::Sink(sink) => sink.enters(),
+        }
+    }
+
+    fn begin(&mut self, origins: &mut [OriginState]) -> io::Result<()> {
+        match &mut self.output {
+            Output::Capture(_) => Ok(()),
+            Output::Sink(sink) => sink.begin(origins),
+        }
+    }
+
+    fn pause(
+        &mut self,
+        time: Option<Timestamp>,
+        origins: &[OriginState],
+    ) -> io::Result<ControlFlow<()>> {
+        match &mut self.output {
+            Output::Capture(_) => Ok(ControlFlow::Continue(())),
+            Output::Sink(sink) => sink.pause(time, origins),
         }
     }
 }
@@ -315,9 +455,9 @@ impl Chunks {
     }
 
     /// Appends an event, with what the state around it says of its lanes. False: the format refused it.
-    fn push(&mut self, event: &Event<'_>, state: &State) -> bool {
+    fn push(&mut self, event: &Event<'_>, view: &View<'_>) -> bool {
         self.last = event.ts;
-        let (lanes, waited) = lanes::classify(event, &state.view(event));
+        let (lanes, waited) = lanes::classify(event, view);
         let pushed = self.builder.push_in_lanes(event, lanes.bits(), waited);
         pushed.is_ok()
     }
@@ -328,4 +468,14 @@ impl Chunks {
         let event = self.hidden.hide(event);
         self.builder.push(&event).is_ok()
     }
+}
+
+/// Returns the types of the events that change the state, and the calls without a type that do; those
+/// without a code among them, which are few.
+fn changing() -> TypeSet {
+    let mut set = TypeSet::of(|ty| state::may_affect_state(ty) || state::counts_memory(ty));
+    let calls = syscall::all().filter(|call| state::call_may_affect_state(call.name));
+    calls.for_each(|call| set.insert_call(call.ppm_sc));
+    set.insert_call(0);
+    set
 }

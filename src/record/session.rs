@@ -11,16 +11,17 @@ use std::{
 };
 
 use scap_capture_format::event::{EventFlags, EventNum, EventRef, Params, Pid, Tid, Timestamp};
+use scap_capture_format::native::Origin;
 use scap_probe_common::wire::SEGMENT_BYTES;
 
 use super::{
-    CommandEnd, Observer, Options, RecordError, Summary,
+    CommandEnd, Options, RecordError, Summary,
     cgroups::{Cgroups, Hierarchy},
     clock,
     command::StoppedChild,
+    container_stage::ContainerStage,
     containers::{ContainerOptions, Resolver},
     encode::{Encoder, Head, Out, Raw},
-    filter_stage::FilterStage,
     host::Host,
     inflight,
     losses::Losses,
@@ -35,7 +36,8 @@ use super::{
     procfs,
 };
 use crate::fields::{Session, TimeFormat};
-use crate::{event::bytes::BufferFormat, filter::TypeSet, state};
+use crate::replay::EventSink;
+use crate::{event::bytes::BufferFormat, state};
 
 /// A chunk is closed after this time even if it is small: what a killed recorder may lose.
 const CHUNK_TIME_NS: u64 = 500_000_000;
@@ -73,8 +75,8 @@ pub enum Notice<'a> {
 pub(super) enum Mode<'a> {
     /// A capture.
     Capture(Target),
-    /// Somebody who looks at them; the session says how they want to see them.
-    Observer(Box<Session>, &'a mut dyn Observer),
+    /// A sink that looks at them now; the session says how fields print.
+    Sink(Box<Session>, &'a mut dyn EventSink),
 }
 
 /// Records until something ends it. `stop` is set by a signal handler; `watch` is told how it goes.
@@ -107,14 +109,14 @@ pub(super) fn run(
     let header = machine::header(options, host, kernel, boot_to_wall);
 
     let machine = header.machine.clone();
-    let (session, goal) = match mode {
+    let (session, output) = match mode {
         Mode::Capture(target) => {
             let workers = (cpus as usize / 4).clamp(1, 4);
             let output = ChunkOutput::start(target, header, workers)?;
             let session = Session::new(Some(kernel.arch), BufferFormat::Dots, TimeFormat::Human);
             (session, Output::Capture(Box::new(Chunks::new(output))))
         }
-        Mode::Observer(session, observer) => (*session, Output::Observer(observer)),
+        Mode::Sink(session, sink) => (*session, Output::Sink(sink)),
     };
     let filter = options.filter.clone();
     let cgroups = Cgroups::new(filter.as_ref(), probe.cgroups_out()?);
@@ -124,22 +126,16 @@ pub(super) fn run(
         ..options.containers.clone()
     };
     let resolver = Resolver::start(runtimes).map_err(RecordError::Thread)?;
-    let enters = match &goal {
-        Output::Capture(_) => TypeSet::NONE,
-        Output::Observer(observer) => observer.enters(),
-    };
-    let filter_stage = FilterStage::new(
-        session,
-        &machine,
-        kernel.arch,
-        filter,
-        cgroups,
-        resolver,
-        enters,
-    );
     let (send_snapshot, snapshot) = mpsc::sync_channel(1);
     let max_events = options.max_events.unwrap_or(u64::MAX);
-    let pipeline = RecordPipeline::new(filter_stage, goal, snapshot, max_events);
+    let containers = ContainerStage::new(cgroups, resolver);
+    let origin = Origin {
+        machine,
+        ..Origin::default()
+    };
+    let pipeline = RecordPipeline::new(
+        session, origin, filter, containers, output, snapshot, max_events,
+    );
 
     let started = Instant::now();
     let mut drain = Drain {
@@ -202,7 +198,7 @@ pub(super) fn run(
             told = Instant::now();
             watch(Notice::Status(&Status {
                 elapsed,
-                events: drain.pipeline.counts.wanted,
+                events: drain.pipeline.counts().wanted,
                 bytes: drain.pipeline.bytes(),
                 lost: drain.losses.total(),
             }));
@@ -312,9 +308,9 @@ impl Drain<'_> {
         let event =
             encoded.and_then(|(head, out)| event(head, out, ts, header.tid, header.pid, 0, flags));
         if let Some(event) = event {
-            let before = self.pipeline.counts.wanted;
+            let before = self.pipeline.counts().wanted;
             self.pipeline.event(&event);
-            self.in_flight += self.pipeline.counts.wanted - before;
+            self.in_flight += self.pipeline.counts().wanted - before;
         }
     }
 
@@ -352,8 +348,7 @@ impl Drain<'_> {
         rings: &Rings,
         command: CommandEnd,
     ) -> Result<Summary, RecordError> {
-        let counts = self.pipeline.counts;
-        let undescribed = self.pipeline.undescribed();
+        let counts = *self.pipeline.counts();
         let bytes = self.pipeline.finish()?;
         let cpus = (0..rings.possible_cpus())
             .map(|cpu| rings.counters(cpu))
@@ -363,7 +358,7 @@ impl Drain<'_> {
             events: counts.wanted,
             hidden: counts.hidden,
             left_out: counts.hidden + counts.out,
-            undescribed,
+            undescribed: counts.undescribed,
             described: counts.described,
             in_flight: self.in_flight,
             surplus: counts.surplus,

@@ -10,7 +10,8 @@ use std::io::Read;
 use hashbrown::{HashMap, HashSet};
 use scap_capture_format::event::EventFlags;
 use scap_capture_format::native::{
-    CaptureReader, Chunk, ChunkDecoder, Damages, Header, Item, Load, LossCause, LossReport, Want,
+    CaptureReader, Chunk, ChunkDecoder, Damages, Header, Item, Load, LossCause, LossReport, Origin,
+    Want,
 };
 use scap_capture_format::schema::{Arch, types};
 use scap_capture_format::sysdig::{self, SysdigReader};
@@ -62,6 +63,8 @@ pub struct CaptureInfo {
     pub snapshots: u64,
     /// Sections of a kind that this version does not know.
     pub unknown_sections: u64,
+    /// The recordings that the capture was merged from; empty if it was not.
+    pub origins: Vec<Origin>,
     /// Bytes of the events before compression.
     pub raw_bytes: u64,
     /// Losses by cause and CPU: count and time span.
@@ -104,6 +107,7 @@ pub fn capture_info(input: impl Read) -> Result<CaptureInfo> {
     let mut counter = Counter {
         capture_info: CaptureInfo {
             header: reader.header().clone(),
+            origins: reader.header().origins(),
             ..CaptureInfo::default()
         },
         ..Counter::default()

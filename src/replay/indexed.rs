@@ -2,26 +2,17 @@
 
 use std::fs::File;
 use std::io;
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use scap_capture_format::Error;
 use scap_capture_format::event::EventFlags;
-use scap_capture_format::native::header::EVENT_MODEL;
-use scap_capture_format::native::{
-    ChunkDecoder, ContainerPreload, Damages, Header, Index, IndexedReader, Load, Want,
-};
-use scap_capture_format::schema::EventType;
-use scap_capture_format::sysdig::Converter;
+use scap_capture_format::native::{Damages, Header, Index, IndexedReader};
 use thiserror::Error as ThisError;
 
-use crate::event::bytes::BufferFormat;
-use crate::event::{EventExt as _, PairedEvent};
-use crate::fields::{Context, Session, TimeFormat};
+use crate::event::EventExt as _;
 use crate::replay;
 use crate::replay::{LossInterval, Span};
-use crate::state::{self, State};
 
 /// Why a question to a capture has no answer.
 #[derive(Debug, ThisError)]
@@ -46,8 +37,9 @@ pub enum IndexedCaptureError {
 /// A part of a capture that can be replayed on its own: from a snapshot to the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
-    /// Its snapshot, by its place in the index. Only the first segment can be without.
-    pub snapshot: Option<usize>,
+    /// Its snapshots, by their places in the index: one, or one for each origin. Only the first segment can
+    /// be without.
+    pub snapshots: Range<usize>,
     /// Its chunks, by their places in the index; not empty.
     pub chunks: Range<usize>,
     /// From the first event to the last.
@@ -60,12 +52,10 @@ pub struct Segment {
 #[derive(Debug)]
 pub struct IndexedCapture {
     path: PathBuf,
-    reader: IndexedReader<File>,
+    pub(super) reader: IndexedReader<File>,
     segments: Vec<Segment>,
     losses: Vec<LossInterval>,
     first_time: u64,
-    /// Calls have two events.
-    pairs: bool,
 }
 
 impl IndexedCapture {
@@ -77,8 +67,6 @@ impl IndexedCapture {
     pub fn open(path: &Path) -> Result<Self, IndexedCaptureError> {
         let file = open(path)?;
         let mut reader = IndexedReader::open(file)?;
-        let model = |(name, value): &(String, String)| (&**name, &**value) == EVENT_MODEL;
-        let pairs = reader.header().options.iter().any(model);
         let first_time = replay::first_event(&mut reader).map_or(0, |(_, time)| time);
         // A report that cannot be read is a damage, and told as such by whoever reads the whole file.
         let reports = reader.losses().unwrap_or_default();
@@ -96,10 +84,9 @@ impl IndexedCapture {
             });
         Ok(Self {
             path: path.to_owned(),
-            segments: segments(reader.index()),
+            segments: segments(reader.index(), reader.is_merged()),
             losses: losses.collect(),
             first_time,
-            pairs,
             reader,
         })
     }
@@ -151,7 +138,7 @@ impl IndexedCapture {
 
     /// Whether its calls have two events, enter and exit.
     pub fn is_in_pairs(&self) -> bool {
-        self.pairs
+        self.header().is_paired()
     }
 
     /// Returns the span from the first event to the last; `None` if there are none.
@@ -170,22 +157,23 @@ impl IndexedCapture {
     }
 }
 
-fn open(path: &Path) -> Result<File, IndexedCaptureError> {
+pub(super) fn open(path: &Path) -> Result<File, IndexedCaptureError> {
     File::open(path).map_err(|source| IndexedCaptureError::Open {
         path: path.to_owned(),
         source,
     })
 }
 
-/// Cuts a capture at its snapshots.
-fn segments(index: &Index) -> Vec<Segment> {
+/// Cuts a capture at its snapshots. Where it `is_merged`, all between the same two chunks belong together.
+fn segments(index: &Index, is_merged: bool) -> Vec<Segment> {
     let mut segments: Vec<Segment> = Vec::new();
-    let mut snapshot = None;
-    let mut snapshots = index.snapshots.iter().enumerate().peekable();
+    let mut snapshots = 0..0;
     for (place, chunk) in index.chunks.iter().enumerate() {
-        let mut next = None;
-        while let Some((at, _)) = snapshots.next_if(|(_, s)| s.offset < chunk.offset) {
-            next = Some(at);
+        let end = index.snapshots.partition_point(|s| s.offset < chunk.offset);
+        let is_new = end > snapshots.end;
+        if is_new {
+            let start = if is_merged { snapshots.end } else { end - 1 };
+            snapshots = start..end;
         }
         let summary = &chunk.summary;
         let span = Span {
@@ -193,301 +181,21 @@ fn segments(index: &Index) -> Vec<Segment> {
             to: summary.max_time.0.max(summary.min_time.0),
         };
         match segments.last_mut() {
-            Some(last) if next.is_none() => {
+            Some(last) if !is_new => {
                 last.chunks.end = place + 1;
                 last.span.from = last.span.from.min(span.from);
                 last.span.to = last.span.to.max(span.to);
                 last.events += u64::from(summary.events);
             }
-            _ => {
-                snapshot = next.or(snapshot);
-                segments.push(Segment {
-                    snapshot,
-                    chunks: place..place + 1,
-                    span,
-                    events: u64::from(summary.events),
-                });
-            }
+            _ => segments.push(Segment {
+                snapshots: snapshots.clone(),
+                chunks: place..place + 1,
+                span,
+                events: u64::from(summary.events),
+            }),
         }
     }
     segments
-}
-
-/// Replays segments of a capture, one at a time, each from its snapshot.
-pub struct SegmentReplayer {
-    library: Arc<IndexedCapture>,
-    reader: IndexedReader<File>,
-    decoder: ChunkDecoder,
-    state: State,
-    session: Session,
-    damages: Damages,
-    /// Types whose events can change the state.
-    stateful: Vec<EventType>,
-}
-
-/// What a walk does with a chunk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
-    /// Only what it does to the state counts.
-    State,
-    /// Its events are wanted, without the bytes that calls moved.
-    Events,
-    /// Its events are wanted, whole.
-    Everything,
-    /// Nothing in it or after it is wanted.
-    Stop,
-}
-
-impl SegmentReplayer {
-    /// Makes a replayer; each thread needs its own.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be opened again.
-    pub fn new(library: &Arc<IndexedCapture>) -> Result<Self, IndexedCaptureError> {
-        let reader = library.reader.with_input(open(&library.path)?);
-        let arch = replay::arch(library.header());
-        let mut session = Session::new(arch, BufferFormat::Dots, TimeFormat::Human);
-        session.set_machine(&library.header().machine);
-        session.first_time = library.first_time;
-        let mut state = State::new();
-        let mut ahead = ContainerPreload::of(library.reader.with_input(open(&library.path)?));
-        while let Some(report) = ahead.next_report()? {
-            for description in &report.descriptions {
-                state.preload_container(&description.json);
-            }
-        }
-        Ok(Self {
-            library: Arc::clone(library),
-            reader,
-            decoder: ChunkDecoder::new(),
-            state,
-            session,
-            damages: Damages::default(),
-            stateful: state::state_affecting_types().collect(),
-        })
-    }
-
-    /// Returns the capture.
-    pub fn library(&self) -> &Arc<IndexedCapture> {
-        &self.library
-    }
-
-    /// Returns the state after what was walked over last.
-    pub fn state(&self) -> &State {
-        &self.state
-    }
-
-    /// Forgets what the last event ended, which stays for whoever looks at that event.
-    pub fn settle(&mut self) {
-        self.state.settle();
-    }
-
-    /// Returns what is the same for all events.
-    pub fn session(&self) -> &Session {
-        &self.session
-    }
-
-    /// Returns the damages met so far.
-    pub fn damages(&self) -> &Damages {
-        &self.damages
-    }
-
-    /// Replays a segment: `need` says what of each chunk (by its place in the index) is wanted, `each` takes
-    /// the wanted events that are shown, with the state after them, and the chunk they are in. Hidden
-    /// events and the recorder's own change only the state. What is damaged is passed over and noted.
-    ///
-    /// Returns `Break` if `each` or `need` wanted no more.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be read.
-    pub fn segment(
-        &mut self,
-        segment: usize,
-        need: &mut dyn FnMut(usize) -> Need,
-        each: &mut dyn FnMut(&Context<'_>, usize) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, IndexedCaptureError> {
-        let library = Arc::clone(&self.library);
-        let Some(segment) = library.segments.get(segment) else {
-            return Ok(ControlFlow::Continue(()));
-        };
-        self.restore(segment)?;
-        let mut converter = library.pairs.then(Converter::new);
-        if let (Some(converter), Some(before)) =
-            (&mut converter, segment.chunks.start.checked_sub(1))
-        {
-            self.pair(before, converter)?;
-        }
-        for place in segment.chunks.clone() {
-            let need = need(place);
-            if need == Need::Stop {
-                return Ok(ControlFlow::Break(()));
-            }
-            if self
-                .chunk(place, need, converter.as_mut(), each)?
-                .is_break()
-            {
-                return Ok(ControlFlow::Break(()));
-            }
-        }
-        Ok(ControlFlow::Continue(()))
-    }
-
-    /// Goes over the events of a chunk that are shown, without the state and without their parameters. What is
-    /// damaged is passed over and noted.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be read.
-    pub fn columns(
-        &mut self,
-        chunk: usize,
-        each: &mut dyn FnMut(&crate::event::Event<'_>),
-    ) -> Result<(), IndexedCaptureError> {
-        let chunk = match self.reader.chunk(chunk) {
-            Ok(chunk) => chunk,
-            Err(error) => return self.note(error),
-        };
-        let mut rows = match chunk.decode(&mut self.decoder, Load::COLUMNS) {
-            Ok(rows) => rows,
-            Err(error) => return self.note(error),
-        };
-        let error = loop {
-            match rows.next() {
-                Ok(Some(event)) if is_shown(&event) => each(&event),
-                Ok(Some(_)) => {}
-                Ok(None) => return Ok(()),
-                Err(error) => break error,
-            }
-        };
-        self.note(error)
-    }
-
-    fn restore(&mut self, segment: &Segment) -> Result<(), IndexedCaptureError> {
-        let snapshot = segment.snapshot.map(|at| self.reader.snapshot(at));
-        match snapshot {
-            Some(Ok(snapshot)) => self.state.restore(&snapshot),
-            Some(Err(error)) => {
-                self.note(error)?;
-                self.state.restore(&Default::default());
-            }
-            None => self.state.restore(&Default::default()),
-        }
-        Ok(())
-    }
-
-    /// Takes note of a damage; other errors are passed on.
-    fn note(&mut self, error: Error) -> Result<(), IndexedCaptureError> {
-        match error {
-            Error::Damaged { offset, what } => self.damages.add(offset, what),
-            Error::Limit { what, .. } => self.damages.add(0, what),
-            other => return Err(other.into()),
-        }
-        Ok(())
-    }
-
-    /// Where calls have two events, those that entered in the segment before return in this one.
-    fn pair(&mut self, last: usize, converter: &mut Converter) -> Result<(), IndexedCaptureError> {
-        let Some(before) = self.library.segment_of(last) else {
-            return Ok(());
-        };
-        let chunks = self.library.segments[before].chunks.clone();
-        for place in chunks {
-            let chunk = match self.reader.chunk(place) {
-                Ok(chunk) => chunk,
-                Err(error) => {
-                    self.note(error)?;
-                    continue;
-                }
-            };
-            let Ok(mut rows) = chunk.decode(&mut self.decoder, Load::ALL) else {
-                continue;
-            };
-            while let Ok(Some(event)) = rows.next() {
-                converter.pair(&event);
-            }
-        }
-        Ok(())
-    }
-
-    fn chunk(
-        &mut self,
-        place: usize,
-        need: Need,
-        mut converter: Option<&mut Converter>,
-        each: &mut dyn FnMut(&Context<'_>, usize) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, IndexedCaptureError> {
-        let chunk = match self.reader.chunk(place) {
-            Ok(chunk) => chunk,
-            Err(error) => {
-                self.note(error)?;
-                return Ok(ControlFlow::Continue(()));
-            }
-        };
-        let load = match need {
-            Need::State if converter.is_none() => Load {
-                params: Want::Types(&self.stateful),
-                io_data: false,
-            },
-            Need::Everything => Load::ALL,
-            _ => Load {
-                params: Want::All,
-                io_data: false,
-            },
-        };
-        let Self {
-            decoder,
-            state,
-            session,
-            damages,
-            ..
-        } = self;
-        let mut rows = match chunk.decode(decoder, load) {
-            Ok(rows) => rows,
-            Err(error) => {
-                self.note(error)?;
-                return Ok(ControlFlow::Continue(()));
-            }
-        };
-        loop {
-            let event = match rows.next() {
-                Ok(Some(event)) => event,
-                Ok(None) => return Ok(ControlFlow::Continue(())),
-                Err(Error::Damaged { offset, what }) => {
-                    damages.add(offset, what);
-                    return Ok(ControlFlow::Continue(()));
-                }
-                Err(Error::Limit { what, .. }) => {
-                    damages.add(chunk.offset(), what);
-                    return Ok(ControlFlow::Continue(()));
-                }
-                Err(error) => return Err(error.into()),
-            };
-            let converted = converter.as_mut().map(|c| c.convert(&event));
-            let paired = match &converted {
-                None => PairedEvent::from(&event),
-                Some(converted) => PairedEvent {
-                    event: &event,
-                    full: converted.merged.as_ref().unwrap_or(&event),
-                    enter_fd: converted.enter.as_ref().and_then(|e| e.fd),
-                },
-            };
-            state.apply(paired);
-            if need == Need::State || !is_shown(&event) {
-                continue;
-            }
-            let view = state.view(paired);
-            let cx = Context {
-                event: &event,
-                view: &view,
-                session,
-            };
-            if each(&cx, place).is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-        }
-    }
 }
 
 /// Whether an event is shown: it is not hidden, and not the recorder's own bookkeeping, which sysdig numbers

@@ -8,7 +8,7 @@ use crate::fields::Context;
 use crate::filter::Filter;
 use crate::replay::Scope;
 use crate::replay::Span;
-use crate::replay::indexed::Need;
+use crate::replay::segment::Need;
 
 /// Whether a chunk can have events of a process; `false` is certain. Those of sysdig's captures do not say
 /// whose they are.

@@ -1,39 +1,37 @@
-//! Our own capture files as a source, read from front to back.
+//! Native capture files as a source, read from front to back.
 
 use std::io::{Read, Seek};
+use std::ops::ControlFlow;
 
-use scap_capture_format::native::header::EVENT_MODEL;
+use scap_capture_format::Result;
 use scap_capture_format::native::{
-    CaptureReader, ChunkDecoder, ContainerPreload, Damages, Header, Item, Load, Want,
+    CaptureReader, ContainerPreload, Damages, Header, Item as Section, Load, Origin, OriginId, Want,
 };
 use scap_capture_format::schema::EventType;
-use scap_capture_format::sysdig::Converter;
-use scap_capture_format::{Error, Result};
 
-use super::{Each, EventSource, Needs, ReplayError};
-use crate::event::PairedEvent;
+use super::chunk::{ChunkEvents, Use, gap};
+use super::source::origins_of;
+use super::{Each, EventSource, Item, Needs, ReplayError};
 use crate::state;
 
 /// A file, or what is like one.
-trait ReadSeek: Read + Seek {}
+trait ReadSeek: Read + Seek + Send {}
 
-impl<T: Read + Seek> ReadSeek for T {}
+impl<T: Read + Seek + Send> ReadSeek for T {}
 
 /// A native capture: a file or a pipe.
 pub struct NativeSource<R> {
     reader: CaptureReader<R>,
-    decoder: ChunkDecoder,
-    /// Damages of chunks that only their decoding shows; `all` has these and the reader's.
-    own: Damages,
-    all: Damages,
+    origins: Vec<Origin>,
+    events: ChunkEvents,
+    /// The reader's damages and those that only decoding shows.
+    damages: Damages,
     /// What is to be known before the first event.
-    ahead: Option<ContainerPreload<Box<dyn ReadSeek>>>,
+    preload: Option<ContainerPreload<Box<dyn ReadSeek>>>,
     /// Types of the events whose parameters are loaded; `None` = all.
     loaded: Option<Vec<EventType>>,
     /// Whether the bytes that calls moved are loaded.
     loads_data: bool,
-    /// For a capture made from one whose events come in pairs.
-    converter: Option<Converter>,
 }
 
 impl<R: Read> NativeSource<R> {
@@ -41,129 +39,96 @@ impl<R: Read> NativeSource<R> {
     ///
     /// # Errors
     ///
-    /// What is no capture, or one that cannot be read at all.
+    /// What is not a capture, or one that cannot be read at all.
     pub fn new(input: R) -> Result<Self> {
         let reader = CaptureReader::new(input)?;
-        let all = reader.damages().clone();
-        let model = |(name, value): &(String, String)| (&**name, &**value) == EVENT_MODEL;
-        let in_pairs = reader.header().options.iter().any(model);
+        let origins = origins_of(reader.header());
+        let is_paired = reader.header().is_paired();
         Ok(Self {
+            events: ChunkEvents::new(is_paired, reader.is_merged(), origins.len()),
+            damages: reader.damages().clone(),
+            origins,
             reader,
-            converter: in_pairs.then(Converter::new),
-            decoder: ChunkDecoder::new(),
-            own: Damages::default(),
-            all,
-            ahead: None,
+            preload: None,
             loaded: None,
             loads_data: true,
         })
     }
 
-    /// Makes the containers known from their first event on that the capture describes anywhere. `again` is
+    /// Makes the containers that the capture describes anywhere known from their first event on. `again` is
     /// the same capture, read in any order.
     ///
     /// # Errors
     ///
     /// Those of the input.
-    pub fn know_ahead(&mut self, again: impl Read + Seek + 'static) -> Result<()> {
-        self.ahead = Some(ContainerPreload::find(Box::new(again) as Box<dyn ReadSeek>)?);
+    pub fn preload_containers(&mut self, again: impl Read + Seek + Send + 'static) -> Result<()> {
+        let again = Box::new(again) as Box<dyn ReadSeek>;
+        self.preload = Some(ContainerPreload::find(again)?);
         Ok(())
     }
 
-    fn chunk(
-        &mut self,
-        chunk: &scap_capture_format::native::Chunk,
-        each: Each<'_>,
-    ) -> std::result::Result<bool, ReplayError> {
-        let mut damaged = |error: Error| match error {
-            Error::Damaged { offset, what } => {
-                self.own.add(offset, what);
-                Ok(())
-            }
-            Error::Limit { what, .. } => {
-                self.own.add(chunk.offset(), what);
-                Ok(())
-            }
-            other => Err(ReplayError::Read(other)),
-        };
-        let load = Load {
-            params: match &self.loaded {
-                Some(types) => Want::Types(types),
-                None => Want::All,
-            },
-            io_data: self.loads_data,
-        };
-        let mut rows = match chunk.decode(&mut self.decoder, load) {
-            Ok(rows) => rows,
-            Err(error) => {
-                damaged(error)?;
-                return hand_over(each, super::Item::Gap);
-            }
-        };
-        loop {
-            match rows.next() {
-                Ok(Some(event)) => {
-                    let more = match &mut self.converter {
-                        None => hand_over(each, super::Item::Event((&event).into())),
-                        Some(converter) => {
-                            let converted = converter.convert(&event);
-                            let paired = PairedEvent {
-                                event: &event,
-                                full: converted.merged.as_ref().unwrap_or(&event),
-                                enter_fd: converted.enter.and_then(|e| e.fd),
-                            };
-                            hand_over(each, super::Item::Event(paired))
-                        }
-                    };
-                    if !more? {
-                        return Ok(false);
-                    }
-                }
-                Ok(None) => return Ok(true),
-                Err(error) => {
-                    damaged(error)?;
-                    return hand_over(each, super::Item::Gap);
-                }
-            }
-        }
-    }
-
-    fn gather_damages(&mut self) {
-        self.all = self.reader.damages().clone();
-        for damage in self.own.list() {
-            self.all.add(damage.offset, damage.what);
-        }
-    }
-
     fn read_all(&mut self, each: Each<'_>) -> std::result::Result<(), ReplayError> {
-        if let Some(mut ahead) = self.ahead.take() {
-            while let Some(report) = ahead.next_report()? {
-                if !hand_over(each, super::Item::Containers(&report))? {
+        if let Some(mut preload) = self.preload.take() {
+            while let Some(report) = preload.next_report()? {
+                if self
+                    .all_origins(each, || Item::Containers(&report))?
+                    .is_break()
+                {
                     return Ok(());
                 }
             }
         }
         let mut seen = self.reader.damages().count();
-        while let Some(item) = self.reader.next_item()? {
+        while let Some(section) = self.reader.next_item()? {
             let damages = self.reader.damages().count();
-            if damages != seen && !hand_over(each, super::Item::Gap)? {
+            if damages != seen && gap(self.origins.len(), each)?.is_break() {
                 return Ok(());
             }
             seen = damages;
-            let more = match item {
-                Item::Snapshot(snapshot) => hand_over(each, super::Item::Snapshot(&snapshot))?,
-                Item::Containers(report) => hand_over(each, super::Item::Containers(&report))?,
-                Item::Loss(report) => hand_over(each, super::Item::Loss(&report))?,
-                Item::Chunk(chunk) => {
-                    self.chunk(&chunk, each)? && hand_over(each, super::Item::Pause)?
+            let mut one = |extra, item| each(OriginId::of(extra), item).map_err(ReplayError::Sink);
+            let flow = match section {
+                Section::Snapshot(snapshot) => one(&snapshot.extra, Item::Snapshot(&snapshot))?,
+                Section::Loss(report) => one(&report.extra, Item::Loss(&report))?,
+                Section::Containers(report) => {
+                    self.all_origins(each, || Item::Containers(&report))?
                 }
-                _ => true,
+                Section::Chunk(chunk) => {
+                    let load = Load {
+                        params: match &self.loaded {
+                            Some(types) => Want::Types(types),
+                            None => Want::All,
+                        },
+                        io_data: self.loads_data,
+                    };
+                    match self.events.replay(&chunk, load, Use::Events, each)? {
+                        ControlFlow::Continue(()) => {
+                            each(OriginId::FIRST, Item::Pause).map_err(ReplayError::Sink)?
+                        }
+                        stop => stop,
+                    }
+                }
+                _ => ControlFlow::Continue(()),
             };
-            if !more {
+            if flow.is_break() {
                 return Ok(());
             }
         }
         Ok(())
+    }
+
+    /// Hands over something for each origin: ids of containers are unique everywhere.
+    fn all_origins<'i>(
+        &self,
+        each: Each<'_>,
+        item: impl Fn() -> Item<'i>,
+    ) -> std::result::Result<ControlFlow<()>, ReplayError> {
+        for (number, _) in (0..).zip(&self.origins) {
+            let flow = each(OriginId(number), item()).map_err(ReplayError::Sink)?;
+            if flow.is_break() {
+                return Ok(flow);
+            }
+        }
+        Ok(ControlFlow::Continue(()))
     }
 }
 
@@ -175,30 +140,19 @@ impl<R: Read + Seek> NativeSource<R> {
     ///
     /// Those of the input.
     pub fn skip_to(&mut self, offset: u64) -> Result<()> {
-        if let Some(converter) = &mut self.converter {
-            while let Some(item) = self.reader.next_item()? {
-                let Item::Chunk(chunk) = item else {
+        if self.events.is_paired() {
+            while let Some(section) = self.reader.next_item()? {
+                let Section::Chunk(chunk) = section else {
                     continue;
                 };
                 if chunk.offset() >= offset {
                     break;
                 }
-                // What is damaged is told by whoever reads it.
-                let Ok(mut rows) = chunk.decode(&mut self.decoder, Load::PARAMS) else {
-                    continue;
-                };
-                while let Ok(Some(event)) = rows.next() {
-                    converter.pair(&event);
-                }
+                self.events.remember_enters(&chunk, Load::PARAMS);
             }
         }
         self.reader.skip_to(offset)
     }
-}
-
-fn hand_over(each: Each<'_>, item: super::Item<'_>) -> std::result::Result<bool, ReplayError> {
-    let flow = each(item).map_err(ReplayError::Sink)?;
-    Ok(flow.is_continue())
 }
 
 impl<R: Read> EventSource for NativeSource<R> {
@@ -206,16 +160,22 @@ impl<R: Read> EventSource for NativeSource<R> {
         self.reader.header()
     }
 
+    fn origins(&self) -> &[Origin] {
+        &self.origins
+    }
+
     fn read(&mut self, each: Each<'_>) -> std::result::Result<(), ReplayError> {
         let result = self.read_all(each);
-        self.gather_damages();
+        self.damages = self.reader.damages().clone();
+        for damage in self.events.damages().list() {
+            self.damages.add(damage.offset, damage.what);
+        }
         result
     }
 
     fn set_needs(&mut self, needs: &Needs) {
         self.loads_data = needs.data;
-        // Where calls have two events, one completes the other.
-        if self.converter.is_none() && !needs.types.is_all() {
+        if !self.events.is_paired() && !needs.types.is_all() {
             let mut types: Vec<EventType> = state::state_affecting_types().collect();
             types.extend(needs.types.iter());
             types.sort_unstable();
@@ -224,12 +184,8 @@ impl<R: Read> EventSource for NativeSource<R> {
         }
     }
 
-    fn is_in_pairs(&self) -> bool {
-        self.converter.is_some()
-    }
-
     fn damages(&self) -> &Damages {
-        &self.all
+        &self.damages
     }
 
     fn is_complete(&self) -> bool {

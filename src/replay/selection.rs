@@ -31,7 +31,7 @@ pub(super) enum WindowPosition {
 
 impl Selection {
     /// Finds where an event is; `first` is the time of the capture's first event.
-    pub(super) fn place(&self, event: &Event<'_>, first: u64) -> WindowPosition {
+    pub(super) fn position(&self, event: &Event<'_>, first: u64) -> WindowPosition {
         if let Some(from) = self.from {
             let before = match from {
                 When::Event(number) => event.num.0 < number,
@@ -52,6 +52,11 @@ impl Selection {
             },
             None => WindowPosition::Within,
         }
+    }
+
+    /// Whether the end of the window is an event's number.
+    pub(super) fn ends_by_number(&self) -> bool {
+        matches!(self.to, Some(When::Event(_)))
     }
 
     /// Whether an event of the window passes the filter.

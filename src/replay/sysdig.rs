@@ -5,11 +5,11 @@ use std::io::Read;
 use std::ops::ControlFlow;
 
 use scap_capture_format::Result;
-use scap_capture_format::native::{Damages, Header};
+use scap_capture_format::native::{Damages, Header, Origin, OriginId};
 use scap_capture_format::schema::{EventType, EventTypeFlags};
-use scap_capture_format::sysdig::{Converter, Item, SysdigReader};
+use scap_capture_format::sysdig::{Converter, Item as Block, SysdigReader};
 
-use super::{Each, EventSource, ReplayError};
+use super::{Each, EventSource, Item, ReplayError};
 use crate::event::PairedEvent;
 
 /// A .scap file of sysdig or Falco, or several put together.
@@ -17,6 +17,7 @@ pub struct SysdigSource<R> {
     reader: SysdigReader<R>,
     converter: Converter,
     header: Header,
+    origins: Vec<Origin>,
 }
 
 impl<R: Read> SysdigSource<R> {
@@ -30,6 +31,12 @@ impl<R: Read> SysdigSource<R> {
             reader: SysdigReader::new(input)?,
             converter: Converter::for_types(says_more_in_full),
             header: Header::default(),
+            // Also where the newest recorders write no enter events: none are synthesized for a foreign
+            // file.
+            origins: vec![Origin {
+                is_paired: true,
+                ..Origin::default()
+            }],
         })
     }
 }
@@ -70,30 +77,34 @@ impl<R: Read> EventSource for SysdigSource<R> {
         &self.header
     }
 
+    fn origins(&self) -> &[Origin] {
+        &self.origins
+    }
+
     fn read(&mut self, each: Each<'_>) -> std::result::Result<(), ReplayError> {
         loop {
             let Some(item) = self.reader.next_item()? else {
                 return Ok(());
             };
             let flow = match item {
-                Item::Metadata(snapshot, machine) => {
+                Block::Metadata(snapshot, machine) => {
                     self.converter.clear();
                     let items = [
-                        super::Item::Machine(machine),
+                        Item::Machine(machine),
                         // What was known is of another recording.
-                        super::Item::Gap,
-                        super::Item::Snapshot(snapshot),
+                        Item::Gap,
+                        Item::Snapshot(snapshot),
                     ];
                     let mut flow = Ok(ControlFlow::Continue(()));
                     for item in items {
-                        flow = each(item);
+                        flow = each(OriginId::FIRST, item);
                         if !matches!(flow, Ok(ControlFlow::Continue(()))) {
                             break;
                         }
                     }
                     flow
                 }
-                Item::Event(mut event) => {
+                Block::Event(mut event) => {
                     let mut enter_fd = None;
                     if let Some(enter) = self.converter.pair(&event) {
                         enter_fd = enter.fd;
@@ -103,22 +114,20 @@ impl<R: Read> EventSource for SysdigSource<R> {
                         true => self.converter.merged(&event),
                         false => None,
                     };
-                    each(super::Item::Event(PairedEvent {
-                        event: &event,
-                        full: merged.as_ref().unwrap_or(&event),
-                        enter_fd,
-                    }))
+                    each(
+                        OriginId::FIRST,
+                        Item::Event(PairedEvent {
+                            event: &event,
+                            full: merged.as_ref().unwrap_or(&event),
+                            enter_fd,
+                        }),
+                    )
                 }
             };
             if flow.map_err(ReplayError::Sink)?.is_break() {
                 return Ok(());
             }
         }
-    }
-
-    fn is_in_pairs(&self) -> bool {
-        // Also where the newest recorders write no enter events: nothing is made up for a foreign file.
-        true
     }
 
     fn damages(&self) -> &Damages {

@@ -13,8 +13,9 @@ use crate::format::{LineFormat, LineOptions, Template, standard};
 use crate::replay::IndexedCapture;
 use crate::replay::Scope;
 use crate::replay::indexed::is_shown;
-use crate::replay::{self, EventSink, EventSource as _, NativeSource, ReplayError, Selection};
-use crate::state::State;
+use crate::replay::{
+    self, EventSink, EventSource as _, NativeSource, Pipeline, ReplayError, Selection,
+};
 
 /// Saves the scope's events to a file that is not there yet; its ending tells the form. Returns what is to be
 /// said about it.
@@ -57,7 +58,7 @@ fn source(
     let from = When::At(scope.span.from);
     let open = || File::open(library.path()).map_err(|e| ReplayError::Read(e.into()));
     let mut source = NativeSource::new(open()?)?;
-    source.know_ahead(open()?)?;
+    source.preload_containers(open()?)?;
     let arch = replay::arch(source.header());
     let mut session = Session::new(arch, BufferFormat::Dots, TimeFormat::Human);
     if let Some(start) = replay::start(open()?, from) {
@@ -77,9 +78,9 @@ fn source(
 }
 
 fn capture(library: &IndexedCapture, scope: &Scope, out: File) -> Result<u64, ReplayError> {
-    let (mut source, mut session, mut selection) = source(library, scope)?;
+    let (mut source, session, selection) = source(library, scope)?;
     let out = BufWriter::with_capacity(1 << 20, out);
-    let mut sink = NativeSink::new(out, source.header(), source.is_in_pairs(), u64::MAX);
+    let mut sink = NativeSink::new(out, source.header(), source.origins(), u64::MAX);
     let notes = [
         ("filter", scope.filter.clone()),
         ("from", crate::event::time::iso8601(scope.span.from, 0)),
@@ -88,14 +89,8 @@ fn capture(library: &IndexedCapture, scope: &Scope, out: File) -> Result<u64, Re
     for (name, value) in notes.iter().filter(|(_, value)| !value.is_empty()) {
         sink.note(name, value);
     }
-    let mut state = State::new();
-    replay::replay(
-        &mut source,
-        &mut state,
-        &mut session,
-        &mut selection,
-        &mut sink,
-    )?;
+    let mut pipeline = Pipeline::new(session, source.origins(), selection);
+    pipeline.run(&mut source, &mut sink)?;
     let (shown, _) = sink.counts();
     let mut out = sink.finish().map_err(ReplayError::Sink)?;
     out.flush().map_err(ReplayError::Sink)?;
@@ -135,7 +130,7 @@ fn lines(
     out: File,
     json: bool,
 ) -> Result<u64, ReplayError> {
-    let (mut source, mut session, mut selection) = source(library, scope)?;
+    let (mut source, session, selection) = source(library, scope)?;
     let arch = replay::arch(source.header());
     // The default format is one.
     let template = Template::new(standard::DEFAULT).ok();
@@ -146,14 +141,8 @@ fn lines(
         buffer: Vec::new(),
         count: 0,
     };
-    let mut state = State::new();
-    replay::replay(
-        &mut source,
-        &mut state,
-        &mut session,
-        &mut selection,
-        &mut sink,
-    )?;
+    let mut pipeline = Pipeline::new(session, source.origins(), selection);
+    pipeline.run(&mut source, &mut sink)?;
     sink.out.flush().map_err(ReplayError::Sink)?;
     Ok(sink.count)
 }

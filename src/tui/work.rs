@@ -195,7 +195,7 @@ fn answer_all(desk: &RequestQueue, send: &Sender<Message>) {
         };
         let answered = catch_unwind(AssertUnwindSafe(|| {
             // A replayer of a shorter capture does not know the rest.
-            let is_old = |m: &Memory| !Arc::ptr_eq(m.replayer.library(), &library);
+            let is_old = |m: &Memory| !Arc::ptr_eq(m.replayer.capture(), &library);
             if memory.as_ref().is_none_or(is_old) {
                 memory = Some(Memory {
                     replayer: SegmentReplayer::new(&library)?,

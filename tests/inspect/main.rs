@@ -26,8 +26,7 @@ use scap::replay::IndexedCaptureError;
 use scap::replay::Scope;
 use scap::replay::SegmentReplayer;
 use scap::replay::Span;
-use scap::replay::{EventSink, NativeSource, Selection, replay};
-use scap::state::State;
+use scap::replay::{EventSink, NativeSource, replay_all};
 use scap::stats::table::{Subject, TILES, View, cell_condition, columns, narrowed, table};
 use scap::stats::tally::{Tally, limits, tally, tally_segment};
 use scap_capture_format::native::{CaptureWriter, WriterOptions};
@@ -89,17 +88,10 @@ fn oracle(path: &Path, filters: &[String]) -> Vec<u64> {
     };
     let mut sink = Counts(filters.iter().map(parse).collect());
     let mut source = NativeSource::new(fs::File::open(path).unwrap()).unwrap();
-    source.know_ahead(fs::File::open(path).unwrap()).unwrap();
-    let (mut state, mut session) = (State::new(), Session::default());
-    let mut selection = Selection::default();
-    replay(
-        &mut source,
-        &mut state,
-        &mut session,
-        &mut selection,
-        &mut sink,
-    )
-    .unwrap();
+    source
+        .preload_containers(fs::File::open(path).unwrap())
+        .unwrap();
+    replay_all(&mut source, Session::default(), &mut sink).unwrap();
     sink.0.into_iter().map(|(_, count)| count).collect()
 }
 

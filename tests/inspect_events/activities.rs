@@ -49,7 +49,7 @@ fn a_capture_that_scap_writes_has_its_lanes_in_the_index() {
         }
     });
     let replayer = replayer(&path);
-    let library = replayer.library();
+    let library = replayer.capture();
     let [chunk] = &library.index().chunks[..] else {
         panic!("a small file has one chunk");
     };
@@ -91,7 +91,7 @@ fn a_capture_that_scap_writes_has_its_lanes_in_the_index() {
 #[test]
 fn an_old_capture_s_lanes_are_estimated() {
     let replayer = replayer(&sample());
-    let library = replayer.library();
+    let library = replayer.capture();
     assert!(
         library
             .index()

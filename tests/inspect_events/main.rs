@@ -22,7 +22,7 @@ use scap::fields::Context;
 use scap::replay::IndexedCapture;
 use scap::replay::Scope;
 use scap::replay::SegmentReplayer;
-use scap::replay::indexed::Need;
+use scap::replay::segment::Need;
 use scap::state::State;
 use scap_capture_format::native::{
     CaptureReader, CaptureWriter, ChunkDecoder, Item, Load, WriterOptions,
@@ -42,7 +42,7 @@ fn replayer(path: &Path) -> SegmentReplayer {
 
 fn scope(replayer: &SegmentReplayer, filter: &str) -> Scope {
     Scope {
-        span: replayer.library().span().unwrap(),
+        span: replayer.capture().span().unwrap(),
         filter: filter.to_owned(),
     }
 }
@@ -97,7 +97,7 @@ fn read(path: &Path, args: &[&str]) -> Vec<String> {
 /// Every event of a capture that is shown, with the state around it.
 fn each_event(path: &Path, mut each: impl FnMut(&Context<'_>)) {
     let mut replayer = replayer(path);
-    let segments = replayer.library().segments().len();
+    let segments = replayer.capture().segments().len();
     for segment in 0..segments {
         let mut event = |cx: &Context<'_>, _: usize| {
             each(cx);

@@ -35,7 +35,7 @@ fn state_at(time: u64) -> State {
 fn a_moment_is_the_state_that_one_gets_from_the_front() {
     let dir = tempfile::tempdir().unwrap();
     let mut replayer = replayer(&cut_up(dir.path()));
-    let span = replayer.library().span().unwrap();
+    let span = replayer.capture().span().unwrap();
     let mut most = (0, 0, 0);
     for step in 0..=20 {
         let time = span.from - 1 + (span.len_ns() + 1) * step / 20;

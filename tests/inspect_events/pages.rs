@@ -64,7 +64,7 @@ fn pages_are_the_lines_of_read_in_order() {
     let dir = tempfile::tempdir().unwrap();
     for path in [sample(), cut_up(dir.path())] {
         let mut replayer = replayer(&path);
-        let whole = replayer.library().span().unwrap();
+        let whole = replayer.capture().span().unwrap();
         let third = whole.len_ns() / 3;
         let middle = Span {
             from: whole.from + third,
@@ -76,14 +76,14 @@ fn pages_are_the_lines_of_read_in_order() {
                     span,
                     filter: filter.to_owned(),
                 };
-                let first = replayer.library().first_time();
+                let first = replayer.capture().first_time();
                 let window = [span.from, span.to].map(|t| format!("+{}ns", t - first));
                 let mut args = vec!["--from", &window[0], "--to", &window[1]];
                 args.extend((!filter.is_empty()).then_some(filter));
                 let expected = read(&path, &args);
                 let what = format!("{} {filter} {span:?}", path.display());
                 for len in [7, 100, 5000] {
-                    let mut places = Places::of(replayer.library(), &scope);
+                    let mut places = Places::of(replayer.capture(), &scope);
                     let lines = all_pages(&mut replayer, &scope, &mut places, len);
                     assert_same(&lines, &expected, &what);
                     assert_eq!(places.total().0, expected.len() as u64, "{what}");
@@ -100,7 +100,7 @@ fn a_page_is_around_what_was_asked_for() {
     let mut replayer = replayer(&path);
     for filter in FILTERS {
         let scope = scope(&replayer, filter);
-        let mut known = Places::of(replayer.library(), &scope);
+        let mut known = Places::of(replayer.capture(), &scope);
         let all = all_pages(&mut replayer, &scope, &mut known, 1000);
         for (index, line) in all
             .iter()
@@ -113,7 +113,7 @@ fn a_page_is_around_what_was_asked_for() {
                 At::Time(line.ts),
             ] {
                 // What is not known yet is found out on the way.
-                for mut places in [Places::of(replayer.library(), &scope), known.clone()] {
+                for mut places in [Places::of(replayer.capture(), &scope), known.clone()] {
                     let exact = places.total().1;
                     let page = page(&mut replayer, &scope, &mut places, at, 10, 25, &go()).unwrap();
                     let start = index.saturating_sub(10);
@@ -144,7 +144,7 @@ fn a_page_is_around_what_was_asked_for() {
 fn the_index_alone_counts_what_has_no_filter() {
     let dir = tempfile::tempdir().unwrap();
     let replayer = replayer(&cut_up(dir.path()));
-    let library = replayer.library();
+    let library = replayer.capture();
     let places = Places::of(library, &scope(&replayer, ""));
     assert_eq!(
         places.total(),
@@ -161,7 +161,7 @@ fn the_index_alone_counts_what_has_no_filter() {
 fn a_walk_that_nobody_wants_any_more_ends() {
     let mut replayer = replayer(&sample());
     let scope = scope(&replayer, "evt.failed = true");
-    let mut places = Places::of(replayer.library(), &scope);
+    let mut places = Places::of(replayer.capture(), &scope);
     let stop = AtomicBool::new(true);
     let end = page(
         &mut replayer,

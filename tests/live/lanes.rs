@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, sync::Arc};
 use scap::{
     fields::Context,
     lanes::{LANES, Lane, classify},
-    replay::{IndexedCapture, SegmentReplayer, indexed::Need},
+    replay::{IndexedCapture, SegmentReplayer, segment::Need},
 };
 
 use super::tools::bench;

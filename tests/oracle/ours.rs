@@ -9,8 +9,7 @@ use std::path::Path;
 use scap::event::bytes::BufferFormat;
 use scap::fields::{Context, Session, TimeFormat};
 use scap::format::Template;
-use scap::replay::{EventSink, EventSource as _, Selection, SysdigSource, replay};
-use scap::state::State;
+use scap::replay::{EventSink, EventSource as _, SysdigSource, replay_all};
 
 use crate::sysdig;
 
@@ -19,9 +18,8 @@ pub(crate) fn pass(dir: &Path, capture: &str, sink: &mut dyn EventSink) {
     let file = File::open(dir.join(format!("{capture}.scap"))).unwrap();
     let mut source = SysdigSource::new(file).unwrap();
     let arch = scap::replay::arch(source.header());
-    let mut session = Session::new(arch, BufferFormat::Dots, TimeFormat::Human);
-    let mut all = Selection::default();
-    replay(&mut source, &mut State::new(), &mut session, &mut all, sink).unwrap();
+    let session = Session::new(arch, BufferFormat::Dots, TimeFormat::Human);
+    replay_all(&mut source, session, sink).unwrap();
 }
 
 /// Returns what identifies an event, as [`sysdig::KEY`] prints it.

@@ -10,8 +10,7 @@ use std::process::Command;
 use scap::chisel::view::{ViewInfo, ViewKind, ViewOptions, ViewRows, ViewTable};
 use scap::event::bytes::BufferFormat;
 use scap::fields::{Context, Session, TimeFormat};
-use scap::replay::{EventSink, EventSource as _, Selection, SysdigSource, replay};
-use scap::state::State;
+use scap::replay::{EventSink, EventSource as _, SysdigSource, replay_all};
 use serde_json::Value;
 
 use crate::sysdig::{self, CAPTURES};
@@ -72,17 +71,19 @@ fn ours(dir: &Path, capture: &str, view: &ViewInfo) -> ViewRows {
     let file = fs::File::open(dir.join(format!("{capture}.scap"))).unwrap();
     let mut source = SysdigSource::new(file).unwrap();
     let arch = scap::replay::arch(source.header());
-    let mut session = Session::new(arch, BufferFormat::Dots, TimeFormat::Human);
-    let mut all = Selection::default();
-    let mut state = State::new();
+    let session = Session::new(arch, BufferFormat::Dots, TimeFormat::Human);
     let table = ViewTable::new(view.clone(), ViewOptions::default(), None).unwrap();
     let mut sink = Sink {
         table,
         first: 0,
         last: 0,
     };
-    replay(&mut source, &mut state, &mut session, &mut all, &mut sink).unwrap();
-    sink.table.end(&state, &session, sink.first, sink.last)
+    let pipeline = replay_all(&mut source, session, &mut sink).unwrap();
+    let [origin] = pipeline.origins() else {
+        panic!("one capture has one origin");
+    };
+    sink.table
+        .end(&origin.state, &origin.session, sink.first, sink.last)
 }
 
 /// Runs csysdig with a view.

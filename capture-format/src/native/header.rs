@@ -10,7 +10,7 @@ use crate::schema::{
 
 /// The option, name and value, of captures whose events come in pairs, enter and exit, as they do in .scap
 /// files: made from one.
-pub const EVENT_MODEL: (&str, &str) = ("event-model", "enter-exit");
+const EVENT_MODEL: (&str, &str) = ("event-model", "enter-exit");
 
 /// Body of the header section.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -29,6 +29,29 @@ pub struct Header {
     pub schema: SchemaDescription,
     /// Room for later versions.
     pub extra: Extra,
+}
+
+impl Header {
+    /// Whether calls have two events, enter and exit, as in .scap files.
+    pub fn is_paired(&self) -> bool {
+        self.option(EVENT_MODEL.0) == Some(EVENT_MODEL.1)
+    }
+
+    /// Notes that calls have two events, enter and exit.
+    pub fn set_paired(&mut self) {
+        let (name, value) = EVENT_MODEL;
+        self.options.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Whether the recorder had a filter: events can be missing that no loss report counts.
+    pub fn has_recorder_filter(&self) -> bool {
+        self.option("filter").is_some()
+    }
+
+    fn option(&self, name: &str) -> Option<&str> {
+        let found = self.options.iter().find(|(n, _)| n == name);
+        found.map(|(_, value)| &**value)
+    }
 }
 
 /// Facts about the machine that was recorded.

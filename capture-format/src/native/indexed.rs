@@ -26,6 +26,7 @@ pub struct IndexedReader<R> {
     input: R,
     len: u64,
     tag: FileTag,
+    is_merged: bool,
     header: Arc<Header>,
     index: Arc<Index>,
     rebuilt: bool,
@@ -81,11 +82,12 @@ impl<R: Read + Seek> IndexedReader<R> {
             .by_ref()
             .take(PREAMBLE_LEN as u64)
             .read_to_end(&mut front)?;
-        let tag = section::parse_preamble(&front)?;
+        let preamble = section::parse_preamble(&front)?;
         Ok(Self {
             input,
             len,
-            tag,
+            tag: preamble.tag,
+            is_merged: preamble.is_merged,
             header: Arc::default(),
             index: Arc::default(),
             rebuilt: false,
@@ -100,11 +102,17 @@ impl<R: Read + Seek> IndexedReader<R> {
             input,
             len: self.len,
             tag: self.tag,
+            is_merged: self.is_merged,
             header: Arc::clone(&self.header),
             index: Arc::clone(&self.index),
             rebuilt: self.rebuilt,
             damages: Damages::default(),
         }
+    }
+
+    /// Whether the capture was merged from several: see [`super::origin`].
+    pub const fn is_merged(&self) -> bool {
+        self.is_merged
     }
 
     /// Returns the header.

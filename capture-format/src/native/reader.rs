@@ -98,6 +98,7 @@ pub enum Item {
 pub struct CaptureReader<R> {
     source: Source<R>,
     tag: FileTag,
+    is_merged: bool,
     header: Header,
     damages: Damages,
     next_sequence: u32,
@@ -116,11 +117,12 @@ impl<R: Read> CaptureReader<R> {
     /// [`Error::Io`].
     pub fn new(input: R) -> Result<Self> {
         let mut source = Source::new(input);
-        let tag = section::parse_preamble(source.peek(PREAMBLE_LEN)?)?;
+        let preamble = section::parse_preamble(source.peek(PREAMBLE_LEN)?)?;
         source.consume(PREAMBLE_LEN);
         let mut reader = Self {
             source,
-            tag,
+            tag: preamble.tag,
+            is_merged: preamble.is_merged,
             header: Header::default(),
             damages: Damages::default(),
             next_sequence: 0,
@@ -159,6 +161,11 @@ impl<R: Read> CaptureReader<R> {
     /// Returns the header.
     pub const fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// Whether the capture was merged from several: see [`super::origin`].
+    pub const fn is_merged(&self) -> bool {
+        self.is_merged
     }
 
     /// Returns the damages found so far.

@@ -5,7 +5,7 @@
 //! | offset | bytes | |
 //! | --- | --- | --- |
 //! | 0 | 8 | magic `89 53 43 41 50 0d 0a 1a` |
-//! | 8 | 2 | version of the format |
+//! | 8 | 2 | version of the format: 1, or 2 for captures merged from several |
 //! | 10 | 2 | 0 |
 //! | 12 | 4 | file tag, a random number |
 //!
@@ -32,8 +32,11 @@ use crate::{Error, Result};
 /// The first bytes of every capture: not text, and broken by every transfer that alters line ends.
 pub const MAGIC: [u8; 8] = *b"\x89SCAP\r\n\x1a";
 
-/// The version of the format that this crate writes and reads.
+/// The version of the format of captures of one recording.
 pub const VERSION: u16 = 1;
+
+/// The version of captures that were merged from several, whose ids say which: see [`super::origin`].
+pub const VERSION_MERGED: u16 = 2;
 
 /// Length of the preamble in bytes.
 pub const PREAMBLE_LEN: usize = 16;
@@ -94,12 +97,25 @@ impl FileTag {
     }
 }
 
+/// What the preamble says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Preamble {
+    /// Ties the sections together.
+    pub tag: FileTag,
+    /// Events come from several recordings: see [`super::origin`].
+    pub is_merged: bool,
+}
+
 /// Writes the preamble.
-pub fn preamble(tag: FileTag) -> [u8; PREAMBLE_LEN] {
+pub fn preamble(preamble: Preamble) -> [u8; PREAMBLE_LEN] {
     let mut out = [0; PREAMBLE_LEN];
     out[..8].copy_from_slice(&MAGIC);
-    out[8..10].copy_from_slice(&VERSION.to_le_bytes());
-    out[12..].copy_from_slice(&tag.0.to_le_bytes());
+    let version = match preamble.is_merged {
+        true => VERSION_MERGED,
+        false => VERSION,
+    };
+    out[8..10].copy_from_slice(&version.to_le_bytes());
+    out[12..].copy_from_slice(&preamble.tag.0.to_le_bytes());
     out
 }
 
@@ -109,7 +125,7 @@ pub fn preamble(tag: FileTag) -> [u8; PREAMBLE_LEN] {
 ///
 /// [`Error::Empty`], [`Error::NotACapture`], [`Error::UnsupportedVersion`], or [`Error::Damaged`] for a
 /// capture that ends inside the preamble.
-pub fn parse_preamble(bytes: &[u8]) -> Result<FileTag> {
+pub fn parse_preamble(bytes: &[u8]) -> Result<Preamble> {
     if bytes.is_empty() {
         return Err(Error::Empty);
     }
@@ -126,13 +142,20 @@ pub fn parse_preamble(bytes: &[u8]) -> Result<FileTag> {
     };
     let [.., v0, v1, _, _, t0, t1, t2, t3] = *bytes;
     let found = u16::from_le_bytes([v0, v1]);
-    if found != VERSION {
-        return Err(Error::UnsupportedVersion {
-            found,
-            supported: VERSION,
-        });
-    }
-    Ok(FileTag(u32::from_le_bytes([t0, t1, t2, t3])))
+    let is_merged = match found {
+        VERSION => false,
+        VERSION_MERGED => true,
+        _ => {
+            return Err(Error::UnsupportedVersion {
+                found,
+                supported: VERSION_MERGED,
+            });
+        }
+    };
+    Ok(Preamble {
+        tag: FileTag(u32::from_le_bytes([t0, t1, t2, t3])),
+        is_merged,
+    })
 }
 
 /// A section header.
@@ -255,14 +278,24 @@ mod tests {
 
     #[test]
     fn versions_have_their_own_messages() {
-        let mut bytes = preamble(FileTag(5));
-        assert_eq!(parse_preamble(&bytes).unwrap(), FileTag(5));
+        for is_merged in [true, false] {
+            let tag = FileTag(5);
+            let told = Preamble { tag, is_merged };
+            assert_eq!(parse_preamble(&preamble(told)).unwrap(), told);
+        }
+        let mut bytes = preamble(Preamble {
+            tag: FileTag(5),
+            is_merged: false,
+        });
         for (version, text) in [
             (
                 0u16,
-                "capture format version 0, this program reads version 1",
+                "capture format version 0, this program reads versions up to 2",
             ),
-            (2, "capture format version 2, this program reads version 1"),
+            (
+                3,
+                "capture format version 3, this program reads versions up to 2",
+            ),
         ] {
             bytes[8..10].copy_from_slice(&version.to_le_bytes());
             assert_eq!(parse_preamble(&bytes).unwrap_err().to_string(), text);

@@ -8,7 +8,9 @@ use super::containers::{ContainerDescription, ContainerReport};
 use super::header::Header;
 use super::index::{ChunkEntry, Index, OtherEntry, SnapshotEntry, footer};
 use super::loss::LossReport;
-use super::section::{self, FileTag, HEADER_LEN, PREAMBLE_LEN, SectionHeader, SectionKind};
+use super::section::{
+    self, FileTag, HEADER_LEN, PREAMBLE_LEN, Preamble, SectionHeader, SectionKind,
+};
 use super::snapshot::Snapshot;
 use crate::error::check_limit;
 use crate::event::{EventNum, EventRef};
@@ -68,6 +70,7 @@ impl<W: Write> CaptureWriter<W> {
     /// [`Error::Io`] from `out`; [`Error::Limit`] for a header that no reader would accept.
     pub fn new(out: W, header: &Header, options: WriterOptions) -> Result<Self> {
         let tag = options.file_tag.unwrap_or_else(FileTag::random);
+        let is_merged = header.origins().len() > 1;
         let mut writer = Self {
             out,
             tag,
@@ -81,7 +84,9 @@ impl<W: Write> CaptureWriter<W> {
             compressor: None,
             encoded: EncodedChunk::default(),
         };
-        writer.out.write_all(&section::preamble(tag))?;
+        writer
+            .out
+            .write_all(&section::preamble(Preamble { tag, is_merged }))?;
         let body = codec::encode(header)?;
         writer.other_section(SectionKind::HEADER, &body)?;
         Ok(writer)

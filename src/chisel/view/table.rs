@@ -237,8 +237,11 @@ impl ViewTable {
     }
 
     /// Takes the threads in that did nothing, so that they have rows, too: each as an event of its own, just
-    /// before the second in which the last event was.
-    fn idle(&mut self, state: &State, session: &Session, last: u64) {
+    /// before the second in which the last event was (0: there was none).
+    pub fn idle(&mut self, state: &State, session: &Session, last: u64) {
+        if last == 0 {
+            return;
+        }
         let ts = (last - last % NS_PER_S).saturating_sub(1);
         for thread in state.threads() {
             let event = idle_event(thread, ts);
@@ -257,9 +260,7 @@ impl ViewTable {
     /// Ends the table, which is empty after it; `first` and `last` are the times of the events that it is
     /// about. Threads that did nothing in that time have rows, too.
     pub fn end(&mut self, state: &State, session: &Session, first: u64, last: u64) -> ViewRows {
-        if last != 0 {
-            self.idle(state, session, last);
-        }
+        self.idle(state, session, last);
         self.rows(first, last)
     }
 

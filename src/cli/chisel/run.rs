@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::termios::tcgetwinsize;
@@ -15,14 +15,12 @@ use crate::chisel::{
     self, ChiselError, ChiselRunner, Ended, Info, Options, Policy, Script, ScriptRegistry, Wanted,
 };
 use crate::cli::error::{CliError, EXIT_FAILED, Outcome};
-use crate::cli::input::{Input, tell_damage};
+use crate::cli::input::{Captures, Input};
 use crate::cli::positionals;
 use crate::cli::print::PrintArgs;
-use crate::fields::{Context, Session};
+use crate::fields::Context;
 use crate::filter::TypeSet;
-use crate::record::Observer;
-use crate::replay::{self, End, ReplayError, Selection};
-use crate::state::State;
+use crate::replay::{End, EventSink, OriginState, Pipeline, ReplayError, Selection};
 
 /// A command line with which a chisel wants the program to start over.
 #[derive(Debug)]
@@ -108,22 +106,22 @@ pub(in crate::cli) fn watched<R: Send>(
 pub(in crate::cli) fn read(
     args: &ChiselArgs,
     print: &PrintArgs,
-    path: &Path,
+    files: &[PathBuf],
     filter: Option<String>,
     selection: Selection,
 ) -> Result<(Outcome, Option<Rerun>), CliError> {
-    watched(args, || replay(args, print, path, filter, selection))
+    watched(args, || replay(args, print, files, filter, selection))
 }
 
 fn replay(
     args: &ChiselArgs,
     print: &PrintArgs,
-    path: &Path,
+    files: &[PathBuf],
     filter: Option<String>,
     mut selection: Selection,
 ) -> Result<(Outcome, Option<Rerun>), CliError> {
-    let capture = path.to_string_lossy();
-    let options = options(args, print, filter.clone(), &capture);
+    let names: Vec<_> = files.iter().map(|file| file.to_string_lossy()).collect();
+    let options = options(args, print, filter.clone(), &names.join(", "));
     let size = options.terminal_size;
     let wanted = args.wanted();
     let mut host =
@@ -136,25 +134,33 @@ fn replay(
     {
         selection.filter = Some(positionals::filter(&own)?);
     }
-    let mut input = Input::open(path)?;
-    input.watch(host.progress());
+    let mut inputs = Vec::new();
+    for file in files {
+        let mut input = Input::open(file)?;
+        // Merged captures are read side by side: the first one stands for all.
+        if inputs.is_empty() {
+            input.watch(host.progress());
+        }
+        inputs.push(input);
+    }
     let mut session = print.session_with(host.buffers());
     session.screen_width = size.map_or(0, |(width, _)| width);
-    let (name, mut source) = input.source_from(selection.from, &mut session)?;
-    let source = source.as_mut();
+    let mut captures = Captures::of(inputs, selection.from, &mut session)?;
     let mut needs = host.needs();
     if let Some(filter) = &selection.filter {
         needs.types = needs.types.and(&filter.pushdown().types);
         needs.data |= filter.needs_payload();
     }
-    source.set_needs(&needs);
-    let mut state = State::new();
-    let replayed = replay::replay(source, &mut state, &mut session, &mut selection, &mut host);
+    captures.source().set_needs(&needs);
+    let mut pipeline = Pipeline::new(session, captures.origins(), selection);
+    let replayed = pipeline.run(captures.source(), &mut host);
     let events = host.events();
-    let ended = host.finish(&state, &session).map_err(explain);
+    let ended = host.finish(pipeline.origins()).map_err(explain);
     let end = match replayed {
         Ok(end) => end,
-        Err(error @ ReplayError::Read(_)) => return Err(CliError::replay(&name, &error)),
+        Err(error @ ReplayError::Read(_)) => {
+            return Err(CliError::replay(&captures.name(), &error));
+        }
         // What the chisels print is not written by the replay.
         Err(ReplayError::Sink(error)) => return Err(CliError::output(&error)),
     };
@@ -162,7 +168,7 @@ fn replay(
     if let Some(code) = exit {
         return exited(code).map(|outcome| (outcome, None));
     }
-    let damaged = end == End::Reached && tell_damage(&name, source, events);
+    let damaged = end == End::Reached && captures.report_damage(events);
     let given = wanted.iter().flat_map(|w| w.arguments.split(' '));
     let again = again.map(|line| Rerun {
         words: split(&line),
@@ -230,18 +236,21 @@ impl Live {
         }
     }
 
-    fn with(&mut self, take: impl FnOnce(&mut ChiselRunner) -> ControlFlow<()>) -> ControlFlow<()> {
-        self.host.as_mut().map_or(ControlFlow::Break(()), take)
+    fn with(
+        &mut self,
+        take: impl FnOnce(&mut ChiselRunner) -> io::Result<ControlFlow<()>>,
+    ) -> io::Result<ControlFlow<()>> {
+        self.host.as_mut().map_or(Ok(ControlFlow::Break(())), take)
     }
 }
 
-impl Observer for Live {
-    fn event(&mut self, cx: &Context<'_>) -> ControlFlow<()> {
-        self.with(|host| host.take(cx))
+impl EventSink for Live {
+    fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
+        self.with(|host| host.event(cx))
     }
 
-    fn synthesized_enter(&mut self, cx: &Context<'_>) -> ControlFlow<()> {
-        self.with(|host| host.take_made_up(cx))
+    fn synthesized_enter(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
+        self.with(|host| host.synthesized_enter(cx))
     }
 
     fn enters(&self) -> TypeSet {
@@ -250,19 +259,25 @@ impl Observer for Live {
             .map_or(TypeSet::NONE, ChiselRunner::enters)
     }
 
-    fn end(&mut self, state: &State, session: &Session) {
+    fn end(&mut self, origins: &mut [OriginState]) -> io::Result<()> {
         if let Some(host) = self.host.take() {
             self.events = host.events();
-            self.ended = Some(host.finish(state, session));
+            self.ended = Some(host.finish(origins));
         }
+        Ok(())
     }
 
-    fn pause(&mut self, time: Timestamp, state: &State, session: &Session) -> ControlFlow<()> {
-        self.with(|host| host.pause_at(time, state, session))
+    fn pause(
+        &mut self,
+        time: Option<Timestamp>,
+        origins: &[OriginState],
+    ) -> io::Result<ControlFlow<()>> {
+        self.with(|host| host.pause(time, origins))
     }
 
-    fn loss(&mut self, report: &LossReport) {
-        crate::cli::live::tell_loss(report);
+    fn loss(&mut self, report: &LossReport) -> io::Result<()> {
+        crate::cli::live::report_loss(report);
+        Ok(())
     }
 }
 

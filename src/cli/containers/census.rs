@@ -8,9 +8,9 @@ use hashbrown::{HashMap, HashSet};
 use super::takes;
 use crate::event::Event;
 use crate::event::EventExt as _;
-use crate::fields::{Context, Session};
+use crate::fields::Context;
 use crate::filter::Filter;
-use crate::replay::EventSink;
+use crate::replay::{EventSink, OriginState};
 use crate::state::{self, State, Text, Thread, limits};
 
 /// Most processes told apart, over all containers.
@@ -72,18 +72,6 @@ impl Census {
     /// Iterates over the containers in the order that they were met.
     pub(super) fn rows(&self) -> impl Iterator<Item = (&[u8], &Seen)> {
         self.rows.iter().map(|(id, seen)| (&**id, seen))
-    }
-
-    /// Adds what the state knows at the end, unless only what passed a filter is wanted.
-    pub(super) fn finish(&mut self, state: &mut State) {
-        if self.is_filtered {
-            return;
-        }
-        state.settle();
-        self.add_threads(state, |_| true);
-        for container in state.containers() {
-            self.row(&Text::from(container.id.as_bytes()));
-        }
     }
 
     /// Adds the processes that there are now.
@@ -155,9 +143,25 @@ fn process_of(event: &Event<'_>, thread: &Thread) -> i64 {
 }
 
 impl EventSink for Census {
-    fn begin(&mut self, state: &mut State, _: &Session) -> io::Result<()> {
+    fn begin(&mut self, origins: &mut [OriginState]) -> io::Result<()> {
         if !self.is_filtered {
+            for origin in origins {
+                self.add_threads(&origin.state, |_| true);
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, origins: &mut [OriginState]) -> io::Result<()> {
+        if self.is_filtered {
+            return Ok(());
+        }
+        for OriginState { state, .. } in origins {
+            state.settle();
             self.add_threads(state, |_| true);
+            for container in state.containers() {
+                self.row(&Text::from(container.id.as_bytes()));
+            }
         }
         Ok(())
     }
@@ -200,28 +204,34 @@ impl AtOnce {
     }
 
     /// Returns what there was; at the end of the capture if the instant is later.
-    pub(super) fn finish(mut self, state: &mut State, session: &Session) -> Census {
-        if self.census.is_none() {
-            self.take(state, session);
-        }
+    pub(super) fn finish(self) -> Census {
         self.census.unwrap_or_default()
     }
 
-    fn take(&mut self, state: &mut State, session: &Session) {
-        state.settle();
+    fn take(&mut self, origins: &mut [OriginState]) {
         let mut census = Census::default();
-        let filter = &mut self.filter;
-        census.add_threads(state, |thread| {
-            let takes = |filter| takes(filter, state, session, thread);
-            thread.container.is_some() && filter.as_mut().is_none_or(takes)
-        });
+        for OriginState { state, session, .. } in origins {
+            state.settle();
+            let filter = &mut self.filter;
+            census.add_threads(state, |thread| {
+                let takes = |filter| takes(filter, state, session, thread);
+                thread.container.is_some() && filter.as_mut().is_none_or(takes)
+            });
+        }
         self.census = Some(census);
     }
 }
 
 impl EventSink for AtOnce {
-    fn begin(&mut self, state: &mut State, session: &Session) -> io::Result<()> {
-        self.take(state, session);
+    fn begin(&mut self, origins: &mut [OriginState]) -> io::Result<()> {
+        self.take(origins);
+        Ok(())
+    }
+
+    fn end(&mut self, origins: &mut [OriginState]) -> io::Result<()> {
+        if self.census.is_none() {
+            self.take(origins);
+        }
         Ok(())
     }
 

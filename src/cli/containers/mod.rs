@@ -11,12 +11,12 @@ use scap_capture_format::schema::types;
 
 use super::diagnostic;
 use super::error::{CliError, Outcome, warn};
-use super::input::{Input, tell_damage};
+use super::input::Captures;
 use super::output::Output;
 use super::positionals;
 use crate::fields::{Context, Session};
 use crate::filter::{Filter, When};
-use crate::replay::{self, End, Selection};
+use crate::replay::{End, Pipeline, Selection};
 use crate::state::{State, Thread};
 
 use census::{AtOnce, Census};
@@ -55,37 +55,27 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     });
     let at = at.transpose()?;
     let mut session = Session::default();
-    let (name, mut source) = Input::open(&args.file)?.source_from(at, &mut session)?;
-    let source = source.as_mut();
-    let mut state = State::new();
+    let mut captures = Captures::open(std::slice::from_ref(&args.file), at, &mut session)?;
+    let name = captures.name();
     let failed = |error| CliError::replay(&name, &error);
+    let selection = Selection {
+        filter: filter.clone().filter(|_| at.is_none()),
+        from: at,
+        to: None,
+    };
+    let mut pipeline = Pipeline::new(session, captures.origins(), selection);
     let (census, end) = match at {
         None => {
             let mut census = Census::new(filter.is_some());
-            let mut selection = Selection {
-                filter,
-                ..Selection::default()
-            };
-            let end = replay::replay(
-                source,
-                &mut state,
-                &mut session,
-                &mut selection,
-                &mut census,
-            )
-            .map_err(failed)?;
-            census.finish(&mut state);
+            let end = pipeline
+                .run(captures.source(), &mut census)
+                .map_err(failed)?;
             (census, end)
         }
         Some(_) => {
             let mut sink = AtOnce::new(filter);
-            let mut selection = Selection {
-                from: at,
-                ..Selection::default()
-            };
-            let end = replay::replay(source, &mut state, &mut session, &mut selection, &mut sink)
-                .map_err(failed)?;
-            (sink.finish(&mut state, &session), end)
+            let end = pipeline.run(captures.source(), &mut sink).map_err(failed)?;
+            (sink.finish(), end)
         }
     };
     if census.is_cut() {
@@ -97,7 +87,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         );
     }
     let mut output = Output::new();
-    let rows = print::rows(&census, &state, &session);
+    let rows = print::rows(&census, pipeline.origins());
     if args.json {
         print::json(&mut output, &name, args.at.as_deref(), &rows)
             .map_err(|e| CliError::output(&e))?;
@@ -105,7 +95,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         print::table(output.buffer(), &rows, at.is_none());
     }
     output.finish()?;
-    let damaged = end == End::Reached && tell_damage(&name, source, census.events());
+    let damaged = end == End::Reached && captures.report_damage(census.events());
     Ok(Outcome::of_damage(damaged))
 }
 

@@ -11,7 +11,8 @@ use crate::cli::table::{self, Side, UNKNOWN};
 use crate::event::number::grouped;
 use crate::event::{text, time};
 use crate::fields::Session;
-use crate::state::{ContainerInfo, State};
+use crate::replay::OriginState;
+use crate::state::ContainerInfo;
 
 /// A container, as the JSON form has it.
 #[derive(Debug, Serialize)]
@@ -46,11 +47,14 @@ struct Pod<'a> {
 }
 
 /// Returns the containers in the order of their first events; those without any are the last.
-pub(super) fn rows<'a>(census: &'a Census, state: &'a State, session: &Session) -> Vec<Row<'a>> {
-    let mut rows: Vec<Row<'a>> = census
-        .rows()
-        .map(|(id, seen)| row(id, seen, state.container(id), session))
-        .collect();
+pub(super) fn rows<'a>(census: &'a Census, origins: &'a [OriginState]) -> Vec<Row<'a>> {
+    let one = |(id, seen)| {
+        // Ids of containers are unique; one that is known nowhere is printed as of the first machine.
+        let known = origins.iter().find(|o| o.state.container(id).is_some());
+        let origin = known.or(origins.first())?;
+        Some(row(id, seen, origin.state.container(id), &origin.session))
+    };
+    let mut rows: Vec<Row<'a>> = census.rows().filter_map(one).collect();
     rows.sort_by(|a, b| {
         let first = |row: &Row<'_>| row.times.map_or(u64::MAX, |(first, _)| first);
         (first(a), &a.id).cmp(&(first(b), &b.id))

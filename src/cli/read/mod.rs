@@ -1,24 +1,22 @@
 //! `scap read`.
 
-mod merge;
 mod write;
 
 use std::ffi::OsString;
 use std::io;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::chisel::{self, ChiselArgs, Rerun};
 use super::error::{CliError, Outcome};
-use super::input::{Input, tell_damage};
+use super::input::Captures;
 use super::output::Output;
 use super::positionals;
 use super::print::{PrintArgs, Printer};
-use crate::event::EventExt as _;
 use crate::event::number::grouped;
+use crate::event::{EventExt as _, Timestamp};
 use crate::fields::Context;
-use crate::replay::{self, End, EventSink, Selection};
-use crate::state::State;
+use crate::replay::{self, End, EventSink, OriginState, Pipeline, Selection};
 pub(super) use write::{cannot_write, destination, refuse_same};
 
 /// Arguments of `scap read`.
@@ -85,12 +83,9 @@ pub(in crate::cli) fn run(args: &Args) -> Result<(Outcome, Option<Rerun>), CliEr
         ));
     }
     let (files, filter) = positionals::split(&args.read, &args.words)?;
-    let [file] = &files[..] else {
-        return Err(CliError::usage("chisels run over one FILE"));
-    };
     let selection =
         positionals::selection(filter.as_deref(), args.from.as_deref(), args.to.as_deref())?;
-    chisel::read(&args.chisels, &args.print, file, filter, selection)
+    chisel::read(&args.chisels, &args.print, &files, filter, selection)
 }
 
 fn without_chisels(args: &Args) -> Result<Outcome, CliError> {
@@ -98,25 +93,18 @@ fn without_chisels(args: &Args) -> Result<Outcome, CliError> {
     let selection =
         positionals::selection(filter.as_deref(), args.from.as_deref(), args.to.as_deref())?;
     if let Some(path) = &args.write {
-        let [file] = &files[..] else {
-            return Err(CliError::usage("-w writes the events of one FILE"));
-        };
-        return write::run(args, file, path, selection, filter.as_deref());
+        return write::run(args, &files, path, selection, filter.as_deref());
     }
     // The format is checked before the first file is opened.
     drop(Printer::new(&args.print, None)?);
-    match &files[..] {
-        [file] => single(args, file, selection),
-        files => merge::run(args, files, &selection),
-    }
+    print(args, &files, selection)
 }
 
-/// Prints one capture.
-fn single(args: &Args, path: &Path, mut selection: Selection) -> Result<Outcome, CliError> {
+/// Prints the events of captures.
+fn print(args: &Args, files: &[PathBuf], selection: Selection) -> Result<Outcome, CliError> {
     let mut session = args.print.session(None);
-    let (name, mut source) = Input::open(path)?.source_from(selection.from, &mut session)?;
-    let source = source.as_mut();
-    let arch = replay::arch(source.header());
+    let mut captures = Captures::open(files, selection.from, &mut session)?;
+    let arch = replay::arch(captures.header());
     let mut output = Output::new();
     let mut sink = Lines {
         printer: Printer::new(&args.print, arch)?,
@@ -125,17 +113,17 @@ fn single(args: &Args, path: &Path, mut selection: Selection) -> Result<Outcome,
         left: args.print.count.unwrap_or(u64::MAX),
         events: 0,
     };
-    let mut state = State::new();
-    let replayed = replay::replay(source, &mut state, &mut session, &mut selection, &mut sink);
+    let mut pipeline = Pipeline::new(session, captures.origins(), selection);
+    let replayed = pipeline.run(captures.source(), &mut sink);
     let events = sink.events;
     output.flush().map_err(|e| CliError::output(&e))?;
-    let end = replayed.map_err(|e| CliError::replay(&name, &e))?;
+    let end = replayed.map_err(|e| CliError::replay(&captures.name(), &e))?;
     output.finish()?;
     if args.print.verbose {
         tell_count(events);
     }
     // Whoever wanted only the first events does not want to hear about the others.
-    let damaged = end == End::Reached && tell_damage(&name, source, events);
+    let damaged = end == End::Reached && captures.report_damage(events);
     Ok(Outcome::of_damage(damaged))
 }
 
@@ -173,7 +161,8 @@ impl EventSink for Lines<'_> {
         })
     }
 
-    fn pause(&mut self) -> io::Result<()> {
-        self.output.flush()
+    fn pause(&mut self, _: Option<Timestamp>, _: &[OriginState]) -> io::Result<ControlFlow<()>> {
+        self.output.flush()?;
+        Ok(ControlFlow::Continue(()))
     }
 }

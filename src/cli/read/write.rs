@@ -2,16 +2,15 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Args;
 use crate::cli::error::{CliError, Outcome};
-use crate::cli::input::{Input, tell_damage};
+use crate::cli::input::Captures;
 use crate::cli::record::say;
 use crate::event::number::grouped;
 use crate::export::NativeSink;
-use crate::replay::{self, End, Selection};
-use crate::state::State;
+use crate::replay::{End, Pipeline, ReplayError, Selection};
 
 /// Opens what a capture is written to.
 pub(in crate::cli) fn destination(path: &Path) -> Result<Box<dyn Write>, CliError> {
@@ -35,18 +34,19 @@ pub(in crate::cli) fn cannot_write(path: &Path, error: &io::Error) -> CliError {
 
 pub(super) fn run(
     args: &Args,
-    file: &Path,
+    files: &[PathBuf],
     path: &Path,
-    mut selection: Selection,
+    selection: Selection,
     filter: Option<&str>,
 ) -> Result<Outcome, CliError> {
-    refuse_same(file, path)?;
+    for file in files {
+        refuse_same(file, path)?;
+    }
     let mut session = args.print.session(None);
-    let (name, mut source) = Input::open(file)?.source_from(selection.from, &mut session)?;
-    let source = source.as_mut();
+    let mut captures = Captures::open(files, selection.from, &mut session)?;
     let out = destination(path)?;
     let limit = args.print.count.unwrap_or(u64::MAX);
-    let mut sink = NativeSink::new(out, source.header(), source.is_in_pairs(), limit);
+    let mut sink = NativeSink::new(out, captures.header(), captures.origins(), limit);
     let notes = [
         ("filter", filter),
         ("from", args.from.as_deref()),
@@ -57,13 +57,12 @@ pub(super) fn run(
             sink.note(name, value);
         }
     }
-    let mut state = State::new();
-    let end = replay::replay(source, &mut state, &mut session, &mut selection, &mut sink).map_err(
-        |error| match error {
-            replay::ReplayError::Sink(error) => cannot_write(path, &error),
-            other => CliError::replay(&name, &other),
-        },
-    )?;
+    let mut pipeline = Pipeline::new(session, captures.origins(), selection);
+    let end = match pipeline.run(captures.source(), &mut sink) {
+        Ok(end) => end,
+        Err(ReplayError::Sink(error)) => return Err(cannot_write(path, &error)),
+        Err(other) => return Err(CliError::replay(&captures.name(), &other)),
+    };
     let (shown, hidden) = sink.counts();
     let written = sink.finish().and_then(|mut out| out.flush());
     written.map_err(|error| cannot_write(path, &error))?;
@@ -74,7 +73,7 @@ pub(super) fn run(
             grouped(hidden)
         ));
     }
-    let damaged = end == End::Reached && tell_damage(&name, source, shown);
+    let damaged = end == End::Reached && captures.report_damage(shown);
     Ok(Outcome::of_damage(damaged))
 }
 

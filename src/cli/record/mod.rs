@@ -160,6 +160,7 @@ pub(super) fn explain(error: RecordError) -> CliError {
         RecordError::Probe(_) => {
             CliError::failed(error::with_sources(&error)).code(error::EXIT_PRIVILEGE)
         }
+        RecordError::Sink(error) => CliError::output(&error),
         RecordError::Create { .. } => {
             CliError::failed(message).hint("choose a place that this user may write to")
         }

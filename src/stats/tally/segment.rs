@@ -9,8 +9,9 @@ use super::counter::Counter;
 use crate::replay::IndexedCaptureError;
 use crate::replay::Scope;
 use crate::replay::Segment;
-use crate::replay::indexed::{IndexedCapture, Need, SegmentReplayer};
 use crate::replay::matcher::Matcher;
+use crate::replay::segment::Need;
+use crate::replay::{IndexedCapture, SegmentReplayer};
 
 /// Counts the events of a segment that are in a scope. A filter of the scope that is none matches nothing.
 ///
@@ -23,7 +24,7 @@ pub fn tally_segment(
     scope: &Scope,
     stop: &AtomicBool,
 ) -> Result<Tally, IndexedCaptureError> {
-    let library = Arc::clone(replayer.library());
+    let library = Arc::clone(replayer.capture());
     let within = |s: &Segment| s.span.intersection(scope.span);
     let Some((part, span)) = library
         .segments()
@@ -75,7 +76,7 @@ pub fn tally(
     stop: &AtomicBool,
 ) -> Result<Tally, IndexedCaptureError> {
     let mut all = Tally::over(scope.span);
-    for segment in 0..replayer.library().segments().len() {
+    for segment in 0..replayer.capture().segments().len() {
         all.add(&tally_segment(replayer, segment, scope, stop)?);
     }
     Ok(all)

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fs::File, io, ops::ControlFlow, path::Path};
 use scap::{
     event::bytes::BufferFormat,
     fields::{Context, Session, TimeFormat},
-    replay::{self, EventSink, NativeSource, Selection},
-    state::{FdInfo, FdKind, State},
+    replay::{self, EventSink, NativeSource},
+    state::{FdInfo, FdKind},
 };
 
 use super::{
@@ -76,17 +76,8 @@ pub(super) fn tables(capture: &Path, questions: &[Question]) -> BTreeMap<u64, Ta
     }
     let mut sink = Tables(questions.iter().map(|q| (q.number, Table::new())).collect());
     let mut source = NativeSource::new(File::open(capture).unwrap()).unwrap();
-    let mut session = Session::new(None, BufferFormat::Dots, TimeFormat::Human);
-    let mut selection = Selection::default();
-    let mut state = State::new();
-    replay::replay(
-        &mut source,
-        &mut state,
-        &mut session,
-        &mut selection,
-        &mut sink,
-    )
-    .unwrap();
+    let session = Session::new(None, BufferFormat::Dots, TimeFormat::Human);
+    replay::replay_all(&mut source, session, &mut sink).unwrap();
     sink.0
 }
 

@@ -4,7 +4,7 @@ use bincode::{Decode, Encode};
 
 use super::activity::{self, ChunkActivity};
 use crate::event::{EventNum, Pid, Tid, Timestamp};
-use crate::native::Extra;
+use crate::native::{Extra, origin};
 use crate::schema::EventType;
 
 /// What can be known of a chunk without decompressing it. The index repeats it.
@@ -116,11 +116,17 @@ impl ThreadSet {
     }
 
     pub(crate) fn from_threads(threads: &[(Tid, Pid)]) -> Self {
+        // Ids as the machine had them: who looks for one need not know of origins.
+        let id = |stored: i64| origin::split(stored).1;
+        let threads: Vec<(Tid, Pid)> = threads
+            .iter()
+            .map(|(tid, pid)| (Tid(id(tid.0)), Pid(id(pid.0))))
+            .collect();
         if threads.len() <= EXACT_THREADS {
-            return Self::Exact(threads.to_vec());
+            return Self::Exact(threads);
         }
         let (mut tids, mut pids) = (vec![0; BLOOM_WORDS], vec![0; BLOOM_WORDS]);
-        for (tid, pid) in threads {
+        for (tid, pid) in &threads {
             bloom_insert(&mut tids, tid.0);
             bloom_insert(&mut pids, pid.0);
         }

@@ -1,0 +1,337 @@
+//! Several captures as one source, merged by time.
+//!
+//! A thread for each capture reads and decodes it and hands over batches of copied events; what waits is
+//! bounded, so that a capture that is ahead of the others waits for them. Of events with equal times, those
+//! of the capture named first come first; events of one capture keep their order.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::ControlFlow;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use scap_capture_format::native::{
+    ContainerReport, Damages, Header, LossReport, MachineInfo, Origin, OriginId, Snapshot,
+};
+use scap_capture_format::{Error, Result};
+
+use super::{Each, EventSource, Item, Needs, ReplayError};
+use crate::event::{BufferCursor, EventBuffer};
+
+/// Bytes of events handed over at a time.
+const BATCH_BYTES: usize = 256 << 10;
+/// Batches of a capture that wait for the other captures.
+const BATCHES: usize = 4;
+/// Most captures that are merged: each has a thread and a file open.
+const MAX_SOURCES: usize = 256;
+
+/// Several captures as one.
+pub struct MergedSource {
+    sources: Vec<Box<dyn EventSource + Send>>,
+    header: Header,
+    origins: Vec<Origin>,
+    damages: Damages,
+    unknown_types: BTreeMap<u16, u64>,
+}
+
+impl MergedSource {
+    /// Merges captures, each with its name.
+    ///
+    /// # Errors
+    ///
+    /// More than 256 captures, or none.
+    pub fn new(sources: Vec<(String, Box<dyn EventSource + Send>)>) -> Result<Self> {
+        if sources.len() > MAX_SOURCES {
+            return Err(Error::Limit {
+                what: "captures to merge",
+                value: sources.len() as u64,
+                limit: MAX_SOURCES as u64,
+            });
+        }
+        let mut origins: Vec<Origin> = Vec::new();
+        let mut is_paired = false;
+        for (name, source) in &sources {
+            for origin in source.origins() {
+                let mut origin = origin.clone();
+                if origin.name.is_empty() {
+                    origin.name.clone_from(name);
+                }
+                is_paired |= origin.is_paired;
+                origins.push(origin);
+            }
+        }
+        let sources: Vec<_> = sources.into_iter().map(|(_, source)| source).collect();
+        let mut header = match sources.first() {
+            Some(first) => first.header().clone(),
+            None => Header::default(),
+        };
+        let headers = || sources.iter().map(|source| source.header());
+        header.start = headers().map(|h| h.start).min().unwrap_or_default();
+        header.snaplen = headers().map(|h| h.snaplen).max().unwrap_or(0);
+        // How one of them was recorded is not said of all.
+        header.writer = concat!("scap ", env!("CARGO_PKG_VERSION")).to_owned();
+        header.options.clear();
+        let boots = |origin: &Origin| origin.machine.boot_id.clone();
+        if origins
+            .iter()
+            .any(|origin| boots(origin) != header.machine.boot_id)
+        {
+            // What is said of one machine would not be so of the others.
+            header.machine = MachineInfo::default();
+        }
+        if is_paired {
+            header.set_paired();
+        }
+        header.set_origins(&origins)?;
+        Ok(Self {
+            sources,
+            header,
+            origins,
+            damages: Damages::default(),
+            unknown_types: BTreeMap::new(),
+        })
+    }
+
+    fn merge(&mut self, each: Each<'_>) -> std::result::Result<(), ReplayError> {
+        thread::scope(|scope| {
+            let mut inputs = Vec::new();
+            let mut workers = Vec::new();
+            let mut first = 0_u16;
+            for source in &mut self.sources {
+                let (send, receive) = sync_channel(BATCHES);
+                inputs.push(Input::new(receive, first));
+                first += u16::try_from(source.origins().len()).unwrap_or(0);
+                let worker = thread::Builder::new()
+                    .name("scap-read".to_owned())
+                    .spawn_scoped(scope, move || read_ahead(source.as_mut(), send))
+                    .map_err(Error::Io)?;
+                workers.push(worker);
+            }
+            let merged = merge(&mut inputs, each);
+            // Threads that wait to hand something over see that it is not wanted any more.
+            drop(inputs);
+            let mut failed = Ok(());
+            for worker in workers {
+                let crashed =
+                    || Err(Error::Io(io::Error::other("a reading thread crashed")).into());
+                failed = failed.and(worker.join().unwrap_or_else(|_| crashed()));
+            }
+            merged.and(failed)
+        })
+    }
+}
+
+impl EventSource for MergedSource {
+    fn header(&self) -> &Header {
+        &self.header
+    }
+
+    fn origins(&self) -> &[Origin] {
+        &self.origins
+    }
+
+    fn read(&mut self, each: Each<'_>) -> std::result::Result<(), ReplayError> {
+        let result = self.merge(each);
+        for source in &self.sources {
+            for damage in source.damages().list() {
+                self.damages.add(damage.offset, damage.what);
+            }
+            for (ty, count) in source.unknown_types().into_iter().flatten() {
+                *self.unknown_types.entry(*ty).or_default() += count;
+            }
+        }
+        result
+    }
+
+    fn set_needs(&mut self, needs: &Needs) {
+        self.sources.iter_mut().for_each(|s| s.set_needs(needs));
+    }
+
+    fn damages(&self) -> &Damages {
+        &self.damages
+    }
+
+    fn is_complete(&self) -> bool {
+        self.sources.iter().all(|source| source.is_complete())
+    }
+
+    fn unknown_types(&self) -> Option<&BTreeMap<u16, u64>> {
+        Some(&self.unknown_types)
+    }
+
+    fn parts(&self) -> Vec<&dyn EventSource> {
+        self.sources
+            .iter()
+            .map(|s| s.as_ref() as &dyn EventSource)
+            .collect()
+    }
+}
+
+/// What one capture handed over, in order.
+#[derive(Default)]
+struct Batch {
+    entries: Vec<(OriginId, Entry)>,
+    events: EventBuffer,
+}
+
+enum Entry {
+    /// The next event of the batch's buffer.
+    Event,
+    StateOnly,
+    Machine(Box<MachineInfo>),
+    Snapshot(Box<Snapshot>),
+    Containers(Box<ContainerReport>),
+    Loss(LossReport),
+    Gap,
+    Pause,
+}
+
+/// Reads a capture into batches until its end, or until nobody takes them.
+fn read_ahead(
+    source: &mut dyn EventSource,
+    send: SyncSender<Batch>,
+) -> std::result::Result<(), ReplayError> {
+    let mut batch = Batch::default();
+    source.read(&mut |origin, item| {
+        let is_pause = matches!(item, Item::Pause);
+        let entry = match item {
+            Item::Event(event) => {
+                batch.events.push(event);
+                Entry::Event
+            }
+            Item::StateOnly(event) => {
+                batch.events.push(event);
+                Entry::StateOnly
+            }
+            Item::Machine(machine) => Entry::Machine(Box::new(machine.clone())),
+            Item::Snapshot(snapshot) => Entry::Snapshot(Box::new(snapshot.clone())),
+            Item::Containers(report) => Entry::Containers(Box::new(report.clone())),
+            Item::Loss(report) => Entry::Loss(report.clone()),
+            Item::Gap => Entry::Gap,
+            Item::Pause => Entry::Pause,
+        };
+        batch.entries.push((origin, entry));
+        if is_pause || batch.events.size() >= BATCH_BYTES {
+            let full = std::mem::take(&mut batch);
+            if send.send(full).is_err() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    // The last one is lost only if nobody wants it.
+    drop(send.send(batch));
+    Ok(())
+}
+
+/// The batches of one capture as they come.
+struct Input {
+    receive: Receiver<Batch>,
+    /// The number of the capture's first origin among all.
+    first: u16,
+    batch: Batch,
+    /// The next entry.
+    next: usize,
+    cursor: BufferCursor,
+}
+
+impl Input {
+    fn new(receive: Receiver<Batch>, first: u16) -> Self {
+        Self {
+            receive,
+            first,
+            batch: Batch::default(),
+            next: 0,
+            cursor: BufferCursor::default(),
+        }
+    }
+
+    fn origin(&self, own: OriginId) -> OriginId {
+        OriginId(self.first.saturating_add(own.0))
+    }
+
+    /// Hands over everything before the next event, which is waited for. Returns its time; `None`: there is
+    /// none.
+    fn advance(&mut self, each: Each<'_>) -> io::Result<ControlFlow<(), Option<u64>>> {
+        loop {
+            let Some((origin, entry)) = self.batch.entries.get(self.next) else {
+                let Ok(batch) = self.receive.recv() else {
+                    return Ok(ControlFlow::Continue(None));
+                };
+                self.batch = batch;
+                self.next = 0;
+                self.cursor = BufferCursor::default();
+                continue;
+            };
+            let mut noted;
+            let item = match entry {
+                Entry::Event | Entry::StateOnly => {
+                    let time = self.batch.events.time(self.cursor);
+                    return Ok(ControlFlow::Continue(time.map(|t| t.0)));
+                }
+                Entry::Machine(machine) => Item::Machine(machine),
+                Entry::Snapshot(snapshot) => Item::Snapshot(snapshot),
+                Entry::Containers(report) => Item::Containers(report),
+                Entry::Loss(report) => {
+                    noted = report.clone();
+                    self.origin(*origin).note(&mut noted.extra);
+                    Item::Loss(&noted)
+                }
+                Entry::Gap => Item::Gap,
+                Entry::Pause => Item::Pause,
+            };
+            let origin = self.origin(*origin);
+            self.next += 1;
+            if each(origin, item)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+    }
+
+    /// Hands over the next event, which is there.
+    fn event(&mut self, each: Each<'_>) -> io::Result<ControlFlow<()>> {
+        let Some((origin, entry)) = self.batch.entries.get(self.next) else {
+            return Ok(ControlFlow::Continue(()));
+        };
+        let origin = self.origin(*origin);
+        self.next += 1;
+        let Some(event) = self.batch.events.next(&mut self.cursor) else {
+            return Ok(ControlFlow::Continue(()));
+        };
+        let item = match entry {
+            Entry::StateOnly => Item::StateOnly(event.paired()),
+            _ => Item::Event(event.paired()),
+        };
+        each(origin, item)
+    }
+}
+
+/// Hands over everything in order of time.
+fn merge(inputs: &mut [Input], each: Each<'_>) -> std::result::Result<(), ReplayError> {
+    let sink = ReplayError::Sink;
+    // The time of each capture's next event; `None`: it has no more.
+    let mut times = Vec::with_capacity(inputs.len());
+    for input in inputs.iter_mut() {
+        match input.advance(each).map_err(sink)? {
+            ControlFlow::Continue(time) => times.push(time),
+            ControlFlow::Break(()) => return Ok(()),
+        }
+    }
+    loop {
+        let heads = times.iter().enumerate();
+        let earliest = heads.filter_map(|(at, time)| Some(((*time)?, at))).min();
+        let Some((_, at)) = earliest else {
+            return Ok(());
+        };
+        let Some(input) = inputs.get_mut(at) else {
+            return Ok(());
+        };
+        if input.event(each).map_err(sink)?.is_break() {
+            return Ok(());
+        }
+        match input.advance(each).map_err(sink)? {
+            ControlFlow::Continue(time) => times[at] = time,
+            ControlFlow::Break(()) => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! The one loop: source, enter synthesis, state, filter, sink.
+
+use std::ops::ControlFlow;
+use std::{fmt, io};
+
+use scap_capture_format::event::{EventFlags, Timestamp};
+use scap_capture_format::native::{Origin, OriginId};
+use scap_capture_format::schema::{Arch, types};
+use thiserror::Error;
+
+use super::selection::WindowPosition;
+use super::{EnterSynthesizer, EventSink, EventSource, Item, Selection};
+use crate::event::{Event, EventExt as _, PairedEvent};
+use crate::fields::{Context, Session};
+use crate::filter::TypeSet;
+use crate::state::State;
+
+/// Why a replay ended early.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// The capture cannot be read on.
+    #[error(transparent)]
+    Read(#[from] scap_capture_format::Error),
+    /// The sink failed.
+    #[error("the output failed")]
+    Sink(#[source] io::Error),
+}
+
+/// How a replay ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// At the end of what the source has.
+    Reached,
+    /// Earlier: the sink or the selection wanted no more.
+    Stopped,
+}
+
+/// The state of one recorded machine while its events go by, and what belongs to it.
+pub struct OriginState {
+    /// Threads, fds, users and containers.
+    pub state: State,
+    /// What is the same for all events.
+    pub session: Session,
+    /// Nothing is missing since the last snapshot. Events that are missing can have changed anything, so
+    /// the next snapshot is taken over where something is.
+    is_trusted: bool,
+    /// The recorder had a filter: what it rejected is missing everywhere.
+    is_filtered: bool,
+    /// Calls have one event: enter events are synthesized for those who ask.
+    lacks_enters: bool,
+    enters: Option<EnterSynthesizer>,
+}
+
+impl OriginState {
+    fn new(session: Session, origin: &Origin) -> Self {
+        Self {
+            state: State::new(),
+            session,
+            is_trusted: false,
+            is_filtered: origin.is_filtered,
+            lacks_enters: !origin.is_paired,
+            enters: None,
+        }
+    }
+}
+
+impl fmt::Debug for OriginState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OriginState")
+            .field("is_trusted", &self.is_trusted)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Takes the items of a source through the state and a selection to a sink. Nothing is allocated per event.
+///
+/// [`Self::run`] reads a whole source; whoever has items one by one (the recorder, a segment of an indexed
+/// capture) hands them to [`Self::item`].
+pub struct Pipeline {
+    origins: Vec<OriginState>,
+    selection: Selection,
+    /// Types of the enter events that the filter asks for.
+    asked: TypeSet,
+    /// Only events of these types are applied to the state; `None` = all.
+    applied: Option<TypeSet>,
+    /// The first event of the window was met.
+    has_begun: bool,
+}
+
+impl Pipeline {
+    /// Makes a pipeline. `session` says how the fields of all origins print.
+    pub fn new(session: Session, origins: &[Origin], selection: Selection) -> Self {
+        let asked = selection.filter.as_ref().map(|f| f.pushdown().enters);
+        let mut pipeline = Self {
+            origins: Vec::with_capacity(origins.len().max(1)),
+            selection,
+            asked: asked.unwrap_or(TypeSet::NONE),
+            applied: None,
+            has_begun: false,
+        };
+        let own = [Origin::default()];
+        let origins = if origins.is_empty() { &own } else { origins };
+        for (number, origin) in (0..).zip(origins) {
+            let mut session = session.fork(OriginId(number));
+            session.set_machine(&origin.machine);
+            pipeline.origins.push(OriginState::new(session, origin));
+        }
+        pipeline
+    }
+
+    /// Applies only events of these types to the state: the others are known to leave it as it is, which
+    /// makes a flood of them cheap. Not for filters, which ask for what such events bring (memory, times).
+    pub fn apply_only(&mut self, types: TypeSet) {
+        self.applied = Some(types);
+    }
+
+    /// Returns the states of all origins.
+    pub fn origins(&self) -> &[OriginState] {
+        &self.origins
+    }
+
+    /// Returns the states of all origins.
+    pub fn origins_mut(&mut self) -> &mut [OriginState] {
+        &mut self.origins
+    }
+
+    /// Replays a source to its end, or until the sink or the selection wants no more.
+    ///
+    /// # Errors
+    ///
+    /// As [`EventSource::read`] and [`EventSink::event`].
+    pub fn run(
+        &mut self,
+        source: &mut dyn EventSource,
+        sink: &mut dyn EventSink,
+    ) -> Result<End, ReplayError> {
+        let mut end = End::Reached;
+        source.read(&mut |origin, item| {
+            let flow = self.item(origin, item, sink)?;
+            if flow.is_break() {
+                end = End::Stopped;
+            }
+            Ok(flow)
+        })?;
+        sink.end(&mut self.origins).map_err(ReplayError::Sink)?;
+        Ok(end)
+    }
+
+    /// Takes one item. `Break`: the sink or the selection wants no more.
+    ///
+    /// # Errors
+    ///
+    /// Those of the sink.
+    pub fn item(
+        &mut self,
+        origin: OriginId,
+        item: Item<'_>,
+        sink: &mut dyn EventSink,
+    ) -> io::Result<ControlFlow<()>> {
+        let Some(own) = self.origins.get_mut(usize::from(origin.0)) else {
+            // Sources hand over nothing of an origin that they do not name.
+            return Ok(ControlFlow::Continue(()));
+        };
+        match item {
+            Item::Event(event) => return self.event(usize::from(origin.0), event, sink),
+            Item::StateOnly(event) => own.state.apply(event),
+            Item::Machine(machine) => own.session.set_machine(machine),
+            Item::Snapshot(snapshot) => {
+                if !own.is_trusted || own.is_filtered {
+                    own.state.restore(snapshot);
+                    own.is_trusted = true;
+                }
+            }
+            Item::Containers(report) => {
+                for description in &report.descriptions {
+                    own.state.preload_container(&description.json);
+                }
+            }
+            Item::Loss(report) => {
+                own.is_trusted &= report.losses.iter().all(|l| l.count == 0);
+                sink.loss(report)?;
+            }
+            Item::Gap => own.is_trusted = false,
+            Item::Pause => return sink.pause(None, &self.origins),
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Lets the sink show what it has: everything up to `time` was handed over.
+    ///
+    /// # Errors
+    ///
+    /// Those of the sink.
+    pub fn pause(
+        &mut self,
+        time: Timestamp,
+        sink: &mut dyn EventSink,
+    ) -> io::Result<ControlFlow<()>> {
+        sink.pause(Some(time), &self.origins)
+    }
+
+    fn event(
+        &mut self,
+        origin: usize,
+        paired: PairedEvent<'_>,
+        sink: &mut dyn EventSink,
+    ) -> io::Result<ControlFlow<()>> {
+        let event = paired.event;
+        let own = &mut self.origins[origin];
+        if own.session.first_time == 0 && !is_about_capture(event) {
+            // `+5s` counts from the first event of all origins.
+            for origin in &mut self.origins {
+                origin.session.first_time = event.ts.0;
+            }
+        }
+        let own = &mut self.origins[origin];
+        match self.selection.position(event, own.session.first_time) {
+            WindowPosition::Before | WindowPosition::After => {
+                own.state.apply(paired);
+                return Ok(ControlFlow::Continue(()));
+            }
+            WindowPosition::PastEnd
+                if self.origins.len() > 1 && self.selection.ends_by_number() =>
+            {
+                // Each capture has its own numbers: others may not be there yet.
+                self.origins[origin].state.apply(paired);
+                return Ok(ControlFlow::Continue(()));
+            }
+            WindowPosition::PastEnd => return Ok(ControlFlow::Break(())),
+            WindowPosition::Within => {}
+        }
+        if self.has_begun {
+            sink.between(&mut self.origins)?;
+        } else {
+            self.begin(sink)?;
+        }
+        let OriginState {
+            state,
+            session,
+            enters,
+            ..
+        } = &mut self.origins[origin];
+        if let Some(enters) = enters
+            && let Some(enter) = enters.of(event)
+        {
+            let view = state.view(&enter);
+            let cx = Context {
+                event: &enter,
+                view: &view,
+                session,
+            };
+            if self.selection.passes(&cx) && sink.synthesized_enter(&cx)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        if changes(self.applied.as_ref(), event) {
+            state.apply(paired);
+        }
+        let view = state.view(paired);
+        let cx = Context {
+            event,
+            view: &view,
+            session,
+        };
+        if !event.flags.contains(EventFlags::HIDDEN) && self.selection.passes(&cx) {
+            return sink.event(&cx);
+        }
+        sink.hidden(&cx)?;
+        Ok(ControlFlow::Continue(()))
+    }
+
+    #[cold]
+    fn begin(&mut self, sink: &mut dyn EventSink) -> io::Result<()> {
+        self.has_begun = true;
+        sink.begin(&mut self.origins)?;
+        let wanted = self.asked.or(&sink.enters());
+        for own in self.origins.iter_mut().filter(|own| own.lacks_enters) {
+            let arch = own.session.arch.unwrap_or(Arch::X86_64);
+            own.enters = EnterSynthesizer::new(wanted, arch);
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline")
+            .field("origins", &self.origins)
+            .field("has_begun", &self.has_begun)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Replays all of a source, without a filter or a time window, and returns the pipeline with the states at the
+/// end.
+///
+/// # Errors
+///
+/// As [`Pipeline::run`].
+pub fn replay_all(
+    source: &mut dyn EventSource,
+    session: Session,
+    sink: &mut dyn EventSink,
+) -> Result<Pipeline, ReplayError> {
+    let mut pipeline = Pipeline::new(session, source.origins(), Selection::default());
+    let _end = pipeline.run(source, sink)?;
+    Ok(pipeline)
+}
+
+/// Whether an event is to be applied to the state.
+#[inline]
+fn changes(applied: Option<&TypeSet>, event: &Event<'_>) -> bool {
+    let Some(types) = applied else {
+        return true;
+    };
+    match event.ty {
+        types::GENERIC_X => {
+            let code = event.uint(0).and_then(|code| u16::try_from(code).ok());
+            types.contains_call(code.unwrap_or(0))
+        }
+        ty => types.contains(ty),
+    }
+}
+
+/// Whether an event is about users or containers: it can be from before the capture.
+pub(crate) fn is_about_capture(event: &Event<'_>) -> bool {
+    matches!(
+        event.ty,
+        types::CONTAINER_E
+            | types::CONTAINER_JSON_E
+            | types::CONTAINER_JSON_2_E
+            | types::ASYNCEVENT_E
+            | types::USER_ADDED_E
+            | types::USER_DELETED_E
+            | types::GROUP_ADDED_E
+            | types::GROUP_DELETED_E
+    )
+}
