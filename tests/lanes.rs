@@ -39,7 +39,7 @@ fn sample() -> std::path::PathBuf {
 #[test]
 fn the_lanes_filters_find_their_events() {
     let mut filters: Vec<Filter> = Lane::ALL
-        .map(|lane| Filter::parse(lane.filter()).unwrap())
+        .map(|lane| Filter::parse(scap::lanes::filter(lane)).unwrap())
         .into();
     let mut counts = [0; LANES];
     each(&sample(), |cx| {

@@ -10,8 +10,6 @@
 //! The text can come from a file, so what is shown of it is escaped, and of a long line only the part
 //! around the error is shown.
 
-#![allow(dead_code, reason = "for the commands that take filters")]
-
 use std::fmt::Write as _;
 use std::ops::Range;
 

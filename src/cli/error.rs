@@ -84,7 +84,6 @@ impl CliError {
     }
 
     /// Adds lines that show the place in a text, as [`super::diagnostic`] makes them.
-    #[allow(dead_code, reason = "for the commands that take filters")]
     pub(super) fn snippet(mut self, lines: String) -> Self {
         if let Self::Failed { snippet, .. } = &mut self {
             *snippet = Some(lines);

@@ -306,7 +306,7 @@ impl<W: Write> EventSink for NativeSink<W> {
         self.meet_container(cx)?;
         if let Some(writer) = &mut self.writer {
             let (lanes, waited) = lanes::classify(cx.event, cx.view);
-            let pushed = writer.push_in_lanes(&origin.tag(cx.event), lanes.bits(), waited);
+            let pushed = writer.push_in_lanes(&origin.tag(cx.event), lanes, waited);
             pushed.map_err(failed)?;
         }
         if is_paired && is_enter_of_call(cx.event) {

@@ -7,103 +7,21 @@
 
 mod table;
 
+pub use scap_capture_format::native::{LANES, Lane, LaneSet};
+
 use scap_capture_format::schema::{EventType, types};
 
 use crate::event::{Event, EventExt as _, EventFlags};
 use crate::state::{FdInfo, FdKind, View};
 use table::{Known, NO_PARAM, Traits, privilege};
 
-/// One lane of the timeline. The numbers are part of the capture format.
-///
-/// Of a call only its exit counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum Lane {
-    /// Processes and threads made (`clone`, `fork` and their kin, once: as the maker sees it) and programs
-    /// executed, with success.
-    Starts = 0,
-    /// Files opened, written and changed, with success: contents, names, modes, owners, times,
-    /// attributes. What was only read or looked at is not among them.
-    Files = 1,
-    /// Anything on an internet socket, with success or not: made, connected, read, written, closed.
-    Network = 2,
-    /// Calls that returned an error. Not among them are those which only say that the call is to be made
-    /// again, or goes on: EAGAIN, EINPROGRESS, EINTR and what the kernel makes of it (ERESTART…); nor
-    /// ETIMEDOUT of a call that waits, which is what was asked for.
-    Errors = 3,
-    /// Changes of users, groups, capabilities, namespaces, roots and mounts; code put into the kernel
-    /// (modules, BPF, kexec); reaching into other processes (ptrace and the like). Tried ones too.
-    Privileges = 4,
-    /// Signals delivered, processes and threads ended.
-    Exits = 5,
-    /// Calls over a millisecond that were not waiting for somebody else.
-    Slow = 6,
-}
-
-/// How many lanes there are.
-pub const LANES: usize = scap_capture_format::native::chunk::LANES;
-
 /// Calls that take longer than this are slow, in nanoseconds.
 pub const SLOW_NS: u64 = 1_000_000;
 
-impl Lane {
-    /// All lanes, from top to bottom.
-    pub const ALL: [Self; LANES] = [
-        Self::Starts,
-        Self::Files,
-        Self::Network,
-        Self::Errors,
-        Self::Privileges,
-        Self::Exits,
-        Self::Slow,
-    ];
-
-    /// Returns the name that the timeline shows.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Starts => "starts",
-            Self::Files => "files",
-            Self::Network => "network",
-            Self::Errors => "errors",
-            Self::Privileges => "privilege",
-            Self::Exits => "exits",
-            Self::Slow => "slow",
-        }
-    }
-
-    /// Returns a condition for filters that its events fulfil. It finds a few events that are not in the
-    /// lane, such as 32-bit calls by their names.
-    pub fn filter(self) -> &'static str {
-        table::filter(self)
-    }
-}
-
-/// A set of lanes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LaneSet(u8);
-
-impl LaneSet {
-    /// Adds a lane.
-    pub fn insert(&mut self, lane: Lane) {
-        self.0 |= 1 << lane as u8;
-    }
-
-    /// Whether a lane is in it.
-    pub fn contains(self, lane: Lane) -> bool {
-        self.0 & (1 << lane as u8) != 0
-    }
-
-    /// Returns it as bits: number n is that of the lane with number n.
-    pub fn bits(self) -> u8 {
-        self.0
-    }
-
-    /// Iterates over the lanes in it.
-    pub fn iter(self) -> impl Iterator<Item = Lane> {
-        Lane::ALL
-            .into_iter()
-            .filter(move |lane| self.contains(*lane))
-    }
+/// Returns a condition for filters that the events of a lane fulfil. It finds a few events that are not in the
+/// lane, such as 32-bit calls by their names.
+pub fn filter(lane: Lane) -> &'static str {
+    table::filter(lane)
 }
 
 /// Returns the lanes of an event.

@@ -458,7 +458,7 @@ impl Chunks {
     fn push(&mut self, event: &Event<'_>, view: &View<'_>) -> bool {
         self.last = event.ts;
         let (lanes, waited) = lanes::classify(event, view);
-        let pushed = self.builder.push_in_lanes(event, lanes.bits(), waited);
+        let pushed = self.builder.push_in_lanes(event, lanes, waited);
         pushed.is_ok()
     }
 

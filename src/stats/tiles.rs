@@ -291,7 +291,7 @@ mod tests {
     #[test]
     fn slow_is_what_the_timeline_calls_slow_and_longer() {
         let slow = TILES.iter().find(|t| t.view == View::Slow).unwrap();
-        let lane = Lane::Slow.filter();
+        let lane = crate::lanes::filter(Lane::Slow);
         assert_eq!(slow.filter.replace("100ms", "1000000"), lane);
     }
 }

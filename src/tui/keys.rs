@@ -1,6 +1,6 @@
 //! The keys: which one does what, where. The help is made of this table, and scripts name keys as it does.
 
-use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::stats::table::View;
 

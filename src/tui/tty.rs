@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 
-use ratatui::backend::CrosstermBackend;
-use ratatui::crossterm::cursor::Show;
-use ratatui::crossterm::execute;
-use ratatui::crossterm::style::{Print, force_color_output};
-use ratatui::crossterm::terminal::{
+use crossterm::cursor::Show;
+use crossterm::execute;
+use crossterm::style::{Print, force_color_output};
+use crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
+use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
 use ratatui::{Frame, Terminal, TerminalOptions, Viewport};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -191,7 +191,7 @@ mod tests {
                 .set_string(0, 0, "the screen", ratatui::style::Style::new());
         };
         tty.draw(draw).unwrap();
-        ratatui::crossterm::event::read().unwrap();
+        crossterm::event::read().unwrap();
     }
 
     #[test]

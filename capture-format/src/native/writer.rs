@@ -7,6 +7,7 @@ use super::codec;
 use super::containers::{ContainerDescription, ContainerReport};
 use super::header::Header;
 use super::index::{ChunkEntry, Index, OtherEntry, SnapshotEntry, footer};
+use super::lane::LaneSet;
 use super::loss::LossReport;
 use super::section::{
     self, FileTag, HEADER_LEN, PREAMBLE_LEN, Preamble, SectionHeader, SectionKind,
@@ -131,7 +132,12 @@ impl<W: Write> CaptureWriter<W> {
     /// # Errors
     ///
     /// As [`Self::push`].
-    pub fn push_in_lanes(&mut self, event: &EventRef<'_>, lanes: u8, waited: bool) -> Result<()> {
+    pub fn push_in_lanes(
+        &mut self,
+        event: &EventRef<'_>,
+        lanes: LaneSet,
+        waited: bool,
+    ) -> Result<()> {
         self.builder.push_in_lanes(event, lanes, waited)?;
         if self.builder.is_full() {
             self.flush_chunk()

@@ -12,7 +12,7 @@ mod prompt;
 mod tests;
 mod time;
 
-use ratatui::crossterm::event::{KeyEvent, KeyEventKind};
+use crossterm::event::{KeyEvent, KeyEventKind};
 
 use super::cells;
 use super::keys::{self, Action, Context};

@@ -1,6 +1,6 @@
 //! The mouse.
 
-use ratatui::crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 
 use super::{action, motion, narrow, show, time};
 use crate::stats::table::View;

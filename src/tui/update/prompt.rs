@@ -1,6 +1,6 @@
 //! A line that is typed.
 
-use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{narrow, search, tell};
 use crate::fields::{self, ArgForm};

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ratatui::crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use super::*;
 use crate::inspect::aggregator::Progress;

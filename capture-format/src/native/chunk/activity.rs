@@ -1,14 +1,11 @@
 //! What happened in a chunk by kind, and how long it took: counted as events are pushed, kept in the
 //! summary, so that a timeline needs no events.
 
+use crate::native::lane::{LANES, LaneSet};
 use crate::native::varint;
 
 /// Number of this in the summary's `extra`.
 pub(crate) const EXTRA: u32 = 1;
-
-/// Lanes: kinds of things that an event can be an instance of, any number at a time. What each means is the
-/// writer's business; docs/capture-format.md has it.
-pub const LANES: usize = 7;
 
 /// Latency intervals of a decade.
 pub const LATENCIES_PER_DECADE: usize = 4;
@@ -80,7 +77,7 @@ pub fn latency_bounds(interval: usize) -> (u64, Option<u64>) {
 /// How many events of a chunk are in which lane, how many of its calls took how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChunkActivity {
-    /// Events by lane, hidden ones not.
+    /// Events by [`Lane`], hidden ones not.
     pub lanes: [u32; LANES],
     /// Calls that were not waiting for somebody else, by [`latency_interval`]; hidden ones not.
     pub latencies: [u32; LATENCIES],
@@ -99,10 +96,10 @@ impl Default for ChunkActivity {
 }
 
 impl ChunkActivity {
-    /// Counts an event: bit n of `lanes` says that it is in lane n.
+    /// Counts an event.
     #[inline]
-    pub(super) fn count(&mut self, lanes: u8, latency: Option<u64>) {
-        let mut rest = lanes;
+    pub(super) fn count(&mut self, lanes: LaneSet, latency: Option<u64>) {
+        let mut rest = lanes.bits();
         while rest != 0 {
             if let Some(count) = self.lanes.get_mut(rest.trailing_zeros() as usize) {
                 *count = count.saturating_add(1);
@@ -167,6 +164,7 @@ impl ChunkActivity {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::native::lane::Lane;
 
     #[test]
     fn latencies_have_their_interval() {
@@ -194,9 +192,10 @@ mod tests {
     fn what_is_written_is_read() {
         let mut activity = ChunkActivity::default();
         assert_eq!(ChunkActivity::decode(&activity.encode()), Some(activity));
-        activity.count(0b100_0001, Some(1_500_000));
-        activity.count(0b100_0000, Some(3));
-        activity.count(0, None);
+        let lanes = |lanes: &[Lane]| lanes.iter().copied().collect();
+        activity.count(lanes(&[Lane::Starts, Lane::Slow]), Some(1_500_000));
+        activity.count(lanes(&[Lane::Slow]), Some(3));
+        activity.count(lanes(&[]), None);
         activity.calls_32bit = 300;
         assert_eq!(activity.lanes, [1, 0, 0, 0, 0, 0, 2]);
         assert_eq!(activity.latencies.iter().sum::<u32>(), 2);

@@ -8,6 +8,7 @@ use super::pool::{Buffers, ChunkPool, Kind, RawChunk, TypeStreams};
 use super::{HAS_LATENCY, VARIES};
 use crate::error::check_limit;
 use crate::event::{EventFlags, EventRef, Loaded, Params, Pid, Tid, Timestamp};
+use crate::native::lane::LaneSet;
 use crate::native::varint;
 use crate::schema::{EventType, ParamType, event_info, types};
 use crate::{Error, Result, limits};
@@ -93,14 +94,18 @@ impl ChunkBuilder {
         }
     }
 
-    /// Appends an event of which the lanes are known: bit n of `lanes` is that of lane n; `waited` says that the
-    /// call was waiting for somebody else, so that its latency says nothing.
+    /// Appends an event of which the lanes are known; `waited` says that the call was waiting for somebody else, so that its latency says nothing.
     ///
     /// # Errors
     ///
     /// As [`Self::push`].
     #[inline]
-    pub fn push_in_lanes(&mut self, event: &EventRef<'_>, lanes: u8, waited: bool) -> Result<()> {
+    pub fn push_in_lanes(
+        &mut self,
+        event: &EventRef<'_>,
+        lanes: LaneSet,
+        waited: bool,
+    ) -> Result<()> {
         self.append(event)?;
         if !event.flags.contains(EventFlags::HIDDEN) {
             let latency = event.latency.filter(|_| !waited && event.ty.is_exit());

@@ -43,7 +43,7 @@ mod pool;
 mod rows;
 
 pub use activity::{
-    ChunkActivity, LANES, LATENCIES, LATENCIES_PER_DECADE, latency_bounds, latency_interval,
+    ChunkActivity, LATENCIES, LATENCIES_PER_DECADE, latency_bounds, latency_interval,
 };
 pub use builder::{CHUNK_TARGET_BYTES, CHUNK_TARGET_EVENTS, ChunkBuilder};
 pub use compress::{Compressor, EncodedChunk};
