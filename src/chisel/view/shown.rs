@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use super::cell::{Cell, Slot};
 use super::column::{Shown, ShownColumn, plain};
 use super::info::{ViewInfo, ViewKind, ViewOptions};
+use super::rows::Row;
 use crate::fields::{FieldInfo, FieldType};
 
 /// What a view shows of a part of a capture.
@@ -63,11 +64,11 @@ impl ViewRows {
         outer: Option<String>,
         columns: Vec<ShownColumn>,
         key: Option<&'static FieldInfo>,
-        rows: Vec<(Box<[Slot]>, u64)>,
+        rows: Vec<Row>,
         keys: usize,
         left_out: u64,
     ) -> Self {
-        let row = |(row, event): (Box<[Slot]>, u64)| {
+        let row = |(row, event): Row| {
             let mut cells = row.into_vec();
             let rest = cells.split_off(keys.min(cells.len()));
             ViewRow {

@@ -7,7 +7,7 @@ use super::column::ShownColumn;
 use super::info::{
     Aggregation, ColumnInfo, ViewError, ViewErrorKind, ViewInfo, ViewKind, ViewOptions,
 };
-use super::rows::Rows;
+use super::rows::{self, Row, Rows};
 use super::shown::ViewRows;
 use crate::event::{Event, EventFlags, EventNum, Params, Timestamp};
 use crate::fields::{Context, Field, FieldFlags, Scratch, Session, can_show_data};
@@ -162,7 +162,7 @@ impl ViewTable {
             current: vec![Slot::default(); columns.len()],
             key: Vec::new(),
             scratch: Scratch::default(),
-            rows: Rows::default(),
+            rows: rows::empty(),
             info,
             options,
             outer,
@@ -208,7 +208,7 @@ impl ViewTable {
         }
         let row = match self.keys.rows {
             0 => None,
-            _ => self.rows.find(&self.key),
+            _ => self.rows.find(&*self.key, |key| **key == *self.key),
         };
         let known = row.is_some();
         for (column, slot) in columns {
@@ -218,12 +218,13 @@ impl ViewTable {
         }
         let Some(row) = row else {
             let key = (self.keys.rows > 0).then_some(&*self.key);
-            self.rows.add(key, &self.current, cx.event.num.0);
+            rows::add(&mut self.rows, key, &self.current, cx.event.num.0);
             return Some(());
         };
         // Texts that take another's place are the only thing that grows.
         let mut grown = 0;
-        let columns = self.columns.iter().zip(&self.current).zip(row);
+        let (row, _) = self.rows.row(row);
+        let columns = self.columns.iter().zip(&self.current).zip(row.iter_mut());
         for ((column, slot), old) in columns.skip(self.keys.rows) {
             let before = old.cell.text_len();
             let more = slot.cell.text_len().saturating_sub(before);
@@ -266,14 +267,14 @@ impl ViewTable {
 
     /// Ends the table likewise, with what the events said only.
     pub fn rows(&mut self, first: u64, last: u64) -> ViewRows {
-        let rows = std::mem::take(&mut self.rows);
-        let mut left_out = rows.left_out();
-        let mut rows = rows.into_rows();
+        let rows = std::mem::replace(&mut self.rows, rows::empty());
+        let mut left_out = rows.omitted();
+        let mut rows = values(rows);
         let mut keys = self.keys.count();
         if self.keys.grouped {
             let grouped = self.group(rows);
-            left_out = left_out.saturating_add(grouped.left_out());
-            rows = grouped.into_rows();
+            left_out = left_out.saturating_add(grouped.omitted());
+            rows = values(grouped);
             keys = 1;
         }
         let shown = self.columns.iter().skip(self.keys.count());
@@ -307,8 +308,8 @@ impl ViewTable {
 
     /// Puts rows together that have one key for groups; what is an average becomes one before, unless it
     /// goes on to be one.
-    fn group(&mut self, rows: Vec<(Box<[Slot]>, u64)>) -> Rows {
-        let mut groups = Rows::default();
+    fn group(&mut self, rows: Vec<Row>) -> Rows {
+        let mut groups = rows::empty();
         let how = |index: usize| {
             let column = self.columns.get(index)?;
             let info = self.info.columns.get(column.info)?;
@@ -328,9 +329,10 @@ impl ViewTable {
             };
             self.key.clear();
             key.cell.write_key(&mut self.key);
-            match groups.find(&self.key) {
-                None => groups.add(Some(&self.key), row, event),
+            match groups.find(&*self.key, |key| **key == *self.key) {
+                None => rows::add(&mut groups, Some(&self.key), row, event),
                 Some(group) => {
+                    let (group, _) = groups.row(group);
                     for (index, (old, slot)) in group.iter_mut().zip(row).enumerate().skip(1) {
                         if let Some((_, group)) = how(index + self.keys.rows) {
                             old.add(slot, group);
@@ -376,4 +378,9 @@ fn idle_event(thread: &Thread, ts: u64) -> Event<'static> {
         flags: EventFlags::empty(),
         params: Params::EMPTY,
     }
+}
+
+/// Returns the rows without what they were found by.
+fn values(rows: Rows) -> Vec<Row> {
+    rows.into_rows().map(|(_, row)| row).collect()
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::ops::ControlFlow;
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashSet;
 
 use super::takes;
 use crate::event::Event;
@@ -12,6 +12,7 @@ use crate::fields::Context;
 use crate::filter::Filter;
 use crate::replay::{EventSink, OriginState};
 use crate::state::{self, State, Text, Thread, limits};
+use crate::stats::groups::Groups;
 
 /// Most processes told apart, over all containers.
 const PROCESSES: usize = 1 << 20;
@@ -38,30 +39,31 @@ impl Seen {
 }
 
 /// Counts the containers of a capture, and what happened in them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Census {
-    rows: Vec<(Text, Seen)>,
-    by_id: HashMap<Text, usize>,
+    rows: Groups<Text, Seen>,
     /// Container, process and row of the last event: events come in runs.
     last: Option<(Text, i64, usize)>,
     /// Only what passes a filter counts.
     is_filtered: bool,
     processes: usize,
-    is_cut: bool,
     events: u64,
 }
 
 impl Census {
     pub(super) fn new(is_filtered: bool) -> Self {
         Self {
+            rows: Groups::new(limits::CONTAINERS),
+            last: None,
             is_filtered,
-            ..Self::default()
+            processes: 0,
+            events: 0,
         }
     }
 
     /// Whether there were more containers than are told apart.
     pub(super) fn is_cut(&self) -> bool {
-        self.is_cut
+        self.rows.omitted() > 0
     }
 
     /// Returns how many events there were, also of none of the containers.
@@ -86,17 +88,8 @@ impl Census {
 
     /// Returns a container's row; `None` if there are too many.
     fn row(&mut self, id: &Text) -> Option<usize> {
-        if let Some(row) = self.by_id.get(id) {
-            return Some(*row);
-        }
-        if self.rows.len() >= limits::CONTAINERS {
-            self.is_cut = true;
-            return None;
-        }
-        let row = self.rows.len();
-        self.by_id.insert(id.clone(), row);
-        self.rows.push((id.clone(), Seen::default()));
-        Some(row)
+        let make = || (id.clone(), Seen::default());
+        self.rows.place(id, |other| other == id, make)
     }
 
     /// Takes note of a container's process; returns the container's row.
@@ -109,7 +102,7 @@ impl Census {
             return Some(*row);
         }
         let row = self.row(id)?;
-        let seen = &mut self.rows.get_mut(row)?.1;
+        let seen = self.rows.row(row);
         if self.processes < PROCESSES && seen.processes.insert(pid) {
             self.processes += 1;
         }
@@ -130,7 +123,7 @@ impl Census {
     fn met(&mut self, cx: &Context<'_>) -> Option<&mut Seen> {
         let thread = cx.view.thread()?;
         let row = self.process(thread, process_of(cx.event, thread))?;
-        self.rows.get_mut(row).map(|(_, seen)| seen)
+        Some(self.rows.row(row))
     }
 }
 
@@ -205,11 +198,11 @@ impl AtOnce {
 
     /// Returns what there was; at the end of the capture if the instant is later.
     pub(super) fn finish(self) -> Census {
-        self.census.unwrap_or_default()
+        self.census.unwrap_or_else(|| Census::new(false))
     }
 
     fn take(&mut self, origins: &mut [OriginState]) {
-        let mut census = Census::default();
+        let mut census = Census::new(false);
         for OriginState { state, session, .. } in origins {
             state.settle();
             let filter = &mut self.filter;

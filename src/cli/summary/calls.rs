@@ -1,11 +1,11 @@
 //! Calls that failed, and calls that took long.
 
-use hashbrown::HashMap;
 use scap_capture_format::schema::{Arch, Category, ParamType, errno as errnos};
 
 use super::{KINDS, safe, who};
 use crate::event::{Event, EventExt as _, Names as _, syscall};
 use crate::state::View;
+use crate::stats::groups::{Counts, Groups, Largest};
 
 /// Slow calls kept.
 const SLOWEST: usize = 5;
@@ -81,18 +81,18 @@ pub(super) fn object(out: &mut Vec<u8>, event: &Event<'_>, view: &View<'_>) {
 }
 
 /// Failed calls by error.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Failed {
     pub(super) total: u64,
-    pub(super) by_error: HashMap<i64, Failures>,
+    pub(super) by_error: Groups<i64, Failures>,
 }
 
 /// Calls that failed with one error.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Failures {
     pub(super) count: u64,
     /// Call by name.
-    pub(super) calls: HashMap<Vec<u8>, u64>,
+    pub(super) calls: Counts<Vec<u8>>,
     /// The last of them: the first is nearly always the dynamic linker's.
     pub(super) example: Vec<u8>,
     /// The example is of a call that somebody made on purpose.
@@ -100,21 +100,38 @@ pub(super) struct Failures {
 }
 
 impl Failed {
+    pub(super) fn new() -> Self {
+        Self {
+            total: 0,
+            by_error: Groups::new(KINDS),
+        }
+    }
+
     pub(super) fn add(&mut self, event: &Event<'_>, view: &View<'_>, arch: Option<Arch>) {
         let Some(result) = event.result() else {
             return;
         };
         self.total += 1;
-        let failures = self.by_error.entry(result).or_default();
+        let make = || {
+            let failures = Failures {
+                count: 0,
+                calls: Counts::new(KINDS),
+                example: Vec::new(),
+                telling: false,
+            };
+            (result, failures)
+        };
+        let place = self.by_error.place(&result, |other| *other == result, make);
+        let Some(failures) = place.map(|place| self.by_error.row(place)) else {
+            return;
+        };
         failures.count += 1;
         let mut name = Vec::new();
         syscall::event_name(&mut name, event, arch);
         let telling = TELLING
             .iter()
             .any(|start| name.starts_with(start.as_bytes()));
-        if failures.calls.len() < KINDS || failures.calls.contains_key(&name) {
-            *failures.calls.entry(name.clone()).or_insert(0) += 1;
-        }
+        failures.calls.add(name.clone());
         if failures.telling && !telling {
             return;
         }
@@ -128,18 +145,25 @@ impl Failed {
 }
 
 /// The slowest calls, slowest first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Slow {
-    pub(super) calls: Vec<(u64, Vec<u8>)>,
+    pub(super) calls: Largest<u64, Vec<u8>>,
 }
 
 impl Slow {
+    pub(super) fn new() -> Self {
+        Self {
+            calls: Largest::new(SLOWEST),
+        }
+    }
+
     pub(super) fn add(&mut self, event: &Event<'_>, view: &View<'_>, arch: Option<Arch>) {
         let Some(latency) = event.latency.filter(|ns| *ns >= SLOW_NS) else {
             return;
         };
-        let least = self.calls.get(SLOWEST - 1).map_or(0, |(ns, _)| *ns);
-        if latency <= least || event.info().is_some_and(|i| i.category == Category::Sleep) {
+        if !self.calls.keeps(&latency)
+            || event.info().is_some_and(|i| i.category == Category::Sleep)
+        {
             return;
         }
         let mut name = Vec::new();
@@ -152,8 +176,6 @@ impl Slow {
         row.push(b' ');
         row.extend_from_slice(&name);
         object(&mut row, event, view);
-        let place = self.calls.partition_point(|(ns, _)| *ns >= latency);
-        self.calls.insert(place, (latency, row));
-        self.calls.truncate(SLOWEST);
+        self.calls.add(latency, row);
     }
 }

@@ -1,11 +1,11 @@
 //! Files that were changed: created, written, renamed, removed, made executable.
 
-use hashbrown::HashMap;
 use scap_capture_format::schema::{Category, EventTypeFlags};
 
 use super::{KINDS, param, who};
 use crate::event::{Event, EventExt as _, Names as _};
 use crate::state::View;
+use crate::stats::groups::Groups;
 
 /// Open flags of the schema (table `file_flags`): for writing, and the call made the file.
 const O_WRONLY: u64 = 0x2;
@@ -19,18 +19,12 @@ const EXECUTABLE: u64 = 0o111;
 const NAME: usize = 4096;
 
 /// Files in the order in which they were first changed.
-#[derive(Debug, Default)]
-pub(super) struct Files {
-    index: HashMap<Vec<u8>, usize>,
-    pub(super) changed: Vec<Changed>,
-    /// Changes of files beyond those kept.
-    pub(super) others: u64,
-}
+#[derive(Debug)]
+pub(super) struct Files(Groups<Vec<u8>, Changed>);
 
 /// What happened to one file.
 #[derive(Debug, Default)]
 pub(super) struct Changed {
-    pub(super) name: Vec<u8>,
     /// Who was the first.
     pub(super) by: Vec<u8>,
     pub(super) written: u64,
@@ -43,6 +37,15 @@ pub(super) struct Changed {
 }
 
 impl Files {
+    pub(super) fn new() -> Self {
+        Self(Groups::new(KINDS))
+    }
+
+    /// Returns the files by name; those that are omitted are changes of files beyond those kept.
+    pub(super) fn changed(&self) -> &Groups<Vec<u8>, Changed> {
+        &self.0
+    }
+
     /// Takes note of a call that did not fail.
     pub(super) fn add(&mut self, event: &Event<'_>, view: &View<'_>) {
         let Some(info) = event.info() else {
@@ -124,26 +127,24 @@ impl Files {
         }) else {
             return;
         };
-        let at = match self.index.get(&name) {
-            // What has a name again after it was removed is another file.
-            Some(at) if !(self.changed[*at].removed || self.changed[*at].renamed.is_some()) => *at,
-            _ if self.changed.len() >= KINDS => {
-                self.others += 1;
-                return;
-            }
-            _ => {
-                let mut by = Vec::new();
-                who(&mut by, event, view);
-                self.index.insert(name.clone(), self.changed.len());
-                self.changed.push(Changed {
-                    name,
-                    by,
-                    ..Changed::default()
-                });
-                self.changed.len() - 1
-            }
-        };
-        change(&mut self.changed[at]);
+        let known = self.0.find(&name, |other| *other == name);
+        // What has a name again after it was removed is another file.
+        let known = known.filter(|at| {
+            let (_, file) = self.0.get(*at);
+            !(file.removed || file.renamed.is_some())
+        });
+        let place = known.or_else(|| {
+            let mut by = Vec::new();
+            who(&mut by, event, view);
+            let file = Changed {
+                by,
+                ..Changed::default()
+            };
+            self.0.replace(name, file, 0)
+        });
+        if let Some(place) = place {
+            change(self.0.row(place));
+        }
     }
 }
 

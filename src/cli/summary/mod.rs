@@ -11,7 +11,6 @@ mod print;
 use std::io;
 use std::ops::ControlFlow;
 
-use hashbrown::HashMap;
 use scap_capture_format::schema::{Arch, signal};
 
 use crate::event::net::{SockAddr, SockTuple};
@@ -20,6 +19,7 @@ use crate::event::{Event, EventExt as _, EventFlags, Names as _, number, text, t
 use crate::fields::Context;
 use crate::replay::EventSink;
 use crate::state::View;
+use crate::stats::groups::{Counts, Groups};
 
 use calls::{Failed, Slow};
 use files::Files;
@@ -32,19 +32,19 @@ const KINDS: usize = 4096;
 const TEXT: usize = 256;
 
 /// What happened, gathered event by event.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Account {
     arch: Option<Arch>,
     /// Time of the first event.
     first: Option<u64>,
     /// Events by process.
-    busy: HashMap<i64, (u64, Vec<u8>)>,
+    busy: Groups<i64, (u64, Vec<u8>)>,
     started: Rows,
     ended: Rows,
     files: Files,
     /// Connections over a network, and others.
-    connections: Counted,
-    local: Counted,
+    connections: Counts<Vec<u8>>,
+    local: Counts<Vec<u8>>,
     failed: Failed,
     slow: Slow,
 }
@@ -65,39 +65,20 @@ impl Rows {
     }
 }
 
-/// Lines with how often each came, in the order of their first.
-#[derive(Debug, Default)]
-struct Counted {
-    index: HashMap<Vec<u8>, usize>,
-    rows: Vec<(Vec<u8>, u64)>,
-    /// How many came that are not kept.
-    others: u64,
-}
-
-impl Counted {
-    fn total(&self) -> u64 {
-        let counts = self.rows.iter().map(|(_, count)| *count);
-        counts.fold(self.others, u64::saturating_add)
-    }
-
-    fn add(&mut self, row: Vec<u8>) {
-        if let Some(at) = self.index.get(&row) {
-            self.rows[*at].1 += 1;
-        } else if self.rows.len() < KINDS {
-            self.index.insert(row.clone(), self.rows.len());
-            self.rows.push((row, 1));
-        } else {
-            self.others += 1;
-        }
-    }
-}
-
 impl Account {
     /// Makes an account of a capture of a machine of this architecture.
     pub(super) fn new(arch: Option<Arch>) -> Self {
         Self {
             arch,
-            ..Self::default()
+            first: None,
+            busy: Groups::new(KINDS),
+            started: Rows::default(),
+            ended: Rows::default(),
+            files: Files::new(),
+            connections: Counts::new(KINDS),
+            local: Counts::new(KINDS),
+            failed: Failed::new(),
+            slow: Slow::new(),
         }
     }
 
@@ -113,10 +94,14 @@ impl Account {
     /// Counts an event for its process. A process is known by what it last became.
     fn count(&mut self, event: &Event<'_>, view: &View<'_>) {
         let pid = event.pid.0;
-        if pid < 0 || (self.busy.len() >= KINDS && !self.busy.contains_key(&pid)) {
+        if pid < 0 {
             return;
         }
-        let (count, name) = self.busy.entry(pid).or_default();
+        let make = || (pid, Default::default());
+        let Some(place) = self.busy.place(&pid, |other| *other == pid, make) else {
+            return;
+        };
+        let (count, name) = self.busy.row(place);
         *count += 1;
         let became = event.info().is_some_and(|i| i.name.starts_with("execve"));
         if (name.is_empty() || became)
@@ -347,7 +332,7 @@ mod tests {
             take(&mut account, pid, types::SYSCALL_UNLINK_2_X, params);
         }
         assert_eq!(
-            (account.busy.len(), account.files.changed.len()),
+            (account.busy.len(), account.files.changed().len()),
             (KINDS, KINDS)
         );
         assert!(printed(&account).contains(&format!(

@@ -4,10 +4,11 @@ use scap_capture_format::event::Timestamp;
 
 use super::calls;
 use super::files::Changed;
-use super::{Account, Counted, ROWS, Rows, safe};
+use super::{Account, ROWS, Rows, safe};
 use crate::event::number::grouped;
 use crate::event::{number, text, time};
 use crate::replay::CaptureInfo;
+use crate::stats::groups::Counts;
 
 /// Widest line.
 const WIDTH: usize = 100;
@@ -28,14 +29,14 @@ impl Account {
         counted(out, "connections", &[&self.connections, &self.local]);
         rows(out, "ended badly", &self.ended);
         self.failures(out);
-        if !self.slow.calls.is_empty() {
+        if !self.slow.calls.rows().is_empty() {
             heading(
                 out,
                 "slowest calls, but for those that are there to wait",
                 None,
             );
         }
-        for (ns, call) in &self.slow.calls {
+        for (ns, call) in self.slow.calls.rows() {
             #[expect(clippy::cast_precision_loss, reason = "milliseconds are shown")]
             let seconds = *ns as f64 / time::NS_PER_S as f64;
             let mut row = format!("{seconds:>7.3} s  ").into_bytes();
@@ -45,8 +46,7 @@ impl Account {
     }
 
     fn busiest(&self, out: &mut Vec<u8>, events: u64) {
-        let mut busy: Vec<_> = self.busy.iter().collect();
-        busy.sort_by(|(a, (x, _)), (b, (y, _))| y.cmp(x).then(a.cmp(b)));
+        let busy = self.busy.ranked(|_, (count, _)| *count);
         if busy.is_empty() {
             return;
         }
@@ -62,13 +62,13 @@ impl Account {
 
     fn changed(&self, out: &mut Vec<u8>) {
         let files = &self.files;
-        if files.changed.is_empty() {
+        if files.changed().is_empty() {
             return;
         }
-        let count = files.changed.len() as u64 + files.others;
+        let count = files.changed().len() as u64 + files.changed().omitted();
         heading(out, "files changed", Some(count));
-        for file in files.changed.iter().take(ROWS) {
-            line(out, &file.row());
+        for (name, file) in files.changed().iter().take(ROWS) {
+            line(out, &file.row(name));
         }
         more(out, count, ROWS);
     }
@@ -87,8 +87,7 @@ impl Account {
         for (error, failures) in errors.iter().take(ERRORS) {
             let name = calls::errno(**error).map_or_else(|| error.to_string(), str::to_owned);
             let mut row = format!("{:>7}  {name:<12} ", grouped(failures.count)).into_bytes();
-            let mut calls: Vec<_> = failures.calls.iter().collect();
-            calls.sort_by(|(a, x), (b, y)| y.cmp(x).then(a.cmp(b)));
+            let calls = failures.calls.groups().ranked(|_, count| *count);
             for (i, (call, _)) in calls.iter().take(CALLS).enumerate() {
                 row.extend_from_slice(if i == 0 { b"" } else { b", " });
                 row.extend_from_slice(call);
@@ -102,9 +101,9 @@ impl Account {
 }
 
 impl Changed {
-    fn row(&self) -> Vec<u8> {
+    fn row(&self, name: &[u8]) -> Vec<u8> {
         let mut row = Vec::new();
-        safe(&mut row, &self.name);
+        safe(&mut row, name);
         row.push(b' ');
         let mut first = true;
         let mut say = |what: &str| {
@@ -128,7 +127,7 @@ impl Changed {
         }
         if let Some(to) = &self.renamed {
             say("renamed to ");
-            safe(&mut row, beside(&self.name, to));
+            safe(&mut row, beside(name, to));
         }
         row.extend_from_slice(b" by ");
         row.extend_from_slice(&self.by);
@@ -205,7 +204,7 @@ fn rows(out: &mut Vec<u8>, title: &str, rows: &Rows) {
     more(out, rows.count, ROWS);
 }
 
-fn counted(out: &mut Vec<u8>, title: &str, lists: &[&Counted]) {
+fn counted(out: &mut Vec<u8>, title: &str, lists: &[&Counts<Vec<u8>>]) {
     let total = lists
         .iter()
         .fold(0, |sum, list| list.total().saturating_add(sum));
@@ -213,7 +212,7 @@ fn counted(out: &mut Vec<u8>, title: &str, lists: &[&Counted]) {
         return;
     }
     heading(out, title, Some(total));
-    let rows = || lists.iter().flat_map(|list| &list.rows);
+    let rows = || lists.iter().flat_map(|list| list.groups().iter());
     for (row, count) in rows().take(ROWS) {
         let mut row = row.clone();
         if *count > 1 {

@@ -8,7 +8,6 @@ use hashbrown::HashMap;
 use super::kinds::Kind;
 use super::objects::{Objects, Owner};
 use super::processes::{Processes, cut};
-use super::rows::Rows;
 use super::tiles::{Mask, Tiles};
 use super::{CallTally, ErrorKey, ErrorTally, Io, Seen, SlowTally, Spectrum, TIMES, Tally, limits};
 use crate::event::{Event, EventExt as _, syscall, value};
@@ -17,6 +16,7 @@ use crate::lanes::{SLOW_NS, classify};
 use crate::replay::Span;
 use crate::state::{FdInfo, FdKind, Text, Thread};
 use crate::stats::activity::{Activity, BINS, Clock};
+use crate::stats::groups::Groups;
 
 /// What all counts of an event need.
 pub(super) struct Facts {
@@ -70,7 +70,7 @@ pub(super) struct Counter {
     processes: Processes,
     objects: Objects,
     calls: Calls,
-    errors: Rows<(i64, usize, Text), ErrorTally>,
+    errors: Groups<(i64, usize, Text), ErrorTally>,
     slow: Slowest,
     activity: Activity,
     spectrum: Spectrum,
@@ -88,7 +88,7 @@ impl Counter {
             processes: Processes::new(),
             objects: Objects::new(),
             calls: Calls::new(),
-            errors: Rows::new(limits::ERRORS),
+            errors: Groups::new(limits::ERRORS),
             slow: Slowest::default(),
             activity: Activity::over(span),
             spectrum: Spectrum::over(span),
@@ -226,12 +226,12 @@ impl Counter {
     pub(super) fn finish(self) -> Tally {
         let (people, objects) = (self.processes, self.objects);
         let omitted = [
-            people.processes.omitted,
-            objects.files.omitted,
-            objects.connections.omitted,
-            self.calls.rows.omitted,
-            self.errors.omitted,
-            people.containers.omitted,
+            people.processes.omitted(),
+            objects.files.omitted(),
+            objects.connections.omitted(),
+            self.calls.rows.omitted(),
+            self.errors.omitted(),
+            people.containers.omitted(),
             people.omitted,
         ];
         let calls: Vec<_> = self.calls.rows.into_rows().collect();
@@ -285,7 +285,7 @@ fn about(cx: &Context<'_>) -> Text {
 
 /// Calls by name.
 struct Calls {
-    rows: Rows<Text, CallTally>,
+    rows: Groups<Text, CallTally>,
     /// The row of a type.
     by_type: Vec<Option<usize>>,
     /// The row, and the tiles, of a call without a type of its own.
@@ -299,7 +299,7 @@ const MOST_CALLS: usize = 4 * limits::CALLS;
 impl Calls {
     fn new() -> Self {
         Self {
-            rows: Rows::new(limits::CALLS),
+            rows: Groups::new(limits::CALLS),
             by_type: Vec::new(),
             by_call: HashMap::new(),
             name: Vec::new(),

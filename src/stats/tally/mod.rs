@@ -7,7 +7,6 @@ mod kinds;
 mod merge;
 mod objects;
 mod processes;
-mod rows;
 mod segment;
 mod spectrum;
 mod tiles;

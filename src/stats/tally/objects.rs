@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::counter::Facts;
 use super::kinds::Kind;
 use super::processes::cut;
-use super::rows::{Recent, Rows};
 use super::{ConnectionKey, ConnectionTally, FileTally, Io, ProcessKey, Seen, TEXT, limits};
 use crate::event::EventExt as _;
 use crate::event::net::{SockTuple, unmap};
 use crate::fields::{self, Context, Field, Scratch, Value};
 use crate::state::{FdInfo, FdKind, L4, Role, Text};
+use crate::stats::groups::{Groups, Recent};
 
 /// The call made the file (table `file_flags` of the schema).
 const O_F_CREATED: u64 = 0x4000;
@@ -20,8 +20,8 @@ const CONNECT_TUPLE: usize = 1;
 
 /// Files and connections.
 pub(super) struct Objects {
-    pub(super) files: Rows<Text, FileTally>,
-    pub(super) connections: Rows<ConnectionKey, ConnectionTally>,
+    pub(super) files: Groups<Text, FileTally>,
+    pub(super) connections: Groups<ConnectionKey, ConnectionTally>,
     recent_files: Recent,
     recent_connections: Recent,
     name: Option<Field>,
@@ -43,10 +43,10 @@ impl Objects {
         let paths = ["fs.path.name", "fs.path.source", "fs.path.target"];
         let paths = paths.iter().filter_map(|name| fields::lookup(name).ok());
         Self {
-            files: Rows::new(limits::FILES),
-            connections: Rows::new(limits::CONNECTIONS),
-            recent_files: Recent::new(),
-            recent_connections: Recent::new(),
+            files: Groups::new(limits::FILES),
+            connections: Groups::new(limits::CONNECTIONS),
+            recent_files: Recent::default(),
+            recent_connections: Recent::default(),
             name: fields::lookup("fd.name").ok(),
             paths: paths.collect(),
             scratch: Scratch::default(),
@@ -210,7 +210,7 @@ fn is_file(info: &FdInfo) -> bool {
 }
 
 fn file(
-    files: &mut Rows<Text, FileTally>,
+    files: &mut Groups<Text, FileTally>,
     path: &[u8],
     facts: &Facts,
     comm: &Text,

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use super::rows::Rows;
 use super::{CommandTally, ContainerTally, Io, ProcessKey, ProcessTally, Seen, TEXT, limits};
 use crate::event::{Tid, number};
 use crate::fields::{self, Context, Field, Scratch, Value};
 use crate::state::{Ancestor, Text, Thread, View};
+use crate::stats::groups::Groups;
 
 /// Processes, their containers and the programs that they executed.
 pub(super) struct Processes {
-    pub(super) processes: Rows<ProcessKey, ProcessTally>,
-    pub(super) containers: Rows<Text, ContainerTally>,
+    pub(super) processes: Groups<ProcessKey, ProcessTally>,
+    pub(super) containers: Groups<Text, ContainerTally>,
     pub(super) commands: Vec<CommandTally>,
     /// Programs executed for which there was no room.
     pub(super) omitted: u64,
@@ -69,8 +69,8 @@ pub(super) fn key_of(main: Option<&Thread>, pid: i64, boot: u64) -> ProcessKey {
 impl Processes {
     pub(super) fn new() -> Self {
         Self {
-            processes: Rows::new(limits::PROCESSES),
-            containers: Rows::new(limits::CONTAINERS),
+            processes: Groups::new(limits::PROCESSES),
+            containers: Groups::new(limits::CONTAINERS),
             commands: Vec::new(),
             omitted: 0,
             last: None,
@@ -122,7 +122,7 @@ impl Processes {
             if let Some(child) = child {
                 self.processes.row(child).parent = Some(key);
             }
-            if self.processes.has(&key, |k| *k == key) {
+            if self.processes.find(&key, |k| *k == key).is_some() {
                 break;
             }
             let live = cx.view.state().thread(Tid(key.pid));

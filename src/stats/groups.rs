@@ -1,0 +1,375 @@
+//! The grouping engine: rows by key, bounded in number and in memory.
+//!
+//! Everything that counts by something uses it: the tables of `scap view`, the views of scripts, the summary
+//! of `scap try`, `info` and `containers`. What finds no room is counted, so that a table can say that it is
+//! not all.
+
+use std::hash::{BuildHasher as _, Hash};
+use std::sync::Arc;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use crate::state::Text;
+
+/// Rows by key, in the order in which they came. What a key borrows from has to hash as the key does.
+#[derive(Debug)]
+pub struct Groups<K, V> {
+    index: HashTable<u32>,
+    rows: Vec<(K, V)>,
+    hasher: DefaultHashBuilder,
+    max_rows: usize,
+    max_bytes: usize,
+    /// Bytes taken, as far as they were reported.
+    bytes: usize,
+    omitted: u64,
+}
+
+impl<K: Hash, V> Groups<K, V> {
+    /// At most so many rows.
+    pub fn new(max_rows: usize) -> Self {
+        Self::with_bytes(max_rows, usize::MAX)
+    }
+
+    /// At most so many rows, and so many bytes of what [`Self::place`] and [`Self::grew`] report.
+    pub fn with_bytes(max_rows: usize, max_bytes: usize) -> Self {
+        Self {
+            index: HashTable::new(),
+            rows: Vec::new(),
+            hasher: DefaultHashBuilder::default(),
+            max_rows: max_rows.min(u32::MAX as usize),
+            max_bytes,
+            bytes: 0,
+            omitted: 0,
+        }
+    }
+
+    /// Returns the place of the row whose key `is` the one that is looked for; makes the row if there is
+    /// none. `None`: there is no room for it, which is counted.
+    #[inline]
+    pub fn place<Q: Hash + ?Sized>(
+        &mut self,
+        key: &Q,
+        is: impl Fn(&K) -> bool,
+        make: impl FnOnce() -> (K, V),
+    ) -> Option<usize> {
+        let hash = self.hasher.hash_one(key);
+        let found = self.index.find(hash, |at| is(&self.rows[*at as usize].0));
+        if let Some(at) = found {
+            return Some(*at as usize);
+        }
+        self.add(Some(hash), 0, make)
+    }
+
+    /// Returns the place of the row whose key `is` the one that is looked for.
+    #[inline]
+    pub fn find<Q: Hash + ?Sized>(&self, key: &Q, is: impl Fn(&K) -> bool) -> Option<usize> {
+        let hash = self.hasher.hash_one(key);
+        let found = self.index.find(hash, |at| is(&self.rows[*at as usize].0));
+        found.map(|at| *at as usize)
+    }
+
+    /// Adds a row that takes so many bytes and is found by its key from now on, also if there is one with
+    /// that key already, which is not found any more. `None`: there is no room for it, which is counted.
+    pub fn replace(&mut self, key: K, value: V, bytes: usize) -> Option<usize>
+    where
+        K: Eq,
+    {
+        let hash = self.hasher.hash_one(&key);
+        let entry = self
+            .index
+            .find_entry(hash, |at| self.rows[*at as usize].0 == key);
+        if let Ok(entry) = entry {
+            entry.remove();
+        }
+        self.add(Some(hash), bytes, || (key, value))
+    }
+
+    /// Adds a row that is not found by its key. `None`: there is no room for it, which is counted.
+    pub fn push(&mut self, key: K, value: V, bytes: usize) -> Option<usize> {
+        self.add(None, bytes, || (key, value))
+    }
+
+    fn add(
+        &mut self,
+        hash: Option<u64>,
+        bytes: usize,
+        make: impl FnOnce() -> (K, V),
+    ) -> Option<usize> {
+        let at = self.rows.len();
+        let index = u32::try_from(at).ok().filter(|_| at < self.max_rows);
+        let Some(index) = index.filter(|_| bytes <= self.room()) else {
+            self.omit();
+            return None;
+        };
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.rows.push(make());
+        if let Some(hash) = hash {
+            let Self {
+                index: table,
+                rows,
+                hasher,
+                ..
+            } = self;
+            table.insert_unique(hash, index, |at| hasher.hash_one(&rows[*at as usize].0));
+        }
+        Some(at)
+    }
+
+    /// Counts something that has no row.
+    pub fn omit(&mut self) {
+        self.omitted = self.omitted.saturating_add(1);
+    }
+
+    /// How often there was no room for a row.
+    pub fn omitted(&self) -> u64 {
+        self.omitted
+    }
+
+    /// Takes note of rows that have become larger by so many bytes.
+    pub fn grew(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    /// Returns the bytes that are left.
+    pub fn room(&self) -> usize {
+        self.max_bytes.saturating_sub(self.bytes)
+    }
+
+    /// Returns how many rows there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Returns the row at a place that was returned before.
+    #[inline]
+    pub fn get(&self, place: usize) -> (&K, &V) {
+        let (key, value) = &self.rows[place];
+        (key, value)
+    }
+
+    /// Returns the value at a place that was returned before.
+    #[inline]
+    pub fn row(&mut self, place: usize) -> &mut V {
+        &mut self.rows[place].1
+    }
+
+    /// Iterates over the rows in the order in which they came.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.rows.iter().map(|(key, value)| (key, value))
+    }
+
+    /// Returns the rows in the order in which they came.
+    pub fn into_rows(self) -> impl Iterator<Item = (K, V)> {
+        self.rows.into_iter()
+    }
+}
+
+impl<K: Hash + Ord, V> Groups<K, V> {
+    /// Returns the rows by `rank`, largest first; of equal ones the smaller key is first.
+    pub fn ranked<R: Ord>(&self, rank: impl Fn(&K, &V) -> R) -> Vec<(&K, &V)> {
+        let mut rows: Vec<(&K, &V)> = self.iter().collect();
+        rows.sort_by(|a, b| {
+            let ranks = rank(b.0, b.1).cmp(&rank(a.0, a.1));
+            ranks.then_with(|| a.0.cmp(b.0))
+        });
+        rows
+    }
+}
+
+/// Counts how often something came.
+#[derive(Debug)]
+pub struct Counts<K>(Groups<K, u64>);
+
+impl<K: Hash + Eq> Counts<K> {
+    /// At most so many different things are told apart.
+    pub fn new(max_rows: usize) -> Self {
+        Self(Groups::new(max_rows))
+    }
+
+    /// Counts a thing; false: there was no room to tell it apart.
+    pub fn add(&mut self, key: K) -> bool {
+        let place = match self.0.find(&key, |k| *k == key) {
+            Some(place) => Some(place),
+            None => self.0.replace(key, 0, 0),
+        };
+        let Some(place) = place else {
+            return false;
+        };
+        let count = self.0.row(place);
+        *count = count.saturating_add(1);
+        true
+    }
+
+    /// Returns the counts.
+    pub fn groups(&self) -> &Groups<K, u64> {
+        &self.0
+    }
+
+    /// Returns the counts in the order in which the things came.
+    pub fn into_rows(self) -> impl Iterator<Item = (K, u64)> {
+        self.0.into_rows()
+    }
+
+    /// Returns how often anything came, what there was no room for included.
+    pub fn total(&self) -> u64 {
+        let counts = self.0.iter().map(|(_, count)| *count);
+        counts.fold(self.0.omitted(), u64::saturating_add)
+    }
+}
+
+/// The largest things met, at most so many, largest first; of equal ones the first one met is first.
+#[derive(Debug)]
+pub struct Largest<R, V> {
+    rows: Vec<(R, V)>,
+    max: usize,
+}
+
+impl<R: Ord, V> Largest<R, V> {
+    /// Keeps at most so many.
+    pub fn new(max: usize) -> Self {
+        Self {
+            rows: Vec::new(),
+            max,
+        }
+    }
+
+    /// Whether a thing of this rank would be kept.
+    pub fn keeps(&self, rank: &R) -> bool {
+        self.rows.len() < self.max || self.rows.last().is_some_and(|(least, _)| rank > least)
+    }
+
+    /// Takes a thing, which takes the place of the least one where there are enough.
+    pub fn add(&mut self, rank: R, value: V) {
+        let place = self.rows.partition_point(|(other, _)| *other >= rank);
+        self.rows.insert(place, (rank, value));
+        self.rows.truncate(self.max);
+    }
+
+    /// Returns the things, largest first.
+    pub fn rows(&self) -> &[(R, V)] {
+        &self.rows
+    }
+}
+
+impl<R: Ord, V> Default for Largest<R, V> {
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
+
+/// Which rows the names seen last have, found without looking at their bytes: fds share theirs.
+#[derive(Debug)]
+pub struct Recent {
+    slots: Vec<Option<(Text, usize, usize)>>,
+}
+
+/// Names remembered; a power of two.
+const RECENT: usize = 1 << 10;
+
+impl Default for Recent {
+    fn default() -> Self {
+        Self {
+            slots: vec![None; RECENT],
+        }
+    }
+}
+
+impl Recent {
+    fn slot(name: &Text, with: usize) -> usize {
+        // Names lie 16 bytes apart at least.
+        let address = Arc::as_ptr(name).cast::<u8>() as usize >> 4;
+        (address ^ address >> 10 ^ with.wrapping_mul(0x9e37)) & (RECENT - 1)
+    }
+
+    /// Returns the row of a name, together with a number.
+    #[inline]
+    pub fn get(&self, name: &Text, with: usize) -> Option<usize> {
+        match self.slots.get(Self::slot(name, with)) {
+            Some(Some((known, number, row))) if *number == with && Arc::ptr_eq(known, name) => {
+                Some(*row)
+            }
+            _ => None,
+        }
+    }
+
+    /// Remembers the row of a name.
+    pub fn set(&mut self, name: &Text, with: usize, row: usize) {
+        if let Some(slot) = self.slots.get_mut(Self::slot(name, with)) {
+            *slot = Some((Arc::clone(name), with, row));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_found_again_until_there_is_no_room() {
+        let mut groups: Groups<Text, u32> = Groups::new(2);
+        let mut place = |key: &[u8]| groups.place(key, |k| **k == *key, || (key.into(), 0));
+        assert_eq!(place(b"a"), Some(0));
+        assert_eq!(place(b"b"), Some(1));
+        assert_eq!(place(b"a"), Some(0));
+        assert_eq!(place(b"c"), None);
+        assert_eq!(place(b"c"), None);
+        assert_eq!(place(b"b"), Some(1));
+        assert_eq!(groups.omitted(), 2);
+        let find = |key: &[u8]| groups.find(key, |k| **k == *key);
+        assert_eq!((find(b"b"), find(b"c")), (Some(1), None));
+    }
+
+    #[test]
+    fn bytes_are_bounded_and_what_is_left_out_is_counted() {
+        let mut groups: Groups<u32, u32> = Groups::with_bytes(usize::MAX, 100);
+        assert_eq!(groups.replace(1, 10, 60), Some(0));
+        assert_eq!(groups.replace(2, 20, 60), None);
+        assert_eq!(groups.push(2, 20, 30), Some(1));
+        assert_eq!((groups.room(), groups.omitted()), (10, 1));
+        groups.grew(20);
+        assert_eq!(groups.room(), 0);
+        // A pushed row has no key; a replaced one is found no more, and both stay.
+        assert_eq!(groups.find(&2, |k| *k == 2), None);
+        assert_eq!(groups.replace(1, 11, 0), Some(2));
+        assert_eq!(groups.find(&1, |k| *k == 1), Some(2));
+        assert_eq!(
+            groups.into_rows().map(|(_, v)| v).collect::<Vec<_>>(),
+            [10, 20, 11]
+        );
+    }
+
+    #[test]
+    fn counts_rank_and_the_largest_are_kept() {
+        let mut counts = Counts::new(2);
+        for key in ["b", "a", "b", "a", "c"] {
+            counts.add(key);
+        }
+        assert_eq!((counts.total(), counts.groups().omitted()), (5, 1));
+        let ranked = counts.groups().ranked(|_, count| *count);
+        assert_eq!(ranked, [(&"a", &2), (&"b", &2)]);
+        let mut largest = Largest::new(2);
+        for (rank, name) in [(1, "a"), (3, "b"), (3, "c"), (2, "d")] {
+            if largest.keeps(&rank) {
+                largest.add(rank, name);
+            }
+        }
+        assert_eq!(largest.rows(), [(3, "b"), (3, "c")]);
+    }
+
+    #[test]
+    fn a_name_is_known_by_where_it_lies() {
+        let (a, same_bytes): (Text, Text) = (b"a"[..].into(), b"a"[..].into());
+        let mut recent = Recent::default();
+        recent.set(&a, 1, 7);
+        assert_eq!(recent.get(&a, 1), Some(7));
+        assert_eq!(
+            (recent.get(&a, 2), recent.get(&same_bytes, 1)),
+            (None, None)
+        );
+    }
+}
