@@ -16,6 +16,7 @@ use std::path::Path;
 
 use scap::event::bytes::BufferFormat;
 use scap::event::{Event, EventExt as _, PairedEvent};
+use scap::fields::attributes::Needs;
 use scap::fields::{self, ArgForm, Context, FieldFlags, Session, TimeFormat};
 use scap::filter::When;
 use scap::format::Template;
@@ -36,9 +37,9 @@ const SNAPSHOTS: u64 = 6;
 fn every_field() -> String {
     let mut text = String::from("*");
     for field in fields::all() {
-        // Those that remember the events which they saw before are out of it.
-        let unfit = FieldFlags::STATEFUL | FieldFlags::FILTER_ONLY;
-        if field.flags.intersects(unfit) {
+        // Values that depend on earlier evaluations differ by definition.
+        let is_stateful = field.attributes.needs.contains(Needs::HISTORY);
+        if is_stateful || field.flags.contains(FieldFlags::FILTER_ONLY) {
             continue;
         }
         let name = field.name;

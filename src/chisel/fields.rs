@@ -1,4 +1,4 @@
-//! The fields that a script asked for, and their values as Lua has them.
+//! The fields that a script requested, and their values in Lua.
 
 use std::cell::UnsafeCell;
 
@@ -6,9 +6,7 @@ use super::error::ApiError;
 use super::shared::{Run, Shared};
 use crate::event::bytes;
 use crate::event::number;
-use crate::fields::{
-    self, Context, Field, FieldFlags, FieldType, LookupError, Scratch, Value, can_show_data,
-};
+use crate::fields::{self, Context, Field, FieldFlags, FieldType, LookupError, Scratch, Value};
 
 /// The fields of one script. A handle is a field's place in the list, from 1 on.
 #[derive(Default)]
@@ -16,23 +14,16 @@ pub(super) struct Fields(UnsafeCell<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    fields: Vec<Requested>,
+    /// `None`: always absent.
+    fields: Vec<Option<Field>>,
     scratch: Scratch,
     rendered: Vec<u8>,
 }
 
-/// A field and what of its value Lua gets.
-struct Requested {
-    /// `None`: always absent.
-    field: Option<Field>,
-    /// A truth value that is a number in sysdig.
-    as_number: bool,
-}
-
-/// Most fields that a script can ask for.
+/// Most fields that a script can request.
 const MAX_FIELDS: usize = 65_536;
 
-/// A value for Lua; text is borrowed from where nothing moves before the next value is asked for.
+/// A value for Lua; text is borrowed from a buffer that stays until the next value is requested.
 pub(super) enum Found {
     Nil,
     Number(f64),
@@ -45,29 +36,22 @@ impl Fields {
     pub(super) fn request(&self, name: &str, run: &Run) -> Result<usize, ApiError> {
         let field = match fields::lookup(name.trim()) {
             Ok(field) => Some(field),
-            // Parameters were named otherwise once, and scripts still ask for them.
-            Err(LookupError::ArgumentInvalid {
-                field: "evt.arg" | "evt.rawarg",
-                ..
-            }) => None,
+            // Scripts still use the names that parameters had in older versions of sysdig.
+            Err(LookupError::UnknownParameter { .. }) => None,
             Err(error) => return Err(error.into()),
         };
         let info = field.as_ref().map(|field| field.info);
         if let Some(info) = info.filter(|i| i.flags.contains(FieldFlags::FILTER_ONLY)) {
             return Err(ApiError::FilterOnly(info.name));
         }
-        run.check_loaded(field.as_ref().is_some_and(can_show_data), None)?;
-        let requested = Requested {
-            as_number: info.is_some_and(|info| info.name == "evt.type.is"),
-            field,
-        };
+        run.check_loaded(field.as_ref().is_some_and(Field::needs_payload), None)?;
         // SAFETY: no other reference into the cell is alive: those of `value` end with it, and it calls
         // nothing that comes back here.
         let inner = unsafe { &mut *self.0.get() };
         if inner.fields.len() >= MAX_FIELDS {
             return Err(ApiError::Misuse("too many fields are requested"));
         }
-        inner.fields.push(requested);
+        inner.fields.push(field);
         Ok(inner.fields.len())
     }
 
@@ -75,7 +59,7 @@ impl Fields {
     pub(super) fn any(&self, mut test: impl FnMut(&Field) -> bool) -> bool {
         // SAFETY: as in `request`.
         let inner = unsafe { &*self.0.get() };
-        let mut fields = inner.fields.iter().filter_map(|r| r.field.as_ref());
+        let mut fields = inner.fields.iter().flatten();
         fields.any(&mut test)
     }
 
@@ -83,10 +67,7 @@ impl Fields {
     pub(super) fn value(&self, handle: usize, cx: &Context<'_>, shared: &Shared) -> Found {
         // SAFETY: as in `request`; extracting and rendering a value never calls Lua.
         let inner = unsafe { &mut *self.0.get() };
-        let Some(requested) = handle.checked_sub(1).and_then(|i| inner.fields.get(i)) else {
-            return Found::Nil;
-        };
-        let Some(field) = &requested.field else {
+        let Some(Some(field)) = handle.checked_sub(1).and_then(|i| inner.fields.get(i)) else {
             return Found::Nil;
         };
         let Some(value) = field.extract(cx, &mut inner.scratch) else {
@@ -100,7 +81,6 @@ impl Fields {
             Value::Int(n) => Found::Number(n as f64),
             Value::Uint(n) => Found::Number(n as f64),
             Value::Double(n) => Found::Number(n),
-            Value::Bool(b) if requested.as_number => Found::Number(f64::from(u8::from(b))),
             Value::Bool(b) => Found::Bool(b),
             Value::Text(value) => text(value),
             // What a call moved is raw in `evt.rawarg`, elsewhere in the form that is set.

@@ -19,7 +19,7 @@ use super::view::{ViewError, ViewInfo};
 use super::watchdog;
 use crate::event::Timestamp;
 use crate::event::time::NS_PER_S;
-use crate::fields::{Context, can_show_data};
+use crate::fields::{Context, Field, FieldFlags};
 use crate::filter::{Filter, TypeSet};
 use crate::replay::Needs;
 
@@ -36,7 +36,7 @@ pub(super) struct Chisel {
     /// What is done in place of calling these.
     native: Option<Native>,
     clock: Clock,
-    /// It is to be handed enter events that were made up; `None` = that was not asked yet.
+    /// Whether enter events are synthesised for it; `None` = not decided yet.
     wants_enter: Cell<Option<bool>>,
     /// It failed with too many instructions or too little memory and is not called again.
     is_dead: bool,
@@ -222,7 +222,7 @@ impl Chisel {
         Ok(())
     }
 
-    /// Whether it is made for captures with two events a call.
+    /// Whether enter events are to be synthesised for it.
     pub(super) fn wants_enter(&self) -> bool {
         let known = self.wants_enter.get();
         let wants = known.unwrap_or_else(|| self.asks_for_enter());
@@ -230,7 +230,7 @@ impl Chisel {
         wants
     }
 
-    /// Whether it asks for enter events, or asks which an event is.
+    /// Whether its filter or its fields distinguish enter events from exit events.
     fn asks_for_enter(&self) -> bool {
         if let Some(native) = &self.native {
             return native.wants_enter();
@@ -239,28 +239,28 @@ impl Chisel {
         match &*filter {
             Some(filter) if filter.asks_for_direction() => !filter.pushdown().enters.is_empty(),
             _ => {
-                let tells = |name: &str| matches!(name, "evt.dir" | "evt.latency");
-                self.shared.fields.any(|field| tells(field.info.name))
+                let wants = |field: &Field| field.info.flags.contains(FieldFlags::WANTS_ENTER);
+                self.shared.fields.any(wants)
             }
         }
     }
 
     /// Returns what of the events it looks at, as far as it has said so yet.
     pub(super) fn needs(&self) -> Needs {
-        let pushdown = |filter: &Filter| filter.pushdown().types;
+        let evaluated = |filter: &Filter| *filter.evaluated_types();
         if let Some(native) = &self.native {
             return Needs {
-                types: native.filter().map_or(TypeSet::ALL, pushdown),
+                types: native.filter().map_or(TypeSet::ALL, evaluated),
                 data: native.needs_payload(),
             };
         }
         let filter = self.shared.filter.borrow();
         let shows_data = self.shared.formatter.borrow().is_some();
         Needs {
-            types: filter.as_ref().map_or(TypeSet::ALL, pushdown),
+            types: filter.as_ref().map_or(TypeSet::ALL, evaluated),
             data: shows_data
                 || filter.as_ref().is_some_and(Filter::needs_payload)
-                || self.shared.fields.any(can_show_data),
+                || self.shared.fields.any(Field::needs_payload),
         }
     }
 

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use super::builtin;
 use super::error::ChiselError;
+use crate::event::suggest::similar;
 
 /// Where sysdig's packages put their scripts.
 const SYSDIG_DIR: &str = "/usr/share/sysdig/chisels";
@@ -101,15 +102,10 @@ impl ScriptRegistry {
             }
         }
         let names = self.names();
-        let mut near: Vec<(usize, &String)> = names
-            .keys()
-            .map(|known| (strsim::damerau_levenshtein(name, known), known))
-            .filter(|(distance, known)| *distance <= 2.max(known.len() / 3))
-            .collect();
-        near.sort();
+        let similar = similar(name, names.keys().map(String::as_str));
         Err(ChiselError::NotFound {
             name: name.to_owned(),
-            similar: near.into_iter().take(3).map(|(_, n)| n.clone()).collect(),
+            similar: similar.into_iter().map(str::to_owned).collect(),
         })
     }
 

@@ -16,6 +16,7 @@ use std::ops::Range;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::error::CliError;
+use crate::event::suggest::did_you_mean;
 use crate::event::text;
 use crate::fields::LookupError;
 use crate::filter::{FilterError, FilterErrorKind};
@@ -54,12 +55,12 @@ pub(super) fn template(name: &str, text: &str, error: &TemplateError) -> CliErro
     snippet(&mut block, name, text, &error.span);
     let failed = CliError::usage(error.kind.to_string()).snippet(block);
     match &error.kind {
-        TemplateErrorKind::Field(LookupError::Unknown { similar, .. }) => match similar.first() {
-            Some(name) => failed.hint(format!(
-                "did you mean `{name}`? `scap fields` lists them all"
-            )),
-            None => failed.hint("`scap fields` lists all fields"),
-        },
+        TemplateErrorKind::Field(LookupError::Unknown { similar, .. }) => {
+            match did_you_mean(similar) {
+                Some(hint) => failed.hint(format!("{hint} `scap fields` lists them all")),
+                None => failed.hint("`scap fields` lists all fields"),
+            }
+        }
         _ => failed,
     }
 }

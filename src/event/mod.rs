@@ -8,9 +8,11 @@
 pub mod async_event;
 pub mod bytes;
 pub mod flags;
+pub mod glob;
 pub mod net;
 pub mod number;
 pub mod render;
+pub mod suggest;
 pub mod syscall;
 pub mod text;
 pub mod time;

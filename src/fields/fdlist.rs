@@ -8,12 +8,12 @@ use crate::event::{EventExt as _, number};
 use crate::state::FdInfo;
 
 pub(super) const FIELDS: &[FieldInfo] = &[
-    text("fdlist.cips", "poll: client IPs", cips),
-    text("fdlist.cports", "poll: client ports", cports),
-    text("fdlist.names", "poll: fd names, comma list", names),
-    text("fdlist.nums", "poll: fd numbers, comma list", nums),
-    text("fdlist.sips", "poll: server IPs", sips),
-    text("fdlist.sports", "poll: server ports", sports),
+    text("fdlist.cips", "poll: client IPs", cips).of_event(),
+    text("fdlist.cports", "poll: client ports", cports).of_event(),
+    text("fdlist.names", "poll: fd names, comma list", names).of_event(),
+    text("fdlist.nums", "poll: fd numbers, comma list", nums).of_event(),
+    text("fdlist.sips", "poll: server IPs", sips).of_event(),
+    text("fdlist.sports", "poll: server ports", sports).of_event(),
 ];
 
 /// Returns the event's list of fds.

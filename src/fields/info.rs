@@ -1,11 +1,15 @@
-//! What is known about each field: name, type, argument; and how a name is found.
+//! The row of a field: name, type, argument, description, attributes, and how its value is computed.
 
-use scap_capture_format::schema::{self, PrintFormat};
+use scap_capture_format::schema::PrintFormat;
 
-use super::{Context, Field, FieldArg, LookupError, Scratch, Value};
+use super::attributes::{
+    ArgNames, Attributes, ByType, Listing, Narrow, Needs, NoPayload, Role, Scope, TimeLiterals,
+    Unit,
+};
+use super::{Context, Field, Scratch, Value, classes};
 
 bitflags::bitflags! {
-    /// Restrictions on the use of a field.
+    /// Restrictions on the use of a field, and properties of its values.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct FieldFlags: u16 {
         /// Has no text form: only for conditions.
@@ -22,10 +26,10 @@ bitflags::bitflags! {
         const DEPRECATED = 32;
         /// Has any number of values.
         const IS_LIST = 64;
-        /// Without an argument it means any of several things, of which one has to fulfil a condition.
+        /// Without an argument it has several values, one of which has to fulfil a condition.
         const ANY = 128;
-        /// Depends on the events that it was asked about before.
-        const STATEFUL = 256;
+        /// Scripts that use it are written for captures with enter events, which are synthesised for them.
+        const WANTS_ENTER = 256;
         /// Neither sysdig nor Falco has it.
         const OURS = 512;
     }
@@ -75,10 +79,14 @@ pub enum ArgForm {
     OptKey,
 }
 
-/// How a value is found.
+/// How a value is computed.
 pub(super) type Extract = for<'a> fn(&'a Field, &Context<'a>, &'a mut Scratch) -> Option<Value<'a>>;
 
 /// A field.
+///
+/// A row is made by the constructor of its type and says with [`Self::of_event`], [`Self::of_thread`] or
+/// one of their siblings what its value comes from. A row that does not is a row of a field with the
+/// [strictest attributes](Attributes::STRICTEST): slow, but never wrong.
 #[derive(Clone, Copy, Debug)]
 pub struct FieldInfo {
     /// Its name without argument.
@@ -87,6 +95,8 @@ pub struct FieldInfo {
     pub description: &'static str,
     /// The type of its value.
     pub ty: FieldType,
+    /// The type that conditions compare it as; in the libraries some times are intervals and vice versa.
+    pub compared_as: FieldType,
     /// How numbers print.
     pub format: PrintFormat,
     /// Its argument.
@@ -95,6 +105,8 @@ pub struct FieldInfo {
     pub flags: FieldFlags,
     /// Why no capture has it, if so: then it is always absent.
     pub unanswerable: Option<&'static str>,
+    /// What may be concluded about its values.
+    pub attributes: Attributes,
     pub(super) extract: Extract,
 }
 
@@ -105,29 +117,45 @@ impl FieldInfo {
         ty: FieldType,
         extract: Extract,
     ) -> Self {
+        let mut attributes = Attributes::STRICTEST;
+        if matches!(ty, FieldType::Interval | FieldType::Time) {
+            attributes.unit = Unit::Nanoseconds;
+        }
         Self {
             name,
             description,
             ty,
+            compared_as: ty,
             format: PrintFormat::Dec,
             arg: ArgForm::None,
             flags: FieldFlags::empty(),
             unanswerable: None,
+            attributes,
             extract,
         }
     }
 
-    /// Returns the class: everything before the last dot that is no part of the name proper.
+    /// Returns the class: the longest one that the name begins with.
     pub fn class(&self) -> &'static str {
-        CLASSES
-            .iter()
-            .map(|(class, _)| *class)
-            .filter(|class| {
-                let rest = self.name.strip_prefix(class);
-                rest.is_some_and(|rest| rest.starts_with('.'))
-            })
-            .max_by_key(|class| class.len())
-            .unwrap_or(self.name)
+        classes::of(self.name).unwrap_or(self.name)
+    }
+
+    /// Whether the detail pane shows it.
+    pub fn is_detail(&self) -> bool {
+        let unfit = FieldFlags::FILTER_ONLY | FieldFlags::TABLE_ONLY | FieldFlags::ANY;
+        let is_part = matches!(self.attributes.unit, Unit::Seconds | Unit::NanosecondPart);
+        let is_old = self.flags.contains(FieldFlags::DEPRECATED);
+        let needs_argument = matches!(self.arg, ArgForm::Index | ArgForm::Key);
+        let is_shown = match self.attributes.listing {
+            Listing::First(_) => true,
+            Listing::Listed => !is_old,
+            Listing::Hidden => false,
+        };
+        is_shown
+            && self.unanswerable.is_none()
+            && !(needs_argument || is_part)
+            && !self.flags.intersects(unfit)
+            && !self.attributes.needs.contains(Needs::HISTORY)
     }
 
     pub(super) const fn format(mut self, format: PrintFormat) -> Self {
@@ -140,13 +168,97 @@ impl FieldInfo {
         self
     }
 
+    pub(super) const fn arg_names(mut self, names: ArgNames) -> Self {
+        self.attributes.arg_names = names;
+        self
+    }
+
     pub(super) const fn flag(mut self, flag: FieldFlags) -> Self {
         self.flags = self.flags.union(flag);
         self
     }
 
+    /// The value is always absent, so it depends on nothing.
     pub(super) const fn never(mut self, why: &'static str) -> Self {
         self.unanswerable = Some(why);
+        self.extract = na;
+        self.needs(Needs::NOTHING)
+    }
+
+    /// The value comes from the event and the state around it.
+    pub(super) const fn of_event(self) -> Self {
+        self.needs(Needs::NOTHING)
+    }
+
+    /// The value is decided by the event's type alone.
+    pub(super) const fn of_type(mut self, by_type: ByType) -> Self {
+        self.attributes.by_type = Some(by_type);
+        self.extract = self::by_type;
+        self.needs(Needs::NOTHING)
+    }
+
+    /// The value comes from the state of the event's thread.
+    pub(super) const fn of_thread(mut self) -> Self {
+        self.attributes.scope = Scope::Thread;
+        self.needs(Needs::NOTHING)
+    }
+
+    /// The value comes from the fd that the event is about; other events never have one.
+    pub(super) const fn of_fd(mut self) -> Self {
+        self.attributes.requires_fd = true;
+        self.of_thread()
+    }
+
+    /// The value comes from the id of the thread's container.
+    pub(super) const fn of_container(mut self) -> Self {
+        self.attributes.scope = Scope::Container;
+        self.needs(Needs::NOTHING)
+    }
+
+    /// The value comes from what the container runtime knows about the thread's container.
+    pub(super) const fn of_runtime(self) -> Self {
+        self.of_container().needs(Needs::RUNTIME)
+    }
+
+    /// Says what the value depends on besides the event and the state around it.
+    pub(super) const fn needs(mut self, needs: Needs) -> Self {
+        self.attributes.needs = needs;
+        self
+    }
+
+    /// Excepts arguments from [`Needs::PAYLOAD`].
+    pub(super) const fn no_payload_if(mut self, no_payload: NoPayload) -> Self {
+        self.attributes.no_payload_if = no_payload;
+        self
+    }
+
+    pub(super) const fn role(mut self, role: Role) -> Self {
+        self.attributes.role = role;
+        self
+    }
+
+    pub(super) const fn unit(mut self, unit: Unit) -> Self {
+        self.attributes.unit = unit;
+        self
+    }
+
+    pub(super) const fn times(mut self, times: TimeLiterals) -> Self {
+        self.attributes.times = Some(times);
+        self
+    }
+
+    pub(super) const fn compared_as(mut self, ty: FieldType) -> Self {
+        self.compared_as = ty;
+        self
+    }
+
+    pub(super) const fn listing(mut self, listing: Listing) -> Self {
+        self.attributes.listing = listing;
+        self
+    }
+
+    pub(super) const fn narrow(mut self, narrow: Narrow) -> Self {
+        self.attributes.narrow = narrow;
         self
     }
 }
@@ -178,180 +290,19 @@ constructors! {
     dynamic Dynamic,
 }
 
-/// For fields that no capture answers.
+/// Computes the values of fields that no capture has.
 pub(super) fn na<'a>(_: &'a Field, _: &Context<'a>, _: &'a mut Scratch) -> Option<Value<'a>> {
     None
 }
 
-/// The classes and their fields, in the order in which they are listed.
-pub(super) const CLASSES: &[(&str, &[FieldInfo])] = &[
-    ("evt", super::evt::FIELDS),
-    ("proc", super::process::FIELDS),
-    ("thread", super::thread::FIELDS),
-    ("user", super::user::USER),
-    ("group", super::user::GROUP),
-    ("container", super::container::CONTAINER),
-    ("k8s", super::container::K8S),
-    ("fd", super::fd::FIELDS),
-    ("fs.path", super::paths::FIELDS),
-    ("fdlist", super::fdlist::FIELDS),
-    ("syslog", super::syslog::FIELDS),
-    ("util", super::evt::UTIL),
-    ("syscall", super::evt::SYSCALL),
-    ("span", super::removed::SPAN),
-    ("evtin", super::removed::EVTIN),
-    ("mesos", super::removed::MESOS),
-    ("marathon", super::removed::MARATHON),
-];
+/// Computes the values of fields that the event's type decides.
+pub(super) fn by_type<'a>(
+    field: &'a Field,
+    cx: &Context<'a>,
+    _: &'a mut Scratch,
+) -> Option<Value<'a>> {
+    field.info.attributes.by_type?(cx.event.ty)
+}
 
 /// See [`super::plain`].
-pub(super) static PLAIN: FieldInfo = text("", "", na);
-
-/// Returns the field with exactly this name.
-fn by_name(name: &str) -> Option<&'static FieldInfo> {
-    super::all().find(|f| f.name == name)
-}
-
-pub(super) fn lookup(text: &str) -> Result<Field, LookupError> {
-    let (info, rest) = longest(text).ok_or_else(|| unknown(text))?;
-    field(info, rest)
-}
-
-/// Finds the longest field name that `text` starts with and that ends there, or before an argument.
-fn longest(text: &str) -> Option<(&'static FieldInfo, &str)> {
-    let mut end = text.find('[').unwrap_or(text.len());
-    loop {
-        if let Some(info) = by_name(&text[..end]) {
-            return Some((info, &text[end..]));
-        }
-        end = text[..end].rfind('.')?;
-    }
-}
-
-fn unknown(text: &str) -> LookupError {
-    const ALIKE: f64 = 0.8;
-    let name = &text[..text.find('[').unwrap_or(text.len())];
-    let mut similar: Vec<(f64, &'static str)> = super::all()
-        .map(|f| (strsim::jaro_winkler(f.name, name), f.name))
-        .filter(|(alike, _)| *alike > ALIKE)
-        .collect();
-    similar.sort_by(|a, b| b.0.total_cmp(&a.0));
-    LookupError::Unknown {
-        name: name.to_owned(),
-        similar: similar.into_iter().take(3).map(|(_, name)| name).collect(),
-    }
-}
-
-fn field(info: &'static FieldInfo, rest: &str) -> Result<Field, LookupError> {
-    let invalid = |argument: &str, reason| LookupError::ArgumentInvalid {
-        field: info.name,
-        argument: argument.to_owned(),
-        reason,
-    };
-    let (argument, bracketed) = if let Some(inner) = rest.strip_prefix('[') {
-        let inner = inner
-            .strip_suffix(']')
-            .ok_or_else(|| invalid(rest, "no closing bracket"))?;
-        let unquoted = ['"', '\'']
-            .iter()
-            .find_map(|q| inner.strip_prefix(*q)?.strip_suffix(*q));
-        (Some(unquoted.unwrap_or(inner)), true)
-    } else {
-        (rest.strip_prefix('.'), false)
-    };
-    let arg = match (info.arg, argument) {
-        (ArgForm::None, None) => FieldArg::None,
-        (ArgForm::None, Some(_)) if bracketed => {
-            return Err(LookupError::ArgumentUnexpected(info.name));
-        }
-        // `fd.name.x` is no field with an argument but a wrong name.
-        (ArgForm::None, Some(_)) => return Err(unknown(&format!("{}{rest}", info.name))),
-        (ArgForm::Index | ArgForm::Key, None) => {
-            return Err(LookupError::ArgumentMissing(info.name));
-        }
-        (ArgForm::OptIndex | ArgForm::OptKey, None) => FieldArg::None,
-        (ArgForm::Index | ArgForm::OptIndex, Some(text)) => match text.parse::<u64>() {
-            Ok(n) if bracketed => FieldArg::Index(n.cast_signed()),
-            _ => return Err(invalid(text, "a number in brackets is expected")),
-        },
-        (ArgForm::Key | ArgForm::OptKey, Some("")) => {
-            return Err(invalid("", "it is empty"));
-        }
-        (ArgForm::Key | ArgForm::OptKey, Some(text)) => match text.parse::<i64>() {
-            Ok(n) if bracketed => FieldArg::Index(n),
-            _ => FieldArg::Name(text.into()),
-        },
-    };
-    check(info, &arg)?;
-    Ok(Field {
-        info,
-        arg,
-        bracketed,
-        memory: std::cell::Cell::new(0),
-        memories: std::cell::RefCell::default(),
-    })
-}
-
-/// Refuses arguments that can never mean anything.
-fn check(info: &'static FieldInfo, arg: &FieldArg) -> Result<(), LookupError> {
-    let FieldArg::Name(name) = arg else {
-        return Ok(());
-    };
-    let refuse = |reason| {
-        Err(LookupError::ArgumentInvalid {
-            field: info.name,
-            argument: name.to_string(),
-            reason,
-        })
-    };
-    match info.name {
-        "evt.arg" | "evt.rawarg" if !is_param(name) => {
-            refuse("no event has a parameter of that name")
-        }
-        "evt.abspath" if !matches!(&**name, "src" | "dst") => refuse("it is `src` or `dst`"),
-        "evt.type.is"
-            if name.parse::<u16>().is_err() && schema::events_by_name(name).next().is_none() =>
-        {
-            refuse("no event has that name or number")
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Whether any event has a parameter, or any syscall an argument, of this name.
-fn is_param(name: &str) -> bool {
-    schema::EVENTS
-        .iter()
-        .any(|e| e.params.iter().any(|p| p.name == name))
-        || schema::syscall::all().any(|s| s.args.iter().any(|a| a.name == name))
-}
-
-pub(super) fn lookup_prefix(text: &str) -> Result<(Field, usize), LookupError> {
-    let word = text
-        .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.')))
-        .unwrap_or(text.len());
-    let mut first = None;
-    let mut end = word;
-    if text[word..].starts_with('[')
-        && let Some(close) = text[word..].find(']')
-    {
-        match lookup(&text[..=word + close]) {
-            Ok(field) => return Ok((field, word + close + 1)),
-            Err(error) => first = Some(error),
-        }
-    }
-    // A name ends at the latest where the word does; a full stop after it belongs to the sentence.
-    while end > 0 {
-        match lookup(&text[..end]) {
-            Ok(field) => return Ok((field, end)),
-            Err(error) => {
-                let needs_argument = matches!(error, LookupError::ArgumentMissing(_));
-                if first.is_none() || needs_argument {
-                    first = Some(error);
-                }
-            }
-        }
-        end -= text[..end].chars().next_back().map_or(1, char::len_utf8);
-    }
-    Err(first.unwrap_or_else(|| unknown(&text[..word])))
-}
+pub(super) static PLAIN: FieldInfo = text("", "", na).of_event();

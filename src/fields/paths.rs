@@ -7,16 +7,17 @@ use super::{Context, Field, Scratch, Value};
 use crate::event::{EventExt as _, value};
 
 pub(super) const FIELDS: &[FieldInfo] = &[
-    text("fs.path.name", "path operated on, absolute", name),
-    text("fs.path.nameraw", "path operated on, as given", nameraw),
+    text("fs.path.name", "path operated on, absolute", name).of_event(),
+    text("fs.path.nameraw", "path operated on, as given", nameraw).of_event(),
     text(
         "fs.path.source",
         "source path of two-path calls, absolute",
         source,
-    ),
-    text("fs.path.sourceraw", "source path as given", sourceraw),
-    text("fs.path.target", "target path, absolute", target),
-    text("fs.path.targetraw", "target path as given", targetraw),
+    )
+    .of_event(),
+    text("fs.path.sourceraw", "source path as given", sourceraw).of_event(),
+    text("fs.path.target", "target path, absolute", target).of_event(),
+    text("fs.path.targetraw", "target path as given", targetraw).of_event(),
 ];
 
 /// What names the file that a call works on.

@@ -257,34 +257,40 @@ pub(super) const MESOS: &[FieldInfo] = &[
         "mesos framework id (dropped after 0.29)",
         na,
     )
-    .never("dropped after sysdig 0.29"),
+    .never("dropped after sysdig 0.29")
+    .of_thread(),
     text(
         "mesos.framework.name",
         "mesos framework name (dropped after 0.29)",
         na,
     )
-    .never("dropped after sysdig 0.29"),
+    .never("dropped after sysdig 0.29")
+    .of_thread(),
     text("mesos.task.id", "mesos task id (dropped after 0.29)", na)
-        .never("dropped after sysdig 0.29"),
+        .never("dropped after sysdig 0.29")
+        .of_thread(),
     text(
         "mesos.task.label",
         "mesos task one label (dropped after 0.29)",
         na,
     )
     .arg(ArgForm::Key)
-    .never("dropped after sysdig 0.29"),
+    .never("dropped after sysdig 0.29")
+    .of_thread(),
     text(
         "mesos.task.labels",
         "mesos task all labels (dropped after 0.29)",
         na,
     )
-    .never("dropped after sysdig 0.29"),
+    .never("dropped after sysdig 0.29")
+    .of_thread(),
     text(
         "mesos.task.name",
         "mesos task name (dropped after 0.29)",
         na,
     )
-    .never("dropped after sysdig 0.29"),
+    .never("dropped after sysdig 0.29")
+    .of_thread(),
 ];
 
 pub(super) const MARATHON: &[FieldInfo] = &[

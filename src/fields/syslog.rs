@@ -1,5 +1,6 @@
 //! Fields of messages written to the system log: `<priority>text` on the socket /dev/log.
 
+use super::attributes::Needs;
 use super::info::{FieldInfo, text, uint};
 use super::{Context, Field, Scratch, Value};
 use crate::event::EventExt as _;
@@ -10,19 +11,22 @@ pub(super) const FIELDS: &[FieldInfo] = &[
         "syslog.facility",
         "facility number of a syslog write",
         facility,
-    ),
-    text("syslog.facility.str", "facility name", facility_name),
+    )
+    .needs(Needs::PAYLOAD),
+    text("syslog.facility.str", "facility name", facility_name).needs(Needs::PAYLOAD),
     text(
         "syslog.message",
         "syslog text without the <PRI> header",
         message,
-    ),
-    uint("syslog.severity", "severity number 0-7", severity),
+    )
+    .needs(Needs::PAYLOAD),
+    uint("syslog.severity", "severity number 0-7", severity).needs(Needs::PAYLOAD),
     text(
         "syslog.severity.str",
         "emerg, alert, crit, err, warn, notice, info, debug",
         severity_name,
-    ),
+    )
+    .needs(Needs::PAYLOAD),
 ];
 
 /// Names of the facilities by number (RFC 5424, syslog(3)).

@@ -4,6 +4,7 @@ use scap_capture_format::schema::{capability, types};
 
 use scap_capture_format::schema::PrintFormat;
 
+use super::attributes::{Needs, Role, Unit};
 use super::info::{ArgForm, FieldFlags, FieldInfo, boolean, double, int, interval, text, uint};
 use super::process::comm;
 use super::{Context, Field, FieldArg, Scratch, Value, items};
@@ -14,63 +15,97 @@ pub(super) const FIELDS: &[FieldInfo] = &[
         "thread.cap_effective",
         "effective capabilities",
         cap_effective,
-    ),
+    )
+    .of_thread(),
     text(
         "thread.cap_inheritable",
         "inheritable capabilities",
         cap_inheritable,
-    ),
+    )
+    .of_thread(),
     text(
         "thread.cap_permitted",
         "permitted capabilities, names",
         cap_permitted,
-    ),
+    )
+    .of_thread(),
     text(
         "thread.cgroup",
         "path of one subsystem: thread.cgroup.cpuset",
         cgroup,
     )
-    .arg(ArgForm::Key),
-    text("thread.cgroups", "all cgroups as subsys=path list", cgroups),
+    .arg(ArgForm::Key)
+    .of_thread(),
+    text("thread.cgroups", "all cgroups as subsys=path list", cgroups).of_thread(),
     double("thread.cpu", "CPU percent in last second (procinfo)", cpu)
         .format(PrintFormat::Na)
-        .flag(FieldFlags::STATEFUL),
+        .of_thread()
+        .needs(Needs::HISTORY),
     double("thread.cpu.system", "system CPU percent", cpu_system)
         .format(PrintFormat::Na)
-        .flag(FieldFlags::STATEFUL),
+        .of_thread()
+        .needs(Needs::HISTORY),
     double("thread.cpu.user", "user CPU percent", cpu_user)
         .format(PrintFormat::Na)
-        .flag(FieldFlags::STATEFUL),
+        .of_thread()
+        .needs(Needs::HISTORY),
     interval(
         "thread.exectime",
         "CPU ns of last slice (switch events)",
         exectime,
     )
-    .flag(FieldFlags::STATEFUL),
-    boolean("thread.ismain", "thread is the main one", ismain),
-    text("thread.nametid", "comm + tid, table key", nametid).flag(FieldFlags::TABLE_ONLY),
-    uint("thread.pfmajor", "major page faults", pfmajor),
-    uint("thread.pfminor", "minor page faults", pfminor),
-    int("thread.tid", "thread id", tid).format(PrintFormat::Id),
+    .of_thread()
+    .needs(Needs::HISTORY),
+    boolean("thread.ismain", "thread is the main one", ismain).of_thread(),
+    text("thread.nametid", "comm + tid, table key", nametid)
+        .flag(FieldFlags::TABLE_ONLY)
+        .of_thread(),
+    uint("thread.pfmajor", "major page faults", pfmajor)
+        .of_thread()
+        .needs(Needs::ALL_EVENTS),
+    uint("thread.pfminor", "minor page faults", pfminor)
+        .of_thread()
+        .needs(Needs::ALL_EVENTS),
+    int("thread.tid", "thread id", tid)
+        .format(PrintFormat::Id)
+        .of_thread()
+        .role(Role::ThreadId),
     interval(
         "thread.totexectime",
         "accumulated CPU ns (switch events)",
         totexectime,
     )
-    .flag(FieldFlags::STATEFUL),
+    .of_thread()
+    .needs(Needs::HISTORY),
     uint(
         "thread.vmrss",
         "process RSS KB on main thread else 0",
         vmrss,
-    ),
-    uint("thread.vmrss.b", "thread.vmrss in bytes", vmrss_bytes).flag(FieldFlags::TABLE_ONLY),
+    )
+    .of_thread()
+    .needs(Needs::ALL_EVENTS)
+    .unit(Unit::Kibibytes),
+    uint("thread.vmrss.b", "thread.vmrss in bytes", vmrss_bytes)
+        .flag(FieldFlags::TABLE_ONLY)
+        .of_thread()
+        .needs(Needs::ALL_EVENTS)
+        .unit(Unit::Bytes),
     uint(
         "thread.vmsize",
         "process VM size KB on main thread else 0",
         vmsize,
-    ),
-    uint("thread.vmsize.b", "thread.vmsize in bytes", vmsize_bytes).flag(FieldFlags::TABLE_ONLY),
-    int("thread.vtid", "tid in own namespace", vtid).format(PrintFormat::Id),
+    )
+    .of_thread()
+    .needs(Needs::ALL_EVENTS)
+    .unit(Unit::Kibibytes),
+    uint("thread.vmsize.b", "thread.vmsize in bytes", vmsize_bytes)
+        .flag(FieldFlags::TABLE_ONLY)
+        .of_thread()
+        .needs(Needs::ALL_EVENTS)
+        .unit(Unit::Bytes),
+    int("thread.vtid", "tid in own namespace", vtid)
+        .format(PrintFormat::Id)
+        .of_thread(),
 ];
 
 /// Bytes in the unit of the memory counters.

@@ -2,20 +2,31 @@
 
 use scap_capture_format::schema::PrintFormat;
 
+use super::attributes::Narrow;
 use super::info::{FieldInfo, int, text, uint};
 use super::{Context, Field, Scratch, Value};
 pub(super) const USER: &[FieldInfo] = &[
-    text("user.homedir", "home directory", homedir),
-    text("user.loginname", "name of audit uid", loginname),
-    int("user.loginuid", "audit uid, -1 if unset", loginuid).format(PrintFormat::Id),
-    text("user.name", "user name or <NA>", user_name),
-    text("user.shell", "login shell", shell),
-    uint("user.uid", "uid of the thread", uid).format(PrintFormat::Id),
+    text("user.homedir", "home directory", homedir).of_thread(),
+    text("user.loginname", "name of audit uid", loginname)
+        .of_thread()
+        .narrow(Narrow::OrNumber("user.loginuid")),
+    int("user.loginuid", "audit uid, -1 if unset", loginuid)
+        .format(PrintFormat::Id)
+        .of_thread(),
+    text("user.name", "user name or <NA>", user_name)
+        .of_thread()
+        .narrow(Narrow::OrNumber("user.uid")),
+    text("user.shell", "login shell", shell).of_thread(),
+    uint("user.uid", "uid of the thread", uid)
+        .format(PrintFormat::Id)
+        .of_thread(),
 ];
 
 pub(super) const GROUP: &[FieldInfo] = &[
-    uint("group.gid", "gid of the thread", gid).format(PrintFormat::Id),
-    text("group.name", "group name or <NA>", group_name),
+    uint("group.gid", "gid of the thread", gid)
+        .format(PrintFormat::Id)
+        .of_thread(),
+    text("group.name", "group name or <NA>", group_name).of_thread(),
 ];
 
 /// What is shown for a user that is not known.

@@ -9,8 +9,9 @@ use regex::bytes::Regex;
 
 use super::ast::{Op, Quantifier};
 use super::literal::{Datum, Dynamic, Net};
-use super::pattern::{Glob, Paths};
+use super::pattern::Paths;
 use super::transform::items;
+use crate::event::glob::Glob;
 use crate::fields::Value;
 
 /// A question about a value, with the right-hand side built in.

@@ -6,12 +6,12 @@ use super::ast::{Op, Quantifier};
 use super::compare::{self, PatternCache, Test};
 use super::literal::{self, Datum};
 use super::resolve::{Check, Node, Right};
-use super::time_literal::Zone;
 use super::timetest::TimeTest;
 use super::transform::Operand;
 use super::types::Count;
 use super::typeset::{TypeSet, TypeTest};
-use crate::fields::{self, Context, Field, FieldArg};
+use crate::fields::attributes::{Role, Unit, Zone};
+use crate::fields::{Context, Field, FieldArg};
 
 /// A type that the schema does not have.
 const UNKNOWN: EventType = EventType(u16::MAX);
@@ -107,27 +107,22 @@ fn compile_check(check: Check) -> Pred {
     if values.iter().any(|v| matches!(v, Datum::TimeLiteral(_))) {
         return times(&left, op, each, values);
     }
-    let special = left
-        .field()
-        .filter(|f| f.arg == FieldArg::None || f.info.name == "evt.around");
-    let name = special.map(|f| f.info.name).unwrap_or_default();
-    if let ("evt.around", Some(Datum::Num(ms))) = (name, values.first()) {
+    let role = left.field().map_or(Role::None, Field::role);
+    if let (Role::Around, Some(Datum::Num(ms))) = (role, values.first()) {
         return around(&left, *ms);
     }
     let all = op == Op::In && left.ty.count == Count::List;
-    let mut test = Test::new(op, each, values);
-    match (name, test) {
+    match (role, Test::new(op, each, values)) {
         (_, Test::Never) => Pred::Always(false),
-        ("evt.type", Test::Text(text)) if let Some(field) = left.field() => {
+        (Role::EventType, Test::Text(text)) if let Some(field) = left.field() => {
             Pred::Type(Box::new(TypeTest::new(field.clone(), text)))
         }
-        ("evt.dir", Test::Text(mut text)) => Pred::Dir {
+        (Role::Direction, Test::Text(mut text)) => Pred::Dir {
             enter: text.matches(b">"),
             exit: text.matches(b"<"),
         },
-        (_, other) => {
-            test = other;
-            if let Some(value) = fields::of_type(name) {
+        (_, mut test) => {
+            if let Some(value) = left.field().and_then(Field::by_type) {
                 let mut passes = |ty| value(ty).is_some_and(|value| test.matches(value, all));
                 let mut types = TypeSet::of(&mut passes);
                 types.unknown = passes(UNKNOWN);
@@ -144,11 +139,10 @@ fn compile_check(check: Check) -> Pred {
 
 /// Comparisons of which some are of times; the others are of the text.
 fn times(left: &Operand, op: Op, each: Option<Quantifier>, values: Vec<Datum>) -> Pred {
-    let name = left.field().map(|f| f.info.name).unwrap_or_default();
-    let zone = literal::reading(name, left.ty.kind)
-        .zone
-        .unwrap_or(Zone::Local);
-    let seconds = name.ends_with(".s");
+    let info = left.field().map(|f| f.info);
+    let reading = literal::Reading::new(info, left.ty.kind);
+    let zone = reading.zone.unwrap_or(Zone::Local);
+    let seconds = info.is_some_and(|info| info.attributes.unit == Unit::Seconds);
     let one = |value| match value {
         Datum::TimeLiteral(time_literal) => {
             Pred::Time(Box::new(TimeTest::new(op, time_literal, zone, seconds)))
@@ -233,18 +227,14 @@ impl Pred {
         }
     }
 
-    /// Whether it asks for values, and only such as are the same in all events of a container.
+    /// Whether it depends on values, and only on those that are the same in all events of a container.
     pub(super) fn is_container_prefilter(&self) -> bool {
         match self {
             Self::All(parts) | Self::Any(parts) | Self::ExactlyOne(parts) => {
                 parts.iter().all(Self::is_container_prefilter)
             }
             Self::Not(inner) => inner.is_container_prefilter(),
-            Self::Value(_) | Self::Pair(_) => {
-                let mut only = true;
-                self.each_field(&mut |field| only &= fields::is_of_container(field.info.name));
-                only
-            }
+            Self::Value(_) | Self::Pair(_) => !self.any_field(|field| !field.is_container_scoped()),
             Self::Always(_)
             | Self::Type(_)
             | Self::Types(_)
@@ -254,8 +244,8 @@ impl Pred {
         }
     }
 
-    /// Calls `see` with every field that a value is asked of, those for types, directions and times of
-    /// events left out.
+    /// Calls `see` with every field that is evaluated. Conditions on the type, the direction and the time of
+    /// events evaluate none.
     pub(super) fn each_field(&self, see: &mut dyn FnMut(&Field)) {
         match self {
             Self::All(parts) | Self::Any(parts) | Self::ExactlyOne(parts) => {
@@ -276,7 +266,14 @@ impl Pred {
         }
     }
 
-    /// Whether it asks for the type, the direction or the time of an event.
+    /// Whether a field that is evaluated fulfils a condition.
+    pub(super) fn any_field(&self, condition: impl Fn(&Field) -> bool) -> bool {
+        let mut found = false;
+        self.each_field(&mut |field| found |= condition(field));
+        found
+    }
+
+    /// Whether it has a condition on the type, the direction or the time of an event.
     pub(super) fn mentions_event(&self) -> bool {
         match self {
             Self::All(parts) | Self::Any(parts) | Self::ExactlyOne(parts) => {
@@ -292,7 +289,7 @@ impl Pred {
         }
     }
 
-    /// Whether it asks for the direction.
+    /// Whether it has a condition on the direction.
     pub(super) fn mentions_dir(&self) -> bool {
         match self {
             Self::All(parts) | Self::Any(parts) | Self::ExactlyOne(parts) => {
@@ -302,7 +299,7 @@ impl Pred {
             Self::Dir { .. } => true,
             Self::Value(check) => {
                 let field = check.operand.field();
-                field.is_some_and(|f| f.info.name == "evt.dir")
+                field.is_some_and(|f| f.role() == Role::Direction)
             }
             _ => false,
         }

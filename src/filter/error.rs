@@ -1,6 +1,7 @@
 //! What is wrong with a filter, and where.
 
 use super::ast::Span;
+use crate::event::suggest::{did_you_mean, similar};
 use crate::event::text::short;
 use crate::fields::LookupError;
 
@@ -59,7 +60,7 @@ pub enum FilterErrorKind {
     #[error("unknown operator `{}`", short(.0))]
     UnknownOperator(String),
     /// A name without a class stands where a field should.
-    #[error("`{}` is no field: fields have a class, as in `proc.name`", short(.0))]
+    #[error("`{}` is not a field; write CLASS.NAME, e.g. `proc.name`", short(.0))]
     NoClass(String),
     /// The field does not exist or its argument makes no sense.
     #[error(transparent)]
@@ -176,37 +177,4 @@ impl FilterError {
         }
         self
     }
-}
-
-/// How alike two names have to be for one to be proposed for the other.
-const ALIKE: f64 = 0.8;
-
-/// Returns the candidates that look like `name`, best first, three at most.
-pub(super) fn similar<'a>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Vec<&'a str> {
-    // Nobody misspells a name of that length, and the comparison is quadratic.
-    if name.len() > 100 {
-        return Vec::new();
-    }
-    let mut found: Vec<(f64, &str)> = candidates
-        .into_iter()
-        .map(|c| (strsim::jaro_winkler(c, name), c))
-        .filter(|(alike, _)| *alike > ALIKE)
-        .collect();
-    found.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
-    found.dedup_by_key(|(_, name)| *name);
-    found.into_iter().take(3).map(|(_, name)| name).collect()
-}
-
-/// Returns "did you mean `a`, `b` or `c`?"; `None` for no names.
-pub(super) fn did_you_mean(names: &[&str]) -> Option<String> {
-    let (last, others) = names.split_last()?;
-    let others: Vec<String> = others.iter().map(|n| format!("`{n}`")).collect();
-    Some(if others.is_empty() {
-        format!("did you mean `{last}`?")
-    } else {
-        format!("did you mean {} or `{last}`?", others.join(", "))
-    })
 }

@@ -7,9 +7,11 @@ use regex::bytes::Regex;
 use super::ast::Literal;
 use super::error::{FilterError, FilterErrorKind};
 use super::services;
-use super::time_literal::{self, TimeLiteral, Zone};
+use super::time_literal::{self, TimeLiteral};
 use super::types::{Kind, Ty};
 use crate::event::time::NS_PER_S;
+use crate::fields::FieldInfo;
+use crate::fields::attributes::{Unit, Zone};
 
 /// A value with its type.
 #[derive(Clone, Debug)]
@@ -23,7 +25,7 @@ pub(super) enum Datum {
     Net(Net),
     /// A time, where the field's own form is text or where only the time of day is given.
     TimeLiteral(TimeLiteral),
-    /// All that the value can be, for a parameter whose type only the event knows.
+    /// Every reading of the value, for a parameter whose type only the event knows.
     Dynamic(Box<Dynamic>),
 }
 
@@ -93,6 +95,36 @@ pub(super) struct Reading {
     pub(super) time_of_day: bool,
     /// Whether the field's own form is text.
     pub(super) text: bool,
+}
+
+impl Reading {
+    /// Returns how values are read that are compared with a field, or with what a transformer makes of one.
+    pub(super) fn new(field: Option<&FieldInfo>, kind: Kind) -> Self {
+        let Some(field) = field else {
+            return Self {
+                unit: 1,
+                ..Self::default()
+            };
+        };
+        let unit = match field.attributes.unit {
+            Unit::Seconds => NS_PER_S,
+            Unit::NanosecondPart => 0,
+            _ => 1,
+        };
+        match field.attributes.times {
+            Some(times) => Self {
+                unit,
+                zone: Some(times.zone),
+                time_of_day: times.time_of_day,
+                text: times.text,
+            },
+            None => Self {
+                unit,
+                zone: (kind == Kind::Time && unit > 0).then_some(Zone::Local),
+                ..Self::default()
+            },
+        }
+    }
 }
 
 /// Reads a value.
@@ -245,30 +277,6 @@ fn port(text: Option<&str>) -> Option<i128> {
     match number(text) {
         Some(n) => u16::try_from(n).ok().map(i128::from),
         None => services::port(text).map(i128::from),
-    }
-}
-
-/// Returns what a field's values are read as besides their type.
-pub(super) fn reading(name: &str, kind: Kind) -> Reading {
-    let unit = match name.rsplit('.').next() {
-        Some("s") => NS_PER_S,
-        Some("ns") => 0,
-        _ => 1,
-    };
-    let (zone, time_of_day, text) = match name {
-        "evt.time" | "evt.datetime" | "evt.time.s" | "evt.datetime.s" => {
-            (Some(Zone::Local), true, true)
-        }
-        "evt.time.iso8601" => (Some(Zone::Utc), true, true),
-        "evt.rawtime" => (Some(Zone::Local), true, false),
-        _ if kind == Kind::Time && unit > 0 => (Some(Zone::Local), false, false),
-        _ => (None, false, false),
-    };
-    Reading {
-        unit,
-        zone,
-        time_of_day,
-        text,
     }
 }
 

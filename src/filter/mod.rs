@@ -2,14 +2,14 @@
 //!
 //! A text becomes a syntax tree ([`parse`]), then checked conditions (names and types are looked up,
 //! macros and lists expanded), then predicates that decide events without allocating. All errors are
-//! found before the first event and say where in the text they are. [`fields`] knows what can be asked of
-//! an event and the state around it.
+//! found before the first event and say where in the text they are. The fields and what may be concluded
+//! about their values are in [`crate::fields`].
 //!
 //! ```
 //! use scap::filter::Filter;
 //!
 //! let filter = Filter::parse("evt.type in (open, openat) and not proc.name = cat")?;
-//! assert!(!filter.reach().is_everything());
+//! assert!(!filter.pushdown().is_everything());
 //! let error = Filter::parse("proc.nmae = cat").unwrap_err();
 //! assert_eq!(error.span, 0..9);
 //! # Ok::<(), scap::filter::FilterError>(())
@@ -29,6 +29,8 @@ mod pattern;
 mod pushdown;
 mod resolve;
 mod services;
+#[cfg(test)]
+mod strict_field;
 mod time_literal;
 mod timetest;
 mod transform;
@@ -43,18 +45,18 @@ pub use pushdown::Pushdown;
 pub use typeset::TypeSet;
 pub use when::When;
 
-use crate::fields::{self, Context, FieldFlags, Value};
+use crate::fields::{Context, Field, Value};
 use compile::Pred;
 
 /// A filter, ready to decide events.
 ///
-/// It keeps room for values between events and some fields remember the event before, so that deciding
-/// needs `&mut`; for other threads there is `clone`.
+/// Deciding needs `&mut`: a filter keeps room for values between events, and some fields remember the
+/// previous event. Other threads use clones.
 #[derive(Clone, Debug)]
 pub struct Filter {
     root: Pred,
     pushdown: Pushdown,
-    /// Whether a field depends on the events that it was asked about before.
+    /// Whether a field depends on the events on which it was evaluated before.
     stateful: bool,
 }
 
@@ -84,11 +86,9 @@ impl Filter {
     /// As [`Self::parse`].
     pub fn from_ast(expr: &ast::Expr, definitions: &Definitions) -> Result<Self, FilterError> {
         let root = compile::compile(resolve::resolve(expr, definitions)?);
-        let mut stateful = false;
-        root.each_field(&mut |f| stateful |= f.info.flags.contains(FieldFlags::STATEFUL));
         Ok(Self {
             pushdown: Pushdown::of(&root),
-            stateful,
+            stateful: root.any_field(Field::is_stateful),
             root,
         })
     }
@@ -96,17 +96,25 @@ impl Filter {
     /// Whether an event passes.
     pub fn matches(&mut self, cx: &Context<'_>) -> bool {
         // Most events are decided by their type alone.
-        (self.stateful || self.pushdown.types.contains(cx.event.ty)) && self.root.matches(*cx)
+        self.evaluated_types().contains(cx.event.ty) && self.root.matches(*cx)
     }
 
-    /// Returns what of a capture can pass at all.
+    /// Returns the types of the events on which it is evaluated: the parameters of others need not be loaded.
+    pub fn evaluated_types(&self) -> &TypeSet {
+        match self.stateful {
+            true => &TypeSet::ALL,
+            false => &self.pushdown.types,
+        }
+    }
+
+    /// Returns which part of a capture can pass at all.
     pub fn pushdown(&self) -> &Pushdown {
         &self.pushdown
     }
 
-    /// Returns the conditions that ask for nothing but the container of an event's thread, and that all must
-    /// hold: where they do not, no event passes, and none need be looked at. `None`: there are none, or
-    /// the filter needs all events for something else.
+    /// Returns the conditions that depend only on the container of an event's thread and that every event
+    /// has to fulfil: in a container where they fail, no event passes and none has to be evaluated. `None`:
+    /// there are no such conditions, or the filter depends on all events.
     pub fn container_prefilter(&self) -> Option<Self> {
         if self.pushdown.depends_on_all.is_some() {
             return None;
@@ -125,46 +133,27 @@ impl Filter {
         })
     }
 
-    /// Whether it asks for the direction of events.
+    /// Whether it has a condition on the direction of events.
     pub fn asks_for_direction(&self) -> bool {
         self.root.mentions_dir()
     }
 
-    /// Whether all it asks for is of a thread and one of its fds, not of an event.
+    /// Whether only thread- and fd-scoped fields are used, so that it can be evaluated between events.
     pub fn is_thread_scoped(&self) -> bool {
-        const CLASSES: &[&str] = &[
-            "proc",
-            "thread",
-            "user",
-            "group",
-            "fd",
-            "container",
-            "k8s",
-            "mesos",
-        ];
-        let mut is_thread_scoped = !self.root.mentions_event();
-        self.root
-            .each_field(&mut |f| is_thread_scoped &= CLASSES.contains(&f.info.class()));
-        is_thread_scoped
+        !self.root.mentions_event() && !self.root.any_field(|field| !field.is_thread_scoped())
     }
 
-    /// Whether it asks for something that only a container's runtime knows, such as its name.
+    /// Whether it uses a field that only a container's runtime knows, such as its name.
     pub fn needs_runtime_metadata(&self) -> bool {
-        let mut asks = false;
-        self.root
-            .each_field(&mut |field| asks |= fields::is_runtime_metadata(field.info.name));
-        asks
+        self.root.any_field(Field::needs_runtime_metadata)
     }
 
     /// Whether it may look at the bytes that calls moved, so that they must be loaded.
     pub fn needs_payload(&self) -> bool {
-        let mut asks = false;
-        self.root
-            .each_field(&mut |field| asks |= fields::can_show_data(field));
-        asks
+        self.root.any_field(Field::needs_payload)
     }
 
-    /// Returns the fields of the filter that no capture has, with why: conditions on them never hold.
+    /// Returns the fields of the filter that are always absent, and why: conditions on them never hold.
     pub fn unanswerable(&self) -> Vec<(&'static str, &'static str)> {
         let mut found = Vec::new();
         self.root.each_field(&mut |field| {

@@ -19,6 +19,7 @@ use super::ast::{
 };
 use super::error::{FilterError, FilterErrorKind};
 use super::lexer::Lexer;
+use crate::event::suggest::{did_you_mean, similar};
 use crate::fields;
 
 /// Most levels of brackets and transformers in each other.
@@ -199,7 +200,7 @@ impl<'t> Parser<'t> {
         same.sort_by_key(|f| f.len());
         same.truncate(3);
         let error = FilterError::new(FilterErrorKind::NoClass(name.to_owned()), span.clone());
-        Err(match super::error::did_you_mean(&same) {
+        Err(match did_you_mean(&same) {
             Some(hint) => error.hint(hint),
             None => error,
         })
@@ -519,7 +520,7 @@ impl<'t> Parser<'t> {
             && !before.is_empty()
             && word.len() > 1
         {
-            match super::error::similar(word, ["and", "or"]).first() {
+            match similar(word, ["and", "or"]).first() {
                 Some(known) if *known != word => error.hint(format!("did you mean `{known}`?")),
                 _ => error.hint("a value with blanks in it is quoted: `\"a b\"`"),
             }

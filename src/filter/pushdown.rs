@@ -1,6 +1,6 @@
-//! What of a capture a filter can match at all, so that the rest need not be read.
+//! Which part of a capture a filter can match at all, so that the rest need not be read.
 //!
-//! Everything here errs to the safe side: what is not understood could match.
+//! Everything here errs on the safe side: a condition that is not understood could match.
 
 use scap_capture_format::schema::SourceCategory;
 
@@ -8,10 +8,11 @@ use super::compare::{NumberTest, Test};
 use super::compile::{Pred, ValueTest};
 use super::timetest;
 use super::typeset::TypeSet;
-use crate::fields::{self, FieldFlags};
+use crate::fields::Field;
+use crate::fields::attributes::Role;
 use crate::state;
 
-/// What a filter can match.
+/// The events that a filter can match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pushdown {
     /// Event types.
@@ -27,30 +28,13 @@ pub struct Pushdown {
     pub tids: Option<Vec<i64>>,
     /// Process ids, sorted.
     pub pids: Option<Vec<i64>>,
-    /// A field of the filter whose value depends on events that are not reached: their number, their time,
-    /// the memory that they tell of. Whoever leaves those events out changes what the filter finds.
+    /// A field of the filter whose value depends on events that the filter does not match: their number, their
+    /// times, the memory counters that they carry. Leaving those events out changes the matches.
     pub depends_on_all: Option<&'static str>,
-    /// Types of the enter events that can match a filter that asks for the direction, so that a capture with
-    /// exit events alone has to make them up.
+    /// Types of the enter events that can match a filter with a condition on the direction, so that they have to
+    /// be synthesised for a capture that has exit events alone.
     pub enters: TypeSet,
 }
-
-/// Fields whose value in one event depends on all events before it, besides those that remember them.
-const FROM_ALL: &[&str] = &[
-    "evt.num",
-    "evt.reltime",
-    "evt.reltime.ns",
-    "evt.reltime.s",
-    "proc.vmrss",
-    "proc.vmsize",
-    "proc.vmswap",
-    "thread.pfmajor",
-    "thread.pfminor",
-    "thread.vmrss",
-    "thread.vmrss.b",
-    "thread.vmsize",
-    "thread.vmsize.b",
-];
 
 impl Pushdown {
     pub(super) fn of(pred: &Pred) -> Self {
@@ -64,9 +48,8 @@ impl Pushdown {
         });
         let mut depends_on_all = None;
         pred.each_field(&mut |field| {
-            let info = field.info;
-            if info.flags.contains(FieldFlags::STATEFUL) || FROM_ALL.contains(&info.name) {
-                depends_on_all.get_or_insert(info.name);
+            if field.depends_on_all() {
+                depends_on_all.get_or_insert(field.info.name);
             }
         });
         Self {
@@ -81,8 +64,8 @@ impl Pushdown {
                 Some(first).filter(|first| *first > 0),
                 Some(last).filter(|last| *last < u64::MAX),
             ),
-            tids: ids(pred, false, "thread.tid"),
-            pids: ids(pred, false, "proc.pid"),
+            tids: ids(pred, false, Role::ThreadId),
+            pids: ids(pred, false, Role::ProcessId),
         }
     }
 
@@ -121,26 +104,26 @@ fn types(pred: &Pred, negated: bool, narrow: bool) -> TypeSet {
             set.unknown = *enter != negated || *exit != negated;
             set
         }
-        // The customary way to write a condition that never holds.
+        // `evt.num = 0` is the customary way to write a condition that never holds.
         Pred::Value(check) if !negated && is_never(check) => TypeSet::NONE,
-        Pred::Value(check) if !negated && check.operand.field().is_some_and(fields::needs_fd) => {
-            TypeSet::of(state::has_fd)
-        }
+        Pred::Value(check) if !negated && requires_fd(check) => TypeSet::of(state::has_fd),
         _ => TypeSet::ALL,
     }
 }
 
-fn name(check: &ValueTest) -> &'static str {
-    check
-        .operand
-        .field()
-        .map(|f| f.info.name)
-        .unwrap_or_default()
+fn role(check: &ValueTest) -> Role {
+    check.operand.field().map_or(Role::None, Field::role)
 }
 
-/// Events are numbered from 1 on.
+/// Whether only events whose type has an fd can pass.
+fn requires_fd(check: &ValueTest) -> bool {
+    let field = check.operand.field();
+    field.is_some_and(|field| field.info.attributes.requires_fd)
+}
+
+/// Whether no event can pass: events are numbered from 1 on.
 fn is_never(check: &ValueTest) -> bool {
-    name(check) == "evt.num"
+    role(check) == Role::EventNumber
         && check
             .test
             .only_numbers()
@@ -173,8 +156,8 @@ fn times(pred: &Pred, negated: bool) -> (u64, u64) {
             time.saturating_sub(*distance),
             time.saturating_add(*distance),
         ),
-        // Every event has a time, so that what is no more than it is later, and so on.
-        Pred::Value(check) if name(check) == "evt.rawtime" => match &check.test {
+        // Every event has a time, so that a failed comparison bounds it too.
+        Pred::Value(check) if role(check) == Role::EventTime => match &check.test {
             Test::Number(NumberTest::Order(op, other)) => match u64::try_from(*other) {
                 Ok(other) => timetest::bounds(*op, other, negated),
                 Err(_) => EVER,
@@ -193,11 +176,11 @@ fn times(pred: &Pred, negated: bool) -> (u64, u64) {
 }
 
 /// Returns the values of a field for which a condition can hold, or fail with `negated`; `None` = any.
-fn ids(pred: &Pred, negated: bool, field: &str) -> Option<Vec<i64>> {
+fn ids(pred: &Pred, negated: bool, id: Role) -> Option<Vec<i64>> {
     match pred {
         Pred::All(parts) | Pred::Any(parts) => {
             let all = matches!(pred, Pred::All(_)) != negated;
-            let mut parts = parts.iter().map(|p| ids(p, negated, field));
+            let mut parts = parts.iter().map(|p| ids(p, negated, id));
             if all {
                 parts.flatten().reduce(|mut a, b| {
                     a.retain(|id| b.binary_search(id).is_ok());
@@ -213,9 +196,9 @@ fn ids(pred: &Pred, negated: bool, field: &str) -> Option<Vec<i64>> {
                 Some(union)
             }
         }
-        Pred::Not(inner) => ids(inner, !negated, field),
+        Pred::Not(inner) => ids(inner, !negated, id),
         Pred::Always(holds) if *holds == negated => Some(Vec::new()),
-        Pred::Value(check) if !negated && name(check) == field => {
+        Pred::Value(check) if !negated && role(check) == id => {
             let numbers = check.test.only_numbers()?;
             Some(
                 numbers
@@ -230,15 +213,7 @@ fn ids(pred: &Pred, negated: bool, field: &str) -> Option<Vec<i64>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::filter::Filter;
-
-    #[test]
-    fn the_fields_that_depend_on_all_events_exist() {
-        for name in FROM_ALL {
-            assert!(fields::all().any(|f| f.name == *name), "{name}");
-        }
-    }
 
     #[test]
     fn such_a_field_is_found_wherever_it_stands() {
@@ -249,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_without_a_type_are_told_apart() {
+    fn calls_without_a_type_are_distinguished() {
         use scap_capture_format::schema::syscall;
         let types = |text: &str| Filter::parse(text).unwrap().pushdown().types;
         let code = |name: &str| syscall::by_name(name).unwrap().ppm_sc;

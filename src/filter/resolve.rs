@@ -5,13 +5,15 @@ use regex::bytes::RegexBuilder;
 
 use super::ast::{self, Expr, ExprKind, Literal, Op, Quantifier, Span};
 use super::definitions::{Definitions, Macro};
-use super::error::{FilterError, FilterErrorKind, did_you_mean};
+use super::error::{FilterError, FilterErrorKind};
 use super::literal::{self, Datum, Reading};
 use super::operands;
 use super::transform::Operand;
 use super::types::{Count, Kind, Ty};
 use super::typeset;
-use crate::fields::{self, FieldFlags, LookupError};
+use crate::event::suggest::did_you_mean;
+use crate::fields::attributes::Role;
+use crate::fields::{ArgForm, Field, FieldFlags, LookupError};
 
 /// Most checks of a filter with its macros expanded.
 pub(super) const MAX_CHECKS: usize = 250_000;
@@ -155,11 +157,10 @@ impl<'d> Resolver<'d> {
             let kind = FilterErrorKind::PrintOnly(field.info.name);
             return Err(FilterError::new(kind, check.left.span.clone()));
         }
-        let around = left.field().is_some_and(|f| f.info.name == "evt.around");
-        let allowed = if around {
-            &[Op::Eq][..]
-        } else {
-            left.ty.operators()
+        let role = left.field().map_or(Role::None, Field::role);
+        let allowed = match role {
+            Role::Around => &[Op::Eq],
+            _ => left.ty.operators(),
         };
         if !allowed.contains(&op) {
             let kind = FilterErrorKind::OperatorNotAllowed {
@@ -291,16 +292,10 @@ impl<'d> Resolver<'d> {
         span: &Span,
     ) -> Result<Vec<Datum>, FilterError> {
         count(&mut self.values, values.len(), MAX_VALUES, "values", span)?;
-        let name = left.field().map(|f| f.info.name).unwrap_or_default();
-        let mut reading = match left.field() {
-            Some(_) => literal::reading(name, left.ty.kind),
-            None => Reading {
-                unit: 1,
-                ..Reading::default()
-            },
-        };
+        let role = left.field().map_or(Role::None, Field::role);
+        let mut reading = Reading::new(left.field().map(|f| f.info), left.ty.kind);
         if reading.text && !op.is_ordering() && !matches!(op, Op::Eq | Op::Ne) {
-            // `evt.time in (…)` and all that looks at parts of it is about text.
+            // `evt.time in (…)` and operators on parts of a text compare text.
             reading = Reading::default();
         }
         if matches!(op, Op::In | Op::Intersects) {
@@ -323,7 +318,8 @@ impl<'d> Resolver<'d> {
                 data.push(Datum::Bytes(hexadecimal(value)?));
                 continue;
             }
-            if typeset::is_type_name_field(name) && (op == Op::Ne || is_equality(op)) {
+            let names_types = matches!(role, Role::EventType | Role::SyscallType);
+            if names_types && (op == Op::Ne || is_equality(op)) {
                 check_event_type(value)?;
             }
             let datum = literal::read(value, left.ty, reading)?;
@@ -425,16 +421,10 @@ fn regex(literal: &Literal) -> Result<regex::bytes::Regex, FilterError> {
 pub(super) fn lookup_error(error: LookupError, span: Span) -> FilterError {
     let hint = match &error {
         LookupError::Unknown { similar, .. } => did_you_mean(similar),
-        LookupError::ArgumentMissing(name) => {
-            fields::all()
-                .find(|f| f.name == *name)
-                .map(|f| match f.arg {
-                    fields::ArgForm::Index | fields::ArgForm::OptIndex => {
-                        format!("for example `{name}[1]`")
-                    }
-                    _ => format!("for example `{name}.name` or `{name}[0]`"),
-                })
-        }
+        LookupError::ArgumentMissing { field, form } => Some(match form {
+            ArgForm::Index | ArgForm::OptIndex => format!("for example `{field}[1]`"),
+            _ => format!("for example `{field}.name` or `{field}[0]`"),
+        }),
         _ => None,
     };
     let error = FilterError::new(FilterErrorKind::Field(error), span);

@@ -9,18 +9,10 @@ use chrono::{
 };
 
 use crate::event::time::NS_PER_S;
+use crate::fields::attributes::Zone;
 
 /// Nanoseconds in a day that has no leap second and no change of clocks.
 pub(super) const NS_PER_DAY: u64 = 86_400 * NS_PER_S;
-
-/// Where a time without a zone belongs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Zone {
-    /// That of the machine that reads.
-    Local,
-    /// None.
-    Utc,
-}
 
 /// A time as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

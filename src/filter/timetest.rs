@@ -2,8 +2,9 @@
 
 use super::ast::Op;
 use super::compare::holds;
-use super::time_literal::{self, NS_PER_DAY, TimeLiteral, Zone};
+use super::time_literal::{self, NS_PER_DAY, TimeLiteral};
 use crate::event::time::NS_PER_S;
+use crate::fields::attributes::Zone;
 
 /// Zones change their offset at full quarters of an hour only.
 const QUARTER_S: u64 = 900;

@@ -62,16 +62,13 @@ impl Ty {
         } else {
             Count::One
         };
-        let kind = match info.ty {
+        let kind = match info.compared_as {
             FieldType::Text => Kind::Text,
             FieldType::Bytes => Kind::Bytes,
             FieldType::Int => Kind::Int,
             FieldType::Uint => Kind::Uint,
             FieldType::Bool => Kind::Bool,
-            // The libraries call the start of a process an interval.
-            FieldType::Interval if info.name.ends_with(".ts") => Kind::Time,
             FieldType::Interval => Kind::Interval,
-            FieldType::Time if info.name.contains("duration") => Kind::Interval,
             FieldType::Time => Kind::Time,
             FieldType::Double => Kind::Double,
             FieldType::Ip => Kind::Ip,

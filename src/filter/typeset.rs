@@ -139,11 +139,6 @@ fn known() -> impl Iterator<Item = EventType> {
     (0_u16..).map(EventType).take(KNOWN)
 }
 
-/// Whether a field's values are names of event types.
-pub(super) fn is_type_name_field(name: &str) -> bool {
-    matches!(name, "evt.type" | "syscall.type")
-}
-
 /// Iterates over all names of event types and syscalls.
 pub(super) fn type_names() -> impl Iterator<Item = &'static str> {
     let events = schema::EVENTS.iter().filter(|e| e.status != Status::Unused);

@@ -1,8 +1,9 @@
 //! A place in a capture as people name it: for `--from` and `--to`.
 
 use super::error::{FilterError, FilterErrorKind};
-use super::time_literal::{self, TimeLiteral, Zone};
+use super::time_literal::{self, TimeLiteral};
 use crate::event::time::NS_PER_S;
+use crate::fields::attributes::Zone;
 
 /// A place in a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use std::ops::Range;
 use super::{json, value};
 use crate::event::bytes::BufferFormat;
 use crate::event::number;
+use crate::fields::attributes::Role;
 use crate::fields::{self, Context, Field, FieldFlags, LookupError, Scratch};
 use crate::filter::{FilterErrorKind, Transform};
 
@@ -221,8 +222,8 @@ impl Template {
             out.extend_from_slice(member);
             let (value, info) = match self.parts.get_mut(*part) {
                 Some(Part::Field { field, .. }) => {
-                    // Where text has a time of day, JSON has the number that it stands for.
-                    if field.info.name == "evt.outputtime" {
+                    // Text has the time in the chosen format, JSON always has nanoseconds.
+                    if field.role() == Role::OutputTime {
                         number::udec(out, cx.event.ts.0);
                         continue;
                     }

@@ -1,4 +1,4 @@
-//! Everything that is known of one event: the fields that filters know, in groups, and its data.
+//! Everything that is known about one event: its fields, in groups, and its data.
 
 use std::sync::atomic::AtomicBool;
 
@@ -6,7 +6,8 @@ use super::line::{pid_of, shorten};
 use super::seek::at_event;
 use crate::event::bytes::BufferFormat;
 use crate::event::{EventExt as _, number, syscall, text};
-use crate::fields::{self, ArgForm, Context, FieldFlags, FieldInfo, Scratch, Value};
+use crate::fields::attributes::{Listing, Subject};
+use crate::fields::{self, Context, Scratch, Value};
 use crate::filter::Filter;
 use crate::filter::ast::{self, Op};
 use crate::format::Template;
@@ -17,22 +18,6 @@ use crate::replay::SegmentReplayer;
 pub const MAX_VALUE: usize = 4096;
 /// Most bytes of the data.
 pub const MAX_DATA: usize = 64 << 10;
-
-/// The groups of fields, and the classes that they have. Those of an event's arguments and of the
-/// ancestors come after the first and the second.
-const GROUPS: &[(&str, &[&str])] = &[
-    ("Event", &["evt"]),
-    ("Process", &["proc", "thread"]),
-    ("User", &["user", "group"]),
-    ("Container", &["container", "k8s"]),
-    ("File descriptor", &["fd", "fs.path"]),
-];
-
-/// Fields that are shown although they are kept for old filters only.
-const STILL_SHOWN: &[&str] = &["evt.dir", "evt.latency", "evt.latency.human"];
-
-/// Fields that repeat what others say, or the arguments and the data.
-const LEFT_OUT: &[&str] = &["evt.args", "evt.info", "evt.buffer", "evt.outputtime"];
 
 /// A field with its value, both as text, escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +39,7 @@ pub struct Group {
     pub entries: Vec<Entry>,
 }
 
-/// Everything that is known of one event.
+/// Everything that is known about one event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Detail {
     /// Its number.
@@ -77,7 +62,7 @@ pub struct Detail {
     pub data_len: u64,
 }
 
-/// Finds all that is known of an event; `None` if no event that is shown has this number.
+/// Finds everything that is known about an event; `None` if no visible event has this number.
 ///
 /// # Errors
 ///
@@ -90,21 +75,21 @@ pub fn detail(
     at_event(replayer, num, stop, describe)
 }
 
-/// Returns all that is known of an event.
+/// Returns everything that is known about an event.
 pub fn describe(cx: &Context<'_>) -> Detail {
     let (event, view) = (cx.event, cx.view);
     let mut groups: Vec<Group> = Vec::new();
-    // What was done comes first, then who did it, as whom, where.
+    // What the call did comes first, then the process, the user and the container.
     groups.push(Group {
         title: "Arguments",
         entries: arguments(cx),
     });
-    for (title, classes) in GROUPS {
-        let infos = fields::all().filter(|info| classes.contains(&info.class()) && is_shown(info));
-        let mut entries: Vec<Entry> = infos.filter_map(|info| entry(info.name, cx)).collect();
-        entries.sort_by_key(rank);
-        groups.push(Group { title, entries });
-        if *title == "Process" {
+    for subject in Subject::ALL {
+        groups.push(Group {
+            title: subject.title(),
+            entries: entries(subject, cx),
+        });
+        if subject == Subject::Process {
             groups.push(Group {
                 title: "Ancestors",
                 entries: ancestors(cx),
@@ -130,50 +115,26 @@ pub fn describe(cx: &Context<'_>) -> Detail {
     }
 }
 
-/// Where an entry stands in its group: what is asked for most comes first, what is not the case last.
-fn rank(entry: &Entry) -> usize {
-    const FIRST: &[&str] = &[
-        "evt.num",
-        "evt.datetime",
-        "evt.type",
-        "evt.dir",
-        "evt.res",
-        "evt.latency.human",
-        "evt.latency",
-        "evt.cpu",
-        "proc.name",
-        "proc.pid",
-        "proc.cmdline",
-        "proc.exepath",
-        "proc.cwd",
-        "proc.ppid",
-        "proc.pname",
-        "proc.pcmdline",
-        "fd.name",
-        "fd.num",
-        "fd.type",
-    ];
-    let place = FIRST.iter().position(|name| *name == entry.name);
-    match place {
-        Some(place) => place,
-        None if entry.value == "false" => usize::MAX,
-        None => FIRST.len(),
-    }
-}
-
-/// Whether a field is one of those that describe an event.
-fn is_shown(info: &FieldInfo) -> bool {
-    let unfit =
-        FieldFlags::FILTER_ONLY | FieldFlags::TABLE_ONLY | FieldFlags::STATEFUL | FieldFlags::ANY;
-    let is_part = info.name.ends_with(".s") || info.name.ends_with(".ns");
-    let counts_one = info.name.starts_with("evt.count") || info.name.starts_with("evt.buflen.");
-    let is_old = info.flags.contains(FieldFlags::DEPRECATED) && !STILL_SHOWN.contains(&info.name);
-    matches!(
-        info.arg,
-        ArgForm::None | ArgForm::OptIndex | ArgForm::OptKey
-    ) && info.unanswerable.is_none()
-        && !info.flags.intersects(unfit)
-        && !(is_part || counts_one || is_old || LEFT_OUT.contains(&info.name))
+/// Returns the fields about a subject that have a value in the event: the most used ones first, those that
+/// are false last.
+fn entries(subject: Subject, cx: &Context<'_>) -> Vec<Entry> {
+    let classes = fields::CLASSES.iter();
+    let classes = classes.filter(|class| class.subject == Some(subject));
+    let infos = classes.flat_map(|class| class.fields);
+    let infos = infos.filter(|info| info.is_detail());
+    let mut entries: Vec<(u8, Entry)> = infos
+        .filter_map(|info| {
+            let entry = entry(info.name, cx)?;
+            let rank = match info.attributes.listing {
+                Listing::First(place) => place,
+                _ if entry.value == "false" => u8::MAX,
+                _ => u8::MAX - 1,
+            };
+            Some((rank, entry))
+        })
+        .collect();
+    entries.sort_by_key(|(rank, _)| *rank);
+    entries.into_iter().map(|(_, entry)| entry).collect()
 }
 
 /// Makes the entry of a field, if it has a value in the event.
@@ -209,7 +170,7 @@ fn condition(name: &str, cx: &Context<'_>) -> Option<String> {
         Value::Ports(port, _) => number::udec(&mut literal, u64::from(port)),
         Value::Bytes(_) | Value::Texts(_) | Value::Ints(_) => return None,
     }
-    // Whoever wrote the longest path of Linux still wants to find it.
+    // Longer than the longest path of Linux.
     if literal.len() > MAX_VALUE {
         return None;
     }

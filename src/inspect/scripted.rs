@@ -11,6 +11,7 @@ use crate::chisel::view::{
     Aggregation, ColumnInfo, ViewInfo, ViewKind, ViewOptions, ViewRows, ViewTable, ViewValue,
 };
 use crate::event::text::escape;
+use crate::fields::attributes::Unit;
 use crate::fields::{Context, FieldType, lookup};
 use crate::filter::Filter;
 use crate::replay::IndexedCapture;
@@ -266,8 +267,8 @@ fn is_of_one_event(info: &ColumnInfo) -> bool {
 
 fn cell(rows: &ViewRows, row: usize, column: usize) -> Cell {
     let is_bytes = || {
-        let name = rows.columns().get(column).map_or("", |c| c.field().name);
-        name.starts_with("evt.buflen") || name.starts_with("thread.vm")
+        let field = rows.columns().get(column).map(|c| c.field());
+        field.is_some_and(|field| field.attributes.unit == Unit::Bytes)
     };
     match rows.value(row, column) {
         ViewValue::Nothing => Cell::Empty,

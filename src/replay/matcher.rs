@@ -124,3 +124,22 @@ impl Matcher {
             && self.filter.as_mut().is_none_or(|filter| filter.matches(cx))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_without_attributes_makes_every_chunk_read_in_full() {
+        let chunk = ChunkSummary {
+            events: 1,
+            ..ChunkSummary::default()
+        };
+        let matcher = |filter| Matcher::with(None, filter);
+        assert!(!matcher("evt.type = openat").may_match(&chunk));
+        let strict = matcher("test.strict > 2 and evt.type = openat and thread.tid = 7");
+        assert!(strict.may_match(&chunk));
+        assert_eq!(strict.count(&chunk), None);
+        assert_eq!(strict.need(), Need::Everything);
+    }
+}

@@ -281,7 +281,7 @@ fn trouble_is_told_with_the_next_step() {
 
     let (code, said) = run(&["record", "-w", file, "--syscall", "opnat"]);
     assert!(
-        code == Some(2) && said.contains("did you mean openat"),
+        code == Some(2) && said.contains("did you mean `openat`"),
         "{code:?} {said}"
     );
     assert!(

@@ -42,7 +42,7 @@ pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
         let needs_payload = parsed.as_ref().is_some_and(Filter::needs_payload);
         let types = parsed
             .as_ref()
-            .map_or(&TypeSet::ALL, |f| &f.pushdown().types);
+            .map_or(&TypeSet::ALL, Filter::evaluated_types);
         own.run.check_loaded(needs_payload, Some(types))?;
         *own.filter.borrow_mut() = parsed;
         own.run.changed();

@@ -7,7 +7,7 @@ use super::{Unit, keys};
 use crate::chisel::error::ApiError;
 use crate::event::bytes::BufferFormat;
 use crate::event::{number, text};
-use crate::fields::{self, Context, Field, FieldFlags, FieldType, Scratch, Value, can_show_data};
+use crate::fields::{self, Context, Field, FieldFlags, FieldType, Scratch, Value};
 use crate::filter::Filter;
 use crate::format::{self, json};
 
@@ -189,7 +189,7 @@ impl Histogram {
     pub(super) fn needs_payload(&self) -> bool {
         let fields = self.by.iter().chain([&self.of]);
         self.filter.as_ref().is_some_and(Filter::needs_payload)
-            || fields.into_iter().any(can_show_data)
+            || fields.into_iter().any(Field::needs_payload)
     }
 
     /// Prints the histograms, those with most values first; returns how many events found no room.

@@ -269,7 +269,7 @@ impl ColumnInfo {
     /// Looks the field up.
     pub(super) fn lookup(&self, depth: u32) -> Result<Field, ViewErrorKind> {
         let field = fields::lookup(&field_name(&self.field, depth))?;
-        if field.info.flags.contains(FieldFlags::FILTER_ONLY) && field.info.name != "evt.rawarg" {
+        if field.info.flags.contains(FieldFlags::FILTER_ONLY) {
             return Err(ViewErrorKind::FilterOnly(field.info.name));
         }
         Ok(field)

@@ -10,7 +10,7 @@ use super::info::{
 use super::rows::{self, Row, Rows};
 use super::shown::ViewRows;
 use crate::event::{Event, EventFlags, EventNum, Params, Timestamp};
-use crate::fields::{Context, Field, FieldFlags, Scratch, Session, can_show_data};
+use crate::fields::{Context, Field, Scratch, Session};
 use crate::filter::Filter;
 use crate::replay::is_about_capture;
 use crate::state::{State, Thread};
@@ -84,8 +84,9 @@ impl Column {
 
     /// Whether another event cannot change a row's value, nor be passed over for want of one.
     fn is_settled(&self) -> bool {
-        let stateful = self.field.info.flags.contains(FieldFlags::STATEFUL);
-        self.aggregation == Aggregation::First && self.default.is_some() && !stateful
+        self.aggregation == Aggregation::First
+            && self.default.is_some()
+            && !self.field.is_stateful()
     }
 }
 
@@ -181,10 +182,7 @@ impl ViewTable {
     /// Whether it may look at the bytes that calls moved.
     pub fn needs_payload(&self) -> bool {
         self.filter.as_ref().is_some_and(Filter::needs_payload)
-            || self
-                .columns
-                .iter()
-                .any(|column| can_show_data(&column.field))
+            || self.columns.iter().any(|c| c.field.needs_payload())
     }
 
     /// Takes an event in, unless it is what a recorder tells of users and containers.

@@ -13,6 +13,7 @@ use clap::Subcommand;
 use super::error::{CliError, Outcome};
 use crate::chisel::view::ViewErrorKind;
 use crate::chisel::{ChiselError, Policy, ScriptRegistry, Wanted};
+use crate::event::suggest::did_you_mean;
 
 pub(super) use run::{Rerun, live, read, watched};
 pub(super) use words::expand;
@@ -128,11 +129,9 @@ fn explain(error: ChiselError) -> CliError {
     match error {
         ChiselError::NotFound { name, similar } => {
             let failed = CliError::usage(format!("there is no chisel `{name}`"));
-            match (&*name, similar.first()) {
+            match (&*name, did_you_mean(&similar)) {
                 ("l", _) => failed.hint("`scap chisel list` lists them"),
-                (_, Some(similar)) => failed.hint(format!(
-                    "did you mean `{similar}`? `scap chisel list` lists them all"
-                )),
+                (_, Some(hint)) => failed.hint(format!("{hint} `scap chisel list` lists them all")),
                 _ => failed.hint("`scap chisel list` lists them all; a path names a file"),
             }
         }

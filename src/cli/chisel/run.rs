@@ -148,7 +148,7 @@ fn replay(
     let mut captures = Captures::of(inputs, selection.from, &mut session)?;
     let mut needs = host.needs();
     if let Some(filter) = &selection.filter {
-        needs.types = needs.types.and(&filter.pushdown().types);
+        needs.types = needs.types.and(filter.evaluated_types());
         needs.data |= filter.needs_payload();
     }
     captures.source().set_needs(&needs);

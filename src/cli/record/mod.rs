@@ -13,6 +13,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::error::{self, CliError, Outcome};
 use crate::event::number::grouped;
+use crate::event::suggest::did_you_mean;
 use crate::record::{
     self, CommandEnd, Destination, Notice, Options, ProbeError, RecordError, Status, command,
 };
@@ -146,10 +147,8 @@ pub(super) fn explain(error: RecordError) -> CliError {
                 .code(error::EXIT_PRIVILEGE)
         }
         RecordError::UnknownSyscall { nearest, .. } => {
-            let hint = nearest.map_or_else(
-                || "names are those of the kernel, such as openat".to_owned(),
-                |name| format!("did you mean {name}?"),
-            );
+            let hint = did_you_mean(nearest.as_slice())
+                .unwrap_or_else(|| "names are those of the kernel, such as openat".to_owned());
             CliError::usage(message).hint(hint)
         }
         RecordError::Probe(ProbeError::Program { .. } | ProbeError::Load(_)) => {

@@ -18,6 +18,11 @@ pub(super) fn args<'a>(
     Some(Value::Text(&scratch.bytes))
 }
 
+/// Whether an argument names a parameter that does not hold the payload.
+pub(super) fn is_other_parameter(arg: &FieldArg) -> bool {
+    matches!(arg, FieldArg::Name(name) if &**name != "data")
+}
+
 /// Finds the parameter that an argument names, as far as the event stores it.
 fn find<'a>(event: &Event<'a>, arg: &FieldArg) -> Option<(usize, &'static ParamInfo, &'a [u8])> {
     let info = event.info()?;

@@ -4,6 +4,7 @@ use scap_capture_format::schema::{
     Category, EventInfo, EventType, EventTypeFlags, SourceCategory, types,
 };
 
+use super::super::attributes::ByType;
 use super::super::{Context, Field, Scratch, Value};
 use super::result::error_number;
 use crate::event::{EventExt as _, syscall};
@@ -88,36 +89,15 @@ fn has(ty: EventType, flags: EventTypeFlags) -> bool {
 const READS: EventTypeFlags = EventTypeFlags::READS_FROM_FD;
 const WRITES: EventTypeFlags = EventTypeFlags::WRITES_TO_FD;
 
-type OfType = fn(EventType) -> Option<Value<'static>>;
-const IO: OfType = |ty| Some(Value::Bool(has(ty, READS.union(WRITES))));
-const IO_READ: OfType = |ty| Some(Value::Bool(has(ty, READS)));
-const IO_WRITE: OfType = |ty| Some(Value::Bool(has(ty, WRITES)));
-const WAIT: OfType = |ty| Some(Value::Bool(has(ty, EventTypeFlags::WAITS)));
-const IO_DIR: OfType = |ty| match ty {
+pub(super) const IO: ByType = |ty| Some(Value::Bool(has(ty, READS.union(WRITES))));
+pub(super) const IO_READ: ByType = |ty| Some(Value::Bool(has(ty, READS)));
+pub(super) const IO_WRITE: ByType = |ty| Some(Value::Bool(has(ty, WRITES)));
+pub(super) const WAIT: ByType = |ty| Some(Value::Bool(has(ty, EventTypeFlags::WAITS)));
+pub(super) const IO_DIR: ByType = |ty| match ty {
     _ if has(ty, READS) => Some(Value::Text(b"read")),
     _ if has(ty, WRITES) => Some(Value::Text(b"write")),
     _ => None,
 };
-
-extract! {
-    is_io = |_, cx, _| IO(cx.event.ty);
-    is_io_read = |_, cx, _| IO_READ(cx.event.ty);
-    is_io_write = |_, cx, _| IO_WRITE(cx.event.ty);
-    is_wait = |_, cx, _| WAIT(cx.event.ty);
-    io_dir = |_, cx, _| IO_DIR(cx.event.ty);
-}
-
-/// Returns what tells the value of a field from the event's type, if that depends on nothing else.
-pub(crate) fn of_type(name: &str) -> Option<OfType> {
-    Some(match name {
-        "evt.is_io" => IO,
-        "evt.is_io_read" => IO_READ,
-        "evt.is_io_write" => IO_WRITE,
-        "evt.is_wait" => WAIT,
-        "evt.io_dir" => IO_DIR,
-        _ => return None,
-    })
-}
 
 pub(super) fn is_syslog<'a>(
     _: &'a Field,

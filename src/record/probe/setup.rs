@@ -9,6 +9,7 @@ use scap_probe_common::{
 use super::{ProbeOptions, arg_specs};
 use crate::record::{Options, RecordError, cgroups::Hierarchy, encode, preflight::Kernel};
 use crate::{
+    event::suggest::similar,
     filter::{Filter, TypeSet},
     state,
 };
@@ -211,19 +212,33 @@ pub(in crate::record) fn check_names(options: &Options) -> Result<(), RecordErro
         if syscall::by_name(name).is_none() {
             return Err(RecordError::UnknownSyscall {
                 name: name.clone(),
-                nearest: nearest(name),
+                nearest: similar(name, syscall::SYSCALLS.iter().map(|call| call.name))
+                    .first()
+                    .copied(),
             });
         }
     }
     Ok(())
 }
 
-/// The known name that looks most like this one.
-fn nearest(name: &str) -> Option<&'static str> {
-    syscall::SYSCALLS
-        .iter()
-        .map(|call| (strsim::jaro(name, call.name), call.name))
-        .filter(|(score, _)| *score > 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_without_attributes_makes_the_kernel_record_everything() {
+        let choice = |text: &str| {
+            kernel_choice(&Options {
+                filter: Some(Filter::parse(text).unwrap()),
+                ..Options::default()
+            })
+        };
+        let few = choice("evt.type = openat and container.id = 0123456789ab");
+        assert!(few.recorded.len() < few.all && few.elsewhere.is_some());
+        let strict =
+            choice("test.strict > 2 and evt.type = openat and container.id = 0123456789ab");
+        assert_eq!(strict.recorded.len(), strict.all);
+        assert_eq!(strict.depends_on_all, Some("test.strict"));
+        assert_eq!(strict.elsewhere, None);
+    }
 }

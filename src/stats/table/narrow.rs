@@ -6,6 +6,7 @@
 
 use super::{Cell, Column, Subject, TILES, View};
 use crate::event::text::escape;
+use crate::fields::{self, attributes::Narrow};
 use crate::filter::ast::{Op, condition};
 use crate::replay::Span;
 use crate::stats::tally::TEXT;
@@ -40,17 +41,7 @@ pub fn narrowed(subject: &Subject) -> Narrowed {
                 View::Events,
             )
         }
-        Subject::File(path) => {
-            let fields = [
-                "fd.name",
-                "fs.path.name",
-                "fs.path.source",
-                "fs.path.target",
-            ];
-            let any = fields.map(|field| is(field, path));
-            let filter = format!("({})", any.join(" or "));
-            (label("file", path), filter, View::Events)
-        }
+        Subject::File(path) => (label("file", path), at_path(path), View::Events),
         Subject::Directory(path) => (label("directory", path), in_directory(path), View::Files),
         Subject::Connection(name) => {
             let filter = format!(
@@ -134,6 +125,17 @@ fn before_nul(value: &[u8]) -> &[u8] {
     value.split(|b| *b == 0).next().unwrap_or_default()
 }
 
+/// Returns the condition that an event is about a file, by fd or by path, or about a connection.
+fn at_path(path: &[u8]) -> String {
+    let fields = [
+        "fd.name",
+        "fs.path.name",
+        "fs.path.source",
+        "fs.path.target",
+    ];
+    format!("({})", fields.map(|field| is(field, path)).join(" or "))
+}
+
 /// Returns the condition that an event is about a file in a directory. Of calls by path, it finds those
 /// deeper in it too.
 fn in_directory(path: &[u8]) -> String {
@@ -158,29 +160,16 @@ fn at_port(port: u16) -> String {
 /// Returns the condition that events with the value of a cell fulfil, if there is one.
 pub fn cell_condition(column: &Column, cell: &Cell) -> Option<String> {
     let field = column.field?;
-    Some(match (field, cell) {
-        // The number stands where the name is not known.
-        ("user.name", Cell::Text(id)) if is_number(id) => is("user.uid", id),
-        ("user.loginname", Cell::Text(id)) if is_number(id) => is("user.loginuid", id),
-        ("evt.res", Cell::Id(result)) => format!("evt.rawres = {result}"),
-        // As does the id.
-        ("container.name", Cell::Text(name)) => format!(
-            "({} or {})",
-            is("container.name", name),
-            is("container.id", name)
-        ),
-        ("fd.name", Cell::Text(path)) => {
-            let fields = [
-                "fd.name",
-                "fs.path.name",
-                "fs.path.source",
-                "fs.path.target",
-            ];
-            let any = fields.map(|field| is(field, path));
-            format!("({})", any.join(" or "))
+    let narrow = fields::lookup(field).map_or(Narrow::Equal, |f| f.info.attributes.narrow);
+    Some(match (narrow, cell) {
+        (Narrow::OrNumber(id), Cell::Text(number)) if is_number(number) => is(id, number),
+        (Narrow::OrNumber(id), Cell::Id(number)) => format!("{id} = {number}"),
+        (Narrow::Or(other), Cell::Text(text)) => {
+            format!("({} or {})", is(field, text), is(other, text))
         }
-        ("fd.directory", Cell::Text(path)) => in_directory(path),
-        ("fd.sport", Cell::Id(port)) => at_port(u16::try_from(*port).ok()?),
+        (Narrow::Path, Cell::Text(path)) => at_path(path),
+        (Narrow::Directory, Cell::Text(path)) => in_directory(path),
+        (Narrow::ServerPort, Cell::Id(port)) => at_port(u16::try_from(*port).ok()?),
         (_, Cell::Empty | Cell::Hundredths(_)) => return None,
         (_, Cell::Text(text)) => is(field, text),
         (_, Cell::Word(word)) => is(field, word.as_bytes()),

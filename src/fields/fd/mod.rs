@@ -1,141 +1,18 @@
 //! Fields of the fd that the event is about.
 
+mod table;
+
+pub(super) use table::FIELDS;
+
 use std::net::IpAddr;
 
-use scap_capture_format::schema::{EventInfo, PrintFormat};
+use scap_capture_format::schema::EventInfo;
 
-use super::info::{
-    ArgForm, FieldFlags, FieldInfo, boolean, int, ip, na, net, port as port_field, text,
-};
 use super::{Context, Field, FieldArg, Scratch, Value};
 use crate::event::net::{Endpoint, SockTuple};
 use crate::event::value::Value as Param;
 use crate::event::{EventExt as _, number};
 use crate::state::{Connection, FdInfo, FdKind, L4, Role};
-
-pub(super) const FIELDS: &[FieldInfo] = &[
-    ip("fd.cip", "client IP", cip),
-    text("fd.cip.name", "DNS name of client address", na)
-        .never("names of addresses would have to be asked of the network")
-        .flag(FieldFlags::NO_RHS)
-        .flag(FieldFlags::NO_TRANSFORMER),
-    net("fd.cnet", "client address in CIDR (filter only)", cip)
-        .flag(FieldFlags::FILTER_ONLY)
-        .flag(FieldFlags::NO_RHS)
-        .flag(FieldFlags::NO_TRANSFORMER),
-    boolean("fd.connected", "TCP/UDP fd is connected", connected),
-    text(
-        "fd.containerdirectory",
-        "container id : directory",
-        containerdirectory,
-    ),
-    text("fd.containername", "container id : fd name", containername),
-    port_field("fd.cport", "client port", cport),
-    text("fd.cproto", "client port as text", cproto),
-    int("fd.dev", "device number of the file", dev).format(PrintFormat::Hex),
-    int("fd.dev.major", "major device number", dev_major),
-    int("fd.dev.minor", "minor device number", dev_minor),
-    text("fd.directory", "directory part of a file fd", directory),
-    text("fd.filename", "last path component of a file fd", filename),
-    int("fd.ino", "inode of the file", ino),
-    ip("fd.ip", "either end's IP (filter only)", either_ip)
-        .flag(FieldFlags::FILTER_ONLY)
-        .flag(FieldFlags::NO_RHS)
-        .flag(FieldFlags::NO_TRANSFORMER),
-    boolean(
-        "fd.is_lower_layer",
-        "file in overlayfs lower layer",
-        is_lower_layer,
-    ),
-    boolean("fd.is_server", "owner is the server end", is_server),
-    boolean(
-        "fd.is_upper_layer",
-        "file in overlayfs upper layer",
-        is_upper_layer,
-    ),
-    text("fd.l4proto", "tcp, udp, icmp, raw or <NA>", l4proto),
-    ip("fd.lip", "local IP", lip),
-    text("fd.lip.name", "DNS name of local address", na)
-        .never("names of addresses would have to be asked of the network")
-        .flag(FieldFlags::NO_RHS)
-        .flag(FieldFlags::NO_TRANSFORMER),
-    net("fd.lnet", "local address in CIDR (filter only)", lip)
-        .flag(FieldFlags::FILTER_ONLY)
-        .flag(FieldFlags::NO_RHS)
-        .flag(FieldFlags::NO_TRANSFORMER),
-    port_field("fd.lport", "local port", lport),
-    text("fd.lproto", "local port as text", lproto),
-    text("fd.name", "full path or connection tuple", name),
-    boolean(
-        "fd.name_changed",
-        "this event changed the fd's name",
-        name_changed,
-    ),
-    text(
-        "fd.nameraw",
-        "path as given, duplicate slashes removed",
-        nameraw,
-    ),
-    net(
-        "fd.net",
-        "either end's address in CIDR (filter only)",
-        either_ip,
-    )
-    .flag(FieldFlags::FILTER_ONLY)
-    .flag(FieldFlags::NO_RHS)
-    .flag(FieldFlags::NO_TRANSFORMER),
-    int("fd.num", "fd number", num).format(PrintFormat::Id),
-    port_field("fd.port", "either end's port (filter only)", either_port)
-        .flag(FieldFlags::FILTER_ONLY)
-        .flag(FieldFlags::NO_RHS)
-        .flag(FieldFlags::NO_TRANSFORMER),
-    port_field(
-        "fd.proto",
-        "either end's port given as service name or number (filter only)",
-        either_port,
-    )
-    .flag(FieldFlags::FILTER_ONLY)
-    .flag(FieldFlags::NO_RHS)
-    .flag(FieldFlags::NO_TRANSFORMER),
-    ip("fd.rip", "remote IP", rip),
-    text("fd.rip.name", "DNS name of remote address", na)
-        .never("names of addresses would have to be asked of the network")
-        .flag(FieldFlags::NO_RHS)
-        .flag(FieldFlags::NO_TRANSFORMER),
-    net("fd.rnet", "remote address in CIDR (filter only)", rip)
-        .flag(FieldFlags::FILTER_ONLY)
-        .flag(FieldFlags::NO_RHS)
-        .flag(FieldFlags::NO_TRANSFORMER),
-    port_field("fd.rport", "remote port", rport),
-    text("fd.rproto", "remote port as text", rproto),
-    ip("fd.sip", "server IP", sip),
-    text("fd.sip.name", "DNS name of server address", na)
-        .never("names of addresses would have to be asked of the network")
-        .flag(FieldFlags::NO_RHS)
-        .flag(FieldFlags::NO_TRANSFORMER),
-    net("fd.snet", "server address in CIDR (filter only)", sip)
-        .flag(FieldFlags::FILTER_ONLY)
-        .flag(FieldFlags::NO_RHS)
-        .flag(FieldFlags::NO_TRANSFORMER),
-    text("fd.sockfamily", "ip or unix", sockfamily),
-    port_field("fd.sport", "server port", sport),
-    text("fd.sproto", "server port as text", sproto),
-    text(
-        "fd.type",
-        "file, directory, ipv4, ipv6, unix, pipe, event, signalfd, eventpoll, inotify, ...",
-        kind,
-    ),
-    text("fd.typechar", "one-letter fd type", typechar),
-    text(
-        "fd.types",
-        "list of distinct fd types open; [n] type of fd n",
-        types,
-    )
-    .arg(ArgForm::OptIndex)
-    .flag(FieldFlags::IS_LIST)
-    .flag(FieldFlags::NO_RHS),
-    text("fd.uid", "tid followed by fd number", uid),
-];
 
 /// `O_F_*` bits of the field's open flags that tell the layer of an overlay file system.
 const UPPER_LAYER: u32 = 0x8000;
@@ -143,12 +20,6 @@ const LOWER_LAYER: u32 = 0x1_0000;
 
 /// Text of what is not known.
 const UNKNOWN: &[u8] = b"<NA>";
-
-/// Whether only events about an fd have a value of the field.
-pub(crate) fn needs_fd(field: &Field) -> bool {
-    // That one is about all fds of the process.
-    field.info.class() == "fd" && field.info.name != "fd.types"
-}
 
 /// The fd, if the event is about one and it is known.
 fn fd<'a>(cx: &Context<'a>) -> Option<&'a FdInfo> {

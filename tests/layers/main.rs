@@ -6,6 +6,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod field_names;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -277,7 +279,9 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
 /// What a file of `scap` names against the rules; empty if all is well.
 fn violations(top: &str, module: &Module<'_>) -> Vec<String> {
     let Some((_, allowed)) = MAY_USE.iter().find(|(name, _)| *name == top) else {
-        return vec![format!("module `{top}` has no entry in tests/layers.rs")];
+        return vec![format!(
+            "module `{top}` has no entry in tests/layers/main.rs"
+        )];
     };
     named(module)
         .into_iter()

@@ -1,0 +1,250 @@
+//! Attributes of fields: what the rest of the program may conclude about a value.
+//!
+//! Filters, the recorder, chisels, the detail pane and the generated documents read attributes, never a
+//! field's name. The defaults are the strictest ones: a row that sets no attribute belongs to a field that is
+//! evaluated on every event, with everything loaded, and that rules nothing out.
+
+use scap_capture_format::schema::EventType;
+
+use super::{FieldArg, Value};
+
+bitflags::bitflags! {
+    /// What has to be available, besides the event and the state around it, for the right value.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Needs: u8 {
+        /// The events on which this use of the field was evaluated before.
+        const HISTORY = 1;
+        /// Every event of the capture: the value counts them, or they carry it along.
+        const ALL_EVENTS = 2;
+        /// The bytes that calls moved.
+        const PAYLOAD = 4;
+        /// What the container runtime knows about the container.
+        const RUNTIME = 8;
+        /// Nothing more.
+        const NOTHING = 0;
+    }
+}
+
+/// What a value belongs to. A wider scope allows deciding a condition less often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// One event.
+    Event,
+    /// A thread and one of its fds: the value is defined between events too.
+    Thread,
+    /// A container: the value is the same in all events of its threads.
+    Container,
+}
+
+/// What a value means, where conditions on it can be used for more than a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Nothing in particular.
+    None,
+    /// The name of the event's type, which decides conditions once for every type.
+    EventType,
+    /// The name of an event's type, absent unless it is a syscall.
+    SyscallType,
+    /// `>` or `<`.
+    Direction,
+    /// When the event happened, in nanoseconds since the epoch; bounds the time range that is read.
+    EventTime,
+    /// The event's number, from 1 on.
+    EventNumber,
+    /// The id of the event's thread; bounds the chunks that are read.
+    ThreadId,
+    /// The id of the event's process, likewise.
+    ProcessId,
+    /// The distance in milliseconds from the time in the argument; `=` means "at most".
+    Around,
+    /// When the event happened, in the format that the user chose; JSON gets nanoseconds.
+    OutputTime,
+}
+
+/// The unit of a number, or the precision of a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// None.
+    None,
+    /// Nanoseconds.
+    Nanoseconds,
+    /// Seconds.
+    Seconds,
+    /// The nanoseconds that are left after the full seconds.
+    NanosecondPart,
+    /// Bytes.
+    Bytes,
+    /// Units of 1024 bytes.
+    Kibibytes,
+}
+
+/// The time zone of a time that is written without one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Zone {
+    /// That of the machine that reads.
+    Local,
+    /// UTC.
+    Utc,
+}
+
+/// How times are written in conditions on a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeLiterals {
+    /// The zone of those without one.
+    pub zone: Zone,
+    /// Whether a time of day is accepted.
+    pub time_of_day: bool,
+    /// Whether the value itself is text.
+    pub text: bool,
+}
+
+impl TimeLiterals {
+    pub(super) const LOCAL_TEXT: Self = Self {
+        zone: Zone::Local,
+        time_of_day: true,
+        text: true,
+    };
+    pub(super) const UTC_TEXT: Self = Self {
+        zone: Zone::Utc,
+        time_of_day: true,
+        text: true,
+    };
+    pub(super) const LOCAL_NUMBER: Self = Self {
+        zone: Zone::Local,
+        time_of_day: true,
+        text: false,
+    };
+}
+
+/// Which names a field accepts as its argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArgNames {
+    /// Any.
+    Any,
+    /// A parameter of an event or an argument of a syscall.
+    Parameter,
+    /// One of a few.
+    OneOf {
+        /// The names.
+        names: &'static [&'static str],
+        /// The names, as an error says them.
+        expected: &'static str,
+    },
+    /// A shell pattern.
+    Pattern,
+    /// The name or number of an event type.
+    EventType,
+}
+
+/// Where the detail pane shows a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// Among the others of its class.
+    Listed,
+    /// Before the others, in this order; also if the field is deprecated.
+    First(u8),
+    /// Nowhere: it repeats other fields, the arguments or the data.
+    Hidden,
+}
+
+/// How a value in a table becomes a condition that its events fulfil.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Narrow {
+    /// The field equals the value.
+    Equal,
+    /// A number is the value of this other field: tables show it where there is no name.
+    OrNumber(&'static str),
+    /// The value may also be that of this other field.
+    Or(&'static str),
+    /// The path of a file, or the name of a connection: calls that take a path have no fd.
+    Path,
+    /// The directory of a file.
+    Directory,
+    /// The server's port of a connection, which may have failed.
+    ServerPort,
+}
+
+/// What the detail pane groups a class of fields under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// The event.
+    Event,
+    /// The process and its thread.
+    Process,
+    /// The user and the group.
+    User,
+    /// The container and the pod.
+    Container,
+    /// The fd, and the paths of calls.
+    Fd,
+}
+
+impl Subject {
+    /// All subjects, in the order in which they are shown.
+    pub const ALL: [Self; 5] = [
+        Self::Event,
+        Self::Process,
+        Self::User,
+        Self::Container,
+        Self::Fd,
+    ];
+
+    /// Returns the heading.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Event => "Event",
+            Self::Process => "Process",
+            Self::User => "User",
+            Self::Container => "Container",
+            Self::Fd => "File descriptor",
+        }
+    }
+}
+
+/// Computes a value from an event's type.
+pub(super) type ByType = fn(EventType) -> Option<Value<'static>>;
+
+/// Says for an argument that the field does not read the payload.
+pub(super) type NoPayload = fn(&FieldArg) -> bool;
+
+/// The attributes of a field.
+#[derive(Clone, Copy, Debug)]
+pub struct Attributes {
+    /// What the value depends on.
+    pub needs: Needs,
+    /// What the value belongs to.
+    pub scope: Scope,
+    /// Whether the value is absent from all events whose type has no fd.
+    pub requires_fd: bool,
+    /// What the value means.
+    pub role: Role,
+    /// The unit of the value.
+    pub unit: Unit,
+    /// How times are written in conditions; `None` = the value is not a time of the event.
+    pub times: Option<TimeLiterals>,
+    /// Which names are arguments.
+    pub arg_names: ArgNames,
+    /// Where the detail pane shows it.
+    pub listing: Listing,
+    /// How values in tables become conditions.
+    pub narrow: Narrow,
+    pub(super) no_payload_if: NoPayload,
+    pub(super) by_type: Option<ByType>,
+}
+
+impl Attributes {
+    /// The strictest attributes: nothing may be concluded.
+    pub(super) const STRICTEST: Self = Self {
+        needs: Needs::all(),
+        scope: Scope::Event,
+        requires_fd: false,
+        role: Role::None,
+        unit: Unit::None,
+        times: None,
+        arg_names: ArgNames::Any,
+        listing: Listing::Listed,
+        narrow: Narrow::Equal,
+        no_payload_if: |_| false,
+        by_type: None,
+    };
+}

@@ -1,0 +1,69 @@
+//! The classes of fields.
+
+use super::attributes::Subject;
+use super::info::FieldInfo;
+
+/// A class of fields: those whose names begin alike.
+#[derive(Clone, Copy, Debug)]
+pub struct Class {
+    /// What the names begin with.
+    pub name: &'static str,
+    /// What the detail pane groups them under; `None` = it leaves them out.
+    pub subject: Option<Subject>,
+    /// The fields.
+    pub fields: &'static [FieldInfo],
+}
+
+const fn class(
+    name: &'static str,
+    subject: Option<Subject>,
+    fields: &'static [FieldInfo],
+) -> Class {
+    Class {
+        name,
+        subject,
+        fields,
+    }
+}
+
+/// The classes, in the order in which they are listed.
+pub const CLASSES: &[Class] = &[
+    class("evt", Some(Subject::Event), super::evt::FIELDS),
+    class("proc", Some(Subject::Process), super::process::FIELDS),
+    class("thread", Some(Subject::Process), super::thread::FIELDS),
+    class("user", Some(Subject::User), super::user::USER),
+    class("group", Some(Subject::User), super::user::GROUP),
+    class(
+        "container",
+        Some(Subject::Container),
+        super::container::FIELDS,
+    ),
+    class("k8s", Some(Subject::Container), super::k8s::FIELDS),
+    class("fd", Some(Subject::Fd), super::fd::FIELDS),
+    class("fs.path", Some(Subject::Fd), super::paths::FIELDS),
+    class("fdlist", None, super::fdlist::FIELDS),
+    class("syslog", None, super::syslog::FIELDS),
+    class("util", None, super::evt::UTIL),
+    class("syscall", None, super::evt::SYSCALL),
+    class("span", None, super::removed::SPAN),
+    class("evtin", None, super::removed::EVTIN),
+    class("mesos", None, super::removed::MESOS),
+    class("marathon", None, super::removed::MARATHON),
+];
+
+/// Returns the class of a field by its name: the longest one that it begins with.
+pub(super) fn of(name: &str) -> Option<&'static str> {
+    CLASSES
+        .iter()
+        .map(|class| class.name)
+        .filter(|class| {
+            let rest = name.strip_prefix(class);
+            rest.is_some_and(|rest| rest.starts_with('.'))
+        })
+        .max_by_key(|class| class.len())
+}
+
+/// Iterates over all fields, by class.
+pub fn all() -> impl Iterator<Item = &'static FieldInfo> {
+    CLASSES.iter().flat_map(|class| class.fields)
+}

@@ -1,0 +1,100 @@
+//! What values are computed from: an event, the state around it, and the session.
+
+use std::cell::RefCell;
+
+use scap_capture_format::native::{MachineInfo, OriginId};
+use scap_capture_format::schema::Arch;
+
+use crate::event::Event;
+use crate::event::bytes::BufferFormat;
+use crate::event::render::Renderer;
+use crate::event::time::LocalClock;
+use crate::state::View;
+
+/// Where a field's value comes from: one event with the state around it.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The event as it is stored and shown.
+    pub event: &'a Event<'a>,
+    /// The state around it.
+    pub view: &'a View<'a>,
+    /// What is the same for all events.
+    pub session: &'a Session,
+}
+
+/// What is the same for all events of one pass over a capture.
+#[derive(Debug, Default)]
+pub struct Session {
+    /// Architecture of the recorded machine, whose syscall numbers the events have.
+    pub arch: Option<Arch>,
+    /// The recorded machine; empty where the capture does not tell.
+    pub machine: MachineInfo,
+    /// Prints arguments.
+    pub renderer: RefCell<Renderer>,
+    /// Prints times of day.
+    pub clock: RefCell<LocalClock>,
+    /// How `evt.outputtime` prints.
+    pub time: TimeFormat,
+    /// The time of the first event; 0 before it.
+    pub first_time: u64,
+    /// Columns of the screen that spectrograms are drawn on; 0 = none.
+    pub screen_width: u16,
+    /// Which of the merged recordings the events are from.
+    pub origin: OriginId,
+}
+
+impl Session {
+    /// Makes a session for the captures of a machine.
+    pub fn new(arch: Option<Arch>, buffers: BufferFormat, time: TimeFormat) -> Self {
+        Self {
+            arch,
+            renderer: RefCell::new(Renderer::new(buffers, arch)),
+            time,
+            ..Self::default()
+        }
+    }
+
+    /// Makes another session that prints alike, for the events of another recording.
+    pub fn fork(&self, origin: OriginId) -> Self {
+        let renderer = self.renderer.borrow().clone();
+        Self {
+            arch: self.arch,
+            renderer: RefCell::new(renderer),
+            time: self.time,
+            first_time: self.first_time,
+            screen_width: self.screen_width,
+            origin,
+            ..Self::default()
+        }
+    }
+
+    /// Returns when the machine booted, in nanoseconds since the epoch; 0 = not known.
+    pub fn boot_time(&self) -> u64 {
+        self.machine.boot_time.0
+    }
+
+    /// Takes what the fields need of the machine that is replayed.
+    pub fn set_machine(&mut self, machine: &MachineInfo) {
+        self.machine.clone_from(machine);
+        if let Some(arch) = Arch::from_name(&machine.arch) {
+            self.arch = Some(arch);
+            self.renderer.get_mut().set_arch(arch);
+        }
+    }
+}
+
+/// How the time of an event is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TimeFormat {
+    /// `HH:MM:SS.nnnnnnnnn`, local time.
+    #[default]
+    Human,
+    /// Seconds since the epoch.
+    Absolute,
+    /// Seconds since the first event.
+    Relative,
+    /// Seconds that the call took.
+    Delta,
+    /// Seconds since the event before.
+    DeltaPrevious,
+}

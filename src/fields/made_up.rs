@@ -1,0 +1,17 @@
+//! Fields of the tests, which lookups find but no list has.
+
+use super::info::{FieldInfo, uint};
+use super::{Context, Field, Scratch, Value};
+
+/// Only a name, a type and a value: nothing may be concluded about `test.strict`.
+pub(super) const FIELDS: &[FieldInfo] = &[uint(
+    "test.strict",
+    "how often this use of it was evaluated",
+    evaluations,
+)];
+
+fn evaluations<'a>(field: &'a Field, _: &Context<'a>, _: &'a mut Scratch) -> Option<Value<'a>> {
+    let count = field.memory.get() + 1;
+    field.memory.set(count);
+    Some(Value::Uint(count))
+}

@@ -1,0 +1,72 @@
+//! Values of fields, and room to put them together.
+
+use std::net::IpAddr;
+
+/// The value of a field, borrowed from the event, the state or the caller's scratch space.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value<'a> {
+    /// Text; any bytes, no NUL.
+    Text(&'a [u8]),
+    /// A buffer.
+    Bytes(&'a [u8]),
+    /// A signed number.
+    Int(i64),
+    /// An unsigned number: also times, intervals and ports.
+    Uint(u64),
+    /// A truth value.
+    Bool(bool),
+    /// A floating point number.
+    Double(f64),
+    /// An address.
+    Ip(IpAddr),
+    /// Either end of a connection, client first (`fd.ip`, `fd.net`): `=` and `in` hold if one of them
+    /// does, `!=` if both do.
+    Ips(IpAddr, IpAddr),
+    /// Either port (`fd.port`), likewise.
+    Ports(u16, u16),
+    /// Texts, NUL after each: a list field, or the ancestors of which any may fulfil a condition.
+    Texts(&'a [u8]),
+    /// Numbers of the ancestors, of which any may fulfil a condition.
+    Ints(&'a [i64]),
+}
+
+/// Room for a value that has to be put together.
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    /// Text or bytes.
+    pub bytes: Vec<u8>,
+    /// Numbers.
+    pub ints: Vec<i64>,
+}
+
+impl Scratch {
+    /// Puts a text together.
+    pub(super) fn text(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Option<Value<'_>> {
+        self.bytes.clear();
+        write(&mut self.bytes);
+        Some(Value::Text(&self.bytes))
+    }
+}
+
+/// Appends strings that end in NUL each, with spaces between them.
+pub(super) fn join<'a>(out: &mut Vec<u8>, items: impl Iterator<Item = &'a [u8]>) {
+    for (index, item) in items.enumerate() {
+        if index > 0 {
+            out.push(b' ');
+        }
+        out.extend_from_slice(item);
+    }
+}
+
+/// Iterates over strings that end in NUL each.
+pub(crate) fn items(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let list = list.strip_suffix(b"\0").unwrap_or(list);
+    let count = if list.is_empty() { 0 } else { usize::MAX };
+    list.split(|b| *b == 0).take(count)
+}
+
+/// Iterates over an environment; there is none where a program wrote over all of its own.
+pub(super) fn variables(env: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let is_gone = env.iter().all(|b| *b == 0);
+    items(if is_gone { &[] } else { env })
+}
