@@ -141,7 +141,10 @@ fn what_is_described_wrongly_is_told_with_the_line() {
             "`limit` cannot be -1",
         ),
         (r#"scap.top{by = {}}"#, "`by` is missing"),
-        (r#"scap.histogram{of = "proc.name"}"#, "is no whole number"),
+        (
+            r#"scap.histogram{of = "proc.name"}"#,
+            "is not a whole number",
+        ),
         (r#"scap.histogram{by = "proc.name"}"#, "`of` is missing"),
         (
             "scap.histogram{of = \"evt.latency\"} scap.top{by = \"proc.name\"}",

@@ -244,7 +244,7 @@ mod tests {
         let error = Filter::with_definitions(text, &definitions).unwrap_err();
         assert_eq!(
             filter("filter", text, &error).text(),
-            "scap: error: in macro `outer`: in macro `inner`: `x` is no number\n  \
+            "scap: error: in macro `outer`: in macro `inner`: `x` is not a valid number\n  \
                --> filter:1:5\n   \
                 |\n \
               1 | not outer\n   \

@@ -47,7 +47,7 @@ extract! {
     };
     aenv = |field, cx, scratch| {
         if let FieldArg::Name(name) = &field.arg {
-            // The nearest ancestor that has it tells.
+            // The nearest ancestor that has the variable decides.
             let mut values = cx.view.ancestors().skip(1).filter_map(|t| {
                 variable(t.env.as_deref().unwrap_or_default(), name.as_bytes())
             });

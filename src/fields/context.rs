@@ -27,7 +27,7 @@ pub struct Context<'a> {
 pub struct Session {
     /// Architecture of the recorded machine, whose syscall numbers the events have.
     pub arch: Option<Arch>,
-    /// The recorded machine; empty where the capture does not tell.
+    /// The recorded machine; empty if the capture does not describe it.
     pub machine: MachineInfo,
     /// Prints arguments.
     pub renderer: RefCell<Renderer>,

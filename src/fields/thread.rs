@@ -163,8 +163,7 @@ extract! {
     cpu_system = |field, cx, _| usage(field, cx, false, true);
 }
 
-/// Memory is the process's: it is told of the main thread, and is 0 for the others, so that it can be
-/// added up.
+/// Memory belongs to the process: the main thread has it and the others have 0, so that sums are right.
 fn memory(cx: &Context<'_>, index: usize) -> Option<u64> {
     let thread = cx.view.thread()?;
     if !thread.is_main() {

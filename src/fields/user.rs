@@ -54,7 +54,7 @@ extract! {
     };
     loginname = |_, cx, _| {
         let id = cx.view.thread()?.loginuid;
-        // Whoever logged in did so on the host.
+        // Logins happen on the host.
         let user = cx.view.state().user(None, id);
         let name = user.map(|u| u.name.as_ref());
         let root = (id == 0).then_some(&b"root"[..]);

@@ -37,7 +37,7 @@ impl Definitions {
     ///
     /// # Errors
     ///
-    /// If the text is no condition. What it refers to is looked up where it is used.
+    /// If the text is not a condition. What it refers to is looked up where it is used.
     pub fn add_macro(&mut self, name: impl Into<String>, text: &str) -> Result<(), FilterError> {
         let expr = parser::parse(text)?;
         let text = text.to_owned();

@@ -5,7 +5,7 @@ use crate::event::suggest::{did_you_mean, similar};
 use crate::event::text::short;
 use crate::fields::LookupError;
 
-/// Why a text is no filter.
+/// Why a text is not a filter.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind}")]
 pub struct FilterError {
@@ -40,7 +40,7 @@ pub enum FilterErrorKind {
     #[error("the bracket is not closed")]
     UnclosedBracket,
     /// A backslash stands before something that has no meaning with it.
-    #[error("`\\{0}` is no escape")]
+    #[error("`\\{0}` is not an escape sequence")]
     Escape(String),
     /// A value has a NUL in it, which no text in an event has.
     #[error("a value cannot hold a NUL")]
@@ -115,7 +115,7 @@ pub enum FilterErrorKind {
     #[error("`{0}` cannot stand on the right-hand side")]
     NoRightHandSide(&'static str),
     /// The field has only a printed form.
-    #[error("`{0}` can be printed, but is nothing to compare")]
+    #[error("`{0}` can only be printed, not compared")]
     PrintOnly(&'static str),
     /// The operator has no meaning for what it is applied to.
     #[error("`{op}` does not apply to {what}")]
@@ -137,7 +137,7 @@ pub enum FilterErrorKind {
         right: &'static str,
     },
     /// The value is not of the field's type.
-    #[error("`{}` is no {expected}", short(.value))]
+    #[error("`{}` is not a valid {expected}", short(.value))]
     InvalidValue {
         /// The value.
         value: String,

@@ -412,7 +412,7 @@ impl<'t> Parser<'t> {
     fn no_operator(&self) -> FilterError {
         self.lexer
             .expected("an operator")
-            .hint("a field alone is no condition; `exists` holds if it has a value")
+            .hint("a field alone is not a condition; `exists` is true if it has a value")
     }
 
     /// Takes a quantifier if one is next, which is a value itself unless a list follows.
@@ -496,7 +496,7 @@ impl<'t> Parser<'t> {
                 },
                 self.lexer.at()..self.lexer.at() + 1,
             )
-            .hint("there is no bracket to close"),
+            .hint("no bracket is open"),
             _ => self.tail("`and`, `or` or the end"),
         }
     }

@@ -248,7 +248,7 @@ impl TypeTest {
     pub(super) fn pushdown(&self, negated: bool, narrow: bool) -> TypeSet {
         let mut test = self.test.clone();
         let mut set = TypeSet::of(|ty| is_named_by_event(ty) || self.types.contains(ty) != negated);
-        // A name that is no known one is a number's or a stranger's.
+        // Any other name may be that of a number without a name, or of an unknown type.
         let strangers = negated || !test.is_all_known(is_unknown_name);
         set.unknown = strangers;
         let calls = strangers

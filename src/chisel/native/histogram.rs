@@ -102,7 +102,7 @@ impl Histogram {
             FieldType::Int | FieldType::Uint | FieldType::Interval | FieldType::Dynamic
         );
         if !is_number {
-            let text = format!("field `{}` is no whole number", of.info.name);
+            let text = format!("field `{}` is not a whole number", of.info.name);
             return Err(ApiError::Wrong(text).into());
         }
         let by = keys::texts(described, "by")?;

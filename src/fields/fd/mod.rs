@@ -14,7 +14,7 @@ use crate::event::value::Value as Param;
 use crate::event::{EventExt as _, number};
 use crate::state::{Connection, FdInfo, FdKind, L4, Role};
 
-/// `O_F_*` bits of the field's open flags that tell the layer of an overlay file system.
+/// `O_F_*` bits of the open flags in events: the layer of an overlay file system.
 const UPPER_LAYER: u32 = 0x8000;
 const LOWER_LAYER: u32 = 0x1_0000;
 

@@ -16,14 +16,11 @@ use crate::fields::info::{
 pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
     ip("fd.cip", "client IP", cip).of_fd(),
     text("fd.cip.name", "DNS name of client address", na)
-        .never("names of addresses would have to be asked of the network")
-        .flag(FieldFlags::NO_RHS)
-        .flag(FieldFlags::NO_TRANSFORMER)
+        .never(DNS)
+        .flag(PLAIN_LHS)
         .of_fd(),
     net("fd.cnet", "client address in CIDR (filter only)", cip)
-        .flag(FieldFlags::FILTER_ONLY)
-        .flag(FieldFlags::NO_RHS)
-        .flag(FieldFlags::NO_TRANSFORMER)
+        .flag(CONDITION_ONLY)
         .of_fd(),
     boolean("fd.connected", "TCP/UDP fd is connected", connected).of_fd(),
     text(
@@ -46,9 +43,7 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
     text("fd.filename", "last path component of a file fd", filename).of_fd(),
     int("fd.ino", "inode of the file", ino).of_fd(),
     ip("fd.ip", "either end's IP (filter only)", either_ip)
-        .flag(FieldFlags::FILTER_ONLY)
-        .flag(FieldFlags::NO_RHS)
-        .flag(FieldFlags::NO_TRANSFORMER)
+        .flag(CONDITION_ONLY)
         .of_fd(),
     boolean(
         "fd.is_lower_layer",
@@ -66,14 +61,11 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
     text("fd.l4proto", "tcp, udp, icmp, raw or <NA>", l4proto).of_fd(),
     ip("fd.lip", "local IP", lip).of_fd(),
     text("fd.lip.name", "DNS name of local address", na)
-        .never("names of addresses would have to be asked of the network")
-        .flag(FieldFlags::NO_RHS)
-        .flag(FieldFlags::NO_TRANSFORMER)
+        .never(DNS)
+        .flag(PLAIN_LHS)
         .of_fd(),
     net("fd.lnet", "local address in CIDR (filter only)", lip)
-        .flag(FieldFlags::FILTER_ONLY)
-        .flag(FieldFlags::NO_RHS)
-        .flag(FieldFlags::NO_TRANSFORMER)
+        .flag(CONDITION_ONLY)
         .of_fd(),
     port_field("fd.lport", "local port", lport).of_fd(),
     text("fd.lproto", "local port as text", lproto).of_fd(),
@@ -98,51 +90,39 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
         "either end's address in CIDR (filter only)",
         either_ip,
     )
-    .flag(FieldFlags::FILTER_ONLY)
-    .flag(FieldFlags::NO_RHS)
-    .flag(FieldFlags::NO_TRANSFORMER)
+    .flag(CONDITION_ONLY)
     .of_fd(),
     int("fd.num", "fd number", num)
         .format(PrintFormat::Id)
         .of_fd()
         .listing(Listing::First(18)),
     port_field("fd.port", "either end's port (filter only)", either_port)
-        .flag(FieldFlags::FILTER_ONLY)
-        .flag(FieldFlags::NO_RHS)
-        .flag(FieldFlags::NO_TRANSFORMER)
+        .flag(CONDITION_ONLY)
         .of_fd(),
     port_field(
         "fd.proto",
         "either end's port given as service name or number (filter only)",
         either_port,
     )
-    .flag(FieldFlags::FILTER_ONLY)
-    .flag(FieldFlags::NO_RHS)
-    .flag(FieldFlags::NO_TRANSFORMER)
+    .flag(CONDITION_ONLY)
     .of_fd(),
     ip("fd.rip", "remote IP", rip).of_fd(),
     text("fd.rip.name", "DNS name of remote address", na)
-        .never("names of addresses would have to be asked of the network")
-        .flag(FieldFlags::NO_RHS)
-        .flag(FieldFlags::NO_TRANSFORMER)
+        .never(DNS)
+        .flag(PLAIN_LHS)
         .of_fd(),
     net("fd.rnet", "remote address in CIDR (filter only)", rip)
-        .flag(FieldFlags::FILTER_ONLY)
-        .flag(FieldFlags::NO_RHS)
-        .flag(FieldFlags::NO_TRANSFORMER)
+        .flag(CONDITION_ONLY)
         .of_fd(),
     port_field("fd.rport", "remote port", rport).of_fd(),
     text("fd.rproto", "remote port as text", rproto).of_fd(),
     ip("fd.sip", "server IP", sip).of_fd(),
     text("fd.sip.name", "DNS name of server address", na)
-        .never("names of addresses would have to be asked of the network")
-        .flag(FieldFlags::NO_RHS)
-        .flag(FieldFlags::NO_TRANSFORMER)
+        .never(DNS)
+        .flag(PLAIN_LHS)
         .of_fd(),
     net("fd.snet", "server address in CIDR (filter only)", sip)
-        .flag(FieldFlags::FILTER_ONLY)
-        .flag(FieldFlags::NO_RHS)
-        .flag(FieldFlags::NO_TRANSFORMER)
+        .flag(CONDITION_ONLY)
         .of_fd(),
     text("fd.sockfamily", "ip or unix", sockfamily).of_fd(),
     port_field("fd.sport", "server port", sport)
@@ -168,3 +148,10 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
     .of_thread(),
     text("fd.uid", "tid followed by fd number", uid).of_fd(),
 ];
+
+/// What is common to the fields that cannot be the right-hand side of a condition nor be transformed.
+const PLAIN_LHS: FieldFlags = FieldFlags::NO_RHS.union(FieldFlags::NO_TRANSFORMER);
+/// What is common to the fields that stand for either end, or are compared with networks.
+const CONDITION_ONLY: FieldFlags = PLAIN_LHS.union(FieldFlags::FILTER_ONLY);
+/// Why no capture has the names of addresses.
+const DNS: &str = "names of addresses would have to be looked up in the network";

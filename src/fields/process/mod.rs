@@ -269,7 +269,7 @@ fn is_probe<'a>(cx: &Context<'a>, which: &str) -> Option<Value<'a>> {
     Some(Value::Bool(found))
 }
 
-/// Returns the leader of the session or group that `id` tells: the process of that number, or if it is
+/// Returns the leader of the session or group with the id that `id` returns: the process of that number, or if it is
 /// gone, the oldest of the ancestors in a row that are in it.
 fn leader<'a>(cx: &Context<'a>, id: impl Fn(&Thread) -> i64) -> Option<&'a Thread> {
     let own = main(cx)?;

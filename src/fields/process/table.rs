@@ -31,9 +31,7 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
         acmdline,
     )
     .arg(ArgForm::OptIndex)
-    .flag(FieldFlags::NO_RHS)
-    .flag(FieldFlags::NO_TRANSFORMER)
-    .flag(FieldFlags::ANY)
+    .flag(ANCESTOR)
     .of_thread(),
     text(
         "proc.aenv",
@@ -41,9 +39,7 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
         aenv,
     )
     .arg(ArgForm::OptKey)
-    .flag(FieldFlags::NO_RHS)
-    .flag(FieldFlags::NO_TRANSFORMER)
-    .flag(FieldFlags::ANY)
+    .flag(ANCESTOR)
     .of_thread(),
     text(
         "proc.aexe",
@@ -51,9 +47,7 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
         aexe,
     )
     .arg(ArgForm::OptIndex)
-    .flag(FieldFlags::NO_RHS)
-    .flag(FieldFlags::NO_TRANSFORMER)
-    .flag(FieldFlags::ANY)
+    .flag(ANCESTOR)
     .of_thread(),
     text(
         "proc.aexepath",
@@ -61,9 +55,7 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
         aexepath,
     )
     .arg(ArgForm::OptIndex)
-    .flag(FieldFlags::NO_RHS)
-    .flag(FieldFlags::NO_TRANSFORMER)
-    .flag(FieldFlags::ANY)
+    .flag(ANCESTOR)
     .of_thread(),
     text(
         "proc.aname",
@@ -71,16 +63,12 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
         aname,
     )
     .arg(ArgForm::OptIndex)
-    .flag(FieldFlags::NO_RHS)
-    .flag(FieldFlags::NO_TRANSFORMER)
-    .flag(FieldFlags::ANY)
+    .flag(ANCESTOR)
     .of_thread(),
     int("proc.apid", "pid of n-th ancestor; no index: any", apid)
         .format(PrintFormat::Id)
         .arg(ArgForm::OptIndex)
-        .flag(FieldFlags::NO_RHS)
-        .flag(FieldFlags::NO_TRANSFORMER)
-        .flag(FieldFlags::ANY)
+        .flag(ANCESTOR)
         .of_thread(),
     text(
         "proc.args",
@@ -308,8 +296,9 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
         .of_thread(),
 ];
 
-/// What is common to the fields of the lineage.
-const LINEAGE: FieldFlags = FieldFlags::OURS
-    .union(FieldFlags::ANY)
+/// What is common to the fields of ancestors.
+const ANCESTOR: FieldFlags = FieldFlags::ANY
     .union(FieldFlags::NO_RHS)
     .union(FieldFlags::NO_TRANSFORMER);
+/// What is common to the fields of the lineage.
+const LINEAGE: FieldFlags = ANCESTOR.union(FieldFlags::OURS);
