@@ -209,6 +209,15 @@ fn the_timeline_shows_several() {
     for name in ["/alpha", "/beta", "/gamma"] {
         assert!(files.contains(name), "{name} in {files}");
     }
+    // Same id, same start: still three processes, and each leads to its own events.
+    let processes = view(&[&a, &b, &c], "3");
+    for name in ["alpha", "beta", "gamma"] {
+        assert!(processes.contains(name), "{name} in {processes}");
+    }
+    let one = view(&[&a, &b, &c], "3<Enter>");
+    let names = ["alpha", "beta", "gamma"];
+    let shown = names.iter().filter(|name| one.contains(&format!("/{name}")));
+    assert_eq!(shown.count(), 1, "{one}");
     // The state at the cursor is that of all machines.
     let list = view(&[&a, &c], "t<Enter>");
     assert!(list.contains("alpha") && list.contains("gamma"), "{list}");

@@ -205,7 +205,7 @@ fn write_snapshots<W: Write>(
         if let Some(time) = time {
             snapshot.time = time;
         }
-        session.origin.note(&mut snapshot.extra);
+        session.origin.unwrap_or_default().note(&mut snapshot.extra);
         writer.write_snapshot(&mut snapshot).map_err(failed)?;
     }
     Ok(())
@@ -293,7 +293,7 @@ impl<W: Write> EventSink for NativeSink<W> {
 
     fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
         self.last = cx.event.ts;
-        let origin = cx.session.origin;
+        let origin = cx.session.origin.unwrap_or_default();
         let is_paired = self.is_paired(origin);
         if is_paired && cx.event.ty.is_exit() {
             self.write_enter(origin, cx.event)?;
@@ -322,7 +322,7 @@ impl<W: Write> EventSink for NativeSink<W> {
 
     fn hidden(&mut self, cx: &Context<'_>) -> io::Result<()> {
         self.last = cx.event.ts;
-        let origin = cx.session.origin;
+        let origin = cx.session.origin.unwrap_or_default();
         let is_paired = self.is_paired(origin);
         if is_paired && is_enter_of_call(cx.event) {
             self.remember(origin, cx.event);

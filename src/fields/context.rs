@@ -39,8 +39,8 @@ pub struct Session {
     pub first_time: u64,
     /// Columns of the screen that spectrograms are drawn on; 0 = none.
     pub screen_width: u16,
-    /// Which of the merged recordings the events are from.
-    pub origin: OriginId,
+    /// Which of the merged recordings the events are from; `None` if the capture was not merged.
+    pub origin: Option<OriginId>,
 }
 
 impl Session {
@@ -55,7 +55,7 @@ impl Session {
     }
 
     /// Makes another session that prints alike, for the events of another recording.
-    pub fn fork(&self, origin: OriginId) -> Self {
+    pub fn fork(&self, origin: Option<OriginId>) -> Self {
         let renderer = self.renderer.borrow().clone();
         Self {
             arch: self.arch,

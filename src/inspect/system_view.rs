@@ -231,6 +231,7 @@ impl Machine<'_> {
         ProcessKey {
             pid: main.pid.0,
             start: main.began(self.session.boot_time()).unwrap_or(0),
+            origin: self.session.origin,
         }
     }
 

@@ -102,7 +102,8 @@ impl Pipeline {
         let own = [Origin::default()];
         let origins = if origins.is_empty() { &own } else { origins };
         for (number, origin) in (0..).zip(origins) {
-            let mut session = session.fork(OriginId(number));
+            let is_merged = origins.len() > 1;
+            let mut session = session.fork(is_merged.then_some(OriginId(number)));
             session.set_machine(&origin.machine);
             pipeline.origins.push(OriginState::new(session, origin));
         }

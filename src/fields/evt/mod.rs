@@ -87,6 +87,11 @@ fn hostname<'a>(_: &'a Field, cx: &Context<'a>, scratch: &'a mut Scratch) -> Opt
     (!scratch.bytes.is_empty()).then_some(Value::Text(&scratch.bytes))
 }
 
+/// The origin of an event of a merged capture; absent in all others.
+fn origin<'a>(_: &'a Field, cx: &Context<'a>, _: &'a mut Scratch) -> Option<Value<'a>> {
+    cx.session.origin.map(|origin| Value::Uint(origin.0.into()))
+}
+
 fn source<'a>(_: &'a Field, cx: &Context<'a>, _: &'a mut Scratch) -> Option<Value<'a>> {
     let source = cx.event.info()?.source_category;
     (!source.intersects(SourceCategory::PLUGIN | SourceCategory::METAEVENT))

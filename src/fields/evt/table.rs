@@ -16,8 +16,8 @@ use super::time::{
     reltime_ns, reltime_s, time_of_day, time_of_day_s, wait_latency,
 };
 use super::{
-    asynctype, count, count_exit, counter, cpu, dir, hostname, is_async, name, num, procinfo,
-    source, syscall_name, threadinfo, type_is,
+    asynctype, count, count_exit, counter, cpu, dir, hostname, is_async, name, num, origin,
+    procinfo, source, syscall_name, threadinfo, type_is,
 };
 use crate::fields::attributes::{ArgNames, Listing, Narrow, Needs, Role, TimeLiterals, Unit};
 use crate::fields::info::{
@@ -49,6 +49,13 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
     text("evt.args", "all params as name=value text", args)
         .needs(Needs::PAYLOAD)
         .listing(Listing::Hidden),
+    uint(
+        "evt.origin",
+        "which of the recordings that were merged the event is from, from 0 on",
+        origin,
+    )
+    .flag(FieldFlags::OURS)
+    .of_event(),
     uint(
         "evt.around",
         "events within D ms of timestamp T: evt.around[T]=D",

@@ -35,9 +35,11 @@ pub fn narrowed(subject: &Subject) -> Narrowed {
                 0 => "not proc.pid.ts exists".to_owned(),
                 start => format!("proc.pid.ts = {start}"),
             };
+            let origin = key.origin.map(|id| format!(" and evt.origin = {}", id.0));
+            let origin = origin.unwrap_or_default();
             (
                 format!("process {}", key.pid),
-                format!("proc.pid = {} and {start}", key.pid),
+                format!("proc.pid = {} and {start}{origin}", key.pid),
                 View::Events,
             )
         }
@@ -208,7 +210,11 @@ mod tests {
         ];
         for text in texts {
             let text: Text = text.into();
-            let key = ProcessKey { pid: -1, start: 0 };
+            let key = ProcessKey {
+                pid: -1,
+                start: 0,
+                origin: None,
+            };
             for subject in [
                 Subject::Process(key),
                 Subject::File(Text::clone(&text)),

@@ -216,7 +216,7 @@ impl Counter {
             latency,
             call: cut(&name),
             about: about(cx),
-            process: super::processes::key_of(main, pid, cx.session.boot_time()),
+            process: super::processes::key_of(main, pid, cx.session),
             comm: thread.and_then(|t| t.comm.clone()).unwrap_or_default(),
             result: cx.event.result(),
         });

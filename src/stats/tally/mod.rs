@@ -21,6 +21,8 @@ use std::collections::BTreeMap;
 use hashbrown::HashMap;
 
 use crate::event::net::Endpoint;
+use scap_capture_format::native::OriginId;
+
 use crate::replay::Span;
 use crate::state::{FdKind, L4, Role, Text};
 use crate::stats::activity::Activity;
@@ -48,14 +50,16 @@ pub mod limits {
 /// Longest text kept, in bytes.
 pub const TEXT: usize = 4096;
 
-/// Tells a process from others that have had its id: the id, and when it began (nanoseconds since the
-/// epoch, as `proc.pid.ts`; 0 = not known).
+/// Tells a process from others that have had its id: the id, when it began (nanoseconds since the
+/// epoch, as `proc.pid.ts`; 0 = not known), and of which machine it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProcessKey {
     /// The process id.
     pub pid: i64,
     /// When it began.
     pub start: u64,
+    /// The recording that it is from, in a merged capture.
+    pub origin: Option<OriginId>,
 }
 
 /// Bytes moved and calls made, successful ones.

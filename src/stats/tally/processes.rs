@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{CommandTally, ContainerTally, Io, ProcessKey, ProcessTally, Seen, TEXT, limits};
 use crate::event::{Tid, number};
-use crate::fields::{self, Context, Field, Scratch, Value};
+use crate::fields::{self, Context, Field, Scratch, Session, Value};
 use crate::state::{Ancestor, Text, Thread, View};
 use crate::stats::groups::Groups;
 
@@ -61,9 +61,13 @@ pub(super) fn cut(text: &[u8]) -> Text {
 }
 
 /// Returns what tells a process from others.
-pub(super) fn key_of(main: Option<&Thread>, pid: i64, boot: u64) -> ProcessKey {
-    let start = main.and_then(|main| main.began(boot)).unwrap_or(0);
-    ProcessKey { pid, start }
+pub(super) fn key_of(main: Option<&Thread>, pid: i64, session: &Session) -> ProcessKey {
+    let start = main.and_then(|main| main.began(session.boot_time()));
+    ProcessKey {
+        pid,
+        start: start.unwrap_or(0),
+        origin: session.origin,
+    }
 }
 
 impl Processes {
@@ -90,9 +94,8 @@ impl Processes {
         if pid < 0 {
             return None;
         }
-        let boot = cx.session.boot_time();
         let main = cx.view.main(thread);
-        let key = key_of(main, pid, boot);
+        let key = key_of(main, pid, cx.session);
         let row = self.processes.place(
             &key,
             |k| *k == key,
@@ -109,7 +112,6 @@ impl Processes {
 
     /// Makes rows for those who started the process of a row, and they who started them.
     fn ancestors(&mut self, cx: &Context<'_>, row: usize) {
-        let boot = cx.session.boot_time();
         let mut child = Some(row);
         for ancestor in cx.view.lineage().skip(1) {
             if ancestor.pid.0 < 0 {
@@ -117,7 +119,8 @@ impl Processes {
             }
             let key = ProcessKey {
                 pid: ancestor.pid.0,
-                start: ancestor.began(boot).unwrap_or(0),
+                start: ancestor.began(cx.session.boot_time()).unwrap_or(0),
+                origin: cx.session.origin,
             };
             if let Some(child) = child {
                 self.processes.row(child).parent = Some(key);
@@ -126,7 +129,7 @@ impl Processes {
                 break;
             }
             let live = cx.view.state().thread(Tid(key.pid));
-            let live = live.filter(|t| key_of(Some(t), key.pid, boot) == key);
+            let live = live.filter(|t| key_of(Some(t), key.pid, cx.session) == key);
             let make = || (key, ProcessTally::of_ancestor(&ancestor, live, cx.view));
             child = self.processes.place(&key, |k| *k == key, make);
         }
