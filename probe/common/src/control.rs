@@ -43,13 +43,16 @@ pub struct RingControl {
     pub excluded: u64,
     /// Lost because the CPU has no ring (it came online after the start).
     pub drop_no_ring: u64,
-    /// Message of a plural call that is fetched next.
-    pub step: u32,
-    reserved: [u32; 3],
+    reserved: [u64; 2],
     /// Bytes consumed since the start; written by the recorder.
     pub tail: u64,
-    reserved2: [u8; 120],
+    reserved2: [u64; 7],
+    /// What the functions of the probe that build one record together hand each other: a global
+    /// function takes scalars only. Means nothing between records, and is on a cache line that the
+    /// recorder never touches.
+    pub scratch: [u64; 8],
 }
 
 const _: () = assert!(size_of::<RingControl>() == CONTROL_BYTES);
 const _: () = assert!(core::mem::offset_of!(RingControl, tail) == 128);
+const _: () = assert!(core::mem::offset_of!(RingControl, scratch) == 192);

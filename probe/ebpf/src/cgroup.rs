@@ -10,6 +10,7 @@ use scap_probe_common::{
 
 use crate::{
     exit::wanted_process,
+    global::{GO_ON, STOP, each},
     globals::{CGROUPS_OUT, config, offset},
     path::PATH_BYTES,
     read::{self, at, field},
@@ -17,7 +18,7 @@ use crate::{
 };
 
 /// Cgroups that are followed upwards.
-const MAX_DEPTH: u32 = 16;
+const MAX_DEPTH: u64 = 16;
 /// Room for the record of a move.
 const MOVE_BYTES: u32 = size_of::<RecordHeader>() as u32 + 6 * (8 + PATH_BYTES) + 16;
 
@@ -29,14 +30,14 @@ pub fn append(record: &Record, task: u64) {
     };
     let set: u64 = set;
     let unified: u64 = field!(set, css_set_dfl).unwrap_or(0);
-    path(record, CGROUP_UNIFIED, unified);
+    cgroup_path(CGROUP_UNIFIED as u64, unified);
     macro_rules! controller {
         ($($index:literal)*) => {$(
             if config!(cgroup_subsys[$index]) != MISSING
                 && let Some(cgroup) = of_controller(set, config!(cgroup_subsys[$index]))
                 && cgroup != unified
             {
-                path(record, $index, cgroup);
+                cgroup_path($index, cgroup);
             }
         )*};
     }
@@ -52,31 +53,46 @@ pub fn append(record: &Record, task: u64) {
 }
 
 /// Appends the path of a cgroup.
-#[inline(always)]
-fn path(record: &Record, arg: u8, cgroup: u64) {
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn cgroup_path(arg: u64, cgroup: u64) -> u64 {
+    let Some(record) = Record::resume() else {
+        return STOP;
+    };
     let Some(mut node) = field!(cgroup, cgroup_kn) else {
-        return;
+        return STOP;
     };
-    let Some(mut pieces) = record.pieces(PATH_BYTES) else {
-        return;
+    let Some(pieces) = record.pieces(PATH_BYTES) else {
+        return STOP;
     };
-    let mut complete = false;
-    for _ in 0..MAX_DEPTH {
-        let parent: u64 = field!(node, kernfs_parent).unwrap_or(0);
-        if parent == 0 {
-            complete = true;
-            break;
-        }
-        let name: u64 = field!(node, kernfs_name).unwrap_or(0);
-        if pieces.len() > PATH_BYTES - 256 || !pieces.kernel_name(name) {
-            break;
-        }
-        node = parent;
+    // Until a node says that it is the root.
+    pieces.flag(item_flag::PARTIAL);
+    each(MAX_DEPTH, |_| {
+        node = cgroup_name(node, pieces.place());
+        if node == 0 { STOP } else { GO_ON }
+    });
+    pieces.finish(tag::CGROUP, arg as u8);
+    GO_ON
+}
+
+/// Appends the name of a cgroup's node; returns its parent, or 0 at the end of the path.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn cgroup_name(node: u64, place: u64) -> u64 {
+    let Some(record) = Record::resume() else {
+        return 0;
+    };
+    let pieces = record.pieces_at(place);
+    let parent: u64 = field!(node, kernfs_parent).unwrap_or(0);
+    if parent == 0 {
+        pieces.unflag(item_flag::PARTIAL);
+        return 0;
     }
-    if !complete {
-        pieces.flags |= item_flag::PARTIAL;
+    let name: u64 = field!(node, kernfs_name).unwrap_or(0);
+    if pieces.len() > PATH_BYTES - 256 || !pieces.kernel_name(name) {
+        return 0;
     }
-    pieces.finish(tag::CGROUP, arg);
+    parent
 }
 
 /// The cgroup of a task for a controller.

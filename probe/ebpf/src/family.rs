@@ -1,37 +1,40 @@
 //! The families that fetch what the table of operations says.
 
-use aya_ebpf::programs::BtfTracePointContext;
 use scap_probe_common::{
-    spec::{MAX_MEMORY, MAX_OPS, ON_SUCCESS, Op, QUIET, SyscallSpec, family, op},
+    spec::{MAX_MEMORY, MAX_OPS, ON_SUCCESS, Op, QUIET, SyscallSpec, op},
     wire::{ARG_RET, FileFacts, RecordHeader, item_flag, record_flag, tag},
 };
 
 use crate::{
-    globals::{FAMILIES, SPECS, config},
+    global::{GO_ON, STOP, each},
+    globals::{SPECS, config},
     read::{self, field},
-    ring::Record,
-    socket, task,
+    ring::{Pieces, Record, forget},
+    socket::{facts, socket_facts},
+    task,
 };
 
-/// Elements of a vector that are followed.
+/// Elements of a vector that are followed; a multiple of [`BLOCK`].
 const MAX_VECTOR: u64 = 16;
+/// Elements of a vector that one call of [`vector_block`] follows.
+const BLOCK: u64 = 4;
 /// Messages of one sendmmsg or recvmmsg that are followed.
-const MAX_MESSAGES: u32 = 16;
+const MAX_MESSAGES: u64 = 17;
+/// Word of [`Record::scratch`]: bytes that the buffers of a vector hold, so far.
+const VECTOR_BYTES: usize = 0;
 
 /// The value of an argument, or of the result.
 #[inline(always)]
 fn value(header: *const RecordHeader, arg: u8) -> u64 {
+    // The compiler must not know the bounds: it would mask the index to the next power of two, and
+    // the verifier would go by that.
+    let arg = forget(arg as u64);
     // SAFETY: the header is initialised.
     unsafe {
-        match arg {
-            0 => (*header).args[0],
-            1 => (*header).args[1],
-            2 => (*header).args[2],
-            3 => (*header).args[3],
-            4 => (*header).args[4],
-            5 => (*header).args[5],
-            _ => (*header).ret as u64,
+        if arg >= ARG_RET as u64 {
+            return (*header).ret as u64;
         }
+        *(&raw const (*header).args).cast::<u64>().add(arg as usize)
     }
 }
 
@@ -65,59 +68,85 @@ pub fn ops() {
     let Some(spec) = spec(header) else {
         return record.commit();
     };
-    let failed = unsafe { (*header).ret } < 0;
+    let count = spec.count as u64;
+    if count != 0 {
+        // Many calls have no other, which need not pay for a call and for finding the record again.
+        run(&record, header, &spec.ops[0]);
+    }
+    each(MAX_OPS as u64 - 1, |before| {
+        if before + 1 >= count {
+            return STOP;
+        }
+        operation(before + 1)
+    });
+    record.commit();
+}
+
+/// Runs one operation of the call.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn operation(index: u64) -> u64 {
+    let Some(record) = Record::resume() else {
+        return STOP;
+    };
+    let header = record.header();
+    if let Some(op) = spec(header).and_then(|spec| spec.ops.get(index as usize)) {
+        run(&record, header, op);
+    }
+    GO_ON
+}
+
+#[inline(always)]
+fn run(record: &Record, header: *const RecordHeader, op: &Op) {
     const MEMORY: u32 = MAX_MEMORY as u32;
-    for index in 0..MAX_OPS {
-        if index >= spec.count as usize {
-            break;
-        }
-        let op = &spec.ops[index];
-        if op.when & ON_SUCCESS != 0 && failed {
-            continue;
-        }
-        let quiet = op.when & QUIET != 0;
-        let pointer = value(header, op.arg);
-        match op.code {
-            op::FILE_AT | op::SOCKET_AT => {
-                let fd = read::user::<u32>(pointer).unwrap_or(u32::MAX) as u64;
-                if op.code == op::FILE_AT {
-                    file(&record, op.arg, fd);
-                } else {
-                    socket::facts(&record, op.arg, fd);
-                }
+    // SAFETY: the header is initialised.
+    let failed = unsafe { (*header).ret } < 0;
+    if op.when & ON_SUCCESS != 0 && failed {
+        return;
+    }
+    let quiet = op.when & QUIET != 0;
+    let pointer = value(header, op.arg);
+    match op.code {
+        op::FILE_AT | op::SOCKET_AT => {
+            let fd = read::user::<u32>(pointer).unwrap_or(u32::MAX) as u64;
+            if op.code == op::FILE_AT {
+                file(record, op.arg, fd);
+            } else {
+                socket_facts(op.arg as u64, fd);
             }
-            op::FILE => file(&record, op.arg, pointer),
-            op::SOCKET => socket::facts(&record, op.arg, pointer),
-            op::VM => task::vm(&record),
-            _ if pointer == 0 => {}
-            op::STRING => record.user_string(tag::MEMORY, op.arg, pointer, quiet),
-            op::DATA_OUT | op::DATA_IN => {
-                let len = data_len(header, op);
-                if len != 0 {
-                    record.user(tag::DATA, op.arg, pointer, len, config!(snaplen), quiet);
-                }
+        }
+        op::FILE => file(record, op.arg, pointer),
+        op::SOCKET => {
+            socket_facts(op.arg as u64, pointer);
+        }
+        op::VM => task::vm(record),
+        _ if pointer == 0 => {}
+        op::STRING => record.user_string(tag::MEMORY, op.arg, pointer, quiet),
+        op::DATA_OUT | op::DATA_IN => {
+            let len = data_len(header, op);
+            if len != 0 {
+                record.user(tag::DATA, op.arg, pointer, len, config!(snaplen), quiet);
             }
-            code => {
-                let len = match code {
-                    op::FIXED => op.n as u64,
-                    op::SIZED => value(header, op.n as u8),
-                    op::SIZED_BY_POINTER => {
-                        read::user::<u32>(value(header, op.n as u8)).unwrap_or(0) as u64
-                    }
-                    op::ARRAY => {
-                        let count = value(header, (op.n & 0xfff) as u8);
-                        count.min(MAX_MEMORY as u64) * (op.n >> 12) as u64
-                    }
-                    op::SIZED_BY_RESULT => value(header, ARG_RET),
-                    _ => 0,
-                };
-                if len != 0 {
-                    record.user(tag::MEMORY, op.arg, pointer, len, MEMORY, quiet);
+        }
+        code => {
+            let len = match code {
+                op::FIXED => op.n as u64,
+                op::SIZED => value(header, op.n as u8),
+                op::SIZED_BY_POINTER => {
+                    read::user::<u32>(value(header, op.n as u8)).unwrap_or(0) as u64
                 }
+                op::ARRAY => {
+                    let count = value(header, (op.n & 0xfff) as u8);
+                    count.min(MAX_MEMORY as u64) * (op.n >> 12) as u64
+                }
+                op::SIZED_BY_RESULT => value(header, ARG_RET),
+                _ => 0,
+            };
+            if len != 0 {
+                record.user(tag::MEMORY, op.arg, pointer, len, MEMORY, quiet);
             }
         }
     }
-    record.commit();
 }
 
 /// Data in a vector of buffers.
@@ -147,44 +176,81 @@ pub fn vector() {
 /// room they have.
 #[inline(always)]
 fn gather(record: &Record, arg: u8, vector: u64, count: u64, total: u64) {
-    let snaplen = config!(snaplen);
-    let Some(mut pieces) = record.pieces(2 * snaplen) else {
+    let Some(pieces) = record.pieces(2 * config!(snaplen)) else {
         return;
     };
-    let mut bytes = 0u64;
-    for index in 0..MAX_VECTOR {
-        if index >= count {
-            break;
-        }
-        let Some([base, len]) = read::user::<[u64; 2]>(vector + index * 16) else {
-            pieces.flags |= item_flag::FAULT;
-            record.flag(record_flag::FAULT);
-            break;
-        };
-        bytes += len;
-        let kept = pieces.len();
-        if kept as u64 >= total || kept > snaplen || pieces.flags & item_flag::FAULT != 0 {
-            continue;
-        }
-        let mut len = len.min(total - kept as u64);
-        let room = (snaplen - kept) as u64;
-        if len > room {
-            len = room;
-            pieces.flags |= item_flag::TRUNCATED;
-        }
-        if len != 0 {
-            pieces.user(base, len as u32, snaplen);
-        }
+    let bytes = record.scratch(VECTOR_BYTES);
+    // SAFETY: the word is ours while the record is built.
+    unsafe { *bytes = 0 };
+    if vector_block(vector, count, total, pieces.place()) == GO_ON && count > BLOCK {
+        vector_rest(vector, count, total, pieces.place());
     }
     pieces.finish(tag::DATA, arg);
     if count <= MAX_VECTOR {
-        // SAFETY: `to` is room for a word in the ring.
+        // SAFETY: `to` is room for a word in the ring; `bytes` as above.
         record.structure(tag::VECTOR_BYTES, arg, |to: *mut u64| unsafe {
-            *to = bytes
+            *to = *bytes;
         });
     } else {
         record.flag(record_flag::SHORT);
     }
+}
+
+/// What follows the first [`BLOCK`] elements of a vector. The verifier goes through what comes after a
+/// loop once for each way out of it, so nothing does here.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn vector_rest(vector: u64, count: u64, total: u64, place: u64) -> u64 {
+    each(MAX_VECTOR / BLOCK - 1, |before| {
+        let done = (before + 1) * BLOCK;
+        if done >= count {
+            return STOP;
+        }
+        vector_block(vector + done * 16, count - done, total, place)
+    })
+}
+
+/// The next [`BLOCK`] elements of a vector: most have no more, which then costs one call.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn vector_block(vector: u64, count: u64, total: u64, place: u64) -> u64 {
+    let Some(record) = Record::resume() else {
+        return STOP;
+    };
+    let pieces = record.pieces_at(place);
+    each(BLOCK, |index| {
+        if index >= count {
+            return STOP;
+        }
+        buffer(&record, &pieces, vector + index * 16, total)
+    })
+}
+
+/// One element of a vector.
+#[inline(always)]
+fn buffer(record: &Record, pieces: &Pieces<'_>, element: u64, total: u64) -> u64 {
+    let snaplen = config!(snaplen);
+    let Some([base, len]) = read::user::<[u64; 2]>(element) else {
+        pieces.fault();
+        return STOP;
+    };
+    let bytes = record.scratch(VECTOR_BYTES);
+    // SAFETY: the word is ours while the record is built.
+    unsafe { *bytes += len };
+    let kept = pieces.len();
+    if kept as u64 >= total || kept > snaplen || pieces.flags() & item_flag::FAULT != 0 {
+        return GO_ON;
+    }
+    let mut len = len.min(total - kept as u64);
+    let room = (snaplen - kept) as u64;
+    if len > room {
+        len = room;
+        pieces.flag(item_flag::TRUNCATED);
+    }
+    if len != 0 {
+        pieces.user(base, len as u32, snaplen);
+    }
+    GO_ON
 }
 
 /// `struct user_msghdr` of a 64-bit caller.
@@ -200,9 +266,9 @@ struct MessageHeader {
     flags: u64,
 }
 
-/// sendmsg, recvmsg and their plurals: one message, and then this program again for the next.
+/// sendmsg, recvmsg and their plurals.
 #[inline(always)]
-pub fn message(ctx: &BtfTracePointContext) {
+pub fn messages() {
     let Some(record) = Record::resume() else {
         return;
     };
@@ -211,22 +277,59 @@ pub fn message(ctx: &BtfTracePointContext) {
         return record.commit();
     };
     let op = &spec.ops[0];
-    let out = op.code == op::MESSAGE_OUT;
     // SAFETY: the header is initialised.
     let ret = unsafe { (*header).ret };
-    let index = record.step();
-    if index == 0 {
-        socket::facts(&record, 0, value(header, 0));
-    }
-    if out && ret < 0 {
+    facts(&record, 0, value(header, 0));
+    if op.code == op::MESSAGE_OUT && ret < 0 {
         return record.commit();
     }
     // `n` != 0: an array of headers, each followed by the length that was moved.
+    let count = if op.n != 0 && ret > 1 { ret as u64 } else { 1 };
+    if fetch_message(&record, header, op, 0) == GO_ON
+        && count > 1
+        && messages_rest(count) == GO_ON
+        && count > MAX_MESSAGES
+    {
+        record.flag(record_flag::SHORT);
+    }
+    record.commit();
+}
+
+/// The messages after the first. [`STOP`]: these were all, or a header could not be read.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn messages_rest(count: u64) -> u64 {
+    each(MAX_MESSAGES - 1, |before| {
+        if before + 1 >= count {
+            return STOP;
+        }
+        message(before + 1)
+    })
+}
+
+/// One message of several. [`STOP`]: its header could not be read.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn message(index: u64) -> u64 {
+    let Some(record) = Record::resume() else {
+        return STOP;
+    };
+    let header = record.header();
+    let Some(spec) = spec(header) else {
+        return STOP;
+    };
+    fetch_message(&record, header, &spec.ops[0], index)
+}
+
+#[inline(always)]
+fn fetch_message(record: &Record, header: *const RecordHeader, op: &Op, index: u64) -> u64 {
+    // SAFETY: the header is initialised.
+    let ret = unsafe { (*header).ret };
     let many = op.n != 0;
-    let address = value(header, op.arg) + index as u64 * if many { 64 } else { 0 };
+    let address = value(header, op.arg) + if many { index * 64 } else { 0 };
     let Some(message) = read::user::<MessageHeader>(address) else {
         record.flag(record_flag::FAULT);
-        return record.commit();
+        return STOP;
     };
     let total = if ret < 0 {
         u64::MAX
@@ -235,42 +338,24 @@ pub fn message(ctx: &BtfTracePointContext) {
     } else {
         ret as u64
     };
+    let arg = index as u8;
     let name_len = message.name_len as u32 as u64;
     if message.name != 0 && name_len != 0 {
-        record.user(
-            tag::MESSAGE_NAME,
-            index as u8,
-            message.name,
-            name_len,
-            128,
-            true,
-        );
+        record.user(tag::MESSAGE_NAME, arg, message.name, name_len, 128, true);
     }
+    let out = op.code == op::MESSAGE_OUT;
     if out && message.control != 0 && message.control_len != 0 {
         record.user(
             tag::CONTROL,
-            index as u8,
+            arg,
             message.control,
             message.control_len,
             256,
             true,
         );
     }
-    gather(
-        &record,
-        index as u8,
-        message.vector,
-        message.vector_len,
-        total,
-    );
-    if many && ret > index as i64 + 1 {
-        if index < MAX_MESSAGES {
-            // SAFETY: the program takes the same context.
-            unsafe { FAMILIES.tail_call(ctx, family::MESSAGE as u32) };
-        }
-        record.flag(record_flag::SHORT);
-    }
-    record.commit();
+    gather(record, arg, message.vector, message.vector_len, total);
+    GO_ON
 }
 
 /// Address of the file behind a descriptor of the caller.

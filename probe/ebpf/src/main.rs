@@ -12,6 +12,7 @@ mod cgroup;
 mod enter;
 mod exit;
 mod family;
+mod global;
 mod globals;
 mod path;
 mod read;
@@ -44,8 +45,8 @@ fn exit_vector(_ctx: BtfTracePointContext) {
 }
 
 #[btf_tracepoint(function = "sys_exit")]
-fn exit_message(ctx: BtfTracePointContext) {
-    family::message(&ctx);
+fn exit_message(_ctx: BtfTracePointContext) {
+    family::messages();
 }
 
 #[btf_tracepoint(function = "sys_exit")]

@@ -3,63 +3,94 @@
 use scap_probe_common::wire::item_flag;
 
 use crate::{
+    global::{GO_ON, STOP, each},
     globals::offset,
     read::{at, field},
     ring::Record,
 };
 
 /// Directories and mounts that are followed upwards.
-const MAX_DEPTH: u32 = 40;
+const MAX_DEPTH: u64 = 40;
 /// Room for a path.
 pub const PATH_BYTES: u32 = 4096;
+/// Words of [`Record::scratch`]: where the walk is.
+const MOUNT: usize = 0;
+const DENTRY: usize = 1;
 
 /// Appends the path of a `struct path` of the kernel.
-#[inline(always)]
-pub fn path(record: &Record, tag: u8, address: u64) {
-    let Some(mut mount) = field!(address, path_mnt) else {
-        return;
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn path(tag: u64, address: u64) -> u64 {
+    let Some(record) = Record::resume() else {
+        return STOP;
     };
-    let Some(mut dentry) = field!(address, path_dentry) else {
-        return;
+    let Some(mount) = field!(address, path_mnt) else {
+        return STOP;
     };
-    let Some(mut pieces) = record.pieces(PATH_BYTES) else {
-        return;
+    let Some(dentry) = field!(address, path_dentry) else {
+        return STOP;
     };
-    let mut complete = false;
-    for _ in 0..MAX_DEPTH {
-        let top: u64 = field!(mount, vfsmount_root).unwrap_or(0);
-        if dentry == top {
-            // `mount` is the address of the `vfsmount` inside a `struct mount`.
-            let outer: u64 = u64::wrapping_sub(mount, offset!(mount_mnt) as u64);
-            let parent: u64 = field!(outer, mount_parent).unwrap_or(0);
-            if parent == outer || parent == 0 {
-                complete = parent == outer;
-                break;
-            }
-            dentry = field!(outer, mount_mountpoint).unwrap_or(0);
-            mount = parent + offset!(mount_mnt) as u64;
-            continue;
-        }
-        let name: u64 = field!(dentry, dentry_name).unwrap_or(0);
-        if pieces.len() > PATH_BYTES - 256 || !pieces.kernel_name(name) {
-            break;
-        }
-        let parent: u64 = field!(dentry, dentry_parent).unwrap_or(0);
-        if parent == dentry {
-            break;
-        }
-        dentry = parent;
+    let Some(pieces) = record.pieces(PATH_BYTES) else {
+        return STOP;
+    };
+    // Until the walk has reached the root.
+    pieces.flag(item_flag::PARTIAL);
+    // SAFETY: the words are ours while the record is built.
+    unsafe {
+        *record.scratch(MOUNT) = mount;
+        *record.scratch(DENTRY) = dentry;
     }
-    if !complete {
-        pieces.flags |= item_flag::PARTIAL;
+    each(MAX_DEPTH, |_| path_name(pieces.place()));
+    pieces.finish(tag as u8, 0);
+    GO_ON
+}
+
+/// One step of the walk: appends a name, or crosses to the mount that this one is on.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn path_name(place: u64) -> u64 {
+    let Some(record) = Record::resume() else {
+        return STOP;
+    };
+    let pieces = record.pieces_at(place);
+    // SAFETY: the words are ours while the record is built.
+    let (mount, dentry) = unsafe { (*record.scratch(MOUNT), *record.scratch(DENTRY)) };
+    let top: u64 = field!(mount, vfsmount_root).unwrap_or(0);
+    if dentry == top {
+        // `mount` is the address of the `vfsmount` inside a `struct mount`.
+        let outer: u64 = u64::wrapping_sub(mount, offset!(mount_mnt) as u64);
+        let parent: u64 = field!(outer, mount_parent).unwrap_or(0);
+        if parent == outer {
+            pieces.unflag(item_flag::PARTIAL);
+        }
+        if parent == outer || parent == 0 {
+            return STOP;
+        }
+        let dentry: u64 = field!(outer, mount_mountpoint).unwrap_or(0);
+        // SAFETY: as above.
+        unsafe {
+            *record.scratch(DENTRY) = dentry;
+            *record.scratch(MOUNT) = parent + offset!(mount_mnt) as u64;
+        }
+        return GO_ON;
     }
-    pieces.finish(tag, 0);
+    let name: u64 = field!(dentry, dentry_name).unwrap_or(0);
+    if pieces.len() > PATH_BYTES - 256 || !pieces.kernel_name(name) {
+        return STOP;
+    }
+    let parent: u64 = field!(dentry, dentry_parent).unwrap_or(0);
+    if parent == dentry {
+        return STOP;
+    }
+    // SAFETY: as above.
+    unsafe { *record.scratch(DENTRY) = parent };
+    GO_ON
 }
 
 /// Appends the path of an open file.
 #[inline(always)]
-pub fn file(record: &Record, tag: u8, file: u64) {
+pub fn file(tag: u8, file: u64) {
     if let Some(address) = at(file, offset!(file_path)) {
-        path(record, tag, address);
+        path(tag as u64, address);
     }
 }

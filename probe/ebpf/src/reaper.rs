@@ -32,18 +32,14 @@ pub fn adopter(task: u64, signal: u64) -> u32 {
     };
     let level = task::level(task);
     if bits & HAS_SUBREAPER != 0 {
-        let mut ancestor: u64 = task;
+        let mut ancestor: u64 = field!(task, task_real_parent).unwrap_or(0);
         for _ in 0..MAX_ANCESTORS {
-            ancestor = field!(ancestor, task_real_parent).unwrap_or(0);
-            let pid: u32 = field!(ancestor, task_tgid).unwrap_or(0);
-            if pid == 0 || task::level(ancestor) != level {
-                break;
+            ancestor = ancestor_adopts(ancestor, level as u64);
+            if ancestor & ADOPTS != 0 {
+                return (ancestor >> 1) as u32;
             }
-            let signal: u64 = field!(ancestor, task_signal).unwrap_or(0);
-            let bits: u8 = field!(signal, signal_subreaper).unwrap_or(0);
-            let live: u32 = field!(signal, signal_live).unwrap_or(0);
-            if bits & IS_SUBREAPER != 0 && live != 0 {
-                return pid;
+            if ancestor == 0 {
+                break;
             }
         }
     }
@@ -59,4 +55,25 @@ pub fn adopter(task: u64, signal: u64) -> u32 {
         return 0;
     }
     field!(init, task_tgid).unwrap_or(0)
+}
+
+/// Bit of the result of [`ancestor_adopts`], which no address has: the rest is a process id.
+const ADOPTS: u64 = 1;
+
+/// Process id << 1 | [`ADOPTS`] of an ancestor if it takes over orphans; otherwise its parent, or 0
+/// if the search ends.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn ancestor_adopts(ancestor: u64, level: u64) -> u64 {
+    let pid: u32 = field!(ancestor, task_tgid).unwrap_or(0);
+    if pid == 0 || task::level(ancestor) as u64 != level {
+        return 0;
+    }
+    let signal: u64 = field!(ancestor, task_signal).unwrap_or(0);
+    let bits: u8 = field!(signal, signal_subreaper).unwrap_or(0);
+    let live: u32 = field!(signal, signal_live).unwrap_or(0);
+    if bits & IS_SUBREAPER != 0 && live != 0 {
+        return (pid as u64) << 1 | ADOPTS;
+    }
+    field!(ancestor, task_real_parent).unwrap_or(0)
 }

@@ -29,6 +29,7 @@ const ITEM: u32 = size_of::<ItemHeader>() as u32;
 pub struct Record {
     control: *mut RingControl,
     segment: *mut u8,
+    header: *mut RecordHeader,
     start: u32,
 }
 
@@ -110,31 +111,35 @@ impl Record {
             };
             store(&raw mut (*control).cursor, offset + HEADER);
             store(&raw mut (*control).limit, offset + need);
-            store(&raw mut (*control).step, 0);
+            let segment = segment as *mut u8;
             Some(Self {
                 control,
-                segment: segment as *mut u8,
+                segment,
+                header: segment.add(offset as usize).cast(),
                 start: offset,
             })
         }
     }
 
-    /// Goes on with the record that `begin` took room for, in another program.
+    /// Goes on with the record that `begin` took room for, in another program or function.
     #[inline(always)]
     pub fn resume() -> Option<Self> {
         let (cpu, control) = control()?;
         // SAFETY: as in `begin`.
         unsafe {
-            let start = load(&raw const (*control).offset);
-            if start > SEGMENT - HEADER {
-                return None;
-            }
             let index = cpu * config!(segments) + load(&raw const (*control).segment);
             let segment = SEGMENTS.get_ptr_mut(index)? as *mut u8;
+            let start = forget(load(&raw const (*control).offset) as u64);
+            if start > (SEGMENT - HEADER) as u64 {
+                return None;
+            }
             Some(Self {
                 control,
                 segment,
-                start,
+                // The sum itself has to be kept: made anew of a copy of `start` that was put aside
+                // before the check, verifiers before Linux 6.8 refuse it (see `at`).
+                header: forget(segment.add(start as usize) as u64) as *mut RecordHeader,
+                start: start as u32,
             })
         }
     }
@@ -142,20 +147,14 @@ impl Record {
     /// The fixed part.
     #[inline(always)]
     pub fn header(&self) -> *mut RecordHeader {
-        // SAFETY: `start` leaves room for a header.
-        unsafe { self.segment.add(self.start as usize) as *mut RecordHeader }
+        self.header
     }
 
-    /// How often this was called for the record before: programs that call themselves count so.
+    /// What functions that build this record together keep between calls, word by word.
     #[inline(always)]
-    pub fn step(&self) -> u32 {
-        // SAFETY: as in `begin`.
-        unsafe {
-            let step = &raw mut (*self.control).step;
-            let before = load(step);
-            store(step, before + 1);
-            before
-        }
+    pub fn scratch(&self, word: usize) -> *mut u64 {
+        // SAFETY: as in `begin`; every caller names a word by a constant.
+        unsafe { &raw mut (*self.control).scratch[word] }
     }
 
     /// Sets a bit of the record's flags.
@@ -163,7 +162,7 @@ impl Record {
     pub fn flag(&self, bit: u8) {
         // SAFETY: the header is ours and initialised.
         unsafe {
-            let flags = &raw mut (*self.header()).flags;
+            let flags = &raw mut (*self.header).flags;
             let before = load(flags);
             if before & bit == 0 {
                 store(flags, before | bit);
@@ -370,48 +369,107 @@ impl Record {
     #[inline(always)]
     pub fn pieces(&self, max: u32) -> Option<Pieces<'_>> {
         let place = self.place(max)?;
-        let pieces = Pieces {
-            record: self,
-            place,
-            flags: 0,
-        };
-        pieces.set_len(0);
+        let pieces = self.pieces_at(place as u64);
+        if let Some(item) = pieces.item() {
+            // SAFETY: it is room for the header.
+            unsafe {
+                store(&raw mut (*item).len, 0);
+                store(&raw mut (*item).flags, 0);
+            }
+        }
         Some(pieces)
+    }
+
+    /// Goes on with an item that grows piece by piece, in another function.
+    #[inline(always)]
+    pub fn pieces_at(&self, place: u64) -> Pieces<'_> {
+        Pieces {
+            record: self,
+            place: place as u32,
+        }
     }
 }
 
-/// An item that is built from several reads. Its length so far is kept in the ring itself, so
-/// that the verifier forgets it between two rounds of a loop and need not follow every sum.
+/// An item that is built from several reads. Its length so far and its flags are kept in the ring
+/// itself: a global function takes only scalars, and the place of the item is all that it needs.
 pub struct Pieces<'a> {
     record: &'a Record,
     place: u32,
-    /// Bits of [`item_flag`].
-    pub flags: u8,
 }
 
 impl Pieces<'_> {
+    /// What [`Record::pieces_at`] finds the item by.
     #[inline(always)]
-    fn len_at(&self) -> Option<*mut u32> {
-        // The length is an item header's first field.
-        Some(self.record.at(self.place, ITEM)?.cast())
+    pub fn place(&self) -> u64 {
+        self.place as u64
     }
 
     #[inline(always)]
-    fn set_len(&self, len: u32) {
-        if let Some(at) = self.len_at() {
-            // SAFETY: it is room for the length.
-            unsafe { store(at, len) }
+    fn item(&self) -> Option<*mut ItemHeader> {
+        Some(self.record.at(self.place, ITEM)?.cast())
+    }
+
+    /// Makes the item `more` bytes longer.
+    #[inline(always)]
+    fn grow(&self, more: u32) {
+        if let Some(item) = self.item() {
+            // SAFETY: it is the header.
+            unsafe {
+                let len = &raw mut (*item).len;
+                store(len, load(len) + more);
+            }
         }
     }
 
     /// Bytes so far.
     #[inline(always)]
     pub fn len(&self) -> u32 {
-        match self.len_at() {
-            // SAFETY: it is the length.
-            Some(at) => unsafe { load(at) },
+        match self.item() {
+            // SAFETY: it is the header.
+            Some(item) => unsafe { load(&raw const (*item).len) },
             None => 0,
         }
+    }
+
+    /// The bits of [`item_flag`] so far.
+    #[inline(always)]
+    pub fn flags(&self) -> u8 {
+        match self.item() {
+            // SAFETY: it is the header.
+            Some(item) => unsafe { load(&raw const (*item).flags) },
+            None => 0,
+        }
+    }
+
+    /// Sets a bit of [`item_flag`].
+    #[inline(always)]
+    pub fn flag(&self, bit: u8) {
+        if let Some(item) = self.item() {
+            // SAFETY: it is the header.
+            unsafe {
+                let flags = &raw mut (*item).flags;
+                store(flags, load(flags) | bit);
+            }
+        }
+    }
+
+    /// Takes a bit of [`item_flag`] back.
+    #[inline(always)]
+    pub fn unflag(&self, bit: u8) {
+        if let Some(item) = self.item() {
+            // SAFETY: it is the header.
+            unsafe {
+                let flags = &raw mut (*item).flags;
+                store(flags, load(flags) & !bit);
+            }
+        }
+    }
+
+    /// Says that memory of the caller could not be read.
+    #[inline(always)]
+    pub fn fault(&self) {
+        self.record.flag(record_flag::FAULT);
+        self.flag(item_flag::FAULT);
     }
 
     /// Where the next piece of at most `room` bytes goes.
@@ -424,7 +482,7 @@ impl Pieces<'_> {
 
     /// Appends a name of the kernel with its NUL.
     #[inline(always)]
-    pub fn kernel_name(&mut self, source: u64) -> bool {
+    pub fn kernel_name(&self, source: u64) -> bool {
         const NAME: u32 = 256;
         let Some(to) = self.next(NAME) else {
             return false;
@@ -434,13 +492,13 @@ impl Pieces<'_> {
         if got <= 0 || got > NAME as i64 {
             return false;
         }
-        self.set_len(self.len() + got as u32);
+        self.grow(got as u32);
         true
     }
 
     /// Appends `len` bytes of the caller, at most `max`.
     #[inline(always)]
-    pub fn user(&mut self, source: u64, len: u32, max: u32) -> bool {
+    pub fn user(&self, source: u64, len: u32, max: u32) -> bool {
         let Some(to) = self.next(max) else {
             return false;
         };
@@ -451,17 +509,16 @@ impl Pieces<'_> {
         let len = len as u32;
         // SAFETY: `next` left room for `max` bytes.
         if unsafe { bpf_probe_read_user(to.cast(), len, source as *const _) } != 0 {
-            self.record.flag(record_flag::FAULT);
-            self.flags |= item_flag::FAULT;
+            self.fault();
             return false;
         }
-        self.set_len(self.len() + len);
+        self.grow(len);
         true
     }
 
     /// Appends a C string of the caller, at most 1 KiB of it.
     #[inline(always)]
-    pub fn user_string(&mut self, source: u64) -> bool {
+    pub fn user_string(&self, source: u64) -> bool {
         const MAX: u32 = 1024;
         let Some(to) = self.next(MAX) else {
             return false;
@@ -469,19 +526,18 @@ impl Pieces<'_> {
         // SAFETY: `next` left room.
         let got = unsafe { bpf_probe_read_user_str(to.cast(), MAX, source as *const _) };
         if got <= 0 || got > MAX as i64 {
-            self.record.flag(record_flag::FAULT);
-            self.flags |= item_flag::FAULT;
+            self.fault();
             return false;
         }
-        self.set_len(self.len() + got as u32);
+        self.grow(got as u32);
         true
     }
 
     /// Ends the item.
     #[inline(always)]
     pub fn finish(self, tag: u8, arg: u8) {
-        let len = self.len();
-        self.record.finish(self.place, len, tag, arg, self.flags);
+        let (len, flags) = (self.len(), self.flags());
+        self.record.finish(self.place, len, tag, arg, flags);
     }
 }
 
@@ -491,7 +547,7 @@ const LENGTH_MASK: u64 = 0x7fff_ffff;
 
 /// The same value, of which the compiler knows nothing: a check of it stays in the program.
 #[inline(always)]
-fn forget(mut value: u64) -> u64 {
+pub fn forget(mut value: u64) -> u64 {
     // SAFETY: changes nothing.
     unsafe { core::arch::asm!("{0} = {0}", inout(reg) value, options(nomem, nostack)) };
     value

@@ -4,6 +4,7 @@ use scap_probe_common::wire::{SocketFacts, tag};
 
 use crate::{
     family::file_of,
+    global::{GO_ON, STOP},
     globals::offset,
     read::{at, field},
     ring::Record,
@@ -32,6 +33,17 @@ fn sock_of(fd: u64) -> Option<u64> {
 }
 
 /// Appends the facts of the socket behind a descriptor, if it is one.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn socket_facts(arg: u64, fd: u64) -> u64 {
+    let Some(record) = Record::resume() else {
+        return STOP;
+    };
+    facts(&record, arg as u8, fd);
+    GO_ON
+}
+
+/// The same, for a program that does it in one place.
 #[inline(always)]
 pub fn facts(record: &Record, arg: u8, fd: u64) {
     let Some(sk) = sock_of(fd) else { return };

@@ -9,10 +9,11 @@ use scap_probe_common::{
 
 use crate::{
     cgroup,
+    global::{GO_ON, STOP, each},
     globals::{CLONES, config, offset},
     path,
     read::{self, at, field},
-    ring::{Pieces, Record},
+    ring::Record,
 };
 
 const RLIMIT_NOFILE: u64 = 7;
@@ -35,7 +36,7 @@ pub fn clone() {
         return;
     };
     let task = read::current();
-    task_facts(&record, task);
+    task_facts(task);
     let header = record.header();
     // SAFETY: the header is initialised; the pointer is into the map.
     unsafe {
@@ -69,7 +70,7 @@ pub fn exec() {
     };
     let task = read::current();
     let header = record.header();
-    task_facts(&record, task);
+    task_facts(task);
     // SAFETY: the header is initialised.
     let failed = unsafe { (*header).ret } < 0;
     if failed {
@@ -85,8 +86,8 @@ pub fn exec() {
             }
         };
         record.user_string(tag::MEMORY, 0, name, false);
-        pointers(&record, tag::ARGV, argv);
-        pointers(&record, tag::ENV, env);
+        pointers(tag::ARGV as u64, argv);
+        pointers(tag::ENV as u64, env);
     } else {
         let mm: u64 = field!(task, task_mm).unwrap_or(0);
         strings(
@@ -104,7 +105,7 @@ pub fn exec() {
             offset!(mm_env_end),
         );
         if let Some(file) = field!(mm, mm_exe_file) {
-            path::file(&record, tag::EXE_PATH, file);
+            path::file(tag::EXE_PATH, file);
         }
     }
     cgroup::append(&record, task);
@@ -126,18 +127,35 @@ fn strings(record: &Record, tag: u8, mm: u64, start: u32, end: u32) {
 }
 
 /// The strings that a NULL-terminated array of the caller points to.
-#[inline(always)]
-fn pointers(record: &Record, tag: u8, array: u64) {
-    let Some(mut pieces): Option<Pieces<'_>> = record.pieces(2 * MAX_MEMORY as u32) else {
-        return;
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn pointers(tag: u64, array: u64) -> u64 {
+    let Some(record) = Record::resume() else {
+        return STOP;
     };
-    for index in 0..MAX_STRINGS {
-        let pointer = read::user::<u64>(array + index * 8).unwrap_or(0);
-        if pointer == 0 || pieces.len() >= MAX_MEMORY as u32 || !pieces.user_string(pointer) {
-            break;
-        }
+    let Some(pieces) = record.pieces(2 * MAX_MEMORY as u32) else {
+        return STOP;
+    };
+    each(MAX_STRINGS, |index| {
+        pointer(array + index * 8, pieces.place())
+    });
+    pieces.finish(tag as u8, 0);
+    GO_ON
+}
+
+/// One of these strings.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn pointer(element: u64, place: u64) -> u64 {
+    let Some(record) = Record::resume() else {
+        return STOP;
+    };
+    let pieces = record.pieces_at(place);
+    let pointer = read::user::<u64>(element).unwrap_or(0);
+    if pointer == 0 || pieces.len() >= MAX_MEMORY as u32 || !pieces.user_string(pointer) {
+        return STOP;
     }
-    pieces.finish(tag, 0);
+    GO_ON
 }
 
 /// How deep a task's pid namespace is; 0 = the initial one.
@@ -190,8 +208,12 @@ fn time(inode: u64, seconds: u32, nanoseconds: u32) -> u64 {
 }
 
 /// Appends the facts of the current task.
-#[inline(always)]
-fn task_facts(record: &Record, task: u64) {
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn task_facts(task: u64) -> u64 {
+    let Some(record) = Record::resume() else {
+        return STOP;
+    };
     record.structure(tag::TASK, 0, |facts: *mut TaskFacts| unsafe {
         let leader: u64 = field!(task, task_group_leader).unwrap_or(0);
         let parent: u64 = field!(task, task_real_parent).unwrap_or(0);
@@ -253,6 +275,7 @@ fn task_facts(record: &Record, task: u64) {
         (*facts).exe_mode = mode as u32;
         (*facts).exe_dev = field!(superblock, sb_dev).unwrap_or(0);
     });
+    GO_ON
 }
 
 /// Device number of a terminal, as user space writes it.
