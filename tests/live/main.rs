@@ -32,6 +32,7 @@ mod pty;
 mod recorder;
 mod runtimes;
 mod snapshots;
+mod startup;
 mod strace;
 mod tools;
 mod truth;
