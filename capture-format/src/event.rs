@@ -108,6 +108,7 @@ impl<'a> Params<'a> {
 
     /// Makes parameters from their lengths and the bytes back to back; `None` if the lengths do not
     /// add up to the bytes.
+    #[inline]
     pub fn new(lens: &'a [u32], bytes: &'a [u8]) -> Option<Self> {
         let sum: u64 = lens.iter().map(|l| u64::from(*l)).sum();
         (sum == bytes.len() as u64).then_some(Self {
@@ -120,6 +121,7 @@ impl<'a> Params<'a> {
     }
 
     /// Parameters with the I/O data in another buffer. `data` is empty if `loaded` says so.
+    #[inline]
     pub(crate) const fn with_data_apart(
         lens: &'a [u32],
         bytes: &'a [u8],
@@ -137,21 +139,25 @@ impl<'a> Params<'a> {
     }
 
     /// Returns the number of parameters stored; 0 if they were not loaded.
+    #[inline]
     pub const fn len(&self) -> usize {
         self.lens.len()
     }
 
     /// Whether there are no parameters.
+    #[inline]
     pub const fn is_empty(&self) -> bool {
         self.lens.is_empty()
     }
 
     /// Tells what a reader has loaded. A missing value is a fact only if it was.
+    #[inline]
     pub const fn loaded(&self) -> Loaded {
         self.loaded
     }
 
     /// Returns the lengths in bytes.
+    #[inline]
     pub const fn lens(&self) -> &'a [u32] {
         self.lens
     }
@@ -163,6 +169,7 @@ impl<'a> Params<'a> {
 
     /// Returns the bytes of parameter `i`; `None` if there is no such parameter, or it is absent
     /// (zero length), or it was not loaded.
+    #[inline]
     pub fn get(&self, i: usize) -> Option<&'a [u8]> {
         let len = *self.lens.get(i)? as usize;
         if len == 0 {
@@ -182,6 +189,7 @@ impl<'a> Params<'a> {
     }
 
     /// Iterates over the parameters in order, `None` where one is absent or not loaded.
+    #[inline]
     pub fn iter(&self) -> impl Iterator<Item = Option<&'a [u8]>> + use<'a> {
         let this = *self;
         let mut rest = this.bytes;

@@ -153,18 +153,20 @@ impl Pipeline {
     /// # Errors
     ///
     /// Those of the sink.
+    #[inline]
     pub fn item(
         &mut self,
         origin: OriginId,
         item: Item<'_>,
         sink: &mut dyn EventSink,
     ) -> io::Result<ControlFlow<()>> {
-        let Some(own) = self.origins.get_mut(usize::from(origin.0)) else {
+        let origin = usize::from(origin.0);
+        let Some(own) = self.origins.get_mut(origin) else {
             // Sources hand over nothing of an origin that they do not name.
             return Ok(ControlFlow::Continue(()));
         };
         match item {
-            Item::Event(event) => return self.event(usize::from(origin.0), event, sink),
+            Item::Event(event) => return self.event(origin, event, sink),
             Item::StateOnly(event) => own.state.apply(event),
             Item::Machine(machine) => own.session.set_machine(machine),
             Item::Snapshot(snapshot) => {
@@ -201,6 +203,7 @@ impl Pipeline {
         sink.pause(Some(time), &self.origins)
     }
 
+    #[inline]
     fn event(
         &mut self,
         origin: usize,

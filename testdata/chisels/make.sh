@@ -26,5 +26,5 @@ done
 for scene; do
     unshare --mount --net "$here/make.sh" --inside "$scene" "$work"
     SCAP_SAMPLE_FROM=$work/$scene.scap SCAP_SAMPLE_TO=$here/$scene.scap \
-        cargo test --locked --manifest-path "$root/Cargo.toml" --test sample -- --ignored make_sample
+        cargo test --locked --manifest-path "$root/Cargo.toml" --test cli -- --ignored sample::make_sample
 done

@@ -59,4 +59,4 @@ touch stop
 wait $recorder
 cd "$root"
 SCAP_SAMPLE_FROM=$work/raw.scap SCAP_SAMPLE_TO=testdata/intrusion.scap \
-    cargo test --test sample -- --ignored make_sample
+    cargo test --test cli -- --ignored sample::make_sample

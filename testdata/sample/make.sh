@@ -23,4 +23,4 @@ env -i PATH=/usr/bin:/bin TZ=UTC /usr/bin/scap.sample record -q -w "$work/raw.sc
     setpriv --reuid=nobody --regid=nogroup --clear-groups bash session.sh \
     </dev/null >/dev/null 2>/dev/null
 cd "$root"
-SCAP_SAMPLE_FROM=$work/raw.scap cargo test --test sample -- --ignored make_sample
+SCAP_SAMPLE_FROM=$work/raw.scap cargo test --test cli -- --ignored sample::make_sample

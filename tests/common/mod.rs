@@ -16,6 +16,19 @@ use scap_capture_format::native::snapshot::{
 use scap_capture_format::native::{CaptureWriter, Snapshot, WriterOptions};
 use scap_capture_format::schema::{EventType, types};
 
+/// Returns a file or directory of the extra test data, which is not part of the repository: captures that
+/// others recorded, stock rules, the reference tables. `SCAP_TEST_DATA` names its directory; what it lacks
+/// is a failure. `None`, and a word on standard error, without it.
+pub(crate) fn extra_data(path: &str) -> Option<PathBuf> {
+    let Some(root) = std::env::var_os("SCAP_TEST_DATA") else {
+        eprintln!("skipped: SCAP_TEST_DATA names no directory with {path}");
+        return None;
+    };
+    let path = PathBuf::from(root).join(path);
+    assert!(path.exists(), "no {}", path.display());
+    Some(path)
+}
+
 /// 2023-11-14T22:13:20Z
 pub(crate) const START: u64 = 1_700_000_000_000_000_000;
 

@@ -12,6 +12,8 @@
 #![expect(clippy::print_stderr, reason = "says what is skipped")]
 
 mod chisels;
+#[path = "../common/mod.rs"]
+mod common;
 mod convert;
 mod fields;
 mod filters;

@@ -5,6 +5,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::common::extra_data;
 use scap::event::text;
 use scap::fields::{self, ArgForm, FieldFlags};
 
@@ -29,10 +30,9 @@ const COLUMN: char = '\u{1f}';
 
 /// The captures' directory; `None` where the oracle or the captures are absent.
 pub(crate) fn captures() -> Option<PathBuf> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/captures");
+    let dir = extra_data("captures")?;
     let version = Command::new("sysdig").arg("--version").output();
     let why = match version {
-        _ if !dir.is_dir() => format!("no {}", dir.display()),
         Ok(output) if String::from_utf8_lossy(&output.stdout).contains("0.29") => return Some(dir),
         _ => "no sysdig 0.29".to_owned(),
     };

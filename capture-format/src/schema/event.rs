@@ -50,6 +50,7 @@ impl EventType {
     }
 
     /// Returns the description of the type, or `None` if it is newer than this table.
+    #[inline]
     pub fn info(self) -> Option<&'static EventInfo> {
         event_info(self)
     }
@@ -216,6 +217,7 @@ impl EventInfo {
 }
 
 /// Returns the description of an event type, or `None` if the number is not in the table.
+#[inline]
 pub fn event_info(ty: EventType) -> Option<&'static EventInfo> {
     EVENTS.get(usize::from(ty.0))
 }

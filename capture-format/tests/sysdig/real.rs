@@ -9,12 +9,19 @@ use crate::{All, read_whole};
 
 /// The captures, `None` where they are not there.
 pub(crate) fn captures() -> Option<PathBuf> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/captures");
-    if !dir.is_dir() {
-        eprintln!("skipped: no {}", dir.display());
+    extra_data("captures")
+}
+
+/// Returns a file or directory of the extra test data, which is not part of the repository; `SCAP_TEST_DATA` names
+/// its directory. `None`, and a word on standard error, without it.
+pub(crate) fn extra_data(path: &str) -> Option<PathBuf> {
+    let Some(root) = env::var_os("SCAP_TEST_DATA") else {
+        eprintln!("skipped: SCAP_TEST_DATA names no directory with {path}");
         return None;
-    }
-    Some(dir)
+    };
+    let path = PathBuf::from(root).join(path);
+    assert!(path.exists(), "no {}", path.display());
+    Some(path)
 }
 
 /// Runs a program. `None` if it is not there, which is a failure where everything must be tested.
@@ -170,12 +177,9 @@ fn all_are_read_whole() {
 /// The independent parser that the layout was checked with finds the same lists.
 #[test]
 fn lists_are_those_of_the_oracle() {
-    let oracle =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/reference/tools/scapcheck.py");
-    if !oracle.is_file() {
-        eprintln!("skipped: no {}", oracle.display());
+    let Some(oracle) = extra_data("reference/tools/scapcheck.py") else {
         return;
-    }
+    };
     each(|name, path, all| {
         let args = [
             oracle.to_str().unwrap(),

@@ -2,11 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics fails")]
 
-mod common;
-
 use std::fs;
 
-use common::{event, file, i64b, scap, seen, story, write};
+use crate::common::{event, file, i64b, scap, seen, story, write};
 use scap_capture_format::schema::types;
 use tempfile::tempdir;
 
@@ -280,15 +278,21 @@ fn a_later_snapshot_counts_only_where_events_are_missing() {
     use scap_capture_format::native::{CaptureWriter, WriterOptions};
     let with_loss = |count| {
         let mut file = Vec::new();
-        let mut writer =
-            CaptureWriter::new(&mut file, &common::header(), WriterOptions::default()).unwrap();
-        writer.write_snapshot(&mut common::snapshot()).unwrap();
+        let mut writer = CaptureWriter::new(
+            &mut file,
+            &crate::common::header(),
+            WriterOptions::default(),
+        )
+        .unwrap();
+        writer
+            .write_snapshot(&mut crate::common::snapshot())
+            .unwrap();
         let lost = Loss {
             cause: LossCause::RING_FULL,
             cpu: 0,
             count,
-            from: Timestamp(common::START),
-            to: Timestamp(common::START),
+            from: Timestamp(crate::common::START),
+            to: Timestamp(crate::common::START),
         };
         writer
             .write_loss(&LossReport {
@@ -296,13 +300,13 @@ fn a_later_snapshot_counts_only_where_events_are_missing() {
                 ..LossReport::default()
             })
             .unwrap();
-        let mut later = common::snapshot();
+        let mut later = crate::common::snapshot();
         let renamed = later.strings.intern(b"renamed");
         later.threads[0].comm = renamed;
         writer.write_snapshot(&mut later).unwrap();
         let event = EventRef {
             num: EventNum(0),
-            ts: Timestamp(common::START),
+            ts: Timestamp(crate::common::START),
             tid: Tid(100),
             pid: Pid(100),
             cpu: 0,

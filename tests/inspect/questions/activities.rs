@@ -8,8 +8,8 @@ use scap::stats::tally::Spectrum;
 use scap_capture_format::native::ChunkActivity;
 use scap_capture_format::native::chunk::{LATENCIES, latency_interval};
 
+use super::{each_event, replayer, sample, scope};
 use crate::common::{scap, seen};
-use crate::{each_event, replayer, sample, scope};
 
 fn sum(activity: &Activity) -> Bin {
     let mut sum = Bin::default();

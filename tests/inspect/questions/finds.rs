@@ -4,8 +4,8 @@ use scap::inspect::find::{Query, find, fork, opener};
 use scap::inspect::line::write_line;
 use scap::replay::Span;
 
-use crate::pages::shown;
-use crate::{cut_up, each_event, go, read, replayer, sample};
+use super::pages::shown;
+use super::{cut_up, each_event, go, read, replayer, sample};
 
 #[test]
 fn finding_agrees_with_reading() {

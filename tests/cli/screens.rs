@@ -69,7 +69,7 @@ fn look(capture: &Path) {
         for (view, keys) in VIEWS {
             let screen = screen(capture, name, keys, size);
             let (columns, rows) = size.split_once('x').unwrap();
-            assert_eq!(screen.lines().count(), rows.parse().unwrap());
+            assert_eq!(screen.lines().count(), rows.parse::<usize>().unwrap());
             let widest = screen
                 .lines()
                 .map(unicode_width::UnicodeWidthStr::width)

@@ -7,7 +7,7 @@ use scap::state::{FdKind, State};
 use scap::stats::table::{Cell, Row};
 use scap_capture_format::native::{CaptureReader, ChunkDecoder, Item, Load};
 
-use crate::{cut_up, go, replayer, sample};
+use super::{cut_up, go, replayer, sample};
 
 /// The state of the sample after its last event at or before a time.
 fn state_at(time: u64) -> State {

@@ -4,7 +4,7 @@ use scap::event::EventExt as _;
 use scap::filter::Filter;
 use scap::inspect::io_stream::{Follow, IoChunk, IoStream, echo};
 
-use crate::{cut_up, each_event, go, replayer, sample, scope};
+use super::{cut_up, each_event, go, replayer, sample, scope};
 
 /// What reads and writes with data a filter finds, by the events alone.
 fn moved(filter: &str) -> Vec<(u64, Vec<u8>)> {

@@ -7,13 +7,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics fails")]
 #![allow(clippy::print_stderr, reason = "what is skipped is told")]
 
-mod common;
-
 use std::fs::{self, File};
 use std::io::{self, Cursor};
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use crate::common::extra_data;
 use scap::event::bytes::BufferFormat;
 use scap::event::{Event, EventExt as _, PairedEvent};
 use scap::fields::attributes::Needs;
@@ -212,11 +211,10 @@ fn compare(name: &str, capture: &[u8]) {
 
 #[test]
 fn real_captures_read_the_same_from_every_snapshot() {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/captures");
-    let Ok(entries) = fs::read_dir(&dir) else {
-        eprintln!("skipped: there are no captures in ../shared/captures");
+    let Some(dir) = extra_data("captures") else {
         return;
     };
+    let entries = fs::read_dir(dir).unwrap();
     let mut compared = 0;
     for path in entries.map(|entry| entry.unwrap().path()) {
         if path.extension().is_none_or(|e| e != "scap") {

@@ -2,11 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics fails")]
 
-mod common;
-
 use std::path::Path;
 
-use common::{START, TestEvent, event, file, i64b, scap, seen, u32b};
+use crate::common::{START, TestEvent, event, file, i64b, scap, seen, u32b};
 use scap_capture_format::event::{Pid, Tid, Timestamp};
 use scap_capture_format::native::snapshot::ThreadEntry;
 use scap_capture_format::native::{
@@ -102,11 +100,15 @@ fn story() -> Vec<TestEvent> {
 /// Writes the story, as a recorder does: descriptions when they came, a second snapshot later.
 fn capture(finish: bool) -> Vec<u8> {
     let mut file = Vec::new();
-    let mut writer =
-        CaptureWriter::new(&mut file, &common::header(), WriterOptions::default()).unwrap();
+    let mut writer = CaptureWriter::new(
+        &mut file,
+        &crate::common::header(),
+        WriterOptions::default(),
+    )
+    .unwrap();
     writer.write_snapshot(&mut snapshot()).unwrap();
     for event in &story() {
-        common::push(&mut writer, event);
+        crate::common::push(&mut writer, event);
         if event.ty == types::ASYNCEVENT_E {
             writer.flush_chunk().unwrap();
             let description = ContainerDescription {

@@ -8,9 +8,10 @@
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::{fs, io};
 
+use crate::common::extra_data;
 use scap::event::bytes::BufferFormat;
 use scap::fields::{Context, Session, TimeFormat};
 use scap::filter::{Definitions, Filter, FilterError};
@@ -53,16 +54,6 @@ enum Texts {
 enum Value {
     One(String),
     Many(Vec<Self>),
-}
-
-fn shared(path: &str) -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let path = root.join("../shared").join(path);
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!("skipped: {} is absent", path.display());
-    None
 }
 
 fn quoted(text: &str) -> String {
@@ -174,7 +165,7 @@ fn told(text: &str, error: &FilterError) -> String {
 
 #[test]
 fn stock_rules_compile() {
-    let Some(path) = shared("rules/falco_rules.yaml") else {
+    let Some(path) = extra_data("rules/falco_rules.yaml") else {
         return;
     };
     let (definitions, rules) = load(&fs::read_to_string(path).unwrap());
@@ -234,7 +225,8 @@ const FOUND: &[(&str, &str, usize)] = &[
 
 #[test]
 fn stock_rules_judge_the_captures() {
-    let (Some(rules), Some(dir)) = (shared("rules/falco_rules.yaml"), shared("captures")) else {
+    let (Some(rules), Some(dir)) = (extra_data("rules/falco_rules.yaml"), extra_data("captures"))
+    else {
         return;
     };
     let (definitions, rules) = load(&fs::read_to_string(rules).unwrap());
@@ -326,7 +318,7 @@ fn exceptions_become_conditions() {
 /// applies to the field at all.
 #[test]
 fn fields_and_operators_of_all_stock_files_are_known() {
-    let Some(path) = shared("reference/rules-usage.csv") else {
+    let Some(path) = extra_data("reference/rules-usage.csv") else {
         return;
     };
     let text = fs::read_to_string(path).unwrap();

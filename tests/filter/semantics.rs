@@ -2,9 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-mod common;
-
-use common::{START, TestEvent, event, i64b, snapshot, story, u32b};
+use crate::common::{START, TestEvent, event, i64b, snapshot, story, u32b};
 use scap::event::bytes::BufferFormat;
 use scap::event::{Event, EventNum, Params, Pid, Tid, Timestamp};
 use scap::fields::{Context, Session, TimeFormat};

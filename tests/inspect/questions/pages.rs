@@ -8,7 +8,7 @@ use scap::replay::Scope;
 use scap::replay::SegmentReplayer;
 use scap::replay::Span;
 
-use crate::{cut_up, go, read, replayer, sample, scope};
+use super::{cut_up, go, read, replayer, sample, scope};
 
 /// A line as `scap read` has it.
 pub(crate) fn shown(line: &Line) -> String {

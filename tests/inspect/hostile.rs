@@ -2,12 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics fails")]
 
-mod common;
-
 use std::io;
 use std::ops::ControlFlow;
 
-use common::{story, write};
+use crate::common::{story, write};
 use proptest::prelude::{Just, Strategy, any, prop, prop_oneof, proptest};
 use scap::event::bytes::BufferFormat;
 use scap::fields::{self, ArgForm, Context, FieldFlags, Session};
@@ -158,7 +156,7 @@ proptest! {
             .map(|(n, (ty, tid, params))| {
                 let params: Vec<&[u8]> = params.iter().map(Vec::as_slice).collect();
                 let ty = scap_capture_format::schema::EventType(ty);
-                common::event(n as u64 * 1000, tid + 98, ty, &params)
+                crate::common::event(n as u64 * 1000, tid + 98, ty, &params)
             })
             .collect();
         replay_all(&write(&events, 7, true));

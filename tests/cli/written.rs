@@ -3,13 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics fails")]
 
-mod common;
-
 use std::fs::{self, File};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use common::{file, scap, seen};
+use crate::common::{file, scap, seen};
 use scap::filter::When;
 use scap::replay::{self, EventSource as _, NativeSource};
 use scap::state::State;

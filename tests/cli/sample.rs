@@ -2,12 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics fails")]
 
-mod common;
-
 use std::path::Path;
 use std::{env, fs};
 
-use common::{scap, seen};
+use crate::common::{scap, seen};
 use scap_capture_format::event::{Tid, Timestamp};
 use scap_capture_format::native::section::FileTag;
 use scap_capture_format::native::snapshot::{

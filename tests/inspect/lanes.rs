@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics fails")]
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;

@@ -3,8 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics fails")]
 
 mod activities;
-#[path = "../common/mod.rs"]
-mod common;
 mod details;
 mod echoes;
 mod finds;
@@ -17,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use common::{file, scap, seen};
+use crate::common::{file, scap, seen};
 use scap::fields::Context;
 use scap::replay::IndexedCapture;
 use scap::replay::Scope;

@@ -3,7 +3,7 @@
 use scap::filter::Filter;
 use scap::inspect::detail::{describe, detail};
 
-use crate::{cut_up, each_event, go, read, replayer, sample};
+use super::{cut_up, each_event, go, read, replayer, sample};
 
 #[test]
 fn every_condition_of_a_detail_holds_for_its_event() {

@@ -3,11 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics fails")]
 
-mod common;
-
 use std::path::Path;
 
-use common::{START, event, file, header, i64b, push, scap, seen, u32b};
+use crate::common::{START, event, file, header, i64b, push, scap, seen, u32b};
 use scap_capture_format::event::{Pid, Tid, Timestamp};
 use scap_capture_format::native::snapshot::{FdEntry, ThreadEntry};
 use scap_capture_format::native::{CaptureWriter, Snapshot, WriterOptions};
@@ -216,7 +214,9 @@ fn the_timeline_shows_several() {
     }
     let one = view(&[&a, &b, &c], "3<Enter>");
     let names = ["alpha", "beta", "gamma"];
-    let shown = names.iter().filter(|name| one.contains(&format!("/{name}")));
+    let shown = names
+        .iter()
+        .filter(|name| one.contains(&format!("/{name}")));
     assert_eq!(shown.count(), 1, "{one}");
     // The state at the cursor is that of all machines.
     let list = view(&[&a, &c], "t<Enter>");

@@ -1,0 +1,13 @@
+//! The command as a user meets it: commands over small captures, compared to the byte.
+
+mod basics;
+mod chisels;
+#[path = "../common/mod.rs"]
+mod common;
+mod containers;
+mod merged;
+mod native_chisels;
+mod sample;
+mod screens;
+mod scripted_views;
+mod written;

@@ -1,0 +1,8 @@
+//! The filter language: syntax, meaning, bounds, and the conditions of real rules.
+
+mod bounds;
+#[path = "../common/mod.rs"]
+mod common;
+mod rules;
+mod semantics;
+mod syntax;
