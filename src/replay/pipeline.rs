@@ -153,7 +153,7 @@ impl Pipeline {
     /// # Errors
     ///
     /// Those of the sink.
-    #[inline]
+    #[inline(always)]
     pub fn item(
         &mut self,
         origin: OriginId,
@@ -203,7 +203,7 @@ impl Pipeline {
         sink.pause(Some(time), &self.origins)
     }
 
-    #[inline]
+    #[inline(always)]
     fn event(
         &mut self,
         origin: usize,

@@ -31,6 +31,7 @@ pub(super) enum WindowPosition {
 
 impl Selection {
     /// Finds where an event is; `first` is the time of the capture's first event.
+    #[inline]
     pub(super) fn position(&self, event: &Event<'_>, first: u64) -> WindowPosition {
         if let Some(from) = self.from {
             let before = match from {
@@ -60,6 +61,7 @@ impl Selection {
     }
 
     /// Whether an event of the window passes the filter.
+    #[inline]
     pub(super) fn passes(&mut self, cx: &Context<'_>) -> bool {
         self.filter.as_mut().is_none_or(|f| f.matches(cx))
     }
