@@ -13,7 +13,7 @@ use super::number;
 /// Appends `text` with everything unsafe replaced by a visible escape.
 pub fn escape(out: &mut Vec<u8>, text: &[u8]) {
     // Nearly every text is plain ASCII: one scan, one copy.
-    if text.iter().all(|b| matches!(b, 0x20..=0x7e)) {
+    if is_plain(text, unprintable) {
         out.extend_from_slice(text);
         return;
     }
@@ -29,6 +29,36 @@ pub fn escape(out: &mut Vec<u8>, text: &[u8]) {
             escape_byte(out, *byte);
         }
     }
+}
+
+/// Every byte of a word.
+const ONES: u64 = 0x0101_0101_0101_0101;
+
+/// Whether a text has no byte for which `special` returns a bit. Eight bytes at a time; a rest is filled up with
+/// blanks, which must not be special.
+#[inline]
+pub(crate) fn is_plain(text: &[u8], special: impl Fn(u64) -> u64) -> bool {
+    let (words, rest) = text.as_chunks::<8>();
+    let mut last = [b' '; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    words
+        .iter()
+        .all(|word| special(u64::from_le_bytes(*word)) == 0)
+        && special(u64::from_le_bytes(last)) == 0
+}
+
+/// Returns 0 if all bytes of a word are printable ASCII characters.
+#[inline]
+pub(crate) fn unprintable(word: u64) -> u64 {
+    let below_blank = word.wrapping_sub(ONES * 0x20) & !word;
+    ((below_blank | word) & (ONES * 0x80)) | any_is(word, 0x7f)
+}
+
+/// Returns 0 if no byte of a word of ASCII characters is this one.
+#[inline]
+pub(crate) fn any_is(word: u64, byte: u8) -> u64 {
+    let same_is_0 = word ^ (ONES * u64::from(byte));
+    same_is_0.wrapping_sub(ONES) & !same_is_0 & (ONES * 0x80)
 }
 
 /// Whether a character must not reach a terminal as it is.
@@ -88,6 +118,24 @@ mod tests {
         let mut out = Vec::new();
         escape(&mut out, text);
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn words_are_looked_at_as_their_bytes_would_be() {
+        let quote = |word| unprintable(word) | any_is(word, b'"');
+        for len in [1, 7, 8, 9, 15, 16, 17] {
+            for (at, byte) in (0..len).flat_map(|at| (0..=255).map(move |byte| (at, byte))) {
+                for other in [b' ', b'a', b'~'] {
+                    let mut text = vec![other; len];
+                    text[at] = byte;
+                    let is_printable = matches!(byte, 0x20..=0x7e);
+                    assert_eq!(is_plain(&text, unprintable), is_printable, "{text:?}");
+                    let is_plain_string = is_printable && byte != b'"';
+                    assert_eq!(is_plain(&text, quote), is_plain_string, "{text:?}");
+                }
+            }
+        }
+        assert!(is_plain(b"", unprintable));
     }
 
     #[test]

@@ -6,7 +6,9 @@ use crate::event::text;
 /// terminal shows text are escaped, bytes that are no UTF-8 appear as `\xNN`.
 pub fn string(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
-    if is_plain(bytes) {
+    let special =
+        |word| text::unprintable(word) | text::any_is(word, b'"') | text::any_is(word, b'\\');
+    if text::is_plain(bytes, special) {
         out.extend_from_slice(bytes);
     } else {
         for chunk in bytes.utf8_chunks() {
@@ -20,14 +22,6 @@ pub fn string(out: &mut Vec<u8>, bytes: &[u8]) {
         }
     }
     out.push(b'"');
-}
-
-/// Whether bytes need no escape. In pieces and without a way out of them, so that the compiler can look at
-/// many bytes at a time.
-fn is_plain(bytes: &[u8]) -> bool {
-    let is_special = |b: &u8| !matches!(b, 0x20..=0x7e) | matches!(b, b'"' | b'\\');
-    let mut pieces = bytes.chunks(32);
-    pieces.all(|piece| !piece.iter().fold(false, |any, b| any | is_special(b)))
 }
 
 fn character(out: &mut Vec<u8>, c: char) {
