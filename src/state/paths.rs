@@ -22,7 +22,7 @@ pub fn join(out: &mut Vec<u8>, dir: &[u8], path: &[u8]) {
         out.push(b'/');
     }
     let root = out.len();
-    for component in pieces.into_iter().flat_map(components) {
+    for component in pieces.iter().flat_map(|p| p.split(|b| *b == b'/')) {
         match component {
             b"" | b"." => {}
             b".." => {
@@ -41,19 +41,6 @@ pub fn join(out: &mut Vec<u8>, dir: &[u8], path: &[u8]) {
             return;
         }
     }
-}
-
-/// Iterates over what is between the slashes of a path.
-fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = Some(path);
-    std::iter::from_fn(move || {
-        let text = rest?;
-        let Some(end) = memchr::memchr(b'/', text) else {
-            return rest.take();
-        };
-        rest = text.get(end + 1..);
-        text.get(..end)
-    })
 }
 
 #[cfg(test)]
