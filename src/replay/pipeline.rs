@@ -313,7 +313,7 @@ pub fn replay_all(
 }
 
 /// Whether an event is to be applied to the state.
-#[inline]
+#[inline(always)]
 fn changes(applied: Option<&TypeSet>, event: &Event<'_>) -> bool {
     let Some(types) = applied else {
         return true;

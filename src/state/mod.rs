@@ -152,7 +152,7 @@ impl State {
     }
 
     /// Takes note of an event; the next events are to be applied in order.
-    #[inline]
+    #[inline(always)]
     pub fn apply<'a>(&mut self, event: impl Into<PairedEvent<'a>>) {
         let paired = event.into();
         if !self.ended.is_empty() {
