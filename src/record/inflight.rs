@@ -1,6 +1,7 @@
 //! Calls that have not returned when the recording ends: what every thread waits in.
 
 use scap_capture_format::schema::{Arch, syscall};
+use scap_probe_common::stamp;
 use scap_probe_common::wire::{LATENCY_UNKNOWN, RecordHeader, kind};
 
 use super::{
@@ -8,9 +9,6 @@ use super::{
     host::Host,
     probe::{ring::Rings, setup::CommSet},
 };
-
-/// Bits of a stamp that hold the number (probe: `enter.rs`).
-const NR_BITS: u32 = 10;
 
 /// Tells `see` of each call in flight that this recording is about: its header and how many
 /// arguments it has. The probe's stamps say who is in a call and since when, /proc says with which
@@ -31,8 +29,8 @@ pub(super) fn each(
             continue;
         }
         for tid in super::procfs::numbers(format!("{}/{pid}/task", host.proc())) {
-            let stamp = rings.stamp(tid);
-            if stamp == 0 {
+            let entered = rings.stamp(tid);
+            if entered == 0 {
                 continue;
             }
             let base = format!("{}/{pid}/task/{tid}", host.proc());
@@ -45,12 +43,11 @@ pub(super) fn each(
             let Some((nr, args)) = parse(&text) else {
                 continue;
             };
-            let stamped = (stamp & ((1 << NR_BITS) - 1)) as u16;
-            if nr != stamped || options.excludes(arch, nr) {
+            if u64::from(nr) != stamp::nr(entered) || options.excludes(arch, nr) {
                 continue;
             }
             let now = clock::boot();
-            let latency = (now << NR_BITS).wrapping_sub(stamp & !((1 << NR_BITS) - 1)) >> NR_BITS;
+            let latency = stamp::elapsed(entered, now);
             let header = RecordHeader {
                 kind: kind::SYSCALL,
                 nr,

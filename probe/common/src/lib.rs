@@ -9,4 +9,5 @@
 pub mod config;
 pub mod control;
 pub mod spec;
+pub mod stamp;
 pub mod wire;

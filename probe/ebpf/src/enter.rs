@@ -6,24 +6,20 @@ use aya_ebpf::{
     programs::BtfTracePointContext,
 };
 
-use scap_probe_common::wire::LATENCY_UNKNOWN;
+use scap_probe_common::{stamp, wire::LATENCY_UNKNOWN};
 
 use crate::{exit::NR_UNKNOWN, globals::STAMPS};
-
-/// Bits of a stamp that hold the syscall number.
-pub const NR_BITS: u32 = 10;
-const NR_MASK: u64 = (1 << NR_BITS) - 1;
 
 #[inline(always)]
 pub fn sys_enter(ctx: &BtfTracePointContext) {
     // SAFETY: the helpers have no preconditions; the second argument of the tracepoint is a long.
     unsafe {
         let tid = bpf_get_current_pid_tgid() as u32;
-        let Some(stamp) = STAMPS.get_ptr_mut(tid) else {
+        let Some(place) = STAMPS.get_ptr_mut(tid) else {
             return;
         };
         let nr = *(ctx.as_ptr() as *const u64).add(1);
-        core::ptr::write_volatile(stamp, (bpf_ktime_get_boot_ns() << NR_BITS) | (nr & NR_MASK));
+        core::ptr::write_volatile(place, stamp::pack(bpf_ktime_get_boot_ns(), nr));
     }
 }
 
@@ -45,17 +41,16 @@ pub fn take(tid: u32, now: u64) -> Entry {
         latency: LATENCY_UNKNOWN,
         nr: NR_UNKNOWN as u64,
     };
-    let Some(stamp) = STAMPS.get_ptr_mut(tid) else {
+    let Some(place) = STAMPS.get_ptr_mut(tid) else {
         return found;
     };
-    // SAFETY: `stamp` points into the map.
-    let entry = unsafe { core::ptr::read_volatile(stamp) };
+    // SAFETY: `place` points into the map.
+    let entry = unsafe { core::ptr::read_volatile(place) };
     if entry != 0 {
         // SAFETY: as above.
-        unsafe { core::ptr::write_volatile(stamp, 0) };
-        // Only the low 54 bits of the time are kept; the difference is right for 208 days.
-        found.latency = (now << NR_BITS).wrapping_sub(entry & !NR_MASK) >> NR_BITS;
-        found.nr = entry & NR_MASK;
+        unsafe { core::ptr::write_volatile(place, 0) };
+        found.latency = stamp::elapsed(entry, now);
+        found.nr = stamp::nr(entry);
     }
     found
 }
