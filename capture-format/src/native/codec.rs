@@ -1,6 +1,6 @@
 //! How metadata becomes bytes: bincode, and zstd where it is large.
 //!
-//! The one place that calls bincode; elsewhere are only its derives. Its authors stopped at 2.0.1 and the crate is pinned there; the
+//! The one place that knows bincode: what is encoded derives serde's traits. Its authors stopped at 2.0.1 and the crate is pinned there; the
 //! encoding is fixed and small (little-endian, variable-length integers, enumerations by number), is
 //! written down in `docs/capture-format.md`, and is never used for events.
 //!
@@ -11,7 +11,8 @@
 //! | … | the encoded value |
 
 use bincode::config::{self, Configuration, Limit, LittleEndian, Varint};
-use bincode::{Decode, Encode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::error::check_limit;
 use crate::{Error, Result, limits};
@@ -32,8 +33,8 @@ const fn config() -> Config {
 }
 
 /// Encodes a value without compression.
-pub(crate) fn encode_plain<T: Encode>(value: &T) -> Result<Vec<u8>> {
-    bincode::encode_to_vec(value, config()).map_err(|_| Error::Limit {
+pub(crate) fn encode_plain<T: Serialize>(value: &T) -> Result<Vec<u8>> {
+    bincode::serde::encode_to_vec(value, config()).map_err(|_| Error::Limit {
         what: "metadata",
         value: u64::MAX,
         limit: limits::METADATA_DECODED as u64,
@@ -41,8 +42,8 @@ pub(crate) fn encode_plain<T: Encode>(value: &T) -> Result<Vec<u8>> {
 }
 
 /// Decodes a value that fills `bytes`. `offset` is for the error.
-pub(crate) fn decode_plain<T: Decode<()>>(bytes: &[u8], offset: u64) -> Result<T> {
-    match bincode::decode_from_slice(bytes, config()) {
+pub(crate) fn decode_plain<T: DeserializeOwned>(bytes: &[u8], offset: u64) -> Result<T> {
+    match bincode::serde::decode_from_slice(bytes, config()) {
         Ok((value, used)) if used == bytes.len() => Ok(value),
         Ok(_) => Err(Error::damaged(
             offset,
@@ -53,7 +54,7 @@ pub(crate) fn decode_plain<T: Decode<()>>(bytes: &[u8], offset: u64) -> Result<T
 }
 
 /// Encodes the body of a metadata section.
-pub(crate) fn encode<T: Encode>(value: &T) -> Result<Vec<u8>> {
+pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     let raw = encode_plain(value)?;
     check_limit("metadata", raw.len() as u64, limits::METADATA_RAW as u64)?;
     let raw_len = u32::try_from(raw.len()).unwrap_or(u32::MAX);
@@ -74,7 +75,7 @@ pub(crate) fn encode<T: Encode>(value: &T) -> Result<Vec<u8>> {
 }
 
 /// Decodes the body of a metadata section. `offset` is for the error.
-pub(crate) fn decode<T: Decode<()>>(body: &[u8], offset: u64) -> Result<T> {
+pub(crate) fn decode<T: DeserializeOwned>(body: &[u8], offset: u64) -> Result<T> {
     let cut = Error::damaged(offset, "metadata is cut off");
     let Some((&[how, l0, l1, l2, l3], payload)) = body.split_first_chunk() else {
         return Err(cut);
@@ -96,6 +97,26 @@ pub(crate) fn decode<T: Decode<()>>(body: &[u8], offset: u64) -> Result<T> {
             decode_plain(&raw, offset)
         }
         _ => Err(Error::damaged(offset, "unknown metadata compression")),
+    }
+}
+
+/// Byte strings as lists of them: each is copied at once, not byte by byte.
+pub(crate) mod byte_strings {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+    use serde_bytes::{ByteBuf, Bytes};
+
+    pub(crate) fn serialize<S: Serializer>(
+        strings: &[Vec<u8>],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(strings.iter().map(|string| Bytes::new(string)))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<Vec<u8>>, D::Error> {
+        let strings = Vec::<ByteBuf>::deserialize(deserializer)?;
+        Ok(strings.into_iter().map(ByteBuf::into_vec).collect())
     }
 }
 

@@ -1,6 +1,6 @@
 //! The header section: on which machine, by which program, with which schema.
 
-use bincode::{Decode, Encode};
+use serde::{Deserialize, Serialize};
 
 use super::Extra;
 use crate::event::Timestamp;
@@ -13,7 +13,7 @@ use crate::schema::{
 const EVENT_MODEL: (&str, &str) = ("event-model", "enter-exit");
 
 /// Body of the header section.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
     /// The machine.
     pub machine: MachineInfo,
@@ -55,7 +55,7 @@ impl Header {
 }
 
 /// Facts about the machine that was recorded.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineInfo {
     /// Host name.
     pub host_name: String,
@@ -92,7 +92,7 @@ pub struct MachineInfo {
 }
 
 /// The event schema a file was written with: it explains events that a reader's own tables lack.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SchemaDescription {
     /// The event types, ordered by number.
     pub events: Vec<EventDescription>,
@@ -107,7 +107,7 @@ pub struct SchemaDescription {
 }
 
 /// One event type of a [`SchemaDescription`].
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventDescription {
     /// The number.
     pub ty: EventType,
@@ -124,7 +124,7 @@ pub struct EventDescription {
 }
 
 /// One parameter of an [`EventDescription`].
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParamDescription {
     /// The name.
     pub name: String,
@@ -139,7 +139,7 @@ pub struct ParamDescription {
 }
 
 /// One syscall of a [`SchemaDescription`].
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyscallDescription {
     /// The field's code; 0 = none.
     pub ppm_sc: u16,

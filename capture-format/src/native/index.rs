@@ -1,6 +1,6 @@
 //! The index section: where the sections are and what is in the chunks.
 
-use bincode::{Decode, Encode};
+use serde::{Deserialize, Serialize};
 
 use super::Extra;
 use super::chunk::ChunkSummary;
@@ -8,7 +8,7 @@ use super::section::SectionKind;
 use crate::event::{EventNum, Timestamp};
 
 /// Body of the index section; also what a reader rebuilds by scanning.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Index {
     /// The chunks, in file order.
     pub chunks: Vec<ChunkEntry>,
@@ -23,7 +23,7 @@ pub struct Index {
 }
 
 /// Where a chunk is, and its summary.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChunkEntry {
     /// Offset of its section header in the file.
     pub offset: u64,
@@ -34,7 +34,7 @@ pub struct ChunkEntry {
 }
 
 /// Where a snapshot is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotEntry {
     /// Offset of its section header in the file.
     pub offset: u64,
@@ -47,7 +47,7 @@ pub struct SnapshotEntry {
 }
 
 /// Where another section is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OtherEntry {
     /// Its kind.
     pub kind: u16,

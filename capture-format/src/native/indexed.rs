@@ -269,7 +269,7 @@ impl<R: Read + Seek> IndexedReader<R> {
     }
 
     /// Reads and decodes the section at `offset`.
-    pub(super) fn metadata<T: bincode::Decode<()>>(
+    pub(super) fn metadata<T: serde::de::DeserializeOwned>(
         &mut self,
         offset: u64,
         kind: SectionKind,

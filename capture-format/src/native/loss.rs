@@ -1,12 +1,12 @@
 //! The loss section: what happened and was not captured, by cause and CPU.
 
-use bincode::{Decode, Encode};
+use serde::{Deserialize, Serialize};
 
 use super::Extra;
 use crate::event::Timestamp;
 
 /// Body of a loss section: the losses since the one before.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LossReport {
     /// The losses.
     pub losses: Vec<Loss>,
@@ -17,7 +17,7 @@ pub struct LossReport {
 }
 
 /// Events lost for one reason on one CPU in a span of time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {
     /// Why.
     pub cause: LossCause,
@@ -42,7 +42,7 @@ impl Loss {
 }
 
 /// Why events were lost. Numbers not named here belong to newer writers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LossCause(pub u16);
 
 impl LossCause {

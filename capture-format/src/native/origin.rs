@@ -6,7 +6,7 @@
 //! on every architecture that is recorded. The header describes the origins ([`Header::origins`]); a
 //! snapshot or a loss report says in its `extra` list which origin it is about.
 
-use bincode::{Decode, Encode};
+use serde::{Deserialize, Serialize};
 
 use super::header::{Header, MachineInfo};
 use super::{Extra, codec};
@@ -20,7 +20,7 @@ const EXTRA: u32 = 0x4f52_4947;
 pub struct OriginId(pub u16);
 
 /// What is known about one of the recordings that a capture was merged from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// File name of the capture.
     pub name: String,

@@ -5,17 +5,15 @@
 
 use std::hash::BuildHasher as _;
 
-use bincode::de::{BorrowDecode, BorrowDecoder, Decoder};
-use bincode::enc::Encoder;
-use bincode::error::{DecodeError, EncodeError};
-use bincode::{Decode, Encode};
 use hashbrown::{DefaultHashBuilder, HashTable};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Extra;
+use super::codec::byte_strings;
 use crate::event::{EventNum, Pid, Tid, Timestamp};
 
 /// Names a string of the same snapshot; 0 is the empty one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Encode, Decode)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StringId(pub u32);
 
 /// The strings of a snapshot, each stored once. Bytes, since paths and arguments need not be UTF-8.
@@ -83,31 +81,25 @@ impl PartialEq for StringTable {
 
 impl Eq for StringTable {}
 
-impl Encode for StringTable {
-    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
-        self.list.encode(encoder)
+impl Serialize for StringTable {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        byte_strings::serialize(&self.list, serializer)
     }
 }
 
 // Reading leaves `ids` empty: a snapshot that was read is looked up, not added to.
-impl<C> Decode<C> for StringTable {
-    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+impl<'de> Deserialize<'de> for StringTable {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Self {
-            list: Decode::decode(decoder)?,
+            list: byte_strings::deserialize(deserializer)?,
             ids: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
         })
     }
 }
 
-impl<'de, C> BorrowDecode<'de, C> for StringTable {
-    fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(d: &mut D) -> Result<Self, DecodeError> {
-        Self::decode(d)
-    }
-}
-
 /// Body of a snapshot section.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// The instant.
     pub time: Timestamp,
@@ -139,7 +131,7 @@ impl Snapshot {
 }
 
 /// A thread. Ids are in the initial pid namespace unless said otherwise; -1 = not known.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThreadEntry {
     /// Thread id.
     pub tid: Tid,
@@ -226,7 +218,7 @@ pub struct ThreadEntry {
 }
 
 /// An open fd.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FdEntry {
     /// The thread whose table it is in; threads that share a table have it under their main thread.
     pub owner: Tid,
@@ -249,7 +241,7 @@ pub struct FdEntry {
 }
 
 /// The addresses of a socket.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SocketEntry {
     /// No socket, or one without addresses.
     #[default]
@@ -290,22 +282,25 @@ pub enum SocketEntry {
 }
 
 /// A network interface.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InterfaceEntry {
     /// The name.
     pub name: StringId,
     /// The address: 4 or 16 bytes.
+    #[serde(with = "serde_bytes")]
     pub address: Vec<u8>,
     /// The netmask, as long.
+    #[serde(with = "serde_bytes")]
     pub netmask: Vec<u8>,
     /// The broadcast address, as long.
+    #[serde(with = "serde_bytes")]
     pub broadcast: Vec<u8>,
     /// Link speed in bits per second; 0 = not known.
     pub link_speed: u64,
 }
 
 /// A user.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserEntry {
     /// The container it is known in; empty = host.
     pub container: StringId,
@@ -322,7 +317,7 @@ pub struct UserEntry {
 }
 
 /// A group.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupEntry {
     /// The container it is known in; empty = host.
     pub container: StringId,
@@ -333,7 +328,7 @@ pub struct GroupEntry {
 }
 
 /// A container: what is known about it is JSON, whose form is the state engine's business.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerEntry {
     /// The id.
     pub id: StringId,

@@ -22,8 +22,8 @@ include!(concat!(env!("OUT_DIR"), "/events.rs"));
     PartialOrd,
     Ord,
     Hash,
-    bincode::Encode,
-    bincode::Decode,
+    serde::Serialize,
+    serde::Deserialize,
 )]
 pub struct EventType(pub u16);
 

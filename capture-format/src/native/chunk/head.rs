@@ -1,6 +1,6 @@
 //! The head of a chunk: summary, frames, streams.
 
-use bincode::{Decode, Encode};
+use serde::{Deserialize, Serialize};
 
 use super::activity::{self, ChunkActivity};
 use crate::event::{EventNum, Pid, Tid, Timestamp};
@@ -8,7 +8,7 @@ use crate::native::{Extra, origin};
 use crate::schema::EventType;
 
 /// What can be known of a chunk without decompressing it. The index repeats it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChunkSummary {
     /// Earliest time of an event.
     pub min_time: Timestamp,
@@ -23,6 +23,7 @@ pub struct ChunkSummary {
     /// The threads.
     pub threads: ThreadSet,
     /// Ids of the containers whose threads occur, as bytes.
+    #[serde(with = "crate::native::codec::byte_strings")]
     pub containers: Vec<Vec<u8>>,
     /// Calls that returned an error.
     pub failed: u32,
@@ -61,7 +62,7 @@ impl ChunkSummary {
 }
 
 /// Sizes of a chunk's frames by what is in them, in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrameSizes {
     /// Columns as stored.
     pub columns: u32,
@@ -78,7 +79,7 @@ pub struct FrameSizes {
 }
 
 /// The threads of a chunk: exact if they are few, else a filter that can only say "surely not".
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ThreadSet {
     /// Every (tid, pid), in order of first appearance.
     Exact(Vec<(Tid, Pid)>),
@@ -180,7 +181,7 @@ fn bloom_contains(words: &[u64], id: i64) -> bool {
 }
 
 /// One frame: how it is stored and how long it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Frame {
     /// 0 = stored, 1 = zstd.
     pub(crate) codec: u8,
@@ -193,7 +194,7 @@ pub(crate) const STORED: u8 = 0;
 pub(crate) const ZSTD: u8 = 1;
 
 /// One stream: what it is and how much of its frame it takes. Streams stand in the order of the bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stream {
     pub(crate) class: u8,
     pub(crate) id: u16,
@@ -202,7 +203,7 @@ pub(crate) struct Stream {
 }
 
 /// The head of a chunk.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Head {
     pub(crate) summary: ChunkSummary,
     /// The time that the first row's time is relative to.
