@@ -9,7 +9,7 @@ use super::error::{CliError, Outcome};
 use super::input::Input;
 use super::output::{Output, ascii_json};
 use crate::event::{number, text, time};
-use crate::replay::{self, CaptureInfo};
+use crate::stats::{self, CaptureInfo};
 
 /// Event types listed as text; JSON has all.
 const TOP: usize = 20;
@@ -32,8 +32,8 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let input = Input::open(&args.file)?;
     let surveyed = match input.is_sysdig {
-        true => replay::sysdig_capture_info(input.bytes),
-        false => replay::capture_info(input.bytes),
+        true => stats::sysdig_capture_info(input.bytes),
+        false => stats::capture_info(input.bytes),
     };
     let capture_info = surveyed.map_err(|e| CliError::capture(&input.name, &e))?;
     let report = Report::new(&input.name, &capture_info);

@@ -14,6 +14,7 @@ use crate::event::text;
 use crate::fields::Session;
 use crate::record::{self, Destination, Notice, Options, RecordError};
 use crate::replay::{self, EventSource as _, NativeSource};
+use crate::stats;
 
 /// What is shown where nothing can be recorded: a real recording of a made-up break-in.
 const SAMPLE: &[u8] = include_bytes!("../../testdata/sample.scap");
@@ -143,7 +144,7 @@ fn show(
         rewound.map_err(|error| CliError::failed(format!("cannot read {name}: {error}")))
     };
     rewind(capture)?;
-    let capture_info = replay::capture_info(io::BufReader::new(&mut *capture)).map_err(failed)?;
+    let capture_info = stats::capture_info(io::BufReader::new(&mut *capture)).map_err(failed)?;
     rewind(capture)?;
     let mut source = NativeSource::new(io::BufReader::new(capture)).map_err(failed)?;
     let mut account = Account::new(replay::arch(source.header()));

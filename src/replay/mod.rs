@@ -15,7 +15,6 @@
 //! Events can come from several recordings ([`MergedSource`]); each has its own [`OriginState`], so that
 //! process 7 of one machine is never taken for process 7 of another.
 
-mod capture_info;
 mod chunk;
 pub mod enters;
 pub mod indexed;
@@ -31,7 +30,6 @@ mod source;
 mod span;
 mod sysdig;
 
-pub use capture_info::{CaptureInfo, LostSpan, capture_info, sysdig_capture_info};
 pub use enters::EnterSynthesizer;
 pub use indexed::{IndexedCapture, IndexedCaptureError, Segment};
 pub use merged::MergedSource;

@@ -10,7 +10,7 @@ use proptest::prelude::{Just, Strategy, any, prop, prop_oneof, proptest};
 use scap::event::bytes::BufferFormat;
 use scap::fields::{self, ArgForm, Context, FieldFlags, Session};
 use scap::format::{LineFormat, LineOptions, Template};
-use scap::replay::{self, EventSink, EventSource as _, NativeSource, Pipeline, Selection};
+use scap::replay::{EventSink, EventSource as _, NativeSource, Pipeline, Selection};
 use scap::state::State;
 
 /// One way to mangle a file.
@@ -111,7 +111,7 @@ fn all_fields() -> String {
 
 fn replay_all(bytes: &[u8]) {
     // Both passes: their errors are theirs to choose, a panic is not.
-    let _surveyed = replay::capture_info(bytes);
+    let _surveyed = scap::stats::capture_info(bytes);
     let Ok(mut source) = NativeSource::new(bytes) else {
         return;
     };

@@ -263,8 +263,8 @@ mod tests {
 
     use super::*;
     use crate::fields::Session;
-    use crate::replay::CaptureInfo;
     use crate::state::State;
+    use crate::stats::CaptureInfo;
 
     fn take(account: &mut Account, pid: i64, ty: EventType, params: &[&[u8]]) {
         let lens: Vec<u32> = params.iter().map(|p| p.len() as u32).collect();

@@ -7,7 +7,7 @@ use super::files::Changed;
 use super::{Account, ROWS, Rows, safe};
 use crate::event::number::grouped;
 use crate::event::{number, text, time};
-use crate::replay::CaptureInfo;
+use crate::stats::CaptureInfo;
 use crate::stats::groups::Counts;
 
 /// Widest line.

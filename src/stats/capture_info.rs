@@ -19,6 +19,7 @@ use scap_capture_format::{Error, Result};
 
 use crate::event::{Event, syscall};
 use crate::state::{ContainerInfo, limits};
+use crate::stats::groups::{Counts, Groups};
 
 /// Most threads, and most processes, told apart.
 const IDS: usize = 4 << 20;
@@ -104,14 +105,11 @@ impl CaptureInfo {
 /// What is no capture, or cannot be read on. Damage is no error.
 pub fn capture_info(input: impl Read) -> Result<CaptureInfo> {
     let mut reader = CaptureReader::new(input)?;
-    let mut counter = Counter {
-        capture_info: CaptureInfo {
-            header: reader.header().clone(),
-            origins: reader.header().origins(),
-            ..CaptureInfo::default()
-        },
-        ..Counter::default()
-    };
+    let mut counter = Counter::new(CaptureInfo {
+        header: reader.header().clone(),
+        origins: reader.header().origins(),
+        ..CaptureInfo::default()
+    });
     let mut own = Vec::new();
     let mut decoder = ChunkDecoder::new();
     while let Some(item) = reader.next_item()? {
@@ -157,7 +155,7 @@ pub fn capture_info(input: impl Read) -> Result<CaptureInfo> {
 /// As [`capture_info`].
 pub fn sysdig_capture_info(input: impl Read) -> Result<CaptureInfo> {
     let mut reader = SysdigReader::new(input)?;
-    let mut counter = Counter::default();
+    let mut counter = Counter::new(CaptureInfo::default());
     counter.capture_info.is_sysdig = true;
     while let Some(item) = reader.next_item()? {
         match item {
@@ -208,13 +206,11 @@ fn losses(capture_info: &mut CaptureInfo, report: &LossReport) {
 }
 
 /// Counts while the events go by.
-#[derive(Default)]
 struct Counter {
     capture_info: CaptureInfo,
-    by_type: HashMap<u16, u64>,
-    /// Generic calls by code, number and ABI.
-    calls: HashMap<(u64, u64, u64), u64>,
-    names: HashMap<(u64, u64, u64), String>,
+    by_type: Counts<u16>,
+    /// Generic calls by code, number and ABI, with their names.
+    calls: Groups<(u64, u64, u64), (u64, String)>,
     tids: HashSet<i64>,
     pids: HashSet<i64>,
     /// Hashes of the ids of containers.
@@ -225,6 +221,19 @@ struct Counter {
 }
 
 impl Counter {
+    fn new(capture_info: CaptureInfo) -> Self {
+        Self {
+            capture_info,
+            by_type: Counts::new(1 << 16),
+            calls: Groups::new(CALLS),
+            tids: HashSet::new(),
+            pids: HashSet::new(),
+            containers: HashSet::new(),
+            processes: HashMap::new(),
+            last_tid: None,
+        }
+    }
+
     fn chunk(&mut self, chunk: &Chunk, decoder: &mut ChunkDecoder) -> Result<()> {
         let summary = chunk.summary();
         self.capture_info.chunks += 1;
@@ -279,18 +288,18 @@ impl Counter {
         if syscall::is_generic(event.ty) {
             let part = |index| event.uint(index).unwrap_or(0);
             let key = (part(0), part(1), part(9));
-            if self.calls.len() < CALLS || self.calls.contains_key(&key) {
-                *self.calls.entry(key).or_insert(0) += 1;
-                self.names.entry(key).or_insert_with(|| name(event, arch));
+            let make = || (key, (0, name(event, arch)));
+            if let Some(place) = self.calls.place(&key, |other| *other == key, make) {
+                self.calls.row(place).0 += 1;
                 return;
             }
         }
-        *self.by_type.entry(event.ty.0).or_insert(0) += 1;
+        self.by_type.add(event.ty.0);
     }
 
     fn finish(mut self) -> CaptureInfo {
         let capture_info = &mut self.capture_info;
-        for (number, count) in self.by_type {
+        for (number, count) in self.by_type.into_rows() {
             let ty = scap_capture_format::schema::EventType(number);
             let known = ty.info().map(|i| i.name.to_owned());
             // A type newer than this program is described by the file itself.
@@ -298,8 +307,7 @@ impl Counter {
             let name = known.or_else(described).unwrap_or_else(|| ty.to_string());
             *capture_info.types.entry(name).or_insert(0) += count;
         }
-        for (key, count) in self.calls {
-            let name = self.names.remove(&key).unwrap_or_default();
+        for (_, (count, name)) in self.calls.into_rows() {
             *capture_info.types.entry(name).or_insert(0) += count;
         }
         capture_info.threads = self.tids.len() as u64;
