@@ -1,9 +1,9 @@
-//! Filters by container, in the kernel: which cgroups can hold no thread that passes.
+//! Filters by container, in the kernel: which cgroups contain no thread that can pass the filter.
 //!
-//! What must hold of a thread's container for any event to pass is decided once for each cgroup, when it
-//! is first seen and when its container is described. The probe then records of threads in cgroups that
-//! are out only the calls that change the state. Of a cgroup that nobody has decided about everything is
-//! recorded: this saves work, it does not decide.
+//! The conditions on a thread's container that every passing event must fulfil are evaluated once for each
+//! cgroup, when it is first seen and when its container is described. From threads in excluded cgroups, the
+//! probe records only the calls that change the state. A cgroup without a decision is recorded in full: the
+//! exclusion saves work, the exact decision is the recorder's filter.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -27,48 +27,47 @@ use crate::{
     state::{self, ContainerInfo, State},
 };
 
-/// Most cgroups known at a time, in the kernel too; the oldest are forgotten, and recorded again.
+/// Most cgroups known at a time, in the kernel too. The oldest are dropped, and recorded in full again.
 pub(super) const MAX_CGROUPS: usize = 16_384;
 
-/// Tells the kernel that a cgroup, by its id, is out, or no longer. It can fail to: then the cgroup is
-/// recorded.
+/// Tells the kernel whether a cgroup, by its id, is excluded. If the update fails, the cgroup is recorded.
 pub(super) type TellKernel = Box<dyn FnMut(u64, bool)>;
 
-/// The cgroups that were seen, and what the filter makes of them.
+/// The cgroups that were seen, with the filter's decision on each.
 pub(super) struct Cgroups {
     filter: Filter,
     needs_runtime_metadata: bool,
     session: Session,
-    tell: TellKernel,
+    update_kernel: TellKernel,
     known: HashMap<u64, Known>,
-    /// Ids in the order in which they were seen.
+    /// Ids in the order in which they were first seen.
     order: VecDeque<u64>,
 }
 
 struct Known {
-    /// `subsystem=path`, NUL after each.
+    /// `subsystem=path`, each followed by a NUL.
     list: Box<[u8]>,
-    /// The id of their container as shown.
+    /// The displayed id of their container.
     container: Option<Box<[u8]>>,
     is_out: bool,
 }
 
 impl Cgroups {
-    /// Begins for a filter; `None`: it asks nothing of containers that must hold for every event.
-    pub(super) fn new(filter: Option<&Filter>, tell: TellKernel) -> Option<Self> {
+    /// Creates the set for a filter; `None` if no condition on containers must hold for every event.
+    pub(super) fn new(filter: Option<&Filter>, update_kernel: TellKernel) -> Option<Self> {
         let filter = filter?.container_prefilter()?;
         Some(Self {
             needs_runtime_metadata: filter.needs_runtime_metadata(),
             filter,
             session: Session::default(),
-            tell,
+            update_kernel,
             known: HashMap::new(),
             order: VecDeque::new(),
         })
     }
 
-    /// Takes note of the cgroup `id` of a thread whose cgroups are `list`. `state` knows what containers
-    /// are described.
+    /// Records that the cgroup `id` has a thread whose list of cgroups is `list`. `state` has the descriptions of
+    /// containers.
     pub(super) fn seen(&mut self, id: u64, list: &[u8], state: &State) {
         if self
             .known
@@ -82,14 +81,14 @@ impl Cgroups {
                 && let Some(oldest) = self.order.pop_front()
                 && self.known.remove(&oldest).is_some_and(|known| known.is_out)
             {
-                (self.tell)(oldest, false);
+                (self.update_kernel)(oldest, false);
             }
             self.order.push_back(id);
         }
         self.decide(id, list.into(), state);
     }
 
-    /// Decides again about the cgroups of a container, by its id as shown, that was described.
+    /// Decides again about the cgroups of a container that was described. `container` is its displayed id.
     pub(super) fn described(&mut self, container: &[u8], state: &State) {
         if !self.needs_runtime_metadata {
             return;
@@ -110,7 +109,7 @@ impl Cgroups {
         let found = state::container_of(Some(&list));
         let name: Option<Box<[u8]>> = found.map(|found| found.id().into());
         let info = name.as_deref().and_then(|name| state.container(name));
-        // Its runtime has not told yet what the filter asks for.
+        // The filter needs metadata that the container's runtime has not reported yet.
         let is_undescribed = self.needs_runtime_metadata && name.is_some() && info.is_none();
         let is_out = !is_undescribed && !self.passes(&list, info);
         let was_out = self.known.get(&id).is_some_and(|known| known.is_out);
@@ -121,11 +120,11 @@ impl Cgroups {
         };
         self.known.insert(id, known);
         if is_out != was_out {
-            (self.tell)(id, is_out);
+            (self.update_kernel)(id, is_out);
         }
     }
 
-    /// Asks the filter about a thread in these cgroups.
+    /// Evaluates the filter for a thread in these cgroups.
     fn passes(&mut self, list: &[u8], info: Option<&ContainerInfo>) -> bool {
         const TID: i64 = 1;
         let mut snapshot = Snapshot::default();
@@ -167,12 +166,12 @@ impl Cgroups {
 pub(super) struct Hierarchy {
     /// The controller of a v1 hierarchy; `None` = the unified one.
     pub(super) controller: Option<&'static str>,
-    /// Where it is mounted.
+    /// Mount point of the hierarchy.
     mount: Option<PathBuf>,
 }
 
 impl Hierarchy {
-    /// Finds it: where controllers have hierarchies of their own, container runtimes use these.
+    /// Finds the hierarchy: container runtimes use the controllers' own hierarchies where these exist.
     pub(super) fn find(host: &Host) -> Self {
         let read = |path: String| fs::read_to_string(path).ok();
         let own = read(format!("{}/self/cgroup", host.proc())).unwrap_or_default();
@@ -191,7 +190,7 @@ impl Hierarchy {
         }
     }
 
-    /// Finds out what procfs shows to this process of the paths of cgroups.
+    /// Determines how procfs shows the paths of cgroups to this process.
     pub(super) fn paths(&self, host: &Host) -> CgroupPaths {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let own = mounts
@@ -200,7 +199,7 @@ impl Hierarchy {
         CgroupPaths::find(host, self.mount.as_deref(), own.map(Path::new))
     }
 
-    /// Returns the id of the cgroup that a list of cgroups names: the inode of its directory.
+    /// Returns the id of the cgroup in a list of cgroups: the inode of its directory.
     pub(super) fn id(&self, list: &[u8]) -> Option<u64> {
         let name = self.controller.map_or("", in_v1);
         let path = list
@@ -211,7 +210,7 @@ impl Hierarchy {
         Some(fs::metadata(directory).ok()?.ino())
     }
 
-    /// What the probe is told: the index of the controller, given those of all.
+    /// Returns the value for the probe: the index of the controller, given those of all controllers.
     pub(super) fn index(&self, subsystems: &[u32; CGROUP_CONTROLLERS.len()]) -> u32 {
         let at = |controller| CGROUP_CONTROLLERS.iter().position(|c| *c == controller);
         self.controller
@@ -221,7 +220,7 @@ impl Hierarchy {
     }
 }
 
-/// What /proc, and lists of cgroups, call a controller of the kernel.
+/// The name of a kernel controller in /proc and in lists of cgroups.
 fn in_v1(controller: &str) -> &str {
     match controller {
         "io" => "blkio",
@@ -229,7 +228,7 @@ fn in_v1(controller: &str) -> &str {
     }
 }
 
-/// Where a line of mountinfo mounts the hierarchy of a controller, or the unified one.
+/// Returns the mount point if a line of mountinfo is about the hierarchy of a controller, or the unified one.
 fn mounted<'a>(line: &'a str, controller: Option<&str>) -> Option<&'a str> {
     let (mount, file_system) = line.split_once(" - ")?;
     let mut words = file_system.split(' ');
@@ -255,18 +254,18 @@ mod tests {
         format!("cpuset=/\0memory={path}\0=/\0").into_bytes()
     }
 
-    /// What the kernel was told: ids, and whether they are out.
-    type Told = Rc<RefCell<Vec<(u64, bool)>>>;
+    /// The updates sent to the kernel: ids, and whether they are excluded.
+    type Updates = Rc<RefCell<Vec<(u64, bool)>>>;
 
-    fn cgroups(filter: &str) -> Option<(Cgroups, Told)> {
+    fn cgroups(filter: &str) -> Option<(Cgroups, Updates)> {
         let filter = Filter::parse(filter).unwrap();
-        let told = Told::default();
-        let tell = Rc::clone(&told);
+        let updates = Updates::default();
+        let sent = Rc::clone(&updates);
         let cgroups = Cgroups::new(
             Some(&filter),
-            Box::new(move |id, out| tell.borrow_mut().push((id, out))),
+            Box::new(move |id, out| sent.borrow_mut().push((id, out))),
         );
-        Some((cgroups?, told))
+        Some((cgroups?, updates))
     }
 
     fn describe(state: &mut State, json: &str) {
@@ -281,7 +280,7 @@ mod tests {
 
     #[test]
     fn the_host_and_other_containers_are_out() {
-        let (mut cgroups, told) =
+        let (mut cgroups, updates) =
             cgroups("evt.type=read and container.id=0123456789ab and fd.num>2").unwrap();
         let state = State::new();
         cgroups.seen(7, &list(&format!("/docker/{DOCKER}")), &state);
@@ -292,29 +291,29 @@ mod tests {
             &state,
         );
         cgroups.seen(8, &list("/user.slice"), &state);
-        assert_eq!(*told.borrow(), [(8, true), (9, true)]);
+        assert_eq!(*updates.borrow(), [(8, true), (9, true)]);
     }
 
     #[test]
-    fn names_decide_once_they_are_told() {
-        let (mut cgroups, told) = cgroups("container.name=web").unwrap();
+    fn names_decide_once_they_are_described() {
+        let (mut cgroups, updates) = cgroups("container.name=web").unwrap();
         let mut state = State::new();
         let path = list(&format!("/docker/{DOCKER}"));
         cgroups.seen(7, &path, &state);
-        assert_eq!(*told.borrow(), []);
+        assert_eq!(*updates.borrow(), []);
         describe(
             &mut state,
             r#"{"container":{"id":"0123456789ab","name":"db"}}"#,
         );
         cgroups.described(b"0123456789ab", &state);
-        assert_eq!(*told.borrow(), [(7, true)]);
+        assert_eq!(*updates.borrow(), [(7, true)]);
         // It is renamed.
         describe(
             &mut state,
             r#"{"container":{"id":"0123456789ab","name":"web"}}"#,
         );
         cgroups.described(b"0123456789ab", &state);
-        assert_eq!(*told.borrow(), [(7, true), (7, false)]);
+        assert_eq!(*updates.borrow(), [(7, true), (7, false)]);
     }
 
     #[test]
@@ -339,17 +338,17 @@ mod tests {
 
     #[test]
     fn the_oldest_are_forgotten() {
-        let (mut cgroups, told) = cgroups("container.id!=host").unwrap();
+        let (mut cgroups, updates) = cgroups("container.id!=host").unwrap();
         let state = State::new();
         for id in 0..MAX_CGROUPS as u64 + 1 {
             cgroups.seen(id, &list("/user.slice"), &state);
         }
         assert_eq!(cgroups.known.len(), MAX_CGROUPS);
-        assert_eq!(told.borrow().iter().filter(|(_, out)| !out).count(), 1);
+        assert_eq!(updates.borrow().iter().filter(|(_, out)| !out).count(), 1);
     }
 
     #[test]
-    fn mounts_are_told_by_hierarchy() {
+    fn mounts_are_found_by_hierarchy() {
         let v1 = "31 29 0:27 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory";
         let both = "31 29 0:27 / /cg/cpu rw - cgroup cgroup rw,cpu,cpuacct";
         let v2 = "30 29 0:26 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw,nsdelegate";

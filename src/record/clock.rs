@@ -30,7 +30,7 @@ pub(crate) fn monotonic() -> u64 {
     read(libc::CLOCK_MONOTONIC)
 }
 
-/// What the wall clock is ahead of the boot clock. Read several times, the closest pair counts.
+/// Wall clock minus boot clock, in nanoseconds. Both are read several times; the closest pair counts.
 pub(crate) fn boot_to_wall() -> u64 {
     let pair = |_| {
         let before = boot();
@@ -47,7 +47,7 @@ pub(crate) fn boot_to_wall() -> u64 {
         .map_or(0, |(_, offset)| offset)
 }
 
-/// Processor time of this process so far, in nanoseconds.
+/// CPU time of this process so far, in nanoseconds.
 pub(crate) fn cpu_time() -> u64 {
     read(libc::CLOCK_PROCESS_CPUTIME_ID)
 }

@@ -1,9 +1,9 @@
-//! A command that is held until the probe is attached.
+//! A command that is stopped until the probe is attached.
 //!
-//! The program that holds it (the recorder itself, called once more with [`EXEC_GATE`]) waits for a byte
-//! on a pipe and then becomes the command. So nothing of the command happens before it can be seen,
-//! without a line of code between fork and exec. Which program that is, the caller says: guessing
-//! it from the running one would start a program that does not know its part again and again.
+//! The holder, which is this program run with [`EXEC_GATE`], waits for a byte on a pipe and then executes the
+//! command. So no call of the command is missed, and no code runs between fork and exec. The caller names the
+//! program to run as the holder: guessing it from the running process could start a program that does not
+//! implement the gate, again and again.
 
 use std::{
     ffi::OsString,
@@ -18,38 +18,38 @@ use std::{
 
 use super::RecordError;
 
-/// Name of the hidden subcommand; the number of the pipe follows it.
+/// Name of the hidden subcommand; the number of the pipe's fd follows it.
 pub const EXEC_GATE: &str = "__hold";
 
-/// Status of a held command that could not be started, as shells have it.
+/// Exit status if the command could not be started, as in shells.
 pub const NOT_STARTED: i32 = 127;
 
-/// How the recorded command stood when the recording ended.
+/// State of the recorded command when the recording ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommandEnd {
-    /// There was none.
+    /// There was no command.
     None,
     /// It ended.
     Ended(ExitStatus),
-    /// It still runs.
+    /// It is still running, with this pid.
     Running(u32),
 }
 
-/// A command that waits.
+/// A command that waits to be released.
 pub(super) struct StoppedChild {
     child: Child,
     gate: Option<io::PipeWriter>,
 }
 
 impl StoppedChild {
-    /// Starts the command up to the point where it waits.
+    /// Starts the holder, which waits to be released.
     pub(super) fn start(holder: &Path, command: &[OsString]) -> Result<Self, RecordError> {
         let fail = |source| RecordError::Command {
             name: command.first().cloned().unwrap_or_default(),
             source,
         };
         let (reader, gate) = io::pipe().map_err(fail)?;
-        // The reading end has to survive the exec of the holder, which closes it before the next.
+        // The read end has to survive the exec of the holder, which closes it before executing the command.
         let reader = inheritable(OwnedFd::from(reader)).map_err(fail)?;
         let child = Command::new(holder)
             .arg(EXEC_GATE)
@@ -70,7 +70,7 @@ impl StoppedChild {
     /// Lets the command run.
     pub(super) fn release(&mut self) {
         if let Some(mut gate) = self.gate.take() {
-            // If it is gone already, waiting for it says how.
+            // If the command has ended already, waiting for it returns its status.
             drop(gate.write_all(&[1]));
         }
     }
@@ -80,7 +80,7 @@ impl StoppedChild {
         self.child.try_wait().ok().flatten()
     }
 
-    /// Leaves the command alone; the recording has ended before it.
+    /// Leaves the command running; the recording has ended before it.
     pub(super) fn abandon(mut self) -> CommandEnd {
         match self.ended() {
             Some(status) => CommandEnd::Ended(status),
@@ -89,7 +89,7 @@ impl StoppedChild {
     }
 }
 
-/// What `scap __hold FD COMMAND…` does. Returns only if the command could not be started.
+/// Implements `scap __hold FD COMMAND…`. Returns only if the command could not be started.
 pub fn hold(mut args: impl Iterator<Item = OsString>) -> io::Error {
     let fd = args.next().and_then(|fd| fd.to_str()?.parse().ok());
     let (Some(fd), Some(command)) = (fd, args.next()) else {
@@ -98,28 +98,28 @@ pub fn hold(mut args: impl Iterator<Item = OsString>) -> io::Error {
     let mut byte = [0];
     match gate(fd).read(&mut byte) {
         Ok(1) => Command::new(command).args(args).exec(),
-        // The recorder is gone: so is the reason to run.
+        // The recorder has ended, so the command must not run.
         _ => std::process::exit(130),
     }
 }
 
-/// A file descriptor that was handed over by number.
+/// Takes over a file descriptor passed by number.
 #[expect(
     unsafe_code,
     reason = "the number is the only thing that survives an exec"
 )]
 fn gate(fd: i32) -> std::fs::File {
-    // SAFETY: the parent opened it for us and nothing else in this process knows it.
+    // SAFETY: the parent opened it for this process, and nothing else here uses it.
     unsafe { std::fs::File::from_raw_fd(fd) }
 }
 
-/// A duplicate that an exec does not close.
+/// Duplicates a file descriptor without close-on-exec.
 #[expect(
     unsafe_code,
     reason = "the standard library makes only descriptors that exec closes"
 )]
 fn inheritable(fd: OwnedFd) -> io::Result<OwnedFd> {
-    // SAFETY: the descriptor is open; the result is checked and owned by nobody else.
+    // SAFETY: the descriptor is open; the result is checked, and owned only here.
     unsafe {
         let copy = libc::dup(fd.as_raw_fd());
         if copy < 0 {
@@ -129,7 +129,7 @@ fn inheritable(fd: OwnedFd) -> io::Result<OwnedFd> {
     }
 }
 
-/// A status in words.
+/// Describes an exit status.
 pub fn describe(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("ended with status {code}"),

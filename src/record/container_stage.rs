@@ -1,5 +1,5 @@
-//! What the recorder learns about containers from the events that go by: whom to ask about them, and which
-//! cgroups the kernel may leave out.
+//! Follows containers in the recorded events: requests their descriptions, and decides which cgroups are
+//! excluded in the kernel.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -17,14 +17,14 @@ use crate::{
     state::{self, ContainerInfo, State, Thread},
 };
 
-/// How long runtimes may still answer when everything else is over.
+/// Time for pending answers of runtimes after the recording has ended.
 const LAST_ANSWERS: Duration = Duration::from_millis(300);
 
 /// Follows the containers of a recording.
 pub(super) struct ContainerStage {
-    /// For filters by container: decides for the kernel which cgroups are out.
+    /// For filters by container: decides which cgroups are excluded in the kernel.
     cgroups: Option<(Hierarchy, Cgroups)>,
-    /// Asks the runtimes about containers.
+    /// Requests descriptions from the runtimes.
     resolver: Resolver,
 }
 
@@ -33,7 +33,7 @@ impl ContainerStage {
         Self { cgroups, resolver }
     }
 
-    /// Takes the state that /proc showed.
+    /// Takes the initial state from /proc.
     pub(super) fn begin(&mut self, snapshot: &Snapshot, state: &State) {
         for thread in state.threads() {
             ask(&mut self.resolver, thread);
@@ -49,20 +49,20 @@ impl ContainerStage {
         }
     }
 
-    /// Whether [`Self::cgroup`] is to be called.
+    /// Whether [`Self::cgroup`] has to be called.
     pub(super) fn follows_cgroups(&self) -> bool {
         self.cgroups.is_some()
     }
 
-    /// Takes note of the id of the cgroup of threads whose cgroups are `list`.
+    /// Records the id of the cgroup of threads whose list of cgroups is `list`.
     pub(super) fn cgroup(&mut self, id: u64, list: &[u8], state: &State) {
         if let Some((_, cgroups)) = &mut self.cgroups {
             cgroups.seen(id, list, state);
         }
     }
 
-    /// Asks about the container that the event's thread is in now, and decides again about one that the
-    /// event describes. The state is that after the event.
+    /// Requests the current container of the event's thread, and decides again about a container that the event
+    /// describes. The state is that after the event.
     pub(super) fn event(&mut self, event: &Event<'_>, state: &State) {
         if state::cgroups_param(event.ty).is_some() {
             if let Some(thread) = state.thread(event.tid) {
@@ -76,25 +76,25 @@ impl ContainerStage {
         }
     }
 
-    /// Returns what a runtime said of a container, if there is more.
+    /// Returns the next description from a runtime, if there is one.
     pub(super) fn description(&mut self) -> Option<Description> {
         self.resolver.poll()
     }
 
-    /// Returns why a runtime cannot be asked; each reason once.
+    /// Returns the next warning about a runtime; each is returned once.
     pub(super) fn warning(&mut self) -> Option<String> {
         self.resolver.warning()
     }
 
-    /// Gives the runtimes a last chance.
+    /// Waits a last time for pending answers.
     pub(super) fn finish(&mut self) {
         self.resolver.finish(LAST_ANSWERS);
     }
 }
 
-/// Asks about the container that a thread is in, unless that was done.
+/// Requests the description of a thread's container, unless that was done before.
 fn ask(resolver: &mut Resolver, thread: &Thread) {
-    // Nearly always it was: this comes with each clone and exec in a container.
+    // It nearly always was: this runs at each clone and exec in a container.
     if let Some(id) = &thread.container
         && !resolver.has_asked(id)
     {

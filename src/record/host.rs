@@ -1,8 +1,8 @@
-//! The machine that is recorded, as this process sees it.
+//! The recorded machine, as seen by this process.
 //!
-//! In a container the machine's own files are mounted somewhere else (`--host-root`), and namespaces
-//! stand between: its process ids are those of its own procfs, and paths of cgroups are shown relative to
-//! the cgroup of whoever reads them.
+//! In a container the host's files are mounted elsewhere (`--host-root`), and namespaces change what procfs
+//! shows: process ids are those of the procfs instance, and paths of cgroups are relative to the cgroup of the
+//! reading process.
 
 use std::{
     fs,
@@ -12,14 +12,14 @@ use std::{
 
 use super::procfs::numbers;
 
-/// The pid namespace that the kernel counts in.
+/// The initial pid namespace, whose ids the kernel and the probe use.
 // linux v6.12 include/linux/proc_ns.h: PROC_PID_INIT_INO
 const INITIAL_PID_NS: &str = "pid:[4026531836]";
 
-/// Directories of cgroups that are looked through for the own one.
+/// Limit of directories searched for this process's own cgroup.
 const MAX_CGROUPS: usize = 100_000;
 
-/// Where the machine is.
+/// Where the host's files are.
 #[derive(Clone, Debug)]
 pub(super) struct Host {
     root: PathBuf,
@@ -27,7 +27,7 @@ pub(super) struct Host {
 }
 
 impl Host {
-    /// The machine whose root directory is mounted at `root`.
+    /// Describes the machine whose root directory is mounted at `root`.
     pub(super) fn new(root: &Path) -> Self {
         let proc = root.join("proc").to_string_lossy().into_owned();
         Self {
@@ -36,28 +36,28 @@ impl Host {
         }
     }
 
-    /// Whether it is seen through a mount, from a container.
+    /// Whether the host's files are mounted in this container.
     pub(super) fn is_mounted(&self) -> bool {
         self.root != Path::new("/")
     }
 
-    /// Its procfs.
+    /// The path of the host's procfs.
     pub(super) fn proc(&self) -> &str {
         &self.proc
     }
 
-    /// One of its files, by its absolute path there.
+    /// The path of a file of the host, from its absolute path there.
     pub(super) fn path(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))
     }
 
-    /// Id of this process there; `None` if its procfs does not show it.
+    /// Id of this process in the host's procfs; `None` if it is not shown there.
     pub(super) fn own_pid(&self) -> Option<u32> {
         let own = fs::read_link(format!("{}/self", self.proc)).ok()?;
         own.to_str()?.parse().ok()
     }
 
-    /// Id there of a child of this process, by its id in this process's pid namespace.
+    /// Id in the host's procfs of a child of this process, from its id in this process's pid namespace.
     pub(super) fn child(&self, pid: u32) -> Option<u32> {
         let own = self.own_pid()?;
         if own == std::process::id() {
@@ -76,27 +76,27 @@ impl Host {
         numbers(&self.proc).into_iter().find(is_it)
     }
 
-    /// Whether its procfs counts processes as the kernel does.
+    /// Whether the host's procfs uses the ids of the kernel.
     pub(super) fn counts_as_kernel(&self) -> bool {
         match fs::read_link(format!("{}/1/ns/pid", self.proc)) {
             Ok(namespace) => namespace.as_os_str() == INITIAL_PID_NS,
-            // Whoever may not read that can still tell: only there is the second process the kernel's.
+            // Without permission to read the link: only there is process 2 a kernel thread.
             Err(_) => fs::read_to_string(format!("{}/2/comm", self.proc))
                 .is_ok_and(|name| name.trim_end() == "kthreadd"),
         }
     }
 }
 
-/// Paths of cgroups as the machine has them, from what procfs shows to this process.
+/// Converts paths of cgroups that procfs shows to this process into the host's paths.
 #[derive(Debug, Default)]
 pub(super) struct CgroupPaths {
-    /// The cgroup that this process sees as `/`; `None` if it sees all.
+    /// The cgroup that this process sees as `/`; `None` if it sees all cgroups.
     root: Option<Vec<u8>>,
 }
 
 impl CgroupPaths {
-    /// Finds out what this process sees. `hierarchy` is where the cgroups of containers are mounted there,
-    /// `own` where in this process's files.
+    /// Determines what this process sees. `hierarchy` is the mount point of the containers' cgroups on the host,
+    /// `own` the one in this process's mount namespace.
     pub(super) fn find(host: &Host, hierarchy: Option<&Path>, own: Option<&Path>) -> Self {
         let first = fs::read_to_string(format!("{}/1/cgroup", host.proc)).unwrap_or_default();
         let is_inside = first.lines().any(|line| {
@@ -119,7 +119,7 @@ impl CgroupPaths {
         }
     }
 
-    /// The path that procfs shows as `path`.
+    /// Returns the host's path of the cgroup that procfs shows as `path`.
     pub(super) fn full(&self, path: &[u8]) -> Vec<u8> {
         let Some(root) = &self.root else {
             return path.to_vec();
@@ -144,7 +144,7 @@ impl CgroupPaths {
     }
 }
 
-/// The directory with this inode, at or below `top`.
+/// Finds the directory with this inode, at or below `top`.
 fn directory_of(top: &Path, inode: u64) -> Option<PathBuf> {
     let mut waiting = vec![top.to_owned()];
     let mut seen = 0;

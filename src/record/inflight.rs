@@ -1,4 +1,4 @@
-//! Calls that have not returned when the recording ends: what every thread waits in.
+//! Calls that have not returned when the recording ends.
 
 use scap_capture_format::schema::{Arch, syscall};
 use scap_probe_common::stamp;
@@ -10,10 +10,9 @@ use super::{
     probe::{ring::Rings, setup::CommSet},
 };
 
-/// Tells `see` of each call in flight that this recording is about: its header and how many
-/// arguments it has. The probe's stamps say who is in a call and since when, /proc says with which
-/// arguments; a thread that /proc shows in another call, or running, has left the first meanwhile
-/// and is passed over.
+/// Calls `see` for each call in flight that is to be recorded, with its header and its number of arguments.
+/// The probe's stamps show which threads are in a call and since when, /proc shows the arguments. A thread that
+/// /proc shows in another call, or running, has left the stamped call meanwhile and is skipped.
 pub(super) fn each(
     arch: Arch,
     host: &Host,

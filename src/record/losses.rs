@@ -10,7 +10,7 @@ use super::{
     probe::ring::{CpuCounters, Rings},
 };
 
-/// What the counters of the probe said last time.
+/// The values of the probe's counters at the last report.
 pub(super) struct Losses {
     before: Vec<CpuCounters>,
     begin: u64,
@@ -24,12 +24,12 @@ impl Losses {
         }
     }
 
-    /// Events lost up to the last report.
+    /// Returns the number of events lost up to the last report.
     pub(super) fn total(&self) -> u64 {
         self.before.iter().map(CpuCounters::lost).sum()
     }
 
-    /// What was lost since the last report; `None` if nothing was.
+    /// Returns the losses since the last report; `None` if there were none.
     pub(super) fn report(
         &mut self,
         now: u64,

@@ -1,4 +1,4 @@
-//! The header of the file: which machine, which program, which schema.
+//! The header of the file: machine, program, schema.
 
 use std::{fs, path::Path};
 
@@ -17,7 +17,7 @@ fn text(path: impl AsRef<Path>) -> String {
         .to_owned()
 }
 
-/// The name of the machine; a container has one of its own.
+/// The host name of the machine; a container has its own.
 pub(super) fn name(host: &Host) -> String {
     let file = host.path("/etc/hostname");
     let name = if host.is_mounted() {
@@ -32,8 +32,7 @@ pub(super) fn name(host: &Host) -> String {
     name
 }
 
-/// Describes this machine and this recording. `boot_to_wall` is what the wall clock is ahead of
-/// the boot clock, in nanoseconds.
+/// Describes this machine and this recording. `boot_to_wall` is wall clock minus boot clock, in nanoseconds.
 pub(super) fn header(options: &Options, host: &Host, kernel: &Kernel, boot_to_wall: u64) -> Header {
     let machine = rustix::system::uname();
     let words = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
@@ -75,7 +74,7 @@ fn os_name(host: &Host) -> String {
     name.unwrap_or_default().trim_matches('"').to_owned()
 }
 
-/// Name of the time zone as the system's files have it.
+/// Name of the time zone from the system's files.
 fn time_zone(host: &Host) -> String {
     if let Ok(zone) = std::env::var("TZ") {
         return zone;

@@ -1,15 +1,15 @@
-//! Brings the records of all CPUs into one order of time.
+//! Merges the records of all CPUs into order of time.
 //!
-//! Every ring is in order by itself. A record may be handed on once no other ring can still bring
-//! an earlier one: the rings are looked at after the clock is read, so whatever they bring later
-//! ended after that reading, but for the moment between a probe's look at the clock and its commit.
+//! Each ring is in order by itself. A record can be passed on once no other ring can still contain an earlier
+//! one. The rings are read after the clock, so records that appear later ended after that reading, except for the
+//! time that a probe needs between reading its clock and committing the record.
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
 use super::probe::ring::{Record, RingReader};
 
-/// What a probe may need between reading the clock and committing its record; a virtual CPU can be
-/// stopped in between. Later ones are not lost, they only come out of order.
+/// Longest expected time between a probe's reading of the clock and its commit; a virtual CPU can be stopped in
+/// between. Records committed even later are not lost, only out of order.
 pub(crate) const SETTLE_NS: u64 = 2_000_000;
 
 /// Merges rings.
@@ -25,8 +25,8 @@ impl Merge {
         Self { readers, heap }
     }
 
-    /// Hands every record that ended at or before `limit` to `take`, in order, until it returns
-    /// false. Returns the most bytes that a ring held.
+    /// Passes every record that ended at or before `limit` to `take`, in order, until it returns false. Returns the
+    /// most bytes that a ring held.
     pub(crate) fn drain(
         &mut self,
         limit: u64,
@@ -41,7 +41,7 @@ impl Merge {
             }
         }
         'rings: while let Some(Reverse((mut ts, index))) = self.heap.pop() {
-            // As long as this ring is the earliest, it need not go through the heap.
+            // While this ring has the earliest record, the heap is bypassed.
             let until = self
                 .heap
                 .peek()
@@ -79,5 +79,5 @@ impl Merge {
     }
 }
 
-/// Records after which the probe gets their room back in the middle of a long run.
+/// Number of records after which their room is returned to the probe in the middle of a long run.
 const RELEASE_EVERY: u32 = 4096;

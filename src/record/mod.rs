@@ -1,12 +1,12 @@
 //! The recorder: loads the probe, drains its rings, and writes the capture file.
 //!
 //! ```text
-//! preflight -> probe (btf, fetch, setup) -> ring -> merge -> encode -> pipeline -> output -> file
-//!                                  /proc -> snapshot -> filter_stage (state, filter) -^  `-> observer
+//! preflight -> probe (btf, arg_specs, setup) -> ring -> merge -> encode -> pipeline -> output -> file
+//!                                           /proc -> snapshot -^            `-> sink
 //! ```
 //!
-//! Only this part of the program needs privileges and a kernel. It knows nothing of the command
-//! line: [`record`] takes [`Options`] and returns a [`Summary`].
+//! Only this module needs privileges and a kernel. It does not depend on the command line: [`record`] takes
+//! [`Options`] and returns a [`Summary`].
 
 mod cgroups;
 mod clock;
@@ -50,21 +50,21 @@ use crate::replay::EventSink;
 
 use crate::filter::{Filter, TypeSet};
 
-/// Most bytes kept of a data buffer unless asked otherwise.
+/// Default limit of the bytes kept of a data buffer.
 pub const DEFAULT_SNAPLEN: u32 = 80;
 /// The largest snaplen.
 pub const MAX_SNAPLEN: u32 = 65_000;
-/// Size of one CPU's ring in MiB unless asked otherwise.
+/// Default size of one CPU's ring in MiB.
 pub const DEFAULT_BUFFER_MIB: u32 = 8;
 /// The largest ring in MiB.
 pub const MAX_BUFFER_MIB: u32 = 1024;
 
-/// What to record.
+/// Options of a recording.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// End after this time.
+    /// Stop after this time.
     pub duration: Option<Duration>,
-    /// End after this many events.
+    /// Stop after this number of events.
     pub max_events: Option<u64>,
     /// Most bytes kept of a data buffer, at most [`MAX_SNAPLEN`].
     pub snaplen: u32,
@@ -72,30 +72,30 @@ pub struct Options {
     pub buffer_mib: u32,
     /// Record only these processes.
     pub pids: Vec<u32>,
-    /// Leave these processes out.
+    /// Exclude these processes.
     pub not_pids: Vec<u32>,
     /// Record only threads with these names.
     pub comms: Vec<String>,
-    /// Leave threads with these names out.
+    /// Exclude threads with these names.
     pub not_comms: Vec<String>,
     /// Record only these syscalls.
     pub syscalls: Vec<String>,
-    /// Leave these syscalls out.
+    /// Exclude these syscalls.
     pub not_syscalls: Vec<String>,
-    /// Record only what passes it; what is needed to understand that is kept in hidden events.
+    /// Record only events that pass this filter; those needed to understand them are kept as hidden events.
     pub filter: Option<Filter>,
-    /// Of what passes, only events of these types are looked at; `None` = all.
+    /// Of the events that pass, the sink uses only these types; `None` = all.
     pub types: Option<TypeSet>,
-    /// Where the root directory of the recorded machine is mounted: `/` but in a container.
+    /// Where the root directory of the recorded machine is mounted: `/`, except in a container.
     pub host_root: PathBuf,
-    /// Whom to ask about containers; its root directory is that of `host_root`.
+    /// How container runtimes are asked; their root directory is that of `host_root`.
     pub containers: ContainerOptions,
     /// Run this command and record it and its descendants.
     pub command: Vec<OsString>,
     /// The program that holds the command until the probe is attached: it is called with
     /// [`command::EXEC_GATE`] and has to answer with [`command::hold`].
     pub holder: PathBuf,
-    /// The options as they were given, for the file's header.
+    /// The options as given by the user, for the file's header.
     pub given: Vec<(String, String)>,
 }
 
@@ -131,18 +131,18 @@ pub enum Destination {
     Stream(Box<dyn Write + Send>),
 }
 
-/// Why nothing, or not everything, was recorded.
+/// Errors that prevent a recording or end it.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// The machine or the caller lacks something.
     #[error("cannot record on this machine")]
     Preflight(Vec<Missing>),
-    /// There is no such syscall.
+    /// There is no syscall of this name.
     #[error("unknown syscall {name:?}")]
     UnknownSyscall {
-        /// As it was given.
+        /// The name as given.
         name: String,
-        /// One that looks like it.
+        /// The most similar name, if there is one.
         nearest: Option<&'static str>,
     },
     /// The probe could not be loaded.
@@ -151,34 +151,34 @@ pub enum RecordError {
     /// The file could not be created.
     #[error("cannot create {path}: {source}")]
     Create {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// The command could not be started.
     #[error("cannot run {name:?}: {source}")]
     Command {
-        /// Which command.
+        /// The command.
         name: OsString,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// Writing failed; the file is valid up to `kept`.
     #[error("writing the capture failed: {error}; the first {kept} bytes are kept and readable")]
     Write {
-        /// Bytes of the file that are whole.
+        /// Length of the valid part of the file in bytes.
         kept: u64,
-        /// Why.
+        /// The cause.
         error: scap_capture_format::Error,
     },
-    /// The capture could not be put together.
+    /// The capture could not be encoded.
     #[error(transparent)]
     Format(#[from] scap_capture_format::Error),
     /// The output failed.
     #[error("writing the capture failed: {0}")]
     Output(#[from] io::Error),
-    /// The sink that events were shown to failed.
+    /// The sink that received the events failed.
     #[error("the output failed")]
     Sink(#[source] io::Error),
     /// No thread could be started.
@@ -189,52 +189,52 @@ pub enum RecordError {
     Crashed(&'static str),
 }
 
-/// What was recorded.
+/// The result of a recording.
 #[derive(Clone, Debug)]
 pub struct Summary {
-    /// From attach to detach.
+    /// Time from attach to detach.
     pub elapsed: Duration,
-    /// Events in the file, or shown.
+    /// Events in the file, or passed to the sink.
     pub events: u64,
-    /// Events that tell what runtimes said of containers; the kernel has not seen them.
+    /// Events that describe containers; they are from runtimes, not from the kernel.
     pub described: u64,
     /// Events that the filter rejected.
     pub left_out: u64,
-    /// Of these, kept hidden in the file for the state.
+    /// Of the rejected events, those kept hidden in the file for the state.
     pub hidden: u64,
-    /// Of those left out, rejected while the runtime of their container had not told yet what the filter asks for.
+    /// Of the rejected events, those whose container's runtime had not reported yet what the filter needs.
     pub undescribed: u64,
-    /// Of these, calls that had not returned.
+    /// Of the events in the file, calls that had not returned.
     pub in_flight: u64,
-    /// Events that came after the limit of [`Options::max_events`].
+    /// Events after the limit of [`Options::max_events`].
     pub surplus: u64,
     /// Records that became part of another event.
     pub joined: u64,
-    /// Events beyond the first of their record: further messages of one call.
+    /// Events beyond the first of their record: the further messages of one call.
     pub expanded: u64,
     /// Events that were too large for the format.
     pub refused: u64,
     /// Bytes of the file.
     pub bytes: u64,
-    /// What the probe counted, by CPU.
+    /// The probe's counters, by CPU.
     pub cpus: Vec<CpuCounters>,
-    /// Processor time of the recorder.
+    /// CPU time of the recorder.
     pub cpu_time: Duration,
-    /// Most memory that the recorder had resident, in bytes, rings included.
+    /// Peak resident memory of the recorder in bytes, rings included.
     pub peak_memory: u64,
-    /// Memory of the rings.
+    /// Size of the rings in bytes.
     pub ring_bytes: u64,
-    /// What became of the command.
+    /// State of the command.
     pub command: CommandEnd,
 }
 
 impl Summary {
-    /// Events that the probe saw and the exclusions left in.
+    /// Returns the number of events that the probe saw and that were not excluded.
     pub fn seen(&self) -> u64 {
         self.cpus.iter().map(|cpu| cpu.seen).sum()
     }
 
-    /// Events that were lost between the probe and the file.
+    /// Returns the number of events lost between the probe and the file.
     pub fn lost(&self) -> u64 {
         self.cpus.iter().map(CpuCounters::lost).sum::<u64>() + self.refused
     }
@@ -267,8 +267,8 @@ pub fn record(
     session::run(options, mode, &host, &kernel, child, stop, watch)
 }
 
-/// Hands events to a sink as they happen, until `stop` is set, a limit of `options` is reached, or the sink
-/// wants no more. `session` says how fields print.
+/// Passes events to a sink as they happen, until `stop` is set, a limit of `options` is reached, or the sink
+/// stops. `session` says how fields print.
 ///
 /// # Errors
 ///
@@ -293,7 +293,7 @@ pub fn machine_name(options: &Options) -> String {
     machine::name(&Host::new(&options.host_root))
 }
 
-/// Starts the command, if there is one, up to the point where it waits.
+/// Starts the holder of the command, if there is a command.
 fn child(options: &Options) -> Result<Option<command::StoppedChild>, RecordError> {
     match options.command.as_slice() {
         [] => Ok(None),
@@ -301,7 +301,7 @@ fn child(options: &Options) -> Result<Option<command::StoppedChild>, RecordError
     }
 }
 
-/// Most memory that this process had resident, in bytes.
+/// Peak resident memory of this process, in bytes.
 fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     status

@@ -1,7 +1,7 @@
-//! From finished chunks to the file: compression on worker threads, writing in order on one.
+//! From finished chunks to the file: compression on worker threads, writing in order on one thread.
 //!
-//! Every queue is bounded. When the disk cannot keep up the drain waits, the rings fill, and the
-//! probe counts what no longer fits; so loss has one place.
+//! Every queue is bounded. If the disk is too slow, the drain waits, the rings fill up, and the probe counts
+//! what does not fit, so losses happen in one place only.
 
 use std::{
     collections::BTreeMap,
@@ -26,10 +26,10 @@ use scap_capture_format::{
 
 use super::RecordError;
 
-/// Chunks that may wait for compression, and for writing.
+/// Most chunks that wait for compression, and for writing.
 const QUEUE: usize = 8;
 
-/// Something to be written, in the order of its number.
+/// A section to be written, in the order of its number.
 #[expect(clippy::large_enum_variant, reason = "nearly all are chunks")]
 enum Work {
     Chunk(RawChunk),
@@ -48,7 +48,7 @@ enum Written {
 
 /// Where the capture goes.
 pub(crate) enum Target {
-    /// A file, which can be repaired when the disk is full.
+    /// A file, which can be truncated to its valid part when the disk is full.
     File(File),
     /// A pipe.
     Stream(Box<dyn Write + Send>),
@@ -70,12 +70,12 @@ impl Write for Target {
     }
 }
 
-/// What others may know of the writing while it goes on.
+/// The progress of writing, shared with other threads.
 #[derive(Default)]
 pub(crate) struct Progress {
     /// Bytes written.
     pub(crate) bytes: AtomicU64,
-    /// Writing failed; there is no point in going on.
+    /// Writing failed, so the recording has to end.
     pub(crate) failed: AtomicBool,
 }
 
@@ -136,7 +136,7 @@ impl ChunkOutput {
         self.send(Work::Chunk(chunk));
     }
 
-    /// Queues what runtimes said of containers.
+    /// Queues descriptions of containers.
     pub(crate) fn containers(&mut self, descriptions: Vec<ContainerDescription>) {
         self.send(Work::Containers(descriptions));
     }
@@ -153,13 +153,13 @@ impl ChunkOutput {
 
     fn send(&mut self, work: Work) {
         if let Some(queue) = &self.work {
-            // The receivers only end early when writing has failed, which `finish` reports.
+            // The receivers end early only if writing failed, which `finish` reports.
             drop(queue.send((self.next, work)));
             self.next += 1;
         }
     }
 
-    /// Writes what is queued and the index. Returns the bytes of the file.
+    /// Writes everything queued and the index. Returns the length of the file in bytes.
     pub(crate) fn finish(mut self) -> Result<u64, RecordError> {
         self.work = None;
         let mut compression = Ok(());
@@ -234,7 +234,7 @@ fn file_handle(target: &Target) -> Option<File> {
     }
 }
 
-/// Cuts a section that was not written whole off the file, so that what is there is valid.
+/// Truncates the file before an incompletely written section, so that the rest is valid.
 fn cut(handle: Option<File>, kept: u64, error: FormatError) -> RecordError {
     if let Some(mut file) = handle
         && file.set_len(kept).is_ok()

@@ -1,7 +1,7 @@
-//! From encoded events through the [`Pipeline`] to where they go: the chunks of a capture, or a sink that looks
-//! at them now.
+//! From encoded events through the [`Pipeline`] to their output: the chunks of a capture, or a sink that
+//! processes them at once.
 //!
-//! The first thing that goes anywhere is the state that /proc showed; until that is known events wait.
+//! The first item is the state from /proc; events wait until it has been read.
 
 use std::{
     io,
@@ -32,23 +32,23 @@ use crate::{
     state::{self, SnapshotSchedule, View},
 };
 
-/// Most bytes of events that wait until /proc has been read: before that it is not known whose they are.
+/// Most bytes of events that wait until /proc has been read: their threads are not known before that.
 const BACKLOG_BYTES: usize = 64 << 20;
 
-/// What became of the events.
+/// What the events were counted as.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counts {
-    /// Let through.
+    /// Passed the filter.
     pub(super) wanted: u64,
-    /// Of all, those that hold what runtimes said of containers.
+    /// Of all, events that describe containers.
     pub(super) described: u64,
-    /// Rejected by the filter and kept for the state.
+    /// Rejected by the filter, and kept for the state.
     pub(super) hidden: u64,
     /// Rejected by the filter.
     pub(super) out: u64,
     /// Of those rejected, events whose container had not been described yet where the filter asks for it.
     pub(super) undescribed: u64,
-    /// Left behind because there were enough.
+    /// Dropped because the limit of events was reached.
     pub(super) surplus: u64,
     /// Too large for the format.
     pub(super) refused: u64,
@@ -58,28 +58,28 @@ pub(super) struct Counts {
 pub(super) enum Output<'a> {
     /// Into a capture.
     Capture(Box<Chunks>),
-    /// To a sink that looks at them now.
+    /// To a sink that processes them at once.
     Sink(&'a mut dyn EventSink),
 }
 
-/// Decides about events and hands them on.
+/// Filters events and passes them on.
 pub(super) struct RecordPipeline<'a> {
     pipeline: Pipeline,
     containers: ContainerStage,
     gate: Gate<'a>,
     /// `None`: /proc has been read.
     waiting: Option<(Receiver<Snapshot>, EventBuffer)>,
-    /// Events are numbered only where somebody can see the number.
+    /// Events are numbered only where the number is visible.
     numbers: Option<u64>,
-    /// No more than these.
+    /// Limit of the events that pass.
     max_events: u64,
-    /// The sink wants no more, or failed.
+    /// The sink stopped or failed.
     over: bool,
     failed: Option<io::Error>,
 }
 
 impl<'a> RecordPipeline<'a> {
-    /// `session` says how fields print for a sink; `origin` describes this machine.
+    /// Makes a pipeline. `session` says how fields print for a sink; `origin` describes this machine.
     pub(super) fn new(
         session: Session,
         origin: Origin,
@@ -97,7 +97,7 @@ impl<'a> RecordPipeline<'a> {
         };
         let mut pipeline = Pipeline::new(session, &[origin], selection);
         if is_everything {
-            // Nobody looks at what other events bring, so that a storm of them costs nothing here.
+            // Nothing uses the other events' effects on the state, so a flood of them costs nothing here.
             pipeline.apply_only(changing());
         }
         Self {
@@ -117,12 +117,12 @@ impl<'a> RecordPipeline<'a> {
         }
     }
 
-    /// Returns what became of the events so far.
+    /// Returns the counts so far.
     pub(super) fn counts(&self) -> &Counts {
         &self.gate.counts
     }
 
-    /// Whether nothing more can come of going on.
+    /// Whether the recording cannot produce anything more.
     pub(super) fn is_over(&self) -> bool {
         let failed = match &self.gate.output {
             Output::Capture(chunks) => chunks.output.progress.failed.load(Ordering::Relaxed),
@@ -136,7 +136,7 @@ impl<'a> RecordPipeline<'a> {
         matches!(self.gate.output, Output::Capture(_))
     }
 
-    /// Bytes of the file so far.
+    /// Returns the length of the file so far in bytes.
     pub(super) fn bytes(&self) -> u64 {
         match &self.gate.output {
             Output::Capture(chunks) => chunks.output.progress.bytes.load(Ordering::Relaxed),
@@ -151,27 +151,27 @@ impl<'a> RecordPipeline<'a> {
         };
         backlog.push(event.into());
         if backlog.size() >= BACKLOG_BYTES {
-            // The rings fill meanwhile, and the probe counts what does not fit.
+            // The rings fill up meanwhile, and the probe counts what does not fit.
             self.settle(true);
         }
     }
 
-    /// Whether a filter goes by containers, so that [`Self::cgroup`] is to be called.
+    /// Whether the filter depends on containers, so that [`Self::cgroup`] has to be called.
     pub(super) fn follows_cgroups(&self) -> bool {
         self.containers.follows_cgroups()
     }
 
-    /// Takes note of the id of the cgroup of threads whose cgroups are `list`.
+    /// Records the id of the cgroup of threads whose list of cgroups is `list`.
     pub(super) fn cgroup(&mut self, id: u64, list: &[u8]) {
         if let Some(origin) = self.pipeline.origins().first() {
             self.containers.cgroup(id, list, &origin.state);
         }
     }
 
-    /// Takes what the runtimes have said about containers since, at the time `ts`. `warn` is given why they
-    /// cannot be asked.
+    /// Takes the descriptions that arrived from container runtimes, as events at the time `ts`. Calls `warn` for each
+    /// problem with a runtime.
     pub(super) fn containers(&mut self, ts: Timestamp, warn: &mut dyn FnMut(&str)) {
-        // Until /proc has been read they wait where there is a limit.
+        // Until /proc has been read, they wait in the resolver, whose memory is limited.
         while self.has_begun()
             && !self.is_over()
             && let Some(description) = self.containers.description()
@@ -197,12 +197,12 @@ impl<'a> RecordPipeline<'a> {
         }
     }
 
-    /// Gives the runtimes a last chance; then [`Self::containers`].
-    pub(super) fn finish_asking(&mut self) {
+    /// Waits a last time for pending answers of runtimes; [`Self::containers`] takes them.
+    pub(super) fn finish_lookups(&mut self) {
         self.containers.finish();
     }
 
-    /// Begins as soon as /proc has been read; with `wait` that is waited for.
+    /// Begins once /proc has been read; with `wait`, blocks until then.
     pub(super) fn settle(&mut self, wait: bool) {
         let Some((snapshot, _)) = &self.waiting else {
             return;
@@ -234,10 +234,10 @@ impl<'a> RecordPipeline<'a> {
 
     fn item(&mut self, item: Item<'_>) {
         let flow = self.pipeline.item(OriginId::FIRST, item, &mut self.gate);
-        self.heed(flow);
+        self.note_flow(flow);
     }
 
-    fn heed(&mut self, flow: io::Result<ControlFlow<()>>) {
+    fn note_flow(&mut self, flow: io::Result<ControlFlow<()>>) {
         match flow {
             Ok(flow) => self.over |= flow.is_break(),
             Err(error) => {
@@ -271,37 +271,37 @@ impl<'a> RecordPipeline<'a> {
         }
     }
 
-    /// What was taken so far is all there is up to `time`.
+    /// Reports that all events up to `time` were passed on.
     pub(super) fn pause(&mut self, time: Timestamp) {
         if self.has_begun() {
             let flow = self.pipeline.pause(time, &mut self.gate);
-            self.heed(flow);
+            self.note_flow(flow);
         }
     }
 
-    /// Whether a report of losses can be handed on: the state at the beginning comes first.
+    /// Whether a report of losses can be passed on: the initial state comes first.
     pub(super) fn has_begun(&self) -> bool {
         self.waiting.is_none()
     }
 
-    /// Takes note of losses.
+    /// Takes a report of losses.
     pub(super) fn loss(&mut self, report: LossReport) {
         match &mut self.gate.output {
             Output::Capture(chunks) => chunks.output.loss(report),
-            // The state is kept: there is no newer one to take over.
+            // The state is kept: there is no newer snapshot to replace it.
             Output::Sink(sink) => {
                 let failed = sink.loss(&report);
-                self.heed(failed.map(ControlFlow::Continue));
+                self.note_flow(failed.map(ControlFlow::Continue));
             }
         }
     }
 
-    /// Ends the chunk, and appends the state where that is due.
+    /// Ends the chunk, and appends a snapshot if one is due.
     pub(super) fn close(&mut self) {
         let Output::Capture(chunks) = &mut self.gate.output else {
             return;
         };
-        // Before the chunk that shows their events, for whoever reads while it is written.
+        // They precede the chunk with their events, for readers of a file that is still being written.
         if !chunks.described.is_empty() {
             chunks
                 .output
@@ -323,7 +323,7 @@ impl<'a> RecordPipeline<'a> {
         }
     }
 
-    /// Ends the file and returns its length.
+    /// Finishes the file and returns its length in bytes.
     pub(super) fn finish(mut self) -> Result<u64, RecordError> {
         match self.gate.output {
             Output::Capture(chunks) => chunks.output.finish(),
@@ -338,14 +338,14 @@ impl<'a> RecordPipeline<'a> {
     }
 }
 
-/// The last step: counts, and hands over to a capture or a sink.
+/// The sink of the pipeline: counts events, and passes them to a capture or another sink.
 struct Gate<'a> {
     output: Output<'a>,
     counts: Counts,
-    /// The event's synthesized enter event passed the filter, and so does the event for a capture, which
-    /// holds both in one.
+    /// The synthesized enter event passed the filter. In a capture, which stores one event per call, the event then
+    /// counts as passed too.
     has_passed: bool,
-    /// The filter asks for what only runtimes know.
+    /// The filter needs metadata that only runtimes have.
     needs_runtime_metadata: bool,
 }
 
@@ -436,7 +436,7 @@ pub(super) struct Chunks {
     output: ChunkOutput,
     hidden: OwnedEvent,
     schedule: SnapshotSchedule,
-    /// What runtimes said since the last chunk.
+    /// Descriptions of containers since the last chunk.
     described: Vec<ContainerDescription>,
     /// The time of the last event.
     last: Timestamp,
@@ -454,7 +454,7 @@ impl Chunks {
         }
     }
 
-    /// Appends an event, with what the state around it says of its lanes. False: the format refused it.
+    /// Appends an event with its lanes, which depend on the state. Returns false if the event does not fit the format.
     fn push(&mut self, event: &Event<'_>, view: &View<'_>) -> bool {
         self.last = event.ts;
         let (lanes, waited) = lanes::classify(event, view);
@@ -470,8 +470,8 @@ impl Chunks {
     }
 }
 
-/// Returns the types of the events that change the state, and the calls without a type that do; those
-/// without a code among them, which are few.
+/// Returns the types of events that change the state, and the calls without a type that do, including calls without
+/// a code, which are rare.
 fn changing() -> TypeSet {
     let mut set = TypeSet::of(|ty| state::may_affect_state(ty) || state::counts_memory(ty));
     let calls = syscall::all().filter(|call| state::call_may_affect_state(call.name));

@@ -1,4 +1,4 @@
-//! What recording needs, and what is missing with the way to mend it.
+//! The requirements of recording; a missing one is reported with a remedy.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use scap_capture_format::schema::Arch;
 
 use super::{RecordError, host::Host, probe::KERNEL_BTF};
 
-/// The oldest kernel with everything that the probe uses.
+/// The oldest kernel that supports everything the probe uses.
 const OLDEST: (u32, u32) = (5, 8);
 
 /// Capability numbers.
@@ -15,36 +15,36 @@ const CAP_SYS_PTRACE: u32 = 19;
 const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
 
-/// Facts of the kernel that recording depends on.
+/// Properties of the kernel that recording depends on.
 #[derive(Clone, Debug)]
 pub(super) struct Kernel {
     pub(super) arch: Arch,
     pub(super) release: (u32, u32),
-    /// One past the highest CPU that is online.
+    /// One past the highest online CPU.
     pub(super) cpus: u32,
-    /// One past the highest CPU that there may ever be.
+    /// One past the highest possible CPU.
     pub(super) possible_cpus: u32,
     /// One past the highest thread id.
     pub(super) pid_max: u32,
 }
 
-/// Something that keeps scap from recording.
+/// A missing requirement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
     /// What is missing.
     pub what: String,
-    /// What to do about it.
+    /// The remedy.
     pub fix: String,
 }
 
-/// Checks everything and returns all that is missing at once.
+/// Checks all requirements and returns every missing one at once.
 pub(super) fn check(host: &Host) -> Result<Kernel, RecordError> {
     let mut missing = Vec::new();
     let machine = rustix::system::uname();
     let arch = machine.machine().to_string_lossy().into_owned();
     if arch != "x86_64" {
         missing.push(Missing {
-            what: format!("the probe does not know the {arch} architecture"),
+            what: format!("the probe does not support the architecture {arch}"),
             fix: "record on an x86_64 machine; captures can be read anywhere".to_owned(),
         });
     }
@@ -64,7 +64,7 @@ pub(super) fn check(host: &Host) -> Result<Kernel, RecordError> {
     }
     if !Path::new(KERNEL_BTF).exists() {
         missing.push(Missing {
-            what: format!("the kernel does not describe its types: there is no {KERNEL_BTF}"),
+            what: format!("the kernel has no BTF type information: {KERNEL_BTF} does not exist"),
             fix: "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, as those of all current \
                   distributions are; in a container, mount the host's /sys"
                 .to_owned(),
@@ -74,7 +74,7 @@ pub(super) fn check(host: &Host) -> Result<Kernel, RecordError> {
         && mode.contains("[confidentiality]")
     {
         missing.push(Missing {
-            what: "the kernel is locked down (confidentiality), so no program may read it"
+            what: "the kernel is locked down (confidentiality), so eBPF programs cannot read its memory"
                 .to_owned(),
             fix: "boot with lockdown=integrity or without lockdown".to_owned(),
         });
@@ -95,7 +95,7 @@ pub(super) fn check(host: &Host) -> Result<Kernel, RecordError> {
     })
 }
 
-/// Processes are told apart by the numbers that the kernel has for them.
+/// Processes are identified by the kernel's own ids.
 fn process_ids(host: &Host) -> Option<Missing> {
     if host.own_pid().is_none() {
         return Some(Missing {
@@ -108,7 +108,7 @@ fn process_ids(host: &Host) -> Option<Missing> {
     }
     (!host.counts_as_kernel()).then(|| Missing {
         what: format!(
-            "{} is of a pid namespace of its own, so its numbers are not those of the kernel",
+            "{} belongs to another pid namespace, so its process ids are not those of the kernel",
             host.proc()
         ),
         fix: "mount the machine's root directory and name it with --host-root, or start the \
@@ -142,7 +142,7 @@ fn capabilities(release: (u32, u32)) -> Option<Missing> {
     Some(Missing {
         what: format!("this process lacks {}", lacks.join(" and ")),
         fix: format!(
-            "run it as root (sudo scap record …), or give the program what it needs: setcap \
+            "run it as root (sudo scap record …), or give the program the capabilities: setcap \
              cap_bpf,cap_perfmon{ptrace}+ep scap"
         ),
     })

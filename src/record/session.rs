@@ -1,4 +1,4 @@
-//! One recording from attach to summary: the loop that empties the rings.
+//! One recording, from attach to summary: the loop that drains the rings.
 
 use std::{
     io,
@@ -39,20 +39,20 @@ use crate::fields::{Session, TimeFormat};
 use crate::replay::EventSink;
 use crate::{event::bytes::BufferFormat, state};
 
-/// A chunk is closed after this time even if it is small: what a killed recorder may lose.
+/// A chunk is closed after this time even if it is small; a killed recorder loses no more than that.
 const CHUNK_TIME_NS: u64 = 500_000_000;
-/// Longest sleep between two looks at the rings.
+/// Longest sleep between two passes over the rings.
 const MAX_SLEEP: Duration = Duration::from_millis(5);
-/// How fast events may come at most, in bytes per second and CPU; the sleep is chosen so that a
-/// ring is at most half full after it.
+/// Assumed maximum rate of events, in bytes per second and CPU. The sleep is chosen so that a ring is at most
+/// half full after it.
 const MAX_RATE: u64 = 500 << 20;
-/// How often progress is told.
+/// Interval of progress reports.
 const PROGRESS: Duration = Duration::from_millis(500);
 
-/// How a recording stands, for whoever watches it.
+/// Progress of a recording.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Status {
-    /// Since the probe was attached.
+    /// Time since the probe was attached.
     pub elapsed: Duration,
     /// Events written so far.
     pub events: u64,
@@ -62,24 +62,24 @@ pub struct Status {
     pub lost: u64,
 }
 
-/// Something for whoever watches a recording.
+/// A notice about a running recording.
 #[derive(Clone, Copy, Debug)]
 pub enum Notice<'a> {
-    /// How it stands, now and then.
+    /// Progress, at intervals.
     Status(&'a Status),
-    /// Something that is not as it should be, and does not end it.
+    /// A problem that does not end the recording.
     Warning(&'a str),
 }
 
-/// What events are recorded for.
+/// The output of a recording.
 pub(super) enum Mode<'a> {
     /// A capture.
     Capture(Target),
-    /// A sink that looks at them now; the session says how fields print.
+    /// A sink that processes events at once; the session says how fields print.
     Sink(Box<Session>, &'a mut dyn EventSink),
 }
 
-/// Records until something ends it. `stop` is set by a signal handler; `watch` is told how it goes.
+/// Records until a limit or a signal ends it. A signal handler sets `stop`; `watch` receives notices.
 pub(super) fn run(
     options: &Options,
     mode: Mode<'_>,
@@ -91,7 +91,7 @@ pub(super) fn run(
 ) -> Result<Summary, RecordError> {
     let hierarchy = Hierarchy::find(host);
     let cgroup_paths = hierarchy.paths(host);
-    // What the kernel counts with need not be what this process does.
+    // The kernel's ids can differ from those in this process's pid namespace.
     let own_pid = host.own_pid().unwrap_or_else(std::process::id);
     let follow = child.as_ref().map(|child| {
         let unseen = || RecordError::Command {
@@ -151,11 +151,11 @@ pub(super) fn run(
         losses: Losses::new(rings.possible_cpus()),
     };
     probe.attach()?;
-    // From here on every change is in the stream, so what /proc shows can only be newer.
+    // From here on every change is an event, so /proc can only be newer than the events so far.
     let machine = host.clone();
     let scan = move || {
         let taken = procfs::take(&machine, cgroup_paths, boot_to_wall);
-        // Nobody waits for it only if writing has failed, which is reported elsewhere.
+        // The receiver is gone only if writing failed, which is reported elsewhere.
         drop(send_snapshot.send(taken));
     };
     let scan = thread::Builder::new()
@@ -164,13 +164,13 @@ pub(super) fn run(
         .map_err(RecordError::Thread)?;
     let mut scan = Some(scan);
     if let Some(child) = &mut child {
-        // The command inherits descriptors, which are in the snapshot if it still waits.
+        // If the command still waits in the holder, the snapshot has the fds that it inherits.
         drop(scan.take().map(thread::JoinHandle::join));
         child.release();
     }
 
     let sleep = Duration::from_nanos(ring_bytes * 500_000_000 / MAX_RATE).min(MAX_SLEEP);
-    let mut told = Instant::now();
+    let mut reported = Instant::now();
     let mut command = CommandEnd::None;
     loop {
         let now = clock::boot();
@@ -194,8 +194,8 @@ pub(super) fn run(
             command = CommandEnd::Ended(status);
             break;
         }
-        if told.elapsed() >= PROGRESS {
-            told = Instant::now();
+        if reported.elapsed() >= PROGRESS {
+            reported = Instant::now();
             watch(Notice::Status(&Status {
                 elapsed,
                 events: drain.pipeline.counts().wanted,
@@ -203,20 +203,20 @@ pub(super) fn run(
                 lost: drain.losses.total(),
             }));
         }
-        // A ring that fills is looked at again at once.
+        // If a ring fills quickly, the next pass follows at once.
         if fullest < ring_bytes / 8 {
             thread::sleep(sleep);
         }
     }
 
     probe.detach();
-    // A program that was running when it was detached may still commit one record.
+    // A probe program that was running during the detach can still commit one record.
     thread::sleep(Duration::from_millis(2));
     let end = clock::boot();
     drain.pass(u64::MAX);
     drain.pipeline.settle(true);
     let elapsed = started.elapsed();
-    // Who looks on sees calls when they end.
+    // A sink sees calls only when they end.
     if drain.pipeline.is_capture() && !drain.pipeline.is_over() {
         let follows = |pid| options.command.is_empty() || probe.follows(pid);
         inflight::each(
@@ -230,7 +230,7 @@ pub(super) fn run(
             },
         );
     }
-    drain.pipeline.finish_asking();
+    drain.pipeline.finish_lookups();
     drain.containers(end, watch);
     drain.close(end, &rings);
     drop(scan.map(thread::JoinHandle::join));
@@ -240,26 +240,26 @@ pub(super) fn run(
     drain.summary(elapsed, ring_bytes * u64::from(cpus), &rings, command)
 }
 
-/// From rings to events.
+/// The step from rings to events.
 struct Drain<'a> {
     merge: Merge,
     encoder: Encoder,
     pipeline: RecordPipeline<'a>,
     boot_to_wall: u64,
-    /// When the current chunk was begun.
+    /// Time at which the current chunk was begun.
     opened: u64,
-    /// Records that are part of another event.
+    /// Records that became part of another event.
     joined: u64,
     /// Events beyond the first of their record.
     expanded: u64,
-    /// Records that no event could be made of.
+    /// Records that could not be made into an event.
     refused: u64,
     in_flight: u64,
     losses: Losses,
 }
 
 impl Drain<'_> {
-    /// Takes what the rings hold up to `limit`. Returns the most bytes that a ring held.
+    /// Passes on the records up to `limit`. Returns the most bytes that a ring held.
     fn pass(&mut self, limit: u64) -> u64 {
         let Self {
             merge,
@@ -314,7 +314,7 @@ impl Drain<'_> {
         }
     }
 
-    /// Takes what the container runtimes have told, as of `now` on the boot clock.
+    /// Takes the descriptions from container runtimes, as of `now` on the boot clock.
     fn containers(&mut self, now: u64, watch: &mut dyn FnMut(Notice<'_>)) {
         let ts = Timestamp(now.wrapping_add(self.boot_to_wall));
         self.pipeline
@@ -322,14 +322,14 @@ impl Drain<'_> {
     }
 
     fn close_due(&mut self, now: u64, rings: &Rings) {
-        // Who looks on wants to hear of losses at once.
+        // A sink gets losses at once.
         let due = !self.pipeline.is_capture() || now.saturating_sub(self.opened) >= CHUNK_TIME_NS;
         if due {
             self.close(now, rings);
         }
     }
 
-    /// Ends the chunk; what was lost meanwhile is told before it.
+    /// Ends the chunk; losses since the last one are reported before it.
     fn close(&mut self, now: u64, rings: &Rings) {
         if !self.pipeline.has_begun() {
             return;
@@ -375,13 +375,13 @@ impl Drain<'_> {
     }
 }
 
-/// The cgroup of an event's thread, if the event tells: its id, and the list of all.
+/// Returns the cgroup of an event's thread, if the event has it: its id, and the list of all cgroups.
 fn cgroup<'a>(record: &Record<'_>, event: &EventRef<'a>) -> Option<(u64, &'a [u8])> {
     let list = event.params.get(state::cgroups_param(event.ty)?)?;
     Some((Raw::new(record).cgroup_id()?, list))
 }
 
-/// Puts an event together. `None`: it is too large for the format.
+/// Makes an event from its parts; `None` if it is too large for the format.
 fn event<'a>(
     head: Head,
     out: &'a Out,

@@ -46,7 +46,7 @@ fn one_that_never_answers() {
 
 #[test]
 fn one_that_hangs_up() {
-    assert_eq!(complaint(drop), "it closed the connection");
+    assert_eq!(complaint(drop), "connection closed");
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn one_that_speaks_something_else() {
         let _gone = stream.write_all(b"220 mail ready\r\n\0\xff\xfe garbage\r\n\r\n");
         wait_for_end(&mut stream);
     });
-    assert_eq!(what, "it does not speak HTTP");
+    assert_eq!(what, "not an HTTP server");
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn one_that_is_no_docker() {
         request(&mut stream);
         reply(&mut stream, 200, "<html>");
     });
-    assert_eq!(what, "an answer that is no JSON");
+    assert_eq!(what, "the answer is not JSON");
     let what = complaint(|mut stream| {
         request(&mut stream);
         reply(&mut stream, 403, "{}");
@@ -81,7 +81,7 @@ fn one_whose_answer_has_no_end() {
         let part = " ".repeat(64 << 10);
         while chunk(&mut stream, &part).is_ok() {}
     });
-    assert_eq!(what, "an answer of more than 2048 KiB");
+    assert_eq!(what, "answer larger than 2048 KiB");
 }
 
 /// A Docker that is all right but for its events.
@@ -104,11 +104,11 @@ fn with_events(events: impl Fn(&mut UnixStream) + Clone + Send + 'static) -> Str
 #[test]
 fn events_without_an_end_or_a_meaning() {
     let what = with_events(|stream| while chunk(stream, &"x".repeat(64 << 10)).is_ok() {});
-    assert_eq!(what, "an answer of more than 256 KiB");
+    assert_eq!(what, "answer larger than 256 KiB");
     let what = with_events(|stream| while chunk(stream, "no event\n").is_ok() {});
-    assert_eq!(what, "events that are no JSON");
+    assert_eq!(what, "the events are not JSON");
     let what = with_events(|stream| while chunk(stream, "\n").is_ok() {});
-    assert_eq!(what, "events that are no JSON");
+    assert_eq!(what, "the events are not JSON");
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn one_whose_list_is_none() {
             }
         }
     });
-    assert_eq!(what, "its list of containers is none");
+    assert_eq!(what, "the list of containers is invalid");
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_socket_that_was_named_and_is_not_there() {
     let machine = Machine::new();
     let mut resolver = machine.resolver_of("run/mine.sock");
     let warning = wait(|| resolver.warning());
-    assert!(warning.ends_with("mine.sock: there is no such socket yet"));
+    assert!(warning.ends_with("mine.sock: the socket does not exist yet"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! containerd's own interface, for containers of `ctr`, `nerdctl` and others, and its events.
+//! containerd's own API, for containers of `ctr`, `nerdctl` and others, and its events.
 
 use tokio::sync::mpsc::Sender;
 
@@ -7,30 +7,30 @@ use super::{
     containerd_json::describe,
     grpc::{CallError, Channel, next},
     messages::containerd::{All, Any, Containers, Envelope, Filters, Id, Ids, Images, Namespaces},
-    source::{Failure, RuntimeEvent, tell},
+    source::{Failure, RuntimeEvent, send},
 };
 
-/// Where Docker keeps its containers, of which it tells more itself.
+/// Docker's namespace in containerd. Docker's own API has more about these containers.
 const DOCKERS: &str = "moby";
-/// Namespaces that are looked at.
+/// Most namespaces that are read.
 const NAMESPACES: usize = 64;
-/// Letters of an id that is shown.
+/// Characters of a displayed id.
 const SHORT_ID: usize = 12;
 
-/// What was found, and where.
+/// A container's description, and its namespace.
 pub(super) struct Found {
     pub(super) namespace: String,
     pub(super) description: Description,
 }
 
-/// A containerd that answered.
+/// A connection to containerd.
 pub(super) struct Containerd {
     channel: Channel,
     env: bool,
 }
 
 impl Containerd {
-    /// `None`: what listens there is not containerd.
+    /// Connects; `None` if the server is not containerd.
     pub(super) async fn connect(channel: Channel, env: bool) -> Result<Option<Self>, Failure> {
         let this = Self { channel, env };
         match this.call_namespaces().await {
@@ -40,7 +40,7 @@ impl Containerd {
         }
     }
 
-    /// Tells of what happens until that fails.
+    /// Reports containers' events until the stream fails.
     pub(super) async fn follow(&self, seen: &Sender<RuntimeEvent>) -> Failure {
         let method = "/containerd.services.events.v1.Events/Subscribe";
         let filters = [
@@ -49,10 +49,10 @@ impl Containerd {
             r#"topic=="/tasks/start""#,
             r#"topic=="/tasks/exit""#,
         ];
-        let question = Filters {
+        let request = Filters {
             filters: filters.map(str::to_owned).to_vec(),
         };
-        let mut events = match self.channel.stream(method, question).await {
+        let mut events = match self.channel.stream(method, request).await {
             Ok(events) => events,
             Err(error) => return error.into_failure(),
         };
@@ -67,14 +67,14 @@ impl Containerd {
                 continue;
             };
             if envelope.topic == "/tasks/exit" {
-                tell(seen, RuntimeEvent::Ended(id)).await;
+                send(seen, RuntimeEvent::Ended(id)).await;
             } else {
-                tell(seen, RuntimeEvent::Changed(id)).await;
+                send(seen, RuntimeEvent::Changed(id)).await;
             }
         }
     }
 
-    /// Returns the ids of all containers but those that are known by another interface.
+    /// Returns the ids of all containers, except in the namespaces `but`, which another interface covers.
     pub(super) async fn list(&self, but: &[&str]) -> Result<Vec<String>, Failure> {
         let mut ids = Vec::new();
         for namespace in self.namespaces().await? {
@@ -88,9 +88,9 @@ impl Containerd {
         Ok(ids)
     }
 
-    /// Describes a container of any namespace; `None`: there is none with this id.
+    /// Describes a container in any namespace; `None` if there is none with this id.
     pub(super) async fn look_up(&self, id: &str) -> Result<Option<Found>, Failure> {
-        // containerd pkg/identifiers: what else is asked for cannot be an id.
+        // containerd pkg/identifiers: nothing else can be an id.
         let is_id = id
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
@@ -98,7 +98,7 @@ impl Containerd {
             return Ok(None);
         }
         let filter = if id.len() == SHORT_ID {
-            // As much as is shown; perhaps there is more.
+            // The id can be a prefix.
             format!(r#"id~="^{}""#, id.replace('.', "[.]"))
         } else {
             format!(r#"id=="{id}""#)
@@ -126,10 +126,10 @@ impl Containerd {
             return Ok(String::new());
         }
         let method = "/containerd.services.images.v1.Images/List";
-        let question = Filters {
+        let request = Filters {
             filters: vec![format!(r#"name=="{image}""#)],
         };
-        let images = self.channel.call(method, question, Some(namespace)).await;
+        let images = self.channel.call(method, request, Some(namespace)).await;
         let images: Images = images.map_err(CallError::into_failure)?;
         let image = images.images.into_iter().next();
         Ok(image
@@ -138,12 +138,12 @@ impl Containerd {
             .digest)
     }
 
-    async fn containers<A>(&self, question: Filters, namespace: &str) -> Result<A, Failure>
+    async fn containers<A>(&self, request: Filters, namespace: &str) -> Result<A, Failure>
     where
         A: prost::Message + Default + 'static,
     {
         let method = "/containerd.services.containers.v1.Containers/List";
-        let answer = self.channel.call(method, question, Some(namespace)).await;
+        let answer = self.channel.call(method, request, Some(namespace)).await;
         answer.map_err(CallError::into_failure)
     }
 

@@ -1,4 +1,4 @@
-//! What containerd says of a container, in our form.
+//! Converts containerd's data about a container to a description.
 
 use serde_json::Value as Json;
 
@@ -7,11 +7,11 @@ use super::describe::{Draft, Kind};
 use super::messages::containerd::{Any, Container, Timestamp};
 use super::oci::Spec;
 
-/// Describes a container whose image has this digest, if it is known.
+/// Describes a container. `digest` is that of its image, empty if it is not known.
 pub(super) fn describe(container: &Container, digest: &str, env: bool) -> Description {
     let label = |key: &str| container.labels.get(key).map_or("", String::as_str);
     let mut draft = Draft::new(&container.id, Kind::Containerd);
-    // Clients that have names keep them in labels: nerdctl, and Kubernetes' way to containerd.
+    // Clients with names keep them in labels: nerdctl, and Kubernetes by way of containerd.
     let name = [label("nerdctl/name"), label("io.kubernetes.container.name")];
     let name = name.into_iter().find(|name| !name.is_empty());
     draft.text("name", name.unwrap_or(&container.id));

@@ -1,8 +1,8 @@
-//! What is wanted, what was told, and who is there to ask: the one place that knows all three.
+//! Coordinates container look-ups: pending requests, known descriptions, connected runtimes.
 //!
-//! A question goes to the runtime that the hint names, else to all. A runtime may not know a container
-//! yet when its first process runs, so the question is repeated a few times, to all; then it waits for a
-//! runtime that comes. What is told again is passed on if it differs.
+//! A request is sent to the runtime that the cgroup layout suggests, or to all. A runtime may not know a
+//! container yet when its first process runs, so the request is repeated a few times, to all runtimes; after that
+//! it waits for new runtimes. A further description of a container is passed on if it differs.
 
 use std::{
     cell::Cell,
@@ -35,122 +35,122 @@ use super::{
     source::{LookupOptions, Source, SourceUpdate},
 };
 
-/// Sockets that are spoken to at a time.
+/// Most sockets that are used at a time.
 const SOURCES: usize = 32;
-/// When a question is repeated.
+/// Delays after which a request is repeated.
 const REPEATS: [Duration; 4] = [
     Duration::from_millis(50),
     Duration::from_millis(200),
     Duration::from_millis(800),
     Duration::from_millis(3200),
 ];
-/// How often sockets are looked for while a question is open.
+/// Interval of the search for sockets while a request is pending.
 const SOON: Duration = Duration::from_secs(2);
-/// And while none is.
+/// Interval while no request is pending.
 const LATER: Duration = Duration::from_secs(15);
-/// Time between looks at whether all is answered, when it is over.
+/// Interval of checks for pending answers at the end of the recording.
 const TICK: Duration = Duration::from_millis(2);
 
-/// What goes back to the event path.
+/// The way back to the event path.
 pub(super) struct Outbox {
     pub(super) descriptions: mpsc::Sender<QueuedDescription>,
-    /// Bytes that may be on their way.
+    /// Limits the bytes of descriptions that have not been polled yet.
     pub(super) room: Arc<Semaphore>,
     pub(super) warnings: mpsc::SyncSender<String>,
 }
 
-/// What is known about a container.
+/// State of one container.
 #[derive(Default)]
 struct Entry {
-    told: Option<Told>,
-    /// What is to be found out, or found out more about.
+    described: Option<Described>,
+    /// The pending request, for a first or a more complete description.
     wanted: Option<Wanted>,
     /// The user in whose slice it was found.
     user: Option<u32>,
 }
 
-struct Told {
-    /// The source that described it.
+struct Described {
+    /// The source of the description.
     by: u32,
-    /// Of the description.
+    /// Hash of the description.
     hash: u64,
 }
 
 struct Wanted {
-    question: LookupRequest,
-    /// How often it was repeated.
+    request: LookupRequest,
+    /// Number of repetitions so far.
     repeats: usize,
 }
 
-/// A source as the coordinator sees it.
+/// The coordinator's side of a source.
 struct Contact {
     number: u32,
     path: PathBuf,
-    /// Whose runtime it is; `None`: the machine's, which may speak of all.
+    /// The owner of a user's own runtime; `None`: a runtime of the machine, trusted about all containers.
     user: Option<u32>,
-    /// `None`: it cannot be asked at the moment.
+    /// `None`: the source is not available at the moment.
     kind: Option<Kind>,
     asks: Sender<String>,
     busy: Rc<Cell<bool>>,
 }
 
 impl Contact {
-    /// Asks a question, if this one may speak of such.
-    fn ask(&self, question: &LookupRequest) {
-        if !self.may_tell_of(question.origin.user) {
+    /// Sends a request, if this source is trusted for it.
+    fn ask(&self, request: &LookupRequest) {
+        if !self.is_trusted_for(request.origin.user) {
             return;
         }
-        let id = if question.full.is_empty() {
-            &question.id
+        let id = if request.full.is_empty() {
+            &request.id
         } else {
-            &question.full
+            &request.full
         };
-        // A full queue means that its runtime hangs; the question is repeated.
+        // A full queue means that the runtime hangs; the request is repeated later.
         let _full = self.asks.try_send(id.clone());
     }
 
-    /// Whether it is to be believed about containers in this user's slice, or in none.
-    fn may_tell_of(&self, user: Option<u32>) -> bool {
+    /// Whether the source is trusted about containers in this user's slice, or in none.
+    fn is_trusted_for(&self, user: Option<u32>) -> bool {
         self.user.is_none() || self.user == user
     }
 
-    /// Whether no answer is to be expected soon.
+    /// Whether no answer is expected soon.
     fn is_idle(&self) -> bool {
         let is_asked = self.asks.capacity() < self.asks.max_capacity();
         !(self.busy.get() || is_asked && self.kind.is_some())
     }
 }
 
-/// Works until `left` says for how long to go on, and then so long at most.
+/// Runs until `left` has a timeout, and then until all is answered or the timeout has passed.
 pub(super) async fn run(
     options: ContainerOptions,
-    mut questions: Receiver<LookupRequest>,
+    mut requests: Receiver<LookupRequest>,
     outbox: Outbox,
     mut left: watch::Receiver<Option<Duration>>,
 ) {
-    let (tell, mut news) = channel(64);
-    let mut coordinator = LookupCoordinator::new(options, outbox, tell);
-    // In this order, so that even the shortest recording looks for sockets.
+    let (updates, mut news) = channel(64);
+    let mut coordinator = LookupCoordinator::new(options, outbox, updates);
+    // In this order, so that even the shortest recording searches for sockets.
     let patience = tokio::select! {
         biased;
-        never = coordinator.work(&mut questions, &mut news) => match never {},
+        never = coordinator.work(&mut requests, &mut news) => match never {},
         patience = left.wait_for(Option::is_some) => patience.ok().and_then(|patience| *patience),
     };
     let end = Instant::now() + patience.unwrap_or_default();
-    let _late = timeout_at(end, coordinator.wrap_up(&mut questions, &mut news)).await;
+    let _late = timeout_at(end, coordinator.wrap_up(&mut requests, &mut news)).await;
 }
 
 struct LookupCoordinator {
     options: ContainerOptions,
     outbox: Outbox,
-    /// For the sources.
-    tell: Sender<(u32, SourceUpdate)>,
+    /// For the sources' updates.
+    updates: Sender<(u32, SourceUpdate)>,
     known: Known<Entry>,
     hasher: DefaultHashBuilder,
     contacts: Vec<Contact>,
     sources: JoinSet<()>,
     next_number: u32,
-    /// When which question is to be repeated.
+    /// Times at which requests are to be repeated.
     repeats: BinaryHeap<Reverse<(Instant, String)>>,
     warned: HashSet<String>,
     scanned: Instant,
@@ -158,12 +158,16 @@ struct LookupCoordinator {
 }
 
 impl LookupCoordinator {
-    fn new(options: ContainerOptions, outbox: Outbox, tell: Sender<(u32, SourceUpdate)>) -> Self {
+    fn new(
+        options: ContainerOptions,
+        outbox: Outbox,
+        updates: Sender<(u32, SourceUpdate)>,
+    ) -> Self {
         let now = Instant::now();
         Self {
             options,
             outbox,
-            tell,
+            updates,
             known: Known::default(),
             hasher: DefaultHashBuilder::default(),
             contacts: Vec::new(),
@@ -178,20 +182,20 @@ impl LookupCoordinator {
 
     async fn work(
         &mut self,
-        questions: &mut Receiver<LookupRequest>,
+        requests: &mut Receiver<LookupRequest>,
         news: &mut Receiver<(u32, SourceUpdate)>,
     ) -> Infallible {
         self.scan();
         for path in self.options.sockets.clone() {
             if !path.exists() {
-                self.warn(format!("{}: there is no such socket yet", path.display()));
+                self.warn(format!("{}: the socket does not exist yet", path.display()));
             }
         }
         loop {
             let repeat_at = self.repeats.peek().map(|Reverse((at, _))| *at);
             tokio::select! {
-                Some(question) = questions.recv() => self.ask(question),
-                Some((number, news)) = news.recv() => self.hear(number, news).await,
+                Some(request) = requests.recv() => self.ask(request),
+                Some((number, news)) = news.recv() => self.update(number, news).await,
                 () = sleep_until(self.scan_at) => self.scan(),
                 () = sleep_until(repeat_at.unwrap_or_else(Instant::now)), if repeat_at.is_some() => {
                     self.repeat();
@@ -200,18 +204,18 @@ impl LookupCoordinator {
         }
     }
 
-    /// Goes on until all that is under way is answered.
+    /// Continues until all pending requests are answered.
     async fn wrap_up(
         &mut self,
-        questions: &mut Receiver<LookupRequest>,
+        requests: &mut Receiver<LookupRequest>,
         news: &mut Receiver<(u32, SourceUpdate)>,
     ) {
         loop {
-            while let Ok(question) = questions.try_recv() {
-                self.ask(question);
+            while let Ok(request) = requests.try_recv() {
+                self.ask(request);
             }
             while let Ok((number, news)) = news.try_recv() {
-                self.hear(number, news).await;
+                self.update(number, news).await;
             }
             if self.contacts.iter().all(Contact::is_idle) && news.is_empty() {
                 return;
@@ -220,7 +224,7 @@ impl LookupCoordinator {
         }
     }
 
-    /// Looks for sockets that are not known yet.
+    /// Searches for new sockets.
     fn scan(&mut self) {
         self.scanned = Instant::now();
         for socket in sockets::find(&self.options.host_root, &self.options.sockets) {
@@ -247,7 +251,7 @@ impl LookupCoordinator {
                     env: self.options.env,
                 },
                 asks: asked,
-                news: self.tell.clone(),
+                news: self.updates.clone(),
                 number,
                 busy,
             };
@@ -255,40 +259,40 @@ impl LookupCoordinator {
         }
         while self.sources.try_join_next().is_some() {}
         let mut entries = self.known.iter();
-        let is_open = entries.any(|(_, entry)| entry.told.is_none());
+        let is_open = entries.any(|(_, entry)| entry.described.is_none());
         self.scan_at = self.scanned + if is_open { SOON } else { LATER };
     }
 
-    /// Takes a question.
-    fn ask(&mut self, question: LookupRequest) {
-        if self.known.get(&question.id).is_some() {
+    /// Handles a request from the event path.
+    fn ask(&mut self, request: LookupRequest) {
+        if self.known.get(&request.id).is_some() {
             return;
         }
         let entry = Entry {
-            user: question.origin.user,
+            user: request.origin.user,
             ..Entry::default()
         };
-        self.known.insert(&question.id, entry);
+        self.known.insert(&request.id, entry);
         let hinted = |contact: &&Contact| {
-            let kind = contact.kind.zip(question.origin.runtime);
+            let kind = contact.kind.zip(request.origin.runtime);
             kind.is_some_and(|(kind, runtime)| kind.fits(runtime))
-                && contact.may_tell_of(question.origin.user)
+                && contact.is_trusted_for(request.origin.user)
         };
         let mut asked: Vec<&Contact> = self.contacts.iter().filter(hinted).collect();
         if asked.is_empty() {
             asked.extend(self.contacts.iter().filter(|c| c.kind.is_some()));
         }
         for contact in asked {
-            contact.ask(&question);
+            contact.ask(&request);
         }
-        self.want(question);
-        // A runtime may have come with its first container.
+        self.want(request);
+        // The container can be the first one of a runtime that has just started.
         self.scan_at = self.scan_at.min(self.scanned + SOON);
     }
 
-    /// Takes note that a question is open, and when to repeat it.
-    fn want(&mut self, question: LookupRequest) {
-        let id = question.id.clone();
+    /// Marks a request as pending, and schedules its repetition.
+    fn want(&mut self, request: LookupRequest) {
+        let id = request.id.clone();
         if self.known.get(&id).is_none() {
             self.known.insert(&id, Entry::default());
         }
@@ -296,7 +300,7 @@ impl LookupCoordinator {
             && entry.wanted.is_none()
         {
             entry.wanted = Some(Wanted {
-                question,
+                request,
                 repeats: 0,
             });
             self.repeat_later(&id, 0);
@@ -310,25 +314,25 @@ impl LookupCoordinator {
         }
     }
 
-    /// Repeats the question that is due.
+    /// Repeats the request that is due.
     fn repeat(&mut self) {
         let Some(Reverse((_, id))) = self.repeats.pop() else {
             return;
         };
         let entry = self.known.get_mut(&id);
-        let Some(Wanted { question, repeats }) = entry.and_then(|entry| entry.wanted.as_mut())
+        let Some(Wanted { request, repeats }) = entry.and_then(|entry| entry.wanted.as_mut())
         else {
             return;
         };
         *repeats += 1;
         let repeats = *repeats;
         for contact in self.contacts.iter().filter(|c| c.kind.is_some()) {
-            contact.ask(question);
+            contact.ask(request);
         }
         self.repeat_later(&id, repeats);
     }
 
-    /// Makes a question about an id that a runtime named.
+    /// Makes a request for an id that a runtime reported.
     fn about(&self, full: String) -> LookupRequest {
         let id = short_id(&full).to_owned();
         let user = self.known.get(&id).and_then(|entry| entry.user);
@@ -342,7 +346,7 @@ impl LookupCoordinator {
         }
     }
 
-    async fn hear(&mut self, number: u32, news: SourceUpdate) {
+    async fn update(&mut self, number: u32, news: SourceUpdate) {
         let Some(index) = self.contacts.iter().position(|c| c.number == number) else {
             return;
         };
@@ -355,7 +359,7 @@ impl LookupCoordinator {
         };
         if let Some(id) = named {
             let user = self.known.get(id).and_then(|entry| entry.user);
-            if !self.contacts[index].may_tell_of(user) {
+            if !self.contacts[index].is_trusted_for(user) {
                 return;
             }
         }
@@ -365,7 +369,7 @@ impl LookupCoordinator {
                 contact.kind = Some(kind);
                 for (_, entry) in self.known.iter() {
                     if let Some(wanted) = &entry.wanted {
-                        contact.ask(&wanted.question);
+                        contact.ask(&wanted.request);
                     }
                 }
             }
@@ -380,10 +384,10 @@ impl LookupCoordinator {
             }
             SourceUpdate::Warning(text) => self.warn(text),
             SourceUpdate::Ended(id) => {
-                let question = self.about(id);
-                let entry = self.known.get(&question.id);
-                if entry.is_none_or(|entry| entry.told.is_none() || entry.wanted.is_some()) {
-                    self.contacts[index].ask(&question);
+                let request = self.about(id);
+                let entry = self.known.get(&request.id);
+                if entry.is_none_or(|entry| entry.described.is_none() || entry.wanted.is_some()) {
+                    self.contacts[index].ask(&request);
                 }
             }
             SourceUpdate::Described(description) => {
@@ -397,34 +401,33 @@ impl LookupCoordinator {
                 self.pass_on(number, description).await;
             }
             SourceUpdate::Unknown(id) => {
-                let question = self.about(id);
-                let entry = self.known.get(&question.id);
-                if entry.is_none_or(|entry| entry.told.is_none()) {
-                    self.want(question);
+                let request = self.about(id);
+                let entry = self.known.get(&request.id);
+                if entry.is_none_or(|entry| entry.described.is_none()) {
+                    self.want(request);
                 }
             }
         }
     }
 
-    /// Passes a description on, unless it is no news, or another runtime described the same container
-    /// first.
+    /// Passes a description on, unless it is unchanged or another runtime described the container first.
     async fn pass_on(&mut self, number: u32, description: Description) {
         let hash = self.hasher.hash_one(&description.json);
-        let told = Some(Told { by: number, hash });
+        let described = Some(Described { by: number, hash });
         match self.known.get_mut(&description.id) {
             Some(entry) => {
-                if let Some(old) = &entry.told {
+                if let Some(old) = &entry.described {
                     let is_others =
                         old.by != number && self.contacts.iter().any(|c| c.number == old.by);
                     if is_others || old.hash == hash {
                         return;
                     }
                 }
-                entry.told = told;
+                entry.described = described;
             }
             None => {
                 let entry = Entry {
-                    told,
+                    described,
                     ..Entry::default()
                 };
                 self.known.insert(&description.id, entry);
@@ -434,12 +437,12 @@ impl LookupCoordinator {
         let size = u32::try_from(size).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.outbox.room);
         if let Ok(room) = room.acquire_many_owned(size).await {
-            // Nobody fetches it once the recording is over.
+            // The receiver is gone once the recording has ended.
             let _over = self.outbox.descriptions.send((description, room));
         }
     }
 
-    /// Passes a warning on, the first time.
+    /// Passes a warning on, once.
     fn warn(&mut self, text: String) {
         if self.warned.len() < WARNINGS && self.warned.insert(text.clone()) {
             let _over = self.outbox.warnings.try_send(text);

@@ -1,4 +1,4 @@
-//! `runtime.v1`, which containerd, CRI-O and cri-dockerd offer to Kubernetes.
+//! CRI: `runtime.v1`, implemented by containerd, CRI-O and cri-dockerd for Kubernetes.
 
 use std::{collections::BTreeMap, pin::pin, time::Duration};
 
@@ -16,13 +16,13 @@ use super::{
         All, ContainerEvent, ContainerStatusResponse, Containers, EXITED, PodSandboxStatusResponse,
         PodSandboxes, STOPPED, StatusRequest, Version, VersionRequest,
     },
-    source::{Failure, RuntimeEvent, tell},
+    source::{Failure, RuntimeEvent, send},
 };
 
-/// How often the list is fetched where there are no events.
+/// Interval at which the list is fetched if there are no events.
 const POLL: Duration = Duration::from_millis(200);
 
-/// A runtime that answered.
+/// A connection to a CRI runtime.
 pub(super) struct Cri {
     channel: Channel,
     kind: Kind,
@@ -30,7 +30,7 @@ pub(super) struct Cri {
 }
 
 impl Cri {
-    /// `None`: what listens there is no CRI runtime.
+    /// Connects; `None` if the server is not a CRI runtime.
     pub(super) async fn connect(channel: Channel, env: bool) -> Result<Option<Self>, Failure> {
         let method = "/runtime.v1.RuntimeService/Version";
         let version: Version = match channel.call(method, VersionRequest {}, None).await {
@@ -67,18 +67,18 @@ impl Cri {
             .collect())
     }
 
-    /// Tells of the containers that are there, and of what happens to them.
+    /// Reports existing containers and their events.
     pub(super) async fn follow(&self, seen: &Sender<RuntimeEvent>) -> Failure {
         let mut known = HashSet::new();
         let mut events = pin!(self.events(seen));
         let mut has_events = true;
         let mut is_first = true;
         loop {
-            if let Err(failure) = self.tell_new(&mut known, is_first, seen).await {
+            if let Err(failure) = self.report_new(&mut known, is_first, seen).await {
                 return failure;
             }
             is_first = false;
-            // While there are events, the list is fetched no more.
+            // While there are events, the list is not fetched again.
             let pause = if has_events { Duration::MAX } else { POLL };
             tokio::select! {
                 () = &mut events, if has_events => has_events = false,
@@ -87,8 +87,7 @@ impl Cri {
         }
     }
 
-    /// Tells of what happens, until the runtime says no more of it. One whose events are switched off
-    /// says so at once.
+    /// Reports events until the stream ends. A runtime with disabled events ends it at once.
     async fn events(&self, seen: &Sender<RuntimeEvent>) {
         let method = "/runtime.v1.RuntimeService/GetContainerEvents";
         let Ok(mut events) = self.channel.stream(method, All {}).await else {
@@ -101,12 +100,12 @@ impl Cri {
             } else {
                 RuntimeEvent::Ended(id)
             };
-            tell(seen, what).await;
+            send(seen, what).await;
         }
     }
 
-    /// Tells of those containers that were not told of.
-    async fn tell_new(
+    /// Reports containers that were not reported before.
+    async fn report_new(
         &self,
         known: &mut HashSet<String>,
         is_first: bool,
@@ -119,17 +118,17 @@ impl Cri {
             } else {
                 RuntimeEvent::Changed(id.clone())
             };
-            tell(seen, what).await;
+            send(seen, what).await;
         }
         if is_first {
-            tell(seen, RuntimeEvent::All).await;
+            send(seen, RuntimeEvent::All).await;
         }
         known.clear();
         known.extend(now.into_iter().take(CONTAINERS));
         Ok(())
     }
 
-    /// Describes a container or sandbox; `None`: there is none with this id.
+    /// Describes a container or sandbox; `None` if there is none with this id.
     pub(super) async fn look_up(&self, id: &str) -> Result<Option<Description>, Failure> {
         let method = "/runtime.v1.RuntimeService/ContainerStatus";
         let Some(answer) = self.status::<ContainerStatusResponse>(method, id).await? else {
@@ -169,20 +168,20 @@ impl Cri {
     where
         A: prost::Message + Default + 'static,
     {
-        let question = StatusRequest {
+        let request = StatusRequest {
             id: id.to_owned(),
             verbose: true,
         };
-        match self.channel.call(method, question, None).await {
+        match self.channel.call(method, request, None).await {
             Ok(answer) => Ok(Some(answer)),
-            // Some say so in their own words; that they answer is enough.
+            // Some runtimes report this with an error of their own; any answer is enough.
             Err(CallError::NotFound | CallError::Refused(_)) => Ok(None),
             Err(error) => Err(error.into_failure()),
         }
     }
 }
 
-/// Reads what a runtime tells beyond the interface: JSON under `info`.
+/// Reads the runtime's additional data: JSON under `info`.
 fn info(info: &BTreeMap<String, String>) -> Json {
     let text = info.get("info").map_or("null", String::as_str);
     serde_json::from_str(text).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! What a CRI runtime says of containers and pods, in our form.
+//! Converts a CRI runtime's data about containers and pods to a description.
 
 use serde_json::{Map, Value as Json};
 
@@ -11,16 +11,16 @@ use super::oci::Spec;
 /// `MountPropagation`, by number.
 const PROPAGATION: [&str; 3] = ["private", "rslave", "rshared"];
 
-/// A pod's sandbox as far as the runtime told.
+/// The data about a pod's sandbox.
 pub(super) struct Sandbox {
     pub(super) status: PodSandboxStatus,
-    /// What the runtime tells beyond the interface; null if nothing.
+    /// The runtime's data beyond the interface; null if there is none.
     pub(super) info: Json,
 }
 
 impl Sandbox {
-    /// Returns the labels by which Kubernetes finds the pod: always there, even if whoever made the pod
-    /// did not give them.
+    /// Returns the labels with the pod's Kubernetes names. They are always present, even if the pod's creator did not
+    /// set them.
     fn names(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         let of = self.status.metadata.as_ref();
         let names = of.map_or([""; 3], |of| [&of.name, &of.namespace, &of.uid]);
@@ -39,7 +39,7 @@ impl Sandbox {
         labels.map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// Adds what containers of a pod share.
+    /// Adds the properties that all containers of a pod share.
     fn shared(&self, draft: &mut Draft) {
         let ip = self.status.network.as_ref().map(|network| &network.ip);
         draft.text("ip", ip.map_or("", String::as_str));
@@ -86,7 +86,7 @@ impl Sandbox {
     }
 }
 
-/// Describes a container of a pod. `info` is what the runtime tells beyond the interface; null if nothing.
+/// Describes a container of a pod. `info` is the runtime's data beyond the interface; null if there is none.
 pub(super) fn container(
     status: &ContainerStatus,
     info: &Json,
@@ -102,7 +102,7 @@ pub(super) fn container(
     let labels = status.labels.iter();
     let labels = labels.map(|(key, value)| (key.as_str(), value.as_str()));
     let name = name.map(|name| ("io.kubernetes.container.name", name.as_str()));
-    // What the runtime says itself comes last, and so counts.
+    // The runtime's own labels come last, and so take precedence.
     let names = sandbox.into_iter().flat_map(Sandbox::names);
     draft.labels(names.chain(name).chain(labels));
     image(&mut draft, status, info);
@@ -119,7 +119,7 @@ pub(super) fn container(
     }
     let config = &info["config"];
     let privileged = config["linux"]["security_context"]["privileged"].as_bool();
-    // containerd leaves out what is false.
+    // containerd omits false values.
     draft.truth(
         "privileged",
         privileged
@@ -146,12 +146,12 @@ pub(super) fn container(
     draft.finish()
 }
 
-/// The sandbox that a container is in, according to what containerd, or CRI-O, tells beyond the interface.
+/// Returns the id of a container's sandbox from the additional data of containerd or CRI-O.
 pub(super) fn sandbox_id(info: &Json) -> Option<&str> {
     info["sandboxID"].as_str().or(info["sandboxId"].as_str())
 }
 
-/// Runtimes give the name that was asked for, an id, or the name with a digest, in several places.
+/// Adds the image. Runtimes return the requested name, an id, or the name with a digest, in several places.
 fn image(draft: &mut Draft, status: &ContainerStatus, info: &Json) {
     let spec = status.image.as_ref();
     let (asked, specified) = spec.map_or(("", ""), |spec| {
@@ -159,7 +159,7 @@ fn image(draft: &mut Draft, status: &ContainerStatus, info: &Json) {
     });
     let configured = text(&info["config"]["image"]["image"]);
     let reference = status.image_ref.as_str();
-    // What the pod asks for first: one image can have many names.
+    // The name in the pod's specification comes first: an image can have many names.
     let name = [specified, configured, asked, reference]
         .into_iter()
         .find(|name| !name.is_empty() && !is_id(name));
@@ -170,20 +170,20 @@ fn image(draft: &mut Draft, status: &ContainerStatus, info: &Json) {
     draft.text("imagedigest", ImageName::parse(reference).digest);
 }
 
-/// What the network plugins made, without what every container has and the host's ends of its cables.
+/// Returns the interfaces that network plugins created, without loopback and the host's ends of veth pairs.
 fn interfaces(all: &Json) -> String {
     let Some(all) = all.as_object() else {
         return String::new();
     };
-    let told = all
+    let found = all
         .iter()
         .filter(|(name, _)| *name != "lo" && !name.starts_with("veth"))
         .map(|(name, interface)| (name.clone(), interface.clone()));
-    let told: Map<String, Json> = told.collect();
-    if told.is_empty() {
+    let found: Map<String, Json> = found.collect();
+    if found.is_empty() {
         return String::new();
     }
-    Json::Object(told).to_string()
+    Json::Object(found).to_string()
 }
 
 fn text(json: &Json) -> &str {

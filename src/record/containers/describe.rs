@@ -1,17 +1,17 @@
-//! One container in the form of falcosecurity's `container` events (state-engine: keys and types are
-//! those of falcosecurity plugins, `plugins/container/go-worker/pkg/event`).
+//! Builds a container's description in the format of falcosecurity's `container` events (state-engine: keys and
+//! types are those of falcosecurity plugins, `plugins/container/go-worker/pkg/event`).
 //!
-//! The invariant: the text is at most 64 KiB. Each part has its share of that; what does not fit is left
-//! out, and `cut` names the parts that lack something. A key that is not known is left out.
+//! Invariant: the text is at most 64 KiB. Each member has a share of that; values that do not fit are omitted,
+//! and `cut` lists the members that were truncated. A key without a value is omitted.
 
 use serde_json::{Map, Value as Json, json};
 
 use super::Description;
 use super::image::ImageName;
 
-/// Characters of an id that are shown.
+/// Characters of a displayed id.
 const SHORT_ID: usize = 12;
-/// The share of one text. There are about a dozen.
+/// Largest size of one text in bytes. There are about a dozen texts.
 const TEXT_BYTES: usize = 1 << 10;
 const LABELS_BYTES: usize = 16 << 10;
 const POD_LABELS_BYTES: usize = 8 << 10;
@@ -20,12 +20,12 @@ const PORTS_BYTES: usize = 2 << 10;
 const ENV_BYTES: usize = 8 << 10;
 const CNI_BYTES: usize = 4 << 10;
 
-/// The numbers that falcosecurity gives the runtimes.
+/// falcosecurity's numbers of the runtimes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Kind {
     Docker = 0,
-    /// A CRI runtime that is none of those below.
+    /// A CRI runtime other than those below.
     Cri = 6,
     Containerd = 7,
     CriO = 8,
@@ -33,7 +33,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// Whether cgroups that look like those of `hint` may be this runtime's.
+    /// Whether cgroups with the layout of `hint` can belong to this runtime.
     pub(super) fn fits(self, hint: &str) -> bool {
         match self {
             Self::Docker => hint == "docker",
@@ -49,7 +49,7 @@ pub(super) fn short_id(full: &str) -> &str {
     full.get(..SHORT_ID).unwrap_or(full)
 }
 
-/// A description that is being put together.
+/// A description under construction.
 #[derive(Debug)]
 pub(super) struct Draft {
     id: String,
@@ -90,14 +90,14 @@ impl Draft {
         }
     }
 
-    /// Adds a number, unless it is 0, with which runtimes say that nothing was set.
+    /// Adds a number, unless it is 0, which runtimes use for unset values.
     pub(super) fn number(&mut self, key: &'static str, number: Option<i64>) {
         if let Some(number) = number.filter(|n| *n != 0) {
             self.map.insert(key.to_owned(), number.into());
         }
     }
 
-    /// Adds how many CPUs there are in a list like `0-3,8`.
+    /// Adds the number of CPUs in a list like `0-3,8`.
     pub(super) fn cpus(&mut self, list: &str) {
         self.number("cpuset_cpu_count", cpus(list));
     }
@@ -154,7 +154,7 @@ impl Draft {
         self.push("env", variable.into(), ENV_BYTES);
     }
 
-    /// Adds the command with which the runtime checks the container's health.
+    /// Adds the command of the container's health check.
     pub(super) fn health_check(&mut self, exe: &str, args: &[&str]) {
         let check = json!({ "exe": exe, "args": args });
         if check.to_string().len() > TEXT_BYTES {
@@ -164,7 +164,7 @@ impl Draft {
         }
     }
 
-    /// Notes that a part is not all there.
+    /// Marks a member as truncated.
     pub(super) fn lacks(&mut self, key: &'static str) {
         if !self.cut.contains(&key) {
             self.cut.push(key);
@@ -192,7 +192,7 @@ impl Draft {
         self.map.insert(key.to_owned(), kept.into());
     }
 
-    /// Adds a table. Names that Kubernetes gives come first, since most is asked of them.
+    /// Adds a table. Kubernetes' own names come first, as they are needed most often.
     fn table<'a>(
         &mut self,
         key: &'static str,
@@ -252,7 +252,7 @@ fn cpus(list: &str) -> Option<i64> {
     (count > 0).then_some(count)
 }
 
-/// Bytes of a text in JSON.
+/// Returns the size of a text in JSON, in bytes.
 fn quoted(text: &str) -> usize {
     let escapes = text.bytes().map(|byte| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 2,
@@ -262,7 +262,7 @@ fn quoted(text: &str) -> usize {
     escapes.sum::<usize>() + 2
 }
 
-/// Returns as much of a text, from its beginning, as takes at most `share` bytes in JSON.
+/// Returns the longest prefix of a text that takes at most `share` bytes in JSON.
 fn fitting(text: &str, share: usize) -> &str {
     if quoted(text) <= share {
         return text;

@@ -1,7 +1,7 @@
-//! Docker's API, which podman offers, too.
+//! Docker's API, which podman implements too.
 //!
-//! Read tolerantly: a member that is missing or of another type is unknown, not an error, since runtimes
-//! that imitate Docker deviate in details.
+//! Answers are read tolerantly: a member that is missing or has another type is unknown, not an error, since
+//! compatible runtimes deviate in details.
 
 use std::{
     cell::RefCell,
@@ -20,21 +20,21 @@ use super::{
     describe::{Draft, Kind},
     docker_json::{self, Container, Image},
     http, image,
-    source::{Failure, LookupOptions, LookupResult, RuntimeEvent, tell},
+    source::{Failure, LookupOptions, LookupResult, RuntimeEvent, send},
 };
 
-/// Largest list of containers: some 20,000 of them.
+/// Largest list of containers in bytes: some 20,000 containers.
 const LIST: usize = 32 << 20;
-/// Largest description of one thing.
+/// Largest description of a container or an image, in bytes.
 const ONE: usize = 2 << 20;
-/// Images whose description is remembered.
+/// Images whose description is cached.
 const IMAGES: usize = 256;
-/// Lines in a row that are no events of containers, after which a stream makes no sense.
+/// Consecutive lines without a container event after which the stream counts as invalid.
 const STRANGE_LINES: u32 = 100;
-/// Shortest id that is asked for; shorter ones are names.
+/// Shortest id that is looked up; shorter ones can be names.
 const SHORTEST_ID: usize = 12;
 
-/// A runtime that answered.
+/// A connection to a runtime.
 pub(super) struct Docker {
     socket: PathBuf,
     kind: Kind,
@@ -42,21 +42,21 @@ pub(super) struct Docker {
     images: RefCell<HashMap<String, Rc<Image>>>,
 }
 
-/// One of a list.
+/// An entry of the list.
 #[derive(Deserialize)]
 struct Listed {
     #[serde(rename = "Id", default)]
     id: Json,
 }
 
-/// One line of the stream of events.
+/// One line of the event stream.
 #[derive(Deserialize)]
 struct Event {
     #[serde(rename = "Action", default)]
     action: Json,
     #[serde(rename = "Actor", default)]
     actor: Json,
-    // Where versions before 1.22 of the API have it.
+    // Versions of the API before 1.22.
     #[serde(default)]
     id: Json,
 }
@@ -77,7 +77,7 @@ impl Docker {
         self.kind
     }
 
-    /// Tells of the containers that are there, and of what happens to them.
+    /// Reports existing containers and their events.
     pub(super) async fn follow(&self, seen: &Sender<RuntimeEvent>) -> Failure {
         match self.events(seen).await {
             Ok(never) => match never {},
@@ -89,12 +89,12 @@ impl Docker {
         // {"type":["container"]}
         const EVENTS: &str = "/events?filters=%7B%22type%22%3A%5B%22container%22%5D%7D";
         let timeout = self.manner.timeout;
-        // First the events, then the list: nothing happens between the two.
+        // First the subscription, then the list, so that no event between them is missed.
         let mut lines = http::Lines::open(&self.socket, EVENTS, timeout).await?;
         self.list(seen).await?;
         if lines.status() != StatusCode::OK {
             let why = format!("no events, status {}", lines.status().as_u16());
-            tell(seen, RuntimeEvent::Mute(why)).await;
+            send(seen, RuntimeEvent::Mute(why)).await;
             std::future::pending::<()>().await;
         }
         let mut strange = 0;
@@ -103,10 +103,10 @@ impl Docker {
             let event = serde_json::from_slice::<Event>(line).ok();
             strange = if event.is_some() { 0 } else { strange + 1 };
             if strange > STRANGE_LINES {
-                return Err(Failure::Nonsense("events that are no JSON".to_owned()));
+                return Err(Failure::Invalid("the events are not JSON".to_owned()));
             }
             if let Some(event) = event.and_then(Event::meaning) {
-                tell(seen, event).await;
+                send(seen, event).await;
             }
         }
     }
@@ -116,18 +116,19 @@ impl Docker {
         match http::get(&self.socket, path, LIST, self.manner.timeout).await {
             Ok(answer) => {
                 check(&answer)?;
-                let list: Vec<Listed> = serde_json::from_slice(&answer.body)
-                    .map_err(|_| Failure::Nonsense("its list of containers is none".to_owned()))?;
+                let list: Vec<Listed> = serde_json::from_slice(&answer.body).map_err(|_| {
+                    Failure::Invalid("the list of containers is invalid".to_owned())
+                })?;
                 drop(answer);
                 for listed in list {
                     if let Json::String(id) = listed.id {
-                        tell(seen, RuntimeEvent::There(id)).await;
+                        send(seen, RuntimeEvent::There(id)).await;
                     }
                 }
             }
-            // Those that run something get asked for.
+            // Containers with recorded events are requested one by one.
             Err(failure @ Failure::TooLarge(_)) => {
-                tell(
+                send(
                     seen,
                     RuntimeEvent::Mute(format!("list of containers: {failure}")),
                 )
@@ -135,13 +136,13 @@ impl Docker {
             }
             Err(failure) => return Err(failure),
         }
-        tell(seen, RuntimeEvent::All).await;
+        send(seen, RuntimeEvent::All).await;
         Ok(())
     }
 
     /// Describes a container.
     pub(super) async fn look_up(&self, id: &str) -> Result<LookupResult, Failure> {
-        // A name must not be taken for an id: whoever names a container chooses it.
+        // A name must not be taken for an id: users choose the names of containers.
         if id.len() < SHORTEST_ID || !id.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Ok(LookupResult::Unknown);
         }
@@ -159,7 +160,7 @@ impl Docker {
             Err(failure) => return Err(failure),
         };
         let container = Container::parse(&json_of(&answer)?, self.kind, self.manner.env)
-            .ok_or_else(|| Failure::Nonsense("a container without id".to_owned()))?;
+            .ok_or_else(|| Failure::Invalid("a container without an id".to_owned()))?;
         drop(answer);
         if !container.full_id.starts_with(id) {
             return Ok(LookupResult::Unknown);
@@ -168,7 +169,7 @@ impl Docker {
         Ok(LookupResult::Found(container.describe(image.as_deref())))
     }
 
-    /// Finds out how an image is called; `None`: that cannot be known now.
+    /// Returns the names of an image; `None` if they cannot be determined now.
     async fn image(&self, id: &str) -> Option<Rc<Image>> {
         if !image::is_id(id) {
             return None;
@@ -206,12 +207,12 @@ impl Event {
 fn check(answer: &http::Answer) -> Result<(), Failure> {
     match answer.status {
         StatusCode::OK => Ok(()),
-        other => Err(Failure::Nonsense(format!("status {}", other.as_u16()))),
+        other => Err(Failure::Invalid(format!("status {}", other.as_u16()))),
     }
 }
 
 fn json_of(answer: &http::Answer) -> Result<Json, Failure> {
     check(answer)?;
     serde_json::from_slice(&answer.body)
-        .map_err(|_| Failure::Nonsense("an answer that is no JSON".to_owned()))
+        .map_err(|_| Failure::Invalid("the answer is not JSON".to_owned()))
 }

@@ -1,4 +1,4 @@
-//! What Docker's API says of containers and images, in our form.
+//! Converts Docker's data about containers and images to a description.
 
 use chrono::DateTime;
 use serde_json::Value as Json;
@@ -7,10 +7,10 @@ use super::Description;
 use super::describe::{Draft, Kind};
 use super::image::{self, ImageName};
 
-/// Names of one image that are looked at.
+/// Most names of an image that are read.
 const NAMES: usize = 64;
 
-/// What an answer to `/version` says about who answered.
+/// Returns the kind of runtime from an answer to `/version`.
 pub(super) fn kind(version: &Json) -> Kind {
     let components = version["Components"].as_array();
     let mut names = components
@@ -24,18 +24,18 @@ pub(super) fn kind(version: &Json) -> Kind {
     }
 }
 
-/// A container, but for what only its image tells.
+/// A container without the data of its image.
 #[derive(Debug)]
 pub(super) struct Container {
     pub(super) full_id: String,
     pub(super) image_id: String,
-    /// As it was named when the container was created.
+    /// The name with which the container was created.
     image: String,
     draft: Draft,
 }
 
 impl Container {
-    /// Reads an answer to `/containers/ID/json`; `None`: it names no container.
+    /// Reads an answer to `/containers/ID/json`; `None` if it has no container id.
     pub(super) fn parse(json: &Json, kind: Kind, env: bool) -> Option<Self> {
         let full_id = text(&json["Id"]);
         if full_id.is_empty() {
@@ -69,7 +69,7 @@ impl Container {
     pub(super) fn describe(mut self, image: Option<&Image>) -> Description {
         let tags = image.map_or(&[][..], |image| &image.tags);
         let digests = image.map_or(&[][..], |image| &image.digests);
-        // A container may have been created from an id; the image's name tells more.
+        // A container may have been created from an id; then the image's name is more useful.
         let is_nameless = image::is_id(&self.image)
             || self.image.len() >= 12 && self.image_id.contains(self.image.as_str());
         let mut name = self.image.clone();
@@ -79,7 +79,7 @@ impl Container {
         self.draft.image(&name, &self.image_id);
         let parts = ImageName::parse(&name);
         if parts.tag.is_empty() && parts.digest.is_empty() && !parts.repository.is_empty() {
-            // What Docker takes it for.
+            // Docker's default tag.
             self.draft.text("imagetag", "latest");
         }
         let digest = digests
@@ -149,7 +149,7 @@ fn host_config(draft: &mut Draft, json: &Json) {
 fn config(draft: &mut Draft, json: &Json, env: bool) {
     let labels = json["Labels"].as_object().into_iter().flatten();
     let labels = labels.filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)));
-    // Those that the kubelet of old, and cri-dockerd, give.
+    // Labels set by old kubelets and cri-dockerd.
     for (label, value) in labels.clone() {
         match label {
             "io.kubernetes.sandbox.id" => draft.text("pod_sandbox_id", value),

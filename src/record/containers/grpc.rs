@@ -1,4 +1,4 @@
-//! gRPC over a Unix socket, for answers of limited size within limited time.
+//! gRPC over a Unix socket, with limited size and duration of answers.
 
 use std::{path::Path, time::Duration};
 
@@ -15,9 +15,9 @@ use tonic_prost::ProstCodec;
 use super::http::within;
 use super::source::Failure;
 
-/// Largest answer: lists of some 10,000 containers. The kubelet takes as much.
+/// Largest answer in bytes: lists of some 10,000 containers. The kubelet has the same limit.
 const ANSWER: usize = 16 << 20;
-/// Letters of a runtime's error that are passed on.
+/// Longest error message of a runtime that is passed on, in characters.
 const MESSAGE: usize = 200;
 
 /// A connection.
@@ -27,13 +27,13 @@ pub(super) struct Channel {
     timeout: Duration,
 }
 
-/// Why a call gave nothing.
+/// Why a call failed.
 pub(super) enum CallError {
-    /// The runtime has no such thing.
+    /// The requested object does not exist.
     NotFound,
-    /// The runtime has no such call.
+    /// The runtime does not implement the call.
     Unimplemented,
-    /// It answers, but not this; the text is the runtime's.
+    /// The runtime rejected the request; the text is the runtime's.
     Refused(String),
     Failed(Failure),
 }
@@ -48,12 +48,12 @@ impl Channel {
     pub(super) async fn connect(socket: &Path, timeout: Duration) -> Result<Self, Failure> {
         let path = socket
             .to_str()
-            .ok_or_else(|| Failure::Nonsense("its path is no text".to_owned()))?;
+            .ok_or_else(|| Failure::Invalid("the path of the socket is not UTF-8".to_owned()))?;
         let endpoint = Endpoint::from_shared(format!("unix:{path}"))
-            .map_err(|error| Failure::Nonsense(error.to_string()))?;
+            .map_err(|error| Failure::Invalid(error.to_string()))?;
         let connect = async {
             let connected = endpoint.connect().await;
-            connected.map_err(|error| Failure::Nonsense(root_cause(&error)))
+            connected.map_err(|error| Failure::Invalid(root_cause(&error)))
         };
         let channel = within(timeout, connect).await?;
         Ok(Self {
@@ -62,7 +62,7 @@ impl Channel {
         })
     }
 
-    /// Calls `method`, in a namespace of containerd's if one is given.
+    /// Calls `method`, in one of containerd's namespaces if it is given.
     pub(super) async fn call<Q, A>(
         &self,
         method: &'static str,
@@ -88,8 +88,7 @@ impl Channel {
         }
     }
 
-    /// Calls `method`, which answers without an end. Waits for the first of its answers, or an error:
-    /// servers send nothing before.
+    /// Calls `method`, which returns a stream. Waits for its first message, or an error: servers send nothing earlier.
     pub(super) async fn stream<Q, A>(
         &self,
         method: &'static str,
@@ -109,7 +108,7 @@ impl Channel {
     }
 }
 
-/// Returns the next message of a stream, which may be long in coming.
+/// Returns the next message of a stream. May wait for any time.
 pub(super) async fn next<A>(stream: &mut Streaming<A>) -> Result<A, Failure> {
     match stream.message().await {
         Ok(Some(message)) => Ok(message),
@@ -123,7 +122,7 @@ fn request<Q>(question: Q, namespace: Option<&str>) -> Result<Request<Q>, Failur
     if let Some(namespace) = namespace {
         let value: MetadataValue<Ascii> = namespace
             .parse()
-            .map_err(|_| Failure::Nonsense("a namespace that is no name".to_owned()))?;
+            .map_err(|_| Failure::Invalid("invalid namespace name".to_owned()))?;
         request.metadata_mut().insert("containerd-namespace", value);
     }
     Ok(request)
@@ -135,7 +134,7 @@ impl From<Status> for CallError {
             Code::NotFound => Self::NotFound,
             Code::Unimplemented => Self::Unimplemented,
             Code::OutOfRange => Self::Failed(Failure::TooLarge(ANSWER)),
-            // What the transport says has a cause; what the runtime says has none.
+            // Errors of the transport have a cause, those of the runtime do not.
             _ if std::error::Error::source(&status).is_some() => Self::Failed(failure(&status)),
             code => Self::Refused(format!("{code}: {}", shortened(status.message()))),
         }
@@ -145,27 +144,27 @@ impl From<Status> for CallError {
 impl CallError {
     pub(super) fn into_failure(self) -> Failure {
         match self {
-            Self::NotFound => Failure::Nonsense("not found".to_owned()),
-            Self::Unimplemented => Failure::Nonsense("a call that it lacks".to_owned()),
-            Self::Refused(why) => Failure::Nonsense(why),
+            Self::NotFound => Failure::Invalid("not found".to_owned()),
+            Self::Unimplemented => Failure::Invalid("call not implemented".to_owned()),
+            Self::Refused(why) => Failure::Invalid(why),
             Self::Failed(failure) => failure,
         }
     }
 }
 
 fn not_ready(error: &tonic::transport::Error) -> Failure {
-    Failure::Nonsense(root_cause(error))
+    Failure::Invalid(root_cause(error))
 }
 
 fn failure(status: &Status) -> Failure {
     match std::error::Error::source(status) {
         Some(_) if status.code() == Code::Unavailable => Failure::Closed,
-        Some(error) => Failure::Nonsense(root_cause(error)),
-        None => Failure::Nonsense(shortened(status.message())),
+        Some(error) => Failure::Invalid(root_cause(error)),
+        None => Failure::Invalid(shortened(status.message())),
     }
 }
 
-/// Says why a connection failed: what lies on top only says that it did.
+/// Returns the root cause of an error: the outermost error only says that the connection failed.
 fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(deeper) = cause.source() {

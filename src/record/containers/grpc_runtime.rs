@@ -1,4 +1,4 @@
-//! A socket that speaks gRPC: CRI, containerd's own interface, or both.
+//! A gRPC socket: CRI, containerd's own API, or both.
 
 use std::{path::Path, pin::pin};
 
@@ -9,13 +9,13 @@ use super::{
     cri::Cri,
     describe::Kind,
     grpc::Channel,
-    source::{Failure, LookupOptions, LookupResult, RuntimeEvent, tell},
+    source::{Failure, LookupOptions, LookupResult, RuntimeEvent, send},
 };
 
-/// Where CRI keeps its containers in containerd.
+/// CRI's namespace in containerd.
 const CRIS: &str = "k8s.io";
 
-/// A runtime that answered.
+/// A connection to a runtime.
 pub(super) enum GrpcRuntime {
     Cri(Cri),
     Containerd(Containerd),
@@ -31,7 +31,7 @@ impl GrpcRuntime {
             (Some(cri), Some(containerd)) => Ok(Self::Both(cri, containerd)),
             (Some(cri), None) => Ok(Self::Cri(cri)),
             (None, Some(containerd)) => Ok(Self::Containerd(containerd)),
-            (None, None) => Err(Failure::Nonsense(
+            (None, None) => Err(Failure::Invalid(
                 "neither a CRI runtime nor containerd".to_owned(),
             )),
         }
@@ -77,7 +77,7 @@ impl GrpcRuntime {
             return Ok(LookupResult::Unknown);
         };
         Ok(match containerd.look_up(id).await? {
-            // CRI tells of its containers only once they run, but will tell more.
+            // CRI lists its containers only once they run, but has more data about them.
             Some(found) if cri.is_some() && found.namespace == CRIS => {
                 LookupResult::Partial(found.description)
             }
@@ -87,8 +87,8 @@ impl GrpcRuntime {
     }
 }
 
-/// Listens to containerd's events, which are of all containers. First the events, then the list, so that
-/// nothing happens between the two.
+/// Subscribes to containerd's events, which cover all containers. First the subscription, then the list, so that no
+/// event between them is missed.
 async fn follow(
     containerd: &Containerd,
     list: impl Future<Output = Result<Vec<String>, Failure>>,
@@ -96,9 +96,9 @@ async fn follow(
 ) -> Failure {
     let list = async {
         for id in list.await? {
-            tell(seen, RuntimeEvent::There(id)).await;
+            send(seen, RuntimeEvent::There(id)).await;
         }
-        tell(seen, RuntimeEvent::All).await;
+        send(seen, RuntimeEvent::All).await;
         Ok(())
     };
     let mut events = pin!(containerd.follow(seen));

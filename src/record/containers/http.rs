@@ -1,4 +1,4 @@
-//! HTTP over a Unix socket, for answers of limited size within limited time.
+//! HTTP over a Unix socket, with limited size and duration of answers.
 
 use std::{
     io::{self, ErrorKind},
@@ -18,17 +18,17 @@ use tokio::{net::UnixStream, task::JoinSet, time};
 
 use super::source::Failure;
 
-/// A line of a stream may have so many bytes.
+/// Longest line of a stream in bytes.
 const LINE: usize = 256 << 10;
 
-/// An answer with its whole body.
+/// A complete answer.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) body: Bytes,
 }
 
-/// Asks for `path`, and takes at most `limit` bytes in at most `timeout`.
+/// Requests `path`. Accepts at most `limit` bytes, within `timeout`.
 pub(super) async fn get(
     socket: &Path,
     path: &str,
@@ -51,7 +51,7 @@ pub(super) async fn get(
     within(timeout, exchange).await
 }
 
-/// Waits for something for a limited time.
+/// Waits for a future for a limited time.
 pub(super) async fn within<T>(
     timeout: Duration,
     what: impl Future<Output = Result<T, Failure>>,
@@ -60,7 +60,7 @@ pub(super) async fn within<T>(
     result.unwrap_or(Err(Failure::Silent(timeout)))
 }
 
-/// Keeps a connection going until it is dropped.
+/// Drives a connection until it is dropped.
 type Connection = JoinSet<()>;
 
 async fn send(socket: &Path, path: &str) -> Result<(Response<Incoming>, Connection), Failure> {
@@ -68,29 +68,29 @@ async fn send(socket: &Path, path: &str) -> Result<(Response<Incoming>, Connecti
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let mut driver = JoinSet::new();
     driver.spawn_local(async {
-        // Its failures are told to whoever waits for the answer.
-        let _told = connection.await;
+        // The waiting request returns the connection's error.
+        let _failure = connection.await;
     });
     let request = Request::get(path)
         .header(header::HOST, "localhost")
         .body(Empty::<Bytes>::new())
-        .map_err(|error| Failure::Nonsense(error.to_string()))?;
+        .map_err(|error| Failure::Invalid(error.to_string()))?;
     Ok((sender.send_request(request).await?, driver))
 }
 
-/// An answer without an end, line by line.
+/// A streaming answer, read line by line.
 #[derive(Debug)]
 pub(super) struct Lines {
     status: StatusCode,
     body: Incoming,
     _connection: Connection,
     buffer: Vec<u8>,
-    /// Where the next line begins in `buffer`.
+    /// Start of the next line in `buffer`.
     start: usize,
 }
 
 impl Lines {
-    /// Asks for `path`; the head of the answer has to be there within `timeout`.
+    /// Requests `path`; the head of the answer has to arrive within `timeout`.
     pub(super) async fn open(
         socket: &Path,
         path: &str,
@@ -110,7 +110,7 @@ impl Lines {
         self.status
     }
 
-    /// Returns the next line, which may be long in coming.
+    /// Returns the next line. May wait for any time.
     pub(super) async fn next(&mut self) -> Result<&[u8], Failure> {
         let mut looked_at = self.start;
         let end = loop {
@@ -142,15 +142,15 @@ impl From<hyper::Error> for Failure {
                 ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof => {
                     Self::Closed
                 }
-                _ => Self::Nonsense(cause.to_string()),
+                _ => Self::Invalid(cause.to_string()),
             };
         }
         if error.is_parse() {
-            Self::Nonsense("it does not speak HTTP".to_owned())
+            Self::Invalid("not an HTTP server".to_owned())
         } else if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
             Self::Closed
         } else {
-            Self::Nonsense(error.to_string())
+            Self::Invalid(error.to_string())
         }
     }
 }

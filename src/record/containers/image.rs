@@ -12,7 +12,7 @@ pub(super) struct ImageName<'a> {
 }
 
 impl<'a> ImageName<'a> {
-    /// Takes a name apart. What is only an id of an image (`sha256:…`) has no parts.
+    /// Parses a name. An id of an image (`sha256:…`) has no parts.
     pub(super) fn parse(name: &'a str) -> Self {
         if is_id(name) {
             return Self::default();
@@ -32,7 +32,7 @@ impl<'a> ImageName<'a> {
     }
 }
 
-/// Whether this is the id of an image in place of its name.
+/// Whether this is an image id instead of a name.
 pub(super) fn is_id(name: &str) -> bool {
     const DIGITS: usize = 64;
     let digits = name.strip_prefix("sha256:").unwrap_or(name);
@@ -67,7 +67,7 @@ mod tests {
         let id = format!("sha256:{}", "0f".repeat(32));
         assert_eq!(ImageName::parse(&id), ImageName::default());
         assert_eq!(ImageName::parse(&id[7..]), ImageName::default());
-        // No name at all, and no crash.
+        // Invalid names are accepted without a panic.
         assert_eq!(ImageName::parse(":@/:").digest, "/:");
     }
 }

@@ -1,15 +1,15 @@
-//! A table by container id that forgets the oldest.
+//! A map by container id that drops the oldest entries.
 
 use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
-/// Containers that are remembered.
+/// Most containers in the map.
 pub(super) const CONTAINERS: usize = 10_000;
-/// Longest id that is remembered; runtimes allow 64 to 76 characters.
+/// Longest id that is stored; runtimes allow 64 to 76 characters.
 const ID: usize = 128;
 
-/// Something about each of the last [`CONTAINERS`] containers.
+/// A value for each of the last [`CONTAINERS`] containers.
 #[derive(Debug)]
 pub(super) struct Known<T> {
     by_id: HashMap<Box<str>, T>,
@@ -39,7 +39,7 @@ impl<T> Known<T> {
         self.by_id.iter().map(|(id, value)| (&**id, value))
     }
 
-    /// Remembers something in place of what was known; an id that no runtime gives is passed over.
+    /// Inserts or replaces a value. An id of an impossible length is ignored.
     pub(super) fn insert(&mut self, id: &str, value: T) {
         if let Some(old) = self.by_id.get_mut(id) {
             *old = value;

@@ -1,6 +1,6 @@
-//! The messages of the runtimes' gRPC interfaces, as far as they are read.
+//! The messages of the runtimes' gRPC interfaces, with the members that are read.
 //!
-//! Written by hand, so that building needs no `protoc`; what is not named here is skipped when it comes.
+//! Written by hand, so that building needs no `protoc`; members that are not listed are skipped.
 //! Numbers are those of `k8s.io/cri-api` `pkg/apis/runtime/v1/api.proto` (as in crate k8s-cri 0.11.0,
 //! `proto/v1.proto`), and of containerd's `api/` (as in crate containerd-client 0.9.0, `vendor/`).
 
@@ -10,11 +10,11 @@ pub(crate) mod cri {
 
     use prost::Message;
 
-    /// `NamespaceMode.NODE`: that of the host.
+    /// `NamespaceMode.NODE`: the namespace of the host.
     pub(crate) const NODE: i32 = 2;
     /// `ContainerState.CONTAINER_EXITED`.
     pub(crate) const EXITED: i32 = 2;
-    /// `ContainerEventType.CONTAINER_STOPPED_EVENT`; what is less is a beginning.
+    /// `ContainerEventType.CONTAINER_STOPPED_EVENT`; smaller values are created and started.
     pub(crate) const STOPPED: i32 = 2;
 
     /// `VersionRequest`.
@@ -44,10 +44,10 @@ pub(crate) mod cri {
     /// `Container`.
     #[derive(Clone, PartialEq, Message)]
     pub(crate) struct Container {
-        /// Its full id.
+        /// The full id.
         #[prost(string, tag = "1")]
         pub(crate) id: String,
-        /// Whether it runs.
+        /// `ContainerState`.
         #[prost(int32, tag = "6")]
         pub(crate) state: i32,
     }
@@ -63,7 +63,7 @@ pub(crate) mod cri {
     /// `PodSandbox`.
     #[derive(Clone, PartialEq, Message)]
     pub(crate) struct PodSandbox {
-        /// Its full id.
+        /// The full id.
         #[prost(string, tag = "1")]
         pub(crate) id: String,
         /// `PodSandboxState`: 0 is ready.
@@ -74,10 +74,10 @@ pub(crate) mod cri {
     /// `ContainerStatusRequest` and `PodSandboxStatusRequest`.
     #[derive(Clone, PartialEq, Message)]
     pub(crate) struct StatusRequest {
-        /// As much of the id as is known.
+        /// The id, or a prefix of it.
         #[prost(string, tag = "1")]
         pub(crate) id: String,
-        /// Whether `info` is wanted.
+        /// Whether `info` is requested.
         #[prost(bool, tag = "2")]
         pub(crate) verbose: bool,
     }
@@ -85,10 +85,10 @@ pub(crate) mod cri {
     /// `ContainerStatusResponse`.
     #[derive(Clone, PartialEq, Message)]
     pub(crate) struct ContainerStatusResponse {
-        /// What every runtime tells.
+        /// The data of the interface.
         #[prost(message, optional, tag = "1")]
         pub(crate) status: Option<ContainerStatus>,
-        /// What this one tells besides, as JSON.
+        /// The runtime's additional data, as JSON.
         #[prost(btree_map = "string, string", tag = "2")]
         pub(crate) info: BTreeMap<String, String>,
     }
@@ -96,31 +96,31 @@ pub(crate) mod cri {
     /// `ContainerStatus`.
     #[derive(Clone, PartialEq, Message)]
     pub(crate) struct ContainerStatus {
-        /// Its full id.
+        /// The full id.
         #[prost(string, tag = "1")]
         pub(crate) id: String,
-        /// Its name.
+        /// The name.
         #[prost(message, optional, tag = "2")]
         pub(crate) metadata: Option<ContainerMetadata>,
         /// Nanoseconds since the Unix epoch.
         #[prost(int64, tag = "4")]
         pub(crate) created_at: i64,
-        /// The image as it was asked for.
+        /// The image as requested.
         #[prost(message, optional, tag = "8")]
         pub(crate) image: Option<ImageSpec>,
-        /// The image that was found, by digest or id.
+        /// The resolved image, by digest or id.
         #[prost(string, tag = "9")]
         pub(crate) image_ref: String,
-        /// With those that the kubelet gives.
+        /// Labels, including those of the kubelet.
         #[prost(btree_map = "string, string", tag = "12")]
         pub(crate) labels: BTreeMap<String, String>,
-        /// Without those that the runtime makes by itself.
+        /// Mounts, except those that the runtime adds itself.
         #[prost(message, repeated, tag = "14")]
         pub(crate) mounts: Vec<Mount>,
-        /// Limits.
+        /// Resource limits.
         #[prost(message, optional, tag = "16")]
         pub(crate) resources: Option<ContainerResources>,
-        /// The image's id, where it is known.
+        /// The id of the image, if it is known.
         #[prost(string, tag = "17")]
         pub(crate) image_id: String,
     }
@@ -128,7 +128,7 @@ pub(crate) mod cri {
     /// `ContainerMetadata`.
     #[derive(Clone, PartialEq, Message)]
     pub(crate) struct ContainerMetadata {
-        /// That of the pod's specification.
+        /// The name in the pod's specification.
         #[prost(string, tag = "1")]
         pub(crate) name: String,
     }
@@ -139,7 +139,7 @@ pub(crate) mod cri {
         /// Name, or id.
         #[prost(string, tag = "1")]
         pub(crate) image: String,
-        /// The name that the user gave.
+        /// The name that the user specified.
         #[prost(string, tag = "18")]
         pub(crate) user_specified_image: String,
     }
@@ -147,13 +147,13 @@ pub(crate) mod cri {
     /// `Mount`.
     #[derive(Clone, PartialEq, Message)]
     pub(crate) struct Mount {
-        /// Where it is in the container.
+        /// The path in the container.
         #[prost(string, tag = "1")]
         pub(crate) container_path: String,
-        /// Where it is on the host.
+        /// The path on the host.
         #[prost(string, tag = "2")]
         pub(crate) host_path: String,
-        /// Whether it cannot be written.
+        /// Whether the mount is read-only.
         #[prost(bool, tag = "3")]
         pub(crate) readonly: bool,
         /// `MountPropagation`.
@@ -164,7 +164,7 @@ pub(crate) mod cri {
     /// `ContainerResources`.
     #[derive(Clone, PartialEq, Message)]
     pub(crate) struct ContainerResources {
-        /// Those of Linux.
+        /// Limits on Linux.
         #[prost(message, optional, tag = "1")]
         pub(crate) linux: Option<LinuxResources>,
     }
@@ -172,22 +172,22 @@ pub(crate) mod cri {
     /// `LinuxContainerResources`.
     #[derive(Clone, PartialEq, Message)]
     pub(crate) struct LinuxResources {
-        /// Microseconds.
+        /// `cpu_period`, in microseconds.
         #[prost(int64, tag = "1")]
         pub(crate) cpu_period: i64,
-        /// Microseconds.
+        /// `cpu_quota`, in microseconds.
         #[prost(int64, tag = "2")]
         pub(crate) cpu_quota: i64,
-        /// A weight.
+        /// `cpu_shares`.
         #[prost(int64, tag = "3")]
         pub(crate) cpu_shares: i64,
-        /// Bytes.
+        /// `memory_limit_in_bytes`.
         #[prost(int64, tag = "4")]
         pub(crate) memory_limit: i64,
-        /// A list of CPUs.
+        /// `cpuset_cpus`: a list of CPUs.
         #[prost(string, tag = "6")]
         pub(crate) cpuset_cpus: String,
-        /// Bytes.
+        /// `memory_swap_limit_in_bytes`.
         #[prost(int64, tag = "10")]
         pub(crate) swap_limit: i64,
     }
@@ -195,10 +195,10 @@ pub(crate) mod cri {
     /// `PodSandboxStatusResponse`.
     #[derive(Clone, PartialEq, Message)]
     pub(crate) struct PodSandboxStatusResponse {
-        /// What every runtime tells.
+        /// The data of the interface.
         #[prost(message, optional, tag = "1")]
         pub(crate) status: Option<PodSandboxStatus>,
-        /// What this one tells besides, as JSON.
+        /// The runtime's additional data, as JSON.
         #[prost(btree_map = "string, string", tag = "2")]
         pub(crate) info: BTreeMap<String, String>,
     }
@@ -206,22 +206,22 @@ pub(crate) mod cri {
     /// `PodSandboxStatus`.
     #[derive(Clone, PartialEq, Message)]
     pub(crate) struct PodSandboxStatus {
-        /// Its full id.
+        /// The full id.
         #[prost(string, tag = "1")]
         pub(crate) id: String,
-        /// The pod's names.
+        /// The names of the pod.
         #[prost(message, optional, tag = "2")]
         pub(crate) metadata: Option<PodSandboxMetadata>,
         /// Nanoseconds since the Unix epoch.
         #[prost(int64, tag = "4")]
         pub(crate) created_at: i64,
-        /// Its addresses.
+        /// The addresses of the pod.
         #[prost(message, optional, tag = "5")]
         pub(crate) network: Option<PodSandboxNetworkStatus>,
-        /// Its namespaces.
+        /// The namespaces of the pod.
         #[prost(message, optional, tag = "6")]
         pub(crate) linux: Option<LinuxPodSandboxStatus>,
-        /// Those of the pod, and those that the kubelet gives.
+        /// Labels of the pod and of the kubelet.
         #[prost(btree_map = "string, string", tag = "7")]
         pub(crate) labels: BTreeMap<String, String>,
     }
@@ -251,7 +251,7 @@ pub(crate) mod cri {
     /// `LinuxPodSandboxStatus`.
     #[derive(Clone, PartialEq, Message)]
     pub(crate) struct LinuxPodSandboxStatus {
-        /// Its namespaces.
+        /// The namespaces.
         #[prost(message, optional, tag = "1")]
         pub(crate) namespaces: Option<Namespaces>,
     }
@@ -259,7 +259,7 @@ pub(crate) mod cri {
     /// `Namespace`.
     #[derive(Clone, PartialEq, Message)]
     pub(crate) struct Namespaces {
-        /// Whose they are.
+        /// The namespace modes.
         #[prost(message, optional, tag = "2")]
         pub(crate) options: Option<NamespaceOption>,
     }
@@ -267,13 +267,13 @@ pub(crate) mod cri {
     /// `NamespaceOption`; members are `NamespaceMode`.
     #[derive(Clone, PartialEq, Message)]
     pub(crate) struct NamespaceOption {
-        /// The network's.
+        /// The network namespace.
         #[prost(int32, tag = "1")]
         pub(crate) network: i32,
-        /// That of process ids.
+        /// The pid namespace.
         #[prost(int32, tag = "2")]
         pub(crate) pid: i32,
-        /// That of shared memory and message queues.
+        /// The IPC namespace.
         #[prost(int32, tag = "3")]
         pub(crate) ipc: i32,
     }
@@ -281,7 +281,7 @@ pub(crate) mod cri {
     /// `ContainerEventResponse`.
     #[derive(Clone, PartialEq, Message)]
     pub(crate) struct ContainerEvent {
-        /// Container or sandbox.
+        /// The id of the container or sandbox.
         #[prost(string, tag = "1")]
         pub(crate) container_id: String,
         /// `ContainerEventType`.
@@ -290,7 +290,7 @@ pub(crate) mod cri {
     }
 }
 
-/// containerd's own interface: `containerd.services.*.v1`.
+/// containerd's own API: `containerd.services.*.v1`.
 pub(crate) mod containerd {
     use std::collections::BTreeMap;
 
@@ -319,20 +319,20 @@ pub(crate) mod containerd {
     /// `ListContainersRequest`, `SubscribeRequest`, `ListImagesRequest`.
     #[derive(Clone, PartialEq, Message)]
     pub(crate) struct Filters {
-        /// One of them has to hold.
+        /// Filters; an object has to match one of them.
         #[prost(string, repeated, tag = "1")]
         pub(crate) filters: Vec<String>,
     }
 
-    /// `ListContainersResponse`, as far as ids are asked for.
+    /// `ListContainersResponse`, with ids only.
     #[derive(Clone, PartialEq, Message)]
     pub(crate) struct Ids {
-        /// All that pass the filter.
+        /// The containers that match the filter.
         #[prost(message, repeated, tag = "1")]
         pub(crate) containers: Vec<Id>,
     }
 
-    /// An id: `Container` as far as asked for, and the messages of its events.
+    /// An id: `Container` with its id only, and the messages of its events.
     #[derive(Clone, PartialEq, Message)]
     pub(crate) struct Id {
         /// Unique in its namespace.
@@ -343,7 +343,7 @@ pub(crate) mod containerd {
     /// `ListContainersResponse`.
     #[derive(Clone, PartialEq, Message)]
     pub(crate) struct Containers {
-        /// All that pass the filter.
+        /// The containers that match the filter.
         #[prost(message, repeated, tag = "1")]
         pub(crate) containers: Vec<Container>,
     }
@@ -354,21 +354,21 @@ pub(crate) mod containerd {
         /// Unique in its namespace.
         #[prost(string, tag = "1")]
         pub(crate) id: String,
-        /// Those of the image, of the user, and of the client.
+        /// Labels of the image, the user, and the client.
         #[prost(btree_map = "string, string", tag = "2")]
         pub(crate) labels: BTreeMap<String, String>,
-        /// The image's name.
+        /// The name of the image.
         #[prost(string, tag = "3")]
         pub(crate) image: String,
         /// The OCI specification.
         #[prost(message, optional, tag = "5")]
         pub(crate) spec: Option<Any>,
-        /// When it was created.
+        /// Time of creation.
         #[prost(message, optional, tag = "8")]
         pub(crate) created_at: Option<Timestamp>,
     }
 
-    /// `google.protobuf.Any`; containerd keeps JSON in some.
+    /// `google.protobuf.Any`; containerd stores JSON in some of them.
     #[derive(Clone, PartialEq, Message)]
     pub(crate) struct Any {
         /// The bytes.
@@ -379,7 +379,7 @@ pub(crate) mod containerd {
     /// `google.protobuf.Timestamp`.
     #[derive(Clone, PartialEq, Message)]
     pub(crate) struct Timestamp {
-        /// Since the Unix epoch.
+        /// Seconds since the Unix epoch.
         #[prost(int64, tag = "1")]
         pub(crate) seconds: i64,
     }
@@ -387,7 +387,7 @@ pub(crate) mod containerd {
     /// `ListImagesResponse`.
     #[derive(Clone, PartialEq, Message)]
     pub(crate) struct Images {
-        /// All that pass the filter.
+        /// The images that match the filter.
         #[prost(message, repeated, tag = "1")]
         pub(crate) images: Vec<Image>,
     }
@@ -395,7 +395,7 @@ pub(crate) mod containerd {
     /// `Image`.
     #[derive(Clone, PartialEq, Message)]
     pub(crate) struct Image {
-        /// What its name stands for.
+        /// The descriptor that the name refers to.
         #[prost(message, optional, tag = "3")]
         pub(crate) target: Option<Descriptor>,
     }
@@ -411,13 +411,13 @@ pub(crate) mod containerd {
     /// `containerd.types.Envelope`.
     #[derive(Clone, PartialEq, Message)]
     pub(crate) struct Envelope {
-        /// Where it happened.
+        /// The namespace of the event.
         #[prost(string, tag = "2")]
         pub(crate) namespace: String,
-        /// What happened: `/containers/create`.
+        /// The topic: `/containers/create`.
         #[prost(string, tag = "3")]
         pub(crate) topic: String,
-        /// To which, an [`Id`] in all that are asked for.
+        /// The event, which is an [`Id`] in all subscribed topics.
         #[prost(message, optional, tag = "4")]
         pub(crate) event: Option<Any>,
     }

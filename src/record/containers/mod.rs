@@ -1,16 +1,16 @@
-//! What the container runtimes of this machine say about its containers.
+//! Container metadata from the container runtimes of this machine.
 //!
 //! ```text
 //!  event path                      thread "scap-containers"
-//!  ask(id)  -- bounded queue -->   coordinator: what is wanted, what was told
+//!  ask(id)  -- bounded queue -->   coordinator: pending requests, known descriptions
 //!  poll()   <-- bounded bytes --    |  source, one per socket: connect, follow, look up, pause
 //!                                   |    docker (HTTP, also podman's) | grpc (CRI, containerd)
 //!                                   `- sockets: where runtimes listen
 //! ```
 //!
-//! The invariant: nothing a runtime does can delay the event path. [`Resolver`] only ever tries; all
-//! waiting, and all of what is asynchronous, is in the one thread. Whatever a runtime sends is limited in
-//! size and time, and so is what is remembered. docs/adr/0009-container-metadata.md has the reasons.
+//! Invariant: no runtime can delay the event path. [`Resolver`] never blocks; all waiting, and all
+//! asynchronous code, is in the one thread. Everything that a runtime sends is limited in size and time, and so
+//! is everything that is stored. docs/adr/0009-container-metadata.md has the reasons.
 
 mod containerd;
 mod containerd_json;
@@ -44,29 +44,29 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc as queue, watch};
 
 use known::Known;
 
-/// Time that one look-up may take unless asked otherwise.
+/// Default time limit of one look-up.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Questions that wait for the thread.
-const QUESTIONS: usize = 1024;
-/// Bytes of descriptions that wait to be fetched; beyond that the runtimes are not listened to.
+/// Most requests that wait for the thread.
+const REQUESTS: usize = 1024;
+/// Most bytes of descriptions that wait to be polled; beyond that, runtimes are not read from.
 const UNFETCHED_BYTES: usize = 8 << 20;
-/// Warnings that wait to be fetched.
+/// Most warnings that wait to be polled.
 const WARNINGS: usize = 64;
-/// How long the thread may take to end once it was told to.
+/// Time that the thread gets to end, after the timeout of the last answers.
 const LEAVING: Duration = Duration::from_millis(50);
 
-/// Whom to ask, and for what.
+/// How container runtimes are asked.
 #[derive(Clone, Debug)]
 pub struct ContainerOptions {
-    /// Whether to ask at all.
+    /// Whether runtimes are asked at all.
     pub enabled: bool,
-    /// Sockets of runtimes besides those that are found.
+    /// Sockets of runtimes in addition to those at the usual paths.
     pub sockets: Vec<PathBuf>,
-    /// Where the machine's files are: sockets are looked for below it.
+    /// Root of the host's files, below which sockets are searched for.
     pub host_root: PathBuf,
     /// Whether environment variables, which may hold secrets, are kept.
     pub env: bool,
-    /// Time that one look-up may take.
+    /// Time limit of one look-up.
     pub timeout: Duration,
 }
 
@@ -82,26 +82,26 @@ impl Default for ContainerOptions {
     }
 }
 
-/// What a runtime said about a container.
+/// A runtime's description of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
-    /// The id as it is shown: the first 12 characters of the full one.
+    /// The displayed id: the first 12 characters of the full one.
     pub id: String,
-    /// `{"container":{…}}` in the form of falcosecurity's `container` events, at most 64 KiB.
+    /// `{"container":{…}}` in the format of falcosecurity's `container` events, at most 64 KiB.
     pub json: String,
 }
 
-/// Where a container was found, told by its cgroups.
+/// Where a container was found, according to its cgroups.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// The runtime that lays out cgroups like these.
+    /// The runtime with this layout of cgroups.
     pub runtime: Option<&'static str>,
     /// The user in whose slice it is.
     pub user: Option<u32>,
 }
 
 impl Origin {
-    /// The machine's own containers of a runtime.
+    /// A container of one of the machine's own runtimes.
     pub fn of(runtime: &'static str) -> Self {
         Self {
             runtime: Some(runtime),
@@ -110,46 +110,46 @@ impl Origin {
     }
 }
 
-/// Which container to find out about.
+/// A request for the description of a container.
 #[derive(Clone, Debug)]
 struct LookupRequest {
-    /// As it is shown.
+    /// The displayed id.
     id: String,
-    /// As the runtime has it, as far as it is known.
+    /// The runtime's full id, or the part of it that is known.
     full: String,
     origin: Origin,
 }
 
-/// A description on its way, and the room that it takes until it is fetched.
+/// A description with the permit for its size, which is released when it is polled.
 type QueuedDescription = (Description, OwnedSemaphorePermit);
 
-/// Asks the container runtimes, and listens to them.
+/// Requests descriptions from the container runtimes, and receives their updates.
 #[derive(Debug)]
 pub struct Resolver {
-    /// `None`: nothing is asked, or it is over.
-    questions: Option<queue::Sender<LookupRequest>>,
+    /// `None`: runtimes are not asked, or the resolver has finished.
+    requests: Option<queue::Sender<LookupRequest>>,
     descriptions: mpsc::Receiver<QueuedDescription>,
     warnings: mpsc::Receiver<String>,
-    /// Ids that need not be asked for again.
+    /// Ids that have been requested or described.
     asked: Known<()>,
-    /// Tells the thread how long it may go on.
+    /// Sends the timeout after which the thread has to end.
     leave: watch::Sender<Option<Duration>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Resolver {
-    /// Starts looking for runtimes, and asks those that are there for all their containers.
+    /// Starts searching for runtimes, and requests all of their containers.
     ///
     /// # Errors
     ///
-    /// If the system gives no thread or no poll descriptor.
+    /// If no thread or no poll descriptor can be created.
     pub fn start(options: ContainerOptions) -> io::Result<Self> {
-        let (questions, asked) = queue::channel(QUESTIONS);
-        let (told, descriptions) = mpsc::channel();
+        let (requests, asked) = queue::channel(REQUESTS);
+        let (send, descriptions) = mpsc::channel();
         let (warn, warnings) = mpsc::sync_channel(WARNINGS);
         let (leave, left) = watch::channel(None);
         let mut resolver = Self {
-            questions: None,
+            requests: None,
             descriptions,
             warnings,
             asked: Known::default(),
@@ -158,7 +158,7 @@ impl Resolver {
         };
         if options.enabled {
             let outbox = coordinator::Outbox {
-                descriptions: told,
+                descriptions: send,
                 room: Arc::new(Semaphore::new(UNFETCHED_BYTES)),
                 warnings: warn,
             };
@@ -173,25 +173,25 @@ impl Resolver {
                     local.block_on(&runtime, coordinator::run(options, asked, outbox, left));
                 })?;
             resolver.thread = Some(thread);
-            resolver.questions = Some(questions);
+            resolver.requests = Some(requests);
         }
         Ok(resolver)
     }
 
-    /// Whether a container, by its id as shown, need not be asked for.
+    /// Whether a container, by its displayed id, has been requested or described.
     pub fn has_asked(&self, id: &[u8]) -> bool {
         str::from_utf8(id).is_ok_and(|id| self.asked.get(id).is_some())
     }
 
-    /// Asks for a container by its id as shown, unless that was done. `full` is its whole id, or empty
-    /// if that is not known.
+    /// Requests a container by its displayed id, unless that was done before. `full` is the whole id, or empty if it is
+    /// not known.
     ///
-    /// A user's own runtime is asked only about containers in that user's slice, and believed only about
-    /// these: anybody could say anything about any id.
+    /// A user's own runtime is asked only about containers in that user's slice, and trusted only about these, since
+    /// it could claim anything about any id.
     ///
-    /// Never waits: if too much is asked at once, this is not asked and may be asked again.
+    /// Never blocks: if the queue is full, the request is dropped and can be repeated.
     pub fn ask(&mut self, id: &[u8], full: &[u8], origin: Origin) {
-        let Some(questions) = &self.questions else {
+        let Some(requests) = &self.requests else {
             return;
         };
         let Ok(text) = str::from_utf8(id) else {
@@ -200,18 +200,18 @@ impl Resolver {
         if self.asked.get(text).is_some() {
             return;
         }
-        let question = LookupRequest {
+        let request = LookupRequest {
             id: text.to_owned(),
             full: str::from_utf8(full).unwrap_or_default().to_owned(),
             origin,
         };
-        if questions.try_send(question).is_ok() {
+        if requests.try_send(request).is_ok() {
             self.asked.insert(text, ());
         }
     }
 
-    /// Returns the next description, if there is one. Containers that nobody asked for are described,
-    /// too, and those that changed are described again.
+    /// Returns the next description, if there is one. Containers are also described without a request, and again when
+    /// they change.
     pub fn poll(&mut self) -> Option<Description> {
         let (description, _room) = self.descriptions.try_recv().ok()?;
         if self.asked.get(&description.id).is_none() {
@@ -220,27 +220,26 @@ impl Resolver {
         Some(description)
     }
 
-    /// Returns the next thing that stands in the way of asking; each is told once.
+    /// Returns the next warning about a runtime, if there is one; each is returned once.
     pub fn warning(&mut self) -> Option<String> {
         self.warnings.try_recv().ok()
     }
 
-    /// Lets look-ups under way end for as long as `patience`, and ends. What was told meanwhile can be
-    /// fetched as before.
+    /// Waits up to `patience` for pending look-ups, and ends the thread. Descriptions that arrived can be polled
+    /// as before.
     pub fn finish(&mut self, patience: Duration) {
-        self.questions = None;
+        self.requests = None;
         let Some(thread) = self.thread.take() else {
             return;
         };
         self.leave.send_replace(Some(patience));
-        // A thread that does not come back, which only a file system that hangs can bring about, is
-        // left behind.
+        // The thread is abandoned if it does not end, which only a hanging file system can cause.
         let end = std::time::Instant::now() + patience + LEAVING;
         while !thread.is_finished() && std::time::Instant::now() < end {
             thread::sleep(Duration::from_millis(1));
         }
         if thread.is_finished() {
-            // It panicked at worst, which it said.
+            // If it panicked, the panic has been printed.
             let _panicked = thread.join();
         }
     }

@@ -1,14 +1,14 @@
-//! What the specification that a container was made from (OCI `config.json`) tells.
+//! Reads the OCI specification (`config.json`) of a container.
 
 use serde_json::Value as Json;
 
 use super::describe::Draft;
 
-/// A specification; of one that could not be read nothing is known.
+/// A specification; members of one that could not be read are unknown.
 pub(super) struct Spec<'a>(pub(super) &'a Json);
 
 impl Spec<'_> {
-    /// Adds what the runtime's own interface does not tell.
+    /// Adds members that the runtime's own interface lacks.
     pub(super) fn process(&self, draft: &mut Draft, env: bool) {
         let process = &self.0["process"];
         if let Some(uid) = process["user"]["uid"].as_u64() {
@@ -33,7 +33,7 @@ impl Spec<'_> {
         draft.number("swap_limit", memory["swap"].as_i64());
     }
 
-    /// Adds which namespaces are the host's: those that it is not given.
+    /// Adds which namespaces are the host's: those that the specification does not list.
     pub(super) fn namespaces(&self, draft: &mut Draft) {
         let Some(given) = self.0["linux"]["namespaces"].as_array() else {
             return;
@@ -48,7 +48,7 @@ impl Spec<'_> {
         }
     }
 
-    /// Adds what was mounted from the host.
+    /// Adds the mounts from the host.
     pub(super) fn mounts(&self, draft: &mut Draft) {
         for mount in self.0["mounts"].as_array().into_iter().flatten() {
             let options = mount["options"].as_array().into_iter().flatten();
@@ -71,8 +71,8 @@ impl Spec<'_> {
         }
     }
 
-    /// Guesses whether it may do all that root may: clients take away the hidden paths and give all
-    /// capabilities, but keep no word of it.
+    /// Guesses whether the container is privileged: clients then omit the masked paths and grant all capabilities, but
+    /// do not store the option itself.
     pub(super) fn privileged(&self, draft: &mut Draft) {
         let Some(capabilities) = self.0["process"]["capabilities"]["bounding"].as_array() else {
             return;
@@ -92,7 +92,7 @@ mod tests {
     use super::super::odd::each_with_odd_members;
     use super::*;
 
-    fn told(spec: &Json) -> Json {
+    fn described(spec: &Json) -> Json {
         let mut draft = Draft::new("x", Kind::Containerd);
         let spec = Spec(spec);
         spec.privileged(&mut draft);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_specification_tells() {
+    fn members_of_a_specification() {
         let spec = json!({
             "process": {
                 "user": { "uid": 33 },
@@ -138,14 +138,14 @@ mod tests {
             "User": "33",
             "env": ["A=1"],
         });
-        assert_eq!(told(&spec), expected);
-        // Hidden paths are left only to those without all rights.
+        assert_eq!(described(&spec), expected);
+        // Masked paths exist only in containers that are not privileged.
         let mut spec = spec;
         spec["linux"]["maskedPaths"] = json!(["/proc/kcore"]);
-        assert_eq!(told(&spec)["privileged"], false);
-        each_with_odd_members(&spec, &mut |odd| assert_eq!(told(odd)["id"], "x"));
+        assert_eq!(described(&spec)["privileged"], false);
+        each_with_odd_members(&spec, &mut |odd| assert_eq!(described(odd)["id"], "x"));
         assert_eq!(
-            told(&Json::Null).as_object().map(|told| told.len()),
+            described(&Json::Null).as_object().map(|json| json.len()),
             Some(3)
         );
     }

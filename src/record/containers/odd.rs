@@ -1,9 +1,9 @@
-//! JSON that is not as it should be, for tests.
+//! Malformed JSON, for tests.
 
 use serde_json::{Value as Json, json};
 
-/// Calls `check` with `json` again and again, each time with one member in place of which something else
-/// is, at any depth.
+/// Calls `check` with many variants of `json`, in each of which one member, at any depth, is replaced by something
+/// else.
 pub(super) fn each_with_odd_members(json: &Json, check: &mut dyn FnMut(&Json)) {
     let mut places = Vec::new();
     collect(json, String::new(), &mut places);

@@ -1,4 +1,4 @@
-//! Where container runtimes listen.
+//! The usual sockets of container runtimes.
 
 use std::{
     fs,
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Users whose own runtimes are looked for.
+/// Most users whose own runtimes are searched for.
 const USERS: usize = 1000;
 
 /// Sockets of the machine, below its root.
@@ -25,28 +25,28 @@ const USER: &[(&str, Protocol)] = &[
     ("podman/podman.sock", Protocol::Docker),
 ];
 
-/// What is spoken on a socket.
+/// The protocol of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
-    /// Docker's API over HTTP, which podman has, too.
+    /// Docker's API over HTTP, which podman implements too.
     Docker,
-    /// CRI, containerd's own interface, or both over gRPC.
+    /// CRI, containerd's own API, or both over gRPC.
     Grpc,
-    /// One of those.
+    /// Unknown: one of the above.
     Any,
 }
 
-/// A socket that is there.
+/// An existing socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Socket {
     /// Without symbolic links, so that one socket has one name.
     pub(super) path: PathBuf,
     pub(super) protocol: Protocol,
-    /// Whose runtime it is; `None`: the machine's.
+    /// The owner of a user's own runtime; `None`: a runtime of the machine.
     pub(super) user: Option<u32>,
 }
 
-/// Returns the sockets below `root` and those of `named` that are there, each once.
+/// Returns the existing sockets below `root` and those of `named`, each once.
 pub(super) fn find(root: &Path, named: &[PathBuf]) -> Vec<Socket> {
     let mut found = Vec::new();
     for path in named {
@@ -71,8 +71,8 @@ pub(super) fn find(root: &Path, named: &[PathBuf]) -> Vec<Socket> {
     found
 }
 
-/// Adds a socket if it is one and, where its links lead, still below `root`: in a container, `/host/var/run`
-/// leads to the container's own `/run`.
+/// Adds a socket if it is one and, after resolving links, still below `root`: in a container, `/host/var/run`
+/// links to the container's own `/run`.
 fn add(found: &mut Vec<Socket>, path: &Path, root: &Path, protocol: Protocol, user: Option<u32>) {
     let Ok(path) = path.canonicalize() else {
         return;
@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(names(find(&root, &[])), both);
         let users: Vec<_> = find(&root, &[]).into_iter().map(|s| s.user).collect();
         assert_eq!(users, [None, Some(1000)]);
-        // The same one named, and one that is not there.
+        // The same socket by name, and one that does not exist.
         let named = [root.join("var/run/docker.sock"), root.join("nothing")];
         assert_eq!(names(find(&root, &named)), both);
 

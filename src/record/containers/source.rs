@@ -1,7 +1,7 @@
-//! One socket: it is connected to, listened to and asked, for as long as it is there.
+//! One socket, from connecting until it is removed: events and look-ups.
 //!
-//! A runtime that fails or hangs is left alone for a while that doubles from failure to failure, while
-//! others are asked. Few look-ups are under way at a time, newest containers first.
+//! A runtime that fails or hangs is paused for a time that doubles with each failure, while other runtimes are
+//! asked. Few look-ups run at a time, newest containers first.
 
 use std::{cell::Cell, collections::VecDeque, fmt::Display, io, pin::pin, rc::Rc, time::Duration};
 
@@ -21,87 +21,87 @@ use super::{
     sockets::{Protocol, Socket},
 };
 
-/// Look-ups under way at a time.
+/// Most concurrent look-ups.
 const IN_FLIGHT: usize = 4;
-/// After so many look-ups in a row that failed, the runtime is left alone.
+/// Consecutive failed look-ups after which the runtime is paused.
 const FAILURES: u32 = 4;
-/// How long it is left alone at first.
+/// First pause.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// And at last.
+/// Longest pause.
 const LAST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Why a runtime did not say what it was asked.
+/// Why a runtime did not answer a request.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     #[error("{0}")]
     Io(io::Error),
     #[error("no answer within {} ms", .0.as_millis())]
     Silent(Duration),
-    #[error("it closed the connection")]
+    #[error("connection closed")]
     Closed,
-    #[error("an answer of more than {} KiB", .0 >> 10)]
+    #[error("answer larger than {} KiB", .0 >> 10)]
     TooLarge(usize),
     #[error("{0}")]
-    Nonsense(String),
+    Invalid(String),
 }
 
-/// How to ask.
+/// Options of look-ups.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LookupOptions {
-    /// Time that a look-up may take.
+    /// Time limit of a look-up.
     pub(super) timeout: Duration,
     /// Whether environment variables are kept.
     pub(super) env: bool,
 }
 
-/// What a runtime tells of its own accord.
+/// A notification from a runtime.
 #[derive(Debug)]
 pub(super) enum RuntimeEvent {
-    /// A container was there when we came.
+    /// A container existed when the connection was made.
     There(String),
-    /// These were all that were there.
+    /// All existing containers have been reported.
     All,
     /// A container is new or has changed.
     Changed(String),
     /// A container has ended: the last chance to learn about it.
     Ended(String),
-    /// It cannot be listened to, only asked.
+    /// The runtime sends no events, it can only be asked.
     Mute(String),
 }
 
-/// What is known about an id.
+/// The result of a look-up.
 #[derive(Debug)]
 pub(super) enum LookupResult {
-    /// All of it.
+    /// The complete description.
     Found(Description),
-    /// Some; there will be more.
+    /// An incomplete description; a better one will follow.
     Partial(Description),
-    /// Nothing.
+    /// The runtime does not know the id.
     Unknown,
 }
 
-/// What a source tells the coordinator.
+/// A source's message to the coordinator.
 #[derive(Debug)]
 pub(super) enum SourceUpdate {
-    /// It can be asked.
+    /// The runtime can be asked.
     Up(Kind),
-    /// It cannot for a while; the text is for the user.
+    /// The runtime cannot be asked for some time; the text is a warning for the user.
     Down(Option<String>),
-    /// Something that the user should know.
+    /// A warning for the user.
     Warning(String),
-    /// A container, whether it was asked for or not.
+    /// A description, requested or not.
     Described(Description),
-    /// A container of which there will be more to tell.
+    /// An incomplete description; a better one will follow.
     PartlyDescribed(Description),
-    /// It does not know of this one, but others may, or it may later.
+    /// The runtime does not know this id; others may, or it may later.
     Unknown(String),
     /// A container that ended.
     Ended(String),
-    /// There is no socket any more.
+    /// The socket was removed.
     Gone,
 }
 
-/// The runtime behind a socket.
+/// The client for the runtime behind a socket.
 enum Client {
     Docker(Docker),
     Grpc(Box<GrpcRuntime>),
@@ -114,7 +114,7 @@ impl Client {
             match GrpcRuntime::connect(path, manner).await {
                 Ok(runtime) => return Ok(Self::Grpc(Box::new(runtime))),
                 Err(failure) if protocol == Protocol::Grpc => return Err(failure),
-                // In this order, as servers of HTTP turn gRPC down at once, but not the other way round.
+                // In this order, as HTTP servers reject gRPC at once, but gRPC servers do not reject HTTP.
                 Err(_) => {}
             }
         }
@@ -128,7 +128,7 @@ impl Client {
         }
     }
 
-    /// Tells of containers until that fails.
+    /// Reports containers until the connection fails.
     async fn follow(&self, seen: &Sender<RuntimeEvent>) -> Failure {
         match self {
             Self::Docker(docker) => docker.follow(seen).await,
@@ -136,7 +136,7 @@ impl Client {
         }
     }
 
-    /// Describes a container by as much of its id as is known.
+    /// Describes a container by its id or a prefix of it.
     async fn look_up(&self, id: &str) -> Result<LookupResult, Failure> {
         match self {
             Self::Docker(docker) => docker.look_up(id).await,
@@ -145,7 +145,7 @@ impl Client {
     }
 }
 
-/// The ids that a source is yet to look up, and those that it looks up now.
+/// The ids that are to be looked up, and those being looked up.
 #[derive(Default)]
 struct Queue {
     ids: VecDeque<String>,
@@ -171,7 +171,7 @@ impl Queue {
         }
     }
 
-    /// Takes the next, but for those that are under way: an older answer must not come after a newer.
+    /// Takes the next id, except those being looked up: an older answer must not follow a newer one.
     fn begin(&mut self) -> Option<String> {
         if self.under_way.len() >= IN_FLIGHT {
             return None;
@@ -191,21 +191,21 @@ impl Queue {
     }
 }
 
-/// One socket's life.
+/// The task of one socket.
 pub(super) struct Source {
     pub(super) socket: Socket,
     pub(super) manner: LookupOptions,
     /// Ids to look up.
     pub(super) asks: Receiver<String>,
-    /// What the coordinator gets to hear, with this source's number.
+    /// The coordinator's queue; messages carry the number of this source.
     pub(super) news: Sender<(u32, SourceUpdate)>,
     pub(super) number: u32,
-    /// Whether it is yet to answer something.
+    /// Whether answers are still pending.
     pub(super) busy: Rc<Cell<bool>>,
 }
 
 impl Source {
-    /// Goes on until the socket is gone.
+    /// Runs until the socket is removed.
     pub(super) async fn run(mut self) {
         let mut pause = FIRST_PAUSE;
         loop {
@@ -216,14 +216,14 @@ impl Source {
                 Err(failure) => failure,
             };
             if !self.socket.path.exists() {
-                self.tell(SourceUpdate::Gone).await;
+                self.send(SourceUpdate::Gone).await;
                 return;
             }
-            // A runtime that answered and went away is being restarted: no news.
+            // A runtime that answered and then closed the connection is being restarted; no warning.
             let is_end = answered && matches!(failure, Failure::Closed);
             let warning = (!is_end).then(|| self.about(&failure));
             self.busy.set(false);
-            self.tell(SourceUpdate::Down(warning)).await;
+            self.send(SourceUpdate::Down(warning)).await;
             if answered {
                 pause = FIRST_PAUSE;
             }
@@ -232,9 +232,9 @@ impl Source {
         }
     }
 
-    /// Listens and asks until something fails.
+    /// Receives events and performs look-ups until something fails.
     async fn session(&mut self, client: Rc<Client>, answered: &mut bool) -> Failure {
-        self.tell(SourceUpdate::Up(client.kind())).await;
+        self.send(SourceUpdate::Up(client.kind())).await;
         let (seen, mut sightings) = channel(256);
         let mut follow = pin!(client.follow(&seen));
         let mut queue = Queue::default();
@@ -257,8 +257,8 @@ impl Source {
                     RuntimeEvent::There(id) => queue.push(id, false),
                     RuntimeEvent::All => listed = true,
                     RuntimeEvent::Changed(id) => queue.push(id, true),
-                    RuntimeEvent::Ended(id) => self.tell(SourceUpdate::Ended(id)).await,
-                    RuntimeEvent::Mute(why) => self.tell(SourceUpdate::Warning(self.about(&why))).await,
+                    RuntimeEvent::Ended(id) => self.send(SourceUpdate::Ended(id)).await,
+                    RuntimeEvent::Mute(why) => self.send(SourceUpdate::Warning(self.about(&why))).await,
                 },
                 Some(id) = self.asks.recv() => queue.push(id, true),
                 Some(Ok((result, id))) = under_way.join_next() => {
@@ -266,21 +266,21 @@ impl Source {
                     failures = if result.is_ok() { 0 } else { failures + 1 };
                     *answered |= result.is_ok();
                     match result {
-                        Ok(LookupResult::Found(description)) => self.tell(SourceUpdate::Described(description)).await,
+                        Ok(LookupResult::Found(description)) => self.send(SourceUpdate::Described(description)).await,
                         Ok(LookupResult::Partial(description)) => {
-                            self.tell(SourceUpdate::PartlyDescribed(description)).await;
+                            self.send(SourceUpdate::PartlyDescribed(description)).await;
                         }
-                        Ok(LookupResult::Unknown) => self.tell(SourceUpdate::Unknown(id)).await,
+                        Ok(LookupResult::Unknown) => self.send(SourceUpdate::Unknown(id)).await,
                         Err(failure) if failures >= FAILURES => return failure,
-                        Err(failure) => self.tell(SourceUpdate::Warning(self.about(&failure))).await,
+                        Err(failure) => self.send(SourceUpdate::Warning(self.about(&failure))).await,
                     }
                 }
             }
         }
     }
 
-    async fn tell(&self, news: SourceUpdate) {
-        // Nobody listens once the recording is over.
+    async fn send(&self, news: SourceUpdate) {
+        // The receiver is gone once the recording has ended.
         let _over = self.news.send((self.number, news)).await;
     }
 
@@ -289,8 +289,8 @@ impl Source {
     }
 }
 
-/// Tells of a container; waits while the source is busy.
-pub(super) async fn tell(seen: &Sender<RuntimeEvent>, what: RuntimeEvent) {
-    // Nobody listens once the session is over.
+/// Reports a container; waits while the source is busy.
+pub(super) async fn send(seen: &Sender<RuntimeEvent>, what: RuntimeEvent) {
+    // The receiver is gone once the session has ended.
     let _over = seen.send(what).await;
 }

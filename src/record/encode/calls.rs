@@ -1,7 +1,7 @@
-//! Which parameters each call has: the table from names to steps and functions.
+//! The parameters of each call: a table from names to steps and functions.
 //!
-//! The order of the steps is the schema's. A test checks that every row fills in exactly the
-//! parameters of its event type, each in its width.
+//! Steps are in the schema's order. A test checks that every row encodes exactly the parameters of its event type,
+//! each in its width.
 
 use super::{
     EncodeFn, How,
@@ -12,7 +12,7 @@ use super::{
     file, flags, net, process,
 };
 
-/// Calls that are a list of parameters.
+/// Calls encoded as a list of parameters.
 const STEPS: &[(&str, &[Step])] = &[
     // Files.
     ("close", &[Ret, Fd(0)]),
@@ -142,7 +142,7 @@ const STEPS: &[(&str, &[Step])] = &[
     ("brk", &[Ret, Vm(0), Vm(1), Vm(2), U64(0)]),
     ("process_vm_readv", &[Ret, Pid(0), Data]),
     ("process_vm_writev", &[Ret, Pid(0), Data]),
-    // Processes and their rights.
+    // Processes and their privileges.
     ("kill", &[Ret, Pid(0), U8(1)]),
     ("tkill", &[Ret, Pid(0), U8(1)]),
     ("tgkill", &[Ret, Pid(0), Pid(1), U8(2)]),
@@ -193,7 +193,7 @@ const STEPS: &[(&str, &[Step])] = &[
         "delete_module",
         &[Ret, Str(0), Bits32(1, flags::DELETE_MODULE)],
     ),
-    // Waiting and exchanging.
+    // Waiting and IPC.
     (
         "futex",
         &[Ret, U64(0), U16(1), U64(2), U64(3), U64(4), U64(5)],
@@ -206,7 +206,7 @@ const STEPS: &[(&str, &[Step])] = &[
     ),
 ];
 
-/// Calls with more to them.
+/// Calls encoded by a function.
 const FUNCTIONS: &[(&str, EncodeFn)] = &[
     ("open", file::open),
     ("openat", file::openat),
@@ -251,7 +251,7 @@ const FUNCTIONS: &[(&str, EncodeFn)] = &[
     ("quotactl", process::quotactl),
 ];
 
-/// How the event of a call is made; `None` for one without a type of its own.
+/// Returns the encoding of a call's event; `None` for a call without a type of its own.
 pub(super) fn how(name: &str) -> Option<How> {
     if let Some((_, steps)) = STEPS.iter().find(|(call, _)| *call == name) {
         return Some(How::Steps(steps));
@@ -270,8 +270,7 @@ mod tests {
         *,
     };
 
-    /// Every row fills in as many parameters as its event type has, and those of a fixed width in
-    /// that width.
+    /// Every row encodes as many parameters as its event type has, and those of a fixed width in that width.
     #[test]
     fn every_row_fits_its_event_type() {
         let header = RecordHeader::default();
@@ -290,7 +289,7 @@ mod tests {
                 How::Function(function) => function(&raw, &mut out),
                 How::Generic => unreachable!(),
             }
-            // The encoder adds the name that was asked for.
+            // The encoder adds the requested name.
             let expected = info.params.len() - usize::from(*name == "execve");
             assert_eq!(out.lens.len(), expected, "{name}");
             for (param, len) in info.params.iter().zip(&out.lens) {
@@ -304,7 +303,7 @@ mod tests {
         }
     }
 
-    /// No event type of the schema that a call of this architecture has is left out.
+    /// Every call of this architecture with an event type of its own has a row.
     #[test]
     fn every_call_with_a_type_has_a_row() {
         for nr in 0..512 {

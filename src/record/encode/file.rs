@@ -1,4 +1,4 @@
-//! Files: what `open` and its like led to, vectors of directories, pipes, polls.
+//! Files: results of `open` and similar calls, vectors, pipes, polls.
 
 use scap_probe_common::wire::ARG_RET;
 
@@ -7,15 +7,15 @@ use super::{Out, Raw, flags};
 /// FMODE_CREATED: the call created the file.
 // linux v6.12 include/linux/fs.h: FMODE_CREATED
 const FMODE_CREATED: u32 = 0x10_0000;
-/// Schema flag of a file that the call created.
+/// Schema flag of a file created by the call.
 const O_F_CREATED: u32 = 0x4000;
 
-/// The kernel's device number as user space encodes it (`new_encode_dev`).
+/// Converts the kernel's device number to the encoding of user space (`new_encode_dev`).
 pub(super) fn device(dev: u32) -> u32 {
     encode_device(dev >> 20, dev & 0xf_ffff)
 }
 
-/// A device number as the schema has it.
+/// Encodes a device number as in the schema.
 pub(crate) fn encode_device(major: u32, minor: u32) -> u32 {
     (minor & 0xff) | (major << 8) | ((minor & !0xff) << 12)
 }
@@ -27,7 +27,7 @@ fn created(raw: &Raw<'_>) -> u32 {
     }
 }
 
-/// The permission bits that a call asked for; only a call that may create has them.
+/// The requested permission bits; only a call that can create a file has them.
 fn mode(flags: u64, mode: u64) -> u32 {
     const O_CREAT: u64 = 0o100;
     const O_TMPFILE: u64 = 0o20_000_000;
@@ -107,7 +107,7 @@ pub(super) fn open_by_handle_at(raw: &Raw<'_>, out: &mut Out) {
     dev_ino(raw, out);
 }
 
-/// The two descriptors that a call made, and the inode of the first.
+/// Encodes the two fds that a call created, and the inode of the first.
 fn pair(raw: &Raw<'_>, arg: u8, out: &mut Out) {
     for nth in 0..2 {
         match raw.memory_u32(arg, nth) {
@@ -156,7 +156,7 @@ pub(super) fn fcntl(raw: &Raw<'_>, out: &mut Out) {
     out.u64(raw.header.args[2]);
 }
 
-/// `struct pollfd` list: descriptor and the events that came.
+/// Encodes a list of `struct pollfd`: fds and returned events.
 fn poll_list(raw: &Raw<'_>, out: &mut Out) {
     let Some(bytes) = raw.memory(0) else {
         return out.absent();
@@ -166,7 +166,7 @@ fn poll_list(raw: &Raw<'_>, out: &mut Out) {
     out.data.extend_from_slice(&(count as u16).to_le_bytes());
     for entry in bytes.chunks_exact(8) {
         let fd = i32::from_le_bytes([entry[0], entry[1], entry[2], entry[3]]);
-        // Before the call returned there are only the events that were asked for.
+        // Before the call returns, only the requested events are known.
         let at = if raw.returned { 6 } else { 4 };
         let events = u16::from_le_bytes([entry[at], entry[at + 1]]);
         let events = flags::bits(u64::from(events), flags::POLL) as u16;
@@ -223,7 +223,7 @@ pub(super) fn semop(raw: &Raw<'_>, out: &mut Out) {
     out.u32(raw.header.args[0] as u32);
 }
 
-/// Bytes that a vector call was to move; `None` if the vector was too long to follow.
+/// Encodes the total size of a vector; absent if the vector was too long to be read.
 fn vector_size(raw: &Raw<'_>, out: &mut Out) {
     match raw.vector_bytes(1) {
         Some(bytes) => out.u32(bytes as u32),

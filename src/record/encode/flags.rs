@@ -3,8 +3,7 @@
 //! Pairs are (kernel, schema). Kernel values are those of x86_64 and the generic ABI; schema
 //! values are in `capture-format/schema/flags.csv`.
 
-/// Translates a bit mask. Kernel bits without a schema bit are dropped, as the schema cannot say
-/// them.
+/// Translates a bit mask. Kernel bits without a schema bit are dropped.
 pub(super) fn bits(value: u64, table: &[(u32, u32)]) -> u32 {
     table
         .iter()
@@ -39,13 +38,13 @@ pub(super) fn open(flags: u64) -> u32 {
     out
 }
 
-/// Flags of descriptors that are made by other calls than `open` (dup3, pipe2, accept4).
+/// Translates flags of fds that are created by calls other than `open` (dup3, pipe2, accept4).
 pub(super) fn descriptor(flags: u64) -> u32 {
     bits(flags, OPEN)
 }
 
-/// The same for a parameter of one byte, in which close-on-exec has no place: it is the lowest bit there,
-/// which no descriptor has (`O_RDONLY`).
+/// Translates the same flags for a parameter of one byte. The schema's bit for close-on-exec does not fit; the lowest
+/// bit is used, which is otherwise unused here (`O_RDONLY`).
 pub(super) fn short_descriptor(flags: u64) -> u8 {
     const O_CLOEXEC: u64 = 0x8_0000;
     descriptor(flags) as u8 | u8::from(flags & O_CLOEXEC != 0)
@@ -88,7 +87,7 @@ pub(super) const CLONE: &[(u32, u32)] = &[
     (0x4000, 0x800_0000),
     (0x200_0000, 0x1000_0000),
 ];
-/// Schema bit of a child in a pid namespace of its own.
+/// Schema bit of a child in a new pid namespace.
 pub(super) const CHILD_IN_PIDNS: u32 = 0x2000_0000;
 
 pub(super) const MMAP: &[(u32, u32)] = &[
@@ -229,7 +228,7 @@ pub(super) const EPOLL_CREATE: &[(u32, u32)] = &[(0x8_0000, 0x1)];
 pub(super) const PIDFD_OPEN: &[(u32, u32)] = &[(0x800, 0x1)];
 pub(super) const FCHOWNAT: &[(u32, u32)] = &[(0x100, 0x400), (0x1000, 0x1000)];
 
-/// Socket options of SOL_SOCKET that the schema numbers differently.
+/// Socket options of SOL_SOCKET with other numbers in the schema.
 pub(super) const SOCKET_OPTION: &[(u32, u32)] = &[(57, 53), (55, 52), (59, 51)];
 
 pub(super) const QUOTACTL: &[(u32, u32)] = &[

@@ -1,8 +1,8 @@
-//! Turns the probe's records into events of the schema.
+//! Converts the probe's records into events of the schema.
 //!
-//! The probe hands over what the kernel had: registers, bytes of memory, facts of kernel objects.
-//! Here they become parameters in the schema's order and encoding. Most calls are a list of
-//! [`Step`]s; the ones with more to them have a function. Nothing is allocated per event.
+//! A record has the kernel's data: registers, bytes of memory, facts about kernel objects. The encoder turns
+//! them into parameters in the schema's order and encoding. Most calls are a list of [`Step`]s; complex ones have a
+//! function. Nothing is allocated per event.
 
 mod calls;
 mod file;
@@ -27,10 +27,10 @@ pub(crate) use raw::Raw;
 
 use super::probe::ring::Record;
 
-/// Fills in the parameters of one call.
+/// Encodes the parameters of one call.
 type EncodeFn = fn(&Raw<'_>, &mut Out);
 
-/// One parameter of a plain call. The number is the argument's.
+/// One parameter of a simple call. The number is the index of the argument.
 #[derive(Clone, Copy)]
 enum Step {
     /// The result, 64 bits.
@@ -50,13 +50,13 @@ enum Step {
     Str(usize),
     /// A mask through a table.
     Bits32(usize, &'static [(u32, u32)]),
-    /// One of several through a table, and what stands for the rest.
+    /// One of several values through a table, and the value for all others.
     One16(usize, &'static [(u32, u32)], u32),
-    /// Flags of a descriptor that is made by another call than `open`.
+    /// Flags of an fd that is created by a call other than `open`.
     Descriptor32(usize),
     Descriptor16(usize),
     Descriptor8(usize),
-    /// Data that was moved.
+    /// The data that the call moved.
     Data,
     /// Bytes in memory.
     Memory(usize),
@@ -74,7 +74,7 @@ enum Step {
     Ret32,
 }
 
-/// How a call's event is made.
+/// How the event of a call is encoded.
 #[derive(Clone, Copy)]
 enum How {
     /// Code, number, result and raw arguments.
@@ -90,23 +90,23 @@ struct Entry {
     how: How,
 }
 
-/// What an encoded record is, besides its parameters.
+/// The properties of an encoded record besides its parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) ty: EventType,
     /// An argument could not be read.
     pub(crate) fault: bool,
-    /// Data or strings were cut.
+    /// Data or strings were truncated.
     pub(crate) truncated: bool,
-    /// Nanoseconds.
+    /// Duration of the call in nanoseconds.
     pub(crate) latency: Option<u64>,
 }
 
-/// Names of programs that were loaded, until their execve returns. Bounded: one per thread inside
-/// an execve; more than this many means that their exits were lost.
+/// Limit of the names of loaded programs kept until their execve returns: one per thread inside an execve. More
+/// names mean that the exits of those calls were lost.
 const MAX_PENDING_EXECS: usize = 4096;
 
-/// Makes events out of records.
+/// Encodes records as events.
 pub(crate) struct Encoder {
     entries: Vec<Entry>,
     pending_execs: HashMap<u32, Vec<u8>>,
@@ -114,7 +114,7 @@ pub(crate) struct Encoder {
 }
 
 impl Encoder {
-    /// An encoder for the syscall numbers of `arch`.
+    /// Makes an encoder for the syscall numbers of `arch`.
     pub(crate) fn new(arch: Arch) -> Self {
         let generic = Entry {
             ty: types::GENERIC_X,
@@ -139,8 +139,8 @@ impl Encoder {
         }
     }
 
-    /// How many events a record is: none if it is part of another, one for each message of a call
-    /// that moved several, else one.
+    /// Returns the number of events in a record: none if it is part of another event, one for each message of a call
+    /// that moved several, otherwise one.
     pub(crate) fn parts(&mut self, record: &Record<'_>) -> u8 {
         let header = &record.header;
         match header.kind {
@@ -184,7 +184,7 @@ impl Encoder {
         self.pending_execs.insert(raw.header.tid, name);
     }
 
-    /// Encodes a call that has not returned: its arguments are all that is known.
+    /// Encodes a call that has not returned: only its arguments are known.
     pub(crate) fn encode_in_flight(&mut self, raw: &Raw<'_>) -> Option<(Head, &Out)> {
         self.encode_raw(raw, kind::SYSCALL)
     }
@@ -248,8 +248,8 @@ impl Encoder {
         Some((head, &self.out))
     }
 
-    /// A successful execveat is an execve event in the schema; both end with the name that was
-    /// asked for, which only the kernel still knows after a success.
+    /// A successful execveat is an execve event in the schema. Both end with the requested name. After a success the
+    /// caller's memory is gone, so the name is the one that the kernel had when it loaded the program.
     fn finish_exec(&mut self, raw: &Raw<'_>, ty: EventType) -> EventType {
         let name = self.pending_execs.remove(&raw.header.tid);
         if raw.header.ret == 0 && raw.returned {
@@ -269,7 +269,7 @@ impl Encoder {
     }
 }
 
-/// The type of a call's event; of a successful execveat it is that of execve.
+/// Returns the type of a call's event; for a successful execveat that of execve.
 pub(super) fn type_of(call: &Syscall) -> EventType {
     match calls::how(call.name) {
         Some(_) => call.exit_type,
@@ -277,7 +277,7 @@ pub(super) fn type_of(call: &Syscall) -> EventType {
     }
 }
 
-/// Event type 1, as far as this call has arguments.
+/// Encodes event type 1 with the arguments that this call has.
 fn generic(raw: &Raw<'_>, code: u16, out: &mut Out) {
     let header = raw.header;
     out.u16(code);
@@ -347,7 +347,7 @@ fn run(steps: &[Step], raw: &Raw<'_>, out: &mut Out) {
     }
 }
 
-/// The schema's flags of a descriptor that was opened with these flags of the kernel.
+/// Converts kernel flags of an open fd to the schema's.
 pub(crate) fn open_flags(flags: u64) -> u32 {
     flags::open(flags)
 }

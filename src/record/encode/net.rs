@@ -31,8 +31,7 @@ fn sockaddr(bytes: &[u8]) -> Option<End<'_>> {
     }
 }
 
-/// The path in a `struct sockaddr_un`. The NUL in front of an abstract name is left out, as the
-/// field has it.
+/// Returns the path in a `struct sockaddr_un`, without the NUL of an abstract name, as in sysdig and Falco.
 fn unix_path(bytes: &[u8]) -> &[u8] {
     let path = bytes.get(2..).unwrap_or_default();
     let path = path.strip_prefix(&[0]).unwrap_or(path);
@@ -43,7 +42,7 @@ fn unix_path(bytes: &[u8]) -> &[u8] {
     &path[..end]
 }
 
-/// A SOCKADDR parameter; `chosen` is the port that the kernel chose if the program left it to it.
+/// Adds a SOCKADDR parameter. `chosen` is the port that the kernel chose for a `bind` to port 0.
 fn put_sockaddr(bytes: Option<&[u8]>, chosen: u16, out: &mut Out) {
     let Some(bytes) = bytes else {
         return out.absent();
@@ -78,7 +77,7 @@ fn put_sockaddr(bytes: Option<&[u8]>, chosen: u16, out: &mut Out) {
     out.end(start);
 }
 
-/// The two ends of a socket as the kernel has them: own, peer.
+/// Returns the two ends of a socket in the kernel: own, peer.
 fn ends<'a>(raw: &Raw<'a>, arg: u8, socket: &SocketFacts) -> Option<(End<'a>, End<'a>)> {
     let four = |address: [u8; 16]| [address[0], address[1], address[2], address[3]];
     match socket.family {
@@ -104,15 +103,15 @@ fn ends<'a>(raw: &Raw<'a>, arg: u8, socket: &SocketFacts) -> Option<(End<'a>, En
     }
 }
 
-/// Who is the source of a tuple.
+/// The end that is the source of a tuple.
 #[derive(Clone, Copy, PartialEq)]
 enum From {
     Own,
     Peer,
 }
 
-/// A SOCKTUPLE parameter of the socket behind argument `arg`. `other` is an address that the call
-/// itself named or was given; it stands for the peer of a socket that has none.
+/// Adds a SOCKTUPLE parameter for the socket of argument `arg`. `other` is an address that the call passed or
+/// received; it is used as the peer if the socket has none.
 fn put_tuple(raw: &Raw<'_>, arg: u8, from: From, other: Option<&[u8]>, out: &mut Out) {
     let Some(socket) = raw.socket(arg) else {
         return out.absent();
@@ -159,7 +158,7 @@ fn put_tuple(raw: &Raw<'_>, arg: u8, from: From, other: Option<&[u8]>, out: &mut
             out.data.push(AF_UNIX as u8);
             out.data.extend_from_slice(&source.to_le_bytes());
             out.data.extend_from_slice(&dest.to_le_bytes());
-            // The path is the listener's: whichever end has one.
+            // The path is that of the listener, the only end with a path.
             let path = match (own, peer) {
                 (End::Unix(_, own), End::Unix(..)) if dest_path.is_empty() => own,
                 _ => dest_path,
@@ -210,7 +209,7 @@ pub(super) fn accept(raw: &Raw<'_>, out: &mut Out) {
 
 pub(super) fn accept4(raw: &Raw<'_>, out: &mut Out) {
     accept(raw, out);
-    // SOCK_NONBLOCK and SOCK_CLOEXEC have the numbers of O_NONBLOCK and O_CLOEXEC.
+    // SOCK_NONBLOCK and SOCK_CLOEXEC have the values of O_NONBLOCK and O_CLOEXEC.
     out.u32(flags::descriptor(raw.header.args[3]));
 }
 
@@ -239,7 +238,7 @@ pub(super) fn recvfrom(raw: &Raw<'_>, out: &mut Out) {
     out.u32(raw.header.args[2] as u32);
 }
 
-/// Bytes that the buffers of the message hold.
+/// Adds the total size of the message's buffers.
 fn message_size(raw: &Raw<'_>, out: &mut Out) {
     match raw.vector_bytes(raw.part) {
         Some(bytes) => out.u32(bytes as u32),

@@ -2,9 +2,9 @@
 
 use super::Raw;
 
-/// Lengths and bytes of the parameters of one event, in buffers that are used again.
+/// Lengths and bytes of the parameters of one event, in reusable buffers.
 pub(crate) struct Out {
-    /// Bytes of each parameter; 0 = absent.
+    /// Length of each parameter in bytes; 0 = absent.
     pub(crate) lens: Vec<u32>,
     /// The parameters, back to back.
     pub(crate) data: Vec<u8>,
@@ -56,7 +56,7 @@ impl Out {
         self.bytes(&value.to_le_bytes());
     }
 
-    /// What the call returned, if it has.
+    /// Adds the result of the call, if it has returned.
     pub(super) fn ret(&mut self, raw: &Raw<'_>) {
         if raw.returned {
             self.i64(raw.header.ret);
@@ -65,7 +65,7 @@ impl Out {
         }
     }
 
-    /// A word of the process's memory use, from pages to KiB.
+    /// Adds a value of the process's memory use, converted from pages to KiB.
     pub(super) fn vm(&mut self, raw: &Raw<'_>, nth: usize) {
         match raw.vm_pages() {
             Some(pages) => self.u32(kilobytes(pages[nth])),
@@ -73,7 +73,7 @@ impl Out {
         }
     }
 
-    /// A text and its NUL.
+    /// Adds a text and its NUL.
     pub(super) fn str(&mut self, text: &[u8]) {
         self.lens.push(text.len() as u32 + 1);
         self.data.extend_from_slice(text);
@@ -87,7 +87,7 @@ impl Out {
         }
     }
 
-    /// Begins a parameter that is put together with `data`; end it with [`Self::end`].
+    /// Begins a parameter that is built in `data`; [`Self::end`] ends it.
     pub(super) fn begin(&self) -> usize {
         self.data.len()
     }

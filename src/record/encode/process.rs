@@ -13,7 +13,7 @@ const EXE_WRITABLE: u32 = 1;
 const EXE_FROM_MEMFD: u32 = 4;
 const CAP_DAC_OVERRIDE: u64 = 1 << 1;
 
-/// A thread's end: wait status, exit code, signal, core, who takes over the children.
+/// The end of a thread: wait status, exit code, signal, core, the reaper of its children.
 pub(super) fn exit(raw: &Raw<'_>, out: &mut Out) {
     let status = raw.header.args[0];
     let signal = (status & 0x7f) as u8;
@@ -31,7 +31,7 @@ pub(super) fn exit(raw: &Raw<'_>, out: &mut Out) {
     }
 }
 
-/// Texts that follow each other, each with its NUL: the first, and the rest.
+/// Splits texts that are each followed by a NUL into the first and the rest.
 fn first_and_rest(bytes: &[u8]) -> (&[u8], &[u8]) {
     match bytes.iter().position(|byte| *byte == 0) {
         Some(end) => (&bytes[..end], &bytes[end + 1..]),
@@ -66,7 +66,7 @@ fn cgroups(raw: &Raw<'_>, out: &mut Out) {
     let start = out.begin();
     let unified = raw.find(tag::CGROUP, CGROUP_UNIFIED);
     for (index, controller) in (0u8..).zip(CGROUP_CONTROLLERS) {
-        // A controller without a hierarchy of its own lives in the unified one.
+        // A controller without a hierarchy of its own belongs to the unified one.
         let Some(names) = raw.find(tag::CGROUP, index).or(unified) else {
             continue;
         };
@@ -88,7 +88,7 @@ fn cgroups(raw: &Raw<'_>, out: &mut Out) {
     out.end(start);
 }
 
-/// A move to other cgroups: source, name, and the cgroups as `cgroups` has them.
+/// A move to other cgroups: source, name, and the cgroups in the format of `cgroups`.
 pub(super) fn moved(raw: &Raw<'_>, out: &mut Out) {
     out.u32(0);
     out.str(if raw.header.args[0] == 0 {
@@ -112,7 +112,7 @@ fn common(raw: &Raw<'_>, facts: &TaskFacts, out: &mut Out) {
     out.i64(i64::from(facts.tid));
     out.i64(i64::from(facts.pid));
     out.i64(i64::from(facts.ppid));
-    // Kept by the state engine, from chdir and /proc.
+    // The working directory is followed by the state, from chdir and /proc.
     out.str(b"");
     out.u64(facts.fdlimit);
     out.u64(facts.maj_flt);
@@ -155,7 +155,7 @@ fn clone_with(raw: &Raw<'_>, clone_flags: Option<u64>, out: &mut Out) {
     out.u64(facts.pidns_start);
 }
 
-/// The flags are the kernel's own; for a call that failed they are what was asked for.
+/// The flags are those from the kernel; for a failed call, the requested ones.
 pub(super) fn clone(raw: &Raw<'_>, out: &mut Out) {
     // The low byte is the signal that the parent gets.
     let asked = (raw.header.ret < 0).then_some(raw.header.args[0] & !0xff);
@@ -171,7 +171,7 @@ pub(super) fn fork(raw: &Raw<'_>, out: &mut Out) {
     clone_with(raw, raw.clone_flags(), out);
 }
 
-/// Whether the task could write the file that it runs.
+/// Whether the task may write the file that it executes.
 fn writable(facts: &TaskFacts) -> bool {
     let caps = facts.caps[2];
     may_write(
@@ -182,8 +182,8 @@ fn writable(facts: &TaskFacts) -> bool {
     )
 }
 
-/// Whether a user with effective capabilities may write a file, by owner and mode alone; a mode of 0 is not
-/// known.
+/// Whether a user with effective capabilities may write a file, by owner and mode alone; a mode of 0 means
+/// unknown.
 pub(in crate::record) fn may_write(
     mode: u32,
     owner: (u32, u32),
@@ -200,7 +200,7 @@ pub(in crate::record) fn may_write(
     mode != 0 && (caps & CAP_DAC_OVERRIDE != 0 || mode & bit != 0)
 }
 
-/// execve and execveat; the name that was asked for follows from [`super::Encoder`].
+/// execve and execveat; [`super::Encoder`] adds the requested name.
 pub(super) fn exec(raw: &Raw<'_>, out: &mut Out) {
     out.ret(raw);
     let Some(facts) = raw.task() else {
@@ -229,7 +229,7 @@ pub(super) fn exec(raw: &Raw<'_>, out: &mut Out) {
     out.u64(facts.exe_mtime);
     out.u32(facts.euid);
     match exe_path {
-        // A file that is on no path is said only if it says so itself.
+        // An incomplete path is used only for a memfd, which has no other.
         Some(names) if names.flags & item_flag::PARTIAL == 0 || memfd => {
             let start = out.begin();
             path(names, out);
@@ -319,7 +319,7 @@ pub(super) fn keyctl(raw: &Raw<'_>, out: &mut Out) {
     }
 }
 
-/// quotactl: what was asked of what; the quota itself is not fetched.
+/// quotactl: command, type and device; the quota itself is not fetched.
 pub(super) fn quotactl(raw: &Raw<'_>, out: &mut Out) {
     let [command, _, id, ..] = raw.header.args;
     out.ret(raw);

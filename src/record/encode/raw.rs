@@ -1,4 +1,4 @@
-//! A record as the encoders see it.
+//! A record, as input of the encoders.
 
 use scap_probe_common::wire::{
     FileFacts, ItemHeader, RecordHeader, SocketFacts, TaskFacts, item_flag, tag,
@@ -15,15 +15,15 @@ pub(crate) struct Item<'a> {
     pub(crate) bytes: &'a [u8],
 }
 
-/// A call: registers, and what was fetched besides.
+/// A call: registers and fetched items.
 #[derive(Clone, Copy)]
 pub(crate) struct Raw<'a> {
     pub(crate) header: &'a RecordHeader,
-    /// Arguments that the call has.
+    /// Number of arguments that the call has.
     pub(crate) args: usize,
-    /// Not so for a call that is still in flight.
+    /// False for a call that is still in flight.
     pub(crate) returned: bool,
-    /// Which message of a call that moved several.
+    /// Index of the message, for a call that moved several.
     pub(super) part: u8,
     items: &'a [u8],
 }
@@ -39,7 +39,7 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// A call that has not returned.
+    /// Makes a call that has not returned.
     pub(crate) fn in_flight(header: &'a RecordHeader, args: usize) -> Self {
         Self {
             header,
@@ -54,7 +54,7 @@ impl<'a> Raw<'a> {
         Items { rest: self.items }
     }
 
-    /// Any item that was cut.
+    /// Whether any item was truncated.
     pub(super) fn truncated(&self) -> bool {
         !self.items.is_empty()
             && self
@@ -66,13 +66,13 @@ impl<'a> Raw<'a> {
         self.items().find(|item| item.tag == tag && item.arg == arg)
     }
 
-    /// Memory that an argument points to; `None` if it was not fetched or could not be.
+    /// Returns the memory that an argument points to; `None` if it was not fetched or could not be read.
     pub(super) fn memory(&self, arg: u8) -> Option<&'a [u8]> {
         let item = self.find(tag::MEMORY, arg)?;
         (item.flags & item_flag::FAULT == 0).then_some(item.bytes)
     }
 
-    /// The C string that an argument points to, without its NUL.
+    /// Returns the C string that an argument points to, without its NUL.
     pub(super) fn string(&self, arg: u8) -> Option<&'a [u8]> {
         let bytes = self.memory(arg)?;
         Some(bytes.strip_suffix(&[0]).unwrap_or(bytes))
@@ -88,14 +88,14 @@ impl<'a> Raw<'a> {
         Some(u64::from_le_bytes(bytes.try_into().ok()?))
     }
 
-    /// A `struct timespec`, in nanoseconds.
+    /// Returns a `struct timespec` in nanoseconds.
     pub(super) fn timespec(&self, arg: u8) -> Option<u64> {
         let seconds = self.memory_u64(arg, 0)?;
         let part = self.memory_u64(arg, 1)?;
         Some(seconds.wrapping_mul(1_000_000_000).wrapping_add(part))
     }
 
-    /// Data that was moved; `None` if none was or it could not be read.
+    /// Returns the data that the call moved; `None` if there was none or it could not be read.
     pub(super) fn data(&self) -> Option<&'a [u8]> {
         let first =
             |item: &Item<'_>| item.tag == tag::DATA && (self.part == 0 || item.arg == self.part);
@@ -103,23 +103,23 @@ impl<'a> Raw<'a> {
         (item.flags & item_flag::FAULT == 0 || !item.bytes.is_empty()).then_some(item.bytes)
     }
 
-    /// Pages of address space, resident and swapped.
+    /// Returns the pages of address space, resident and swapped.
     pub(super) fn vm_pages(&self) -> Option<[u64; 3]> {
         let mut words = Words(self.find(tag::VM, 0)?.bytes);
         Some([words.u64()?, words.u64()?, words.u64()?])
     }
 
-    /// The cgroup that a filter by container goes by.
+    /// Returns the id of the cgroup that filters by container use.
     pub(crate) fn cgroup_id(&self) -> Option<u64> {
         Words(self.find(tag::CGROUP_ID, 0)?.bytes).u64()
     }
 
-    /// The flags that the kernel cloned the task with.
+    /// Returns the flags with which the kernel cloned the task.
     pub(super) fn clone_flags(&self) -> Option<u64> {
         Words(self.find(tag::CLONE_FLAGS, 0)?.bytes).u64()
     }
 
-    /// Bytes that the buffers of a vector hold together.
+    /// Returns the total size of a vector's buffers in bytes.
     pub(super) fn vector_bytes(&self, arg: u8) -> Option<u64> {
         Words(self.find(tag::VECTOR_BYTES, arg)?.bytes).u64()
     }
@@ -190,7 +190,7 @@ impl<'a> Raw<'a> {
     }
 }
 
-/// Takes little-endian words off the front of bytes, in the order of a `repr(C)` structure.
+/// Reads little-endian words from the front of bytes, in the order of a `repr(C)` structure.
 pub(super) struct Words<'a>(pub(super) &'a [u8]);
 
 impl Words<'_> {

@@ -1,4 +1,4 @@
-//! Open descriptors.
+//! Open fds of processes.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,7 +10,7 @@ use scap_capture_format::{
 use super::{Seen, bytes, link, number, numbers};
 use crate::record::encode::{encode_device, open_flags};
 
-/// Kinds of descriptor, numbered as in .scap files.
+/// Kinds of fd, numbered as in .scap files.
 pub(super) mod kind {
     pub(in super::super) const DIRECTORY: u8 = 2;
     pub(in super::super) const IPV4: u8 = 3;
@@ -34,7 +34,7 @@ pub(super) mod kind {
     pub(in super::super) const PIDFD: u8 = 21;
 }
 
-/// What the link of a descriptor without a path is called.
+/// Link texts of fds without a path.
 const ANONYMOUS: &[(&[u8], u8)] = &[
     (b"[eventfd]", kind::EVENT),
     (b"[eventpoll]", kind::EVENTPOLL),
@@ -49,10 +49,10 @@ const ANONYMOUS: &[(&[u8], u8)] = &[
     (b"[pidfd]", kind::PIDFD),
 ];
 
-/// Most descriptors of one process that are taken.
+/// Most fds of one process that are read.
 const MAX_FDS: usize = 65_536;
 
-/// Devices by mount, for each mount namespace that was met.
+/// Devices by mount, for each mount namespace that was seen.
 #[derive(Default)]
 pub(super) struct Mounts {
     devices: HashMap<u32, u32>,
@@ -60,7 +60,7 @@ pub(super) struct Mounts {
 }
 
 impl Mounts {
-    /// Reads the mounts of a process's namespace, unless another process of it was read before.
+    /// Reads the mounts of a process's namespace, unless they were read for another process.
     fn learn(&mut self, base: &str) {
         let namespace = link(&format!("{base}/ns/mnt"));
         if namespace.is_empty() || !self.known.insert(namespace) {
@@ -87,7 +87,7 @@ impl Mounts {
     }
 }
 
-/// What `fdinfo` says.
+/// The contents of `fdinfo`.
 #[derive(Default)]
 struct FdInfo {
     flags: u64,
@@ -118,7 +118,7 @@ fn fdinfo(base: &str, fd: u32) -> FdInfo {
     info
 }
 
-/// Adds the descriptors of a process, whose directory of procfs is `base`.
+/// Adds the fds of the process with the procfs directory `base`.
 pub(super) fn add(snapshot: &mut Snapshot, base: &str, pid: u32, seen: &mut Seen) {
     let fds = numbers(format!("{base}/fd"));
     if fds.is_empty() {
@@ -161,7 +161,7 @@ pub(super) fn add(snapshot: &mut Snapshot, base: &str, pid: u32, seen: &mut Seen
             if matches!(what, kind::FILE | kind::DIRECTORY) {
                 entry.dev = mounts.devices.get(&info.mount).copied().unwrap_or(0);
             }
-            // A memfd is called what its maker called it, as in the event of its making.
+            // A memfd has the name given at its creation, as in the `memfd_create` event.
             let name = match what {
                 kind::MEMFD => target.strip_prefix(b"/memfd:").unwrap_or(&target),
                 _ => &target,
@@ -172,12 +172,12 @@ pub(super) fn add(snapshot: &mut Snapshot, base: &str, pid: u32, seen: &mut Seen
     }
 }
 
-/// The number in `prefix123]`.
+/// Returns the number in `prefix123]`.
 fn bracketed(target: &[u8], prefix: &[u8]) -> Option<u64> {
     number(target.strip_prefix(prefix)?.strip_suffix(b"]")?)
 }
 
-/// What kind of descriptor a link stands for, and its inode if the link names it.
+/// Returns the kind of fd for a link text, and the inode if the text has it.
 fn classify(target: &[u8], flags: u64) -> (u8, Option<u64>) {
     const O_DIRECTORY: u64 = 0o200_000;
     if let Some(inode) = bracketed(target, b"pipe:[") {

@@ -10,24 +10,24 @@ use rustix::fs::{AtFlags, CWD, Statx, StatxFlags};
 
 use super::link;
 
-/// A file system that takes longer is not asked again.
+/// A file system that takes longer is not accessed again.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// Asks file systems about files. One that hangs, such as that of a server that is gone, stops the thread
-/// that asks and not the recorder; nothing is asked from then on.
+/// Stats files. A file system that hangs, such as that of an unreachable server, blocks only the thread that
+/// accesses it, not the recorder; no file is accessed from then on.
 #[derive(Debug)]
 pub(super) struct Files {
-    questions: Sender<String>,
+    requests: Sender<String>,
     answers: Receiver<Option<Statx>>,
     has_given_up: bool,
 }
 
 impl Default for Files {
     fn default() -> Self {
-        let (questions, asked) = mpsc::channel::<String>();
+        let (requests, asked) = mpsc::channel::<String>();
         let (answer, answers) = mpsc::channel();
         let work = move || {
-            // What the kernel knows by heart is good enough.
+            // Cached attributes are good enough.
             let flags = AtFlags::STATX_DONT_SYNC;
             for path in asked {
                 let found = rustix::fs::statx(CWD, path, flags, StatxFlags::BASIC_STATS).ok();
@@ -40,7 +40,7 @@ impl Default for Files {
             .name("scap-files".to_owned())
             .spawn(work);
         Self {
-            questions,
+            requests,
             answers,
             has_given_up: started.is_err(),
         }
@@ -48,9 +48,9 @@ impl Default for Files {
 }
 
 impl Files {
-    /// What is known of the file behind a link of /proc.
+    /// Returns the attributes of the file behind a link of /proc.
     pub(super) fn stat(&mut self, link: &str) -> Option<Statx> {
-        if self.has_given_up || self.questions.send(link.to_owned()).is_err() {
+        if self.has_given_up || self.requests.send(link.to_owned()).is_err() {
             return None;
         }
         match self.answers.recv_timeout(PATIENCE) {
@@ -62,8 +62,8 @@ impl Files {
         }
     }
 
-    /// The path of the file behind a link of /proc as it was when it was opened: the kernel adds a word
-    /// to those that have been removed since.
+    /// Returns the path of the file behind a link of /proc as it was when the file was opened: the kernel appends a
+    /// suffix for files that have been removed since.
     pub(super) fn path(&mut self, link_path: &str) -> Vec<u8> {
         let mut target = link(link_path);
         if let Some(path) = target.strip_suffix(b" (deleted)")

@@ -1,9 +1,9 @@
-//! What the machine was like when the recording began, as /proc tells it.
+//! The state of the machine when the recording began, from /proc.
 //!
-//! It is taken after the probe was attached, so a change is in the snapshot, in the stream, or in
-//! both, but never in neither. Everything in /proc can vanish between two reads, and its texts are
-//! chosen by whoever runs a program: what cannot be read is left out, names are bytes, not UTF-8.
-//! File systems behind the names, which could hang, are asked only through [`files`].
+//! It is read after the probe was attached, so that a change is in the snapshot, in the events, or in both, but
+//! never in neither. Everything in /proc can vanish between two reads, and its texts are chosen by the running
+//! programs: unreadable values are omitted, names are bytes, not UTF-8. File systems behind the names, which can
+//! hang, are accessed only through [`files`].
 
 mod fds;
 mod files;
@@ -22,7 +22,7 @@ use super::{
     host::{CgroupPaths, Host},
 };
 
-/// What processes have in common, once it was read.
+/// Data shared between processes, read once.
 #[derive(Default)]
 struct Seen {
     cgroups: CgroupPaths,
@@ -31,7 +31,7 @@ struct Seen {
     files: files::Files,
 }
 
-/// Takes a snapshot of a machine. `boot_to_wall` turns the boot clock into time since the epoch.
+/// Takes a snapshot of a machine. `boot_to_wall` is wall clock minus boot clock, in nanoseconds.
 pub(super) fn take(host: &Host, cgroups: CgroupPaths, boot_to_wall: u64) -> Snapshot {
     let mut snapshot = Snapshot {
         time: Timestamp(clock::boot().wrapping_add(boot_to_wall)),
@@ -50,7 +50,7 @@ pub(super) fn take(host: &Host, cgroups: CgroupPaths, boot_to_wall: u64) -> Snap
     snapshot
 }
 
-/// The entries of a directory that are numbers, in order.
+/// Returns the entries of a directory that are numbers, in order.
 pub(super) fn numbers(directory: impl AsRef<Path>) -> Vec<u32> {
     let Ok(entries) = fs::read_dir(directory) else {
         return Vec::new();
@@ -63,17 +63,17 @@ pub(super) fn numbers(directory: impl AsRef<Path>) -> Vec<u32> {
     numbers
 }
 
-/// Bytes of a file of /proc, at most `limit`.
+/// Reads at most `limit` bytes of a file of /proc.
 fn bytes(path: &str, limit: usize) -> Vec<u8> {
     let mut out = Vec::new();
     if let Ok(file) = fs::File::open(path) {
-        // A failure in the middle leaves what was read.
+        // After an error, the bytes read so far are kept.
         drop(file.take(limit as u64).read_to_end(&mut out));
     }
     out
 }
 
-/// Where a link of /proc points; empty if it cannot be read.
+/// Returns the target of a link of /proc; empty if it cannot be read.
 fn link(path: &str) -> Vec<u8> {
     fs::read_link(path)
         .map(|target| target.into_os_string().into_vec())
@@ -115,7 +115,7 @@ fn interfaces(snapshot: &mut Snapshot) {
     }
 }
 
-/// Lines of a colon-separated file, each as its fields.
+/// Calls `see` with the fields of each line of a colon-separated file.
 fn table(path: &Path, mut see: impl FnMut(&[&[u8]])) {
     let text = fs::read(path).unwrap_or_default();
     for line in text.split(|byte| *byte == b'\n') {

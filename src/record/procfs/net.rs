@@ -31,7 +31,7 @@ pub(super) struct Socket {
     pub(super) name: Vec<u8>,
 }
 
-/// All sockets of the namespaces that were met.
+/// All sockets of the network namespaces that were seen.
 #[derive(Default)]
 pub(super) struct Sockets {
     known: HashSet<Vec<u8>>,
@@ -39,7 +39,7 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    /// The socket with this inode, which the process at `base` has open.
+    /// Returns the socket with this inode, which the process at `base` has open.
     pub(super) fn find(&mut self, base: &str, inode: u64) -> Option<&Socket> {
         let namespace = link(&format!("{base}/ns/net"));
         if !namespace.is_empty() && self.known.insert(namespace) {
@@ -137,7 +137,7 @@ fn unix(line: &[u8]) -> Option<(u64, Socket)> {
                 &line[at..]
             }
         });
-    // An abstract name begins with an @ here and with nothing in the field's files.
+    // An abstract name begins with an @ in this table, and without it in sysdig and Falco.
     let name = name.strip_prefix(b"@").unwrap_or(name).to_vec();
     let ends = SocketEntry::Unix { source, dest: 0 };
     let kind = kind::UNIX;

@@ -10,16 +10,16 @@ use rustix::fs::{Statx, StatxTimestamp};
 use super::{Seen, bytes, fds, hex, number, numbers};
 use crate::record::{encode::may_write, host::CgroupPaths};
 
-/// Most bytes kept of arguments and of the environment, as the probe keeps.
+/// Most bytes kept of arguments and of the environment, as in the probe.
 const MAX_STRINGS: usize = 4096;
 /// Most bytes read of a status file.
 const MAX_STATUS: usize = 16 << 10;
-/// Schema flags (`clone_flags`): the thread shares its leader's descriptors; it is a thread.
+/// Schema flags (`clone_flags`): the thread shares its leader's fds; it is a thread.
 const CLONE_FILES: u32 = 0x1;
 const CLONE_THREAD: u32 = 0x2000;
 
-/// Adds a process that procfs at `proc` shows, its threads and its descriptors. One that ends meanwhile is
-/// left out, or is there without what could no longer be read.
+/// Adds a process of the procfs at `proc`, with its threads and fds. A process that ends meanwhile is omitted, or
+/// lacks what could no longer be read.
 pub(super) fn add(snapshot: &mut Snapshot, proc: &str, pid: u32, seen: &mut Seen) {
     let base = format!("{proc}/{pid}");
     let mut strings = |bytes: &[u8]| snapshot.strings.intern(bytes);
@@ -70,7 +70,7 @@ pub(super) fn add(snapshot: &mut Snapshot, proc: &str, pid: u32, seen: &mut Seen
     }
 }
 
-/// Fills in what is known of the program's file.
+/// Fills in the attributes of the program's file.
 fn set_program(thread: &mut ThreadEntry, file: &Statx) {
     let time = |t: &StatxTimestamp| {
         let seconds = u64::try_from(t.tv_sec).unwrap_or(0);
@@ -87,7 +87,7 @@ fn set_program(thread: &mut ThreadEntry, file: &Statx) {
     );
 }
 
-/// A directory as the state engine keeps it: with a slash at its end.
+/// A directory in the state's format: with a slash at its end.
 fn directory(mut path: Vec<u8>) -> Vec<u8> {
     if !path.is_empty() && !path.ends_with(b"/") {
         path.push(b'/');
@@ -95,7 +95,7 @@ fn directory(mut path: Vec<u8>) -> Vec<u8> {
     path
 }
 
-/// Fills in what `status` and `stat` say.
+/// Reads `status` and `stat` of a thread.
 fn thread(task: &str, common: &ThreadEntry) -> Option<ThreadEntry> {
     let status = bytes(&format!("{task}/status"), MAX_STATUS);
     let mut thread = common.clone();
@@ -147,7 +147,7 @@ fn thread(task: &str, common: &ThreadEntry) -> Option<ThreadEntry> {
     Some(thread)
 }
 
-/// `stat`: the name in parentheses may hold anything, so count from its end.
+/// Reads `stat`. The name in parentheses can contain anything, so fields are found after the last parenthesis.
 fn stat(text: &[u8], thread: &mut ThreadEntry) {
     let Some(end) = text.iter().rposition(|byte| *byte == b')') else {
         return;
@@ -156,7 +156,7 @@ fn stat(text: &[u8], thread: &mut ThreadEntry) {
         .split(u8::is_ascii_whitespace)
         .filter(|field| !field.is_empty())
         .collect();
-    // The first of these is field 3 of proc_pid_stat(5).
+    // The first field after the name is field 3 of proc_pid_stat(5).
     let field = |nr: usize| fields.get(nr - 3).copied().unwrap_or_default();
     thread.pgid = number(field(5)).unwrap_or(-1);
     thread.sid = number(field(6)).unwrap_or(-1);
