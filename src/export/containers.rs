@@ -24,7 +24,7 @@ pub(super) struct Containers {
 impl Containers {
     /// Takes note of the container that an event is of, and of the one that it describes.
     pub(super) fn meet(&mut self, time: Timestamp, view: &View<'_>) {
-        if !self.missing.is_empty() && ContainerInfo::is_told_by(view.full()) {
+        if !self.missing.is_empty() && ContainerInfo::is_description(view.full()) {
             for id in std::mem::take(&mut self.missing) {
                 self.describe(time, view, &id);
             }

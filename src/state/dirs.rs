@@ -5,7 +5,7 @@ use super::thread::Text;
 use super::{State, limits};
 use crate::event::Tid;
 
-/// Working and root directory of a thread, shared between those made with `CLONE_FS`.
+/// Working and root directory of a thread, shared between threads created with `CLONE_FS`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Dirs {
     pub(super) cwd: Option<Text>,
@@ -44,7 +44,7 @@ impl State {
         }
     }
 
-    /// A thread went to a directory that is not known.
+    /// Removes a thread's working directory, after it changed to an unknown one.
     pub(super) fn forget_cwd(&mut self, tid: Tid) {
         let slot = self.threads.get(tid).and_then(|t| t.dirs);
         if let Some(dirs) = slot.and_then(|slot| self.dirs.get_mut(slot)) {
@@ -53,7 +53,7 @@ impl State {
         }
     }
 
-    /// Gives a thread directories of its own if it shares them.
+    /// Gives a thread its own copy of directories that it shares.
     pub(super) fn unshare_dirs(&mut self, tid: Tid) {
         let Some(slot) = self.threads.get(tid).and_then(|t| t.dirs) else {
             return;
@@ -65,7 +65,7 @@ impl State {
         }
     }
 
-    /// Returns directories for a new thread: its maker's, shared or copied.
+    /// Returns directories for a new thread: those of its creator, shared or copied.
     pub(super) fn inherit_dirs(&mut self, from: Slot, share: bool) -> Slot {
         if share {
             return self.dirs.hold(from);

@@ -1,4 +1,4 @@
-//! What the state knows beyond a snapshot's own structures, in their `extra` lists; the bytes are in
+//! The parts of the state that have no field in a snapshot, in `extra` lists. The bytes are specified in
 //! `docs/capture-format.md`.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -8,15 +8,15 @@ use super::snapshot::O_CLOEXEC;
 use super::thread::Text;
 use crate::event::net::Endpoint;
 
-/// Number of our own entry in the `extra` list of a thread.
+/// Number of scap's entry in the `extra` list of a thread.
 pub(super) const THREAD_EXTRA: u32 = 1;
-/// Number of our own entry in the `extra` list of an fd.
+/// Number of scap's entry in the `extra` list of an fd.
 pub(super) const FD_EXTRA: u32 = 1;
 
-/// What the state knows of a thread beyond a snapshot's own fields.
+/// The state of a thread beyond a snapshot's fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct ThreadExtra {
-    /// The snapshot was made by a state: what is not told is not so.
+    /// The snapshot was written by a state, so absent values are known to be unset.
     pub(super) is_ours: bool,
     pub(super) clone_ts: u64,
     pub(super) exec_ts: u64,
@@ -43,7 +43,7 @@ impl ThreadExtra {
         out
     }
 
-    /// Reads it; a snapshot from /proc or of another program has none.
+    /// Reads the entry; a snapshot from /proc or from another program has none.
     pub(super) fn read(extra: &[(u32, Vec<u8>)]) -> Self {
         let foreign = Self {
             knows_caps: true,
@@ -74,7 +74,7 @@ impl ThreadExtra {
     }
 }
 
-/// What the state knows of an fd beyond a snapshot's own fields.
+/// The state of an fd beyond a snapshot's fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct FdExtra {
     l4: L4,
@@ -142,8 +142,8 @@ impl FdExtra {
         out
     }
 
-    /// Whether an fd's own fields tell all of it: so it is with most files.
-    pub(super) fn is_told_without(&self, entry_flags: u32) -> bool {
+    /// Whether a snapshot's fields describe the fd completely, as for most files.
+    pub(super) fn is_implied(&self, entry_flags: u32) -> bool {
         let usual = Self {
             cloexec: entry_flags & O_CLOEXEC != 0,
             ..Self::default()
@@ -151,7 +151,7 @@ impl FdExtra {
         *self == usual
     }
 
-    /// Reads it; a snapshot from /proc or of another program has none, nor has an fd that needs none.
+    /// Reads the entry. A snapshot from /proc or from another program has none, nor has a completely described fd.
     pub(super) fn read(extra: &[(u32, Vec<u8>)]) -> Option<Self> {
         let (_, bytes) = extra.iter().find(|(number, _)| *number == FD_EXTRA)?;
         let ([l4, role, connection, flags], mut rest) = bytes.split_first_chunk()?;

@@ -9,10 +9,10 @@ use super::{Ended, State, limits};
 use crate::event::net::Endpoint;
 use crate::event::{FdLabel, Tid};
 
-/// What an fd is open on.
+/// The kind of an fd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FdKind {
-    /// A file that is none of the others.
+    /// A file of no other kind.
     File,
     /// A directory.
     Directory,
@@ -46,14 +46,14 @@ pub enum FdKind {
     Memfd,
     /// A pidfd.
     Pidfd,
-    /// Something known to be none of these.
+    /// A known kind without a variant here.
     Unsupported,
     /// Not known.
     Unknown,
 }
 
 impl FdKind {
-    /// Returns the field's letter for it.
+    /// Returns sysdig's letter for the kind.
     pub fn typechar(self) -> u8 {
         match self {
             Self::File => b'f',
@@ -77,7 +77,7 @@ impl FdKind {
         }
     }
 
-    /// Returns the field's word for it (`fd.type`), if it has one.
+    /// Returns sysdig's word for the kind (`fd.type`), if there is one.
     pub fn word(self) -> Option<&'static str> {
         Some(match self {
             Self::File => "file",
@@ -124,7 +124,7 @@ pub enum L4 {
 }
 
 impl L4 {
-    /// Returns the field's letter for it.
+    /// Returns sysdig's letter for the protocol.
     pub fn letter(self) -> Option<u8> {
         match self {
             Self::Unknown => None,
@@ -136,15 +136,15 @@ impl L4 {
     }
 }
 
-/// Which end of a connection the recorded machine's program is.
+/// The role of the recorded program in a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Not known.
     #[default]
     Unknown,
-    /// It connected.
+    /// The program connected.
     Client,
-    /// It accepted or listens.
+    /// The program accepted or listens.
     Server,
 }
 
@@ -155,13 +155,13 @@ pub struct FdInfo {
     pub kind: FdKind,
     /// Its name: a path, a tuple, or nothing.
     pub name: Text,
-    /// The field's open flags (`PPM_O_*`).
+    /// Open flags (`PPM_O_*`).
     pub open_flags: u32,
     /// Device of the file; 0 if not known.
     pub dev: u32,
     /// Inode; 0 if not known.
     pub ino: u64,
-    /// Closed when a program is executed.
+    /// Close-on-exec.
     pub cloexec: bool,
     /// Protocol of a socket.
     pub l4: L4,
@@ -171,7 +171,7 @@ pub struct FdInfo {
     pub ends: Option<(Endpoint, Endpoint)>,
     /// The address a socket is bound to.
     pub bound: Option<Endpoint>,
-    /// The path as the program gave it, if that is not the name.
+    /// The path as the program passed it, if it differs from the name.
     pub raw_name: Option<Text>,
     /// Kernel addresses of the ends of a unix socket, own one first.
     pub unix_ends: (u64, u64),
@@ -179,15 +179,15 @@ pub struct FdInfo {
     pub connection: Connection,
 }
 
-/// How far a socket's connection is.
+/// State of a socket's connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Connection {
     /// None, or not known.
     #[default]
     None,
-    /// `connect` would not wait for it.
+    /// A non-blocking `connect` has not finished.
     Pending,
-    /// It stands.
+    /// The connection is established.
     Established,
 }
 
@@ -211,16 +211,16 @@ impl FdInfo {
         }
     }
 
-    /// Bytes of text charged against the caps.
+    /// Returns the bytes of text charged against the limits.
     fn text_len(&self) -> usize {
         self.name.len() + self.raw_name.as_ref().map_or(0, |n| n.len())
     }
 
-    /// Returns how it is shown.
+    /// Returns how the fd prints.
     pub fn label(&self) -> FdLabel<'_> {
         FdLabel {
             typechar: self.kind.typechar(),
-            // As in sysdig, which learns the protocol with the addresses.
+            // As in sysdig, where the protocol is known together with the addresses.
             l4: self
                 .l4
                 .letter()
@@ -230,7 +230,7 @@ impl FdInfo {
     }
 }
 
-/// The fds by number; copied only when one of those who inherited it changes it.
+/// Fds by number; copied only when one of the processes that inherited the table changes it.
 pub(super) type Files = BTreeMap<i64, FdInfo>;
 
 /// The fds of one or several threads.
@@ -258,22 +258,22 @@ impl FdTable {
     }
 }
 
-/// Most fds of one event that are remembered as made by it: one message passes no more
+/// Most fds of one event that are remembered as created by it: one message passes no more
 /// (`linux v6.12 include/net/scm.h: SCM_MAX_FD`).
 const MADE: usize = 253;
 
 impl State {
-    /// Whether two threads have the same table of fds.
+    /// Whether two threads share a table of fds.
     pub fn share_fds(&self, one: Tid, other: Tid) -> bool {
         let files = |tid| self.threads.get(tid).and_then(|t| t.files);
         one == other || files(one).is_some_and(|slot| files(other) == Some(slot))
     }
 
-    /// Changes a table of fds. A table inherited from another process is copied first; if there is no
-    /// room for the copy, its fds are forgotten.
+    /// Changes a table of fds. A table inherited from another process is copied first; without room for the copy, its
+    /// fds are dropped.
     fn change_files<R>(&mut self, slot: Slot, change: impl FnOnce(&mut Files) -> R) -> Option<R> {
         let table = self.files.get_mut(slot)?;
-        // Nobody holds it weakly.
+        // There are no weak references.
         if Arc::strong_count(&table.fds) > 1 {
             let (fds, text) = FdTable::cost(&table.fds);
             if self.used.fds.saturating_add(fds) > limits::FDS
@@ -296,7 +296,7 @@ impl State {
         Some(result)
     }
 
-    /// Adds an fd to a thread's table, in place of one with its number.
+    /// Adds an fd to a thread's table, replacing one with the same number.
     pub(super) fn add_fd(&mut self, tid: Tid, fd: i64, info: FdInfo) {
         if !(0..=limits::FD_NUMBER).contains(&fd) || self.used.fds >= limits::FDS {
             return;
@@ -315,7 +315,7 @@ impl State {
         self.used.text = self.used.text.saturating_add(new).saturating_sub(old);
     }
 
-    /// Changes an fd of a thread, if it is known.
+    /// Changes an fd of a thread, if it exists.
     pub(super) fn update_fd(&mut self, tid: Tid, fd: i64, change: impl FnOnce(&mut FdInfo)) {
         if self.fd(tid, fd).is_none() {
             return;
@@ -337,7 +337,7 @@ impl State {
         }
     }
 
-    /// Takes note that a thread closed fds; they go before the next event.
+    /// Marks fds as closed by a thread; they are removed before the next event.
     pub(super) fn end_fds(&mut self, tid: Tid, first: i64, last: i64) {
         if let Some(slot) = self.threads.get(tid).and_then(|t| t.files) {
             self.ended.push(Ended::Fds(slot, first, last));
@@ -347,7 +347,7 @@ impl State {
     /// Removes fds from a table.
     pub(super) fn close_range(&mut self, slot: Slot, first: i64, last: i64) {
         if first == last {
-            // Most: no table is searched for one fd.
+            // The common case: no search of the table for one fd.
             if self.files.get(slot).is_some_and(|t| t.get(first).is_some()) {
                 let text = |old: Option<FdInfo>| old.map_or(0, |f| f.text_len());
                 let text = self.change_files(slot, |files| text(files.remove(&first)));
@@ -361,7 +361,7 @@ impl State {
         }
     }
 
-    /// Marks fds of a thread as closed by a program's execution.
+    /// Marks fds of a thread as close-on-exec.
     pub(super) fn mark_cloexec(&mut self, tid: Tid, first: i64, last: i64) {
         if let Some(slot) = self.threads.get(tid).and_then(|t| t.files)
             && first <= last
@@ -374,7 +374,7 @@ impl State {
         }
     }
 
-    /// Removes the fds that a program's execution closes.
+    /// Removes the fds that `execve` closes.
     pub(super) fn close_on_exec(&mut self, tid: Tid) {
         if let Some(slot) = self.threads.get(tid).and_then(|t| t.files)
             && let Some(table) = self.files.get(slot)
@@ -397,7 +397,7 @@ impl State {
         self.used.text = self.used.text.saturating_sub(text.unwrap_or(0));
     }
 
-    /// Returns fds for a new process or thread: its maker's, shared or copied.
+    /// Returns fds for a new process or thread: those of its creator, shared or copied.
     pub(super) fn inherit_files(&mut self, from: Slot, share: bool) -> Slot {
         if share {
             return self.files.hold(from);
@@ -406,7 +406,7 @@ impl State {
         self.files.add(copy)
     }
 
-    /// Gives a thread fds of its own if it shares them (`unshare`, `execve`).
+    /// Gives a thread its own copy of fds that it shares (`unshare`, `execve`).
     pub(super) fn unshare_files(&mut self, tid: Tid) {
         let Some(slot) = self.threads.get(tid).and_then(|t| t.files) else {
             return;
@@ -418,7 +418,7 @@ impl State {
         }
     }
 
-    /// Gives up a table of fds.
+    /// Releases a reference to a table of fds.
     pub(super) fn release_files(&mut self, slot: Slot) {
         if let Some(table) = self.files.release(slot)
             && let Ok(files) = Arc::try_unwrap(table.fds)

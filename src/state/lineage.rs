@@ -1,21 +1,21 @@
-//! Who started a process, who started that one, and so on, as they were when they did.
+//! The lineage of a process: its starter, the starter of its starter, and so on, each as it was at that time.
 //!
-//! The kernel forgets it: an orphan's parent is its reaper, and [`Thread::ptid`] follows the kernel. Here
-//! each process keeps a [`Starter`] from the moment it is made: its maker as it was then, which leads on
-//! to the maker's own starter. Nothing changes a starter afterwards, neither the end of the process, nor
-//! another program in it, nor another process that gets its number. A process that executes a program
-//! keeps its starters.
+//! The kernel does not keep it: an orphan's parent is its reaper, and [`Thread::ptid`] follows the kernel. Here
+//! each process keeps a [`Starter`] from its creation: its creator as it was then, linked to the creator's own
+//! starter. A starter never changes afterwards, neither at the end of the process, nor when it executes another
+//! program, nor when its pid is reused. A process that executes a program keeps its starters.
 //!
-//! Of a process that is older than the capture, or whose clone was not seen, the parent that it had when
-//! it was first told of stands for the maker.
+//! For a process that is older than the capture, or whose clone was not recorded, the parent at its first
+//! appearance is used as the starter.
 //!
-//! All children that a process makes without changing in between share one starter, which lives as long as
-//! it or one of their descendants needs it. Each starter holds the one before it, but only within a part of
-//! [`limits::LINEAGE`]: what begins a new part leaves the full one to the processes, and they keep two. So
-//! the oldest starters go without anybody cutting, and there are always as many as anybody can ask for.
+//! All children that a process creates without changing in between share one starter, which lives as long as the
+//! process or one of the descendants needs it. Each starter refers to the previous one, but only within a part of
+//! [`limits::LINEAGE`]: the first starter of a new part does not refer to the full one; instead, processes refer to
+//! both parts. So the oldest starters are released without being cut off, and there are always as many as can be
+//! requested.
 //!
 //! Memory is bounded by [`limits::LINEAGE_BYTES`]: when half of it is used, further starters have only their
-//! names; when all is, they are left out, and who they start has the starters that they have.
+//! names; when all of it is used, they are omitted, and the children of such a process get its own starters.
 
 pub(super) mod stored;
 #[cfg(test)]
@@ -35,9 +35,9 @@ use crate::event::{Pid, Tid};
 #[derive(Debug)]
 pub(super) struct Starter {
     pub(super) who: Who,
-    /// Who started it; `None` also at the beginning of a part.
+    /// The previous starter; `None` at the beginning of a part.
     pub(super) older: Option<Arc<Self>>,
-    /// How many of its part there are from this one on.
+    /// Number of starters of its part from this one on.
     length: usize,
     budget: Budget,
 }
@@ -45,13 +45,13 @@ pub(super) struct Starter {
 /// The starters of a process.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lineage {
-    /// The nearest.
+    /// The nearest starters.
     pub(super) near: Option<Arc<Starter>>,
     /// The full part before them.
     pub(super) far: Option<Arc<Starter>>,
 }
 
-/// What a starter is known by.
+/// The identity of a starter.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Who {
     pub(super) pid: Pid,
@@ -63,27 +63,27 @@ pub(super) struct Who {
     pub(super) args: Option<Text>,
 }
 
-/// A process as its lineage, or that of a descendant, tells of it.
+/// A process in its own lineage or in that of a descendant.
 #[derive(Clone, Copy, Debug)]
 pub struct Ancestor<'s> {
-    /// Its number.
+    /// Its pid.
     pub pid: Pid,
-    /// When it began, see [`Thread::start`]; with the number it tells a process from others.
+    /// Start time, see [`Thread::start`]; with the pid it identifies the process.
     pub start: u64,
-    /// When it was made by an event of the capture, see [`Thread::clone_ts`].
+    /// Time of the clone event in the capture that created it, see [`Thread::clone_ts`].
     pub clone_ts: u64,
-    /// The kernel's name for it.
+    /// The kernel's name of the process.
     pub comm: Option<&'s [u8]>,
     /// `argv[0]`.
     pub exe: Option<&'s [u8]>,
     /// The path of the executable.
     pub exepath: Option<&'s [u8]>,
-    /// The rest of `argv`, NUL after each.
+    /// The rest of `argv`, each followed by a NUL.
     pub args: Option<&'s [u8]>,
 }
 
 impl<'s> Ancestor<'s> {
-    /// Returns a process as it is now.
+    /// Returns the present state of a process.
     pub(super) fn now(main: &'s Thread) -> Self {
         Self {
             pid: main.pid,
@@ -96,7 +96,7 @@ impl<'s> Ancestor<'s> {
         }
     }
 
-    /// Returns when it began, see [`Thread::began`].
+    /// Returns the start time, see [`Thread::began`].
     pub fn began(&self, boot: u64) -> Option<u64> {
         super::thread::began(self.clone_ts, self.start, boot)
     }
@@ -138,13 +138,13 @@ impl Who {
         [&self.comm, &self.exe, &self.exepath, &self.args]
     }
 
-    /// Bytes of its texts, as if it shared none with its thread.
+    /// Returns the bytes of its texts, not counting that they are shared with its thread.
     fn text_len(&self) -> usize {
         self.texts().into_iter().flatten().map(|t| t.len()).sum()
     }
 }
 
-/// How much memory the starters of a state take, known to each of them.
+/// The memory that the starters of a state use, shared by all of them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Budget(Arc<AtomicUsize>);
 
@@ -153,7 +153,7 @@ impl Budget {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Whether there is room for a starter with so many bytes of text.
+    /// Whether there is room for a starter with this number of bytes of text.
     fn has_room(&self, text: usize) -> bool {
         let new = text.saturating_add(size_of::<Starter>());
         self.used().saturating_add(new) <= limits::LINEAGE_BYTES
@@ -161,7 +161,7 @@ impl Budget {
 }
 
 impl Starter {
-    /// Makes one; `None` if there is no room for it. After a full part it begins a new one.
+    /// Makes a starter; `None` if there is no room for it. After a full part, it begins a new one.
     pub(super) fn new(who: Who, older: Option<Arc<Self>>, budget: &Budget) -> Option<Arc<Self>> {
         let text = who.text_len();
         if !budget.has_room(text) {
@@ -178,12 +178,12 @@ impl Starter {
         }))
     }
 
-    /// Whether its part has no place for another.
+    /// Whether its part is full.
     fn is_full(&self) -> bool {
         self.length >= limits::LINEAGE
     }
 
-    /// Whether it shows a process as that is now.
+    /// Whether it equals the present state of a process.
     fn shows(&self, main: &Thread) -> bool {
         let is_same = |(then, now): (&Option<Text>, &Option<Text>)| match (then, now) {
             (Some(then), Some(now)) => Arc::ptr_eq(then, now),
@@ -200,7 +200,7 @@ impl Starter {
 }
 
 impl Drop for Starter {
-    /// Ends those of its part that nobody else refers to within it: a part is short.
+    /// Releases its memory. Dropping the older starters recurses, at most for the length of a part.
     fn drop(&mut self) {
         let size = self.who.text_len() + size_of::<Self>();
         self.budget.0.fetch_sub(size, Ordering::Relaxed);
@@ -219,7 +219,7 @@ impl Lineage {
         all.take(limits::LINEAGE)
     }
 
-    /// Returns the lineage of who is started by one with this lineage, shown by `starter`.
+    /// Returns the lineage of a child of the process with this lineage, which `starter` describes.
     fn with(&self, starter: Arc<Starter>) -> Self {
         let before = match &self.near {
             Some(near) if near.is_full() => &self.near,
@@ -233,14 +233,14 @@ impl Lineage {
 }
 
 impl Thread {
-    /// Iterates over a process, by its main thread, and those who started it, nearest first.
+    /// Iterates over a process, by its main thread, and its starters, nearest first.
     pub(super) fn lineage(&self) -> impl Iterator<Item = Ancestor<'_>> {
         let starters = self.lineage.iter().map(|s| Ancestor::then(&s.who));
         std::iter::once(Ancestor::now(self)).chain(starters)
     }
 }
 
-/// Returns the thread that stands for a thread's process: the main one, unless that is not known.
+/// Returns the main thread of a thread's process, or the thread itself if that is not known.
 fn main(threads: &Threads, tid: Tid) -> Option<Tid> {
     let thread = threads.get(tid)?;
     let main = threads.get(Tid(thread.pid.0)).unwrap_or(thread);
@@ -248,7 +248,7 @@ fn main(threads: &Threads, tid: Tid) -> Option<Tid> {
 }
 
 impl State {
-    /// Returns the lineage of a process that a thread makes now.
+    /// Returns the lineage of a process that a thread creates now.
     pub(super) fn lineage_of_child(&mut self, maker: Tid) -> Lineage {
         let main = main(&self.threads, maker);
         let Some(thread) = main.and_then(|main| self.threads.get_mut(main)) else {
@@ -264,7 +264,7 @@ impl State {
         }
     }
 
-    /// Says who made a process, whoever its parent is.
+    /// Sets the creator of a process, which can differ from its parent.
     pub(super) fn set_maker(&mut self, tid: Tid, maker: Tid) {
         if self.threads.get(tid).is_some_and(Thread::is_main) {
             let lineage = self.lineage_of_child(maker);
@@ -272,8 +272,8 @@ impl State {
         }
     }
 
-    /// Takes the parent of a process for its maker, if that is not known.
-    pub(super) fn take_parent_for_maker(&mut self, tid: Tid) {
+    /// Uses the parent of a process as its starter, if that is not known.
+    pub(super) fn starter_from_parent(&mut self, tid: Tid) {
         let Some(thread) = self.threads.get(tid) else {
             return;
         };
@@ -285,8 +285,8 @@ impl State {
         }
     }
 
-    /// Does so for all processes, the oldest first, as far as their parents form no circle.
-    pub(super) fn take_parents_for_makers(&mut self) {
+    /// Does so for all processes, the oldest first, unless their parents form a cycle.
+    pub(super) fn starters_from_parents(&mut self) {
         let mut seen = HashSet::new();
         let mut path = Vec::new();
         let mut tids: Vec<Tid> = self.threads.iter().map(|t| t.tid).collect();
@@ -299,7 +299,7 @@ impl State {
                 next = parent.and_then(|parent| main(&self.threads, parent));
             }
             while let Some(tid) = path.pop() {
-                self.take_parent_for_maker(tid);
+                self.starter_from_parent(tid);
             }
         }
     }

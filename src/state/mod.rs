@@ -1,16 +1,16 @@
-//! What the machine was like when an event happened: threads, their fds and directories, users.
+//! The state of the recorded machine at the time of an event: threads, their fds and directories, users.
 //!
 //! The state starts from a capture's snapshot and then follows the events: [`State::apply`] takes every
-//! event in order, also those that nobody will see. What an event refers to is looked up afterwards
-//! through a [`View`], so that an `open` shows the fd it made. Things that an event ends (a closed fd, an
-//! exited thread) stay until the next event is applied, so that this one can still be shown with them.
+//! event in order, including hidden ones. What an event refers to is looked up afterwards through a
+//! [`View`], so that an `open` shows the fd that it created. Objects that an event ends (a closed fd, an
+//! exited thread) stay until the next event is applied, so that the event itself can still be printed with them.
 //!
 //! As in the kernel, a thread has a table of fds and a pair of directories which it may share with
-//! others: all threads of a process normally share both. What is not known stays unknown; nothing is
-//! guessed from the machine that replays.
+//! others: all threads of a process normally share both. Unknown values stay unknown; nothing is taken from
+//! the machine that replays.
 //!
-//! Captures are hostile: the number of threads, fds and bytes of text is capped ([`limits`]), beyond
-//! the caps state forgets, it never grows.
+//! Captures are hostile: the numbers of threads, fds and bytes of text are limited ([`limits`]). Beyond the
+//! limits, the state drops entries; it never grows further.
 
 mod apply;
 mod containers;
@@ -55,36 +55,36 @@ use users::Users;
 
 use crate::event::{PairedEvent, Pid, Tid};
 
-/// Caps on what a capture can make the state hold.
+/// Limits of what a capture can make the state hold.
 pub mod limits {
-    /// Most threads known at a time.
+    /// Most threads at a time.
     pub const THREADS: usize = 262_144;
-    /// Most fds known at a time, over all tables.
+    /// Most fds at a time, in all tables.
     pub const FDS: usize = 2 << 20;
-    /// Most bytes of text (names, arguments, environments) known at a time.
+    /// Most bytes of text (names, arguments, environments) at a time.
     pub const TEXT: usize = 256 << 20;
     /// Most bytes of one path or name.
     pub const NAME: usize = 4096;
     /// Most bytes of one argument list, environment or cgroup list.
     pub const LIST: usize = 64 << 10;
-    /// Most processes that a lineage goes back.
+    /// Most starters in a lineage.
     pub const LINEAGE: usize = 64;
-    /// Most bytes of all processes in lineages, texts included.
+    /// Most bytes of all starters in lineages, texts included.
     pub const LINEAGE_BYTES: usize = 64 << 20;
-    /// Most users and most groups known.
+    /// Most users, and most groups.
     pub const USERS: usize = 65_536;
-    /// Most containers described.
+    /// Most described containers.
     pub const CONTAINERS: usize = 65_536;
     /// Most bytes of one container's description.
     pub const CONTAINER_JSON: usize = 256 << 10;
     /// Most bytes of all descriptions of containers.
     pub const CONTAINERS_BYTES: usize = 64 << 20;
-    /// Most addresses of network interfaces known.
+    /// Most addresses of network interfaces.
     pub const INTERFACES: usize = 65_536;
-    /// Most memory in bytes that a hostile capture may make the state take: `tests/state_memory.rs` drives
-    /// it to one cap after the other and asserts this.
+    /// Most memory in bytes that a hostile capture can make the state use: `tests/state_memory.rs` drives it to each
+    /// limit and asserts this.
     pub const MEMORY: usize = 1280 << 20;
-    /// Largest fd number believed; the kernel's own limit (`fs.nr_open`) is far below.
+    /// Largest valid fd number; the kernel's own limit (`fs.nr_open`) is far lower.
     pub const FD_NUMBER: i64 = 1 << 30;
 }
 
@@ -96,20 +96,20 @@ pub struct State {
     dirs: Shared<Dirs>,
     users: Users,
     groups: Users,
-    /// The containers that events or a snapshot described.
+    /// The containers described by events and snapshots so far.
     described: Known,
-    /// The containers that the capture is known to describe somewhere.
-    foreknown: Known,
+    /// The containers described anywhere in the capture.
+    preloaded: Known,
     interfaces: Vec<Interface>,
     pending_clones: PendingClones,
     lineage: lineage::Budget,
-    /// Text and fds charged against the caps.
+    /// Text and fds charged against the limits.
     used: Used,
-    /// What the last event ended, to be removed before the next one.
+    /// Objects that the last event ended, which are removed before the next one.
     ended: Vec<Ended>,
-    /// The last event gave an fd another name.
+    /// Whether the last event changed the name of an fd.
     changed_name: bool,
-    /// The fds that the last event made, as far as there is room.
+    /// The fds that the last event created, up to a limit.
     made: Vec<i64>,
     scratch: Vec<u8>,
 }
@@ -125,33 +125,33 @@ pub struct Interface {
     pub netmask: IpAddr,
     /// The broadcast address.
     pub broadcast: IpAddr,
-    /// In bits per second; 0 = not known.
+    /// Bits per second; 0 = not known.
     pub link_speed: u64,
 }
 
-/// How much of the caps is used.
+/// How much of the limits is used.
 #[derive(Clone, Copy, Debug, Default)]
 struct Used {
     text: usize,
     fds: usize,
 }
 
-/// Something that the last event ended.
+/// An object that the last event ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ended {
-    /// Fds of a table, from one number to another.
+    /// A range of fds of a table.
     Fds(Slot, i64, i64),
     /// A thread.
     Thread(Tid),
 }
 
 impl State {
-    /// Makes a state that knows nothing.
+    /// Makes an empty state.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes note of an event; the next events are to be applied in order.
+    /// Applies an event; events have to be applied in order.
     #[inline(always)]
     pub fn apply<'a>(&mut self, event: impl Into<PairedEvent<'a>>) {
         let paired = event.into();
@@ -163,22 +163,22 @@ impl State {
         apply::event(self, &paired);
     }
 
-    /// Forgets what the last event ended, which nobody will look up any more.
+    /// Removes the objects that the last event ended, when it has been printed.
     pub fn settle(&mut self) {
         self.remove_ended();
     }
 
-    /// Returns what is known around an event that was just applied.
+    /// Returns the state around an event that was just applied.
     pub fn view<'a>(&'a self, event: impl Into<PairedEvent<'a>>) -> View<'a> {
         View::new(self, event.into())
     }
 
-    /// Iterates over all threads, in no order.
+    /// Iterates over all threads, in arbitrary order.
     pub fn threads(&self) -> impl Iterator<Item = &Thread> {
         self.threads.iter()
     }
 
-    /// Returns how many live threads a process has.
+    /// Returns the number of live threads of a process.
     pub fn threads_of(&self, pid: Pid) -> u32 {
         self.threads.living(pid)
     }
@@ -189,32 +189,31 @@ impl State {
         table.into_iter().flat_map(FdTable::iter)
     }
 
-    /// Returns how many fds a thread has open.
+    /// Returns the number of open fds of a thread.
     pub fn fd_count(&self, tid: Tid) -> usize {
         let table = self.threads.get(tid).and_then(|t| self.files.get(t.files?));
         table.map_or(0, FdTable::len)
     }
 
-    /// Returns what is known about a container: what was said of it last, or will be said of it first.
+    /// Returns a container's description: the last one so far, or else the first one later in the capture.
     pub fn container(&self, id: &[u8]) -> Option<&ContainerInfo> {
         match self.described.get(id) {
             Some(info) if !info.is_incomplete() => Some(info),
-            told => self.foreknown.get(id).or(told),
+            last => self.preloaded.get(id).or(last),
         }
     }
 
-    /// Iterates over the containers described, or to be described.
+    /// Iterates over the containers described so far or later in the capture.
     pub fn containers(&self) -> impl Iterator<Item = &ContainerInfo> {
         let is_new = |info: &&ContainerInfo| self.described.get(info.id.as_bytes()).is_none();
         let described = self.described.iter();
-        let described = described.map(|told| self.container(told.id.as_bytes()).unwrap_or(told));
-        described.chain(self.foreknown.iter().filter(is_new))
+        let described = described.map(|last| self.container(last.id.as_bytes()).unwrap_or(last));
+        described.chain(self.preloaded.iter().filter(is_new))
     }
 
-    /// Takes what an event or a snapshot says of a container, and what it does not say yet from those that
-    /// will come.
+    /// Adds a description from an event or a snapshot, and completes it with members from later ones.
     fn describe_container(&mut self, mut info: ContainerInfo) {
-        if let Some(later) = self.foreknown.get(info.id.as_bytes())
+        if let Some(later) = self.preloaded.get(info.id.as_bytes())
             && !info.is_incomplete()
         {
             info.complete(later);
@@ -225,24 +224,24 @@ impl State {
         }
     }
 
-    /// Takes note of a container (the text of a `container` event) that a later event describes.
+    /// Adds the description of a container (the text of a `container` event) from a later event.
     ///
-    /// A runtime is asked about a container when its first events are past already; with this they have
-    /// its name. Of several descriptions of one container the first that has a member counts for that one, until an
-    /// event or a snapshot says otherwise. It stays known through [`Self::restore`].
+    /// A runtime is asked about a container only after its first events; preloading gives these events its name.
+    /// Of several descriptions of one container, the first value of each member applies until an event or a
+    /// snapshot replaces it. Preloaded descriptions are kept by [`Self::restore`].
     pub fn preload_container(&mut self, text: &[u8]) {
-        if self.foreknown.is_full() {
+        if self.preloaded.is_full() {
             return;
         }
         let Some(info) = ContainerInfo::parse(text).filter(|info| !info.is_incomplete()) else {
             return;
         };
-        let Some(first) = self.foreknown.get(info.id.as_bytes()) else {
-            return self.foreknown.add(info);
+        let Some(first) = self.preloaded.get(info.id.as_bytes()) else {
+            return self.preloaded.add(info);
         };
         let mut first = first.clone();
         if first.complete(&info) {
-            self.foreknown.add(first);
+            self.preloaded.add(first);
         }
     }
 

@@ -1,15 +1,15 @@
-//! Paths as text: joined and normalised without asking a file system.
+//! Paths as text, joined and normalised without access to a file system.
 //!
-//! `..` is resolved textually, as in sysdig: a capture does not say which components are links.
+//! `..` is resolved textually, as in sysdig: a capture does not contain which components are symbolic links.
 
 use super::limits;
 
-/// Stands for a directory that is not known.
+/// Text for an unknown directory.
 pub const UNKNOWN: &[u8] = b"<UNKNOWN>";
 
 /// Appends `path`, relative to `dir` unless it is absolute, without `.`, `..` and double slashes.
 ///
-/// A result over the cap is cut.
+/// A result over the limit is truncated.
 pub fn join(out: &mut Vec<u8>, dir: &[u8], path: &[u8]) {
     let start = out.len();
     let pieces: [&[u8]; 2] = if path.starts_with(b"/") {

@@ -1,28 +1,28 @@
-//! Threads that were made and whose own first event is still to come, where only that tells their id.
+//! Created threads whose own first event has not come yet, where only that event has their id.
 //!
-//! Not part of snapshots: a thread's first event follows its making within microseconds.
+//! Not part of snapshots: a thread's first event follows its creation within microseconds.
 
 use std::collections::VecDeque;
 
 use super::State;
 use super::thread::Thread;
 
-/// Most threads remembered whose own event has not come.
+/// Most pending threads.
 const MAX: usize = 256;
 
-/// A thread's first event comes so soon after it was made (nanoseconds).
+/// Longest time between creation and first event, in nanoseconds.
 const SOON_NS: u64 = 2_000_000_000;
 
-/// A thread as it was made.
+/// A thread as it was created.
 #[derive(Debug)]
 pub(super) struct PendingThread {
-    /// Its id as its maker was told it, which may be one of a pid namespace.
+    /// The id returned to its creator, which can be one of a pid namespace.
     pub(super) number: i64,
-    /// Whether its maker was in the initial pid namespace.
+    /// Whether its creator was in the initial pid namespace.
     pub(super) is_outside: bool,
-    /// Its maker in all but the id.
+    /// The thread, with its creator's id.
     pub(super) thread: Thread,
-    /// When it was made.
+    /// Time of creation.
     pub(super) at: u64,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct PendingThread {
 pub(super) struct PendingClones(VecDeque<PendingThread>);
 
 impl State {
-    /// Takes note that a thread was made.
+    /// Adds a created thread.
     pub(super) fn expect(&mut self, pending: PendingThread) {
         if self.pending_clones.0.len() >= MAX {
             self.forget_oldest_pending();
@@ -39,7 +39,7 @@ impl State {
         self.pending_clones.0.push_back(pending);
     }
 
-    /// Returns the expected thread of which `fits` is true, with all that it holds.
+    /// Removes and returns the pending thread for which `fits` is true, with its references.
     pub(super) fn born(
         &mut self,
         now: u64,

@@ -1,4 +1,4 @@
-//! The state that a snapshot of a capture describes.
+//! Restores the state from a snapshot.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,12 +20,12 @@ use crate::event::net::{Endpoint, SockTuple};
 use crate::event::{Pid, Tid};
 
 impl State {
-    /// Replaces everything by what a snapshot says. Only the descriptions of containers stay: an id is
-    /// of one container for ever, and a snapshot has only those that somebody is in.
+    /// Replaces everything by the contents of a snapshot, except descriptions of containers: container ids are never
+    /// reused, and a snapshot only has containers with threads.
     pub fn restore(&mut self, snapshot: &Snapshot) {
         *self = Self {
             described: std::mem::take(&mut self.described),
-            foreknown: std::mem::take(&mut self.foreknown),
+            preloaded: std::mem::take(&mut self.preloaded),
             ..Self::new()
         };
         let container = |id: StringId| Some(snapshot.string(id)).filter(|id| !id.is_empty());
@@ -54,7 +54,7 @@ impl State {
                 .for_each(|info| self.describe_container(info));
         }
         let owners: HashSet<i64> = snapshot.fds.iter().map(|f| f.owner.0).collect();
-        // Main threads first: the others share what they have.
+        // Main threads first: the others share their fds and directories.
         let (main, others): (Vec<_>, Vec<_>) = snapshot
             .threads
             .iter()
@@ -83,7 +83,7 @@ impl State {
         entry: &ThreadEntry,
         own_fds: bool,
     ) {
-        // Threads with the same text share it, as they do where events made them.
+        // Threads with the same text share it, as they do when created by events.
         let mut text = |id: StringId, cap: usize| -> Option<Text> {
             let text = snapshot.string(id);
             if text.is_empty() {
@@ -184,7 +184,7 @@ impl State {
         name.extend_from_slice(snapshot.string(entry.name));
         if let SocketEntry::Unix { source, dest } = entry.socket {
             info.unix_ends = (source, dest);
-            // Who has a name is the one that others connect to.
+            // The end with a name is the one that others connect to.
             info.role = if name.is_empty() {
                 Role::Client
             } else {
@@ -203,7 +203,7 @@ impl State {
                     info.role = Role::Server;
                 }
             } else {
-                // The table says which end is here, the open ports say who waited for whom.
+                // The table has the own end; the listening ports decide which end is the server.
                 let (client, server) = if servers.contains(&source.port()) {
                     info.role = Role::Server;
                     (destination, source)
@@ -213,7 +213,7 @@ impl State {
                 };
                 SockTuple::Inet(client, server).name(&mut name);
                 info.ends = Some((client, server));
-                // Who has a peer is connected, or nearly.
+                // A socket with a peer is connected, or nearly so.
                 info.connection = Connection::Established;
             }
         }
@@ -254,7 +254,7 @@ fn interface(snapshot: &Snapshot, entry: &InterfaceEntry) -> Option<Interface> {
     })
 }
 
-/// Kinds of fds as .scap files number them.
+/// Kinds of fds, numbered as in .scap files.
 fn kind(number: u8) -> FdKind {
     match number {
         1 | 16 => FdKind::File,
@@ -317,7 +317,7 @@ fn endpoints(socket: &SocketEntry) -> Option<(Endpoint, Endpoint, L4)> {
     }
 }
 
-/// Ports that somebody on the machine listens on.
+/// Returns the ports on which a process of the machine listens.
 fn server_ports(snapshot: &Snapshot) -> HashSet<u16> {
     let listening = |(source, destination, _): (Endpoint, Endpoint, L4)| {
         let waits = destination.is_unspecified() && destination.port() == 0 && source.port() != 0;

@@ -1,10 +1,10 @@
-//! Things that several threads can share: a slot each, counted.
+//! Reference-counted values that several threads can share.
 
-/// Names a shared thing; valid while somebody holds it.
+/// Identifies a shared value; valid while it has references.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Slot(u32);
 
-/// A set of shared things.
+/// A set of shared values.
 #[derive(Debug)]
 pub(super) struct Shared<T> {
     slots: Vec<Option<(u32, T)>>,
@@ -21,9 +21,9 @@ impl<T> Default for Shared<T> {
 }
 
 impl<T> Shared<T> {
-    /// Adds a thing with one holder.
+    /// Adds a value with one reference.
     ///
-    /// There are at most as many as threads, which are capped far below the range of a slot.
+    /// There are at most as many as threads, whose limit is far below the range of a slot.
     pub(super) fn add(&mut self, value: T) -> Slot {
         let entry = Some((1, value));
         if let Some(index) = self.free.pop()
@@ -37,7 +37,7 @@ impl<T> Shared<T> {
         Slot(index)
     }
 
-    /// Counts one more holder.
+    /// Adds a reference.
     pub(super) fn hold(&mut self, slot: Slot) -> Slot {
         if let Some(Some((holders, _))) = self.slots.get_mut(slot.0 as usize) {
             *holders = holders.saturating_add(1);
@@ -45,7 +45,7 @@ impl<T> Shared<T> {
         slot
     }
 
-    /// Counts one holder less; returns the thing if that was the last.
+    /// Removes a reference; returns the value if it was the last one.
     pub(super) fn release(&mut self, slot: Slot) -> Option<T> {
         let entry = self.slots.get_mut(slot.0 as usize)?;
         let (holders, _) = entry.as_mut()?;
@@ -67,7 +67,7 @@ impl<T> Shared<T> {
         Some(value)
     }
 
-    /// Whether somebody else holds the thing, too.
+    /// Whether the value has several references.
     pub(super) fn is_shared(&self, slot: Slot) -> bool {
         matches!(self.slots.get(slot.0 as usize), Some(Some((holders, _))) if *holders > 1)
     }

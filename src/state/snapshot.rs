@@ -1,8 +1,7 @@
-//! The whole state as a snapshot section, from which [`State::restore`] makes the same state again.
+//! The whole state as a snapshot section, from which [`State::restore`] restores the same state.
 //!
-//! What the section's structures have no place for goes into their `extra` lists, see
-//! `docs/capture-format.md`. Threads are written in the order of their ids, so that equal states make
-//! equal snapshots.
+//! State without a field in the section's structures is in their `extra` lists, see `docs/capture-format.md`. Threads
+//! are written in a fixed order, so that equal states make equal snapshots.
 
 use hashbrown::HashMap;
 use scap_capture_format::native::Snapshot;
@@ -21,14 +20,14 @@ use super::thread::{ProgramFlags, Thread};
 use crate::event::net::Endpoint;
 use crate::event::{Pid, Timestamp};
 
-/// `O_CLOEXEC` as the field encodes open flags.
+/// `O_CLOEXEC` in the schema's open flags.
 pub(super) const O_CLOEXEC: u32 = 0x1000;
 
-/// Texts of threads already in a snapshot, by their places: threads share most of theirs, and a long
-/// environment is not to be hashed for each.
+/// Texts of threads that are in the snapshot already, by address and length: threads share most texts, and hashing a
+/// long environment for each of them would be slow.
 type Known = HashMap<(usize, usize), StringId>;
 
-/// What other readers go by: what a thread shares with the first one of its process.
+/// The flags for other readers: what a thread shares with the main thread of its process.
 fn shares(thread: &Thread, files_of: Option<i64>, dirs_of: Option<i64>) -> u32 {
     let with_main = |owner: Option<i64>| owner == Some(thread.pid.0);
     let parts = [
@@ -41,13 +40,13 @@ fn shares(thread: &Thread, files_of: Option<i64>, dirs_of: Option<i64>) -> u32 {
 }
 
 impl State {
-    /// Returns all that is known as a snapshot. Its time and the number of its event are left to whoever
-    /// writes it. What the last event ended is not in it.
+    /// Returns the state as a snapshot, without objects that the last event ended. The writer sets its time and
+    /// event number.
     pub fn snapshot(&mut self) -> Snapshot {
         self.remove_ended();
         let mut snapshot = Snapshot::default();
         let mut threads: Vec<&Thread> = self.threads.iter().collect();
-        // Main threads first, so that whom a thread shares with comes before it.
+        // Main threads first, so that a shared table is written with an earlier thread.
         threads.sort_unstable_by_key(|t| (!t.is_main(), t.tid.0));
         snapshot.threads.reserve(threads.len());
         snapshot.fds.reserve(self.used.fds);
@@ -159,7 +158,7 @@ impl State {
         for (fd, info) in self.fds(thread.tid) {
             let (kind, socket) = socket(info);
             let more = FdExtra::of(info);
-            let is_told = socket == SocketEntry::None && more.is_told_without(info.open_flags);
+            let is_told = socket == SocketEntry::None && more.is_implied(info.open_flags);
             let name = snapshot.strings.intern(&info.name);
             snapshot.fds.push(FdEntry {
                 owner: thread.tid,
@@ -218,7 +217,7 @@ impl State {
             };
             snapshot.interfaces.push(entry);
         }
-        // Those that nobody is in are not asked about any more.
+        // Containers without threads are not needed any more.
         let mut ids: Vec<&[u8]> = self
             .threads
             .iter()
@@ -240,7 +239,7 @@ fn intern(snapshot: &mut Snapshot, text: Option<&[u8]>) -> StringId {
     snapshot.strings.intern(text.unwrap_or_default())
 }
 
-/// Returns kind and addresses as .scap files have them.
+/// Returns kind and addresses as in .scap files.
 fn socket(info: &FdInfo) -> (u8, SocketEntry) {
     let l4proto = match info.l4 {
         L4::Unknown => 0,
@@ -276,7 +275,7 @@ fn socket(info: &FdInfo) -> (u8, SocketEntry) {
         let (source, dest) = info.unix_ends;
         return (kind, SocketEntry::Unix { source, dest });
     }
-    // Of a server's connection the recorded machine is the second end.
+    // For a server's connection, the recorded machine is the second end.
     let ends = match (info.ends, info.bound) {
         (Some((client, server)), _) if info.role == Role::Server => Some((server, Some(client))),
         (Some((client, server)), _) => Some((client, Some(server))),

@@ -1,27 +1,27 @@
-//! When the state is written into a capture again, so that reading can begin there.
+//! When to write the state into a capture again, so that reading can start there.
 
 use std::time::Duration;
 
-/// After this time.
+/// Interval in nanoseconds.
 const INTERVAL_NS: u64 = 10_000_000_000;
-/// Or after so many bytes of events, before compression.
+/// Bytes of events, before compression, after which a snapshot is due earlier.
 const BYTES: u64 = 64 << 20;
-/// But not more often than takes this part of the time: while a recorder copies the state it empties no ring.
+/// Inverse of the largest share of time spent on snapshots: a recorder does not drain the rings while it copies the state.
 const SHARE: u32 = 100;
 
-/// Says when a snapshot is due.
+/// Decides when a snapshot is due.
 #[derive(Debug)]
 pub struct SnapshotSchedule {
-    /// When the last one was taken, in nanoseconds of whichever clock.
+    /// Time of the last snapshot, in nanoseconds of any clock.
     last: u64,
-    /// None before.
+    /// The next snapshot is not written earlier than this.
     not_before: u64,
-    /// Bytes of events since then.
+    /// Bytes of events since the last snapshot.
     bytes: u64,
 }
 
 impl SnapshotSchedule {
-    /// Begins with a snapshot: the first one is written when a capture begins.
+    /// Starts with a snapshot: the first one is written when a capture begins.
     pub fn new(now: u64) -> Self {
         Self {
             last: now,
@@ -30,18 +30,18 @@ impl SnapshotSchedule {
         }
     }
 
-    /// Takes note of so many bytes of events.
+    /// Adds bytes of events.
     pub fn add(&mut self, bytes: usize) {
         self.bytes += bytes as u64;
     }
 
-    /// Whether a snapshot is due: only if events came since the last.
+    /// Whether a snapshot is due: only if there were events since the last one.
     pub fn is_due(&self, now: u64) -> bool {
         let long = now.saturating_sub(self.last) >= INTERVAL_NS;
         self.bytes > 0 && (long || self.bytes >= BYTES) && now >= self.not_before
     }
 
-    /// One was taken, which took so long.
+    /// Records that a snapshot was taken, and how long that took.
     pub fn taken(&mut self, now: u64, cost: Duration) {
         let pause = cost.saturating_mul(SHARE).as_nanos();
         self.last = now;

@@ -1,4 +1,4 @@
-//! One thread, and what it has besides fds.
+//! A thread, and its properties except fds.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ pub type Text = Arc<[u8]>;
 /// A thread id (re-exported for callers that only deal with state).
 pub type ThreadId = Tid;
 
-/// User or group of a thread that is not known.
+/// Unknown user or group of a thread.
 pub(super) const NO_ID: u32 = u32::MAX;
 
 /// One thread.
@@ -34,17 +34,17 @@ pub struct Thread {
     pub pgid: i64,
     /// Process group in its own pid namespace; -1 if not known.
     pub vpgid: i64,
-    /// The kernel's name for it; `None` if not known.
+    /// The kernel's name of the thread; `None` if not known.
     pub comm: Option<Text>,
     /// `argv[0]`.
     pub exe: Option<Text>,
     /// The path of the executable.
     pub exepath: Option<Text>,
-    /// The rest of `argv`, NUL after each.
+    /// The rest of `argv`, each followed by a NUL.
     pub args: Option<Text>,
-    /// Environment, NUL after each.
+    /// Environment, each followed by a NUL.
     pub env: Option<Text>,
-    /// `subsystem=path`, NUL after each.
+    /// `subsystem=path`, each followed by a NUL.
     pub cgroups: Option<Text>,
     /// Effective user; all ones if not known.
     pub uid: u32,
@@ -54,7 +54,7 @@ pub struct Thread {
     pub loginuid: u32,
     /// Terminal, as a device number; 0 = none.
     pub tty: u32,
-    /// Most fds it may open; -1 if not known.
+    /// Limit of open fds; -1 if not known.
     pub fdlimit: i64,
     /// Capabilities: inheritable, permitted, effective; `None` if not known.
     pub caps: Option<[u64; 3]>,
@@ -64,24 +64,24 @@ pub struct Thread {
     pub memory_kb: [u32; 3],
     /// Page faults: major, minor.
     pub faults: [u64; 2],
-    /// When its pid namespace began (nanoseconds since the epoch); 0 = not known.
+    /// When its pid namespace was created (nanoseconds since the epoch); 0 = not known.
     pub pidns_start: u64,
-    /// When it began (nanoseconds since the epoch); 0 = not known. With `tid` it tells the thread from
-    /// others that have had its id.
+    /// Start time (nanoseconds since the epoch); 0 = not known. With `tid` it identifies the thread among those with
+    /// the same id.
     pub start: u64,
-    /// The container it is in, found in its cgroups; `None` = the host.
+    /// The id of its container, from its cgroups; `None` = the host.
     pub container: Option<Text>,
-    /// It takes over orphans of its descendants (`PR_SET_CHILD_SUBREAPER`).
+    /// Adopts orphaned descendants (`PR_SET_CHILD_SUBREAPER`).
     pub is_reaper: bool,
-    /// It keeps its permitted capabilities when it becomes another user (`PR_SET_KEEPCAPS`).
+    /// Keeps its permitted capabilities when it changes its user (`PR_SET_KEEPCAPS`).
     pub keeps_caps: bool,
-    /// When it was made by an event of this capture (nanoseconds since the epoch), else 0.
+    /// Time of the event of this capture that created it (nanoseconds since the epoch); 0 = none.
     pub clone_ts: u64,
-    /// When it last executed a program, in this capture, else 0.
+    /// Time of its last `execve` in this capture; 0 = none.
     pub exec_ts: u64,
-    /// Its event of the end was seen; it stays only for its threads.
+    /// Its exit was recorded; it stays only as long as its process has other threads.
     pub dead: bool,
-    /// Who started its process; only a main thread has it.
+    /// The starters of its process; only in a main thread.
     pub(super) lineage: Lineage,
     /// Its process as the starter of its last child.
     pub(super) portrait: Option<Arc<Starter>>,
@@ -89,24 +89,24 @@ pub struct Thread {
     pub(super) dirs: Option<Slot>,
 }
 
-/// What is known of a program's file besides its path.
+/// Properties of a program's file other than its path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Program {
-    /// Its inode; 0 = not known.
+    /// Inode; 0 = not known.
     pub ino: u64,
-    /// When the inode changed, in nanoseconds since the epoch; 0 = not known.
+    /// Time of the inode's last change, in nanoseconds since the epoch; 0 = not known.
     pub ctime: u64,
-    /// When the content changed, likewise.
+    /// Time of the content's last change, likewise.
     pub mtime: u64,
     /// `EXE_*` flags of `execve`.
     pub flags: ProgramFlags,
 }
 
 bitflags::bitflags! {
-    /// Facts about a program's file, numbered as in `execve` events.
+    /// Facts about a program's file, with the bits of `execve` events.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub struct ProgramFlags: u32 {
-        /// Whoever runs it may write it.
+        /// The user who runs it may write it.
         const WRITABLE = 1;
         /// It is in the upper layer of an overlay file system.
         const UPPER_LAYER = 2;
@@ -118,7 +118,7 @@ bitflags::bitflags! {
 }
 
 impl Thread {
-    /// Makes a thread of which only the id is known.
+    /// Makes a thread with only an id.
     pub fn unknown(tid: Tid) -> Self {
         Self {
             tid,
@@ -159,12 +159,12 @@ impl Thread {
         }
     }
 
-    /// Whether it is its process's first thread.
+    /// Whether this is the main thread of its process.
     pub fn is_main(&self) -> bool {
         self.tid.0 == self.pid.0
     }
 
-    /// Returns when it began, in nanoseconds since the epoch. `boot` is when the machine did; 0 = not known.
+    /// Returns the start time in nanoseconds since the epoch. `boot` is that of the machine; 0 = not known.
     pub fn began(&self, boot: u64) -> Option<u64> {
         began(self.clone_ts, self.start, boot)
     }
@@ -184,7 +184,7 @@ impl Thread {
     }
 }
 
-/// When a thread began that was made by an event at `clone_ts`, or `start` after the machine booted.
+/// Returns the start time of a thread created by an event at `clone_ts`, or `start` after boot.
 pub(super) fn began(clone_ts: u64, start: u64, boot: u64) -> Option<u64> {
     match (clone_ts, start) {
         (0, 0) => None,

@@ -1,4 +1,4 @@
-//! All threads: how they come, change and go.
+//! All threads: creation, changes, and exit.
 
 use std::cell::Cell;
 
@@ -9,16 +9,16 @@ use super::thread::{Text, Thread};
 use super::{Ended, State, containers, limits};
 use crate::event::{Pid, Tid};
 
-/// All threads, and how many live ones each process has.
+/// All threads, and the number of live ones of each process.
 #[derive(Debug, Default)]
 pub(super) struct Threads {
     slots: Vec<Option<Thread>>,
     free: Vec<u32>,
     by_tid: HashMap<i64, u32>,
-    /// Thread and slot looked up last: events come in runs of one thread.
+    /// Thread and slot of the last look-up: consecutive events are often of one thread.
     last: Cell<Option<(i64, u32)>>,
     living: HashMap<i64, u32>,
-    /// How many threads name a thread as their parent: most have no children when they end.
+    /// Number of threads with a given parent: most threads have no children when they end.
     children: HashMap<i64, u32>,
 }
 
@@ -48,14 +48,14 @@ impl Threads {
         self.slots.get_mut(slot as usize)?.as_mut()
     }
 
-    /// Adds a thread whose id is not there.
+    /// Adds a thread with a new id.
     fn insert(&mut self, thread: Thread) {
         let tid = thread.tid.0;
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None => {
                 self.slots.push(None);
-                // There are at most as many as threads, which are capped.
+                // There are at most as many slots as threads, which are limited.
                 u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
             }
         };
@@ -72,7 +72,7 @@ impl Threads {
         self.slots.get_mut(slot as usize)?.take()
     }
 
-    /// Iterates over all threads, in no order.
+    /// Iterates over all threads, in arbitrary order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Thread> {
         self.slots.iter().flatten()
     }
@@ -81,7 +81,7 @@ impl Threads {
         self.slots.iter_mut().flatten()
     }
 
-    /// Returns how many live threads a process has.
+    /// Returns the number of live threads of a process.
     pub(super) fn living(&self, pid: Pid) -> u32 {
         self.living.get(&pid.0).copied().unwrap_or(0)
     }
@@ -93,7 +93,7 @@ impl Threads {
         }
     }
 
-    /// Counts a thread less; returns how many its process still has.
+    /// Decrements the number of live threads of a process, and returns it.
     fn uncount(&mut self, pid: Pid) -> u32 {
         decrement(&mut self.living, pid.0)
     }
@@ -114,7 +114,7 @@ impl Threads {
     }
 }
 
-/// Counts one less and returns the rest; a count of nothing is not kept.
+/// Decrements a count and returns it; zero counts are removed.
 fn decrement(counts: &mut HashMap<i64, u32>, id: i64) -> u32 {
     let Some(count) = counts.get_mut(&id) else {
         return 0;
@@ -128,13 +128,13 @@ fn decrement(counts: &mut HashMap<i64, u32>, id: i64) -> u32 {
 }
 
 impl State {
-    /// Adds a thread, in place of an older one with its id.
+    /// Adds a thread, replacing an older one with the same id.
     ///
-    /// It shares fds and directories with its process's main thread if nothing else is said: a thread
-    /// known only by number has that in common with the others.
+    /// It shares fds and directories with the main thread of its process unless set otherwise: that is the default for
+    /// a thread of which only the id is known.
     pub(super) fn insert_thread(&mut self, mut thread: Thread) {
         if let Some(old) = self.threads.get(thread.tid) {
-            // Its id is used again: if it was a process's first thread, that process is gone.
+            // The id was reused: if it was that of a process's main thread, that process has ended.
             let pid = old.pid;
             if old.is_main() {
                 self.keep_only_thread(pid, thread.tid);
@@ -164,7 +164,7 @@ impl State {
         self.threads.insert(thread);
     }
 
-    /// Changes a thread that is known.
+    /// Changes a thread, if it exists.
     pub(super) fn update_thread(&mut self, tid: Tid, change: impl FnOnce(&mut Thread)) {
         let Some(thread) = self.threads.get_mut(tid) else {
             return;
@@ -183,14 +183,14 @@ impl State {
         }
     }
 
-    /// Changes numbers of a thread that no text or relation depends on.
+    /// Changes numbers of a thread that affect no text and no relation.
     pub(super) fn update_counters(&mut self, tid: Tid, change: impl FnOnce(&mut Thread)) {
         if let Some(thread) = self.threads.get_mut(tid) {
             change(thread);
         }
     }
 
-    /// Changes all threads of a process alike.
+    /// Changes all threads of a process.
     pub(super) fn update_process(&mut self, pid: Pid, change: impl Fn(&mut Thread)) {
         if self.threads.living(pid) <= 1 {
             self.update_counters(Tid(pid.0), change);
@@ -201,11 +201,11 @@ impl State {
         }
     }
 
-    /// Makes sure that an event's thread is known, at least by number, and so is its process.
+    /// Ensures that an event's thread and its process exist, at least with their ids.
     pub(super) fn ensure_thread(&mut self, tid: Tid, pid: Pid) {
         match self.threads.get(tid) {
             None => {
-                // The main thread comes first: it holds what the others share.
+                // The main thread comes first, since the others share its fds and directories.
                 if pid.0 >= 0 && pid.0 != tid.0 && self.threads.get(Tid(pid.0)).is_none() {
                     self.ensure_thread(Tid(pid.0), pid);
                 }
@@ -220,12 +220,12 @@ impl State {
         }
     }
 
-    /// Takes note that a thread has ended; it goes before the next event.
+    /// Marks a thread as ended; it is removed before the next event.
     pub(super) fn end_thread(&mut self, tid: Tid) {
         self.ended.push(Ended::Thread(tid));
     }
 
-    /// Removes a thread; a main thread stays while its process has others, which look things up there.
+    /// Removes a thread. A main thread stays while its process has others, which use its properties.
     pub(super) fn remove_thread(&mut self, tid: Tid) {
         let Some(thread) = self.threads.get_mut(tid) else {
             return;
@@ -245,7 +245,7 @@ impl State {
         }
     }
 
-    /// Removes all threads of a process but one, which becomes its only thread (as `execve` does).
+    /// Removes all threads of a process except one, as `execve` does.
     pub(super) fn keep_only_thread(&mut self, pid: Pid, tid: Tid) {
         if self.threads.living(pid) <= 1 {
             return;
@@ -266,8 +266,8 @@ impl State {
         }
     }
 
-    /// A thread whose end was seen goes on: by `execve` it got the id of its process's first one, which the
-    /// kernel ended before.
+    /// Revives a thread whose exit was recorded: `execve` gave it the id of its process's main thread, which the kernel
+    /// ended before.
     pub(super) fn revive(&mut self, tid: Tid) {
         if let Some(thread) = self.threads.get_mut(tid)
             && thread.dead
@@ -286,7 +286,7 @@ impl State {
         }
     }
 
-    /// Gives up what a thread holds of shared things.
+    /// Releases a thread's references to shared tables.
     pub(super) fn release(&mut self, thread: &Thread) {
         if let Some(slot) = thread.files {
             self.release_files(slot);

@@ -1,11 +1,11 @@
-//! Users and groups by number: those of the host, and those that were seen in containers.
+//! Users and groups by id: those of the host, and those reported for containers.
 
 use hashbrown::HashMap;
 
 use super::limits;
 use super::thread::Text;
 
-/// A user; of a group only the name is known.
+/// A user, or a group, which only has a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct User {
     /// The name.
@@ -18,7 +18,7 @@ pub struct User {
     pub gid: u32,
 }
 
-/// Users, or groups. The key is the container, nothing for the host, and the number.
+/// Users, or groups, by container (`None` for the host) and id.
 #[derive(Debug, Default)]
 pub(super) struct Users {
     host: HashMap<u32, User>,
@@ -57,7 +57,7 @@ impl Users {
         }
     }
 
-    /// Iterates over all: container, number, user.
+    /// Iterates over all entries: container, id, user.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Option<&Text>, u32, &User)> {
         let host = self.host.iter().map(|(id, user)| (None, *id, user));
         let others = self.containers.iter();
@@ -69,7 +69,7 @@ impl Users {
     }
 }
 
-/// Cuts a text of a user to what is kept.
+/// Truncates a text of a user to the limit.
 pub(super) fn cut(text: &[u8]) -> Text {
     text[..text.len().min(limits::NAME)].into()
 }

@@ -1,24 +1,24 @@
-//! What is known around one event.
+//! The state around one event.
 
 use scap_capture_format::schema::{EventType, EventTypeFlags, SourceCategory, types};
 
 use super::{Ancestor, ContainerInfo, FdInfo, State, Thread, User, paths};
 use crate::event::{Event, EventExt as _, FdLabel, Names, PairedEvent, Tid};
 
-/// Most ancestors followed: parents that form a circle are some attacker's.
+/// Most ancestors followed; a hostile capture can have parents in a cycle.
 const MAX_ANCESTORS: usize = 512;
 
-/// Most parameters of the events of a `mmap` whose recorder wrote two: for those sysdig did not count the
-/// call as one about an fd.
+/// Most parameters of `mmap` events from recorders with two events per call: sysdig did not count those calls as calls
+/// that use an fd.
 const MMAP_PAIR_PARAMS: usize = 6;
 
-/// Whether events of a type are about an fd.
+/// Whether events of a type have an fd.
 pub fn has_fd(ty: EventType) -> bool {
     let about = EventTypeFlags::CREATES_FD | EventTypeFlags::USES_FD | EventTypeFlags::DESTROYS_FD;
     ty.info().is_some_and(|i| i.flags.intersects(about))
 }
 
-/// The state as the thread of one event sees it.
+/// The state as seen by the thread of one event.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'s> {
     state: &'s State,
@@ -35,14 +35,14 @@ impl<'s> View<'s> {
         self.state
     }
 
-    /// Returns the event in the newest schema, with what its enter event said.
+    /// Returns the event in the newest schema, with the parameters of its enter event.
     pub fn full(&self) -> &'s Event<'s> {
         self.paired.full
     }
 
-    /// Whether a thread's number that the event has among its parameters is one of another pid namespace
-    /// than the initial one, in which all threads are known. What programs are told and say is; what the
-    /// kernel told the recorder is not.
+    /// Whether an id of a thread in the event's parameters is from a pid namespace other than the initial one, whose
+    /// ids identify all threads. Ids that the program passed or received are; ids that the probe read in the kernel are
+    /// not.
     fn is_foreign_number(&self, number: i64) -> bool {
         let Some(own) = self.thread() else {
             return false;
@@ -77,7 +77,7 @@ impl<'s> View<'s> {
         self.thread().and_then(|t| t.comm.as_deref())
     }
 
-    /// Returns the first thread of a thread's process; the thread itself if that is not known.
+    /// Returns the main thread of a thread's process; the thread itself if that is not known.
     pub fn main(&self, thread: &'s Thread) -> Option<&'s Thread> {
         if thread.is_main() || thread.pid.0 < 0 {
             return Some(thread);
@@ -85,12 +85,12 @@ impl<'s> View<'s> {
         self.state.thread(Tid(thread.pid.0))
     }
 
-    /// Iterates over the event's process and its ancestors, each by its first thread, youngest first.
+    /// Iterates over the event's process and its ancestors, each by its main thread, youngest first.
     pub fn ancestors(&self) -> impl Iterator<Item = &'s Thread> + use<'s> {
         let view = *self;
         let own = view.thread().and_then(|t| view.main(t));
-        // A hare that meets the tortoise runs in a circle; the tortoise sits where the hare was after 1,
-        // 2, 4… steps (R. P. Brent's way to find one).
+        // Brent's cycle detection: the tortoise is moved to the hare's position after 1, 2, 4… steps; if the hare meets
+        // the tortoise, the parents form a cycle.
         let (mut seen, mut tortoise, mut next) = (0_usize, own.map(|t| t.tid), 1);
         std::iter::successors(own, move |thread| {
             let parent = view.parent(thread).and_then(|t| view.main(t))?;
@@ -105,8 +105,7 @@ impl<'s> View<'s> {
         })
     }
 
-    /// Iterates over the event's process and those who started it, nearest first, whatever has become of
-    /// them since.
+    /// Iterates over the event's process and its starters, nearest first, as they were when they started the next one.
     pub fn lineage(&self) -> impl Iterator<Item = Ancestor<'s>> + use<'s> {
         let own = self.thread().and_then(|t| self.main(t));
         own.into_iter().flat_map(Thread::lineage)
@@ -117,7 +116,7 @@ impl<'s> View<'s> {
         self.state.thread(thread.ptid).filter(|_| thread.ptid.0 > 0)
     }
 
-    /// Returns the fd that the event is about: the one it uses, made or ended.
+    /// Returns the fd that the event is about: the one it uses, creates or closes.
     pub fn fd_number(&self) -> Option<i64> {
         event_fd(&self.paired)
     }
@@ -148,47 +147,47 @@ impl<'s> View<'s> {
         self.state.files.get(self.thread()?.files?)?.get(fd)
     }
 
-    /// Whether the event gave its thread an fd of this number: opened, copied or received it.
+    /// Whether the event created an fd with this number in its thread: opened, duplicated or received it.
     pub fn has_made_fd(&self, fd: i64) -> bool {
         let moves = EventTypeFlags::READS_FROM_FD | EventTypeFlags::WRITES_TO_FD;
         let full = self.full();
-        // One that was not known is taken for known once data went through it.
+        // An fd that was unknown before becomes known when data is transferred on it.
         let only_used =
             full.info().is_some_and(|i| i.flags.intersects(moves)) && self.fd_number() == Some(fd);
         self.state.made.contains(&fd) && !only_used
     }
 
-    /// Whether the event gave its fd another name.
+    /// Whether the event changed the name of its fd.
     pub fn has_changed_name(&self) -> bool {
         self.state.changed_name
     }
 
-    /// Returns the id of the container that the event's thread is in; `None` = the host.
+    /// Returns the id of the container of the event's thread; `None` = the host.
     pub fn container_id(&self) -> Option<&'s [u8]> {
         self.thread()?.container.as_deref()
     }
 
-    /// Returns what is known of that container.
+    /// Returns the description of that container.
     pub fn container(&self) -> Option<&'s ContainerInfo> {
         self.state.container(self.container_id()?)
     }
 
-    /// Returns a user as the event's thread knows it.
+    /// Returns a user, by an id of the event's thread.
     pub fn user_info(&self, uid: u32) -> Option<&'s User> {
         self.state.user(self.container_id(), uid)
     }
 
-    /// Returns a group likewise.
+    /// Returns a group, by an id of the event's thread.
     pub fn group_info(&self, gid: u32) -> Option<&'s User> {
         self.state.group(self.container_id(), gid)
     }
 
-    /// Returns the name of a user as the event's thread knows it.
+    /// Returns the name of a user, by an id of the event's thread.
     pub fn user_name(&self, uid: u32) -> Option<&'s [u8]> {
         named(self.user_info(uid), uid)
     }
 
-    /// Returns the name of a group likewise.
+    /// Returns the name of a group, by an id of the event's thread.
     pub fn group_name(&self, gid: u32) -> Option<&'s [u8]> {
         named(self.group_info(gid), gid)
     }
@@ -198,20 +197,20 @@ impl<'s> View<'s> {
         self.state.cwd(self.thread()?.tid)
     }
 
-    /// Appends the absolute form of a path that the event's thread gave.
+    /// Appends the absolute form of a path that the event's thread passed.
     pub fn absolute_path(&self, dirfd: Option<i64>, path: &[u8], out: &mut Vec<u8>) {
         let tid = self.paired.event.tid;
         self.state.resolve(tid, dirfd, path, out);
     }
 }
 
-/// Returns the fd that an event is about, as far as it says so itself.
+/// Returns the fd that an event is about, if its parameters have it.
 pub(super) fn event_fd(paired: &PairedEvent<'_>) -> Option<i64> {
     let full = paired.full;
     let info = full.info()?;
     if info.flags.contains(EventTypeFlags::CREATES_FD) {
         return match full.ty {
-            // Of two that it makes, the second, as in sysdig.
+            // Of two new fds, the second, as in sysdig.
             types::SYSCALL_PIPE_X | types::SYSCALL_PIPE2_X | types::SOCKET_SOCKETPAIR_X => {
                 full.result().filter(|r| *r == 0).and_then(|_| full.int(2))
             }
@@ -252,7 +251,7 @@ impl Names for View<'_> {
     }
 }
 
-/// The name of a user or group. Number 0 is called root everywhere, also where no table says so.
+/// Returns the name of a user or group. Id 0 is root everywhere, even without a table of users.
 fn named(user: Option<&User>, id: u32) -> Option<&[u8]> {
     match user {
         Some(user) => Some(&user.name),
@@ -261,11 +260,11 @@ fn named(user: Option<&User>, id: u32) -> Option<&[u8]> {
     }
 }
 
-/// The directory fd that stands for the working directory.
+/// The directory fd that means the working directory.
 const AT_FDCWD: i64 = -100;
 
 impl State {
-    /// Appends the absolute form of a path that a thread gave, as far as its directory is known.
+    /// Appends the absolute form of a path that a thread passed, if its directory is known.
     pub(super) fn resolve(&self, tid: Tid, dirfd: Option<i64>, path: &[u8], out: &mut Vec<u8>) {
         let dir: &[u8] = match dirfd {
             None | Some(AT_FDCWD) => self.cwd(tid).unwrap_or(b""),

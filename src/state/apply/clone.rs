@@ -1,4 +1,4 @@
-//! `clone` and its kin: new threads.
+//! `clone` and related calls: new threads.
 
 use scap_capture_format::schema::types;
 
@@ -9,10 +9,10 @@ use super::super::{State, limits};
 use super::params::{counters, id, is_list, own_pid, set_cgroups, set_text};
 use crate::event::{Event, EventExt as _, Pid, Tid};
 
-/// A thread seen with its id this long ago is another one (nanoseconds).
+/// Age in nanoseconds after which a thread with the same id is a different one.
 const CLONE_STALE_NS: u64 = 2_000_000_000;
 
-/// Clone flags as the field encodes them.
+/// Clone flags, as encoded by the schema.
 pub(in crate::state) mod clone_flags {
     pub(in crate::state) const FILES: u64 = 0x1;
     pub(in crate::state) const FS: u64 = 0x2;
@@ -37,7 +37,7 @@ mod clone_param {
     pub(super) const PIDNS_START: usize = 20;
 }
 
-/// Whether the event is a new thread's own, which says more about it than its number.
+/// Whether the event is the first one of a new thread, which has more about it than its id.
 pub(super) fn makes_thread(event: &Event<'_>) -> bool {
     is_clone(event) && event.result() == Some(0)
 }
@@ -68,12 +68,12 @@ fn clone_in_parent(state: &mut State, event: &Event<'_>, child: Tid) {
     let in_pid_namespace = event
         .int(clone_param::VTID)
         .is_some_and(|vtid| vtid >= 0 && vtid != event.tid.0);
-    // The child's own event says it better, or the number is of another pid namespace.
-    let child_tells = flags & (f::CHILD_IN_PIDNS | f::NEWPID | f::PARENT | f::VFORK) != 0
+    // The child's own event has more data, or the id is from another pid namespace.
+    let child_reports = flags & (f::CHILD_IN_PIDNS | f::NEWPID | f::PARENT | f::VFORK) != 0
         || event.ty == types::SYSCALL_VFORK_20_X
         || in_pid_namespace;
-    if child_tells {
-        // With vfork this event is the later one.
+    if child_reports {
+        // With vfork, the parent's event is the later one.
         if flags & f::VFORK == 0 && event.ty != types::SYSCALL_VFORK_20_X {
             expect_child(state, event, child.0, flags);
         }
@@ -99,7 +99,7 @@ fn clone_in_parent(state: &mut State, event: &Event<'_>, child: Tid) {
     state.insert_thread(thread);
 }
 
-/// Says who made a child, if its own event came first: that knew only the parent that the kernel gave it.
+/// Sets the creator of a child whose own event came first: that event only has the parent from the kernel.
 fn made_by(state: &mut State, event: &Event<'_>, child: Tid) -> bool {
     let is_there = is_fresh(state, child, event.ts.0);
     if is_there {
@@ -121,7 +121,7 @@ fn clone_in_child(state: &mut State, event: &Event<'_>) {
     let ptid = event.int(clone_param::PTID).map_or(Tid(-1), Tid);
     let is_thread = flags & clone_flags::THREAD != 0;
     let begin = event.uint(clone_param::PIDNS_START).unwrap_or(0);
-    // The parent is not always the maker: it was asked to be the maker's own, or the maker has ended and
+    // The parent is not always the creator: with CLONE_PARENT it is the creator's parent, or the creator has ended and
     // the child was adopted.
     let made = state.born(event.ts.0, |pending| {
         if pending.is_outside {
@@ -144,7 +144,7 @@ fn clone_in_child(state: &mut State, event: &Event<'_>) {
     state.insert_thread(thread);
 }
 
-/// Takes note of a child that will tell its id itself.
+/// Adds a pending child, whose own event will have its id.
 fn expect_child(state: &mut State, event: &Event<'_>, number: i64, flags: u64) {
     let Some(maker) = state.thread(event.tid) else {
         return;
@@ -159,8 +159,8 @@ fn expect_child(state: &mut State, event: &Event<'_>, number: i64, flags: u64) {
     });
 }
 
-/// Takes what a new thread says of its ids in its own pid namespace. In another one than its maker's,
-/// which `begin` tells, the group that it was born into cannot be seen.
+/// Sets the ids of a new thread in its own pid namespace. If that differs from its creator's, which `begin` shows, the
+/// process group that it inherited is not visible there.
 fn enter_pid_namespace(thread: &mut Thread, vtid: i64, vpid: i64, begin: Option<u64>) {
     thread.vtid = vtid;
     thread.vpid = vpid;
@@ -172,14 +172,14 @@ fn enter_pid_namespace(thread: &mut Thread, vtid: i64, vpid: i64, begin: Option<
     }
 }
 
-/// Whether a thread with this id was made so recently that it is the one meant.
+/// Whether a thread with this id was created so recently that it is the same one.
 fn is_fresh(state: &State, tid: Tid, now: u64) -> bool {
     state.thread(tid).is_some_and(|t| {
         t.clone_ts != 0 && !t.dead && now.saturating_sub(t.clone_ts) < CLONE_STALE_NS
     })
 }
 
-/// Makes a thread that has what it gets from its maker, as far as that is known.
+/// Makes a thread with everything that it inherits from its creator, if that is known.
 fn inherited(state: &mut State, maker: Tid, flags: u64) -> Thread {
     let is_thread = flags & clone_flags::THREAD != 0;
     let Some(mut thread) = state.thread(maker).cloned() else {
@@ -208,7 +208,7 @@ fn inherited(state: &mut State, maker: Tid, flags: u64) -> Thread {
     thread
 }
 
-/// Takes what a clone event says of the new thread, whichever of the two it is.
+/// Applies a clone event's parameters about the new thread, in the parent's or in the child's event.
 fn describe(state: &State, thread: &mut Thread, event: &Event<'_>) {
     thread.clone_ts = event.ts.0;
     let replace = |place: &mut Option<Text>, index, cap| {
@@ -224,7 +224,7 @@ fn describe(state: &State, thread: &mut Thread, event: &Event<'_>) {
         event.params.get(clone_param::CGROUPS),
     );
     if before != thread.cgroups {
-        // Found anew when the thread is inserted.
+        // Determined again when the thread is inserted.
         thread.container = None;
     }
     thread.fdlimit = event.int(clone_param::FDLIMIT).unwrap_or(thread.fdlimit);
@@ -236,7 +236,7 @@ fn describe(state: &State, thread: &mut Thread, event: &Event<'_>) {
     thread.gid = id(event, clone_param::GID).unwrap_or(NO_ID);
 }
 
-/// Takes what a clone's parent event says of the parent itself, if nothing was known.
+/// Applies a clone event's parameters about the parent itself, if the parent was unknown.
 fn repair(state: &mut State, event: &Event<'_>) {
     let Some(thread) = state.thread(event.tid) else {
         return;
@@ -277,6 +277,6 @@ fn repair(state: &mut State, event: &Event<'_>) {
         }
     });
     if had_no_parent {
-        state.take_parent_for_maker(event.tid);
+        state.starter_from_parent(event.tid);
     }
 }

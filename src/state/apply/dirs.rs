@@ -1,4 +1,4 @@
-//! Working and root directories, and namespaces, which bring others.
+//! Working and root directories, and namespaces, which change them.
 
 use scap_capture_format::schema::types;
 
@@ -6,7 +6,7 @@ use super::super::State;
 use super::clone::clone_flags;
 use crate::event::{Event, EventExt as _, Tid};
 
-/// `chdir` and `getcwd`, which both say what the working directory is.
+/// `chdir` and `getcwd`, which both have the working directory.
 pub(super) fn chdir(state: &mut State, event: &Event<'_>) {
     if event.result().is_none_or(|r| r < 0) {
         return;
@@ -25,7 +25,7 @@ pub(super) fn fchdir(state: &mut State, event: &Event<'_>) {
     let file = event.int(1).and_then(|fd| state.fd(event.tid, fd));
     match file.map(|f| f.name.clone()).filter(|n| !n.is_empty()) {
         Some(name) => set_cwd(state, event.tid, &name),
-        // It is somewhere else now, and nobody says where.
+        // The new directory is unknown.
         None => state.forget_cwd(event.tid),
     }
 }
@@ -50,8 +50,8 @@ pub(super) fn chroot(state: &mut State, event: &Event<'_>) {
     }
 }
 
-/// A thread stopped sharing. Another user namespace begins with all capabilities, another mount
-/// namespace with directories of one's own.
+/// A thread stopped sharing. A new user namespace gives it all capabilities, a new mount namespace its own
+/// directories.
 pub(super) fn unshare(state: &mut State, event: &Event<'_>) {
     use clone_flags as f;
     let flags = event.uint(1).unwrap_or(0);
@@ -69,7 +69,7 @@ pub(super) fn unshare(state: &mut State, event: &Event<'_>) {
     }
 }
 
-/// A thread entered namespaces: which ones, only its fd or pidfd may say.
+/// A thread entered namespaces; which ones is known only from the name of the fd, or from the flags for a pidfd.
 pub(super) fn setns(state: &mut State, event: &Event<'_>) {
     use clone_flags as f;
     let kind = event.uint(2).unwrap_or(0);
@@ -83,7 +83,7 @@ pub(super) fn setns(state: &mut State, event: &Event<'_>) {
         super::owners::gain_all(state, event.tid);
     }
     if kind & f::NEWNS != 0 || mounts {
-        // The kernel goes to the root of the namespace.
+        // The kernel changes to the root of the namespace.
         state.unshare_dirs(event.tid);
         state.set_dirs(event.tid, Some(b"/"), Some(b"/"));
     }

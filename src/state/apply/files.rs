@@ -7,17 +7,17 @@ use super::super::{State, limits};
 use super::{O_CLOEXEC, O_DIRECTORY};
 use crate::event::{Event, EventExt as _, Tid, syscall};
 
-/// Where an open call's event keeps what.
+/// Indexes of an open call's parameters.
 #[derive(Clone, Copy)]
 pub(super) struct Open {
     pub(super) dirfd: Option<usize>,
     pub(super) name: usize,
     pub(super) flags: Option<usize>,
-    /// The device; the inode follows it.
+    /// The device, followed by the inode.
     pub(super) dev: usize,
 }
 
-/// Returns the fd that a call made.
+/// Returns the fd that a call created.
 pub(super) fn made(event: &Event<'_>) -> Option<i64> {
     event.result().filter(|fd| *fd >= 0)
 }
@@ -55,7 +55,7 @@ pub(super) fn open(state: &mut State, event: &Event<'_>, at: Open) {
 }
 
 pub(super) fn close(state: &mut State, event: &Event<'_>) {
-    // The kernel frees the number whatever `close` returns, unless it was not open.
+    // The kernel frees the fd whatever `close` returns, unless it was not open.
     const EBADF: i64 = 9;
     if let (Some(result), Some(fd)) = (event.result(), event.int(1))
         && result != -EBADF
@@ -84,7 +84,7 @@ pub(super) fn close_range(state: &mut State, event: &Event<'_>) {
     }
 }
 
-/// Copies an fd to the number that the call returned.
+/// Duplicates an fd to the number that the call returned.
 pub(super) fn dup(state: &mut State, event: &Event<'_>, cloexec: bool) {
     if let (Some(new), Some(old)) = (made(event), event.int(1)) {
         copy(state, event.tid, old, new, cloexec);
@@ -100,13 +100,13 @@ fn copy(state: &mut State, tid: Tid, old: i64, new: i64, cloexec: bool) {
             info.cloexec = cloexec;
             state.add_fd(tid, new, info);
         }
-        // A copy of something unknown is as unknown; what the number meant before is gone.
+        // A duplicate of an unknown fd is unknown; the previous fd with that number is closed.
         None => state.end_fds(tid, new, new),
     }
 }
 
 pub(super) fn fcntl(state: &mut State, event: &Event<'_>) {
-    // Commands as the field encodes them.
+    // Commands, as encoded by the schema.
     const F_DUPFD: u64 = 1;
     const F_SETFD: u64 = 3;
     const F_DUPFD_CLOEXEC: u64 = 26;
@@ -152,7 +152,7 @@ pub(super) fn memfd(state: &mut State, event: &Event<'_>) {
     state.add_fd(event.tid, fd, info);
 }
 
-/// An fd of another process came over; which process, the pidfd says by its own name or not at all.
+/// An fd was copied from another process, which is known only from the name of the pidfd.
 pub(super) fn pidfd_getfd(state: &mut State, event: &Event<'_>) {
     let Some(fd) = made(event) else {
         return;
@@ -170,7 +170,7 @@ pub(super) fn pidfd_getfd(state: &mut State, event: &Event<'_>) {
 }
 
 pub(super) fn bpf(state: &mut State, event: &Event<'_>) {
-    /// Commands that return an fd, as the field and the kernel number them.
+    /// Commands that return an fd, in the schema's encoding, which equals the kernel's.
     const MAKES_FD: [u64; 12] = [0, 5, 7, 13, 14, 17, 18, 19, 28, 30, 32, 33];
     if let (Some(fd), Some(command)) = (made(event), event.uint(1))
         && MAKES_FD.contains(&command)
@@ -181,8 +181,8 @@ pub(super) fn bpf(state: &mut State, event: &Event<'_>) {
     }
 }
 
-/// Name, as `/proc` has it, and close-on-exec mark of the fd that a call without an event type of its own
-/// makes.
+/// Returns the name, as in `/proc`, and the close-on-exec flag of an fd created by a call without an event type of its
+/// own.
 pub(super) fn made_by(call: &str) -> Option<(&'static str, bool)> {
     Some(match call {
         "perf_event_open" => ("anon_inode:[perf_event]", false),
@@ -194,7 +194,7 @@ pub(super) fn made_by(call: &str) -> Option<(&'static str, bool)> {
     })
 }
 
-/// Whether a call without an event type of its own makes an fd.
+/// Whether a call without an event type of its own creates an fd.
 pub(super) fn makes_fd(event: &Event<'_>) -> bool {
     syscall::call(event, None)
         .name
@@ -215,13 +215,13 @@ pub(super) fn generic(state: &mut State, event: &Event<'_>) {
     state.add_fd(event.tid, fd, info);
 }
 
-/// Close-on-exec in the flags of `timerfd_create`, one byte that has no place for the usual bit. Other
-/// recorders leave it 0.
+/// Close-on-exec in the flags of `timerfd_create`, a single byte in which the usual bit does not fit. Other
+/// recorders write 0.
 const TIMER_CLOEXEC: u64 = 1;
 
-/// Calls that make an fd without a name.
+/// Calls that create an fd without a name.
 pub(super) fn unnamed(state: &mut State, event: &Event<'_>) {
-    // Kind, the parameter with flags and the bit that means close-on-exec.
+    // Kind, the parameter with the flags, and the close-on-exec bit in it.
     let (kind, flags, bit) = match event.ty {
         types::SYSCALL_EVENTFD_X => (FdKind::Event, None, 0),
         types::SYSCALL_EVENTFD2_X => (FdKind::Event, Some(1), O_CLOEXEC),
@@ -242,7 +242,7 @@ pub(super) fn unnamed(state: &mut State, event: &Event<'_>) {
     };
     let mut info = FdInfo::new(kind);
     info.cloexec = match kind {
-        // The kernel marks these so in any case.
+        // The kernel always sets close-on-exec for these.
         FdKind::Pidfd | FdKind::IoUring => true,
         _ => flags
             .and_then(|i| event.uint(i))

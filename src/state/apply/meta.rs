@@ -1,4 +1,4 @@
-//! Events that are no calls: what a recorder says of users, groups and containers.
+//! Events that are not calls: users, groups and containers reported by a recorder.
 
 use scap_capture_format::schema::types;
 
@@ -27,7 +27,7 @@ fn describe(state: &mut State, event: &Event<'_>) {
     }
 }
 
-/// What was moved to other cgroups.
+/// The scope of a move between cgroups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Moved {
     Process,
@@ -51,7 +51,7 @@ fn moved(state: &mut State, event: &Event<'_>, what: Moved) {
         _ => vec![event.tid],
     };
     for tid in tids {
-        // Each has its own charge for the text that they share.
+        // Each thread is charged for the shared text.
         let (cgroups, container) = (cgroups.clone(), container.clone());
         let cgroups = cgroups.filter(|cgroups| state.has_room(cgroups.len()));
         state.update_thread(tid, |thread| {
@@ -61,7 +61,7 @@ fn moved(state: &mut State, event: &Event<'_>, what: Moved) {
     }
 }
 
-/// The container that a parameter names; nothing is the host.
+/// Returns the container in a parameter; an empty one is the host.
 fn container<'a>(event: &Event<'a>, index: usize) -> Option<&'a [u8]> {
     event
         .text(index)
@@ -86,7 +86,7 @@ fn user(state: &mut State, event: &Event<'_>) {
     let is_known = state.users.get(container, uid).is_some_and(|known| {
         [&*known.name, &*known.home, &*known.shell] == [name, home, shell] && known.gid == gid
     });
-    // Recorders tell of all users again and again.
+    // Recorders report all users repeatedly.
     if !is_known {
         let user = User {
             name: users::cut(name),

@@ -1,10 +1,10 @@
-//! What each event does to the state.
+//! The effect of each event on the state.
 //!
-//! Rules as in sysdig's engine, by family: [`clone`] and [`process`] for threads, [`dirs`] for directories,
+//! The rules follow sysdig's engine, by family: [`clone`] and [`process`] for threads, [`dirs`] for directories,
 //! [`owners`] for users and capabilities, [`files`] for fds other than sockets, [`sockets`], [`meta`] for
-//! what recorders add of users and containers. Only results count: a call that failed, or has not
-//! returned, changes nothing. Parameters are addressed by their index in the schema; an event of an older writer
-//! can lack the last ones.
+//! users and containers reported by recorders. Only results count: a call that failed, or has not returned,
+//! changes nothing. Parameters are addressed by their index in the schema; an event of an older writer can lack the
+//! last ones.
 
 mod clone;
 mod dirs;
@@ -24,9 +24,9 @@ use super::State;
 use crate::event::{Event, EventExt as _, EventFlags, PairedEvent};
 use owners::Ids;
 
-/// `O_CLOEXEC` as the field encodes open flags.
+/// `O_CLOEXEC` in the schema's open flags.
 const O_CLOEXEC: u64 = 0x1000;
-/// `O_DIRECTORY` as the field encodes open flags.
+/// `O_DIRECTORY` in the schema's open flags.
 const O_DIRECTORY: u64 = 0x400;
 
 /// Iterates over the types whose events can change the state.
@@ -36,8 +36,8 @@ pub fn state_affecting_types() -> impl Iterator<Item = EventType> {
     known.filter(|ty| may_affect_state(*ty) || counts_memory(*ty) || *ty == types::GENERIC_X)
 }
 
-/// Whether events of a type, in the newest schema, can change what later events mean. Of calls without a
-/// type of their own some can, see [`call_may_affect_state`].
+/// Whether events of a type, in the newest schema, can change the meaning of later events. Some calls without a type
+/// of their own can as well, see [`call_may_affect_state`].
 pub fn may_affect_state(ty: EventType) -> bool {
     const CHANGES: EventTypeFlags = EventTypeFlags::MODIFIES_STATE
         .union(EventTypeFlags::CREATES_FD)
@@ -58,13 +58,13 @@ pub fn may_affect_state(ty: EventType) -> bool {
         )
 }
 
-/// Whether a call of this name, without an event type of its own, can change what later events mean.
+/// Whether a call without an event type of its own can change the meaning of later events.
 pub fn call_may_affect_state(name: &str) -> bool {
     files::made_by(name).is_some()
 }
 
-/// Whether an event, in the newest schema, can change what later events mean: a filtered capture has to
-/// keep it. Counters of memory and page faults do not count.
+/// Whether an event, in the newest schema, can change the meaning of later events: a filtered capture has to keep
+/// it. Counters of memory and page faults are not considered.
 pub fn affects_state(event: &Event<'_>) -> bool {
     const EINPROGRESS: i64 = 115;
     let can =
@@ -72,8 +72,8 @@ pub fn affects_state(event: &Event<'_>) -> bool {
     can && !event.result().is_some_and(|r| r < 0 && r != -EINPROGRESS)
 }
 
-/// Whether events of a type tell how much memory their process has: the only change that
-/// [`affects_state`] leaves out.
+/// Whether events of a type have the memory usage of their process, the only change to the state that
+/// [`affects_state`] does not consider.
 pub fn counts_memory(ty: EventType) -> bool {
     matches!(
         ty,
@@ -99,11 +99,11 @@ pub(super) fn event(state: &mut State, paired: &PairedEvent<'_>) {
         _ if flags.contains(EventTypeFlags::SKIPPARSERESET) => return,
         _ => {}
     }
-    // Nobody's event changes nobody's state.
+    // An event without a thread changes no state.
     if event.tid.0 < 0 {
         return;
     }
-    // A switch or an end says nothing about a thread that nothing is known of.
+    // A context switch or an exit is no reason to add an unknown thread.
     let only_finds = matches!(
         event.ty,
         types::SCHEDSWITCH_6_E | types::PROCEXIT_1_E | types::PROCEXIT_E
@@ -114,7 +114,7 @@ pub(super) fn event(state: &mut State, paired: &PairedEvent<'_>) {
     if event.ty == types::SCHEDSWITCH_6_E {
         return process::switch(state, event);
     }
-    // An enter event tells what a call was given, not what it did.
+    // An enter event has arguments, not effects.
     let is_enter_of_call = event.ty.is_enter() && event.ty != types::PROCEXIT_1_E;
     if event.flags.contains(EventFlags::IN_FLIGHT) || is_enter_of_call {
         return;

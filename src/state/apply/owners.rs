@@ -4,17 +4,17 @@ use super::super::State;
 use super::super::thread::Thread;
 use crate::event::{Event, EventExt as _, Tid};
 
-/// Capabilities in their places.
+/// Indexes of the capability sets.
 const PERMITTED: usize = 1;
 const EFFECTIVE: usize = 2;
 
-/// All ones leave an id as it is.
+/// All ones leave an id unchanged.
 const KEEP: u64 = u32::MAX as u64;
 
-/// Where the events of one call have the ids that they set.
+/// The parameters with the new ids, in the events of one call.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Ids {
-    /// One for all of them.
+    /// One id for all of them.
     All(usize),
     /// Real and effective.
     Two(usize),
@@ -22,14 +22,14 @@ pub(super) enum Ids {
     Three(usize),
 }
 
-/// `setuid` and its kin.
+/// `setuid` and related calls.
 pub(super) fn users(state: &mut State, event: &Event<'_>, ids: Ids) {
     if event.result() != Some(0) {
         return;
     }
     let id = |index| event.uint(index).filter(|id| *id != KEEP);
     let (effective, given) = match ids {
-        // Who is not root changes only the effective one by it.
+        // Without root, only the effective id changes.
         Ids::All(i) => (id(i), [id(i), id(i), id(i)]),
         Ids::Two(i) => (id(i + 1), [id(i), id(i + 1), id(i + 1)]),
         Ids::Three(i) => (id(i + 1), [id(i), id(i + 1), id(i + 2)]),
@@ -43,7 +43,7 @@ pub(super) fn users(state: &mut State, event: &Event<'_>, ids: Ids) {
     });
 }
 
-/// The kernel changes capabilities with the user (capabilities(7), "Effect of user ID changes").
+/// Changes capabilities with the user, as the kernel does (capabilities(7), "Effect of user ID changes").
 fn become_user(thread: &mut Thread, uid: u32, leaves_root: bool) {
     let before = thread.uid;
     thread.uid = uid;
@@ -60,7 +60,7 @@ fn become_user(thread: &mut Thread, uid: u32, leaves_root: bool) {
     }
 }
 
-/// `setgid` and its kin: the effective group is parameter `index`.
+/// `setgid` and related calls: parameter `index` is the effective group.
 pub(super) fn group(state: &mut State, event: &Event<'_>, index: usize) {
     let gid = event.uint(index).filter(|id| *id != KEEP);
     if event.result() == Some(0)
@@ -78,7 +78,7 @@ pub(super) fn capset(state: &mut State, event: &Event<'_>) {
     }
 }
 
-/// A thread is in a user namespace that is new to it, where it may do everything.
+/// A thread has entered another user namespace, in which it has all capabilities.
 pub(super) fn gain_all(state: &mut State, tid: Tid) {
     /// CAP_CHOWN to CAP_CHECKPOINT_RESTORE, capabilities(7).
     const ALL: u64 = (1 << 41) - 1;

@@ -1,4 +1,4 @@
-//! What events of several families carry about a thread.
+//! Parameters about threads that events of several families have.
 
 use scap_capture_format::schema::{EventType, types};
 
@@ -6,10 +6,10 @@ use super::super::thread::{Text, Thread};
 use super::super::{State, containers, limits};
 use crate::event::{Event, EventExt as _, Pid};
 
-/// The data of an asynchronous event that tells of a move.
+/// The parameter of an asynchronous event with the new cgroups.
 pub(super) const MOVED_CGROUPS: usize = 2;
 
-/// Parameters that clone and execve events have at the same places.
+/// Parameters that clone and execve events have at the same indexes.
 pub(super) mod common {
     pub(in super::super) const EXE: usize = 1;
     pub(in super::super) const ARGS: usize = 2;
@@ -23,7 +23,7 @@ pub(super) mod common {
     pub(in super::super) const CGROUPS: usize = 14;
 }
 
-/// Returns which parameter of events of a type lists the cgroups of their thread, if one does.
+/// Returns the index of the parameter with the cgroups of the thread, for events of a type that has one.
 pub fn cgroups_param(ty: EventType) -> Option<usize> {
     match ty {
         types::SYSCALL_CLONE_20_X
@@ -41,7 +41,7 @@ pub(super) fn is_list(cap: usize) -> bool {
     cap == limits::LIST
 }
 
-/// Keeps a text parameter; an absent one changes nothing. Equal text stays shared.
+/// Stores a text parameter; an absent one changes nothing. Equal text stays shared.
 pub(super) fn set_text(
     state: &State,
     place: &mut Option<Text>,
@@ -62,7 +62,7 @@ pub(super) fn set_text(
     }
 }
 
-/// Keeps a list of cgroups.
+/// Stores a list of cgroups.
 pub(super) fn set_cgroups(state: &State, place: &mut Option<Text>, bytes: Option<&[u8]>) {
     let normalised = bytes.and_then(containers::normalised);
     set_text(
@@ -74,7 +74,7 @@ pub(super) fn set_cgroups(state: &State, place: &mut Option<Text>, bytes: Option
     );
 }
 
-/// Takes page faults and memory from the parameters that have them.
+/// Stores page faults and memory from an event's parameters.
 pub(super) fn counters(thread: &mut Thread, event: &Event<'_>, faults: usize, memory: usize) {
     for (place, index) in thread.faults.iter_mut().zip(faults..) {
         *place = event.uint(index).unwrap_or(*place);

@@ -1,4 +1,4 @@
-//! Programs, ends of threads, groups and limits.
+//! Programs, exits of threads, process groups and limits.
 
 use super::super::thread::{Program, ProgramFlags, Text};
 use super::super::{State, containers, limits};
@@ -38,7 +38,7 @@ pub(super) fn execve(state: &mut State, event: &Event<'_>) {
     let text = |place: &mut Option<Text>, index, cap| {
         set_text(state, place, event.params.get(index), cap, is_list(cap));
     };
-    // What the event does not say of the new program is not known; the old one's would be wrong.
+    // A value that the event lacks is unknown for the new program; the old one's would be wrong.
     new.args = None;
     new.env = None;
     new.exepath = None;
@@ -95,10 +95,10 @@ pub(super) fn execve(state: &mut State, event: &Event<'_>) {
     state.update_thread(event.tid, |thread| *thread = new);
     state.revive(event.tid);
     if had_no_parent {
-        state.take_parent_for_maker(event.tid);
+        state.starter_from_parent(event.tid);
     }
     state.keep_only_thread(pid, event.tid);
-    // The kernel gives the program fds of its own before it closes those marked so.
+    // The kernel unshares the fds before it closes those marked close-on-exec.
     state.unshare_files(event.tid);
     state.close_on_exec(event.tid);
 }
@@ -110,7 +110,7 @@ pub(super) fn procexit(state: &mut State, event: &Event<'_>) {
     state.end_thread(event.tid);
     if let Some(reaper) = event.int(REAPER).filter(|r| *r > 0) {
         state.reparent(event.tid, Tid(reaper));
-        // The first thread may have ended before.
+        // The main thread may have ended before.
         if state.threads_of(pid) <= 1 && pid.0 != event.tid.0 {
             state.reparent(Tid(pid.0), Tid(reaper));
         }
@@ -119,10 +119,10 @@ pub(super) fn procexit(state: &mut State, event: &Event<'_>) {
     }
 }
 
-/// A thread named itself.
+/// A thread set its name.
 pub(super) fn prctl(state: &mut State, event: &Event<'_>) {
     const PR_SET_NAME: u64 = 15;
-    /// The kernel keeps this many bytes of a name.
+    /// Longest name that the kernel keeps.
     const COMM_LEN: usize = 15;
     const PR_SET_KEEPCAPS: u64 = 8;
     const PR_SET_CHILD_SUBREAPER: u64 = 36;
@@ -149,7 +149,7 @@ pub(super) fn prctl(state: &mut State, event: &Event<'_>) {
     }
 }
 
-/// A process began a session, and a group in it. The result is a number of its own pid namespace.
+/// A process began a session, and a group in it. The result is an id in its own pid namespace.
 pub(super) fn setsid(state: &mut State, event: &Event<'_>) {
     let Some(sid) = event.result().filter(|r| *r >= 0) else {
         return;
@@ -162,8 +162,8 @@ pub(super) fn setsid(state: &mut State, event: &Event<'_>) {
     });
 }
 
-/// A process joined a process group. The numbers are of the caller's pid namespace, so that they are
-/// used only where that is the host's.
+/// A process joined a process group. The ids are from the caller's pid namespace, so they are used only if that is
+/// the initial one.
 pub(super) fn setpgid(state: &mut State, event: &Event<'_>) {
     let (Some(0), Some(pid), Some(pgid)) = (event.result(), event.int(1), event.int(2)) else {
         return;
@@ -182,7 +182,7 @@ pub(super) fn setpgid(state: &mut State, event: &Event<'_>) {
     }
 }
 
-/// A limit was set: parameter 1 is the new soft one.
+/// A limit was set: parameter 1 is the new soft limit.
 pub(super) fn rlimit(state: &mut State, event: &Event<'_>, resource: usize, pid: Option<usize>) {
     const NOFILE: u64 = 7;
     let (Some(0), Some(soft), Some(NOFILE)) = (event.result(), event.int(1), event.uint(resource))
@@ -191,7 +191,7 @@ pub(super) fn rlimit(state: &mut State, event: &Event<'_>, resource: usize, pid:
     };
     let own = state.thread(event.tid).map_or(event.pid, |t| t.pid);
     let pid = pid.and_then(|index| event.int(index)).filter(|p| *p > 0);
-    // `prlimit` without new limits only asks; recorders then say -1.
+    // `prlimit` without new limits only reads; recorders then write -1.
     if soft >= 0 {
         state.update_process(pid.map_or(own, Pid), |t| t.fdlimit = soft);
     }

@@ -1,4 +1,4 @@
-//! Sockets: their addresses, and which end is which.
+//! Sockets: their addresses and roles.
 
 use super::super::fd::{Connection, FdInfo, FdKind, L4, Role};
 use super::super::{State, limits};
@@ -13,9 +13,9 @@ const SOCK_CLOEXEC: u64 = 0o2_000_000;
 /// Direction of a transfer, seen from the recorded thread.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
-    /// It sends.
+    /// The thread sends.
     Out,
-    /// It receives.
+    /// The thread receives.
     In,
 }
 
@@ -85,7 +85,7 @@ pub(super) fn bind(state: &mut State, event: &Event<'_>) {
     };
     state.scratch = name;
     state.update_fd(event.tid, fd, |info| {
-        // Port 0 means that the kernel chose one, which events of other recorders do not tell.
+        // Port 0 means that the kernel chose one, which events of other recorders lack.
         if let Some(end) = end.filter(|end| end.port() > 0) {
             info.bound = Some(end);
             info.role = Role::Server;
@@ -113,7 +113,7 @@ pub(super) fn connect(state: &mut State, event: &Event<'_>) {
         return;
     }
     let tuple = event.params.get(1).and_then(SockTuple::parse).or_else(|| {
-        // Without both ends the one that the program named still tells where it went.
+        // Without both ends, the address that the program passed is still the peer.
         match event.params.get(3).and_then(SockAddr::parse)? {
             SockAddr::Inet(there) => Some(SockTuple::Inet(unspecified_like(there), there)),
             SockAddr::Unix(path) => Some(SockTuple::Unix(0, 0, path)),
@@ -144,7 +144,7 @@ fn unspecified_like(end: Endpoint) -> Endpoint {
     }
 }
 
-/// Gives an fd a connection's ends, source first.
+/// Sets the ends of a connection, source first.
 fn set_tuple(
     state: &mut State,
     event: &Event<'_>,
@@ -196,7 +196,7 @@ pub(super) fn accept(state: &mut State, event: &Event<'_>, flags: u64) {
     };
     info.role = Role::Server;
     info.connection = Connection::Established;
-    // Recorders do not agree on the encoding.
+    // The encoding differs between recorders.
     info.cloexec = flags & (SOCK_CLOEXEC | O_CLOEXEC) != 0;
     state.add_fd(event.tid, fd, info);
     if let Some(tuple) = tuple {
@@ -204,7 +204,7 @@ pub(super) fn accept(state: &mut State, event: &Event<'_>, flags: u64) {
     }
 }
 
-/// A program asked how its connection attempt ended.
+/// A program read the result of its connection attempt.
 pub(super) fn getsockopt(state: &mut State, event: &Event<'_>) {
     const SOL_SOCKET: u64 = 1;
     const SO_ERROR: u64 = 4;
@@ -247,7 +247,7 @@ pub(super) fn socketpair(state: &mut State, event: &Event<'_>) {
 
 /// A transfer whose event has both ends, source first.
 ///
-/// They matter where no connection was seen: a datagram socket talks to many, and a connection can be
+/// They matter if the connection was not recorded: a datagram socket has many peers, and a connection can be
 /// older than the capture.
 pub(super) fn transfer(state: &mut State, event: &Event<'_>, tuple: usize, way: Way) {
     if event.result().is_none_or(|r| r < 0) {
@@ -270,7 +270,7 @@ pub(super) fn transfer(state: &mut State, event: &Event<'_>, tuple: usize, way: 
         Way::Out => (source, destination),
         Way::In => (destination, source),
     };
-    // A program that did not ask who sent a datagram is not told.
+    // A program that did not request the sender of a datagram does not get it.
     if there.is_unspecified() && there.port() == 0 {
         return;
     }
@@ -307,8 +307,8 @@ pub(super) fn transfer(state: &mut State, event: &Event<'_>, tuple: usize, way: 
     state.update_fd(event.tid, fd, |info| info.l4 = l4);
 }
 
-/// The own end of a socket that is bound to no address: what it sends to an address of the machine itself
-/// leaves from that address. Which one it leaves from otherwise, routes decide, and nobody tells.
+/// Completes the own end of a socket that is not bound: packets to an address of the machine itself are sent from that
+/// address. In other cases the source address depends on routes, which are not recorded.
 fn with_own_address(state: &State, here: Endpoint, there: Endpoint) -> Endpoint {
     let is_own = || state.interfaces().iter().any(|i| i.address == there.ip());
     match (here, there) {
@@ -319,7 +319,7 @@ fn with_own_address(state: &State, here: Endpoint, there: Endpoint) -> Endpoint 
     }
 }
 
-/// The end that waits for others has the port that they know: the one it bound, else the lower one.
+/// The server's end is the bound one, else the one with the lower port.
 fn guess_role(info: &FdInfo, here: Endpoint, there: Endpoint) -> Role {
     if info.bound.is_some_and(|b| b.port() == here.port()) || here.port() < there.port() {
         Role::Server
@@ -328,7 +328,7 @@ fn guess_role(info: &FdInfo, here: Endpoint, there: Endpoint) -> Role {
     }
 }
 
-/// Fds that came through a unix socket (`SCM_RIGHTS`, unix(7)): they are open, what on is not told.
+/// Fds received through a unix socket (`SCM_RIGHTS`, unix(7)): they are open, but their kind is unknown.
 pub(super) fn received_fds(state: &mut State, event: &Event<'_>, control: usize) {
     /// `struct cmsghdr` of a 64-bit program: length with the header, level, type.
     const HEADER: usize = 16;

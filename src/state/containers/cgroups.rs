@@ -1,35 +1,35 @@
-//! Which container a thread is in, told by the paths of its cgroups.
+//! Determines the container of a thread from the paths of its cgroups.
 //!
-//! The layouts are those of falcosecurity's matchers (`plugins/container/src/matchers`) and the ids are the
-//! ones that Falco and sysdig show. What is another here than there:
+//! The layouts are those of falcosecurity's matchers (`plugins/container/src/matchers`), and the ids are those that Falco
+//! and sysdig show. Differences:
 //!
-//! * A cgroup made below a container's own, as systemd or Docker in a container make them, is in the
-//!   container, too: the field's matchers want the id at the end of the path. The innermost container
-//!   that the path names is the one.
-//! * systemd-nspawn is known, and its manager, which a container has beside its payload, is outside.
-//! * containerd's own `/NAMESPACE/ID` is believed only where it cannot well be anything else, see [`ctr`];
-//!   the field takes every such path for a container, also a cgroup that an administrator made.
-//! * The runtime is the one that lays out cgroups so. The field says whichever it could ask.
+//! * A cgroup below a container's own, as created by systemd or Docker inside a container, belongs to the
+//!   container too; falcosecurity's matchers require the id at the end of the path. The innermost container in
+//!   the path counts.
+//! * systemd-nspawn is supported. Its manager, in a cgroup beside the payload's, is not in the container.
+//! * containerd's own `/NAMESPACE/ID` counts only where it can hardly be anything else, see [`ctr`];
+//!   falcosecurity treats every such path as a container, including cgroups created by an administrator.
+//! * The runtime is the one with that layout of cgroups. falcosecurity reports the runtime that answered.
 
 use std::borrow::Cow;
 
 /// Digits of a full id.
 const FULL_ID: usize = 64;
-/// Digits, or characters, of an id that are shown.
+/// Digits or characters of a displayed id.
 const SHORT_ID: usize = 12;
 
-/// A container that cgroups name.
+/// A container found in a list of cgroups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found<'a> {
-    /// The whole id, or the name where the runtime calls its containers by names.
+    /// The whole id, or the name for runtimes that identify containers by name.
     pub full_id: Cow<'a, [u8]>,
-    /// The runtime, as far as the layout tells.
+    /// The runtime with this layout, if it is unique.
     pub runtime: Option<&'static str>,
     is_cut: bool,
 }
 
 impl Found<'_> {
-    /// Returns the id as it is shown: twelve digits, or the whole name.
+    /// Returns the displayed id: twelve digits, or the whole name.
     pub fn id(&self) -> &[u8] {
         let shown = if self.is_cut {
             SHORT_ID
@@ -40,25 +40,25 @@ impl Found<'_> {
     }
 }
 
-/// What a directory's name has of a container.
+/// The part of a directory's name that identifies a container.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Holds {
     /// A full id: 64 hexadecimal digits, and `.scope` or nothing after it.
     Id,
-    /// A name, as it is.
+    /// A name, used unchanged.
     Name,
-    /// A name as systemd escapes it, of a container with its manager beside it (`supervisor`).
+    /// A name escaped by systemd, of a container with its manager beside it (`supervisor`).
     Escaped,
     /// A name of letters, digits and `._-`.
     Plain,
-    /// Nothing: it is no container.
+    /// Not a container.
     Nothing,
 }
 
-/// How a runtime calls a container's cgroup.
+/// A runtime's layout of cgroup names.
 struct Layout {
     runtime: &'static str,
-    /// What the path of the directory above ends with.
+    /// The end of the parent directory's path.
     above: &'static str,
     before: &'static str,
     after: &'static str,
@@ -91,7 +91,7 @@ const fn name(
     }
 }
 
-/// All layouts but [`ctr`]'s; the first that fits a directory counts.
+/// All layouts except [`ctr`]'s; the first one that matches a directory counts.
 #[rustfmt::skip]
 const LAYOUTS: &[Layout] = &[
     id("podman", "", "libpod-payload-"),
@@ -100,14 +100,14 @@ const LAYOUTS: &[Layout] = &[
     id("docker", "/docker", ""),
     id("cri-o", "", "crio-"),
     id("containerd", "", "cri-containerd-"),
-    // Where the kubelet names slices and containerd makes directories: SLICE:cri-containerd:ID.
+    // The kubelet names slices and containerd creates directories: SLICE:cri-containerd:ID.
     id("containerd", "", ":cri-containerd:"),
     id("containerd", "", "nerdctl-"),
     id("containerd", "/default", ""),
     id("containerd", "/k8s.io", ""),
-    // Directories of Kubernetes' pods and of others that call Docker or containerd.
+    // Directories of Kubernetes' pods, and of other users of Docker or containerd.
     id("", "", ""),
-    // Before lxc, whose directory it could be.
+    // Before lxc, whose layout also matches.
     name("libvirt-lxc", "/libvirt/lxc", "", "", Holds::Name),
     name("lxc", "/lxc", "", "", Holds::Name),
     name("lxc", "/lxc.payload", "", "", Holds::Name),
@@ -116,19 +116,18 @@ const LAYOUTS: &[Layout] = &[
     name("libvirt-lxc", "", r"machine-lxc\x2d", ".scope", Holds::Name),
     name("bpm", "", "bpm-", ".scope", Holds::Plain),
     name("bpm", "", "runc-bpm-", ".scope", Holds::Plain),
-    // Virtual machines have scopes like those of containers.
+    // Virtual machines have scopes similar to those of containers.
     name("", "", r"machine-qemu\x2d", ".scope", Holds::Nothing),
     name("systemd-nspawn", "/machine.slice", "machine-", ".scope", Holds::Escaped),
     name("systemd-nspawn", "", "systemd-nspawn@", ".service", Holds::Escaped),
 ];
 
-/// Finds the container that a thread with these cgroups (`subsystem=path`, NUL after each) is in;
-/// `None` = the host.
+/// Returns the container of a thread with these cgroups (`subsystem=path`, each followed by a NUL); `None` = the host.
 pub fn container_of(cgroups: Option<&[u8]>) -> Option<Found<'_>> {
     let cgroups = cgroups?;
     let mut before: &[u8] = b"/";
     for (_, path) in entries(cgroups) {
-        // Most subsystems have the path of the one before.
+        // Most subsystems have the same path as the previous one.
         if path != before
             && let Some(found) = in_path(path)
         {
@@ -139,7 +138,7 @@ pub fn container_of(cgroups: Option<&[u8]>) -> Option<Found<'_>> {
     ctr(cgroups)
 }
 
-/// Returns the user in whose slice of systemd a thread with these cgroups is.
+/// Returns the user in whose systemd slice a thread with these cgroups is.
 pub fn user_of(cgroups: &[u8]) -> Option<u32> {
     const BEFORE: &[u8] = b"/user-";
     let at = memchr::memmem::find(cgroups, BEFORE)? + BEFORE.len();
@@ -151,13 +150,13 @@ pub fn user_of(cgroups: &[u8]) -> Option<u32> {
     number.parse().ok().filter(|_| is_whole)
 }
 
-/// Returns the runtime that lays out cgroups like these, as far as the layout tells.
+/// Returns the runtime with this layout of cgroups, if it is unique.
 pub fn runtime_of(cgroups: Option<&[u8]>) -> Option<&'static str> {
     container_of(cgroups)?.runtime
 }
 
-/// Brings names of cgroup subsystems into one form: recorders call some by other names
-/// (falcosecurity libs: `threadinfo.cpp`, `set_cgroups`). `None`: they are in that form already.
+/// Normalises the names of cgroup subsystems, some of which differ between recorders
+/// (falcosecurity libs: `threadinfo.cpp`, `set_cgroups`). `None`: they are normalised already.
 pub(in crate::state) fn normalised(cgroups: &[u8]) -> Option<Vec<u8>> {
     const RENAMED: [(&[u8], &[u8]); 3] = [
         (b"io", b"blkio"),
@@ -196,7 +195,7 @@ fn entries(cgroups: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-/// Looks at each directory of a path, the innermost first.
+/// Matches each directory of a path, the innermost first.
 fn in_path(path: &[u8]) -> Option<Found<'_>> {
     let mut end = path.len();
     let mut below: &[u8] = b"";
@@ -210,7 +209,7 @@ fn in_path(path: &[u8]) -> Option<Found<'_>> {
                 Holds::Escaped => below == b"supervisor",
                 _ => false,
             };
-            // Whatever there is further out is a container that this one was started in.
+            // Any container further out is the one that this one was started in.
             return (!is_outside).then_some(found);
         }
         (below, end) = (directory, slash);
@@ -247,14 +246,14 @@ fn matched<'a>(above: &[u8], directory: &'a [u8]) -> Option<(&'static Layout, Fo
     })
 }
 
-/// Whether a text ends with another. The first byte compared decides nearly always, and the other is
-/// often nothing: a call of `memcmp` costs more.
+/// Whether a text ends with another one. Comparing the last byte first decides nearly always and avoids a call of
+/// `memcmp`; the other text is often empty.
 fn ends(text: &[u8], with: &[u8]) -> bool {
     let pairs = text.iter().rev().zip(with.iter().rev());
     text.len() >= with.len() && pairs.into_iter().all(|(a, b)| a == b)
 }
 
-/// Returns what is between the two in a text that begins and ends with them.
+/// Returns the text between a prefix and a suffix.
 fn between<'a>(text: &'a [u8], before: &[u8], after: &[u8]) -> Option<&'a [u8]> {
     let begins = text.iter().zip(before).all(|(a, b)| a == b);
     let end = text.len().checked_sub(after.len())?;
@@ -262,14 +261,14 @@ fn between<'a>(text: &'a [u8], before: &[u8], after: &[u8]) -> Option<&'a [u8]> 
     (begins && ends(text, after)).then_some(inside)
 }
 
-/// Splits a directory's name into what is before a full id, and the id.
+/// Splits a directory's name into the part before a full id, and the id.
 fn split_id(directory: &[u8]) -> Option<(&[u8], &[u8])> {
     let stem = directory.strip_suffix(b".scope").unwrap_or(directory);
     let (front, id) = stem.split_at_checked(stem.len().checked_sub(FULL_ID)?)?;
     id.iter().all(u8::is_ascii_hexdigit).then_some((front, id))
 }
 
-/// Resolves `\x2d` and its like in the name of a systemd unit.
+/// Resolves escapes such as `\x2d` in the name of a systemd unit.
 fn unescaped(name: &[u8]) -> Cow<'_, [u8]> {
     if !name.contains(&b'\\') {
         return Cow::Borrowed(name);
@@ -292,12 +291,12 @@ fn unescaped(name: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
-/// Subsystems that every recorder tells of and a runtime has all of. `cpuacct` is not among them: the
-/// unified hierarchy has it not, and recorders give `/` for it.
+/// Subsystems that every recorder reports and of which a runtime uses all. `cpuacct` is not among them: the
+/// unified hierarchy lacks it, and recorders write `/` for it.
 const MANAGED: [&[u8]; 5] = [b"cpuset", b"cpu", b"blkio", b"io", b"memory"];
 
-/// Directories at the root that are no namespaces of containerd's: of other runtimes, Kubernetes, job
-/// schedulers and cloud agents. What such make below them is theirs.
+/// Directories at the root that are not namespaces of containerd: of other runtimes, Kubernetes, job schedulers and
+/// cloud agents.
 const TAKEN: [&[u8]; 16] = [
     b"apps",
     b"docker",
@@ -317,16 +316,15 @@ const TAKEN: [&[u8]; 16] = [
     b"yarn",
 ];
 
-/// containerd by itself (`ctr run`), BuildKit and others that call it put a container with an id of any form into
+/// containerd by itself (`ctr run`), BuildKit and other users of its API put a container with an id of any form into
 /// `/NAMESPACE/ID`.
 ///
-/// Anybody's cgroup can have such a path. A runtime is told from an administrator or a job scheduler by
-/// three things: containers are at the root, they are in a cgroup of every subsystem (by hand one makes
-/// a cgroup for the memory, say), and no part of the path is a unit of systemd's, which owns the tree
-/// where it runs.
+/// Any cgroup can have such a path. Three conditions distinguish a runtime from an administrator or a job
+/// scheduler: its containers are at the root, they are in a cgroup of every subsystem (an administrator creates one
+/// for the memory, say), and no part of the path is a unit of systemd, which owns the tree where it runs.
 fn ctr(cgroups: &[u8]) -> Option<Found<'_>> {
     let is_managed = |name: &[u8]| MANAGED.contains(&name);
-    // Of the unified hierarchy, whose entry has no name, there can be only that entry.
+    // The unified hierarchy has a single entry, without a name.
     let knows_managed = entries(cgroups).any(|(name, _)| is_managed(name));
     let mut found = None;
     for (name, path) in entries(cgroups) {
@@ -345,7 +343,7 @@ fn ctr(cgroups: &[u8]) -> Option<Found<'_>> {
     })
 }
 
-/// Takes `/NAMESPACE/ID`, and maybe more, apart.
+/// Splits `/NAMESPACE/ID`, possibly followed by more.
 fn namespace_and_id(path: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut parts = path.strip_prefix(b"/")?.split(|b| *b == b'/');
     let (namespace, id) = (parts.next()?, parts.next()?);
@@ -354,7 +352,7 @@ fn namespace_and_id(path: &[u8]) -> Option<(&[u8], &[u8])> {
             .iter()
             .any(|end| name.ends_with(end))
     };
-    // Android keeps processes in /uid_N/pid_N, and Slurm jobs in the like.
+    // Android has processes in /uid_N/pid_N, and Slurm has similar paths for jobs.
     let is_user = |name: &[u8]| name.starts_with(b"uid_");
     let fits = is_identifier(namespace)
         && is_identifier(id)
@@ -365,8 +363,7 @@ fn namespace_and_id(path: &[u8]) -> Option<(&[u8], &[u8])> {
     fits.then_some((namespace, id))
 }
 
-/// Whether a text is what containerd takes for a namespace or an id: letters and digits, with single `._-`
-/// between.
+/// Whether a text is valid as containerd's namespace or id: letters and digits, with single `._-` between them.
 fn is_identifier(text: &[u8]) -> bool {
     const LONGEST: usize = 76;
     let runs = || text.split(|b| b"._-".contains(b));

@@ -1,4 +1,4 @@
-//! What a runtime says of a container, in the form of falcosecurity's `container` events.
+//! A container's description, in the format of falcosecurity's `container` events.
 
 use serde_json::Value as Json;
 
@@ -7,30 +7,30 @@ use scap_capture_format::schema::types;
 use super::limits;
 use crate::event::{Event, EventExt as _, async_event};
 
-/// What a runtime said about a container.
+/// The description of a container.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ContainerInfo {
-    /// Its id as shown.
+    /// The displayed id.
     pub id: String,
-    /// The object of the `container` event, as it came.
+    /// The object of the `container` event, unchanged.
     json: Json,
 }
 
 impl ContainerInfo {
-    /// Reads what an event says of a container; `None` if it says nothing of any.
+    /// Parses the description in an event; `None` if the event has none.
     ///
-    /// The end of a container (`container_removed`) is no news: its threads tell of it, and what is said
-    /// of it has to be found for the events that come later.
+    /// The end of a container (`container_removed`) is not a description: it is visible in the container's threads, and the
+    /// description is still needed for later events.
     pub fn of(event: &Event<'_>) -> Option<Self> {
         Self::parse(description(event)?)
     }
 
-    /// Whether an event says something of a container.
-    pub fn is_told_by(event: &Event<'_>) -> bool {
+    /// Whether an event describes a container.
+    pub fn is_description(event: &Event<'_>) -> bool {
         description(event).is_some()
     }
 
-    /// Reads the text of a `container` event, `{"container":{"id":…}}`; `None` if it makes no sense.
+    /// Parses the text of a `container` event, `{"container":{"id":…}}`; `None` if it is invalid.
     pub fn parse(text: &[u8]) -> Option<Self> {
         if text.len() > limits::CONTAINER_JSON {
             return None;
@@ -41,33 +41,33 @@ impl ContainerInfo {
         Some(Self { id, json })
     }
 
-    /// Whether it only announces that the runtime is being asked, as Falco's recorders do.
+    /// Whether it only announces a pending look-up, as Falco's recorders do.
     pub fn is_incomplete(&self) -> bool {
         self.text("name") == Some("incomplete")
     }
 
-    /// Returns the member with this name (`name`, `image`, `ip`), if it is text.
+    /// Returns the member with this name (`name`, `image`, `ip`), if it is a string.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.json.get(key)?.as_str()
     }
 
-    /// Returns the member with this name, if it is a truth value.
+    /// Returns the member with this name, if it is a boolean.
     pub fn truth(&self, key: &str) -> Option<bool> {
         self.json.get(key)?.as_bool()
     }
 
-    /// Returns the member with this name, whatever it is.
+    /// Returns the member with this name.
     pub fn json(&self, key: &str) -> Option<&Json> {
         self.json.get(key)
     }
 
-    /// Returns all that was said.
+    /// Returns all members.
     pub fn all(&self) -> &Json {
         &self.json
     }
 
-    /// Takes the members that this one lacks from another description of the container: a runtime tells
-    /// first what it knows first. Whether there were any.
+    /// Adds the members that are missing here from another description of the container: a runtime does not report
+    /// everything at once. Returns whether there were any.
     pub(in crate::state) fn complete(&mut self, other: &Self) -> bool {
         let (Json::Object(own), Json::Object(others)) = (&mut self.json, &other.json) else {
             return false;
@@ -110,8 +110,7 @@ impl ContainerInfo {
         serde_json::json!({ "container": self.json }).to_string()
     }
 
-    /// Returns how much memory it takes, in bytes and at most: a text of a few bytes can become a
-    /// table of hundreds.
+    /// Returns an upper bound of its memory use in bytes: a text of a few bytes can become a table of hundreds.
     pub(super) fn weight(&self) -> usize {
         self.id.len().saturating_add(weight(&self.json))
     }
@@ -126,9 +125,9 @@ fn description<'a>(event: &Event<'a>) -> Option<&'a [u8]> {
     }
 }
 
-/// The nesting is as deep as the parser allows, 128.
+/// The recursion is as deep as the parser allows, 128.
 fn weight(json: &Json) -> usize {
-    /// A node of a B-tree, with room for eleven members and at least five of them.
+    /// A node of a B-tree, with room for eleven members, of which at least five are used.
     const NODE: usize = 11 * (size_of::<String>() + size_of::<Json>()) + 128;
     const PER_NODE: usize = 5;
     // A list grows by doubling.

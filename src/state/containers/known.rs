@@ -1,7 +1,6 @@
-//! The containers that were described, by id.
+//! Described containers by id.
 //!
-//! What is described last matters most: where a cap is reached, the containers described longest ago are
-//! forgotten.
+//! Recent descriptions are the most useful: at the limit, the containers described longest ago are dropped.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +10,7 @@ use hashbrown::HashMap;
 use super::description::ContainerInfo;
 use super::limits;
 
-/// What is known about containers, by id.
+/// Descriptions of containers by id.
 #[derive(Debug, Default)]
 pub(in crate::state) struct Known {
     by_id: HashMap<Arc<str>, Entry>,
@@ -24,7 +23,7 @@ pub(in crate::state) struct Known {
 #[derive(Debug)]
 struct Entry {
     info: ContainerInfo,
-    /// Its place in the order.
+    /// Its key in `order`.
     place: u64,
     weight: usize,
 }
@@ -35,13 +34,13 @@ impl Known {
         Some(&entry.info)
     }
 
-    /// Iterates over them in the order of their descriptions.
+    /// Iterates over descriptions, from the oldest to the newest.
     pub(in crate::state) fn iter(&self) -> impl Iterator<Item = &ContainerInfo> {
         let entries = self.order.values().filter_map(|id| self.by_id.get(id));
         entries.map(|entry| &entry.info)
     }
 
-    /// Takes a description, in place of an older one of the same container.
+    /// Adds a description, replacing an older one of the same container.
     pub(in crate::state) fn add(&mut self, info: ContainerInfo) {
         self.remove(&info.id);
         let weight = info.weight();
@@ -64,7 +63,7 @@ impl Known {
         }
     }
 
-    /// Whether another description would put out an older one.
+    /// Whether another container would replace the oldest one.
     pub(in crate::state) fn is_full(&self) -> bool {
         self.by_id.len() >= limits::CONTAINERS || self.bytes >= limits::CONTAINERS_BYTES
     }

@@ -1,7 +1,7 @@
-//! Containers: which one a thread is in, and what is known about them.
+//! Containers: the container of a thread, and the descriptions of containers.
 //!
-//! The id is in the paths of the cgroups ([`cgroups`]). What a runtime says of a container comes as JSON
-//! ([`description`]) and is kept within bounds ([`known`]).
+//! The id is in the paths of the cgroups ([`cgroups`]). Descriptions come from runtimes as JSON ([`description`]) and
+//! are stored up to a limit ([`known`]).
 
 mod cgroups;
 mod description;
@@ -15,7 +15,7 @@ pub(super) use known::Known;
 use super::limits;
 use super::thread::Text;
 
-/// Finds the id of the container that a thread with these cgroups is in; `None` = the host.
+/// Returns the id of the container of a thread with these cgroups; `None` = the host.
 pub(super) fn id_of(cgroups: Option<&[u8]>) -> Option<Text> {
     let found = container_of(cgroups)?;
     let id = found.id();

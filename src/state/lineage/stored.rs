@@ -1,5 +1,5 @@
-//! Lineages in snapshots: a list of starters, each naming the one before it, and of each process the
-//! first one of either part.
+//! Lineages in snapshots: a list of starters, each with the index of the previous one, and for each process the first
+//! starter of both parts.
 
 use std::sync::Arc;
 
@@ -16,19 +16,19 @@ use crate::event::Pid;
 const SNAPSHOT_EXTRA: u32 = 1;
 /// Number of a process's starters in the `extra` list of its main thread.
 const THREAD_EXTRA: u32 = 2;
-/// Bytes of a starter: the one before it, process, two times, four texts.
+/// Bytes of a starter: the previous one, pid, two times, four texts.
 const LEN: usize = 4 + 3 * 8 + 4 * 4;
 
-/// The list as it is written. A starter comes after the one before it, so that reading finds no circles.
+/// The list to be written. A starter comes after the previous one of its chain, so that reading finds no cycles.
 #[derive(Debug, Default)]
 pub(in crate::state) struct Starters {
     bytes: Vec<u8>,
-    /// Numbers, from 1 on, by address.
+    /// Indexes, from 1 on, by address.
     numbers: HashMap<*const Starter, u32>,
 }
 
 impl Starters {
-    /// Adds a lineage and returns what its process says of it.
+    /// Adds a lineage, and returns the entry of its process.
     pub(in crate::state) fn add(
         &mut self,
         lineage: &Lineage,
@@ -63,7 +63,7 @@ impl Starters {
             let id = strings.intern(text.as_deref().unwrap_or_default());
             out.extend_from_slice(&id.0.to_le_bytes());
         }
-        // Memory bounds them far below the range.
+        // The memory limit keeps the number of starters far below the range.
         let number = u32::try_from(self.numbers.len() + 1).unwrap_or(0);
         self.numbers.insert(starter, number);
     }
@@ -74,14 +74,14 @@ impl Starters {
     }
 }
 
-/// Takes a number off the front.
+/// Reads bytes from the front.
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     let (number, left) = rest.split_first_chunk()?;
     *rest = left;
     Some(*number)
 }
 
-/// Reads a starter: the number of the one before it and what it is known by; `None` if there is no room for it.
+/// Reads a starter: the index of the previous one and its identity; `None` if there is no room for it.
 fn read(mut bytes: &[u8], snapshot: &Snapshot, budget: &Budget) -> Option<(u32, Who)> {
     let rest = &mut bytes;
     let older = u32::from_le_bytes(take(rest)?);
@@ -94,7 +94,7 @@ fn read(mut bytes: &[u8], snapshot: &Snapshot, budget: &Budget) -> Option<(u32, 
         let whole = snapshot.string(StringId(u32::from_le_bytes(take(rest)?)));
         *text = whole.get(..cap).unwrap_or(whole);
     }
-    // Before anything is copied: many may name one long text.
+    // Before anything is copied: many starters may refer to one long text.
     if !budget.has_room(texts.iter().map(|t| t.len()).sum()) {
         return None;
     }
@@ -112,12 +112,12 @@ fn read(mut bytes: &[u8], snapshot: &Snapshot, budget: &Budget) -> Option<(u32, 
 }
 
 impl State {
-    /// Takes the lineages of a snapshot, once its threads are there. One from /proc, of another program
-    /// or of an older scap has none: then parents stand for makers.
+    /// Restores the lineages of a snapshot, after its threads. A snapshot from /proc, from another program or from an
+    /// older scap has none: then parents are used as starters.
     pub(in crate::state) fn restore_lineages(&mut self, snapshot: &Snapshot) {
         let list = snapshot.extra.iter().find(|(n, _)| *n == SNAPSHOT_EXTRA);
         let Some((_, bytes)) = list else {
-            return self.take_parents_for_makers();
+            return self.starters_from_parents();
         };
         let mut starters: Vec<Option<Arc<Starter>>> = Vec::new();
         let at = |starters: &[Option<Arc<Starter>>], number: u32| {
@@ -125,7 +125,7 @@ impl State {
             starters.get(index)?.clone()
         };
         for bytes in bytes.chunks_exact(LEN) {
-            // Numbers of those that found no room stay taken.
+            // Starters without room keep their index.
             let starter = read(bytes, snapshot, &self.lineage).and_then(|(older, who)| {
                 let older = at(&starters, older);
                 Starter::new(who, older, &self.lineage)

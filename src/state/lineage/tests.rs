@@ -53,7 +53,7 @@ impl Machine {
         });
     }
 
-    /// A clone as its maker sees it.
+    /// A clone, in the event of the creator.
     fn cloned(&mut self, maker: i64, child: i64, flags: u32) {
         let main = self.state.thread(Tid(maker)).map_or(maker, |t| t.pid.0);
         let ids = [child, maker, main].map(i64::to_le_bytes);
@@ -67,7 +67,7 @@ impl Machine {
         self.event(maker, main, types::SYSCALL_CLONE_20_X, &params);
     }
 
-    /// A clone as the child sees it.
+    /// A clone, in the event of the child.
     fn born(&mut self, child: i64, ptid: i64, flags: u32) {
         let [zero, tid, ptid] = [0, child, ptid].map(i64::to_le_bytes);
         let params: [(usize, &[u8]); 7] = [
@@ -114,7 +114,7 @@ impl Machine {
         self.event(tid, tid, types::SYSCALL_PRCTL_X, &params);
     }
 
-    /// A process ends, and its children go to `reaper`.
+    /// A process ends, and `reaper` adopts its children.
     fn exit(&mut self, pid: i64, reaper: i64) {
         let params: [(usize, &[u8]); 1] = [(4, &reaper.to_le_bytes())];
         self.event(pid, pid, types::PROCEXIT_1_E, &params);
@@ -124,7 +124,7 @@ impl Machine {
         lineage(&self.state, pid)
     }
 
-    /// Returns a state that was made from a snapshot of this one.
+    /// Returns a state restored from a snapshot of this one.
     fn restored(&mut self) -> State {
         let snapshot = self.state.snapshot();
         let mut state = State::new();
@@ -148,7 +148,7 @@ fn process(snapshot: &mut Snapshot, tid: i64, ptid: i64, comm: &str) -> ThreadEn
     }
 }
 
-/// Names and numbers of a process and those who started it.
+/// Names and pids of a process and its starters.
 fn lineage(state: &State, pid: i64) -> String {
     let main = state.thread(Tid(pid)).unwrap();
     let one = |a: Ancestor<'_>| {
@@ -158,7 +158,7 @@ fn lineage(state: &State, pid: i64) -> String {
     main.lineage().map(one).collect::<Vec<_>>().join(" ")
 }
 
-/// All starters that the threads lead to, and the bytes of each.
+/// All starters that threads refer to, and the size of each in bytes.
 fn starters(state: &State) -> HashMap<*const Starter, usize> {
     let firsts = |t: &Thread| {
         let Lineage { near, far } = t.lineage.clone();
@@ -223,7 +223,7 @@ fn a_starter_is_as_it_was_when_it_forked() {
     let starter = |tid| near(tid).as_ref().unwrap();
     assert!(Arc::ptr_eq(starter(200), starter(201)));
     assert!(!Arc::ptr_eq(starter(200), starter(202)));
-    // What executes a program keeps its own.
+    // A process that executes a program keeps its starters.
     m.exec(200, 100, "ls");
     assert_eq!(m.lineage(200), "ls:200 bash:100 sshd:50 init:1");
 }
@@ -338,12 +338,12 @@ fn living_generations_all_keep_who_counts() {
         assert!(own.ends_with(&format!(":{}", pid - 64)), "{own}");
         assert_eq!(lineage(&m.restored(), pid), own);
     }
-    // One starter for each that has started any, however many go back to it.
+    // One starter for each process that has started others.
     assert_eq!(starters(&m.state).len(), 502);
     assert_eq!(m.state.lineage.used(), used_by(&m.state));
 }
 
-/// Takes memory away as if other starters had it.
+/// Uses up memory as if other starters had it.
 fn use_up(m: &mut Machine, bytes: usize) {
     m.state.lineage.0.fetch_add(bytes, Ordering::Relaxed);
 }
@@ -424,7 +424,7 @@ fn parents_in_a_circle_end_somewhere() {
     assert!(own.ends_with("y:74"));
 }
 
-/// A snapshot with these starters: number of the own one, and of the text of its arguments.
+/// A snapshot with these starters: the index of the previous one, and of the text of its arguments.
 fn hostile(starters: &[(u32, u32)], of: u32) -> State {
     let mut snapshot = Snapshot::default();
     let entry = process(&mut snapshot, 7, 1, "seven");
@@ -448,7 +448,7 @@ fn hostile(starters: &[(u32, u32)], of: u32) -> State {
 
 #[test]
 fn hostile_lists_are_bounded() {
-    // Itself, a later one, none.
+    // The starter itself, a later one, a missing one.
     let circle = [(1, 0), (3, 0), (2, 0), (900, 0), (4, 0)];
     assert_eq!(lineage(&hostile(&circle, 3), 7), "seven:7 ?:3 ?:2");
     assert_eq!(lineage(&hostile(&circle, 5), 7), "seven:7 ?:5 ?:4");

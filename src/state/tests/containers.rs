@@ -98,8 +98,8 @@ fn what_is_told_in_parts_is_known_as_a_whole() {
     );
     m.state.preload_container(first.as_bytes());
     m.state.preload_container(then.as_bytes());
-    let told = |m: &Machine, key: &str| m.state.container(ID).unwrap().text(key).map(str::to_owned);
-    let all = |m: &Machine| ["name", "ip", "pod_sandbox_id"].map(|key| told(m, key).unwrap());
+    let text = |m: &Machine, key: &str| m.state.container(ID).unwrap().text(key).map(str::to_owned);
+    let all = |m: &Machine| ["name", "ip", "pod_sandbox_id"].map(|key| text(m, key).unwrap());
     assert_eq!(all(&m), ["web", "10.0.0.2", "p"]);
     m.event(-1, types::CONTAINER_JSON_2_E, &[first.as_bytes()]);
     assert_eq!(all(&m), ["web", "10.0.0.2", "p"]);

@@ -79,10 +79,10 @@ fn made_in_a_pid_namespace() {
     // A child whose maker is gone before it runs inherits from the maker, not from who adopted it.
     clone(&mut m, 0, 102, 101, 2, &begin);
     m.open(102, 4, "/b", 0);
-    let said = clone(&mut m, 3, 102, 101, 2, &begin);
+    let printed = clone(&mut m, 3, 102, 101, 2, &begin);
     assert!(
-        said.starts_with("res=3 exe=") && said.contains("ptid=101(bash)"),
-        "{said}"
+        printed.starts_with("res=3 exe=") && printed.contains("ptid=101(bash)"),
+        "{printed}"
     );
     m.event(
         102,
@@ -97,8 +97,8 @@ fn made_in_a_pid_namespace() {
     let last = m.state.thread(Tid(103)).unwrap();
     assert_eq!((last.sid, last.pgid, last.vpgid), (103, 103, 3));
     // A number that another thread of the host has is not printed with that one's name.
-    let said = m.event(103, types::SYSCALL_KILL_X, &[&i(0), &i(100), &[9]]);
-    assert!(said.contains("pid=100 "), "{said}");
+    let printed = m.event(103, types::SYSCALL_KILL_X, &[&i(0), &i(100), &[9]]);
+    assert!(printed.contains("pid=100 "), "{printed}");
 }
 
 #[test]
