@@ -1,18 +1,18 @@
-//! Buffers in the forms that sysdig has: dots, hex, hex with text, text, base64.
+//! Buffers in sysdig's formats: dots, hex, hex with text, text, base64.
 
-/// How buffers are shown.
+/// The format of buffers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BufferFormat {
-    /// Printable bytes, `.` for the others, cut at [`MAX_DOTS`] bytes.
+    /// Printable bytes, `.` for all others, truncated to [`MAX_DOTS`] bytes.
     #[default]
     Dots,
-    /// The same, whole.
+    /// The same, not truncated.
     AllDots,
     /// Rows of hexadecimal (`-x`).
     Hex,
     /// Rows of hexadecimal and text (`-X`).
     HexAscii,
-    /// Printable bytes and line ends (`-A`).
+    /// Printable bytes and line breaks (`-A`).
     Ascii,
     /// One base64 text (`-b`).
     Base64,
@@ -91,8 +91,8 @@ fn rows(out: &mut Vec<u8>, data: &[u8], with_text: bool) {
     out.push(b'\n');
 }
 
-/// Text with its line ends, which is what `-A` is for; a carriage return counts as one. Everything
-/// else that is not printable is left out, so that no control sequence reaches the terminal.
+/// Prints text with its line breaks, of which a carriage return is one. All other unprintable bytes are omitted, so that
+/// no control sequence reaches the terminal.
 fn ascii(out: &mut Vec<u8>, data: &[u8]) {
     out.push(b'\n');
     let mut after_return = false;
@@ -136,7 +136,7 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    /// What sysdig 0.29.3 was shown, with every awkward byte.
+    /// The input given to sysdig 0.29.3, with every special byte.
     const AWKWARD: &[u8] = b"\x01\x1b[31m\r\n\t\n\r \xc3\xa9\xff\x7f\nend";
 
     #[test]

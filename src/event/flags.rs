@@ -4,7 +4,7 @@
 
 use scap_capture_format::schema::FlagTable;
 
-/// Names collected into `(A|B)`; nothing at all if no name matched.
+/// Names collected into `(A|B)`; empty if no name matched.
 struct Names<'a> {
     out: &'a mut Vec<u8>,
     open: bool,

@@ -1,7 +1,7 @@
 //! Shell patterns, on bytes.
 //!
-//! A pattern means what `fnmatch` without flags says: `*` and `?` match `/` too, a leading full stop is not
-//! special, a backslash takes the special meaning away. Matching backtracks over the last `*` only, so that
+//! Patterns have the semantics of `fnmatch` without flags: `*` and `?` match `/` too, a leading dot is not
+//! special, a backslash escapes the next byte. Matching backtracks over the last `*` only, so that
 //! it takes at most the product of the two lengths.
 
 /// A compiled shell pattern.
@@ -22,7 +22,7 @@ enum Token {
 }
 
 impl Glob {
-    /// Compiles a pattern; `fold`: the case of ASCII letters does not matter.
+    /// Compiles a pattern. `fold`: ignores the case of ASCII letters.
     pub fn new(pattern: &[u8], fold: bool) -> Self {
         let mut tokens = Vec::new();
         let mut at = 0;
@@ -60,11 +60,11 @@ impl Glob {
         }
     }
 
-    /// Whether a text fits as a whole.
+    /// Whether the whole text matches.
     pub fn is_match(&self, text: &[u8]) -> bool {
         let mut token = 0;
         let mut at = 0;
-        // Where to go on if the rest does not fit: after the last `*`, one byte further on.
+        // Where to continue after a mismatch: after the last `*`, one byte further in the text.
         let mut retry: Option<(usize, usize)> = None;
         loop {
             let fits = match (self.tokens.get(token), text.get(at)) {
@@ -110,7 +110,7 @@ fn folded(byte: u8, fold: bool) -> u8 {
     }
 }
 
-/// Parses what follows `[`: the set, and its length with the closing bracket; `None` if it has none.
+/// Parses the set after `[`; returns it with its length including the closing bracket, or `None` without one.
 fn set(pattern: &[u8], fold: bool) -> Option<([u64; 4], usize)> {
     let mut bits = [0_u64; 4];
     let mut add = |byte: u8| {
@@ -122,7 +122,7 @@ fn set(pattern: &[u8], fold: bool) -> Option<([u64; 4], usize)> {
     let mut at = start;
     loop {
         let byte = *pattern.get(at)?;
-        // A closing bracket in the first place stands for itself.
+        // A closing bracket at the first position is a member of the set.
         if byte == b']' && at > start {
             at += 1;
             break;
@@ -151,7 +151,7 @@ fn set(pattern: &[u8], fold: bool) -> Option<([u64; 4], usize)> {
     Some((bits, at))
 }
 
-/// A byte in a set, maybe after a backslash, and where the next is.
+/// Returns a byte of a set, possibly escaped, and the position after it.
 fn one(pattern: &[u8], at: usize) -> Option<(u8, usize)> {
     match *pattern.get(at)? {
         b'\\' => Some((*pattern.get(at + 1)?, at + 2)),

@@ -1,9 +1,9 @@
 //! One event and its values.
 //!
-//! An [`Event`] borrows everything from the chunk it was decoded from, so that passing it through the
-//! pipeline costs nothing. What its bytes mean is in the schema (`scap_capture_format::schema`); this
-//! module decodes them ([`value`]) and prints them ([`render`]). It knows neither threads nor fds: the
-//! names that printing needs come through the [`Names`] trait, which the state implements.
+//! An [`Event`] borrows everything from the chunk that it was decoded from, so that passing it through the
+//! pipeline costs nothing. The meaning of its bytes is in the schema (`scap_capture_format::schema`); this
+//! module decodes them ([`value`]) and prints them ([`render`]). It does not depend on the state: names for
+//! printing come through the [`Names`] trait, which the state implements.
 
 pub mod async_event;
 pub mod bytes;
@@ -31,17 +31,17 @@ pub use scap_capture_format::event::{
 
 use scap_capture_format::schema::{EventInfo, EventType, ParamInfo, SourceCategory};
 
-/// An event and what is known of it beyond its own bytes.
+/// An event, combined with its enter event.
 ///
-/// Old captures have two events for a call: one as it enters, one as it returns. The second lacks what
-/// the first said, so its reader adds that.
+/// Old captures have two events for a call, enter and exit. The exit lacks the parameters of the enter event, so the
+/// reader adds them.
 #[derive(Clone, Copy, Debug)]
 pub struct PairedEvent<'a> {
     /// The event as it is stored and shown.
     pub event: &'a Event<'a>,
-    /// The event in the newest schema, with what its enter event said; mostly `event` itself.
+    /// The event in the newest schema, with the parameters of its enter event; mostly `event` itself.
     pub full: &'a Event<'a>,
-    /// The fd that its enter event was about.
+    /// The fd of its enter event.
     pub enter_fd: Option<i64>,
 }
 
@@ -55,7 +55,7 @@ impl<'a> From<&'a Event<'a>> for PairedEvent<'a> {
     }
 }
 
-/// Makes an event of no thread: something that a recorder tells.
+/// Makes an event without a thread, for information from a recorder.
 pub fn synthetic_event(ts: Timestamp, ty: EventType, params: Params<'_>) -> Event<'_> {
     Event {
         num: EventNum(0),
@@ -70,7 +70,7 @@ pub fn synthetic_event(ts: Timestamp, ty: EventType, params: Params<'_>) -> Even
     }
 }
 
-/// Reading an event's parameters with the schema in hand.
+/// Access to an event's parameters by the schema.
 pub trait EventExt<'a> {
     /// Returns the schema's description of the type, if it has one.
     fn info(&self) -> Option<&'static EventInfo>;
@@ -87,7 +87,7 @@ pub trait EventExt<'a> {
     /// Returns the result of a call; `None` for other events and for a call in flight.
     fn result(&self) -> Option<i64>;
 
-    /// Whether it is the recorder's own bookkeeping, which sysdig numbers and does not show either.
+    /// Whether it is the recorder's own bookkeeping, which sysdig numbers but does not show.
     fn is_internal(&self) -> bool;
 
     /// Iterates over the parameters that both the event and the schema have; absent ones are empty.

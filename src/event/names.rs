@@ -1,19 +1,19 @@
-//! What printing an event needs to know about the machine around it.
+//! The names that printing an event needs from the state.
 
-/// How an fd is shown: `<typechar><l4>name`.
+/// The label of an fd: `<typechar><l4>name`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FdLabel<'a> {
     /// The letter of its kind (`f` file, `4` IPv4 socket, ...).
     pub typechar: u8,
-    /// The letter of the transport protocol, for internet sockets where it is known.
+    /// The letter of the transport protocol, for internet sockets if it is known.
     pub l4: Option<u8>,
     /// Its name, unescaped; can be empty.
     pub name: &'a [u8],
 }
 
-/// Names of things that an event mentions by number, as they are when it happens.
+/// Names of objects that an event refers to by number, at the time of the event.
 ///
-/// `None` means unknown; the number is printed alone then.
+/// `None` means unknown; then only the number is printed.
 pub trait Names {
     /// Returns the command name of a thread.
     fn comm(&self, tid: i64) -> Option<&[u8]>;
@@ -30,11 +30,11 @@ pub trait Names {
     /// Appends the absolute form of `path` to `out`: relative to `dirfd` if there is one, else to the
     /// event's thread's working directory.
     ///
-    /// Returns false and appends nothing if `path` needs no resolving.
+    /// Returns false and appends nothing if `path` is absolute already.
     fn resolve_path(&self, dirfd: Option<i64>, path: &[u8], out: &mut Vec<u8>) -> bool;
 }
 
-/// Knows nothing.
+/// Has no names.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoNames;
 

@@ -92,7 +92,7 @@ fn port_of(bytes: &[u8]) -> Option<u16> {
 pub enum SockAddr<'a> {
     /// An internet address.
     Inet(Endpoint),
-    /// A unix socket's path; abstract names come without their leading NUL.
+    /// The path of a unix socket; abstract names without their leading NUL.
     Unix(&'a [u8]),
     /// Another family.
     Other(u8),
@@ -101,7 +101,7 @@ pub enum SockAddr<'a> {
 }
 
 impl<'a> SockAddr<'a> {
-    /// Decodes an address; `None` if there is not even a family.
+    /// Decodes an address; `None` if the family is missing.
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         let (&family, rest) = bytes.split_first()?;
         Some(match family {
@@ -138,7 +138,7 @@ pub enum SockTuple<'a> {
 }
 
 impl<'a> SockTuple<'a> {
-    /// Decodes a tuple; `None` if there is not even a family.
+    /// Decodes a tuple; `None` if the family is missing.
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         let (&family, rest) = bytes.split_first()?;
         let parsed = match family {
@@ -169,7 +169,7 @@ impl<'a> SockTuple<'a> {
         self.write(out, text::escape);
     }
 
-    /// Appends the same, with the path as it is, for keeping.
+    /// Appends the same with the path unescaped, for storing.
     pub fn name(self, out: &mut Vec<u8>) {
         self.write(out, |out, path| out.extend_from_slice(path));
     }

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use scap_capture_format::schema::PrintFormat;
 
-/// Appends what `value` displays as.
+/// Appends a value's `Display` text.
 pub fn display(out: &mut Vec<u8>, value: impl std::fmt::Display) {
     // Writing into a Vec cannot fail.
     let _always = write!(out, "{value}");

@@ -56,7 +56,7 @@ fn append(lens: &mut Vec<u32>, bytes: &mut Vec<u8>, event: &EventRef<'_>) {
     }
 }
 
-/// A copy of an event; its buffers are used again for the next one.
+/// A copy of an event, with reusable buffers.
 #[derive(Debug, Default)]
 pub struct OwnedEvent {
     head: Head,
@@ -66,7 +66,7 @@ pub struct OwnedEvent {
 }
 
 impl OwnedEvent {
-    /// Replaces the copy by one of another event.
+    /// Replaces the copy by another event's.
     pub fn set(&mut self, event: &EventRef<'_>) {
         self.is_set = true;
         self.head = Head::of(event);
@@ -75,7 +75,7 @@ impl OwnedEvent {
         append(&mut self.lens, &mut self.bytes, event);
     }
 
-    /// Forgets the event; the buffers stay.
+    /// Removes the event; the buffers are kept.
     pub fn clear(&mut self) {
         self.is_set = false;
     }
@@ -90,7 +90,7 @@ impl OwnedEvent {
         self.head.with(&self.lens, &self.bytes)
     }
 
-    /// Makes a hidden event of another, without the data that it moved: what it did to the machine stays.
+    /// Makes a hidden event of another one, without its I/O data; its effect on the state is kept.
     pub fn hide(&mut self, event: &EventRef<'_>) -> EventRef<'_> {
         self.set(event);
         self.head.flags |= EventFlags::HIDDEN;
@@ -108,7 +108,7 @@ impl OwnedEvent {
     }
 }
 
-/// Copies of events, in the order in which they came. Clearing keeps the buffers for the next ones.
+/// Copies of events, in order of arrival. Clearing keeps the buffers.
 #[derive(Debug, Default)]
 pub struct EventBuffer {
     rows: Vec<Row>,
@@ -120,14 +120,14 @@ pub struct EventBuffer {
 struct Row {
     head: Head,
     enter_fd: Option<i64>,
-    /// The next row is this event in the newest schema.
+    /// The next row is the same event in the newest schema.
     has_full: bool,
     /// Parameters and their bytes.
     params: u32,
     bytes: u32,
 }
 
-/// A place in an [`EventBuffer`].
+/// A position in an [`EventBuffer`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BufferCursor {
     row: usize,
@@ -145,7 +145,7 @@ pub struct BufferedEvent<'b> {
 }
 
 impl BufferedEvent<'_> {
-    /// Returns the event with what its enter event said.
+    /// Returns the event with the parameters of its enter event.
     pub fn paired(&self) -> PairedEvent<'_> {
         PairedEvent {
             event: &self.event,
@@ -179,7 +179,7 @@ impl EventBuffer {
         });
     }
 
-    /// Returns the bytes that the events take.
+    /// Returns the size of the events in bytes.
     pub fn size(&self) -> usize {
         self.rows.len() * size_of::<Row>() + self.lens.len() * 4 + self.bytes.len()
     }

@@ -1,13 +1,13 @@
-//! "Did you mean": known names that look like a misspelt one.
+//! "Did you mean": known names that are similar to an unknown one.
 
-/// How alike two names have to be for one to be proposed for the other.
+/// Least similarity of a suggested name.
 const ALIKE: f64 = 0.8;
-/// Most names that are proposed.
+/// Most suggested names.
 const MAX_NAMES: usize = 3;
-/// Longest name that is compared: nobody misspells a longer one, and the comparison is quadratic.
+/// Longest name that is compared: longer ones are not typing errors, and the comparison is quadratic.
 const MAX_LEN: usize = 100;
 
-/// Returns the candidates that look like `name`, best first, three at most.
+/// Returns the most similar candidates, best first, at most three.
 pub fn similar<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     if name.len() > MAX_LEN {
         return Vec::new();

@@ -1,7 +1,7 @@
 //! Events of syscalls without a type of their own.
 //!
-//! Native captures store such a call as `syscall <` with its number, result and six raw arguments; the
-//! names and C types of the arguments come from the kernel's own prototypes.
+//! Native captures store such a call as `syscall <` with its number, result and six raw arguments. The
+//! names and C types of the arguments are from the kernel's own prototypes.
 
 use scap_capture_format::schema::{Arch, EventType, Syscall, SyscallArg, syscall, types};
 
@@ -20,7 +20,7 @@ mod param {
 /// The 32-bit ABI of x86 in the `abi` parameter.
 const ABI_IA32: u64 = 1;
 
-/// What is known of a generic event's call.
+/// The call of a generic event.
 #[derive(Clone, Copy, Debug)]
 pub struct Call {
     /// Its name, if the number is known.
@@ -62,7 +62,7 @@ pub fn call(event: &Event<'_>, arch: Option<Arch>) -> Call {
         .uint(param::ID)
         .and_then(|id| u16::try_from(id).ok())
         .and_then(syscall::by_ppm_sc);
-    // The field has no code for the newest calls; their number says what they are.
+    // The schema has no code for the newest calls; they are found by number.
     let prototype = by_code.or_else(|| syscall::by_nr(arch?, number?));
     Call {
         name: prototype.map(|p| p.name),
@@ -71,7 +71,7 @@ pub fn call(event: &Event<'_>, arch: Option<Arch>) -> Call {
     }
 }
 
-/// Appends the name of an event: of the syscall where the type is generic.
+/// Appends the name of an event; for a generic type, that of the syscall.
 pub fn event_name(out: &mut Vec<u8>, event: &Event<'_>, arch: Option<Arch>) {
     if is_generic(event.ty) {
         let call = call(event, arch);
@@ -94,7 +94,7 @@ pub fn event_name(out: &mut Vec<u8>, event: &Event<'_>, arch: Option<Arch>) {
     }
 }
 
-/// Appends the arguments of a generic call, each as `name=value `; the result is the caller's.
+/// Appends the arguments of a generic call, each as `name=value `; the caller appends the result.
 pub(super) fn arguments<N: Names + ?Sized>(
     out: &mut Vec<u8>,
     event: &Event<'_>,
@@ -103,7 +103,7 @@ pub(super) fn arguments<N: Names + ?Sized>(
 ) {
     let call = call(event, arch);
     let known = call.prototype.map_or(&[][..], |p| p.args);
-    // Without a prototype nobody knows how many of the six registers mean something.
+    // Without a prototype, the number of arguments is unknown, so all six registers are printed.
     let count = if call.prototype.is_some() {
         known.len()
     } else {
@@ -130,17 +130,17 @@ pub(super) fn arguments<N: Names + ?Sized>(
     }
 }
 
-/// How a C type prints.
+/// The format of a C type.
 enum Form {
     /// An fd of the calling thread.
     Fd,
-    /// A signed number of so many bits.
+    /// A signed number of this many bits.
     Signed(u32),
-    /// An unsigned number of so many bits.
+    /// An unsigned number of this many bits.
     Unsigned(u32),
     /// Permission bits.
     Octal,
-    /// Bits without meaning of their own: pointers, masks, addresses.
+    /// Pointers, masks, addresses.
     Hex,
 }
 
@@ -161,13 +161,13 @@ fn form(arg: &SyscallArg) -> Form {
     }
 }
 
-/// Whether the kernel's name for an argument says that it is an fd.
+/// Whether the kernel's name of an argument means an fd.
 fn is_fd_name(name: &str) -> bool {
     name.ends_with("fd") || name.ends_with("fildes") || matches!(name, "fd_in" | "fd_out" | "dfd")
 }
 
 fn argument<N: Names + ?Sized>(out: &mut Vec<u8>, arg: &SyscallArg, value: u64, names: &N) {
-    // A register holds 64 bits, the call looks at those of its type.
+    // A register holds 64 bits; the call uses those of its type.
     let low = value & 0xffff_ffff;
     match form(arg) {
         Form::Fd => {
@@ -190,7 +190,7 @@ fn argument<N: Names + ?Sized>(out: &mut Vec<u8>, arg: &SyscallArg, value: u64, 
     }
 }
 
-/// Appends the argument with this name of a call without a type of its own; false if there is none.
+/// Appends the argument with this name of a call without a type of its own; returns false if there is none.
 pub fn argument_named<N: Names + ?Sized>(
     out: &mut Vec<u8>,
     event: &Event<'_>,
@@ -210,8 +210,8 @@ pub fn argument_named<N: Names + ?Sized>(
     true
 }
 
-/// Returns what kind of activity a call without a type of its own is, in the words of `evt.category`
-/// (falcosecurity libs: `g_syscall_info_table`); found by the beginnings of names.
+/// Returns the category of a call without a type of its own, as in `evt.category` (falcosecurity libs:
+/// `g_syscall_info_table`); found by prefixes of names.
 pub fn category(name: &str) -> &'static str {
     const BY_PREFIX: &[(&str, &str)] = &[
         ("sigaltstack", "unknown"),

@@ -1,16 +1,16 @@
-//! Text from a capture, made safe to print.
+//! Escapes text from a capture for printing.
 //!
-//! File names, command lines and socket paths are chosen by whoever was recorded, and a terminal obeys
-//! control sequences in them. Printed text therefore holds no control character and nothing invisible
-//! that reorders what is seen. This differs from sysdig, which prints such bytes raw: `ESC` appears as
+//! File names, command lines and socket paths are chosen by the recorded programs, and a terminal obeys
+//! control sequences in them. Printed text therefore contains no control characters, and no invisible characters
+//! that reorder it. This differs from sysdig, which prints such bytes raw: `ESC` appears as
 //! `\x1b`, a newline as `\n`, a bidirectional override as `\u{202e}`, a byte that is not UTF-8 as
-//! `\xff`. Backslashes stay single, as in sysdig, so that ordinary names look the same in both.
+//! `\xff`. Backslashes are not doubled, as in sysdig, so that ordinary names look the same in both.
 
 use std::borrow::Cow;
 
 use super::number;
 
-/// Appends `text` with everything unsafe replaced by a visible escape.
+/// Appends `text` with all unsafe characters replaced by visible escapes.
 pub fn escape(out: &mut Vec<u8>, text: &[u8]) {
     // Nearly every text is plain ASCII: one scan, one copy.
     if is_plain(text, unprintable) {
@@ -34,8 +34,8 @@ pub fn escape(out: &mut Vec<u8>, text: &[u8]) {
 /// Every byte of a word.
 const ONES: u64 = 0x0101_0101_0101_0101;
 
-/// Whether a text has no byte for which `special` returns a bit. Eight bytes at a time; a rest is filled up with
-/// blanks, which must not be special.
+/// Whether a text has no byte for which `special` returns a bit. Tests eight bytes at a time; the last word is padded
+/// with blanks, which must not be special.
 #[inline]
 pub(crate) fn is_plain(text: &[u8], special: impl Fn(u64) -> u64) -> bool {
     let (words, rest) = text.as_chunks::<8>();
@@ -61,7 +61,7 @@ pub(crate) fn any_is(word: u64, byte: u8) -> u64 {
     same_is_0.wrapping_sub(ONES) & !same_is_0 & (ONES * 0x80)
 }
 
-/// Whether a character must not reach a terminal as it is.
+/// Whether a character must not reach a terminal unescaped.
 pub(crate) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -100,9 +100,9 @@ pub(crate) fn escape_byte(out: &mut Vec<u8>, byte: u8) {
     ]);
 }
 
-/// Returns the beginning of a word that a message names: nobody reads a megabyte.
+/// Returns the beginning of a word for a message, which a long word would make unreadable.
 pub(crate) fn short(word: &str) -> Cow<'_, str> {
-    /// Bytes of a word that are shown.
+    /// Most bytes of a word that are printed.
     const MOST: usize = 200;
     if word.len() <= MOST {
         return Cow::Borrowed(word);

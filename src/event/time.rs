@@ -1,7 +1,7 @@
 //! Points in time and intervals as text.
 //!
-//! Local time needs the zone rules, which are slow; consecutive events nearly always share their
-//! second, so [`LocalClock`] keeps the text of the last one.
+//! Local time needs the zone rules, which are slow. Consecutive events are nearly always in the same second, so
+//! [`LocalClock`] keeps the text of the last one.
 
 use chrono::{DateTime, FixedOffset, Local, SecondsFormat, TimeZone as _, Utc};
 
@@ -10,7 +10,7 @@ use super::number;
 /// Nanoseconds in a second.
 pub const NS_PER_S: u64 = 1_000_000_000;
 
-/// Local times, with the last second's text kept.
+/// Formats local times, and keeps the text of the last second.
 #[derive(Clone, Debug, Default)]
 pub struct LocalClock {
     second: Option<u64>,
@@ -62,7 +62,7 @@ impl LocalClock {
             .ok()
             .and_then(|s| Local.timestamp_opt(s, 0).single());
         let Some(local) = local else {
-            // Beyond the calendar: a damaged file. The number is still evidence.
+            // Beyond the calendar, from a damaged file. The number can still be evidence.
             number::udec(&mut self.time_of_day, second);
             return;
         };
@@ -86,9 +86,9 @@ fn fraction(out: &mut Vec<u8>, ns: u64) {
     number::padded(out, ns % NS_PER_S, 9);
 }
 
-/// Returns a point in time in ISO 8601 at an offset from UTC in seconds, for evidence.
+/// Returns a point in time in ISO 8601, at an offset from UTC in seconds, for evidence.
 ///
-/// The offset is that of the recorded machine; one that no place has counts as none.
+/// The offset is that of the recorded machine; an impossible one counts as 0.
 pub fn iso8601(ns: u64, utc_offset_s: i32) -> String {
     let Some(utc) = to_utc(ns) else {
         return format!("{ns} ns");

@@ -1,4 +1,4 @@
-//! What the bytes of a parameter mean.
+//! Decodes the values of parameters.
 
 use scap_capture_format::schema::{FlagTable, ParamDetail, ParamInfo, ParamType, PrintFormat};
 
@@ -12,7 +12,7 @@ const NO_TIME: u64 = u64::MAX;
 pub enum Value<'a> {
     /// Nothing was recorded.
     Absent,
-    /// The bytes do not fit the type; a damaged or foreign file.
+    /// The bytes do not fit the type, in a damaged or foreign file.
     Invalid(&'a [u8]),
     /// A signed number of `len` bytes.
     Int {
@@ -30,11 +30,11 @@ pub enum Value<'a> {
     },
     /// Text without its terminator; any bytes.
     Text(&'a [u8]),
-    /// A path as the program gave it, and the parameter with the directory fd it is relative to.
+    /// A path as the program passed it, and the index of the parameter with the directory fd that it is relative to.
     Path(&'a [u8], Option<u8>),
     /// A buffer.
     Bytes(&'a [u8]),
-    /// A result: negative error number or not.
+    /// A result; negative values are error numbers.
     Errno(i64),
     /// A socket address.
     SockAddr(SockAddr<'a>),
@@ -46,13 +46,13 @@ pub enum Value<'a> {
     Pid(i64),
     /// A poll list.
     FdList(FdList<'a>),
-    /// The field's code of a syscall.
+    /// The schema's code of a syscall.
     SyscallId(u16),
     /// A signal.
     Signal(u8),
-    /// An interval in nanoseconds; `None` = none given.
+    /// An interval in nanoseconds; `None` = absent.
     RelTime(Option<u64>),
-    /// Nanoseconds since the epoch; `None` = none.
+    /// Nanoseconds since the epoch; `None` = absent.
     AbsTime(Option<u64>),
     /// A truth value.
     Bool(bool),
@@ -79,8 +79,7 @@ pub enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// Decodes a parameter, and says how its number is to be printed: a dynamic parameter brings its
-    /// own format.
+    /// Decodes a parameter, and returns the print format of its number: a dynamic parameter has a format of its own.
     pub fn decode(info: &ParamInfo, bytes: &'a [u8]) -> (Self, PrintFormat) {
         if let (ParamType::Dyn, ParamDetail::Dyn(table)) = (info.ty, info.info) {
             let Some((index, rest)) = bytes.split_first() else {
@@ -100,7 +99,7 @@ impl<'a> Value<'a> {
     fn of_type(ty: ParamType, detail: ParamDetail, bytes: &'a [u8]) -> Self {
         if bytes.is_empty() {
             return match ty {
-                // A call that moved nothing has an empty buffer, which is no lack of one.
+                // A call that transferred nothing has an empty buffer, which is a value.
                 ParamType::ByteBuf => Self::Bytes(bytes),
                 _ => Self::Absent,
             };
@@ -170,7 +169,7 @@ impl<'a> Value<'a> {
             ParamType::Double => Self::Double(f64::from_le_bytes(bytes.try_into().ok()?)),
             ParamType::SigSet => Self::SigSet(u32::try_from(unsigned(bytes)?).ok()?),
             ParamType::CharBufArray => Self::List(bytes),
-            // Pointers of the recorded process, and types that only filters have.
+            // Pointers of the recorded process, and types that only fields have.
             ParamType::Dyn
             | ParamType::CharBufPairArray
             | ParamType::Ipv4Net
@@ -227,7 +226,7 @@ impl<'a> FdList<'a> {
     fn parse(bytes: &'a [u8]) -> Option<Self> {
         let (count, entries) = bytes.split_at_checked(2)?;
         let count = usize::from(u16::from_le_bytes(count.try_into().ok()?));
-        // A list cut by the recorder's size limit has fewer entries than its count says.
+        // A list truncated by the recorder's size limit has fewer entries than its count.
         let whole = count.min(entries.len() / Self::ENTRY);
         Some(Self(&entries[..whole * Self::ENTRY]))
     }

@@ -1,4 +1,4 @@
-//! What is written of containers into a capture: each that the events are of, once.
+//! The containers of exported events, each of which is described once.
 
 use hashbrown::HashSet;
 use scap_capture_format::native::ContainerDescription;
@@ -6,23 +6,23 @@ use scap_capture_format::native::ContainerDescription;
 use crate::event::Timestamp;
 use crate::state::{ContainerInfo, Text, View, limits};
 
-/// Bytes of descriptions that are gathered before they are written.
+/// Bytes of descriptions that are collected before they are written.
 const PENDING: usize = 1 << 20;
 
-/// The containers of the events that were written, and what is still to be written of them.
+/// The containers of written events, and the descriptions that are still to be written.
 #[derive(Debug, Default)]
 pub(super) struct Containers {
     described: HashSet<Text>,
-    /// Those that nobody has described yet.
+    /// Containers without a description so far.
     missing: HashSet<Text>,
-    /// The container of the last event: events come in runs.
+    /// The container of the last event: consecutive events are often of one container.
     last: Option<Text>,
     pending: Vec<ContainerDescription>,
     bytes: usize,
 }
 
 impl Containers {
-    /// Takes note of the container that an event is of, and of the one that it describes.
+    /// Records the container of an event, and the one that it describes.
     pub(super) fn meet(&mut self, time: Timestamp, view: &View<'_>) {
         if !self.missing.is_empty() && ContainerInfo::is_description(view.full()) {
             for id in std::mem::take(&mut self.missing) {
@@ -62,7 +62,7 @@ impl Containers {
         });
     }
 
-    /// Returns what is to be written now.
+    /// Returns the descriptions that are to be written now.
     pub(super) fn due(&mut self) -> Vec<ContainerDescription> {
         match self.bytes < PENDING {
             true => Vec::new(),
@@ -70,7 +70,7 @@ impl Containers {
         }
     }
 
-    /// Returns what was not written yet.
+    /// Returns all descriptions that have not been written.
     pub(super) fn rest(&mut self) -> Vec<ContainerDescription> {
         self.bytes = 0;
         std::mem::take(&mut self.pending)

@@ -1,9 +1,8 @@
-//! Events into a capture file of our own.
+//! Writes events to a native capture.
 //!
-//! What is not wanted but changes what later events mean is kept as hidden events, without the data that
-//! was moved, so that a filtered capture shows as much as the whole one. The file begins with the state
-//! just before its first event, and has it again and again, as those of a recorder do, so that reading can
-//! begin there.
+//! Rejected events that change the meaning of later ones are kept as hidden events, without I/O data, so that
+//! a filtered capture shows as much as the whole one. The file begins with the state just before its first
+//! event, and has further snapshots at the interval of a recorder, so that reading can start there.
 
 use std::io::{self, Write};
 use std::ops::ControlFlow;
@@ -23,17 +22,17 @@ use crate::lanes;
 use crate::replay::{EventSink, OriginState};
 use crate::state::{self, SnapshotSchedule, State};
 
-/// Most threads whose last enter event is remembered.
+/// Most threads whose last enter event is kept.
 const THREADS: usize = 1 << 18;
 
 /// Writes events to a capture file.
 pub struct NativeSink<W: Write> {
-    /// Until the first event, what the file is written to.
+    /// The output, until the first event.
     out: Option<W>,
     writer: Option<CaptureWriter<W>>,
     header: Header,
     origins: Vec<Origin>,
-    /// Enter events that were not written: their exit may be wanted.
+    /// Enter events that were not written: their exit events can still pass.
     enters: HashMap<(OriginId, i64), OwnedEvent>,
     stripped: OwnedEvent,
     containers: Containers,
@@ -42,7 +41,7 @@ pub struct NativeSink<W: Write> {
     last: Timestamp,
     shown: u64,
     hidden: u64,
-    /// Stop after so many wanted events.
+    /// Limit of the events that pass.
     limit: u64,
 }
 
@@ -71,26 +70,26 @@ impl<W: Write> NativeSink<W> {
         }
     }
 
-    /// Adds a note on how the capture was made, as name and value.
+    /// Adds information about the origin of the capture to the header, as name and value.
     pub fn note(&mut self, name: &str, value: &str) {
         self.header
             .options
             .push((name.to_owned(), value.to_owned()));
     }
 
-    /// Returns how many wanted and how many hidden events were written.
+    /// Returns the number of events written, shown and hidden.
     pub fn counts(&self) -> (u64, u64) {
         (self.shown, self.hidden)
     }
 
-    /// Writes what is left, and the end.
+    /// Writes pending data, and finishes the file.
     ///
     /// # Errors
     ///
     /// Those of the output.
     pub fn finish(mut self) -> io::Result<W> {
         if self.writer.is_none() {
-            // A capture without events is one, too.
+            // A capture without events is valid too.
             self.start(&mut [])?;
         }
         match self.writer {
@@ -114,7 +113,7 @@ impl<W: Write> NativeSink<W> {
             self.header.machine.clone_from(&origin.session.machine);
         }
         if self.is_merged() {
-            // A .scap file says only now which machine it is of.
+            // For a .scap file, the machine is known only now.
             for (origin, own) in self.origins.iter_mut().zip(origins.iter()) {
                 origin.machine.clone_from(&own.session.machine);
             }
@@ -133,7 +132,7 @@ impl<W: Write> NativeSink<W> {
         Ok(())
     }
 
-    /// Whether the capture is of several recordings.
+    /// Whether the capture has several recordings.
     fn is_merged(&self) -> bool {
         self.origins.len() > 1
     }
@@ -144,7 +143,7 @@ impl<W: Write> NativeSink<W> {
         origin.is_some_and(|origin| origin.is_paired)
     }
 
-    /// Makes whoever reads the capture know the event's container.
+    /// Writes the description of the event's container, if it is due.
     fn meet_container(&mut self, cx: &Context<'_>) -> io::Result<()> {
         self.containers.meet(cx.event.ts, cx.view);
         let due = self.containers.due();
@@ -154,7 +153,7 @@ impl<W: Write> NativeSink<W> {
         }
     }
 
-    /// Writes an event as hidden, without the data it moved.
+    /// Writes an event as hidden, without its I/O data.
     fn hide(&mut self, origin: OriginId, event: &Event<'_>) -> io::Result<()> {
         self.hidden += 1;
         match &mut self.writer {
@@ -166,7 +165,7 @@ impl<W: Write> NativeSink<W> {
         }
     }
 
-    /// Remembers an enter event that is not written now.
+    /// Keeps an enter event that is not written now.
     fn remember(&mut self, origin: OriginId, event: &Event<'_>) {
         let thread = (origin, event.tid.0);
         if self.enters.len() >= THREADS && !self.enters.contains_key(&thread) {
@@ -175,7 +174,7 @@ impl<W: Write> NativeSink<W> {
         self.enters.entry(thread).or_default().set(event);
     }
 
-    /// Writes the enter event of a wanted exit event, if it was not.
+    /// Writes the enter event of an exit event that passed, unless it was written.
     fn write_enter(&mut self, origin: OriginId, event: &Event<'_>) -> io::Result<()> {
         let Some(kept) = self.enters.get_mut(&(origin, event.tid.0)) else {
             return Ok(());
@@ -218,25 +217,25 @@ fn is_enter_of_call(event: &Event<'_>) -> bool {
     event.ty.is_enter() && event.info().is_some_and(is_call)
 }
 
-/// When the state is written again.
+/// When the next snapshots are due.
 #[derive(Debug, Default)]
 struct Snapshots {
     /// `None` before the first event.
     schedule: Option<SnapshotSchedule>,
-    /// Chunks written when it was looked at last.
+    /// Number of chunks at the last check.
     chunks: usize,
     /// Bytes of events since the last snapshot, before compression.
     bytes: u64,
-    /// Bytes of the last snapshot.
+    /// Size of the last snapshot in bytes.
     cost: u64,
 }
 
-/// Events take at least so many times the bytes of the snapshot before them, so that many threads in a quiet
-/// capture do not make it many times larger.
+/// Minimum ratio of the bytes of events to those of the snapshot before them, so that many threads in a quiet capture do
+/// not make it many times larger.
 const SHARE: u64 = 4;
 
 impl Snapshots {
-    /// Whether one is due after an event at a time: only where a chunk has ended.
+    /// Whether a snapshot is due after an event with this time: only at the end of a chunk.
     fn is_due<W: Write>(&mut self, writer: &CaptureWriter<W>, now: Timestamp) -> bool {
         let chunks = &writer.index().chunks;
         let new = chunks.get(self.chunks..).unwrap_or_default();
@@ -258,7 +257,7 @@ impl Snapshots {
         schedule.is_due(now.0) && self.bytes >= self.cost.saturating_mul(SHARE)
     }
 
-    /// Takes note of one.
+    /// Records that a snapshot was written.
     fn written<W: Write>(&mut self, writer: &CaptureWriter<W>) {
         let last = writer.index().snapshots.last();
         self.cost = last.map_or(0, |snapshot| snapshot.body_len);
@@ -267,7 +266,7 @@ impl Snapshots {
 
     fn taken(&mut self, now: Timestamp) {
         if let Some(schedule) = &mut self.schedule {
-            // Nobody waits meanwhile.
+            // Nothing waits for the copy.
             schedule.taken(now.0, Duration::ZERO);
         }
     }
@@ -310,7 +309,7 @@ impl<W: Write> EventSink for NativeSink<W> {
             pushed.map_err(failed)?;
         }
         if is_paired && is_enter_of_call(cx.event) {
-            // It is written: its exit has to look for none.
+            // It has been written, so the exit event must not write it again.
             self.enters.remove(&(origin, cx.event.tid.0));
         }
         self.shown += 1;
@@ -346,7 +345,7 @@ impl<W: Write> EventSink for NativeSink<W> {
     }
 }
 
-/// The output's own error where it is one.
+/// Returns the output's own error, if there is one.
 fn failed(error: scap_capture_format::Error) -> io::Error {
     match error {
         scap_capture_format::Error::Io(error) => error,

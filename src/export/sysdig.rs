@@ -1,4 +1,4 @@
-//! Events into a .scap file for sysdig, Falco and Stratoshark.
+//! Writes events to a .scap file for sysdig, Falco and Stratoshark.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -15,22 +15,21 @@ use crate::state::State;
 
 /// Writes events to a .scap file.
 ///
-/// Events of our own captures, one for a call, become the pairs that sysdig 0.29.3 and all later readers
-/// know; those of .scap files stay as they are.
+/// Events of native captures, one per call, become the pairs of enter and exit events that sysdig 0.29.3 and all later
+/// readers know; events of .scap files are written unchanged.
 pub struct SysdigSink<W: Write> {
     out: Option<W>,
     writer: Option<SysdigWriter<W>>,
     downgrade: Option<(Downgrade, InOrder)>,
     options: WriterOptions,
     written: u64,
-    /// Events that no reader would take.
+    /// Events that no reader accepts.
     refused: u64,
     limit: u64,
 }
 
 impl<W: Write> SysdigSink<W> {
-    /// Makes a sink; nothing is written before the first event. `pairs`: the source's events come in pairs
-    /// already.
+    /// Makes a sink; nothing is written before the first event. `pairs`: the source has two events per call.
     pub fn new(out: W, pairs: bool, arch: Arch, options: WriterOptions, limit: u64) -> Self {
         let downgrade = || {
             (
@@ -49,12 +48,12 @@ impl<W: Write> SysdigSink<W> {
         }
     }
 
-    /// Returns how many events were written, and how many no reader would take.
+    /// Returns the number of events written, and of those that no reader accepts.
     pub fn counts(&self) -> (u64, u64) {
         (self.written, self.refused)
     }
 
-    /// Returns how many texts were cut to what readers take.
+    /// Returns the number of texts that were truncated to the limits of readers.
     pub fn cut(&self) -> u64 {
         self.writer.as_ref().map_or(0, SysdigWriter::cut)
     }
@@ -65,11 +64,11 @@ impl<W: Write> SysdigSink<W> {
         self.downgrade.as_ref().map(report).unwrap_or_default()
     }
 
-    /// Writes what is left.
+    /// Writes pending data.
     ///
     /// # Errors
     ///
-    /// Those of the output; a file without an event, which no reader opens.
+    /// Errors of the output, and a file without events, which no reader opens.
     pub fn flush(&mut self) -> io::Result<()> {
         if let (Some(writer), Some((_, order))) = (&mut self.writer, &mut self.downgrade) {
             while let Some(event) = order.rest() {
@@ -79,17 +78,17 @@ impl<W: Write> SysdigSink<W> {
         Ok(())
     }
 
-    /// Ends the file.
+    /// Finishes the file.
     ///
     /// # Errors
     ///
-    /// Those of the output; `None` if there was no event, and so no file.
+    /// Errors of the output. `Ok(None)`: there was no event, and so no file.
     pub fn finish(self) -> io::Result<Option<W>> {
         self.writer.map(|w| w.finish().map_err(failed)).transpose()
     }
 
-    /// Writes what is known of containers, also what later events tell. sysdig takes what stands before
-    /// all other events for the state at the beginning.
+    /// Writes the descriptions of containers, including those from later events. sysdig takes events before all
+    /// others for the initial state.
     fn containers(&mut self, state: &State, session: &Session) -> io::Result<()> {
         let Some(writer) = &mut self.writer else {
             return Ok(());
@@ -103,7 +102,7 @@ impl<W: Write> SysdigSink<W> {
             };
             let ts = Timestamp(session.first_time);
             let event = synthetic_event(ts, types::CONTAINER_JSON_2_E, params);
-            // The capture has them as events where they belong.
+            // The capture has these descriptions as events, in their places.
             write(writer, &event, &mut 0, &mut self.refused)?;
         }
         Ok(())
@@ -171,7 +170,7 @@ impl<W: Write> EventSink for SysdigSink<W> {
     }
 
     fn hidden(&mut self, cx: &Context<'_>) -> io::Result<()> {
-        // The file has a flag for such events, too.
+        // The format has a flag for such events, too.
         self.put(&EventRef {
             flags: cx.event.flags | EventFlags::HIDDEN,
             ..*cx.event

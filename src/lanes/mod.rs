@@ -1,9 +1,9 @@
-//! The lanes of the timeline: what kinds of things an event can be an instance of.
+//! The lanes of the timeline: categories of events.
 //!
-//! An event is in no lane, in one or in several: an `open` that failed slowly is in two. The lanes of
-//! every event are counted per chunk when a capture is written, so that a timeline can be drawn from its
-//! index alone. What is decided by the type of an event, or by the call where the type stands for many,
-//! is looked up in a table ([`table`]); the rest is its result, its latency and what its fd is open on.
+//! An event can be in several lanes, or in none: an `open` that failed slowly is in two. The events of each
+//! lane are counted per chunk when a capture is written, so that a timeline can be drawn from the index alone.
+//! What follows from an event's type, or from the call for generic types, is in a table ([`table`]); the rest depends on
+//! the result, the latency and the kind of the fd.
 
 mod table;
 
@@ -18,8 +18,8 @@ use table::{Known, NO_PARAM, Traits, privilege};
 /// Calls that take longer than this are slow, in nanoseconds.
 pub const SLOW_NS: u64 = 1_000_000;
 
-/// Returns a condition for filters that the events of a lane fulfil. It finds a few events that are not in the
-/// lane, such as 32-bit calls by their names.
+/// Returns a filter for the events of a lane. It matches a few more events than are in the lane, such as 32-bit
+/// calls by their names.
 pub fn filter(lane: Lane) -> &'static str {
     table::filter(lane)
 }
@@ -29,17 +29,17 @@ pub fn lanes_of(event: &Event<'_>, view: &View<'_>) -> LaneSet {
     classify(event, view).0
 }
 
-/// Whether an event's call was waiting for somebody else, so that its latency says nothing of itself: for
-/// time to pass, for other processes, for what comes through anything that is no file. What its fd is
-/// open on counts for reads; one that is not known is taken for no file.
+/// Whether an event's call was waiting, so that its latency is not its own: for time to pass, for other
+/// processes, or for data from anything other than a file. Reads wait if their fd is not a file, or not
+/// known.
 pub fn is_waiting(event: &Event<'_>, view: &View<'_>) -> bool {
     classify(event, view).1
 }
 
-/// Returns the lanes of an event, and whether its call was waiting for somebody else.
+/// Returns the lanes of an event, and whether its call was waiting.
 pub fn classify(event: &Event<'_>, view: &View<'_>) -> (LaneSet, bool) {
     let mut lanes = LaneSet::default();
-    // What is stored as a pair says more of its call in the newest form.
+    // For captures with two events per call, the newest schema has all parameters.
     let full = view.full();
     let known = Known::of(full);
     let traits = known.traits;
@@ -49,8 +49,8 @@ pub fn classify(event: &Event<'_>, view: &View<'_>) -> (LaneSet, bool) {
         }
         return (lanes, false);
     }
-    let asks = traits.has(Traits::ASKS_FD);
-    let fd = asks.then(|| fd_of(known, full, view)).flatten();
+    let needs_fd = traits.has(Traits::NEEDS_FD);
+    let fd = needs_fd.then(|| fd_of(known, full, view)).flatten();
     let waiting = waits(traits, full, fd);
     match result(known, full) {
         Some(result) if result >= 0 => {
@@ -77,7 +77,7 @@ pub fn classify(event: &Event<'_>, view: &View<'_>) -> (LaneSet, bool) {
     (lanes, waiting)
 }
 
-/// Returns what the fd that an event is about is open on.
+/// Returns the fd that an event is about.
 fn fd_of<'s>(known: Known, full: &Event<'_>, view: &View<'s>) -> Option<&'s FdInfo> {
     let own = match known.fd {
         NO_PARAM => None,
@@ -101,14 +101,14 @@ fn waits(traits: Traits, full: &Event<'_>, fd: Option<&FdInfo>) -> bool {
     if traits.has(Traits::READS) {
         return !fd.is_some_and(|fd| match fd.kind {
             FdKind::Directory => true,
-            // Terminals and other devices are waited for.
+            // Reads of terminals and other devices wait.
             kind => {
                 is_file(kind)
                     && (!fd.name.starts_with(b"/dev/") || fd.name.starts_with(b"/dev/shm/"))
             }
         });
     }
-    // Whoever makes a process with `vfork` goes on when that executes a program.
+    // The creator of a process with `vfork` waits until that process executes a program.
     traits.has(Traits::FORKS) && table::clone_flags(full) & table::CLONE_VFORK != 0
 }
 
@@ -128,19 +128,19 @@ fn is_error(result: i64, traits: Traits) -> bool {
     }
 }
 
-/// Whether a call that opens or changes a file changes it, or can with what it opened. `full` is the event in the
-/// newest schema.
+/// Whether a call that opens or changes a file has changed it, or has opened it for writing. `full` is the event in
+/// the newest schema.
 pub fn is_change(full: &Event<'_>) -> bool {
     Known::of(full).traits.has(Traits::CHANGES)
         && table::opens_for(full).is_none_or(table::may_write)
 }
 
-/// Estimates how many events are in each lane from how many there are of each type, for captures whose
-/// summaries do not tell: what depends on results and fds is left out, but that failed calls are counted.
+/// Estimates the number of events in each lane from the number of each type, for captures without counts in their
+/// summaries. Lanes that depend on results and fds are not estimated, except that failed calls are counted.
 pub fn estimate(types: &[(EventType, u32)], failed: u32) -> [u32; LANES] {
     let mut counts = [0_u32; LANES];
     for (ty, count) in types {
-        // Both processes return from a call that makes one.
+        // A call that creates a process returns in both.
         let forks = Traits::of_type(*ty).has(Traits::FORKS);
         let count = if forks { count.div_ceil(2) } else { *count };
         for lane in lanes_of_type(*ty).iter() {
@@ -152,8 +152,7 @@ pub fn estimate(types: &[(EventType, u32)], failed: u32) -> [u32; LANES] {
     counts
 }
 
-/// Returns the lanes that all events of a type are in, as far as the type alone tells; those that depend on
-/// results, latencies and fds are not among them.
+/// Returns the lanes of all events of a type, without those that depend on results, latencies and fds.
 pub fn lanes_of_type(ty: EventType) -> LaneSet {
     let traits = Traits::of_type(ty);
     let mut lanes = LaneSet::default();
@@ -165,7 +164,7 @@ pub fn lanes_of_type(ty: EventType) -> LaneSet {
         (Traits::PRIVILEGED, Lane::Privileges),
     ];
     for (trait_, lane) in of_type {
-        // Most of these two have no privilege to do with.
+        // Most calls of these two kinds do not change privileges.
         let sometimes = traits.has(Traits::FORKS) || ty == types::SYSCALL_PRCTL_X;
         if traits.has(trait_) && !(lane == Lane::Privileges && sometimes) {
             lanes.insert(lane);

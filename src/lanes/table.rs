@@ -1,4 +1,4 @@
-//! What the type of an event says of its lanes, and the same for calls without a type of their own.
+//! The properties of event types, and of calls without a type of their own, that decide their lanes.
 
 use std::sync::LazyLock;
 
@@ -12,7 +12,7 @@ use crate::event::syscall as generic;
 use crate::event::{Event, EventExt as _, value};
 use crate::state::has_fd;
 
-/// Calls that make processes and threads.
+/// Calls that create processes and threads.
 const FORKS: &[&str] = &["clone", "clone3", "fork", "vfork"];
 
 /// Calls that execute programs.
@@ -31,8 +31,8 @@ const CHANGES: &[&str] = &[
     "removexattrat", "file_setattr",
 ];
 
-/// Calls that change what a process may do or sees of the machine, or that reach into the kernel or
-/// another process.
+/// Calls that change what a process may do or sees of the machine, or that access the kernel or another
+/// process.
 #[rustfmt::skip]
 const PRIVILEGED: &[&str] = &[
     "setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setfsuid", "setfsgid",
@@ -43,8 +43,8 @@ const PRIVILEGED: &[&str] = &[
     "ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "pidfd_getfd",
 ];
 
-/// Options of `prctl` that do: PR_SET_KEEPCAPS, PR_CAPBSET_DROP, PR_SET_SECUREBITS, PR_SET_NO_NEW_PRIVS,
-/// PR_CAP_AMBIENT.
+/// Options of `prctl` that change privileges: PR_SET_KEEPCAPS, PR_CAPBSET_DROP, PR_SET_SECUREBITS,
+/// PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT.
 const PRCTL_OPTIONS: &[(u64, &str)] = &[
     (8, "PR_SET_KEEPCAPS"),
     (24, "PR_CAPBSET_DROP"),
@@ -53,7 +53,7 @@ const PRCTL_OPTIONS: &[(u64, &str)] = &[
     (47, "PR_CAP_AMBIENT"),
 ];
 
-/// Calls that wait for time to pass, for other processes or for what they send.
+/// Calls that wait for time to pass, for other processes or for their data.
 #[rustfmt::skip]
 const WAITS: &[&str] = &[
     "poll", "ppoll", "select", "pselect6", "_newselect", "epoll_wait", "epoll_pwait", "epoll_pwait2",
@@ -63,16 +63,16 @@ const WAITS: &[&str] = &[
     "mq_timedsend", "io_getevents", "io_pgetevents", "io_uring_enter", "restart_syscall", "sched_yield",
 ];
 
-/// Namespaces that `clone` makes, in the field's encoding.
+/// New namespaces of `clone`, in the schema's encoding.
 const CLONE_NEW: u64 = 0x1010_0000 | 0xf8;
-/// The maker waits until the new process executes a program, in the field's encoding.
+/// The creator waits until the new process executes a program, in the schema's encoding.
 pub(super) const CLONE_VFORK: u64 = 0x0800_0000;
 
-/// Results that are no errors: the call is to be made again, or goes on.
+/// Results that are not counted as errors: the call has to be repeated, or continues.
 pub(super) const NO_ERRORS: &[i64] = &[-4, -11, -115, -512, -513, -514, -516];
 pub(super) const ETIMEDOUT: i64 = 110;
 
-/// What a type, or a call, says of its events.
+/// The properties of a type, or of a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Traits(u16);
 
@@ -86,7 +86,7 @@ impl Traits {
     pub(super) const CHANGES: Self = Self(1 << 4);
     /// It writes to its fd.
     pub(super) const WRITES: Self = Self(1 << 5);
-    /// It waits if its fd is no file.
+    /// It waits unless its fd is a file.
     pub(super) const READS: Self = Self(1 << 6);
     /// Its fd can be a socket.
     pub(super) const ON_SOCKETS: Self = Self(1 << 7);
@@ -94,14 +94,14 @@ impl Traits {
     pub(super) const NETWORK: Self = Self(1 << 8);
     pub(super) const PRIVILEGED: Self = Self(1 << 9);
     pub(super) const WAITS: Self = Self(1 << 10);
-    /// No call: an end or a signal.
+    /// Not a call: an exit or a signal.
     pub(super) const ENDS: Self = Self(1 << 11);
 
-    /// What its fd is open on says more.
-    pub(super) const ASKS_FD: Self =
+    /// The kind of its fd decides.
+    pub(super) const NEEDS_FD: Self =
         Self(Self::WRITES.0 | Self::READS.0 | Self::ON_SOCKETS.0 | Self::NETWORK.0);
 
-    /// Whether it has one of these.
+    /// Whether it has at least one of these.
     #[inline]
     pub(super) fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
@@ -115,7 +115,7 @@ impl Traits {
         if condition { self.with(other) } else { self }
     }
 
-    /// Returns those of a type; of one that stands for many calls, what all have in common.
+    /// Returns the properties of a type; for a generic type, those that all of its calls share.
     pub(super) fn of_type(ty: EventType) -> Self {
         Known::of_type(ty).traits
     }
@@ -128,11 +128,11 @@ impl Traits {
         if info.enter {
             return Self::default();
         }
-        // As `evt.rawres` has it.
+        // The same result as `evt.rawres`.
         let result = info.params.get(generic::result_param(info.ty));
         let is_result = result.is_some_and(|p| matches!(p.name, "res" | "fd"));
         let is_net = info.category == Category::Net;
-        // What is for paths, directories and memory has no socket for an fd.
+        // Calls on paths, directories and memory do not use sockets.
         let fd = info
             .fd_param
             .and_then(|at| info.params.get(usize::from(at)));
@@ -164,21 +164,21 @@ impl Traits {
     }
 }
 
-/// What is looked up for an event.
+/// The properties of an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Known {
     pub(super) traits: Traits,
     /// The parameter with the result.
     pub(super) result: u8,
-    /// The parameter with the fd that it uses; [`NO_PARAM`]: ask the state.
+    /// The parameter with the fd that it uses; [`NO_PARAM`]: the state has it.
     pub(super) fd: u8,
 }
 
-/// No parameter has it.
+/// The value of `result` and `fd` without such a parameter.
 pub(super) const NO_PARAM: u8 = u8::MAX;
 
 impl Known {
-    /// Returns what is known of an event.
+    /// Returns the properties of an event.
     #[inline]
     pub(super) fn of(event: &Event<'_>) -> Self {
         if event.ty == types::GENERIC_X {
@@ -199,12 +199,12 @@ impl Known {
         let known = code.and_then(|code| TABLE.calls.get(code).copied());
         match known {
             Some(known) if known.traits.has(Traits::CALL) => known,
-            // Rare: a 32-bit call, or one that is newer than the field's numbers.
+            // Rare: a 32-bit call, or one that is newer than the schema's codes.
             _ => Self::of_name(generic::call(event, None).name.unwrap_or_default()),
         }
     }
 
-    /// Returns what is known of a call without a type of its own.
+    /// Returns the properties of a call without a type of its own.
     fn of_name(name: &str) -> Self {
         Self {
             traits: Traits::of_name(name)
@@ -225,7 +225,7 @@ impl Known {
     }
 }
 
-/// By type, and of calls without one by the field's code.
+/// By type; for calls without a type of their own, by the schema's code.
 struct Table {
     types: Vec<Known>,
     calls: Vec<Known>,
@@ -246,7 +246,7 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
     }
 });
 
-/// Whether an event of a type that can be is about privileges.
+/// Whether an event of a type that can change privileges does so.
 pub(super) fn privilege(full: &Event<'_>) -> bool {
     match full.ty {
         types::SYSCALL_PRCTL_X => {
@@ -260,23 +260,23 @@ pub(super) fn privilege(full: &Event<'_>) -> bool {
     }
 }
 
-/// Returns the flags of a `clone`, in the field's encoding.
+/// Returns the flags of a `clone`, in the schema's encoding.
 pub(super) fn clone_flags(full: &Event<'_>) -> u64 {
     let index = full.info().and_then(|info| info.param("flags"));
     let bytes = index.and_then(|(index, _)| full.params.get(index));
     bytes.and_then(value::unsigned).unwrap_or(0)
 }
 
-/// Returns the flags of a call that opens a file, in the field's encoding, if it has any.
+/// Returns the flags of a call that opens a file, in the schema's encoding, if it has any.
 pub(super) fn opens_for(full: &Event<'_>) -> Option<u64> {
     let info = full.info().filter(|i| i.name.starts_with("open"))?;
     let (index, _) = info.param("flags")?;
     full.params.get(index).and_then(value::unsigned)
 }
 
-/// Whether one can write to what was opened with these flags, or it was made.
+/// Whether a file opened with these flags is writable or was created.
 pub(super) fn may_write(flags: u64) -> bool {
-    /// O_WRONLY, which O_RDWR has too, O_CREAT, O_TMPFILE.
+    /// O_WRONLY, which is a part of O_RDWR, O_CREAT, O_TMPFILE.
     const WRITE: u64 = 0x2 | 0x4 | 0x800;
     flags & WRITE != 0
 }
@@ -284,7 +284,7 @@ pub(super) fn may_write(flags: u64) -> bool {
 static FILTERS: LazyLock<Vec<String>> =
     LazyLock::new(|| Lane::ALL.map(filter_of).into_iter().collect());
 
-/// Returns a condition on a lane's events.
+/// Returns a filter for a lane's events.
 pub(super) fn filter(lane: Lane) -> &'static str {
     FILTERS.get(lane as usize).map_or("", String::as_str)
 }

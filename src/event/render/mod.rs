@@ -1,10 +1,10 @@
 //! The arguments of an event as sysdig prints them: `name=value ` for each, in schema order.
 //!
-//! A value prints raw, and in parentheses what the number stands for: `fd=3(<f>/etc/passwd)`,
+//! A value is printed raw, followed by its meaning in parentheses: `fd=3(<f>/etc/passwd)`,
 //! `res=-2(ENOENT)`, `flags=4097(O_RDONLY|O_CLOEXEC)`. A relative path has its absolute form in
-//! parentheses. Differences from sysdig, all on purpose: text is escaped ([`text`]), an argument that
-//! could not be read says so, a call that had not returned says so, and values of a wrong length are
-//! named as such instead of being read from whatever bytes follow.
+//! parentheses. Intended differences from sysdig: text is escaped ([`text`]), an unreadable argument and a call
+//! that had not returned are marked as such, and values with a wrong length are reported as invalid instead of being
+//! read from whatever bytes follow.
 
 #[cfg(test)]
 mod tests;
@@ -21,7 +21,7 @@ use super::{Event, EventExt as _, EventFlags, Names, flags, net, number, syscall
 /// The value of a directory fd that means the working directory.
 const AT_FDCWD: i64 = -100;
 
-/// Renders arguments into a buffer that the caller reuses; keeps only scratch space between events.
+/// Renders arguments into a buffer that the caller reuses. Only scratch space is kept between events.
 #[derive(Clone, Debug, Default)]
 pub struct Renderer {
     buffers: BufferFormat,
@@ -31,7 +31,7 @@ pub struct Renderer {
 }
 
 impl Renderer {
-    /// Makes a renderer that shows buffers in this form, for events of a machine of this architecture.
+    /// Makes a renderer with this format of buffers, for events of a machine with this architecture.
     pub fn new(buffers: BufferFormat, arch: Option<Arch>) -> Self {
         Self {
             buffers,
@@ -40,7 +40,7 @@ impl Renderer {
         }
     }
 
-    /// Takes note of the architecture of the machine that the events are of.
+    /// Sets the architecture of the recorded machine.
     pub fn set_arch(&mut self, arch: Arch) {
         self.arch = Some(arch);
     }
@@ -60,7 +60,7 @@ impl Renderer {
     }
 
     fn generic<N: Names + ?Sized>(&mut self, out: &mut Vec<u8>, event: &Event<'_>, names: &N) {
-        // sysdig shows neither the code nor the number, which the event's name already says.
+        // sysdig prints neither the code nor the number; the event's name has them already.
         let result = syscall::result_param(event.ty);
         let Some((index, info, bytes)) = event.params_with_info().nth(result) else {
             return;
@@ -106,8 +106,7 @@ impl Renderer {
         }
     }
 
-    /// Appends one argument as filters see it: what its number stands for if that is known, else the
-    /// number.
+    /// Appends one argument as filters see it: the meaning of its number if it is known, otherwise the number.
     pub fn argument<N: Names + ?Sized>(
         &self,
         out: &mut Vec<u8>,
@@ -121,7 +120,7 @@ impl Renderer {
             Value::Bytes(data) => bytes::render(out, data, self.buffers),
             other => {
                 if let Some(at) = simple(out, other, format, names) {
-                    // Only the part in parentheses stays.
+                    // Keeps only the part in parentheses.
                     out.pop();
                     out.drain(start..=at);
                 }
@@ -129,7 +128,7 @@ impl Renderer {
         }
     }
 
-    /// Says why a parameter is absent, if the event knows; returns whether it does.
+    /// Appends the reason why a parameter is absent, if it is known; returns whether it is.
     fn missing(
         &self,
         out: &mut Vec<u8>,
@@ -184,7 +183,7 @@ fn is_memory(ty: ParamType) -> bool {
     )
 }
 
-/// Where the part in parentheses, which ends the text, begins, if there is one.
+/// Start of the part in parentheses, which ends the text, if there is one.
 type Resolved = Option<usize>;
 
 /// Appends a value that needs no state of the renderer.
@@ -265,14 +264,14 @@ fn simple<N: Names + ?Sized>(
         Value::Double(number) => number::general(out, number),
         Value::SigSet(set) => signals(out, set),
         Value::List(items) => list(out, items),
-        // Handled by the renderer, which has the scratch space they need.
+        // The renderer handles these, as they need its scratch space.
         Value::Path(t, _) => text::escape(out, t),
         Value::Bytes(data) => bytes::render(out, data, BufferFormat::Dots),
     }
     None
 }
 
-/// Appends an fd with what it is open on.
+/// Appends an fd with its name.
 pub(super) fn fd<N: Names + ?Sized>(out: &mut Vec<u8>, fd: i64, names: &N) -> Resolved {
     number::dec(out, fd);
     let at = out.len();
@@ -302,7 +301,7 @@ fn errno_value(out: &mut Vec<u8>, result: i64, format: PrintFormat) -> Resolved 
     }
 }
 
-/// Returns the name of an error, given as calls return it.
+/// Returns the name of an error from a call's negative result.
 pub(crate) fn errno_name(negative: i64) -> Option<&'static [u8]> {
     let number = i32::try_from(negative).ok()?;
     errno::name(number).map(str::as_bytes)
