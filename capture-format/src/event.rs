@@ -1,17 +1,17 @@
-//! The borrowed event that writers take and readers give, and the ids in it.
+//! The borrowed event of writers and readers, and its ids.
 
 use bitflags::bitflags;
 use serde::{Deserialize, Serialize};
 
 use crate::schema::EventType;
 
-/// A thread id in the initial pid namespace; -1 where there is none.
+/// A thread id in the initial pid namespace; -1 for events without a thread.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub struct Tid(pub i64);
 
-/// A process id (thread group id) in the initial pid namespace; -1 where it is not known.
+/// A process id (thread group id) in the initial pid namespace; -1 if not known.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -30,53 +30,53 @@ pub struct EventNum(pub u64);
 pub struct Timestamp(pub u64);
 
 bitflags! {
-    /// Facts about one stored event.
+    /// Flags of a stored event.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub struct EventFlags: u8 {
-        /// Kept for the state it carries although the filter rejected it; not to be shown.
+        /// Rejected by the filter, and kept only for its effect on the state; not to be shown.
         const HIDDEN = 1;
         /// The call had not returned when the capture ended; the time is the end of the capture.
         const IN_FLIGHT = 2;
         /// An argument could not be read from the process's memory and is absent.
         const FAULT = 4;
-        /// Data was cut to the capture's snaplen.
+        /// Data was truncated to the capture's snaplen.
         const TRUNCATED = 8;
-        // Other bits belong to newer writers and are kept as they are.
+        // Other bits belong to newer writers and are preserved.
         const _ = !0;
     }
 }
 
-/// One event, borrowed from the buffer it was recorded or read into.
+/// One event, borrowed from the buffer that it was recorded or read into.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EventRef<'a> {
-    /// Position in the capture. Given by readers; writers number by position and ignore it.
+    /// Position in the capture. Set by readers; writers number by position and ignore it.
     pub num: EventNum,
-    /// When it happened; of an exit event, when the call returned.
+    /// Time of the event; for an exit event, the time of the call's return.
     pub ts: Timestamp,
     /// The thread.
     pub tid: Tid,
     /// The thread's process.
     pub pid: Pid,
-    /// The CPU it happened on.
+    /// The CPU.
     pub cpu: u16,
     /// The type.
     pub ty: EventType,
-    /// How long the call took, in nanoseconds, if it is known.
+    /// Duration of the call in nanoseconds, if it is known.
     pub latency: Option<u64>,
     /// Flags of this event.
     pub flags: EventFlags,
-    /// The parameters, encoded as the schema says.
+    /// The parameters, in the schema's encoding.
     pub params: Params<'a>,
 }
 
-/// "No parameter is stored apart".
+/// No parameter is stored separately.
 const NONE: usize = usize::MAX;
 
 /// The parameters of an event: lengths and bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Params<'a> {
     lens: &'a [u32],
-    /// All parameters back to back, without the one stored apart.
+    /// All parameters back to back, except the one stored separately.
     bytes: &'a [u8],
     /// Index of the I/O data parameter if its bytes are in `data` instead of `bytes`.
     apart: usize,
@@ -84,12 +84,12 @@ pub struct Params<'a> {
     loaded: Loaded,
 }
 
-/// How much of the parameters a reader was asked to load.
+/// Which parts of the parameters a reader has loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loaded {
     /// Nothing: neither lengths nor values are known.
     Nothing,
-    /// Everything but the bytes of the I/O data parameter, whose length is known.
+    /// Everything except the bytes of the I/O data parameter, whose length is known.
     AllButIoData,
     /// Everything.
     All,
@@ -128,7 +128,7 @@ impl<'a> Params<'a> {
         })
     }
 
-    /// Parameters with the I/O data in another buffer. `data` is empty if `loaded` says so.
+    /// Makes parameters with the I/O data in another buffer. `data` is empty if it was not loaded.
     #[inline]
     pub(crate) const fn with_data_apart(
         lens: &'a [u32],
@@ -158,7 +158,7 @@ impl<'a> Params<'a> {
         self.lens.is_empty()
     }
 
-    /// Tells what a reader has loaded. A missing value is a fact only if it was.
+    /// Returns which parts a reader has loaded. A missing value means absent only if its part was loaded.
     #[inline]
     pub const fn loaded(&self) -> Loaded {
         self.loaded
@@ -170,7 +170,7 @@ impl<'a> Params<'a> {
         self.lens
     }
 
-    /// Returns the loaded bytes back to back, without the parameter stored apart.
+    /// Returns the loaded bytes back to back, without the parameter stored separately.
     pub(crate) const fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
@@ -196,7 +196,7 @@ impl<'a> Params<'a> {
         self.bytes.get(start..start.checked_add(len)?)
     }
 
-    /// Iterates over the parameters in order, `None` where one is absent or not loaded.
+    /// Iterates over the parameters in order, `None` for those absent or not loaded.
     #[inline]
     pub fn iter(&self) -> impl Iterator<Item = Option<&'a [u8]>> + use<'a> {
         let this = *self;
@@ -215,8 +215,8 @@ impl<'a> Params<'a> {
         })
     }
 
-    /// Splits into (bytes before, the I/O data, bytes after) for a writer that stores parameter
-    /// `io` apart; `None` if the parts are not all there.
+    /// Splits into (bytes before, the I/O data, bytes after) for a writer that stores parameter `io` separately; `None` if not
+    /// all parts are loaded.
     pub(crate) fn split(&self, io: Option<usize>) -> Option<(&'a [u8], &'a [u8], &'a [u8])> {
         if self.loaded == Loaded::AllButIoData {
             return None;

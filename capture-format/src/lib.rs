@@ -1,18 +1,18 @@
 //! Event schema and capture file formats of scap.
 //!
-//! Two layers, the schema usable alone:
+//! Two layers, of which the schema can be used alone:
 //!
-//! * [`schema`]: what an event is. Event types, their parameters and encodings, flag tables,
-//!   syscalls, errno, signal and capability names.
-//! * [`native`]: scap's own capture file. Columnar compressed chunks, state snapshots, losses, index;
-//!   writer, streaming and seeking readers that survive damage. Specified in
+//! * [`schema`]: event types, their parameters and encodings, flag tables, syscalls, errno, signal and
+//!   capability names.
+//! * [`native`]: scap's own capture format. Columnar compressed chunks, snapshots of the state, losses, index;
+//!   writer, sequential and random-access readers that tolerate damage. Specified in
 //!   `docs/capture-format.md`.
 //! * [`sysdig`]: the .scap files of sysdig and Falco, of all versions.
 //!
-//! [`event`] is what they have in common: the borrowed event that writers take and readers give.
+//! [`event`] is common to both formats: the borrowed event of writers and readers.
 //!
-//! The crate knows no kernel interface, no command line, no filter and no terminal, and treats
-//! every byte it reads as hostile: no panic, and no allocation beyond the caps in [`limits`].
+//! The crate has no kernel interface, command line, filter or terminal, and treats every byte that it reads
+//! as hostile: no panic, and no allocation beyond the limits in [`limits`].
 #![forbid(unsafe_code)]
 #![warn(
     clippy::indexing_slicing,

@@ -1,7 +1,7 @@
-//! Every cap on lengths and counts that come from a file, in one place.
+//! All limits of lengths and counts from a file.
 //!
-//! A capture is hostile input: a length is believed only up to these values, and memory is taken in
-//! proportion to bytes that are really there. They are far above what scap writes.
+//! A capture is hostile input: a length is accepted only up to these limits, and memory is allocated in proportion to the
+//! bytes that are really there. The limits are far above what scap writes.
 
 /// Largest section body, in bytes as stored.
 pub const SECTION_BODY: u64 = 256 << 20;
@@ -9,7 +9,7 @@ pub const SECTION_BODY: u64 = 256 << 20;
 /// Largest metadata section (header, snapshot, loss, index) after decompression, in bytes.
 pub const METADATA_RAW: usize = 128 << 20;
 
-/// Most memory that decoding one metadata section may claim, in bytes; the limit given to bincode.
+/// Most memory that decoding one metadata section may allocate, in bytes; the limit passed to bincode.
 pub const METADATA_DECODED: usize = 256 << 20;
 
 /// Largest chunk head (summary and stream table), in bytes.
@@ -27,7 +27,7 @@ pub const CHUNK_STREAMS: usize = 1 << 17;
 /// Most row kinds in a chunk.
 pub const CHUNK_KINDS: usize = 1 << 18;
 
-/// Most parameters of all row kinds of a chunk together.
+/// Most parameters of all row kinds of a chunk in total.
 pub const CHUNK_KIND_PARAMS: usize = 1 << 22;
 
 /// Most parameters of an event.
@@ -36,13 +36,13 @@ pub const EVENT_PARAMS: usize = 255;
 /// Largest sum of the parameter lengths of one event, in bytes.
 pub const EVENT_BYTES: usize = 16 << 20;
 
-/// How often a reader looks for sections inside the body of a damaged one.
+/// How often a reader searches for sections inside the body of a damaged one.
 ///
-/// Each time costs reading that body again, so that without a cap a file made of nested damaged
-/// sections would be read in quadratic time. After that many, damaged bodies are passed over whole.
+/// Each search reads that body again, so that without a limit a file of nested damaged sections would be read in
+/// quadratic time. Beyond the limit, damaged bodies are skipped.
 pub const RESCANS: u32 = 64;
 
-/// How many damages are kept in detail; further ones are counted.
+/// Most damages that are listed; further ones are only counted.
 pub const DAMAGES: usize = 1024;
 
 /// Most threads in the lists of one section of a .scap file.
@@ -50,8 +50,8 @@ pub const LIST_THREADS: usize = 1 << 20;
 
 /// Most fds in the lists of one section of a .scap file; in memory 320 MiB.
 ///
-/// A process can have 2^20 by the kernel's default (`fs.nr_open`), servers with two million connections
-/// are known, and beside them everything else on a host is small.
+/// A process can have 2^20 by the kernel's default (`fs.nr_open`). Servers with two million connections exist, and all other
+/// processes of a host add little.
 pub const LIST_FDS: usize = 2 << 20;
 
 /// Most network interfaces in the list of a .scap file.
@@ -63,17 +63,17 @@ pub const LIST_USERS: usize = 1 << 20;
 /// Most memory of the strings in the lists of one section of a .scap file, in bytes.
 pub const LIST_STRING_BYTES: usize = 512 << 20;
 
-/// Of how many threads the enter events are remembered; when there are more, all are forgotten.
+/// Most threads whose enter events are kept; beyond the limit, all are dropped.
 pub const CONVERT_THREADS: usize = 1 << 18;
 
-/// Most memory of remembered parameters of enter events, in bytes; when it is more, all are forgotten.
+/// Most memory of the parameters of kept enter events, in bytes; beyond the limit, all are dropped.
 pub const CONVERT_BYTES: usize = 64 << 20;
 
-/// Most memory of events that are held to be put in order of time, in bytes.
+/// Most memory of events that are held back for sorting by time, in bytes.
 pub const ORDER_BYTES: usize = 64 << 20;
 
-/// Most sections with descriptions of containers that are read ahead of the events.
+/// Most sections with descriptions of containers that are read before the events.
 pub const CONTAINER_SECTIONS: usize = 1 << 16;
 
-/// Most bytes of descriptions of containers that are read ahead of the events.
+/// Most bytes of descriptions of containers that are read before the events.
 pub const CONTAINER_BYTES: usize = 256 << 20;

@@ -1,4 +1,4 @@
-//! What of a capture is to be known before its first event: the containers sections, wherever they are.
+//! Reads all containers sections of a capture before its first event.
 
 use std::io::{Read, Seek};
 
@@ -8,20 +8,20 @@ use super::indexed::IndexedReader;
 use super::section::{HEADER_LEN, PREAMBLE_LEN, SectionKind};
 use crate::{Result, limits};
 
-/// Reads the containers sections of a capture, and nothing else.
+/// Reads only the containers sections of a capture.
 ///
-/// They are found by the index; without one by walking over the section headers. What is damaged is passed
-/// over silently: whoever reads the whole capture finds it again.
+/// They are found by the index, or else by walking over the section headers. Damage is skipped silently: reading the whole
+/// capture reports it.
 #[derive(Debug)]
 pub struct ContainerPreload<R> {
     reader: IndexedReader<R>,
     offsets: std::vec::IntoIter<u64>,
-    /// Bytes of descriptions that are still read.
+    /// Bytes of descriptions that may still be read.
     left: usize,
 }
 
 impl<R: Read + Seek> ContainerPreload<R> {
-    /// Looks for the sections.
+    /// Finds the sections.
     ///
     /// # Errors
     ///
@@ -35,7 +35,7 @@ impl<R: Read + Seek> ContainerPreload<R> {
         Ok(Self::at(reader, offsets))
     }
 
-    /// Takes the sections that the index of an opened capture lists.
+    /// Uses the sections in the index of an opened capture.
     pub fn of(reader: IndexedReader<R>) -> Self {
         let offsets = listed(reader.index());
         Self::at(reader, offsets)
@@ -49,7 +49,7 @@ impl<R: Read + Seek> ContainerPreload<R> {
         }
     }
 
-    /// Returns the next one, or `None` if there is none or enough was read.
+    /// Returns the next report; `None` at the end, or if the limit is reached.
     ///
     /// # Errors
     ///
@@ -63,7 +63,7 @@ impl<R: Read + Seek> ContainerPreload<R> {
             match report {
                 Ok(report) => {
                     let sizes = report.descriptions.iter().map(|d| d.json.len());
-                    // What decompresses to nothing costs, too.
+                    // Sections that decompress to nothing cost time, too.
                     let used = sizes.fold(HEADER_LEN, usize::saturating_add);
                     self.left = self.left.saturating_sub(used);
                     return Ok(Some(report));
@@ -76,14 +76,14 @@ impl<R: Read + Seek> ContainerPreload<R> {
     }
 }
 
-/// Returns where an index says that the sections are.
+/// Returns the offsets of the sections in an index.
 fn listed(index: &Index) -> Vec<u64> {
     let ours = |s: &&OtherEntry| s.kind() == SectionKind::CONTAINERS;
     let offsets = index.others.iter().filter(ours).map(|s| s.offset);
     offsets.take(limits::CONTAINER_SECTIONS).collect()
 }
 
-/// Goes over the section headers of a capture without an index.
+/// Walks over the section headers of a capture without an index.
 fn walk<R: Read + Seek>(reader: &mut IndexedReader<R>) -> Result<Vec<u64>> {
     let mut found = Vec::new();
     let mut offset = PREAMBLE_LEN as u64;
@@ -99,7 +99,7 @@ fn walk<R: Read + Seek>(reader: &mut IndexedReader<R>) -> Result<Vec<u64>> {
                 }
                 offset = next;
             }
-            // Damaged, or cut off.
+            // Damaged, or truncated.
             _ if searches < limits::RESCANS => {
                 searches = searches.saturating_add(1);
                 match reader.search(offset.saturating_add(1))? {

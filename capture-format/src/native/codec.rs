@@ -1,12 +1,12 @@
-//! How metadata becomes bytes: bincode, and zstd where it is large.
+//! Encodes metadata with bincode, and zstd for large values.
 //!
-//! The one place that knows bincode: what is encoded derives serde's traits. Its authors stopped at 2.0.1 and the crate is pinned there; the
-//! encoding is fixed and small (little-endian, variable-length integers, enumerations by number), is
-//! written down in `docs/capture-format.md`, and is never used for events.
+//! Only this module uses bincode; encoded types derive serde's traits. Its authors stopped at 2.0.1, at which the crate is
+//! pinned. The encoding is fixed and small (little-endian, variable-length integers, enumerations by number), is
+//! specified in `docs/capture-format.md`, and is never used for events.
 //!
 //! | bytes | |
 //! | --- | --- |
-//! | u8 | 0 = as it is, 1 = a zstd frame |
+//! | u8 | 0 = not compressed, 1 = a zstd frame |
 //! | u32 | length after decompression |
 //! | … | the encoded value |
 
@@ -20,10 +20,10 @@ use crate::{Error, Result, limits};
 const STORED: u8 = 0;
 const ZSTD: u8 = 1;
 
-/// Values whose encoding is shorter are not worth a frame, and stay legible in a hex dump.
+/// Shorter values are not compressed, and stay legible in a hex dump.
 const COMPRESS_FROM: usize = 1024;
 
-/// Metadata is written rarely, so it can take a better level than events.
+/// Metadata is written rarely, so a higher level than for events is affordable.
 const LEVEL: i32 = 6;
 
 type Config = Configuration<LittleEndian, Varint, Limit<{ limits::METADATA_DECODED }>>;
@@ -41,7 +41,7 @@ pub(crate) fn encode_plain<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     })
 }
 
-/// Decodes a value that fills `bytes`. `offset` is for the error.
+/// Decodes a value that fills `bytes`. `offset` is used in errors.
 pub(crate) fn decode_plain<T: DeserializeOwned>(bytes: &[u8], offset: u64) -> Result<T> {
     match bincode::serde::decode_from_slice(bytes, config()) {
         Ok((value, used)) if used == bytes.len() => Ok(value),
@@ -74,7 +74,7 @@ pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     Ok(body)
 }
 
-/// Decodes the body of a metadata section. `offset` is for the error.
+/// Decodes the body of a metadata section. `offset` is used in errors.
 pub(crate) fn decode<T: DeserializeOwned>(body: &[u8], offset: u64) -> Result<T> {
     let cut = Error::damaged(offset, "metadata is cut off");
     let Some((&[how, l0, l1, l2, l3], payload)) = body.split_first_chunk() else {
@@ -85,7 +85,7 @@ pub(crate) fn decode<T: DeserializeOwned>(body: &[u8], offset: u64) -> Result<T>
     match how {
         STORED => decode_plain(payload, offset),
         ZSTD => {
-            // Memory is taken for what the frame itself promises, if that agrees.
+            // Memory is allocated for the frame's own content size, if it agrees.
             let promised = zstd::zstd_safe::get_frame_content_size(payload)
                 .ok()
                 .flatten();

@@ -1,29 +1,29 @@
-//! The containers section: what runtimes said of containers.
+//! The containers section: descriptions of containers from runtimes.
 //!
-//! The same comes among the events, at the time it was said. A runtime is asked about a container when its
-//! first events are past already; a reader that can seek takes all of these sections before the first
-//! event and so has a name for every one.
+//! Each description is also an event, at the time of its arrival. A runtime is asked about a container only after the
+//! container's first events; a reader that can seek reads all of these sections before the first event, so that
+//! every event has the name of its container.
 
 use serde::{Deserialize, Serialize};
 
 use super::Extra;
 use crate::event::Timestamp;
 
-/// Body of a containers section: what came since the one before.
+/// Body of a containers section: the descriptions since the previous one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerReport {
-    /// The descriptions, in the order they came.
+    /// The descriptions, in order of arrival.
     pub descriptions: Vec<ContainerDescription>,
     /// Room for later versions.
     pub extra: Extra,
 }
 
-/// What a runtime said of a container at one time.
+/// A description of a container at one time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerDescription {
-    /// When.
+    /// Time of arrival.
     pub time: Timestamp,
-    /// The container's id as it is shown.
+    /// The displayed id of the container.
     #[serde(with = "serde_bytes")]
     pub id: Vec<u8>,
     /// The text of a `container` event: JSON, without a NUL.

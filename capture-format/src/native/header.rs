@@ -1,4 +1,4 @@
-//! The header section: on which machine, by which program, with which schema.
+//! The header section: machine, program, schema.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,8 +8,8 @@ use crate::schema::{
     DYN_TABLES, EVENTS, EventInfo, EventType, ParamDetail, SourceCategory, flags, syscall,
 };
 
-/// The option, name and value, of captures whose events come in pairs, enter and exit, as they do in .scap
-/// files: made from one.
+/// The option, name and value, of captures with two events per call, enter and exit, which are converted from .scap
+/// files.
 const EVENT_MODEL: (&str, &str) = ("event-model", "enter-exit");
 
 /// Body of the header section.
@@ -19,31 +19,31 @@ pub struct Header {
     pub machine: MachineInfo,
     /// Name and version of the program that wrote the file (`scap 0.1.0`).
     pub writer: String,
-    /// What the program was asked to do, as (name, value), in the words of its command line.
+    /// Options of the program as (name, value), as on its command line.
     pub options: Vec<(String, String)>,
     /// Most bytes kept of a data parameter; 0 = no limit.
     pub snaplen: u32,
     /// When the capture began.
     pub start: Timestamp,
-    /// The schema that the events are of.
+    /// The schema of the events.
     pub schema: SchemaDescription,
     /// Room for later versions.
     pub extra: Extra,
 }
 
 impl Header {
-    /// Whether calls have two events, enter and exit, as in .scap files.
+    /// Whether calls have two events, enter and exit, as in older .scap files.
     pub fn is_paired(&self) -> bool {
         self.option(EVENT_MODEL.0) == Some(EVENT_MODEL.1)
     }
 
-    /// Notes that calls have two events, enter and exit.
+    /// Records that calls have two events, enter and exit.
     pub fn set_paired(&mut self) {
         let (name, value) = EVENT_MODEL;
         self.options.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Whether the recorder had a filter: events can be missing that no loss report counts.
+    /// Whether the recorder had a filter: then events are missing that no loss report counts.
     pub fn has_recorder_filter(&self) -> bool {
         self.option("filter").is_some()
     }
@@ -54,7 +54,7 @@ impl Header {
     }
 }
 
-/// Facts about the machine that was recorded.
+/// Properties of the recorded machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineInfo {
     /// Host name.
@@ -75,9 +75,9 @@ pub struct MachineInfo {
     pub memory: u64,
     /// When the machine booted.
     pub boot_time: Timestamp,
-    /// What to add to `CLOCK_BOOTTIME` to get time since the epoch when the capture began, in ns.
+    /// Offset of wall-clock time from `CLOCK_BOOTTIME` when the capture began, in nanoseconds.
     pub boot_to_real_ns: i64,
-    /// What to add to `CLOCK_MONOTONIC` to get time since the epoch when the capture began, in ns.
+    /// Offset of wall-clock time from `CLOCK_MONOTONIC` when the capture began, in nanoseconds.
     pub monotonic_to_real_ns: i64,
     /// Local time minus UTC in seconds when the capture began.
     pub utc_offset_s: i32,
@@ -91,12 +91,12 @@ pub struct MachineInfo {
     pub extra: Extra,
 }
 
-/// The event schema a file was written with: it explains events that a reader's own tables lack.
+/// The event schema with which a file was written: it describes events that a reader's own tables lack.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SchemaDescription {
     /// The event types, ordered by number.
     pub events: Vec<EventDescription>,
-    /// The flag tables that the parameters name: (name, entries in print order).
+    /// The flag tables referred to by parameters: (name, entries in print order).
     pub flag_tables: Vec<(String, Vec<(String, u64)>)>,
     /// The tables of dynamic variants: (name, (parameter type, print format) by variant index).
     pub dyn_tables: Vec<(String, Vec<(u8, u8)>)>,
@@ -113,7 +113,7 @@ pub struct EventDescription {
     pub ty: EventType,
     /// The event name.
     pub name: String,
-    /// Category numbers added up, as upstream does.
+    /// Sum of category numbers, as in falcosecurity's table.
     pub category: u16,
     /// Flag bits.
     pub flags: u32,
@@ -141,7 +141,7 @@ pub struct ParamDescription {
 /// One syscall of a [`SchemaDescription`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyscallDescription {
-    /// The field's code; 0 = none.
+    /// falcosecurity's code (`PPM_SC_*`); 0 = none.
     pub ppm_sc: u16,
     /// The name.
     pub name: String,
@@ -186,7 +186,7 @@ impl SchemaDescription {
         }
     }
 
-    /// Describes only these event types, without tables; for tests and tiny files.
+    /// Describes only these event types, without tables; for tests and small files.
     pub fn of_events<'a>(events: impl Iterator<Item = &'a EventInfo>) -> Self {
         Self {
             events: events.map(describe).collect(),

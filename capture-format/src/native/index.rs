@@ -1,4 +1,4 @@
-//! The index section: where the sections are and what is in the chunks.
+//! The index section: positions of the sections, and summaries of the chunks.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,22 +7,22 @@ use super::chunk::ChunkSummary;
 use super::section::SectionKind;
 use crate::event::{EventNum, Timestamp};
 
-/// Body of the index section; also what a reader rebuilds by scanning.
+/// Body of the index section, also when a reader rebuilds it from the section headers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Index {
     /// The chunks, in file order.
     pub chunks: Vec<ChunkEntry>,
     /// The snapshots, in file order.
     pub snapshots: Vec<SnapshotEntry>,
-    /// Every other section but index and footer, in file order.
+    /// All other sections except index and footer, in file order.
     pub others: Vec<OtherEntry>,
-    /// Events lost in all.
+    /// Total number of lost events.
     pub lost: u64,
     /// Room for later versions.
     pub extra: Extra,
 }
 
-/// Where a chunk is, and its summary.
+/// Position of a chunk, and its summary.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChunkEntry {
     /// Offset of its section header in the file.
@@ -33,20 +33,20 @@ pub struct ChunkEntry {
     pub summary: ChunkSummary,
 }
 
-/// Where a snapshot is.
+/// Position of a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotEntry {
     /// Offset of its section header in the file.
     pub offset: u64,
     /// Length of its body in bytes.
     pub body_len: u64,
-    /// Its instant.
+    /// Its time.
     pub time: Timestamp,
-    /// The first event that is not yet part of it.
+    /// The first event that is not yet part of the state.
     pub next_event: EventNum,
 }
 
-/// Where another section is.
+/// Position of another section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OtherEntry {
     /// Its kind.
@@ -87,22 +87,22 @@ impl Index {
             .partition_point(|c| c.summary.next_event() <= num)
     }
 
-    /// Returns the position in [`Self::chunks`] of the first chunk that has an event at or after `time`;
-    /// past the end if there is none.
+    /// Returns the position in [`Self::chunks`] of the first chunk with an event at or after `time`; past the end if there is
+    /// none.
     ///
-    /// Times may run back a little between chunks, so this looks at each; there are few.
+    /// Times can decrease a little between chunks, so all of the few chunks are checked.
     pub fn chunk_at_time(&self, time: Timestamp) -> usize {
         let found = self.chunks.iter().position(|c| c.summary.max_time >= time);
         found.unwrap_or(self.chunks.len())
     }
 
-    /// Returns the last snapshot taken at or before an event.
+    /// Returns the last snapshot before an event.
     pub fn snapshot_before(&self, num: EventNum) -> Option<&SnapshotEntry> {
         self.snapshots.iter().rev().find(|s| s.next_event <= num)
     }
 }
 
-/// Body of the footer: 16 bytes, offset and whole length of the index section.
+/// Body of the footer: 16 bytes, offset and total length of the index section.
 pub(crate) fn footer(index_offset: u64, index_len: u64) -> [u8; 16] {
     let mut out = [0; 16];
     out[..8].copy_from_slice(&index_offset.to_le_bytes());
@@ -110,7 +110,7 @@ pub(crate) fn footer(index_offset: u64, index_len: u64) -> [u8; 16] {
     out
 }
 
-/// Reads what [`footer`] wrote.
+/// Parses the body of the footer.
 pub(crate) fn parse_footer(body: &[u8]) -> Option<(u64, u64)> {
     let (offset, rest) = body.split_first_chunk::<8>()?;
     Some((

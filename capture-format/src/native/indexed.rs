@@ -34,11 +34,11 @@ pub struct IndexedReader<R> {
 }
 
 impl<R: Read + Seek> IndexedReader<R> {
-    /// Opens a capture. Reads header and index; without an index all section headers and chunk heads.
+    /// Opens a capture. Reads header and index, or without an index all section headers and chunk heads.
     ///
     /// # Errors
     ///
-    /// Those of [`section::parse_preamble`]; [`Error::Damaged`] if nothing is whole;
+    /// Those of [`section::parse_preamble`]; [`Error::Damaged`] if no section is intact;
     /// [`Error::UnknownMandatorySection`]; [`Error::Io`].
     pub fn open(input: R) -> Result<Self> {
         let mut reader = Self::unopened(input)?;
@@ -73,7 +73,7 @@ impl<R: Read + Seek> IndexedReader<R> {
         Ok(reader)
     }
 
-    /// Reads the preamble.
+    /// Reads the preamble only.
     pub(super) fn unopened(mut input: R) -> Result<Self> {
         let len = input.seek(SeekFrom::End(0))?;
         let mut front = Vec::new();
@@ -95,8 +95,8 @@ impl<R: Read + Seek> IndexedReader<R> {
         })
     }
 
-    /// Makes another reader of the same capture on another handle to it, without reading anything: one for
-    /// each thread of a parallel scan.
+    /// Makes another reader of the same capture on another file handle, without reading anything; for parallel scans with
+    /// one reader per thread.
     pub fn with_input<S: Read + Seek>(&self, input: S) -> IndexedReader<S> {
         IndexedReader {
             input,
@@ -110,7 +110,7 @@ impl<R: Read + Seek> IndexedReader<R> {
         }
     }
 
-    /// Whether the capture was merged from several: see [`super::origin`].
+    /// Whether the capture was merged from several recordings: see [`super::origin`].
     pub const fn is_merged(&self) -> bool {
         self.is_merged
     }
@@ -125,7 +125,7 @@ impl<R: Read + Seek> IndexedReader<R> {
         &self.index
     }
 
-    /// Whether the file had no usable index: its recorder was killed, or it is damaged.
+    /// Whether the file had no usable index: the recorder was killed, or the file is damaged.
     pub const fn is_rebuilt(&self) -> bool {
         self.rebuilt
     }
@@ -144,7 +144,7 @@ impl<R: Read + Seek> IndexedReader<R> {
     ///
     /// # Errors
     ///
-    /// [`Error::Damaged`] if there is no such whole chunk; [`Error::Io`].
+    /// [`Error::Damaged`] if chunk `i` is missing or damaged; [`Error::Io`].
     pub fn chunk(&mut self, i: usize) -> Result<Chunk> {
         let Some(entry) = self.index.chunks.get(i) else {
             return Err(Error::damaged(self.len, "no such chunk"));
@@ -158,7 +158,7 @@ impl<R: Read + Seek> IndexedReader<R> {
     ///
     /// # Errors
     ///
-    /// [`Error::Damaged`] if there is no such whole snapshot; [`Error::Io`].
+    /// [`Error::Damaged`] if snapshot `i` is missing or damaged; [`Error::Io`].
     pub fn snapshot(&mut self, i: usize) -> Result<Snapshot> {
         let Some(entry) = self.index.snapshots.get(i) else {
             return Err(Error::damaged(self.len, "no such snapshot"));
@@ -167,7 +167,7 @@ impl<R: Read + Seek> IndexedReader<R> {
         self.metadata(offset, SectionKind::SNAPSHOT)
     }
 
-    /// Returns the position in the index of the last snapshot taken at or before an event.
+    /// Returns the position in the index of the last snapshot before an event.
     pub fn snapshot_before(&self, num: EventNum) -> Option<usize> {
         self.index
             .snapshots
@@ -179,7 +179,7 @@ impl<R: Read + Seek> IndexedReader<R> {
     ///
     /// # Errors
     ///
-    /// [`Error::Damaged`] if one is not whole; [`Error::Io`].
+    /// [`Error::Damaged`] if one is damaged; [`Error::Io`].
     pub fn losses(&mut self) -> Result<Vec<LossReport>> {
         let loss = |s: &&OtherEntry| s.kind() == SectionKind::LOSS;
         let entries: Vec<_> = self.index.others.iter().filter(loss).copied().collect();
@@ -189,7 +189,7 @@ impl<R: Read + Seek> IndexedReader<R> {
             .collect()
     }
 
-    /// Reads the index that the footer points to, if both are whole.
+    /// Reads the index that the footer points to, if both are intact.
     pub(super) fn stored_index(&mut self) -> Result<Option<Index>> {
         let Some(at) = self.len.checked_sub(FOOTER_LEN) else {
             return Ok(None);
@@ -210,7 +210,7 @@ impl<R: Read + Seek> IndexedReader<R> {
         }
     }
 
-    /// Whether all that an index names can be in the file.
+    /// Whether all sections of an index can be in the file.
     fn is_plausible(&self, index: &Index) -> bool {
         let fits =
             |offset: u64, len: u64| offset.checked_add(len).is_some_and(|end| end <= self.len);
@@ -219,7 +219,7 @@ impl<R: Read + Seek> IndexedReader<R> {
             && index.others.iter().all(|s| fits(s.offset, s.body_len))
     }
 
-    /// Fails if the file has a section that must be understood and is not known.
+    /// Fails if the file has a mandatory section of an unknown kind.
     fn refuse_mandatory(&mut self, index: &Index) -> Result<()> {
         for &OtherEntry { kind, offset, .. } in &index.others {
             if !SectionKind(kind).is_known()
@@ -280,8 +280,8 @@ impl<R: Read + Seek> IndexedReader<R> {
 
     /// Rebuilds the index by walking over the section headers.
     ///
-    /// Of chunks only the heads are read. A body's checksum is not looked at, but if no section
-    /// follows where it ends, the next one is searched for inside it.
+    /// Only the heads of chunks are read. Checksums of bodies are not verified, but if no section follows a body, the next
+    /// one is searched for inside it.
     fn rebuild(&mut self) -> Result<()> {
         self.rebuilt = true;
         let mut offset = PREAMBLE_LEN as u64;
@@ -434,7 +434,7 @@ impl<R: Read + Seek> IndexedReader<R> {
             if (window.len() as u64) < STEP {
                 break;
             }
-            // A marker can begin in the last bytes.
+            // The last bytes can be the beginning of a marker.
             from = from.saturating_add(STEP.saturating_sub(8));
         }
         Ok(None)

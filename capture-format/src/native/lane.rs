@@ -1,35 +1,35 @@
-//! The lanes of the timeline, of which chunk summaries have counts.
+//! The lanes of the timeline, which are counted in chunk summaries.
 //!
-//! An event is in no lane, in one or in several: an `open` that failed slowly is in two. What puts an event
-//! into a lane is the writer's business; scap's classifier is its `lanes` module.
+//! An event can be in several lanes, or in none: an `open` that failed slowly is in two. The writer decides which events are
+//! in a lane; scap does so in its `lanes` module.
 
-/// How many lanes there are.
+/// Number of lanes.
 pub const LANES: usize = 7;
 
 /// One lane of the timeline. The numbers are part of the capture format.
 ///
-/// Of a call only its exit counts.
+/// Calls are counted by their exit events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Lane {
-    /// Processes and threads made (`clone`, `fork` and their kin, once: as the maker sees it) and programs
-    /// executed, with success.
+    /// Processes and threads created (`clone`, `fork` and related calls, once: in the creator) and programs executed,
+    /// if successful.
     Starts = 0,
-    /// Files opened, written and changed, with success: contents, names, modes, owners, times,
-    /// attributes. What was only read or looked at is not among them.
+    /// Files opened, written and changed, if successful: contents, names, modes, owners, times, attributes. Files that are
+    /// only read or queried are not included.
     Files = 1,
-    /// Anything on an internet socket, with success or not: made, connected, read, written, closed.
+    /// Any call on an internet socket, successful or not: creation, connect, read, write, close.
     Network = 2,
-    /// Calls that returned an error. Not among them are those which only say that the call is to be made
-    /// again, or goes on: EAGAIN, EINPROGRESS, EINTR and what the kernel makes of it (ERESTART…); nor
-    /// ETIMEDOUT of a call that waits, which is what was asked for.
+    /// Calls that returned an error, except errors that only mean that the call has to be repeated or continues: EAGAIN,
+    /// EINPROGRESS, EINTR and its kernel-internal forms (ERESTART…); and except ETIMEDOUT of a call that waits, for which it is
+    /// an ordinary result.
     Errors = 3,
-    /// Changes of users, groups, capabilities, namespaces, roots and mounts; code put into the kernel
-    /// (modules, BPF, kexec); reaching into other processes (ptrace and the like). Tried ones too.
+    /// Changes of users, groups, capabilities, namespaces, roots and mounts; code loaded into the kernel
+    /// (modules, BPF, kexec); access to other processes (ptrace and similar calls). Failed attempts are included.
     Privileges = 4,
     /// Signals delivered, processes and threads ended.
     Exits = 5,
-    /// Calls over a millisecond that were not waiting for somebody else.
+    /// Calls of more than a millisecond that were not waiting.
     Slow = 6,
 }
 
@@ -69,7 +69,7 @@ impl LaneSet {
         self.0 |= 1 << lane as u8;
     }
 
-    /// Whether a lane is in it.
+    /// Whether the set contains a lane.
     pub const fn contains(self, lane: Lane) -> bool {
         self.0 & (1 << lane as u8) != 0
     }
@@ -79,7 +79,7 @@ impl LaneSet {
         self.0
     }
 
-    /// Iterates over the lanes in it.
+    /// Iterates over the lanes of the set.
     pub fn iter(self) -> impl Iterator<Item = Lane> {
         Lane::ALL
             .into_iter()

@@ -1,47 +1,47 @@
-//! The loss section: what happened and was not captured, by cause and CPU.
+//! The loss section: lost events, by cause and CPU.
 
 use serde::{Deserialize, Serialize};
 
 use super::Extra;
 use crate::event::Timestamp;
 
-/// Body of a loss section: the losses since the one before.
+/// Body of a loss section: the losses since the previous one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LossReport {
     /// The losses.
     pub losses: Vec<Loss>,
-    /// Arguments that could not be read since the report before; their events are there, flagged.
+    /// Arguments that could not be read since the previous report; their events are present, with a flag.
     pub faults: u64,
     /// Room for later versions.
     pub extra: Extra,
 }
 
-/// Events lost for one reason on one CPU in a span of time.
+/// Events lost for one reason on one CPU within a period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {
-    /// Why.
+    /// The cause.
     pub cause: LossCause,
-    /// Where; [`Loss::ANY_CPU`] if that is not known.
+    /// The CPU; [`Loss::ANY_CPU`] if it is not known.
     pub cpu: u16,
-    /// How many events.
+    /// Number of events.
     pub count: u64,
-    /// They were lost after this time
+    /// The events were lost after this time,
     pub from: Timestamp,
     /// and not after this one.
     pub to: Timestamp,
 }
 
 impl Loss {
-    /// A loss that no CPU can be named for.
+    /// The CPU of a loss whose CPU is not known.
     pub const ANY_CPU: u16 = u16::MAX;
 
-    /// Whether events between the two times, both included, can be among the lost ones.
+    /// Whether events between the two times, inclusive, can be among the lost ones.
     pub fn overlaps(&self, from: Timestamp, to: Timestamp) -> bool {
         self.from <= to && from <= self.to
     }
 }
 
-/// Why events were lost. Numbers not named here belong to newer writers.
+/// The cause of a loss. Other numbers belong to newer writers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LossCause(pub u16);
 
@@ -50,15 +50,15 @@ impl LossCause {
     pub const RING_FULL: Self = Self(1);
     /// The event was larger than the probe's scratch space.
     pub const SCRATCH_TOO_SMALL: Self = Self(2);
-    /// The probe was interrupted by itself and its scratch space in use.
+    /// The probe interrupted itself while its scratch space was in use.
     pub const BUSY: Self = Self(3);
     /// A map of the probe was full.
     pub const MAP_FULL: Self = Self(4);
     /// The recorder's own buffers were full.
     pub const RECORDER: Self = Self(5);
-    /// The file was converted from one that reported the loss without a cause.
+    /// The file was converted from one that reports losses without a cause.
     pub const REPORTED: Self = Self(6);
-    /// The CPU has no ring buffer: it came online after the recording began.
+    /// The CPU has no ring buffer: it came online after the start of the recording.
     pub const NO_RING: Self = Self(7);
 
     /// Returns the name of the cause.

@@ -1,10 +1,10 @@
-//! scap's own capture file, version 1. The bytes are specified in `docs/capture-format.md`.
+//! scap's own capture format, versions 1 and 2. The bytes are specified in `docs/capture-format.md`.
 //!
-//! A file is a 16-byte preamble and a sequence of sections, each with a checksummed header and a
-//! checksummed body that can be decoded without the others (events need no other chunk, a snapshot
-//! no earlier one). It is only ever appended to. An index at the end locates everything; where it is
-//! missing (a killed recorder, a pipe, a copy in progress) the section headers are walked instead, and
-//! where they are damaged the next one is found by its marker.
+//! A file is a 16-byte preamble and a sequence of sections, each with a checksummed header and a checksummed body
+//! that can be decoded without the others (events need no other chunk, a snapshot no earlier one). It is only
+//! ever appended to. An index at the end has the positions of all sections; if it is missing (a killed recorder, a
+//! pipe, a copy in progress), the section headers are walked instead, and if a header is damaged, the next one is found
+//! by its marker.
 //!
 //! ```
 //! use scap_capture_format::event::{EventFlags, EventNum, EventRef, Params, Pid, Tid, Timestamp};
@@ -41,18 +41,18 @@
 //! # }
 //! ```
 //!
-//! | module | holds |
+//! | module | contents |
 //! | --- | --- |
 //! | [`section`] | preamble and section headers |
 //! | [`chunk`] | events: builder, compression, decoder |
-//! | [`header`] | machine facts, recorder options, the schema used |
-//! | [`snapshot`] | state at one instant |
-//! | [`loss`] | what was not captured |
-//! | [`containers`] | what runtimes said of containers |
-//! | [`index`] | where everything is |
+//! | [`header`] | machine, recorder options, schema |
+//! | [`snapshot`] | state at one time |
+//! | [`loss`] | lost events |
+//! | [`containers`] | descriptions of containers |
+//! | [`index`] | positions of all sections |
 //! | [`writer`], [`reader`], [`indexed`] | whole files |
-//! | [`ahead`] | what is to be known before the first event |
-//! | [`codec`] | how metadata becomes bytes |
+//! | [`ahead`] | containers sections, before the first event |
+//! | [`codec`] | encoding of metadata |
 
 pub mod ahead;
 pub mod chunk;
@@ -88,6 +88,6 @@ pub use writer::{CaptureWriter, WriterOptions};
 
 /// A list of values that a later version may add to a structure: number and bytes.
 ///
-/// bincode writes fields by position, so nothing may ever be inserted into an encoded structure. What
-/// is added later goes here, under a new number that older readers pass over.
+/// bincode writes fields by position, so nothing may ever be inserted into an encoded structure. Later additions are stored
+/// here, under a new number that older readers skip.
 pub type Extra = Vec<(u32, Vec<u8>)>;

@@ -1,10 +1,10 @@
-//! Captures that hold the events of several recordings, merged by time.
+//! Captures with the events of several recordings, merged by time.
 //!
-//! Thread and process ids are unique within one machine only, so a merged capture says of each event which
-//! recording it is from. Format version 2 keeps that number, the [`OriginId`], in the ids themselves:
-//! a stored id is `id + (origin << 32)`, which leaves the ids of origin 0 as they are. Ids fit 32 bits
-//! on every architecture that is recorded. The header describes the origins ([`Header::origins`]); a
-//! snapshot or a loss report says in its `extra` list which origin it is about.
+//! Thread and process ids are unique within one machine only, so a merged capture stores the recording of each event.
+//! Format version 2 stores its number, the [`OriginId`], in the ids themselves:
+//! a stored id is `id + (origin << 32)`, which leaves the ids of origin 0 unchanged. Ids fit 32 bits
+//! on every recorded architecture. The header describes the origins ([`Header::origins`]); a
+//! snapshot or a loss report has its origin in its `extra` list.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,14 +12,14 @@ use super::header::{Header, MachineInfo};
 use super::{Extra, codec};
 use crate::event::{EventRef, Pid, Tid};
 
-/// Number of an entry of an [`Extra`] list: of a header the origins, elsewhere the origin's number.
+/// Number of an entry of an [`Extra`] list: in a header the origins, elsewhere the origin's number.
 const EXTRA: u32 = 0x4f52_4947;
 
 /// One of the recordings that a capture was merged from; 0 in all other captures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OriginId(pub u16);
 
-/// What is known about one of the recordings that a capture was merged from.
+/// The properties of one of the recordings that a capture was merged from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// File name of the capture.
@@ -28,7 +28,7 @@ pub struct Origin {
     pub machine: MachineInfo,
     /// Calls have two events, enter and exit.
     pub is_paired: bool,
-    /// Its recorder had a filter, so that events can be missing that no loss report counts.
+    /// Its recorder had a filter, so that events are missing that no loss report counts.
     pub is_filtered: bool,
     /// Room for later versions.
     pub extra: Extra,
@@ -52,7 +52,7 @@ impl OriginId {
         }
     }
 
-    /// Returns the origin of an event with stored ids, and the event with the ids that the machine had.
+    /// Returns the origin of an event with stored ids, and the event with the machine's ids.
     pub fn split<'a>(event: &EventRef<'a>) -> (Self, EventRef<'a>) {
         let (origin, tid) = split(event.tid.0);
         let event = EventRef {
@@ -63,13 +63,13 @@ impl OriginId {
         (origin, event)
     }
 
-    /// Returns the origin that an `extra` list names.
+    /// Returns the origin in an `extra` list.
     pub fn of(extra: &Extra) -> Self {
         let bytes = find(extra).and_then(|bytes| bytes.try_into().ok());
         Self(bytes.map_or(0, u16::from_le_bytes))
     }
 
-    /// Makes an `extra` list name this origin. The first one needs no entry.
+    /// Adds this origin to an `extra` list. The first one needs no entry.
     pub fn note(self, extra: &mut Extra) {
         extra.retain(|(number, _)| *number != EXTRA);
         if self != Self::FIRST {
@@ -87,7 +87,7 @@ pub(crate) fn split(stored: i64) -> (OriginId, i64) {
             let tag = i64::from(origin) << 32;
             (OriginId(origin), stored.wrapping_sub(tag))
         }
-        // No writer stores such an id: it stays as it is.
+        // No writer stores such an id; it is kept unchanged.
         Err(_) => (OriginId::FIRST, stored),
     }
 }
@@ -98,7 +98,7 @@ fn find(extra: &Extra) -> Option<&[u8]> {
 }
 
 impl Header {
-    /// Returns what the capture was merged from; empty for captures of one origin, and where the
+    /// Returns the recordings that the capture was merged from; empty for captures with one origin, and if the
     /// description is damaged.
     pub fn origins(&self) -> Vec<Origin> {
         let bytes = find(&self.extra);
@@ -107,12 +107,11 @@ impl Header {
             .unwrap_or_default()
     }
 
-    /// Describes the origins, before [`super::CaptureWriter::new`]; with two or more the file gets version 2
-    /// of the format.
+    /// Sets the origins, before [`super::CaptureWriter::new`]; with two or more, the file has version 2 of the format.
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Limit`] for more than a reader would accept.
+    /// [`crate::Error::Limit`] for more origins than a reader accepts.
     pub fn set_origins(&mut self, origins: &[Origin]) -> crate::Result<()> {
         let bytes = codec::encode(&origins.to_vec())?;
         self.extra.retain(|(number, _)| *number != EXTRA);

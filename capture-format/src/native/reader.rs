@@ -1,4 +1,4 @@
-//! Reads a capture from front to back: a file, a pipe, a copy in progress, a damaged file.
+//! Reads a capture sequentially: a file, a pipe, a copy in progress, a damaged file.
 
 use std::io::{Read, Seek, SeekFrom};
 
@@ -14,10 +14,10 @@ use super::section::{
 use super::snapshot::Snapshot;
 use crate::{Error, Result, limits};
 
-/// A place where a capture is damaged.
+/// A damaged position in a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damage {
-    /// Offset in the file where it starts.
+    /// Offset of the damage in the file.
     pub offset: u64,
     /// What is wrong.
     pub what: &'static str,
@@ -31,22 +31,22 @@ pub struct Damages {
 }
 
 impl Damages {
-    /// Returns the first ones, as many as [`limits::DAMAGES`].
+    /// Returns the first damages, at most [`limits::DAMAGES`].
     pub fn list(&self) -> &[Damage] {
         &self.list
     }
 
-    /// Returns how many there are in all.
+    /// Returns the total number of damages.
     pub fn count(&self) -> u64 {
         self.more.saturating_add(self.list.len() as u64)
     }
 
-    /// Whether none was found.
+    /// Whether there are no damages.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    /// Adds a damage, as a reader of events does whose chunk does not decode.
+    /// Adds a damage; readers of events do so for chunks that do not decode.
     pub fn add(&mut self, offset: u64, what: &'static str) {
         if self.list.len() < limits::DAMAGES {
             self.list.push(Damage { offset, what });
@@ -55,7 +55,7 @@ impl Damages {
         }
     }
 
-    /// Moves the damages of another list behind these.
+    /// Moves the damages of another list to the end of this one.
     pub(crate) fn append(&mut self, other: &mut Self) {
         for damage in other.list.drain(..) {
             self.add(damage.offset, damage.what);
@@ -68,15 +68,15 @@ impl Damages {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Item {
-    /// State at one instant.
+    /// State at one time.
     Snapshot(Box<Snapshot>),
     /// Events.
     Chunk(Box<Chunk>),
     /// Losses.
     Loss(LossReport),
-    /// What runtimes said of containers.
+    /// Descriptions of containers.
     Containers(ContainerReport),
-    /// The index; nothing but the footer should follow.
+    /// The index; only the footer should follow.
     Index(Index),
     /// The end of a complete capture.
     Footer,
@@ -89,11 +89,10 @@ pub enum Item {
     },
 }
 
-/// Reads the sections of a capture in order, from anything that can be read.
+/// Reads the sections of a capture in order, from any input.
 ///
-/// Damage is not an error: the reader notes it in [`Self::damages`] and goes on with the next whole
-/// section. Only what makes the rest unreadable is one: a device error, or a mandatory section of a
-/// newer scap.
+/// Damage is not an error: the reader adds it to [`Self::damages`] and continues with the next intact section. Errors are only
+/// those that make the rest unreadable: a device error, or a mandatory section of a newer scap.
 #[derive(Debug)]
 pub struct CaptureReader<R> {
     source: Source<R>,
@@ -103,8 +102,8 @@ pub struct CaptureReader<R> {
     damages: Damages,
     next_sequence: u32,
     rescans: u32,
-    /// The gap before the next section is already told as damage.
-    gap_known: bool,
+    /// The gap before the next section has been reported as damage.
+    gap_reported: bool,
     complete: bool,
 }
 
@@ -113,7 +112,7 @@ impl<R: Read> CaptureReader<R> {
     ///
     /// # Errors
     ///
-    /// Those of [`section::parse_preamble`]; [`Error::Damaged`] if there is no whole header section;
+    /// Those of [`section::parse_preamble`]; [`Error::Damaged`] if no section is intact;
     /// [`Error::Io`].
     pub fn new(input: R) -> Result<Self> {
         let mut source = Source::new(input);
@@ -127,11 +126,11 @@ impl<R: Read> CaptureReader<R> {
             damages: Damages::default(),
             next_sequence: 0,
             rescans: 0,
-            gap_known: false,
+            gap_reported: false,
             complete: false,
         };
-        // Without the header nothing is wrong with the events, but the machine is not known. If it is
-        // lost the default stands for it, and the damage is told.
+        // Events can be read without the header, but the machine is not known then. A lost header is replaced by the default,
+        // and reported as damage.
         match reader.next_section()? {
             Some((
                 at,
@@ -163,7 +162,7 @@ impl<R: Read> CaptureReader<R> {
         &self.header
     }
 
-    /// Whether the capture was merged from several: see [`super::origin`].
+    /// Whether the capture was merged from several recordings: see [`super::origin`].
     pub const fn is_merged(&self) -> bool {
         self.is_merged
     }
@@ -173,17 +172,17 @@ impl<R: Read> CaptureReader<R> {
         &self.damages
     }
 
-    /// Whether the footer was reached: the recorder finished the file and none of its end is missing.
+    /// Whether the footer was reached: the recorder finished the file, and its end is not missing.
     pub const fn is_complete(&self) -> bool {
         self.complete
     }
 
-    /// Returns how many bytes were read so far.
+    /// Returns the number of bytes read so far.
     pub const fn offset(&self) -> u64 {
         self.source.offset
     }
 
-    /// Returns the next section that is whole, or `None` at the end.
+    /// Returns the next intact section, or `None` at the end.
     ///
     /// # Errors
     ///
@@ -206,7 +205,7 @@ impl<R: Read> CaptureReader<R> {
         }
     }
 
-    /// Returns the next chunk, passing over everything else, or `None` at the end.
+    /// Returns the next chunk, skipping everything else, or `None` at the end.
     ///
     /// # Errors
     ///
@@ -220,7 +219,7 @@ impl<R: Read> CaptureReader<R> {
         Ok(None)
     }
 
-    /// Returns offset, header and body of the next section whose checksums are right.
+    /// Returns offset, header and body of the next section with correct checksums.
     fn next_section(&mut self) -> Result<Option<(u64, SectionHeader, Vec<u8>)>> {
         loop {
             let offset = self.source.offset;
@@ -242,11 +241,11 @@ impl<R: Read> CaptureReader<R> {
                 self.resynchronise()?;
                 continue;
             };
-            if header.sequence != self.next_sequence && !self.gap_known {
+            if header.sequence != self.next_sequence && !self.gap_reported {
                 self.damages
                     .add(offset, "sections are missing before this one");
             }
-            self.gap_known = false;
+            self.gap_reported = false;
             self.next_sequence = header.sequence.wrapping_add(1);
             if header.body_len > limits::SECTION_BODY {
                 self.damages
@@ -267,8 +266,8 @@ impl<R: Read> CaptureReader<R> {
                 "cut off inside a section"
             };
             self.damages.add(offset, what);
-            // The length can be right and bytes wrong, or bytes can be missing, and then the body
-            // took in what comes after it: look for sections inside.
+            // The length can be correct and bytes wrong, or bytes can be missing, so that the body includes bytes of the following
+            // sections: search for sections inside.
             if self.rescans < limits::RESCANS {
                 self.rescans = self.rescans.saturating_add(1);
                 self.source
@@ -278,9 +277,9 @@ impl<R: Read> CaptureReader<R> {
         }
     }
 
-    /// Goes on to the next section header, or to the end.
+    /// Skips to the next section header, or to the end.
     fn resynchronise(&mut self) -> Result<()> {
-        self.gap_known = true;
+        self.gap_reported = true;
         loop {
             let bytes = self.source.peek(SCAN_STEP)?;
             let end = bytes.len() < SCAN_STEP;
@@ -301,7 +300,7 @@ impl<R: Read> CaptureReader<R> {
                     self.source.consume(rest);
                     return Ok(());
                 }
-                // A marker can begin in the last bytes.
+                // The last bytes can be the beginning of a marker.
                 None => self.source.consume(SCAN_STEP.saturating_sub(MARKER.len())),
             }
         }
@@ -309,7 +308,7 @@ impl<R: Read> CaptureReader<R> {
 }
 
 impl<R: Read + Seek> CaptureReader<R> {
-    /// Goes on at a section that is known to begin at `offset`, as an index says.
+    /// Continues at a section at `offset`, as given by an index.
     ///
     /// # Errors
     ///
@@ -319,12 +318,12 @@ impl<R: Read + Seek> CaptureReader<R> {
         self.source.buffer.clear();
         self.source.start = 0;
         self.source.offset = offset;
-        self.gap_known = true;
+        self.gap_reported = true;
         Ok(())
     }
 }
 
-/// How much is searched for a marker at a time.
+/// Bytes that are searched for a marker at a time.
 const SCAN_STEP: usize = 64 << 10;
 
 /// Decodes a section's body.
@@ -346,7 +345,7 @@ pub(crate) fn decode_item(offset: u64, header: &SectionHeader, body: Vec<u8>) ->
     })
 }
 
-/// A reader that can look ahead and take bytes back.
+/// A reader that can peek, and take bytes back.
 #[derive(Debug)]
 struct Source<R> {
     input: R,
@@ -366,11 +365,11 @@ impl<R: Read> Source<R> {
         }
     }
 
-    /// Returns the next `n` bytes without taking them; fewer only at the end.
+    /// Returns the next `n` bytes without consuming them; fewer only at the end.
     fn peek(&mut self, n: usize) -> Result<&[u8]> {
         let have = self.buffer.len().saturating_sub(self.start);
         if have < n {
-            // Not at every look, or a run of false markers would be moved again and again.
+            // Not at every call, or a run of false markers would be moved again and again.
             if self.start >= SCAN_STEP {
                 self.buffer.drain(..self.start);
                 self.start = 0;
@@ -385,14 +384,14 @@ impl<R: Read> Source<R> {
         Ok(all.get(..n).unwrap_or(all))
     }
 
-    /// Passes over `n` bytes that were looked at.
+    /// Consumes `n` bytes after a peek.
     fn consume(&mut self, n: usize) {
         let n = n.min(self.buffer.len().saturating_sub(self.start));
         self.start = self.start.saturating_add(n);
         self.offset = self.offset.saturating_add(n as u64);
     }
 
-    /// Takes the next `n` bytes; fewer only at the end. Memory grows with what is really there.
+    /// Consumes the next `n` bytes; fewer only at the end. Memory grows with the bytes that are really there.
     fn take(&mut self, n: u64) -> Result<Vec<u8>> {
         let want = usize::try_from(n).unwrap_or(usize::MAX);
         let buffered = self.buffer.get(self.start..).unwrap_or(&[]);
@@ -407,7 +406,7 @@ impl<R: Read> Source<R> {
         Ok(out)
     }
 
-    /// Puts bytes back in front; the first of them is at `offset`.
+    /// Puts bytes back in front; `offset` is that of the first one.
     fn unread(&mut self, first: &[u8], then: &[u8], offset: u64) {
         let rest = self.buffer.get(self.start..).unwrap_or(&[]);
         self.buffer = [first, then, rest].concat();

@@ -5,7 +5,7 @@
 //! | offset | bytes | |
 //! | --- | --- | --- |
 //! | 0 | 8 | magic `89 53 43 41 50 0d 0a 1a` |
-//! | 8 | 2 | version of the format: 1, or 2 for captures merged from several |
+//! | 8 | 2 | version of the format: 1, or 2 for captures merged from several recordings |
 //! | 10 | 2 | 0 |
 //! | 12 | 4 | file tag, a random number |
 //!
@@ -15,27 +15,27 @@
 //! | --- | --- | --- |
 //! | 0 | 8 | marker |
 //! | 8 | 2 | kind |
-//! | 10 | 2 | flags; bit 0: whoever does not know the kind must not read on |
+//! | 10 | 2 | flags; bit 0: a reader that does not know the kind must stop |
 //! | 12 | 4 | sequence number, from 0 on |
 //! | 16 | 8 | length of the body |
 //! | 24 | 4 | CRC-32 of the body |
 //! | 28 | 4 | CRC-32 of the file tag and the 28 bytes before |
 //!
-//! The file tag is part of the header's checksum, so that a capture (or an attacker's imitation of
-//! one) that was read or written while a capture ran, and so sits in a chunk as data, is not taken for
-//! a section when a reader searches damaged bytes.
+//! The file tag is part of the header's checksum: a capture (or an attacker's imitation of one) that was read or
+//! written during the recording is part of a chunk's data, and its sections must not be mistaken for those of
+//! the file when a reader searches damaged bytes.
 
 use std::hash::{BuildHasher as _, RandomState};
 
 use crate::{Error, Result};
 
-/// The first bytes of every capture: not text, and broken by every transfer that alters line ends.
+/// The first bytes of every capture: not text, and changed by every transfer that converts line ends.
 pub const MAGIC: [u8; 8] = *b"\x89SCAP\r\n\x1a";
 
-/// The version of the format of captures of one recording.
+/// The version of the format for captures of one recording.
 pub const VERSION: u16 = 1;
 
-/// The version of captures that were merged from several, whose ids say which: see [`super::origin`].
+/// The version for captures merged from several recordings, see [`super::origin`].
 pub const VERSION_MERGED: u16 = 2;
 
 /// Length of the preamble in bytes.
@@ -47,27 +47,27 @@ pub const HEADER_LEN: usize = 32;
 /// Marks the start of a section; random, with no byte twice.
 pub const MARKER: [u8; 8] = [0xd5, 0x1e, 0xa7, 0x9c, 0x42, 0xf0, 0x6b, 0x83];
 
-/// Flag: a reader that does not know the kind cannot read the file right.
+/// Flag: a reader that does not know the kind cannot read the file correctly.
 pub const MANDATORY: u16 = 1;
 
-/// What a section holds.
+/// The kind of a section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SectionKind(pub u16);
 
 impl SectionKind {
-    /// Machine facts, options, schema; the first section.
+    /// Machine, options, schema; the first section.
     pub const HEADER: Self = Self(1);
-    /// State at one instant.
+    /// State at one time.
     pub const SNAPSHOT: Self = Self(2);
     /// Events.
     pub const CHUNK: Self = Self(3);
-    /// What was not captured.
+    /// Lost events.
     pub const LOSS: Self = Self(4);
-    /// Where the sections are.
+    /// Positions of the sections.
     pub const INDEX: Self = Self(5);
-    /// Where the index is; the last section.
+    /// Position of the index; the last section.
     pub const FOOTER: Self = Self(6);
-    /// What runtimes said of containers.
+    /// Descriptions of containers.
     pub const CONTAINERS: Self = Self(7);
 
     /// Whether this program knows the kind.
@@ -75,7 +75,7 @@ impl SectionKind {
         self.0 >= 1 && self.0 <= 7
     }
 
-    /// The flags a writer gives to sections of this kind.
+    /// Returns the flags of sections of this kind.
     pub const fn flags(self) -> u16 {
         match self {
             Self::HEADER | Self::SNAPSHOT | Self::CHUNK => MANDATORY,
@@ -84,12 +84,12 @@ impl SectionKind {
     }
 }
 
-/// Ties the section headers of one file together.
+/// Connects the section headers of one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileTag(pub u32);
 
 impl FileTag {
-    /// Returns a tag that nobody can foresee.
+    /// Returns an unpredictable tag.
     pub fn random() -> Self {
         let bits = RandomState::new().hash_one(0u8);
         #[expect(clippy::cast_possible_truncation, reason = "any 32 bits do")]
@@ -97,10 +97,10 @@ impl FileTag {
     }
 }
 
-/// What the preamble says.
+/// The contents of the preamble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Preamble {
-    /// Ties the sections together.
+    /// The file tag.
     pub tag: FileTag,
     /// Events come from several recordings: see [`super::origin`].
     pub is_merged: bool,
@@ -130,7 +130,7 @@ pub fn parse_preamble(bytes: &[u8]) -> Result<Preamble> {
         return Err(Error::Empty);
     }
     if !bytes.starts_with(&MAGIC) {
-        // A capture cut inside its magic is told from a foreign file as far as that can be.
+        // A capture truncated inside its magic is distinguished from a foreign file as far as possible.
         return Err(if MAGIC.starts_with(bytes) {
             Error::damaged(0, "cut off inside the preamble")
         } else {
@@ -161,7 +161,7 @@ pub fn parse_preamble(bytes: &[u8]) -> Result<Preamble> {
 /// A section header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SectionHeader {
-    /// What the body holds.
+    /// The kind.
     pub kind: SectionKind,
     /// Bit 0: [`MANDATORY`].
     pub flags: u16,
@@ -188,7 +188,7 @@ impl SectionHeader {
         out
     }
 
-    /// Reads a header; `None` if it is none or was damaged.
+    /// Parses a header; `None` if the bytes are not a header, or damaged.
     pub fn parse(bytes: &[u8; HEADER_LEN], tag: FileTag) -> Option<Self> {
         if !bytes.starts_with(&MARKER) {
             return None;
@@ -239,7 +239,7 @@ fn header_crc(tag: FileTag, fields: &[u8; 28]) -> u32 {
     hasher.finalize()
 }
 
-/// Returns where the first marker in `bytes` starts.
+/// Returns the position of the first marker in `bytes`.
 pub(crate) fn find_marker(bytes: &[u8]) -> Option<usize> {
     let mut from = 0usize;
     while let Some(rest) = bytes.get(from..) {
@@ -280,8 +280,8 @@ mod tests {
     fn versions_have_their_own_messages() {
         for is_merged in [true, false] {
             let tag = FileTag(5);
-            let told = Preamble { tag, is_merged };
-            assert_eq!(parse_preamble(&preamble(told)).unwrap(), told);
+            let expected = Preamble { tag, is_merged };
+            assert_eq!(parse_preamble(&preamble(expected)).unwrap(), expected);
         }
         let mut bytes = preamble(Preamble {
             tag: FileTag(5),

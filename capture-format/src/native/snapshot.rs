@@ -1,7 +1,7 @@
-//! The snapshot section: threads, fds, users and so on at one instant.
+//! The snapshot section: threads, fds, users and so on at one time.
 //!
-//! A snapshot stands alone: replay can begin at any of them. Strings are stored once and named by their
-//! number. Numbers are those of the .scap format where it has them, see the fields.
+//! A snapshot is complete in itself: replay can start at any of them. Strings are stored once and referred to by
+//! number. Values are encoded as in the .scap format where it has them, see the fields.
 
 use std::hash::BuildHasher as _;
 
@@ -12,7 +12,7 @@ use super::Extra;
 use super::codec::byte_strings;
 use crate::event::{EventNum, Pid, Tid, Timestamp};
 
-/// Names a string of the same snapshot; 0 is the empty one.
+/// The number of a string in the same snapshot; 0 is the empty one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StringId(pub u32);
 
@@ -20,8 +20,7 @@ pub struct StringId(pub u32);
 #[derive(Clone, Debug, Default)]
 pub struct StringTable {
     list: Vec<Vec<u8>>,
-    /// Ids by the hash of their strings, which stays with them: a table that grows would have to read all
-    /// strings again.
+    /// Ids by the hash of their strings. The hash is stored, as growing the table would otherwise read all strings again.
     ids: HashTable<(u64, StringId)>,
     hasher: DefaultHashBuilder,
 }
@@ -44,7 +43,7 @@ impl StringTable {
         id
     }
 
-    /// Returns about how much memory the strings take after the first `n`, in bytes.
+    /// Returns the approximate memory use of the strings after the first `n`, in bytes.
     pub(crate) fn bytes_since(&self, n: usize) -> usize {
         const EACH: usize = 64;
         let new = self.list.get(n..).unwrap_or(&[]);
@@ -52,17 +51,17 @@ impl StringTable {
             .fold(0, |sum, s| s.len().saturating_add(EACH).saturating_add(sum))
     }
 
-    /// Returns the string with this id; empty if there is none, which only a damaged file has.
+    /// Returns the string with this id; empty if there is none, which occurs only in a damaged file.
     pub fn get(&self, id: StringId) -> &[u8] {
         string_at(&self.list, id)
     }
 
-    /// Returns how many strings are stored.
+    /// Returns the number of strings.
     pub fn len(&self) -> usize {
         self.list.len()
     }
 
-    /// Whether no string is stored.
+    /// Whether there are no strings.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
@@ -87,7 +86,7 @@ impl Serialize for StringTable {
     }
 }
 
-// Reading leaves `ids` empty: a snapshot that was read is looked up, not added to.
+// Decoding leaves `ids` empty: strings of a decoded snapshot are looked up by id only.
 impl<'de> Deserialize<'de> for StringTable {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Self {
@@ -101,9 +100,9 @@ impl<'de> Deserialize<'de> for StringTable {
 /// Body of a snapshot section.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// The instant.
+    /// The time.
     pub time: Timestamp,
-    /// The first event that is not yet part of the state. The writer fills it in.
+    /// The first event that is not yet part of the state; set by the writer.
     pub next_event: EventNum,
     /// The strings of the entries below.
     pub strings: StringTable,
@@ -179,7 +178,7 @@ pub struct ThreadEntry {
     pub loginuid: u32,
     /// Terminal as the kernel's device number; 0 = none.
     pub tty: u32,
-    /// Most fds it may open.
+    /// Limit of open fds.
     pub fdlimit: i64,
     /// Inheritable capabilities.
     pub cap_inheritable: u64,
@@ -220,21 +219,21 @@ pub struct ThreadEntry {
 /// An open fd.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FdEntry {
-    /// The thread whose table it is in; threads that share a table have it under their main thread.
+    /// The thread that owns the table; for a shared table, the main thread.
     pub owner: Tid,
-    /// The number.
+    /// The fd number.
     pub fd: i64,
     /// The kind, numbered as in .scap files (16 = file with flags and device).
     pub kind: u8,
     /// Inode.
     pub inode: u64,
-    /// Device as the kernel encodes it.
+    /// Device in the kernel's encoding.
     pub dev: u32,
     /// Open flags (flag table `file_flags`).
     pub open_flags: u32,
     /// Position-independent name: path, `pipe:[1]`, path of a unix socket.
     pub name: StringId,
-    /// What only sockets have.
+    /// The addresses, if it is a socket.
     pub socket: SocketEntry,
     /// Room for later versions.
     pub extra: Extra,
@@ -289,10 +288,10 @@ pub struct InterfaceEntry {
     /// The address: 4 or 16 bytes.
     #[serde(with = "serde_bytes")]
     pub address: Vec<u8>,
-    /// The netmask, as long.
+    /// The netmask, of the same length.
     #[serde(with = "serde_bytes")]
     pub netmask: Vec<u8>,
-    /// The broadcast address, as long.
+    /// The broadcast address, of the same length.
     #[serde(with = "serde_bytes")]
     pub broadcast: Vec<u8>,
     /// Link speed in bits per second; 0 = not known.
@@ -302,7 +301,7 @@ pub struct InterfaceEntry {
 /// A user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserEntry {
-    /// The container it is known in; empty = host.
+    /// The container in which the user is defined; empty = host.
     pub container: StringId,
     /// User id.
     pub uid: u32,
@@ -319,7 +318,7 @@ pub struct UserEntry {
 /// A group.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupEntry {
-    /// The container it is known in; empty = host.
+    /// The container in which the group is defined; empty = host.
     pub container: StringId,
     /// Group id.
     pub gid: u32,
@@ -327,7 +326,7 @@ pub struct GroupEntry {
     pub name: StringId,
 }
 
-/// A container: what is known about it is JSON, whose form is the state engine's business.
+/// A container and its description in JSON, whose contents this crate does not interpret.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerEntry {
     /// The id.

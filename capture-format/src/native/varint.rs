@@ -12,7 +12,7 @@ pub(crate) fn push(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// Takes an integer off the front of `bytes`. Bits beyond 64 are an error.
+/// Reads an integer from the front of `bytes`. Bits beyond 64 are an error.
 #[inline]
 pub(crate) fn take(bytes: &mut &[u8]) -> Option<u64> {
     if let Some((&byte, rest)) = bytes.split_first()
@@ -48,13 +48,13 @@ pub(crate) const fn zigzag(value: i64) -> u64 {
     (value.wrapping_shl(1) ^ (value >> 63)).cast_unsigned()
 }
 
-/// Undoes [`zigzag`].
+/// Reverses [`zigzag`].
 #[inline]
 pub(crate) const fn unzigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ (value & 1).cast_signed().wrapping_neg()
 }
 
-/// Appends the high part of a number whose low part went elsewhere: one byte, or 255 and the rest
+/// Appends the high part of a number whose low part is stored elsewhere: one byte, or 255 and the rest
 /// as a varint.
 #[inline]
 pub(crate) fn push_high(out: &mut Vec<u8>, value: u64) {
@@ -67,7 +67,7 @@ pub(crate) fn push_high(out: &mut Vec<u8>, value: u64) {
     }
 }
 
-/// Takes what [`push_high`] appended.
+/// Reads a number written by [`push_high`].
 #[inline]
 pub(crate) fn take_high(bytes: &mut &[u8]) -> Option<u64> {
     let (&byte, rest) = bytes.split_first()?;

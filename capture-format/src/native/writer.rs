@@ -17,18 +17,18 @@ use crate::error::check_limit;
 use crate::event::{EventNum, EventRef};
 use crate::{Error, Result, limits};
 
-/// Bytes of descriptions of containers after which another section begins, so that a reader needs little
-/// memory for one.
+/// Bytes of descriptions of containers after which another section begins, so that a reader needs little memory per
+/// section.
 const SECTION_OF_CONTAINERS: usize = 1 << 20;
 
-/// How a capture is written.
+/// Options of writing a capture.
 #[derive(Clone, Copy, Debug)]
 pub struct WriterOptions {
-    /// zstd level of the chunks that [`CaptureWriter::push`] makes.
+    /// zstd level of the chunks written by [`CaptureWriter::push`].
     pub level: i32,
     /// Number of the first event.
     pub first_event: EventNum,
-    /// Ties the sections together; random unless a test needs the same bytes again.
+    /// Connects the sections; random, except in tests that need reproducible bytes.
     pub file_tag: Option<FileTag>,
 }
 
@@ -44,9 +44,9 @@ impl Default for WriterOptions {
 
 /// Writes a capture file, section by section, to a file or a pipe.
 ///
-/// Two ways for events, not to be mixed within a chunk: [`Self::push`] does everything here;
-/// a recorder builds and compresses chunks elsewhere and gives them to [`Self::write_chunk`] in order.
-/// Without [`Self::finish`] the file lacks its index, which readers then rebuild.
+/// There are two ways to write events, not to be mixed within a chunk: [`Self::push`] does everything here; a recorder builds
+/// and compresses chunks elsewhere and passes them to [`Self::write_chunk`] in order. Without
+/// [`Self::finish`] the file lacks its index, which readers then rebuild.
 #[derive(Debug)]
 pub struct CaptureWriter<W> {
     out: W,
@@ -56,7 +56,7 @@ pub struct CaptureWriter<W> {
     sequence: u32,
     next_event: EventNum,
     index: Index,
-    /// Losses reported and not yet counted in a chunk.
+    /// Losses that were reported but not counted in a chunk yet.
     losses: Vec<super::Loss>,
     builder: ChunkBuilder,
     compressor: Option<Compressor>,
@@ -68,7 +68,7 @@ impl<W: Write> CaptureWriter<W> {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] from `out`; [`Error::Limit`] for a header that no reader would accept.
+    /// [`Error::Io`] from `out`; [`Error::Limit`] for a header that no reader accepts.
     pub fn new(out: W, header: &Header, options: WriterOptions) -> Result<Self> {
         let tag = options.file_tag.unwrap_or_else(FileTag::random);
         let is_merged = header.origins().len() > 1;
@@ -93,22 +93,22 @@ impl<W: Write> CaptureWriter<W> {
         Ok(writer)
     }
 
-    /// Returns how many bytes were written.
+    /// Returns the number of bytes written.
     pub const fn bytes_written(&self) -> u64 {
         self.offset
     }
 
-    /// Returns the number that the next event will have, events still in the builder left out.
+    /// Returns the number of the next event, not counting events in the builder.
     pub const fn next_event(&self) -> EventNum {
         self.next_event
     }
 
-    /// Returns the index of what was written so far.
+    /// Returns the index of the sections written so far.
     pub const fn index(&self) -> &Index {
         &self.index
     }
 
-    /// Returns what the capture is written to. Writing to it breaks the capture.
+    /// Returns the output. Writing to it corrupts the capture.
     pub const fn get_ref(&self) -> &W {
         &self.out
     }
@@ -127,7 +127,7 @@ impl<W: Write> CaptureWriter<W> {
         }
     }
 
-    /// Appends an event of which the lanes are known, see [`ChunkBuilder::push_in_lanes`].
+    /// Appends an event with its lanes, see [`ChunkBuilder::push_in_lanes`].
     ///
     /// # Errors
     ///
@@ -146,7 +146,7 @@ impl<W: Write> CaptureWriter<W> {
         }
     }
 
-    /// Notes that a container's threads occur in the current chunk.
+    /// Records that a container has threads in the current chunk.
     pub fn add_container(&mut self, id: &[u8]) {
         self.builder.add_container(id);
     }
@@ -171,7 +171,7 @@ impl<W: Write> CaptureWriter<W> {
         written
     }
 
-    /// Writes a chunk; fills in the number of its first event and the losses in its time.
+    /// Writes a chunk; sets the number of its first event and the losses in its time range.
     ///
     /// # Errors
     ///
@@ -180,7 +180,7 @@ impl<W: Write> CaptureWriter<W> {
         let summary = &mut chunk.head.summary;
         summary.first_event = self.next_event;
         let to = summary.max_time;
-        // Each loss is counted in one chunk, at the latest in the one written after it was told.
+        // Each loss is counted in one chunk, at the latest in the next one after its report.
         summary.lost = 0;
         self.losses.retain(|loss| {
             let later = loss.from > to;
@@ -201,11 +201,11 @@ impl<W: Write> CaptureWriter<W> {
         Ok(())
     }
 
-    /// Writes a snapshot; fills in the number of the event it precedes. Pushed events come first.
+    /// Writes a snapshot; sets the number of the next event. Pushed events are written first.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] from the output; [`Error::Limit`] for a snapshot that no reader would accept.
+    /// [`Error::Io`] from the output; [`Error::Limit`] for a snapshot that no reader accepts.
     pub fn write_snapshot(&mut self, snapshot: &mut Snapshot) -> Result<()> {
         self.flush_chunk()?;
         snapshot.next_event = self.next_event;
@@ -220,7 +220,7 @@ impl<W: Write> CaptureWriter<W> {
         Ok(())
     }
 
-    /// Writes a loss report. Best before the chunk of the same time, which then counts the losses.
+    /// Writes a loss report, preferably before the chunk of the same time, which then counts the losses.
     ///
     /// # Errors
     ///
@@ -235,12 +235,11 @@ impl<W: Write> CaptureWriter<W> {
         Ok(())
     }
 
-    /// Writes what runtimes said of containers; nothing if that is nothing. Large lists become several
-    /// sections.
+    /// Writes descriptions of containers; an empty list writes nothing. Large lists become several sections.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] from the output; [`Error::Limit`] for a description that no reader would accept.
+    /// [`Error::Io`] from the output; [`Error::Limit`] for a description that no reader accepts.
     pub fn write_containers(&mut self, mut descriptions: &[ContainerDescription]) -> Result<()> {
         while !descriptions.is_empty() {
             let mut bytes = 0usize;
@@ -276,7 +275,7 @@ impl<W: Write> CaptureWriter<W> {
         Ok(())
     }
 
-    /// Flushes the output, so that whoever reads along sees every section written.
+    /// Flushes the output, so that concurrent readers see every section written.
     ///
     /// # Errors
     ///
@@ -285,17 +284,17 @@ impl<W: Write> CaptureWriter<W> {
         Ok(self.out.flush()?)
     }
 
-    /// Writes what is pending, the index and the footer, and returns the output.
+    /// Writes pending events, the index and the footer, and returns the output.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] from the output; [`Error::Limit`] if the index is too large: the file lacks it then,
-    /// and is read without.
+    /// [`Error::Io`] from the output; [`Error::Limit`] if the index is too large: then the file has no index, and is read
+    /// without it.
     pub fn finish(mut self) -> Result<W> {
         self.flush_chunk()?;
         let body = match codec::encode(&self.index) {
             Err(Error::Limit { .. }) => {
-                // Of a file of a terabyte: the thread sets are the bulk, and can do without.
+                // In a file of a terabyte, the thread sets are the bulk of the index, and can be omitted.
                 for chunk in &mut self.index.chunks {
                     chunk.summary.threads = ThreadSet::unknown();
                 }
