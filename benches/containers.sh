@@ -1,11 +1,11 @@
 #!/bin/sh
-# What containers that do nothing add to a syscall that is recorded: loops on CPU 0, the recorder on CPU 1, bare
-# and recorded, without containers and with so many, in turn.
+# Measures what idle containers add to a recorded syscall: loops on CPU 0, the recorder on CPU 1, bare and recorded,
+# without containers and with CONTAINERS (50), interleaved.
 #
 #     benches/containers.sh [CONTAINERS [ROUNDS]]
 #
-# Needs root, cc, taskset and a running Docker daemon (DOCKER_HOST names its socket, unix:///…). Prints calls a
-# second: the median of the rounds, and all of them.
+# Needs root, cc, taskset, a static busybox and a running Docker daemon (DOCKER_HOST: its socket, unix:///…). Prints
+# calls per second: the median of the rounds (5), and all of them.
 set -eu
 cd "$(dirname "$0")/.."
 count=${1:-50}

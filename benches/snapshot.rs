@@ -1,8 +1,8 @@
-//! What writing the state costs a recorder: `cargo bench --bench snapshot`.
+//! Measures writing the state while recording: `cargo bench --bench snapshot`.
 //!
-//! The thread that empties the rings makes the snapshot, another one encodes and writes it. The machine is
-//! made up: processes of four threads, each with its own command line, 2 KiB of environment and 40 fds,
-//! which is more than servers have on average.
+//! The thread that drains the rings makes the snapshot, another one encodes and writes it. The machine is synthetic:
+//! processes of four threads, each with its own command line, 2 KiB of environment and 40 fds, which is more than
+//! the average of servers.
 
 #![expect(
     clippy::unwrap_used,

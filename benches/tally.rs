@@ -1,8 +1,8 @@
-//! What counting a capture for the timeline costs: `cargo bench --bench tally [-- CAPTURE [MILLIONS]]`.
+//! Measures counting a capture for the timeline: `cargo bench --bench tally [-- CAPTURE [MILLIONS]]`.
 //!
-//! The events of a capture (the sample unless told) are repeated, later each time, until there are ten
-//! million, with a snapshot after every half million. One thread then decodes them, follows the state, and
-//! counts, each by itself, so that the differences say what each step costs.
+//! The events of a capture (the sample by default) are repeated with later times up to ten million, with a snapshot after
+//! every half million. One thread then decodes them, follows the state, and counts, each separately, so that the
+//! differences are the costs of the steps.
 
 #![expect(
     clippy::print_stdout,
@@ -105,18 +105,18 @@ fn main() -> Result<()> {
             );
         }
     }
-    let (tell, told) = channel();
-    let tell = Mutex::new(tell);
+    let (send, updates) = channel();
+    let send = Mutex::new(send);
     let aggregator = BackgroundAggregator::new(library, 2, move |progress| {
-        if let Ok(tell) = tell.lock() {
-            let _gone = tell.send(progress);
+        if let Ok(send) = send.lock() {
+            let _closed = send.send(progress);
         }
     });
-    for what in ["on two threads", "remembered"] {
+    for what in ["on two threads", "cached"] {
         let begin = (Instant::now(), cpu_seconds());
         aggregator.set_scope(everything.clone());
         let mut first = None;
-        while let Ok(progress) = told.recv() {
+        while let Ok(progress) = updates.recv() {
             first.get_or_insert_with(|| begin.0.elapsed());
             if progress.finished {
                 break;
@@ -128,9 +128,9 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Returns how much CPU time the process has used, to a hundredth of a second.
+/// Returns the CPU time of the process so far, to a hundredth of a second.
 fn cpu_seconds() -> f64 {
-    /// `utime` and `stime` in `/proc/PID/stat`, behind the name.
+    /// `utime` and `stime` in `/proc/PID/stat`, counted after the name.
     const TIMES: std::ops::Range<usize> = 11..13;
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let after = stat.rsplit(')').next().unwrap_or_default();

@@ -1,8 +1,8 @@
-//! How long `scap view` takes, on one capture, as a Markdown table.
+//! Measures `scap view` on one capture; prints a Markdown table.
 //!
-//! `cargo bench --bench view -- CAPTURE.scap [ROUNDS]`: opens the capture and presses keys, in rounds (5).
-//! `cargo bench --bench view -- CAPTURE.scap --repeat GIB FILE`: makes a capture of so many GiB out of it, each
-//! time later, and opens that; it is removed again.
+//! `cargo bench --bench view -- CAPTURE.scap [ROUNDS]` opens the capture and presses keys, in rounds (5).
+//! `cargo bench --bench view -- CAPTURE.scap --repeat GIB FILE` makes a capture of this size by repeating it with
+//! later times, opens that, and removes it again.
 #![allow(clippy::print_stdout, reason = "a benchmark reports on stdout")]
 
 use std::error::Error;
@@ -15,10 +15,10 @@ use scap::tui::{Options, Theme, Timing, timed};
 use scap_capture_format::native::chunk::EncodedChunk;
 use scap_capture_format::native::{CaptureWriter, IndexedReader, Snapshot, WriterOptions};
 
-/// A benchmark stops at the first thing that it did not expect, and says what it was.
+/// A benchmark stops at the first unexpected result, and reports it.
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// What is done, in words, and the keys.
+/// The steps: description, and keys.
 const STEPS: &[(&str, &str)] = &[
     ("zoom in", "+"),
     ("zoom in", "+"),
@@ -38,7 +38,7 @@ const STEPS: &[(&str, &str)] = &[
     ("no filter", ":<C-u><Enter>"),
 ];
 
-/// Steps for a capture too large to be counted whole while somebody waits.
+/// Steps for a capture that is too large to be counted completely meanwhile.
 const LARGE: &[(&str, &str)] = &[
     ("zoom in 10 times", "++++++++++"),
     ("pan", "]"),
@@ -48,7 +48,7 @@ const LARGE: &[(&str, &str)] = &[
 ];
 
 fn main() -> Result<()> {
-    // Cargo adds one.
+    // Cargo adds one argument.
     let args: Vec<String> = std::env::args()
         .skip(1)
         .filter(|a| a != "--bench")
@@ -112,7 +112,7 @@ fn large(capture: &Path, gib: u64, file: &Path) -> Result<()> {
 }
 
 fn open_large(file: &Path) -> Result<()> {
-    // Everything is counted in the background while the range is narrowed: what is asked for counts.
+    // While the range is narrowed, the background counts that range first.
     let scripts: Vec<&str> = LARGE.iter().map(|(_, keys)| *keys).collect();
     let timings = timed(file, options(), &scripts, (160, 50), false)?;
     println!("| what | picture | all counted |");
@@ -131,7 +131,7 @@ fn open_large(file: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The most memory that this process had, in MiB.
+/// Returns the peak memory of this process in MiB.
 fn peak_mib() -> Result<u64> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -142,7 +142,7 @@ fn peak_mib() -> Result<u64> {
     Ok(kib >> 10)
 }
 
-/// Writes the capture's chunks and snapshots, compressed as they are, until there are so many bytes.
+/// Repeats the capture's chunks and snapshots, without recompressing them, up to a size in bytes.
 fn repeat(capture: &Path, bytes: u64, file: &Path) -> Result<(u64, u64)> {
     let mut reader = IndexedReader::open(File::open(capture)?)?;
     let (first, last) = reader.index().time_range().ok_or("the capture is empty")?;

@@ -1,4 +1,4 @@
-//! A recorder as a child process: started, known to be at work, ended, and paid for.
+//! A recorder as a child process: start, readiness, end, resource usage.
 
 use std::{
     ffi::OsStr,
@@ -13,12 +13,12 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::Result;
 
-/// Longest time that a recorder may take to start or to end.
+/// Longest time for a recorder to start or to end.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How often is looked.
+/// Interval of checks.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// A command line that keeps a program on the CPUs of `cpus`, a list as `taskset -c` has it.
+/// A command line that pins a program to the CPUs of `cpus`, a list as for `taskset -c`.
 pub(crate) fn pinned(cpus: Option<&str>, program: impl AsRef<OsStr>) -> Command {
     match cpus {
         None => Command::new(program),
@@ -30,24 +30,24 @@ pub(crate) fn pinned(cpus: Option<&str>, program: impl AsRef<OsStr>) -> Command 
     }
 }
 
-/// What a process used.
+/// The resources that a process used.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
-    /// Processor time, without that of its children.
+    /// CPU time, without that of its children.
     pub(crate) cpu: Duration,
-    /// Most resident memory in bytes, as seen before it was told to end.
+    /// Peak resident memory in bytes, read before the process was ended.
     pub(crate) memory: u64,
 }
 
 /// A running recorder.
 pub(crate) struct Recorder {
     child: Child,
-    /// What it prints.
+    /// Its output.
     log: PathBuf,
 }
 
 impl Recorder {
-    /// Starts `command`; what it prints goes to `log`.
+    /// Starts `command`, with its output to `log`.
     pub(crate) fn start(mut command: Command, log: &Path) -> Result<Self> {
         let out = File::create(log)?;
         let name = command.get_program().to_owned();
@@ -63,22 +63,22 @@ impl Recorder {
         })
     }
 
-    /// Waits until `ready` says so. It is an error if the recorder ends before.
+    /// Waits until `ready` returns true. Fails if the recorder ends before.
     pub(crate) fn wait_until(&mut self, mut ready: impl FnMut() -> bool) -> Result<()> {
         let begin = Instant::now();
         while !ready() {
             if let Some(status) = self.child.try_wait()? {
-                return Err(format!("it ended ({status}): {}", self.printed()).into());
+                return Err(format!("the recorder ended ({status}): {}", self.printed()).into());
             }
             if begin.elapsed() > PATIENCE {
-                return Err("it does not start".into());
+                return Err("the recorder does not start".into());
             }
             thread::sleep(PAUSE);
         }
         Ok(())
     }
 
-    /// Ends it as Ctrl-C does, and waits until its files are whole.
+    /// Interrupts it like Ctrl-C, and waits until its files are complete.
     pub(crate) fn interrupt(mut self) -> Result<Usage> {
         let pid = Pid::from_child(&self.child);
         let memory = peak_memory(pid);
@@ -98,14 +98,14 @@ impl Recorder {
         Ok(Usage { cpu, memory: 0 })
     }
 
-    /// Waits for the end without collecting the process, whose times can then still be read.
+    /// Waits for the end without reaping the process, so that its times can still be read.
     fn ended(&self, pid: Pid) -> Result<Duration> {
         let begin = Instant::now();
         let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
         while waitid(WaitId::Pid(pid), look)?.is_none() {
             if begin.elapsed() > PATIENCE {
                 kill_process(pid, Signal::KILL)?;
-                return Err("it does not end".into());
+                return Err("the recorder does not end".into());
             }
             thread::sleep(PAUSE);
         }
@@ -114,14 +114,14 @@ impl Recorder {
 
     fn check(&self, status: ExitStatus) -> Result<()> {
         use std::os::unix::process::ExitStatusExt as _;
-        // perf dies of the signal itself after it has finished the file.
+        // perf is killed by the signal itself, after it has finished the file.
         if status.success() || status.signal() == Some(Signal::INT.as_raw()) {
             return Ok(());
         }
-        Err(format!("it failed ({status}): {}", self.printed()).into())
+        Err(format!("the recorder failed ({status}): {}", self.printed()).into())
     }
 
-    /// What it has printed, on one line.
+    /// Returns its output, on one line.
     pub(crate) fn printed(&self) -> String {
         let text = fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
@@ -132,7 +132,7 @@ impl Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        // Ended already, unless something went wrong.
+        // It has ended already, except after an error.
         if let Ok(None) = self.child.try_wait() {
             drop(self.child.kill());
             drop(self.child.wait());
@@ -147,12 +147,12 @@ fn peak_memory(pid: Pid) -> u64 {
         .map_or(0, |kib| kib << 10)
 }
 
-/// User and system time of a process, also of one that has ended and was not collected; with that
-/// of the children that it has collected, if wanted.
+/// Returns user and system time of a process, also if it has ended and was not reaped; optionally with that of its
+/// reaped children.
 pub(crate) fn cpu_time(pid: Pid, children: bool) -> Option<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in parentheses, may hold spaces; from the 12th field after it on: user and system
-    // time, and those of the children.
+    // The name, in parentheses, can contain spaces. From the 12th field after it on: user and system time, and those of
+    // the children.
     let fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let times = fields.take(if children { 4 } else { 2 });
     let ticks: u64 = times.filter_map(|time| time.parse::<u64>().ok()).sum();
@@ -162,7 +162,7 @@ pub(crate) fn cpu_time(pid: Pid, children: bool) -> Option<Duration> {
     ))
 }
 
-/// Time that a process of one thread was on a CPU, to the nanosecond.
+/// Returns the time that a process with one thread was on a CPU, to the nanosecond.
 pub(crate) fn time_on_cpu(pid: Pid) -> Option<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
     Some(Duration::from_nanos(

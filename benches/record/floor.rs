@@ -1,4 +1,4 @@
-//! The floor: programs that do nothing, or next to nothing, on the hooks that every recorder needs.
+//! The floor: programs that do (nearly) nothing on the hooks that every recorder needs.
 
 use std::{
     sync::{
@@ -16,7 +16,7 @@ use crate::Result;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../probe/prebuilt/floor.o");
 
-/// What is attached.
+/// The attached programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
     /// Empty programs on entry and exit.
@@ -25,7 +25,7 @@ pub(crate) enum Level {
     Record,
 }
 
-/// Attached programs and the thread that reads what they write.
+/// Attached programs, and the thread that reads their records.
 pub(crate) struct Floor {
     // Detaches when dropped.
     _probe: Ebpf,
@@ -34,7 +34,7 @@ pub(crate) struct Floor {
 }
 
 impl Floor {
-    /// Attaches; a reader, if there has to be one, is pinned to `cpu`.
+    /// Attaches the programs; pins the reader, if there is one, to `cpu`.
     pub(crate) fn start(level: Level, cpu: Option<usize>) -> Result<Self> {
         let mut probe = Ebpf::load(OBJECT)?;
         let exit = match level {
@@ -64,14 +64,14 @@ impl Floor {
         })
     }
 
-    /// Detaches. Returns the records that were read, if any are made.
+    /// Detaches. Returns the number of records read, for programs that write any.
     pub(crate) fn stop(mut self) -> Option<u64> {
         self.stop.store(true, Ordering::Relaxed);
         self.reader.take().and_then(|reader| reader.join().ok())
     }
 }
 
-/// Reads without being woken, as a recorder does.
+/// Polls the ring, as a recorder does.
 fn drain(mut ring: RingBuf<aya::maps::MapData>, cpu: Option<usize>, stop: &AtomicBool) -> u64 {
     if let Some(cpu) = cpu {
         let mut set = CpuSet::new();

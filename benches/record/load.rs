@@ -1,4 +1,4 @@
-//! What is recorded: the storm's loops, and workloads nearer to real ones.
+//! The loads: the loops of `storm.c`, and realistic workloads.
 
 use std::{
     fs,
@@ -18,26 +18,26 @@ use crate::{
 /// The loops of `storm.c`.
 pub(crate) const LOOPS: [&str; 5] = ["getpid", "file", "null", "exec", "fork"];
 
-/// A load: programs that are run at once.
+/// A load: programs that run at the same time.
 pub(crate) struct Load {
     commands: Vec<Command>,
 }
 
-/// How it went.
+/// The result of a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ran {
-    /// From start to the end of the last program.
+    /// Time from start to the end of the last program.
     pub(crate) wall: Duration,
-    /// Calls (of exec and fork: rounds) per second, summed over the programs; 0 if they do not tell.
+    /// Calls (for exec and fork: rounds) per second, summed over the programs; 0 if they do not report them.
     pub(crate) rate: f64,
-    /// Processor time that the first program had, without its children, as a part of the time it took.
+    /// CPU time of the first program, without its children, as a share of its run time.
     pub(crate) share: f64,
-    /// Processor time of the programs and their children in seconds.
+    /// CPU time of the programs and their children in seconds.
     pub(crate) cpu: f64,
 }
 
 impl Ran {
-    /// From what the storm prints.
+    /// Parses the output of a loop.
     pub(crate) fn read(output: &Path, wall: Duration) -> Result<Self> {
         let text = fs::read_to_string(output)?;
         let rate = text.lines().filter_map(rate).sum();
@@ -58,7 +58,7 @@ fn rate(line: &str) -> Option<f64> {
 }
 
 impl Load {
-    /// One loop of the storm on each of `cpus`.
+    /// One loop on each of `cpus`.
     pub(crate) fn storm(tools: &Tools, mode: &str, seconds: f64, cpus: &[usize]) -> Self {
         let on = |cpu: &usize| {
             let mut command = pinned(Some(&cpu.to_string()), &tools.storm);
@@ -77,7 +77,7 @@ impl Load {
         }
     }
 
-    /// The command, if it is only one.
+    /// Returns the command, if there is only one.
     pub(crate) fn single(&self) -> Option<&Command> {
         match self.commands.as_slice() {
             [command] => Some(command),
@@ -103,7 +103,7 @@ impl Load {
         let (mut share, mut cpu) = (None, 0.0);
         for child in children {
             let pid = Pid::from_child(&child);
-            // It prints less than a pipe holds, so it can end before it is read.
+            // Its output fits into a pipe, so it can end before it is read.
             waitid(
                 WaitId::Pid(pid),
                 WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
@@ -127,7 +127,7 @@ impl Load {
     }
 }
 
-/// What the loads need.
+/// The tools that the loads need.
 pub(crate) struct Tools {
     storm: PathBuf,
     dir: PathBuf,
@@ -135,7 +135,7 @@ pub(crate) struct Tools {
 }
 
 impl Tools {
-    /// Compiles the storm into `dir`.
+    /// Compiles `storm.c` into `dir`.
     pub(crate) fn build(dir: &Path) -> Result<Self> {
         let workloads = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/workloads");
         let storm = dir.join("storm");
@@ -162,7 +162,7 @@ impl Tools {
         Load::command(command)
     }
 
-    /// A small C program, compiled again and again.
+    /// A small C program, compiled repeatedly.
     pub(crate) fn compile(&self) -> Load {
         let mut command = Command::new("sh");
         let script = r#"for i in $(seq 40); do cc -O2 -o "$1" "$0"; done"#;
@@ -174,7 +174,7 @@ impl Tools {
         Load::command(command)
     }
 
-    /// A redis server on loopback and a bounded number of requests to it.
+    /// A redis server on loopback, and a fixed number of requests to it.
     pub(crate) fn redis(&self) -> Result<(Redis, Load)> {
         const PORT: &str = "16399";
         let server = Command::new("redis-server")
@@ -210,7 +210,7 @@ impl Tools {
     }
 }
 
-/// A server that ends with its value.
+/// A server that is stopped when dropped.
 pub(crate) struct Redis(Child);
 
 impl Drop for Redis {

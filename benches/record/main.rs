@@ -26,14 +26,14 @@ use load::{LOOPS, Load, Tools};
 use recorder::{Kind, Place, measure};
 use report::{Group, Series};
 
-/// A benchmark stops at the first thing that it did not expect, and says what it was.
+/// A benchmark stops at the first unexpected result, and reports it.
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// Loads whose wall time is measured.
 const REAL: [&str; 3] = ["realmix", "compile", "redis"];
-/// CPU of the storm.
+/// CPU of the loop.
 const STORM: usize = 0;
-/// CPU of the recorder beside it.
+/// CPU of the recorder.
 const RECORDER: usize = 1;
 struct Args {
     rounds: usize,
@@ -174,7 +174,7 @@ fn storms(args: &Args, tools: &Tools, place: &mut Place) -> Result<()> {
     let mut groups = Vec::new();
     for name in LOOPS.into_iter().filter(|name| args.wants(name)) {
         let load = Load::storm(tools, name, args.seconds, &[STORM]);
-        // The others wait for their children, and so leave their CPU idle at times.
+        // The other loops wait for their children, so that their CPU is idle at times.
         place.storm_is_busy = ["getpid", "file", "null"].contains(&name);
         let group = rounds(args, name, &load, &Kind::ALL, place)?;
         place.storm_is_busy = false;
@@ -185,7 +185,7 @@ fn storms(args: &Args, tools: &Tools, place: &mut Place) -> Result<()> {
     Ok(())
 }
 
-/// All rounds of one load. A recorder that fails is left out of the rounds that follow.
+/// All rounds of one load. A recorder that fails is skipped in the following rounds.
 fn rounds(
     args: &Args,
     name: &'static str,
@@ -211,7 +211,7 @@ fn rounds(
             eprintln!("{name}, round {}: {}", round + 1, series.kind);
             match measure(series.kind, load, place) {
                 Ok((mut ran, cost)) => {
-                    // Without the time in which somebody else had the storm's CPU.
+                    // Without the time in which another process ran on the CPU of the loop.
                     if place.storm_is_busy && series.kind != Kind::Strace {
                         ran.rate /= ran.share;
                     }
@@ -228,7 +228,7 @@ fn rounds(
     Ok(group)
 }
 
-/// What the numbers depend on.
+/// Describes the machine.
 fn machine() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let field = |name: &str| {

@@ -1,4 +1,4 @@
-//! Counts what is in a `perf.data` file: samples, and what perf says it lost.
+//! Counts the records of a `perf.data` file: samples and losses.
 
 use std::{fs::File, path::Path};
 
@@ -6,12 +6,12 @@ use memmap2::Mmap;
 
 use crate::Result;
 
-/// What a file holds.
+/// The contents of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     /// Events.
     pub(crate) samples: u64,
-    /// Events that the kernel could not hand over.
+    /// Events that the kernel could not pass to perf.
     pub(crate) lost: u64,
 }
 
@@ -26,7 +26,7 @@ const LOST_SAMPLES: u32 = 13;
 pub(crate) fn count(path: &Path) -> Result<Counts> {
     let file = File::open(path)?;
     #[expect(unsafe_code, reason = "the file is too large to be read")]
-    // SAFETY: perf has ended; nobody else writes this file in our own directory.
+    // SAFETY: perf has ended; no other process writes this file, which is in a private directory.
     let bytes = unsafe { Mmap::map(&file) }?;
     walk(&bytes).ok_or_else(|| "not a perf.data file".into())
 }
@@ -55,7 +55,7 @@ fn walk(bytes: &[u8]) -> Option<Counts> {
         }
         at += size;
     }
-    // Newer kernels tell the same loss a second time, as a total.
+    // Newer kernels report the same loss again, as a total.
     counts.lost = counts.lost.max(lost_samples);
     Some(counts)
 }

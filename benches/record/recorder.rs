@@ -1,4 +1,4 @@
-//! The recorders, each behind the same call: record while a load runs, and say what it took.
+//! The recorders, with a common interface: record while a load runs, and return the cost.
 
 use std::{
     fmt, fs,
@@ -17,13 +17,13 @@ use crate::{
     perf_file,
 };
 
-/// After a peer says that it is attached.
+/// Time after a recorder reports that it is attached.
 const MOMENT: Duration = Duration::from_millis(500);
 
-/// Who records.
+/// The recorder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Nobody.
+    /// None.
     Bare,
     /// Empty hooks.
     Empty,
@@ -51,7 +51,7 @@ impl Kind {
         Self::Bpftrace,
     ];
 
-    /// The word of the command line.
+    /// Its name on the command line.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Bare => "bare",
@@ -79,7 +79,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// What a recording took. `None`: the recorder does not tell.
+/// The cost of a recording. `None`: the recorder does not report it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cost {
     /// Events recorded.
@@ -88,54 +88,54 @@ pub(crate) struct Cost {
     pub(crate) lost: Option<u64>,
     /// Size of the file.
     pub(crate) bytes: Option<u64>,
-    /// Processor time of the recorder in seconds.
+    /// CPU time of the recorder in seconds.
     pub(crate) cpu: Option<f64>,
     /// Peak resident memory in bytes.
     pub(crate) memory: Option<u64>,
-    /// Of the memory, rings.
+    /// The part of the memory that is rings.
     pub(crate) rings: Option<u64>,
-    /// What the books of scap say.
+    /// The accounting of scap's events.
     pub(crate) books: Option<Books>,
 }
 
-/// Where the events that the kernel saw are.
+/// The accounting of the events that the probe saw.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Books {
-    /// What the probe counted, before anything could be lost.
+    /// Events counted by the probe, before any could be lost.
     pub(crate) seen: u64,
-    /// Calls that had returned, counted in the file itself.
+    /// Calls that had returned, counted in the file.
     pub(crate) in_file: u64,
     /// Records that are part of another event of the file.
     pub(crate) joined: u64,
     /// Events beyond the first of one record (several messages of one call).
     pub(crate) expanded: u64,
-    /// Lost, as the summary says.
+    /// Lost events, according to the summary.
     pub(crate) lost: u64,
-    /// Lost, as the file says.
+    /// Lost events, according to the file.
     pub(crate) lost_in_file: u64,
 }
 
 impl Books {
-    /// Whether every event is somewhere, and the file tells the same story as the summary.
+    /// Whether every event is accounted for, and file and summary agree.
     pub(crate) fn balance(&self) -> bool {
         self.in_file + self.joined + self.lost == self.seen + self.expanded
             && self.lost == self.lost_in_file
     }
 }
 
-/// Where things run and lie.
+/// Directories and CPUs.
 pub(crate) struct Place {
-    /// For captures.
+    /// Directory for captures.
     pub(crate) dir: PathBuf,
     /// CPU of the recorder; `None` = anywhere.
     pub(crate) recorder_cpu: Option<usize>,
-    /// Whether the file is read again to compare it with the summary.
+    /// Whether the file is read to compare it with the summary.
     pub(crate) audit: bool,
-    /// Whether the load is one program that never waits, so that it has its CPU unless disturbed.
+    /// Whether the load is one program that never waits, so that it uses its whole CPU unless disturbed.
     pub(crate) storm_is_busy: bool,
 }
 
-/// Records `load` and says what both took.
+/// Records while `load` runs, and returns the results of both.
 pub(crate) fn measure(kind: Kind, load: &Load, place: &Place) -> Result<(Ran, Cost)> {
     let cpus = place.recorder_cpu.map(|cpu| cpu.to_string());
     let cpus = cpus.as_deref();
@@ -223,7 +223,7 @@ fn scap(load: &Load, place: &Place, cpus: Option<&str>, log: &Path) -> Result<(R
         .arg("--summary-json")
         .arg(&summary);
     let mut recorder = Recorder::start(command, log)?;
-    // The header is there before the probe is attached; what follows it comes after.
+    // The header is written before the probe is attached; chunks are written later.
     recorder.wait_until(|| file.len() > 0)?;
     let header = file.len();
     recorder.wait_until(|| file.len() > header)?;
@@ -259,14 +259,14 @@ fn audit(file: &Path, summary: &Value) -> Result<Books> {
         return Err(format!("scap info: {}", String::from_utf8_lossy(&output.stderr)).into());
     }
     let info: Value = serde_json::from_slice(&output.stdout)?;
-    let told = |value: &Value| value.as_u64().unwrap_or(0);
+    let count = |value: &Value| value.as_u64().unwrap_or(0);
     Ok(Books {
-        seen: told(&summary["seen_by_kernel"]),
-        in_file: told(&info["events"]["total"]) - told(&info["events"]["in_flight"]),
-        joined: told(&summary["joined"]) + told(&summary["surplus"]),
-        expanded: told(&summary["expanded"]),
-        lost: told(&summary["lost"]),
-        lost_in_file: told(&info["lost"]["total"]),
+        seen: count(&summary["seen_by_kernel"]),
+        in_file: count(&info["events"]["total"]) - count(&info["events"]["in_flight"]),
+        joined: count(&summary["joined"]) + count(&summary["surplus"]),
+        expanded: count(&summary["expanded"]),
+        lost: count(&summary["lost"]),
+        lost_in_file: count(&info["lost"]["total"]),
     })
 }
 
@@ -283,7 +283,7 @@ impl Cost {
     }
 }
 
-/// A file that goes away with its value: those of the peers are large.
+/// A file that is deleted when dropped: those of other recorders are large.
 struct Capture(PathBuf);
 
 impl Capture {
@@ -309,7 +309,7 @@ impl Capture {
 
 impl Drop for Capture {
     fn drop(&mut self) {
-        // It may never have been made.
+        // It may not exist.
         drop(fs::remove_file(&self.0));
     }
 }

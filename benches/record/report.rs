@@ -5,8 +5,7 @@ use crate::{
     recorder::{Cost, Kind},
 };
 
-/// What the rate has to be at least, as a part of the bare loop's: by loop, the level to reach first
-/// and the budget of the design.
+/// Target rates as a share of the bare rate: loop, first target, budget of the design.
 const LEVELS: [(&str, Option<f64>, Option<f64>); 4] = [
     ("getpid", Some(0.35), Some(0.45)),
     ("file", Some(0.42), Some(0.60)),
@@ -14,30 +13,30 @@ const LEVELS: [(&str, Option<f64>, Option<f64>); 4] = [
     ("exec", None, Some(0.90)),
 ];
 
-/// A program that never waits is on its CPU for this part of its time at least, unless disturbed.
+/// Minimum share of time on the CPU for a program that never waits, unless it was disturbed.
 const UNDISTURBED: f64 = 0.95;
 
-/// One recorder's rounds of one load.
+/// The rounds of one recorder and one load.
 pub(crate) struct Series {
     /// Which recorder.
     pub(crate) kind: Kind,
-    /// Round, how the load ran, what the recorder took.
+    /// Round, result of the load, cost of the recorder.
     pub(crate) rounds: Vec<(usize, Ran, Cost)>,
     /// Why there are no rounds.
     pub(crate) failed: Option<String>,
 }
 
-/// All recorders' rounds of one load.
+/// The rounds of all recorders and one load.
 pub(crate) struct Group {
     /// The load.
     pub(crate) name: &'static str,
-    /// Whether the load never waits for anything.
+    /// Whether the load never waits.
     pub(crate) busy: bool,
     /// By recorder.
     pub(crate) series: Vec<Series>,
 }
 
-/// The middle value; of an even number the mean of the two middle ones.
+/// The median; for an even number of values the mean of the two middle ones.
 pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let half = values.len() / 2;
@@ -71,7 +70,7 @@ impl Group {
             .map(|(_, ran, _)| ran)
     }
 
-    /// Median over the rounds of something between a round and the bare loop of the same round.
+    /// Median over the rounds of a comparison with the bare run of the same round.
     fn against_bare(&self, series: &Series, value: impl Fn(&Ran, &Ran) -> f64) -> Option<f64> {
         let pairs = series.rounds.iter();
         median(
@@ -86,7 +85,7 @@ impl Group {
         self.against_bare(series, |ran, bare| ran.rate / bare.rate)
     }
 
-    /// A table with a line for each recorder.
+    /// A table with a row for each recorder.
     pub(crate) fn storm_table(&self) -> String {
         let mut out = format!("\n### {}\n\n", self.name);
         out.push_str(
@@ -125,13 +124,13 @@ impl Group {
         }
         if disturbed > 0 && self.busy {
             out.push_str(&format!(
-                "\nIn {disturbed} of these runs somebody else had part of the storm's CPU.\n"
+                "\nIn {disturbed} of these runs another process ran on the CPU of the loop.\n"
             ));
         }
         out
     }
 
-    /// A line for each recorder of a load that is measured by its wall time.
+    /// A row for each recorder, for a load that is measured by its wall time.
     pub(crate) fn wall_lines(&self, out: &mut String) {
         for series in &self.series {
             if let Some(why) = &series.failed {
@@ -182,7 +181,7 @@ impl Group {
         })
     }
 
-    /// What became of every event of every round of scap.
+    /// The accounting of every event, for all rounds of scap.
     pub(crate) fn books(&self, out: &mut String) {
         let scap = self
             .series
@@ -212,14 +211,14 @@ pub(crate) const WALL_HEAD: &str = "| load | recorder | wall time | range | CPU 
      | --- | --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |\n";
 
 /// Head of the table of [`Group::books`].
-pub(crate) const BOOKS_HEAD: &str = "| round | seen by the kernel | in the file | part of another event | \
-     more events of one call | lost | lost, as the file says | adds up |\n\
+pub(crate) const BOOKS_HEAD: &str = "| round | seen by the probe | in the file | part of another event | \
+     more events of one call | lost | lost, according to the file | adds up |\n\
      | --- | --: | --: | --: | --: | --: | --: | --- |\n";
 
-/// Levels asked for, beside what was reached.
+/// Target rates, and those reached.
 pub(crate) fn levels(groups: &[Group]) -> String {
     let mut out = String::from(
-        "| loop | level to pushdown first | budget | reached | reached / 64-byte-record floor | lost |\n\
+        "| loop | first target | budget | reached | reached / 64-byte-record floor | lost |\n\
          | --- | --: | --: | --: | --: | --: |\n",
     );
     for (name, first, budget) in LEVELS {
@@ -251,7 +250,7 @@ pub(crate) fn levels(groups: &[Group]) -> String {
     out
 }
 
-/// Events, losses, bytes, processor time, memory.
+/// Events, losses, bytes, CPU time, memory.
 fn costs(series: &Series) -> [String; 6] {
     let sum = |value: fn(&Cost) -> Option<u64>| {
         let values: Option<Vec<u64>> = series.rounds.iter().map(|(.., cost)| value(cost)).collect();
@@ -314,7 +313,7 @@ fn dash(value: Option<String>) -> String {
     value.unwrap_or_else(|| "–".to_owned())
 }
 
-/// A ratio with as many digits as say something.
+/// A ratio with its significant digits.
 fn share(ratio: f64) -> String {
     if ratio < 0.1 {
         format!("{ratio:.4}")

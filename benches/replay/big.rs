@@ -1,6 +1,6 @@
-//! A large capture made of a small one.
+//! Makes a large capture from a small one.
 //!
-//! Blocks are copied as they are, so that the file is what its recorder wrote; only times change.
+//! Blocks are copied unchanged, so that the file is as its recorder wrote it; only times change.
 
 use std::fs::File;
 use std::io::{BufWriter, Read as _, Write as _};
@@ -8,17 +8,17 @@ use std::path::Path;
 
 use crate::Result;
 
-/// Type and length before a block, length after it (`scap-files.md`).
+/// Type and length before a block, length after it.
 const HEAD: usize = 8;
-/// Where the time of an event is in its block, behind the CPU and for some kinds the flags.
+/// Position of the time in an event's block, after the CPU and for some types the flags.
 const TIME: usize = HEAD + 2;
 const TIME_WITH_FLAGS: usize = TIME + 4;
 
-/// Block types of events: those with flags, those without.
+/// Block types of events: with flags, without flags.
 const WITH_FLAGS: [u32; 3] = [0x208, 0x217, 0x222];
 const WITHOUT: [u32; 3] = [0x204, 0x216, 0x221];
 
-/// Copies a capture, its events as often as it takes to have `wanted`. Returns how many there are.
+/// Copies a capture, repeating its events up to the number `wanted`. Returns their number.
 pub(crate) fn write(from: &Path, to: &Path, wanted: u64) -> Result<u64> {
     let mut bytes = Vec::new();
     File::open(from)?.read_to_end(&mut bytes)?;
@@ -40,7 +40,7 @@ pub(crate) fn write(from: &Path, to: &Path, wanted: u64) -> Result<u64> {
         rest = after;
     }
     let times = events.iter().map(|(block, at)| time(block, *at));
-    // Events about the capture itself have times that are none.
+    // Events about the capture itself have no real times.
     let real = times.filter(|t| *t > 1 << 60);
     let (first, last) = real.fold((u64::MAX, 0), |(a, b), t| (a.min(t), b.max(t)));
     let step = last.saturating_sub(first) + 1_000_000;
@@ -57,7 +57,7 @@ pub(crate) fn write(from: &Path, to: &Path, wanted: u64) -> Result<u64> {
     Ok(written)
 }
 
-/// Splits the first block off.
+/// Splits off the first block.
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let len = word(bytes.get(4..)?) as usize;
     bytes.split_at_checked(len.max(HEAD + 4))

@@ -1,11 +1,12 @@
-//! What reading costs beside sysdig, on the same .scap file and one CPU, run by run, as a Markdown table.
+//! Compares reading the same .scap file with sysdig, on one CPU; prints a Markdown table.
 //!
-//! `cargo bench --bench replay -- CAPTURE.scap [EVENTS_IN_MILLIONS [ROUNDS [PART]]]`, PART of the names of what is to
-//! be measured (`chisel`): the events of the capture are repeated, later each time, until there are so many (4 million unless told), uncompressed as sysdig
-//! writes them; both programs then read that file. Rounds (5) are interleaved. Wants `sysdig` and `taskset`.
+//! `cargo bench --bench replay -- CAPTURE.scap [MILLIONS [ROUNDS [PART]]]`: the events of the capture are repeated with later
+//! times up to a number (4 million by default), uncompressed as sysdig writes them; both programs then read that
+//! file. PART selects measurements by a part of their names (`chisel`). Rounds (5) are interleaved. Needs `sysdig` and
+//! `taskset`.
 //!
-//! `… -- native NATIVE.scap [ROUNDS]`: what was recorded in our own format is converted to sysdig's; sysdig reads
-//! the one, scap both. The chisels only.
+//! `… -- native NATIVE.scap [ROUNDS]`: a native capture is converted to sysdig's format; sysdig reads that file, scap
+//! both. Chisels only.
 #![allow(
     clippy::print_stdout,
     clippy::cast_precision_loss,
@@ -20,10 +21,10 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 use std::{env, fs};
 
-/// A benchmark stops at the first thing that it did not expect, and says what it was.
+/// A benchmark stops at the first unexpected result, and reports it.
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// A way of reading: what it is, sysdig's arguments and ours beside the file, the ratio to reach.
+/// A measurement: name, arguments of sysdig and of scap besides the file, target ratio.
 struct Job {
     name: &'static str,
     sysdig: &'static [&'static str],
@@ -95,9 +96,13 @@ const JOBS: &[Job] = &[
 
 fn main() -> Result<()> {
     let mut args = env::args().skip(1).filter(|a| a != "--bench");
-    let first = args.next().ok_or("which capture is to be repeated?")?;
+    let first = args
+        .next()
+        .ok_or("usage: replay -- CAPTURE.scap [MILLIONS [ROUNDS [PART]]]")?;
     if first == "native" {
-        let capture = args.next().ok_or("which capture of our own format?")?;
+        let capture = args
+            .next()
+            .ok_or("usage: replay -- native NATIVE.scap [ROUNDS]")?;
         let rounds: usize = args.next().map_or(Ok(5), |a| a.parse())?;
         return native(Path::new(&capture), rounds);
     }
@@ -112,7 +117,7 @@ fn main() -> Result<()> {
         "{events} events, {:.0} MiB; medians of {rounds} interleaved rounds on one CPU\n",
         bytes as f64 / f64::from(1 << 20)
     );
-    println!("| | sysdig, s | scap, s | ratio | to pushdown | million events/s |");
+    println!("| | sysdig, s | scap, s | ratio | target | million events/s |");
     println!("| --- | --: | --: | --: | --: | --: |");
     for job in JOBS.iter().filter(|job| job.name.contains(&only)) {
         let mut runs = [
@@ -133,7 +138,7 @@ fn main() -> Result<()> {
 
 const SCAP: &str = env!("CARGO_BIN_EXE_scap");
 
-/// Runs the chisels on what was recorded, and on what sysdig can read of it.
+/// Runs the chisels on a native capture, and on its conversion to sysdig's format.
 fn native(capture: &Path, rounds: usize) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let converted = dir.path().join("converted.scap");
@@ -166,7 +171,7 @@ fn native(capture: &Path, rounds: usize) -> Result<()> {
     Ok(())
 }
 
-/// A command line, and the seconds that it took so far.
+/// A command line, and its run times so far in seconds.
 struct Run<'a> {
     program: &'a str,
     before: &'a [&'a str],
@@ -187,7 +192,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Runs all in turns and returns the median of each.
+/// Runs all in turns, and returns the median of each.
 fn interleaved<const N: usize>(runs: &mut [Run<'_>; N], rounds: usize) -> Result<[f64; N]> {
     // The first round warms the page cache.
     for round in 0..=rounds {
@@ -203,7 +208,7 @@ fn interleaved<const N: usize>(runs: &mut [Run<'_>; N], rounds: usize) -> Result
         .map(|run| median(std::mem::take(&mut run.times))))
 }
 
-/// Runs a program on one CPU and returns the seconds that it took.
+/// Runs a program on one CPU, and returns its run time in seconds.
 fn time(program: &str, before: &[&str], path: &Path, after: &[&str]) -> Result<f64> {
     let begin = Instant::now();
     let status = Command::new("taskset")

@@ -2,8 +2,8 @@
 
 /// Number and name, ordered by number.
 ///
-/// From 512 on: numbers that the kernel uses inside and that a tracer sees before the signal code
-/// replaces them (`linux v6.12 include/linux/errno.h`).
+/// From 512 on: kernel-internal numbers, which a tracer sees before the signal code replaces them
+/// (`linux v6.12 include/linux/errno.h`).
 pub const ERRNOS: &[(i32, &str)] = &[
     (1, "EPERM"),
     (2, "ENOENT"),
@@ -157,8 +157,8 @@ pub const ERRNOS: &[(i32, &str)] = &[
     (531, "ENOGRACE"),
 ];
 
-/// Returns the name of an error number (`2` -> `ENOENT`); the sign is ignored, so that a syscall's
-/// result can be passed as it is.
+/// Returns the name of an error number (`2` -> `ENOENT`). The sign is ignored, so that a syscall's result can be
+/// passed directly.
 pub fn name(errno: i32) -> Option<&'static str> {
     let number = errno.checked_abs()?;
     let index = ERRNOS.binary_search_by_key(&number, |e| e.0).ok()?;

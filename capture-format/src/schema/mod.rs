@@ -6,11 +6,11 @@
 //!
 //! # The native extension
 //!
-//! Some types are longer than in the field's table (`schema/native-params.csv`). `syscall <` (type 1)
-//! is the event of every syscall without a type of its own; the field stores only the code and number
-//! of the call, here the result, the six raw arguments and the ABI follow. A few other types lack
+//! Some types are longer than in falcosecurity's table (`schema/native-params.csv`). `syscall <` (type 1)
+//! is the event of every syscall without a type of its own; falcosecurity stores only the code and number
+//! of the call, scap also the result, the six raw arguments and the ABI. A few other types lack
 //! arguments or even the result (getsockname, select, futex, …), which are appended likewise.
-//! Appending is the one change that the table's own rules allow, so a reader of the field's schema
+//! Appending is the one change that the table's own rules allow, so a reader of falcosecurity's schema
 //! still understands the events.
 
 pub mod capability;

@@ -44,7 +44,7 @@ pub struct SyscallArg {
 /// One syscall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Syscall {
-    /// The field's stable code (`PPM_SC_*`); 0 = the field does not know the call.
+    /// falcosecurity's stable code (`PPM_SC_*`); 0 = none.
     pub ppm_sc: u16,
     /// The name (`openat`).
     pub name: &'static str,
@@ -75,7 +75,7 @@ pub fn all() -> impl Iterator<Item = &'static Syscall> {
     SYSCALLS.iter().filter(|s| s.name != "unknown")
 }
 
-/// Returns the syscall with the field's code; `None` for 0 ("unknown") and unknown codes.
+/// Returns the syscall with falcosecurity's code; `None` for 0 ("unknown") and unknown codes.
 pub fn by_ppm_sc(code: u16) -> Option<&'static Syscall> {
     let index = usize::from(code);
     if index == 0 || index >= PPM_SC_COUNT {

@@ -1,6 +1,6 @@
 //! The kinds of blocks.
 
-/// What a block holds.
+/// The kind of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Block {
     /// Section header.
@@ -15,33 +15,33 @@ pub(super) enum Block {
     Interfaces { lengths: bool },
     /// Users and groups.
     Users { lengths: bool },
-    /// An event; whether flags are in front of it, and whether the number of parameters is stored.
+    /// An event; whether it is preceded by flags, and whether the number of parameters is stored.
     Event { flags: bool, counted: bool },
 }
 
 /// The section header's block type, the same in both byte orders.
 pub(super) const SECTION: u32 = 0x0A0D_0D0A;
-/// Written: machine.
+/// As written: machine.
 pub(super) const MACHINE: u32 = 0x201;
-/// Written: threads.
+/// As written: threads.
 pub(super) const THREADS_V9: u32 = 0x215;
-/// Written: fds.
+/// As written: fds.
 pub(super) const FDS_V2: u32 = 0x218;
-/// Written: interfaces.
+/// As written: interfaces.
 pub(super) const INTERFACES_V2: u32 = 0x219;
-/// Written: users and groups.
+/// As written: users and groups.
 pub(super) const USERS_V2: u32 = 0x220;
-/// Written: event.
+/// As written: event.
 pub(super) const EVENT_V2: u32 = 0x216;
-/// Written: event with flags.
+/// As written: event with flags.
 pub(super) const EVENT_FLAGS_V2: u32 = 0x217;
-/// Written: event with 32-bit lengths.
+/// As written: event with 32-bit lengths.
 pub(super) const EVENT_LARGE: u32 = 0x221;
-/// Written: event with flags and 32-bit lengths.
+/// As written: event with flags and 32-bit lengths.
 pub(super) const EVENT_FLAGS_LARGE: u32 = 0x222;
 
 impl Block {
-    /// Returns of a block type that holds an event whether flags are in front of it, and whether the number of
+    /// Returns for the type of an event's block whether the event is preceded by flags, and whether the number of
     /// parameters is stored.
     #[inline]
     pub(super) const fn event(number: u32) -> Option<(bool, bool)> {

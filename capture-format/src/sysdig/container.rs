@@ -1,4 +1,4 @@
-//! The description of a container as old recorders gave it, as JSON.
+//! Converts the description of a container from old recorders to JSON.
 
 use crate::event::Params;
 

@@ -1,4 +1,4 @@
-//! Makes events of the newest schema from those of older recorders.
+//! Converts events of older recorders to the newest schema.
 
 use hashbrown::HashMap;
 
@@ -7,39 +7,38 @@ use crate::event::{EventRef, Loaded, Params, Timestamp};
 use crate::limits;
 use crate::schema::{EventType, types};
 
-/// Most parameters an enter event has that a conversion takes some from.
+/// Most parameters of an enter event that a conversion uses.
 const ENTER_PARAMS: usize = 8;
 
-/// The type of the enter event of an execveat, which ends as an execve if it succeeds.
+/// The enter event type of execveat, whose exit event is execve's if it succeeds.
 const EXECVEAT: EventType = types::SYSCALL_EXECVEAT_E;
 
-/// What the enter event of a call was.
+/// The enter event of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Enter {
     /// Its type.
     pub ty: EventType,
-    /// When it was: when the call began.
+    /// Its time, at which the call began.
     pub ts: Timestamp,
-    /// The fd that it names, if it names one.
+    /// Its fd parameter, if it has one.
     pub fd: Option<i64>,
 }
 
-/// What a converter makes of an event.
+/// The result of a conversion.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Converted<'s> {
-    /// The event in the newest schema, with what its enter event said, if that differs from the event
-    /// as stored.
+    /// The event in the newest schema, with the parameters of its enter event, if that differs from the stored event.
     pub merged: Option<EventRef<'s>>,
-    /// The enter event, if this is an exit event and its enter event was there.
+    /// The enter event, if this is an exit event whose enter event was seen.
     pub enter: Option<Enter>,
 }
 
 /// The last enter event of a thread.
 #[derive(Debug)]
 struct Slot {
-    /// `None` once its exit event was met.
+    /// `None` after its exit event.
     enter: Option<Enter>,
-    /// Lengths of its parameters, as far as they are kept.
+    /// Lengths of the kept parameters.
     lens: [u32; ENTER_PARAMS],
     nparams: usize,
     bytes: Vec<u8>,
@@ -62,43 +61,41 @@ impl Slot {
     }
 }
 
-/// Brings events of older recorders into the form of the newest schema.
+/// Converts events of older recorders to the newest schema.
 ///
-/// Recorders used to emit two events for a call, `read > fd, size` and `read < res, data`; the newest
-/// emit one that says everything. State and rules are written for that one form, so this gives it to
-/// them: it remembers the enter event of each thread and adds what it said to the exit event, and it
-/// changes the types that were replaced (`execve` twelve times). It follows the field's own conversion
-/// table (`schema/event-conversions.csv`) but invents nothing: what no event says is absent, where the
-/// field's converter fills in zeros. Nothing is hidden either; the event as stored is the caller's to
-/// show.
+/// Recorders used to emit two events per call, `read > fd, size` and `read < res, data`; the newest emit one with all
+/// parameters. State and rules are written for that one form. The converter keeps the enter event of each thread, adds its
+/// parameters to the exit event, and replaces old types (`execve` twelve times). It follows falcosecurity's own conversion
+/// table (`schema/event-conversions.csv`), except that a parameter that no event has stays absent, where
+/// falcosecurity's converter fills in zeros. No event is dropped; the caller still has the stored event for printing.
 ///
-/// Types that scap extends (`schema/native-params.csv`) are converted to the field's length, the rest of
+/// Types that scap extends (`schema/native-params.csv`) are converted to falcosecurity's length, and the rest of
 /// their parameters is absent.
 #[derive(Debug, Default)]
 pub struct Converter {
-    /// By type; beyond its end all are wanted.
+    /// By type; all types beyond the end are wanted.
     unwanted: Vec<bool>,
     slots: Vec<Slot>,
     free: Vec<u32>,
     by_tid: HashMap<i64, u32>,
-    /// The thread looked up last, and its slot.
+    /// The thread of the last look-up, and its slot.
     last: (i64, Option<u32>),
-    /// The slot with the enter event of the exit event taken last.
+    /// The slot with the enter event of the last exit event.
     paired: Option<u32>,
-    /// Bytes held in the slots.
+    /// Bytes of kept parameters.
     held: usize,
     lens: Vec<u32>,
     bytes: Vec<u8>,
 }
 
 impl Converter {
-    /// Makes a converter that has seen no event.
+    /// Makes a converter.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Makes a converter that converts only exit events of some types, and pairs all: for callers that know
-    /// who will look at the others.
+    /// Makes a converter that converts only exit events of some types, and pairs all: for callers that know which events
+    /// are looked at.
     pub fn for_types(wanted: impl Fn(EventType) -> bool) -> Self {
         let types = (0..=u16::MAX).take_while(|ty| Facts::of(EventType(*ty)).is_some());
         Self {
@@ -113,7 +110,7 @@ impl Converter {
         !self.unwanted.get(usize::from(ty.0)).is_some_and(|u| *u)
     }
 
-    /// Forgets all enter events, as at the start of another section.
+    /// Drops all enter events, as at the start of another section.
     pub fn clear(&mut self) {
         self.slots.clear();
         self.free.clear();
@@ -151,7 +148,7 @@ impl Converter {
         }
         let index = self.index(event.tid.0)?;
         let slot = self.slots.get_mut(index as usize)?;
-        // Whatever the enter event was, it is over.
+        // The enter event is used up in any case.
         let enter = slot.enter.take()?;
         if enter.ty == event.ty.enter() {
             self.paired = Some(index);
@@ -160,8 +157,8 @@ impl Converter {
         (facts.is_execve_exit() && enter.ty == EXECVEAT).then_some(enter)
     }
 
-    /// Returns the event that was just paired in the newest schema, with what its enter event said, if that
-    /// differs from the event as stored.
+    /// Returns the last paired event in the newest schema, with the parameters of its enter event, if that differs from the
+    /// stored event.
     pub fn merged<'s>(&'s mut self, event: &EventRef<'_>) -> Option<EventRef<'s>> {
         let row = Facts::of(event.ty)?.row(event.params.len())?;
         if event.params.loaded() != Loaded::All {
@@ -185,7 +182,7 @@ impl Converter {
         })
     }
 
-    /// Finds the slot of a thread; events come in runs of one thread.
+    /// Finds the slot of a thread; consecutive events are often of one thread.
     #[inline]
     fn index(&mut self, tid: i64) -> Option<u32> {
         if self.last.0 == tid {
@@ -208,7 +205,7 @@ impl Converter {
         }
     }
 
-    /// Makes a slot for a thread that has none.
+    /// Adds a slot for a new thread.
     fn add(&mut self, tid: i64) -> u32 {
         if self.by_tid.len() >= limits::CONVERT_THREADS {
             self.clear();
@@ -222,7 +219,7 @@ impl Converter {
         index
     }
 
-    /// Keeps what is needed of an enter event.
+    /// Keeps the parameters of an enter event that a conversion uses.
     fn remember(&mut self, event: &EventRef<'_>, facts: &Facts) {
         let needs_params = facts.needs_enter_params() && self.wants(event.ty.exit());
         let index = match self.index(event.tid.0) {
@@ -243,7 +240,7 @@ impl Converter {
             slot.bytes.clear();
             for (value, len) in event.params.iter().zip(&mut slot.lens) {
                 let value = value.unwrap_or(&[]);
-                // Loaded from memory, so that it fits; 0 would only make the parameter absent.
+                // The value is in memory, so its length fits; 0 would only make the parameter absent.
                 *len = u32::try_from(value.len()).unwrap_or(0);
                 slot.bytes.extend_from_slice(value);
                 slot.nparams = slot.nparams.saturating_add(1);
@@ -281,8 +278,7 @@ fn merge(
     };
     let enter = |i: u8| enter.and_then(|e| e.param(i));
     if row.to == types::SYSCALL_BPF_2_X {
-        // The one type whose parameters changed their width: from a variant number and an fd or error to
-        // an fd, from 64 bits to 32.
+        // The only type whose parameters changed in width: from a variant number and a 64-bit fd or error to a 32-bit fd.
         push(old.get(0).and_then(|v| v.get(1..)));
         push(enter(0).and_then(|v| v.get(..4)));
         return;

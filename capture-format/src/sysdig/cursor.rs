@@ -14,12 +14,12 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Returns how many bytes were taken.
+    /// Returns the number of bytes read.
     pub(super) const fn position(&self) -> usize {
         self.len.saturating_sub(self.bytes.len())
     }
 
-    /// Returns what was not taken yet.
+    /// Returns the bytes that were not read yet.
     #[inline]
     pub(super) const fn rest(&self) -> &'a [u8] {
         self.bytes
@@ -64,7 +64,7 @@ impl<'a> Cursor<'a> {
         self.array().map(i64::from_le_bytes)
     }
 
-    /// Takes a string with its length in front (`str16`).
+    /// Reads a string that is preceded by its length (`str16`).
     pub(super) fn str16(&mut self) -> Option<&'a [u8]> {
         let len = self.u16()?;
         self.take(usize::from(len))

@@ -1,7 +1,7 @@
-//! Makes the two events that older recorders emitted for a call from the one that newest ones emit.
+//! Splits an event of the newest schema into the enter and exit events of older recorders.
 //!
-//! The inverse of [`super::convert`], from the same table: where that takes a parameter from the enter
-//! event, this puts it there.
+//! The inverse of [`super::convert`], with the same table: a parameter taken from the enter event there is put into the
+//! enter event here.
 
 use std::collections::BTreeMap;
 
@@ -11,74 +11,74 @@ use crate::schema::{
     Arch, EVENTS, EventInfo, EventType, ParamType, Status, event_info, syscall, types,
 };
 
-/// For whom events are made.
+/// The target of the conversion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// sysdig 0.29.3: only types and parameters that it knows.
     Sysdig029,
-    /// Filters that ask for enter events: the newest schema's own enter types. The exit event is not
-    /// changed, and not given.
+    /// Filters that select enter events: the newest schema's own enter types. The exit event is unchanged, and not
+    /// returned.
     EnterEvents,
 }
 
 /// The events made from one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pair<'s> {
-    /// When the call began, and its arguments; `None` for what is no call, and for a new thread's return
-    /// from the clone that made it.
+    /// Begin of the call, with its arguments; `None` for an event that is not a call, and for a new thread's return from the
+    /// clone that created it.
     pub enter: Option<EventRef<'s>>,
-    /// When it ended, and its results; `None` if it had not ended or cannot be expressed.
+    /// End of the call, with its results; `None` if it had not ended or cannot be expressed.
     pub exit: Option<EventRef<'s>>,
 }
 
-/// What could not be expressed of the events of one name.
+/// What could not be expressed of the events with one name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lost {
-    /// How many events lost something.
+    /// Number of events that lost something.
     pub events: u64,
-    /// How many of them were lost altogether.
+    /// Number of events that were dropped.
     pub dropped: u64,
-    /// The names of the parameters that were lost.
+    /// Names of the lost parameters.
     pub params: Vec<&'static str>,
 }
 
-/// The highest syscall code that sysdig 0.29.3 knows; it crashes at higher ones.
+/// The highest syscall code of sysdig 0.29.3, which crashes on higher ones.
 const HIGHEST_CODE: u16 = 328;
 
-/// Where a parameter of a made event comes from.
+/// The source of a parameter of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum From {
     /// A parameter of the event.
     Param(u8),
-    /// A parameter of the event, made so many bytes wide.
+    /// A parameter of the event, resized to a number of bytes.
     Resized(u8, u8),
-    /// A parameter that is an fd or an error, with the number of the variant in front.
+    /// A parameter that is an fd or an error, preceded by the number of the variant.
     FdOrError(u8),
     /// A parameter that is a syscall code; 0 if the target does not know it.
     Code(u8),
     /// A syscall's code or number.
     Number(u16),
-    /// A list of fds that is a parameter of the event, or nowhere: an empty one where there is none.
+    /// A parameter that is a list of fds; without one, an empty list.
     Fds(Option<u8>),
-    /// Nowhere.
+    /// Absent.
     Nothing,
 }
 
-/// How a type is made.
+/// The conversion of a type.
 #[derive(Clone, Debug, Default)]
 struct Plan {
     enter: Option<EventType>,
     enter_from: Vec<From>,
     exit: Option<EventType>,
     exit_from: Vec<From>,
-    /// One bit for each parameter that is in one of the two.
+    /// One bit for each parameter that one of the two events has.
     placed: u64,
-    /// The event of a new thread's return has no enter event.
+    /// The return of a new thread, which has no enter event.
     clone: bool,
 }
 
-/// Types that older recorders used for calls that have their own type now, where the conversion table
-/// does not say so: newest exit type, older exit type, exit parameters, enter parameters; -1 = absent.
+/// Types of older recorders for calls that have types of their own now, where the conversion table lacks them: newest
+/// exit type, older exit type, exit parameters, enter parameters; -1 = absent.
 #[rustfmt::skip]
 const OLDER: [(EventType, EventType, &[i8], &[i8]); 7] = [
     (types::SYSCALL_DUP2_X, types::SYSCALL_DUP_X, &[0], &[1]),
@@ -90,7 +90,7 @@ const OLDER: [(EventType, EventType, &[i8], &[i8]); 7] = [
     (types::SYSCALL_SIGNALFD4_X, types::SYSCALL_SIGNALFD_X, &[0], &[2, 3, -1]),
 ];
 
-/// Enter types whose parameters are arguments that the exit event repeats under the same name.
+/// Enter types whose parameters are repeated by the exit event under the same names.
 const REPEATED: [EventType; 5] = [
     types::GENERIC_E,
     types::SYSCALL_OPEN_E,
@@ -99,21 +99,21 @@ const REPEATED: [EventType; 5] = [
     types::SYSCALL_OPENAT2_E,
 ];
 
-/// Enter types with one parameter that the exit event has under another name: its index there.
+/// Enter types with one parameter that has another name in the exit event: its index there.
 const RENAMED: [(EventType, u8); 2] = [(types::SYSCALL_DUP2_E, 1), (types::SYSCALL_DUP3_E, 1)];
 
-/// Makes enter and exit events of older recorders from events of the newest schema.
+/// Converts events of the newest schema to enter and exit events of older recorders.
 ///
-/// Pairs are given as they come, so that enter events are not in order of time: a call that took long
-/// began before events that were given earlier. What is written for sysdig must be sorted by time first,
-/// keeping the order of equal times, or it computes negative times between events.
+/// Pairs are returned as the events come, so that enter events are not in order of time: a long call began before events that
+/// were returned earlier. Events for sysdig have to be sorted by time first, keeping the order of equal times, or it computes
+/// negative times between events.
 #[derive(Debug)]
 pub struct Downgrade {
     target: Target,
     plans: Vec<Plan>,
     enter: Buffer,
     exit: Buffer,
-    /// By type: how many events lost something, how many everything, which parameters.
+    /// By type: number of events that lost something, number of dropped events, lost parameters.
     lost: Vec<(u64, u64, u64)>,
     unknown: u64,
 }
@@ -131,13 +131,12 @@ impl Default for Downgrade {
 }
 
 impl Downgrade {
-    /// Makes events for sysdig 0.29.3, with the syscall numbers of x86-64.
+    /// Converts for sysdig 0.29.3, with the syscall numbers of x86-64.
     pub fn new() -> Self {
         Self::with_target(Target::Sysdig029, Arch::X86_64)
     }
 
-    /// Makes events for a target. Calls that have no type of their own there get a syscall number of
-    /// this architecture.
+    /// Converts for a target. Calls without a type of their own there get a syscall number of this architecture.
     pub fn with_target(target: Target, arch: Arch) -> Self {
         let plan = |info: &EventInfo| match target {
             Target::Sysdig029 => old_plan(info, arch),
@@ -155,8 +154,8 @@ impl Downgrade {
 
     /// Makes the events for one event of the newest schema.
     ///
-    /// Enter events are passed over: what they say is in the exit event. An event whose parameters were
-    /// not loaded has none.
+    /// Enter events are skipped: the exit event has their parameters. An event whose parameters were not loaded
+    /// yields none.
     pub fn pair<'s>(&'s mut self, event: &EventRef<'_>) -> Pair<'s> {
         let nothing = Pair {
             enter: None,
@@ -172,7 +171,7 @@ impl Downgrade {
             return nothing;
         }
         if self.target == Target::Sysdig029 {
-            // A container as newer recorders tell of it.
+            // A container in the form of newer recorders.
             if event.ty == types::ASYNCEVENT_E && event.params.get(1) == Some(b"container\0") {
                 self.exit.fill(&[From::Param(2)], &event.params);
                 return Pair {
@@ -214,7 +213,7 @@ impl Downgrade {
         }
     }
 
-    /// Returns what was lost so far, by event name.
+    /// Returns the losses so far, by event name.
     pub fn report(&self) -> BTreeMap<&'static str, Lost> {
         let mut report: BTreeMap<&'static str, Lost> = BTreeMap::new();
         for (info, &(events, dropped, params)) in EVENTS.iter().zip(&self.lost) {
@@ -240,7 +239,7 @@ impl Downgrade {
 }
 
 impl Buffer {
-    /// Collects the parameters of a made event.
+    /// Collects the parameters of an event.
     fn fill(&mut self, from: &[From], params: &Params<'_>) {
         self.lens.clear();
         self.bytes.clear();
@@ -304,7 +303,7 @@ impl Buffer {
     }
 }
 
-/// How an event of the newest schema is made for sysdig 0.29.3.
+/// The conversion of a type of the newest schema for sysdig 0.29.3.
 fn old_plan(info: &EventInfo, arch: Arch) -> Plan {
     let Some(facts) = Facts::of(info.ty) else {
         return Plan::default();
@@ -313,7 +312,7 @@ fn old_plan(info: &EventInfo, arch: Arch) -> Plan {
     if let Some((_, exit, exit_from, enter_from)) = OLDER.iter().find(|o| o.0 == info.ty) {
         plan.set(info, *exit, &by_index(exit_from), &by_index(enter_from));
     } else if facts.known == u8::MAX {
-        // The type that the table converts from, of several the one that says most.
+        // The most complete of the types from which the table converts to this one.
         let older = EVENTS.iter().filter_map(|old| {
             let facts = Facts::of(old.ty)?;
             let row = facts.row(usize::from(facts.known))?;
@@ -337,7 +336,7 @@ fn old_plan(info: &EventInfo, arch: Arch) -> Plan {
     plan
 }
 
-/// How the enter event of the newest schema is made.
+/// The conversion of a type to the newest schema's enter event.
 fn enter_plan(info: &EventInfo) -> Plan {
     let has_enter = Facts::of(info.ty.enter()).is_some_and(Facts::is_enter);
     if info.ty.is_enter() || !has_enter {
@@ -361,13 +360,13 @@ fn enter_plan(info: &EventInfo) -> Plan {
     plan
 }
 
-/// How many parameters sysdig 0.29.3 knows of the enter event.
+/// Number of parameters of the enter event in sysdig 0.29.3.
 fn enter_len(info: &EventInfo) -> u8 {
     Facts::of(info.ty.enter()).map_or(0, |f| f.known.min(f.nparams))
 }
 
-/// Turns the conversion of a type with this many parameters round: where its parameters, and those of its
-/// enter event, are in the converted event.
+/// Inverts the conversion of a type with this number of parameters: returns the positions of its parameters, and of
+/// those of its enter event, in the converted event.
 fn invert(old: &EventInfo, nparams: u8, enter_len: u8) -> (Vec<From>, Vec<From>) {
     let enter_ty = old.ty.enter();
     let mut exit: Vec<From> = (0..nparams).map(From::Param).collect();
@@ -403,7 +402,7 @@ fn by_index(list: &[i8]) -> Vec<From> {
 }
 
 impl Plan {
-    /// Makes exit events of this type, and its enter events.
+    /// Sets the exit event type, and its enter event type.
     fn set(&mut self, info: &EventInfo, exit: EventType, exit_from: &[From], enter_from: &[From]) {
         let fit = |made: EventType, list: &[From]| -> Vec<From> {
             let to = event_info(made).map_or(&[][..], |i| i.params);
@@ -437,7 +436,7 @@ impl Plan {
         }
     }
 
-    /// Lists of fds are never absent: sysdig 0.29.3 reads their number from whatever comes next.
+    /// Lists of fds are never absent: sysdig 0.29.3 would read their count from the following bytes.
     fn list_fds(&mut self) {
         let sides = [
             (self.exit, &mut self.exit_from),
@@ -455,7 +454,7 @@ impl Plan {
         }
     }
 
-    /// Makes the events of calls without a type of their own, which only tell which call it was.
+    /// Sets the conversion of calls without a type of their own, whose events only name the call.
     fn generic(&mut self, info: &EventInfo, arch: Arch) {
         let call = syscall::by_name(info.name);
         let code = call.map_or(0, |c| c.ppm_sc);

@@ -1,16 +1,16 @@
-//! What the field's own readers assume of an event type; generated from `schema/*.csv`.
+//! Properties of event types in falcosecurity's own readers; generated from `schema/*.csv`.
 //!
 //! Separate from [`crate::schema`], whose types can be longer (`native-params.csv`): files of sysdig and
-//! Falco have the lengths of the field's table, and conversions are chosen by them.
+//! Falco have the lengths of falcosecurity's table, which select the conversion.
 
 use crate::schema::EventType;
 
-/// Facts about one event type.
+/// Properties of one event type.
 #[derive(Clone, Copy)]
 pub(super) struct Facts {
-    /// Parameters in the field's newest table.
+    /// Number of parameters in falcosecurity's newest table.
     pub(super) nparams: u8,
-    /// Parameters that sysdig 0.29.3 knows; `u8::MAX` = the type is newer.
+    /// Number of parameters in sysdig 0.29.3; `u8::MAX` = the type is newer.
     pub(super) known: u8,
     /// Index of the fd parameter; `u8::MAX` = none.
     pub(super) fd_param: u8,
@@ -24,14 +24,14 @@ impl Facts {
     const LARGE: u8 = 1;
     /// The enter event of a syscall that has an exit event.
     const ENTER: u8 = 2;
-    /// Conversion of its exit event can need this enter event's parameters.
+    /// The conversion of its exit event can need this event's parameters.
     const ENTER_PARAMS: u8 = 4;
     /// The exit event of a syscall.
     const EXIT: u8 = 8;
-    /// The exit event of an execve, which can end an execveat too.
+    /// The exit event of an execve, which can also end an execveat.
     const EXECVE: u8 = 16;
 
-    /// Returns the facts about a type, `None` if it is newer than the table.
+    /// Returns the properties of a type, `None` if it is newer than the table.
     #[inline]
     pub(super) fn of(ty: EventType) -> Option<&'static Self> {
         FACTS.get(usize::from(ty.0))
@@ -62,7 +62,7 @@ impl Facts {
         self.bits & Self::EXECVE != 0
     }
 
-    /// Returns the conversion of an event with this many parameters.
+    /// Returns the conversion of an event with this number of parameters.
     #[inline]
     pub(super) fn row(&self, nparams: usize) -> Option<&'static Row> {
         if self.rows == 0 {
@@ -72,7 +72,7 @@ impl Facts {
         rows.find(|r| usize::from(r.nparams) == nparams)
     }
 
-    /// Returns every conversion of events of this type.
+    /// Returns all conversions of events of this type.
     #[inline]
     pub(super) fn rows(&self) -> &'static [Row] {
         let rows = ROWS.get(usize::from(self.first_row)..).unwrap_or(&[]);
@@ -80,19 +80,19 @@ impl Facts {
     }
 }
 
-/// How events of one type and number of parameters are converted, all steps of a chain in one.
+/// The conversion of events with one type and number of parameters; all steps of a chain in one.
 pub(super) struct Row {
-    /// Parameters before.
+    /// Number of parameters before.
     pub(super) nparams: u8,
     /// Type after.
     pub(super) to: EventType,
-    /// How many leading parameters stay what they are.
+    /// Number of leading parameters that are unchanged.
     pub(super) keep: u8,
-    /// The parameters after those.
+    /// The following parameters.
     pub(super) rest: &'static [Source],
 }
 
-/// Where a parameter of a converted event comes from.
+/// The source of a parameter of a converted event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
     /// Parameter of the event itself.
@@ -101,7 +101,7 @@ pub(super) enum Source {
     Enter(u8),
     /// Absent.
     Empty,
-    /// The description of a container, made from the parameters of a `container` event of old.
+    /// The description of a container, converted from the parameters of an old `container` event.
     ContainerJson,
 }
 

@@ -1,7 +1,7 @@
-//! Decompresses a gzip stream of any number of members, and gives what can be had of a damaged one.
+//! Decompresses a gzip stream of any number of members, and recovers as much as possible of a damaged one.
 //!
-//! `flate2`'s reader of whole gzip streams drops what it has decompressed of a piece in which it finds an
-//! error, and with it up to a buffer of good events; this one does not.
+//! `flate2`'s reader of whole gzip streams drops the data that it has decompressed from a block with an error, and so up
+//! to a buffer of intact events; this one does not.
 
 use std::io::{self, Read};
 
@@ -12,10 +12,10 @@ pub(super) const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 const INPUT_BYTES: usize = 64 << 10;
 
-/// Where in a member the stream is.
+/// Position of the stream relative to members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// Before a member; the first one must be there.
+    /// Before a member; the first one is required.
     Head {
         first: bool,
     },
@@ -24,13 +24,13 @@ enum Place {
     End,
 }
 
-/// How filling a buffer went on.
+/// Result of filling a buffer.
 pub(super) enum Filled {
-    /// That many bytes were written; more can follow.
+    /// This number of bytes was written; more can follow.
     Bytes(usize),
     /// The stream is at its end.
     End,
-    /// The stream is damaged; what was decompressed before is good. `fatal`: nothing can follow.
+    /// The stream is damaged; the data before is intact. `fatal`: nothing can follow.
     Damaged { what: &'static str, fatal: bool },
 }
 
@@ -92,7 +92,7 @@ impl<R: Read> Gzip<R> {
         Filled::Damaged { what, fatal: true }
     }
 
-    /// Reads more input if there is none left. False at the end of the input.
+    /// Reads more input if the buffer is empty. Returns false at the end of the input.
     fn have(&mut self) -> io::Result<bool> {
         while self.start == self.end && !self.input_ended {
             match self.input.read(&mut self.buffer) {
@@ -105,7 +105,7 @@ impl<R: Read> Gzip<R> {
         Ok(self.start < self.end)
     }
 
-    /// Takes one byte of input, `None` at its end.
+    /// Reads one byte of input, `None` at its end.
     fn byte(&mut self) -> io::Result<Option<u8>> {
         if !self.have()? {
             return Ok(None);
@@ -115,7 +115,7 @@ impl<R: Read> Gzip<R> {
         Ok(byte)
     }
 
-    /// Takes N bytes of input, `None` if there are not so many.
+    /// Reads N bytes of input, `None` if there are fewer.
     fn bytes<const N: usize>(&mut self) -> io::Result<Option<[u8; N]>> {
         let mut bytes = [0; N];
         for place in &mut bytes {
@@ -152,13 +152,13 @@ impl<R: Read> Gzip<R> {
             }
             Some(false) if first => Ok(Some(self.fail("the gzip header is damaged"))),
             Some(false) => Ok(Some(
-                self.fail("what follows the gzip stream is no gzip stream"),
+                self.fail("the data after a gzip stream is not a gzip stream"),
             )),
             None => Ok(Some(self.fail("the gzip stream is cut off"))),
         }
     }
 
-    /// Takes a member's header: false if it is none, `None` if the input ends in it.
+    /// Reads a member's header; returns false if it is invalid, `None` if the input ends in it.
     fn skip_head(&mut self) -> io::Result<Option<bool>> {
         const EXTRA: u8 = 4;
         const NAME: u8 = 8;
@@ -228,7 +228,7 @@ impl<R: Read> Gzip<R> {
                 return Ok(Some(self.fail("the gzip stream is cut off")));
             }
             Ok(_) => {}
-            // What was decompressed before is delivered first; the next call fails again.
+            // Data decompressed before the error is returned first; the next call fails again.
             Err(_) if given > 0 => {}
             Err(_) => return Ok(Some(self.fail("the gzip stream is damaged"))),
         }

@@ -1,8 +1,8 @@
 //! The entries of the metadata lists, from bytes to [`Snapshot`].
 //!
-//! Each function reads one entry from the bytes that are left of its block (or a window of them larger
-//! than the known part of any entry), adds it to the snapshot, and returns how many bytes it takes, at
-//! most `left`. Nothing is added if it returns `None`: then the entry is not whole or not possible.
+//! Each function reads one entry from the remaining bytes of its block (or a window of them that is larger than the known
+//! part of any entry), adds it to the snapshot, and returns its length, at most `left`. If it returns `None`, the entry is
+//! incomplete or invalid, and nothing was added.
 
 use super::cursor::Cursor;
 use crate::event::{Pid, Tid, Timestamp};
@@ -12,16 +12,16 @@ use crate::native::snapshot::{
     FdEntry, GroupEntry, InterfaceEntry, SocketEntry, StringId, ThreadEntry, UserEntry,
 };
 
-/// More than any entry takes without what follows its known fields, in bytes: eight strings of 64 KiB.
+/// Upper bound of the known fields of an entry in bytes: eight strings of 64 KiB.
 pub(super) const ENTRY_BYTES: usize = 10 << 16;
 
-/// Sizes of the tail of a thread's entry up to which it is of an old form (libs before 0.10).
+/// Largest tail of a thread's entry in an old format (libs before 0.10), in bytes.
 const OLD_TAIL: usize = 29;
 
-/// The kind of fds of which nothing is known.
+/// The kind of unsupported fds.
 const FD_UNSUPPORTED: u8 = 10;
 
-/// Interns a list of NUL-terminated strings, the last NUL of which some writers leave out.
+/// Interns a list of NUL-terminated strings; some writers omit the last NUL.
 fn intern_list(out: &mut Snapshot, scratch: &mut Vec<u8>, list: &[u8]) -> StringId {
     if list.is_empty() || list.ends_with(&[0]) {
         return out.strings.intern(list);
@@ -81,7 +81,7 @@ pub(super) fn thread(
     let root = if since(5) { c.str16()? } else { &[] };
     let mut taken = c.position() as u64;
     if len > 0 {
-        // Fields not known yet can make the entry longer than the bytes at hand.
+        // Unknown fields can make the entry longer than the available bytes.
         let tail = usize::try_from(u64::from(len).checked_sub(taken)?).ok()?;
         let rest = bytes.get(c.position()..).unwrap_or(&[]);
         let _ = thread_tail(rest.get(..tail).unwrap_or(rest), tail <= OLD_TAIL, &mut t);
@@ -102,7 +102,7 @@ pub(super) fn thread(
     Some(taken)
 }
 
-/// Reads what of the tail is there; each field is only if it fits.
+/// Reads the tail; a field exists only if it fits.
 fn thread_tail(bytes: &[u8], old: bool, t: &mut ThreadEntry) -> Option<()> {
     let mut c = Cursor::new(bytes);
     if !old {
@@ -138,7 +138,7 @@ pub(super) fn fd(
         return None;
     }
     if len > 0 {
-        // All known fields together are far shorter than what is at hand.
+        // All known fields together are far shorter than the available bytes.
         c = Cursor::new(bytes.get(..len.min(bytes.len()))?);
         c.u32()?;
     }
@@ -211,7 +211,7 @@ pub(super) fn fd(
 /// Reads one network interface.
 pub(super) fn interface(bytes: &[u8], left: u64, lengths: bool, out: &mut Snapshot) -> Option<u64> {
     let mut c = Cursor::new(bytes);
-    // The one list whose lengths do not count themselves.
+    // The only list whose lengths do not include themselves.
     let len = if lengths { u64::from(c.u32()?) } else { 0 };
     let kind = c.u16()?;
     let name_len = usize::from(c.u16()?);

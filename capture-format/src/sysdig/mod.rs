@@ -1,9 +1,9 @@
 //! The .scap files of sysdig and Falco.
 //!
-//! A file is a sequence of blocks, raw or in one gzip stream: a section header, the lists of what was
-//! there when the capture began (machine, interfaces, users, threads, fds), events. Files put one after
-//! the other are a file of several sections. There are no checksums, nothing that could be looked for
-//! after damage and no index: reading is from front to back.
+//! A file is a sequence of blocks, raw or in one gzip stream: a section header, the lists of the state when the
+//! capture began (machine, interfaces, users, threads, fds), events. Concatenated files are a file with several
+//! sections. There are no checksums, no markers that could be searched for after damage, and no index: files are read
+//! sequentially.
 //!
 //! ```no_run
 //! use scap_capture_format::sysdig::{Converter, Item, SysdigReader};
@@ -25,8 +25,8 @@
 //! # }
 //! ```
 //!
-//! Written from the layout as the field's own programs read and write it; there is no upstream
-//! specification. `docs/scap-files.md` tells users what is read, written and lost.
+//! Based on the layout that sysdig and Falco read and write; there is no upstream specification.
+//! `docs/scap-files.md` documents for users what is read, written and lost.
 
 mod block;
 mod container;

@@ -1,4 +1,4 @@
-//! Puts events in order of time, with bounded memory.
+//! Sorts events by time, with bounded memory.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -9,9 +9,9 @@ use crate::schema::EventType;
 
 /// Sorts events by time as they pass through.
 ///
-/// Made for the events of [`Downgrade`](super::Downgrade): the enter event of a call that took long is
-/// known only when the call ends. Events are held until there are too many of them; then the oldest one
-/// is due. One that comes when later ones are gone already gets their time.
+/// Made for the events of [`Downgrade`](super::Downgrade): the enter event of a long call is known only when the call ends.
+/// Events are held back up to a limit; beyond it, the oldest one is due. An event that is older than those already returned
+/// gets their time.
 ///
 /// ```
 /// # use scap_capture_format::event::*;
@@ -41,14 +41,14 @@ pub struct InOrder {
     slots: Vec<Held>,
     free: Vec<u32>,
     arrived: u64,
-    /// Bytes of the events held.
+    /// Bytes of the held events.
     bytes: usize,
     most: usize,
     last: u64,
     moved: u64,
 }
 
-/// An event that is held.
+/// An event that is held back.
 #[derive(Debug)]
 struct Held {
     num: EventNum,
@@ -62,7 +62,7 @@ struct Held {
     bytes: Vec<u8>,
 }
 
-/// Memory of a held event without its parameters, about, in bytes.
+/// Approximate memory of a held event without its parameters, in bytes.
 const EACH: usize = 160;
 
 impl Default for InOrder {
@@ -72,7 +72,7 @@ impl Default for InOrder {
 }
 
 impl InOrder {
-    /// Holds no event.
+    /// Makes an empty sorter.
     pub const fn new() -> Self {
         Self {
             heap: BinaryHeap::new(),
@@ -86,7 +86,7 @@ impl InOrder {
         }
     }
 
-    /// Takes an event. Parameters that were not loaded are absent from then on.
+    /// Adds an event. Parameters that were not loaded become absent.
     pub fn push(&mut self, event: &EventRef<'_>) {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Held {
@@ -100,7 +100,7 @@ impl InOrder {
                 lens: Vec::new(),
                 bytes: Vec::new(),
             });
-            // As many as the memory allows are far fewer.
+            // The memory limit keeps the number far below the range.
             u32::try_from(self.slots.len().saturating_sub(1)).unwrap_or(u32::MAX)
         });
         let Some(held) = self.slots.get_mut(slot as usize) else {
@@ -134,7 +134,7 @@ impl InOrder {
         }
     }
 
-    /// Returns the oldest event, when no more will come.
+    /// Returns the oldest event, after the last one was added.
     pub fn rest(&mut self) -> Option<EventRef<'_>> {
         let Reverse((ts, _, slot)) = self.heap.pop()?;
         if ts < self.last {
@@ -157,7 +157,7 @@ impl InOrder {
         })
     }
 
-    /// Returns how many events came too late, and got the time of a later one.
+    /// Returns the number of events that came too late and got the time of a later one.
     pub const fn moved(&self) -> u64 {
         self.moved
     }

@@ -1,4 +1,4 @@
-//! Reads a file from front to back.
+//! Reads a file sequentially.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -14,28 +14,26 @@ use crate::native::{Damages, MachineInfo, Snapshot};
 use crate::schema::{EventType, types};
 use crate::{Error, Result, limits};
 
-/// What a reader gives next.
+/// An item of a file.
 #[derive(Debug)]
 pub enum Item<'a> {
-    /// State at the start of a section: its lists of threads, fds, interfaces, users and groups. Comes
-    /// before the section's events. If it is not the first section ([`SysdigReader::section`]), all
-    /// state of earlier ones is to be dropped.
+    /// State at the start of a section: its lists of threads, fds, interfaces, users and groups. Comes before the section's
+    /// events. If it is not the first section ([`SysdigReader::section`]), all state of earlier ones has to be dropped.
     ///
-    /// The time is 0, since the file does not tell it.
+    /// The time is 0, since the file does not contain it.
     Metadata(&'a Snapshot, &'a MachineInfo),
-    /// An event as it is in the file, numbered from 1 on. The process id is -1 and the latency not
-    /// known.
+    /// A stored event, numbered from 1 on. The process id is -1 and the latency is not known.
     Event(EventRef<'a>),
 }
 
-/// Bytes of a block around its body.
+/// Bytes of a block besides its body.
 const ENVELOPE: u32 = 12;
 /// Block type and length.
 const BLOCK_HEAD: usize = 8;
 /// A section header block without options.
 const SECTION_BYTES: usize = 28;
 const BYTE_ORDER: u32 = 0x1A2B_3C4D;
-/// What is the same in all files that can be read.
+/// The major version of all supported files.
 const MAJOR_VERSION: u16 = 1;
 /// Longest block of an event, in bytes.
 const EVENT_BLOCK: usize = limits::EVENT_BYTES + (1 << 12);
@@ -43,30 +41,30 @@ const EVENT_BLOCK: usize = limits::EVENT_BYTES + (1 << 12);
 const HEAD_V1: usize = 22;
 /// Flag of an event that is not to be shown.
 const STATE_ONLY: u32 = 1;
-/// Types whose length in version 1 is 3 too large.
+/// Types whose length in version 1 is too large by 3.
 const NOTIFICATION: u16 = types::NOTIFICATION_E.0;
 const INFRA: u16 = types::INFRASTRUCTURE_EVENT_E.0;
 
-/// What was found, without borrowing from the reader.
+/// The next item, without borrowing from the reader.
 enum Found {
     Metadata,
     Event(Head),
     End,
 }
 
-/// An event whose lengths are in `lens`.
+/// An event; the lengths of its parameters are in `lens`.
 struct Head {
     ts: u64,
     tid: i64,
     cpu: u16,
     ty: u16,
     flags: EventFlags,
-    /// Where its parameters are: so many bytes before the end of what was taken, and so long.
+    /// Position of its parameters: distance from the end of the consumed bytes, and length.
     back: usize,
     len: usize,
 }
 
-/// What to do about the event in a block.
+/// The result of parsing an event's block.
 enum Parsed {
     Event(Head),
     Unknown(u16),
@@ -75,17 +73,17 @@ enum Parsed {
 
 /// Reads a .scap file of sysdig or Falco, raw or compressed with gzip.
 ///
-/// Damage after the first block is never an error: it is noted in [`Self::damages`], and what can be
-/// read is read. Errors are those of the input.
+/// Damage after the first block is never an error: it is added to [`Self::damages`], and the rest is read as far as
+/// possible. Errors are those of the input.
 pub struct SysdigReader<R> {
     source: Source<R>,
-    /// The section's metadata was not given yet: no event of it was met.
+    /// The section's metadata has not been returned yet: no event was found so far.
     in_metadata: bool,
     ended: bool,
     machine: MachineInfo,
     snapshot: Snapshot,
     section: u32,
-    /// Bytes in the strings of the snapshot.
+    /// Bytes of the snapshot's strings.
     string_bytes: usize,
     scratch: Vec<u8>,
     /// Lengths of the current event's parameters.
@@ -102,7 +100,7 @@ impl<R: Read> SysdigReader<R> {
     /// # Errors
     ///
     /// [`Error::Empty`], [`Error::NotACapture`]; [`Error::OtherByteOrder`] for a file of a big-endian
-    /// machine; [`Error::UnsupportedVersion`]; [`Error::Damaged`] if the section header is not whole;
+    /// machine; [`Error::UnsupportedVersion`]; [`Error::Damaged`] if the section header is incomplete;
     /// [`Error::Io`].
     pub fn new(input: R) -> Result<Self> {
         let mut source = Source::new(input)?;
@@ -134,20 +132,19 @@ impl<R: Read> SysdigReader<R> {
         };
         let len = section_header(&head)?;
         reader.pass_block(0, len, 0)?;
-        // pcapng begins with the same bytes, but all its blocks have small numbers.
+        // pcapng begins with the same bytes, but its block types are small numbers.
         match reader.source.peek(4)?.first_chunk() {
             Some([1..=u8::MAX, 0, 0, 0]) => Err(Error::NotACapture),
             _ => Ok(reader),
         }
     }
 
-    /// Returns the machine as the current section describes it. Fields that the format lacks are empty.
+    /// Returns the machine of the current section. Fields that the format lacks are empty.
     pub const fn machine(&self) -> &MachineInfo {
         &self.machine
     }
 
-    /// Returns the number of the section that the last item is of, from 1 on. A file has more than one if
-    /// files were put together.
+    /// Returns the number of the last item's section, from 1 on. Concatenated files have several.
     pub const fn section(&self) -> u32 {
         self.section
     }
@@ -157,18 +154,18 @@ impl<R: Read> SysdigReader<R> {
         &self.damages
     }
 
-    /// Whether the end was reached and is one: right after a block, the compression complete.
+    /// Whether the end was reached and is regular: right after a block, with complete compression.
     pub const fn is_complete(&self) -> bool {
         self.complete
     }
 
-    /// Returns the types that events were skipped of since this program does not know them, and how many
-    /// events that were.
+    /// Returns the types of events that were skipped because this program does not know them, and the number of events
+    /// of each.
     pub const fn unknown_types(&self) -> &BTreeMap<u16, u64> {
         &self.unknown_types
     }
 
-    /// Returns how many bytes of the decompressed stream were read.
+    /// Returns the number of bytes read from the decompressed stream.
     pub const fn offset(&self) -> u64 {
         self.source.offset()
     }
@@ -178,7 +175,7 @@ impl<R: Read> SysdigReader<R> {
     /// # Errors
     ///
     /// [`Error::Io`] from the input.
-    // Inlined, so that the event is made where it is used: copying it costs as much as reading it.
+    // Inlined, so that the event is built where it is used: copying it costs as much as reading it.
     #[inline(always)]
     pub fn next_item(&mut self) -> Result<Option<Item<'_>>> {
         match self.find()? {
@@ -207,7 +204,7 @@ impl<R: Read> SysdigReader<R> {
         }
     }
 
-    /// Returns the event that is next, if all of it is at hand and in order: nearly always.
+    /// Returns the next event, if it is completely buffered and valid: the common case.
     #[inline(always)]
     fn next_event(&mut self) -> Option<Head> {
         if self.ended || self.in_metadata {
@@ -277,7 +274,7 @@ impl<R: Read> SysdigReader<R> {
             if u32::from_le_bytes(*trailer) != len && !self.goes_on(at, size)? {
                 continue;
             }
-            // Looked at again, since a wrong trailer has made the reader look further.
+            // Peeked again, since checking a wrong trailer has read further.
             let bytes = self.source.peek(size)?;
             let parsed = parse_event(bytes, flags, counted, &mut self.lens);
             self.source.consume(size);
@@ -295,7 +292,7 @@ impl<R: Read> SysdigReader<R> {
         }
     }
 
-    /// Gives the section's metadata if that was not done yet.
+    /// Returns the section's metadata, once.
     #[inline]
     fn give_metadata(&mut self) -> Option<Found> {
         if !self.in_metadata {
@@ -311,12 +308,12 @@ impl<R: Read> SysdigReader<R> {
         Some(Found::Metadata)
     }
 
-    /// A block that holds no event: metadata, a new section, or the end of what can be read.
+    /// Handles a block without an event: metadata, a new section, or the end of the readable part.
     #[cold]
     fn other_block(&mut self, at: u64, kind: u32, len: u32) -> Result<Option<Found>> {
         let block = Block::of(kind);
         if block == Some(Block::Section) {
-            // The section before may have had nothing but metadata.
+            // The previous section may have had only metadata.
             if let Some(found) = self.give_metadata() {
                 return Ok(Some(found));
             }
@@ -349,7 +346,7 @@ impl<R: Read> SysdigReader<R> {
         Ok(None)
     }
 
-    /// Reads a metadata block's body of this length. Returns how many bytes were taken.
+    /// Reads the body of a metadata block with this length. Returns the number of bytes read.
     fn list(&mut self, at: u64, block: Block, body: u64) -> Result<u64> {
         let mut left = body;
         let mut owner = Tid(-1);
@@ -383,7 +380,7 @@ impl<R: Read> SysdigReader<R> {
             }
             Block::Threads(_) | Block::Section | Block::Event { .. } => {}
         }
-        // What is shorter than any entry is padding.
+        // Bytes shorter than any entry are padding.
         while left >= 4 {
             if let Some(what) = self.full(block) {
                 self.damages.add(at, what);
@@ -395,7 +392,7 @@ impl<R: Read> SysdigReader<R> {
             let is_all = bytes.len() == window;
             let strings = self.snapshot.strings.len();
             let out = &mut self.snapshot;
-            // Of an entry at the end of a file that is cut off, everything must be there.
+            // At the end of a truncated file, the entry has to be complete.
             let most = if is_all { left } else { bytes.len() as u64 };
             let taken = match block {
                 Block::Threads(v) => lists::thread(bytes, most, v, out, &mut self.scratch),
@@ -407,7 +404,7 @@ impl<R: Read> SysdigReader<R> {
             let new = self.snapshot.strings.bytes_since(strings);
             self.string_bytes = self.string_bytes.saturating_add(new);
             let Some(rest) = taken.and_then(|t| left.checked_sub(t)) else {
-                // Of a file that is cut off, it is told where the block is passed.
+                // For a truncated file, skipping the block reports it.
                 if is_all {
                     self.damages.add(at, "an entry of a list does not fit");
                 }
@@ -421,7 +418,7 @@ impl<R: Read> SysdigReader<R> {
         Ok(body.saturating_sub(left))
     }
 
-    /// Whether one more entry of a list would be over the caps.
+    /// Whether another entry of a list would exceed the limits.
     fn full(&self, block: Block) -> Option<&'static str> {
         let s = &self.snapshot;
         let full = match block {
@@ -442,7 +439,7 @@ impl<R: Read> SysdigReader<R> {
         }
     }
 
-    /// Passes over the rest of a block, of which `taken` bytes were read, and checks its trailer.
+    /// Skips the rest of a block, of which `taken` bytes were read, and checks its trailer.
     fn pass_block(&mut self, at: u64, len: u32, taken: u64) -> Result<()> {
         let rest = u64::from(len).saturating_sub(4).saturating_sub(taken);
         if !self.source.skip(rest)? {
@@ -459,8 +456,7 @@ impl<R: Read> SysdigReader<R> {
         Ok(())
     }
 
-    /// Whether a block follows after these bytes, although the trailer in them is wrong. If not, that is
-    /// the end.
+    /// Whether a block follows these bytes, although their trailer is wrong. If not, the file ends here.
     #[cold]
     fn goes_on(&mut self, at: u64, bytes: usize) -> Result<bool> {
         let all = self.source.peek(bytes.saturating_add(BLOCK_HEAD))?;
@@ -477,7 +473,7 @@ impl<R: Read> SysdigReader<R> {
         Ok(sane)
     }
 
-    /// An event block that is no event.
+    /// Handles an event block without a valid event.
     #[cold]
     fn no_event(&mut self, at: u64, len: u32) -> Result<()> {
         if len < ENVELOPE {
@@ -488,7 +484,7 @@ impl<R: Read> SysdigReader<R> {
         self.pass_block(at, len, 0)
     }
 
-    /// The end of the file, or of what of it can be had, where a block would begin.
+    /// Handles the end of the file, or of its readable part, at the beginning of a block.
     #[cold]
     fn end(&mut self, at: u64) -> Result<()> {
         if self.source.peek(BLOCK_HEAD)?.is_empty() {
@@ -501,13 +497,13 @@ impl<R: Read> SysdigReader<R> {
         Ok(())
     }
 
-    /// The end in the middle of a block.
+    /// Handles the end of the file in the middle of a block.
     #[cold]
     fn cut_off(&mut self, at: u64) {
         self.stop(at, "the file is cut off in a block");
     }
 
-    /// Ends the reading at a damage.
+    /// Stops reading at a damage.
     #[cold]
     fn stop(&mut self, at: u64, what: &'static str) {
         self.damages.add(at, what);
@@ -520,7 +516,7 @@ impl<R: Read> SysdigReader<R> {
     }
 }
 
-const WRONG_TRAILER: &str = "the length at the end of a block is not that at its start";
+const WRONG_TRAILER: &str = "the two lengths of a block differ";
 
 /// Reads a block's type and length.
 #[inline]
@@ -530,7 +526,7 @@ fn block_head(bytes: &[u8]) -> Option<(u32, u32)> {
     Some((kind, u32::from_le_bytes([l0, l1, l2, l3])))
 }
 
-/// Checks a section header block, whose type is known to be right. Returns its length.
+/// Checks a section header block whose type is correct. Returns its length.
 fn section_header(bytes: &[u8]) -> Result<u32> {
     let mut c = Cursor::new(bytes);
     let mut fields = || Some((c.u32()?, c.u32()?, c.u32()?, c.u16()?, c.u16()?, c.u64()?));
@@ -558,22 +554,22 @@ fn section_header(bytes: &[u8]) -> Result<u32> {
     Ok(len)
 }
 
-/// What every event begins with.
+/// The beginning of every event.
 struct Start<'a> {
     cpu: u16,
     flags: u32,
-    /// The event from its time on.
+    /// The event, starting with its time.
     event: &'a [u8],
     ts: u64,
     tid: i64,
     len: u32,
     ty: u16,
-    /// What follows.
+    /// The following bytes.
     rest: &'a [u8],
 }
 
 impl<'a> Start<'a> {
-    /// Reads it from an event's block; `None` if the block is too short.
+    /// Parses the beginning of an event's block; `None` if the block is too short.
     #[inline(always)]
     fn of(block: &'a [u8], has_flags: bool) -> Option<Self> {
         let body = block.get(BLOCK_HEAD..block.len().checked_sub(4)?)?;
@@ -595,7 +591,7 @@ impl<'a> Start<'a> {
     }
 }
 
-/// Finds the event in a block, and puts the lengths of its parameters into `lens`.
+/// Parses the event in a block, and puts the lengths of its parameters into `lens`.
 #[inline(always)]
 fn parse_event(block: &[u8], has_flags: bool, counted: bool, lens: &mut Vec<u32>) -> Parsed {
     const SHORT: Parsed = Parsed::Damaged("an event is shorter than its header");
@@ -646,7 +642,7 @@ fn parse_event(block: &[u8], has_flags: bool, counted: bool, lens: &mut Vec<u32>
         let stored = stored.as_chunks().0.iter();
         lens.extend(stored.map(|len| note(u32::from(u16::from_le_bytes(*len)))));
     }
-    // What is left of the event's own length is more than its parameters take, which is no harm.
+    // The event's own length may exceed the sum of its parameters, which is harmless.
     let rest = c.rest().len();
     let before = event.len().saturating_sub(rest);
     if before.saturating_add(sum) > len {
@@ -667,8 +663,8 @@ fn parse_event(block: &[u8], has_flags: bool, counted: bool, lens: &mut Vec<u32>
     })
 }
 
-/// Finds how many parameters an event of version 1 has, at most `most`, from the bytes after its header:
-/// as many as make lengths and values fill the event.
+/// Finds the number of parameters of an event of version 1, at most `most`, from the bytes after its header: the number
+/// with which lengths and values fill the event.
 fn count_params(bytes: &[u8], most: usize) -> Option<usize> {
     for n in (0..=most).rev() {
         let Some((lens, values)) = bytes.split_at_checked(n.saturating_mul(2)) else {

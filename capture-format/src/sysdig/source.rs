@@ -1,4 +1,4 @@
-//! The decompressed bytes of a file, looked at in a large buffer.
+//! The decompressed bytes of a file, in a large buffer.
 
 use std::io::{self, Read};
 
@@ -6,7 +6,7 @@ use super::gzip::{Filled, Gzip, MAGIC};
 use crate::Result;
 use crate::native::Damages;
 
-/// The first bytes were looked at to know what the input is; they come first.
+/// The input, preceded by the first bytes, which were read to detect compression.
 type Front<R> = io::Chain<io::Cursor<Vec<u8>>, R>;
 
 enum Input<R> {
@@ -14,14 +14,14 @@ enum Input<R> {
     Gzip(Box<Gzip<Front<R>>>),
 }
 
-/// Size of the buffer at first, in bytes.
+/// Initial size of the buffer in bytes.
 const FIRST_BYTES: usize = 32 << 10;
 
-/// Size of the buffer once the input turned out to be larger, in bytes. Larger for a larger block, as far
-/// as its bytes are really there.
+/// Size of the buffer for larger input, in bytes. It grows for a larger block, as far as the block's bytes are really
+/// there.
 const BUFFER_BYTES: usize = 1 << 20;
 
-/// A stream of bytes, raw or decompressed, that can be looked ahead in.
+/// A stream of bytes, raw or decompressed, with lookahead.
 pub(super) struct Source<R> {
     input: Input<R>,
     buffer: Vec<u8>,
@@ -30,7 +30,7 @@ pub(super) struct Source<R> {
     /// Offset in the stream of `buffer[start]`.
     offset: u64,
     ended: bool,
-    /// Damages of the compression, with the offset in the decompressed stream.
+    /// Damages of the compression, with offsets in the decompressed stream.
     pub(super) damages: Damages,
 }
 
@@ -58,13 +58,13 @@ impl<R: Read> Source<R> {
         })
     }
 
-    /// Returns the offset in the stream of what is looked at next.
+    /// Returns the offset of the next byte in the stream.
     #[inline]
     pub(super) const fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Returns the next `n` bytes without taking them; fewer only at the end.
+    /// Returns the next `n` bytes without consuming them; fewer only at the end.
     #[inline]
     pub(super) fn peek(&mut self, n: usize) -> Result<&[u8]> {
         if self.end.saturating_sub(self.start) < n {
@@ -74,13 +74,13 @@ impl<R: Read> Source<R> {
         Ok(all.get(..n).unwrap_or(all))
     }
 
-    /// Returns the bytes that are at hand, without taking them or getting more.
+    /// Returns the buffered bytes, without consuming them or reading more.
     #[inline]
     pub(super) fn at_hand(&self) -> &[u8] {
         self.buffer.get(self.start..self.end).unwrap_or(&[])
     }
 
-    /// Returns bytes that were taken, but are still in the buffer since nothing was peeked after that.
+    /// Returns consumed bytes, which are still in the buffer if nothing was peeked afterwards.
     #[inline]
     pub(super) fn taken(&self, back: usize, len: usize) -> &[u8] {
         let from = self.start.saturating_sub(back);
@@ -89,7 +89,7 @@ impl<R: Read> Source<R> {
             .unwrap_or(&[])
     }
 
-    /// Passes over `n` bytes that were looked at.
+    /// Consumes `n` bytes after a peek.
     #[inline]
     pub(super) fn consume(&mut self, n: usize) {
         let n = n.min(self.end.saturating_sub(self.start));
@@ -97,7 +97,7 @@ impl<R: Read> Source<R> {
         self.offset = self.offset.saturating_add(n as u64);
     }
 
-    /// Passes over `n` bytes. False if there are fewer.
+    /// Skips `n` bytes. Returns false if there are fewer.
     pub(super) fn skip(&mut self, mut n: u64) -> Result<bool> {
         while n > 0 {
             let step = usize::try_from(n).map_or(BUFFER_BYTES, |n| n.min(BUFFER_BYTES));
@@ -111,7 +111,7 @@ impl<R: Read> Source<R> {
         Ok(true)
     }
 
-    /// Gets `n` bytes into the buffer, or all there are.
+    /// Reads until `n` bytes, or all remaining ones, are buffered.
     #[cold]
     #[inline(never)]
     fn fill(&mut self, n: usize) -> Result<()> {
@@ -122,7 +122,7 @@ impl<R: Read> Source<R> {
         (self.start, self.end) = (0, self.end.saturating_sub(self.start));
         while self.end < n && !self.ended {
             if self.end == self.buffer.len() {
-                // Doubles what is really there, up to what was asked for.
+                // Doubles the buffer as bytes arrive, up to the requested size.
                 let len = n.min(self.buffer.len().saturating_mul(2));
                 self.buffer.resize(len, 0);
             }
@@ -146,7 +146,7 @@ impl<R: Read> Source<R> {
                 }
             }
         }
-        // A very large block was there; do not keep its memory.
+        // After a very large block, its memory is released.
         if self.buffer.len() > BUFFER_BYTES && n <= BUFFER_BYTES && self.end <= BUFFER_BYTES {
             self.buffer.truncate(BUFFER_BYTES);
             self.buffer.shrink_to(BUFFER_BYTES);

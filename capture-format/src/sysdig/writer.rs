@@ -13,28 +13,27 @@ use crate::native::{MachineInfo, Snapshot};
 use crate::schema::event_info;
 use crate::{Error, Result, limits};
 
-/// How a file is written.
+/// Options of writing a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WriterOptions {
     /// Compress with gzip, as `sysdig -z` does.
     pub gzip: bool,
-    /// For which readers the lists are.
+    /// The fields of list entries.
     pub tail: Tail,
 }
 
-/// How much the entries of the lists say.
+/// The fields of the lists' entries.
 ///
-/// Fields were added to the entries of threads over the years, two of them in front of others. sysdig up
-/// to 0.29.3 takes the first bytes for the login user, and refuses files with fds of kinds that it does
-/// not know.
+/// Fields were added to the entries of threads over the years, two of them before existing ones. sysdig up to 0.29.3 reads
+/// the first bytes as the login user, and rejects files with unknown kinds of fds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tail {
-    /// What all readers understand: of threads the login user and whether the executable is writable,
-    /// without terminal, capabilities, inode and times of the executable; fds of newer kinds
-    /// are of kind "unsupported".
+    /// Fields that all readers understand: of threads the login user and whether the executable is writable, without
+    /// terminal, capabilities, inode and times of the executable; fds of newer kinds have the kind
+    /// "unsupported".
     #[default]
     Compatible,
-    /// Everything that the newest readers understand.
+    /// All fields that the newest readers understand.
     Full,
 }
 
@@ -50,15 +49,15 @@ const USER_BYTES: usize = 255;
 const HOST_NAME: usize = 128;
 /// Largest block of an event that is not large by type, without its type and length, in bytes.
 const EVENT_BLOCK: usize = 65_536;
-/// When a list of threads or fds goes on in another block, in bytes.
+/// Size at which a list of threads or fds is continued in another block, in bytes.
 const LIST_BLOCK: usize = 8 << 20;
-/// When the buffer is written out, in bytes.
+/// Size at which the buffer is written, in bytes.
 const FLUSH_BYTES: usize = 256 << 10;
-/// The kind of fds of which nothing is known.
+/// The kind of unsupported fds.
 const FD_UNSUPPORTED: u8 = 10;
-/// The highest kind of fd that all readers know: a file with flags and device.
+/// The highest kind of fd that all readers support: a file with flags and device.
 const FD_COMPATIBLE: u8 = 16;
-/// The highest kind of fd that the newest readers know: a pidfd.
+/// The highest kind of fd that the newest readers support: a pidfd.
 const FD_NEWEST: u8 = 21;
 
 enum Sink<W: Write> {
@@ -78,8 +77,8 @@ impl<W: Write> Sink<W> {
 
 /// Writes a .scap file that sysdig and Falco read.
 ///
-/// Events are written as they are: whoever writes for older readers makes them older first, see
-/// [`Downgrade`](super::Downgrade). Readers refuse a file without an event.
+/// Events are written unchanged; for older readers, convert them first, see [`Downgrade`](super::Downgrade). Readers
+/// reject a file without events.
 pub struct SysdigWriter<W: Write> {
     sink: Sink<W>,
     buffer: Vec<u8>,
@@ -91,9 +90,9 @@ pub struct SysdigWriter<W: Write> {
 }
 
 impl<W: Write> SysdigWriter<W> {
-    /// Starts a file with the machine and the state at the start.
+    /// Starts a file with the machine and the initial state.
     ///
-    /// The writer buffers by itself.
+    /// The writer has its own buffer.
     ///
     /// # Errors
     ///
@@ -130,13 +129,13 @@ impl<W: Write> SysdigWriter<W> {
         Ok(writer)
     }
 
-    /// Appends an event. Its process id and latency have no place in the file, and of its flags only
+    /// Appends an event. The file has no fields for its process id and latency, and of its flags only for
     /// [`EventFlags::HIDDEN`].
     ///
     /// # Errors
     ///
-    /// [`Error::NotLoaded`]; [`Error::Limit`] for an event that no reader would accept, nothing of which
-    /// is written then: more than 64 KiB even with its data cut, too many parameters; [`Error::Io`].
+    /// [`Error::NotLoaded`]; [`Error::Limit`] for an event that no reader accepts, of which nothing is written: more than
+    /// 64 KiB even with truncated data, or too many parameters; [`Error::Io`].
     pub fn event(&mut self, event: &EventRef<'_>) -> Result<()> {
         if event.params.loaded() != Loaded::All {
             return Err(Error::NotLoaded);
@@ -156,13 +155,13 @@ impl<W: Write> SysdigWriter<W> {
         let most = if large {
             limits::EVENT_BYTES
         } else {
-            // Trailer and padding count too.
+            // Trailer and padding are included.
             EVENT_BLOCK
                 .saturating_sub(8)
                 .saturating_sub(head)
                 .saturating_sub(fixed)
         };
-        // Data that does not fit is cut, as a smaller snaplen would have done.
+        // Data that does not fit is truncated, as a smaller snaplen would have done.
         let over = values.saturating_sub(most as u64);
         let data = event_info(event.ty).and_then(|i| i.io_data_param());
         let mut cut = None;
@@ -210,18 +209,18 @@ impl<W: Write> SysdigWriter<W> {
         self.end()
     }
 
-    /// Returns how many strings and data parameters were cut to what readers accept.
+    /// Returns the number of strings and data parameters truncated to the limits of readers.
     pub const fn cut(&self) -> u64 {
         self.cut
     }
 
-    /// Returns how many entries of the lists the format cannot hold: users and groups of containers,
-    /// interfaces with other addresses than IPv4 and IPv6.
+    /// Returns the number of list entries that the format cannot hold: users and groups of containers, interfaces with
+    /// addresses other than IPv4 and IPv6.
     pub const fn left_out(&self) -> u64 {
         self.left_out
     }
 
-    /// Ends the file and returns what it was written to.
+    /// Finishes the file and returns the output.
     ///
     /// # Errors
     ///
@@ -247,7 +246,7 @@ impl<W: Write> SysdigWriter<W> {
         self.put(&[0; 4]);
     }
 
-    /// Bytes in the block so far.
+    /// Returns the length of the block so far in bytes.
     fn block_len(&self) -> usize {
         self.buffer.len().saturating_sub(self.block)
     }
@@ -266,7 +265,7 @@ impl<W: Write> SysdigWriter<W> {
         Ok(())
     }
 
-    /// Writes a number over what is there.
+    /// Overwrites a number.
     fn patch(&mut self, at: usize, value: u32) {
         let place = self.buffer.get_mut(at..at.saturating_add(4));
         if let Some(place) = place {
@@ -274,14 +273,14 @@ impl<W: Write> SysdigWriter<W> {
         }
     }
 
-    /// Starts an entry that has its length in front. Returns where.
+    /// Starts an entry that is preceded by its length. Returns its position.
     fn begin_entry(&mut self) -> usize {
         let at = self.buffer.len();
         self.put(&[0; 4]);
         at
     }
 
-    /// Ends an entry; its length counts itself or not.
+    /// Ends an entry; the length may include itself.
     fn end_entry(&mut self, at: usize, counts_itself: bool) {
         let mut len = self.buffer.len().saturating_sub(at);
         if !counts_itself {
@@ -290,7 +289,7 @@ impl<W: Write> SysdigWriter<W> {
         self.patch(at, u32::try_from(len).unwrap_or(u32::MAX));
     }
 
-    /// A string of at most `most` bytes with its length in front.
+    /// Writes a string of at most `most` bytes, preceded by its length.
     fn str16(&mut self, string: &[u8], most: usize) {
         let cut = string.get(..most).unwrap_or(string);
         if cut.len() < string.len() {
@@ -306,7 +305,7 @@ impl<W: Write> SysdigWriter<W> {
         self.put(&machine.memory.to_le_bytes());
         self.put(&[0; 8]);
         let mut name = machine.host_name.as_bytes();
-        // One NUL must be left.
+        // One NUL has to remain.
         if let Some(cut) = name.get(..HOST_NAME.saturating_sub(1))
             && cut.len() < name.len()
         {
@@ -448,7 +447,7 @@ impl<W: Write> SysdigWriter<W> {
         self.end_entry(at, true);
     }
 
-    /// One block for each run of fds of a thread, so that their order stays.
+    /// Writes one block for each run of fds of a thread, which preserves their order.
     fn fds(&mut self, snapshot: &Snapshot) -> Result<()> {
         let mut owner = None;
         for fd in &snapshot.fds {

@@ -105,7 +105,7 @@ fn changed_gzip_gives_what_is_before_the_change() {
     assert_eq!((all.events.len(), all.complete), (40_000, false));
     assert_eq!(
         whats(&all),
-        ["what follows the gzip stream is no gzip stream"]
+        ["the data after a gzip stream is not a gzip stream"]
     );
 }
 

@@ -1,10 +1,10 @@
-//! What happened in a chunk by kind, and how long it took: counted as events are pushed, kept in the
-//! summary, so that a timeline needs no events.
+//! Activity counts of a chunk: events by lane and calls by latency, counted as events are pushed and stored in the
+//! summary, so that a timeline can be drawn without events.
 
 use crate::native::lane::{LANES, LaneSet};
 use crate::native::varint;
 
-/// Number of this in the summary's `extra`.
+/// Number of the entry in the summary's `extra`.
 pub(crate) const EXTRA: u32 = 1;
 
 /// Latency intervals of a decade.
@@ -12,7 +12,7 @@ pub const LATENCIES_PER_DECADE: usize = 4;
 /// Latency intervals: below 100 ns, quarters of decades, from 100 s on.
 pub const LATENCIES: usize = 38;
 
-/// Where the intervals after the first begin, in nanoseconds.
+/// Lower bounds of the intervals after the first, in nanoseconds.
 const EDGES: [u64; 37] = edges();
 
 #[expect(
@@ -35,7 +35,7 @@ const fn edges() -> [u64; 37] {
     edges
 }
 
-/// The interval of the least number of so many bits.
+/// The interval of the smallest number with a given number of bits.
 const OF_BITS: [u8; 65] = of_bits();
 
 #[expect(
@@ -57,7 +57,7 @@ const fn of_bits() -> [u8; 65] {
     of
 }
 
-/// Returns the interval that a latency in nanoseconds is in.
+/// Returns the interval of a latency in nanoseconds.
 #[inline]
 pub fn latency_interval(ns: u64) -> usize {
     let bits = 64u32.saturating_sub(ns.leading_zeros()) as usize;
@@ -68,20 +68,20 @@ pub fn latency_interval(ns: u64) -> usize {
     at
 }
 
-/// Returns the least latency of an interval, and the least of the next one, if there is one.
+/// Returns the lower bound of an interval, and that of the next one, if there is one.
 pub fn latency_bounds(interval: usize) -> (u64, Option<u64>) {
     let from = interval.checked_sub(1).and_then(|at| EDGES.get(at));
     (from.copied().unwrap_or(0), EDGES.get(interval).copied())
 }
 
-/// How many events of a chunk are in which lane, how many of its calls took how long.
+/// The number of events of a chunk by lane, and of its calls by latency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChunkActivity {
-    /// Events by [`Lane`], hidden ones not.
+    /// Events by [`Lane`], without hidden ones.
     pub lanes: [u32; LANES],
-    /// Calls that were not waiting for somebody else, by [`latency_interval`]; hidden ones not.
+    /// Calls that were not waiting, by [`latency_interval`], without hidden ones.
     pub latencies: [u32; LATENCIES],
-    /// Calls of the 32-bit ABI of x86, hidden ones too: those have no type of their own.
+    /// Calls of the 32-bit ABI of x86, which have no types of their own, including hidden ones.
     pub calls_32bit: u32,
 }
 
@@ -111,8 +111,8 @@ impl ChunkActivity {
         }
     }
 
-    /// Writes it: how many lanes, their counts; the first latency interval with calls, how many intervals from
-    /// there on, their counts; how many 32-bit calls.
+    /// Encodes the counts: number of lanes, and their counts; first latency interval with calls, number of intervals from
+    /// there on, and their counts; number of 32-bit calls.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         varint::push(&mut out, LANES as u64);
@@ -136,7 +136,7 @@ impl ChunkActivity {
         out
     }
 
-    /// Reads it; `None` if it makes no sense. Lanes and intervals that a later version has more are left out.
+    /// Decodes the counts; `None` if they are invalid. Additional lanes and intervals of a later version are ignored.
     pub(super) fn decode(mut bytes: &[u8]) -> Option<Self> {
         let mut activity = Self::default();
         let mut next = || varint::take(&mut bytes);
@@ -204,12 +204,12 @@ mod tests {
         for len in 0..bytes.len() {
             assert_eq!(ChunkActivity::decode(&bytes[..len]), None, "{len}");
         }
-        // A later version with an eighth lane, and more intervals.
+        // A later version with an eighth lane and more intervals.
         let later = [8, 1, 2, 3, 4, 5, 6, 7, 99, 37, 3, 1, 2, 3, 4];
         let read = ChunkActivity::decode(&later).unwrap();
         assert_eq!(read.lanes, [1, 2, 3, 4, 5, 6, 7]);
         assert_eq!((read.latencies[37], read.calls_32bit), (1, 4));
-        // A length that nothing stands behind takes no time.
+        // A length without bytes behind it takes no time.
         assert_eq!(ChunkActivity::decode(&[0xff, 0xff, 0xff, 0xff, 0x0f]), None);
         assert_eq!(
             ChunkActivity::decode(&[

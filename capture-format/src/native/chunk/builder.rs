@@ -15,23 +15,23 @@ use crate::{Error, Result, limits};
 
 /// Size before compression at which a chunk counts as full, in bytes.
 ///
-/// Larger chunks compress little better (zstd -1 looks back 512 KiB), smaller ones are found and
-/// skipped more precisely and are lost less of when a file is cut.
+/// Larger chunks compress little better (zstd -1 looks back 512 KiB). Smaller ones are found and skipped more
+/// precisely, and less is lost when a file is truncated.
 pub const CHUNK_TARGET_BYTES: usize = 2 << 20;
 
 /// Number of events at which a chunk counts as full.
 pub const CHUNK_TARGET_EVENTS: u32 = 1 << 17;
 
-/// Most event types of a chunk. Only a converted hostile file has more than there are.
+/// Most event types of a chunk. Only a converted hostile file has more than the schema.
 const MOST_TYPES: usize = 1 << 14;
 
-/// A type with more kinds than this gets a kind that fits every shape.
+/// Most kinds of a type before one that fits every shape is used.
 const KINDS_PER_TYPE: usize = 32;
 
-/// "No stream yet" in the type table.
+/// "No streams yet" in the type table.
 const NO_STREAMS: u16 = u16::MAX;
 
-/// One remembered thread per CPU (modulo this many), since a CPU mostly stays with a thread.
+/// One cached thread per CPU (modulo this number), since consecutive events of a CPU are mostly of one thread.
 const THREAD_CACHE: usize = 64;
 
 /// Builds chunks: `push` events, `finish_raw` when full.
@@ -63,23 +63,23 @@ impl ChunkBuilder {
         }
     }
 
-    /// Returns the number of events pushed since the last chunk.
+    /// Returns the number of events in the current chunk.
     pub const fn events(&self) -> u32 {
         self.buffers.rows
     }
 
-    /// Returns the size of the events pushed since the last chunk in bytes before compression.
+    /// Returns the size of the events in the current chunk in bytes before compression.
     pub const fn raw_bytes(&self) -> usize {
         self.buffers.raw_bytes
     }
 
-    /// Whether nothing was pushed since the last chunk.
+    /// Whether the current chunk has no events.
     pub const fn is_empty(&self) -> bool {
         self.buffers.rows == 0
     }
 
-    /// Whether the chunk has reached its target size and should be finished. Time is the caller's
-    /// business: a recorder also finishes a chunk after a second.
+    /// Whether the chunk has reached its target size and should be finished. The caller may finish it earlier: a
+    /// recorder does so after half a second.
     pub const fn is_full(&self) -> bool {
         self.buffers.raw_bytes >= CHUNK_TARGET_BYTES
             || self.buffers.rows >= CHUNK_TARGET_EVENTS
@@ -87,14 +87,14 @@ impl ChunkBuilder {
             || self.buffers.kind_lens.len() >= limits::CHUNK_KIND_PARAMS / 4
     }
 
-    /// Notes that a container's threads occur in the chunk.
+    /// Records that a container has threads in the chunk.
     pub fn add_container(&mut self, id: &[u8]) {
         if !self.buffers.containers.iter().any(|c| c == id) {
             self.buffers.containers.push(id.to_vec());
         }
     }
 
-    /// Appends an event of which the lanes are known; `waited` says that the call was waiting for somebody else, so that its latency says nothing.
+    /// Appends an event with its lanes. `waited`: the call was waiting, so that its latency is not counted.
     ///
     /// # Errors
     ///
@@ -114,23 +114,22 @@ impl ChunkBuilder {
         Ok(())
     }
 
-    /// Appends an event. Its number is given by its position, `event.num` is ignored. The summary of its chunk
-    /// has no activity, unless it is hidden.
+    /// Appends an event. It is numbered by its position; `event.num` is ignored. Unless the event is hidden, the summary
+    /// of its chunk has no activity counts.
     ///
     /// I/O data that a reader has not loaded is stored as absent.
     ///
     /// # Errors
     ///
-    /// [`Error::Limit`] if the event or the chunk is larger than readers accept; the event is then not
-    /// stored and the builder is as before. [`Error::NotLoaded`] for an event of a reader that was asked for
-    /// columns only.
+    /// [`Error::Limit`] if the event or the chunk is larger than readers accept; the event is then not stored and the
+    /// builder is unchanged. [`Error::NotLoaded`] for an event from a reader that loaded only columns.
     pub fn push(&mut self, event: &EventRef<'_>) -> Result<()> {
         self.append(event)?;
-        self.buffers.is_untold |= !event.flags.contains(EventFlags::HIDDEN);
+        self.buffers.lacks_lanes |= !event.flags.contains(EventFlags::HIDDEN);
         Ok(())
     }
 
-    /// Appends an event, uncounted.
+    /// Appends an event without counting it.
     fn append(&mut self, event: &EventRef<'_>) -> Result<()> {
         let params = &event.params;
         match params.loaded() {
@@ -334,7 +333,7 @@ impl ChunkBuilder {
             streams.io_param = info
                 .and_then(|i| i.io_data_param())
                 .and_then(|i| u8::try_from(i).ok());
-            // The result of a generic syscall comes after its ids.
+            // The result of a generic syscall follows its ids.
             streams.result_param = match info {
                 _ if ty == types::GENERIC_X => Some(2),
                 Some(info) if !info.enter => match info.params.first().map(|p| p.ty) {
@@ -371,14 +370,14 @@ impl ChunkBuilder {
     }
 }
 
-/// Whether a call without a type of its own is one of the 32-bit ABI of x86: the last of its parameters says
-/// so, a byte (`schema/native-params.csv`). `bytes` are those of all parameters.
+/// Whether a call without a type of its own uses the 32-bit ABI of x86, according to its last parameter, a byte
+/// (`schema/native-params.csv`). `bytes` are those of all parameters.
 #[inline]
 fn is_32bit(lens: &[u32], bytes: &[u8]) -> bool {
     const ABI: usize = 9;
     match lens.get(ABI) {
         Some(1) if lens.len() == ABI.saturating_add(1) => bytes.last() != Some(&0),
-        // Nothing is known of longer ones.
+        // The meaning of longer values is not known.
         Some(len) => *len > 0,
         None => false,
     }
@@ -397,7 +396,7 @@ fn kind_fits(kind: &Kind, kind_lens: &[u32], flags: u16, lens: &[u32]) -> bool {
         return false;
     }
     let template = kind_template(kind, kind_lens);
-    // No early exit: so that it becomes a few vector instructions.
+    // No early exit, so that the loop compiles to a few vector instructions.
     let misfits = template
         .iter()
         .zip(lens)
@@ -407,7 +406,7 @@ fn kind_fits(kind: &Kind, kind_lens: &[u32], flags: u16, lens: &[u32]) -> bool {
     misfits == 0
 }
 
-/// Finds the kind of a row among those of its type, or makes it, and puts it first.
+/// Finds the kind of a row among those of its type, or adds it, and moves it to the front.
 fn find_kind(
     streams: &mut TypeStreams,
     kinds: &mut Vec<Kind>,

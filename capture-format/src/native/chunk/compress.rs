@@ -1,4 +1,4 @@
-//! Turns a raw chunk into frames; runs on worker threads.
+//! Compresses a raw chunk into frames, on worker threads.
 
 use zstd::bulk;
 
@@ -14,17 +14,17 @@ use crate::event::EventFlags;
 use crate::native::varint;
 use crate::{Error, Result, limits};
 
-/// A frame is closed when it holds at least this many bytes before compression, so that rare event
-/// types share one and frequent ones have their own.
+/// A frame is closed when it has at least this many bytes before compression, so that rare event types share frames and
+/// frequent ones have their own.
 const FRAME_TARGET: usize = 32 << 10;
 
-/// Shorter frames are stored as they are.
+/// Shorter frames are not compressed.
 const COMPRESS_FROM: usize = 64;
 
 /// A compressor of chunks; each worker thread has its own.
 pub struct Compressor {
     zstd: bulk::Compressor<'static>,
-    /// Streams that share a frame, one after the other.
+    /// Streams of a shared frame, one after the other.
     joined: Vec<u8>,
     packed: Vec<u8>,
     kinds: Vec<u8>,
@@ -38,12 +38,12 @@ impl std::fmt::Debug for Compressor {
 }
 
 impl Compressor {
-    /// Makes a compressor of this zstd level. A recorder uses 1; 3 takes about half again the time and
+    /// Makes a compressor with this zstd level. A recorder uses 1; 3 takes about half again the time and
     /// saves a few percent.
     ///
     /// # Errors
     ///
-    /// [`Error::Compress`] if there is no memory for it.
+    /// [`Error::Compress`] if there is not enough memory.
     pub fn new(level: i32) -> Result<Self> {
         Ok(Self {
             zstd: bulk::Compressor::new(level).map_err(Error::Compress)?,
@@ -63,12 +63,12 @@ pub struct EncodedChunk {
 }
 
 impl EncodedChunk {
-    /// Returns the summary. The writer fills in the number of the first event and the losses.
+    /// Returns the summary. The writer sets the number of the first event and the losses.
     pub const fn summary(&self) -> &ChunkSummary {
         &self.head.summary
     }
 
-    /// Moves all its events to a later time, by so many nanoseconds: for captures made of others.
+    /// Moves all events to a later time, by a number of nanoseconds, for captures made of repeated ones.
     pub fn delay(&mut self, ns: u64) {
         let head = &mut self.head;
         let summary = &mut head.summary;
@@ -142,7 +142,7 @@ impl RawChunk {
                 (ROW_CPU, &b.row_cpu),
             ],
         )?;
-        // Each on its own: what they have in common is nothing, and noise is stored, not searched.
+        // Each column separately: they have no common patterns, and noise is stored instead of searched.
         for column in [
             (TIME_LOW, &b.time_low),
             (TIME_HIGH, &b.time_high),
@@ -179,7 +179,7 @@ impl Frames<'_> {
         let mut group: Vec<(u16, &[u8])> = Vec::new();
         let mut size = 0usize;
         for stream in streams.filter(|s| !s.1.is_empty()) {
-            // A frequent type does not have to be decompressed for a rare one's sake.
+            // A frequent type has its own frame, so that it is not decompressed for a rare one.
             if stream.1.len() >= FRAME_TARGET {
                 self.add(class, &[stream])?;
                 continue;
@@ -219,7 +219,7 @@ impl Frames<'_> {
                 .compress_to_buffer(raw, self.packed)
                 .map_err(Error::Compress)?;
         }
-        // Decompressing has to be worth it.
+        // The saving has to be worth the decompression.
         let worth =
             !self.packed.is_empty() && self.packed.len() < raw.len().saturating_sub(raw.len() / 32);
         let (codec, stored) = if worth {
@@ -272,7 +272,7 @@ fn summary(b: &Buffers) -> ChunkSummary {
         threads: ThreadSet::from_threads(&b.threads),
         containers: b.containers.clone(),
         failed: b.failed,
-        extra: if b.is_untold {
+        extra: if b.lacks_lanes {
             Vec::new()
         } else {
             vec![(activity::EXTRA, b.activity.encode())]
@@ -295,8 +295,8 @@ fn summary(b: &Buffers) -> ChunkSummary {
     summary
 }
 
-/// Writes the row kinds: count, then for each type, flags, I/O data parameter + 1, parameter count, and
-/// per parameter its length + 1 or 0 where it varies.
+/// Encodes the row kinds: count, then for each type, flags, I/O data parameter + 1, parameter count, and per
+/// parameter its length + 1, or 0 if it varies.
 fn encode_kinds(b: &Buffers, out: &mut Vec<u8>) {
     out.clear();
     varint::push(out, b.kinds.len() as u64);

@@ -16,14 +16,14 @@ use crate::native::{codec, varint};
 use crate::schema::EventType;
 use crate::{Error, Result, limits};
 
-/// Which event types' payload a reader wants.
+/// The event types whose payload a reader loads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Want<'a> {
-    /// No type's.
+    /// No types.
     Nothing,
-    /// These types'.
+    /// These types.
     Types(&'a [EventType]),
-    /// Every type's.
+    /// All types.
     All,
 }
 
@@ -37,13 +37,12 @@ impl Want<'_> {
     }
 }
 
-/// What to decompress of a chunk besides the columns.
+/// The parts of a chunk to decompress besides the columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load<'a> {
     /// Parameters: lengths and values.
     pub params: Want<'a>,
-    /// The bytes that I/O calls moved. To find them, the parameters of all types that have such bytes
-    /// are loaded too.
+    /// The bytes that I/O calls moved. To locate them, the parameters of all types with I/O data are loaded too.
     pub io_data: bool,
 }
 
@@ -58,14 +57,14 @@ impl Load<'_> {
         params: Want::Nothing,
         io_data: false,
     };
-    /// Everything but I/O data.
+    /// Everything except I/O data.
     pub const PARAMS: Self = Self {
         params: Want::All,
         io_data: false,
     };
 }
 
-/// A chunk as it was read: the head decoded, the frames still compressed.
+/// A stored chunk: the head is decoded, the frames are still compressed.
 #[derive(Clone, Debug)]
 pub struct Chunk {
     offset: u64,
@@ -74,7 +73,7 @@ pub struct Chunk {
     frames_at: usize,
 }
 
-/// Splits a body's front into the head's bytes; `Err` says how long the front has to be if it is known.
+/// Returns the head's bytes from the front of a body. `Err` has the required length of the front, if it is known.
 pub(crate) fn split_head(front: &[u8], offset: u64) -> Result<(&[u8], usize), HeadError> {
     let Some((&[l0, l1, l2, l3, c0, c1, c2, c3], rest)) = front.split_first_chunk() else {
         return Err(HeadError::Short(8));
@@ -94,20 +93,20 @@ pub(crate) fn split_head(front: &[u8], offset: u64) -> Result<(&[u8], usize), He
     Ok((head, end))
 }
 
-/// Why [`split_head`] has no head.
+/// Why [`split_head`] returns no head.
 pub(crate) enum HeadError {
-    /// That many bytes are needed.
+    /// The front needs this number of bytes.
     Short(usize),
-    /// It will never be one.
+    /// The head is invalid.
     Bad(Error),
 }
 
-/// Reads the summary from a chunk's head.
+/// Decodes a chunk's head.
 pub(crate) fn parse_head(bytes: &[u8], offset: u64) -> Result<Head> {
     codec::decode_plain(bytes, offset)
 }
 
-/// Writes the body of a chunk section.
+/// Encodes the body of a chunk section.
 pub(crate) fn encode_body(chunk: &EncodedChunk) -> Result<Vec<u8>> {
     let head = codec::encode_plain(&chunk.head)?;
     check_limit("chunk head", head.len() as u64, limits::CHUNK_HEAD as u64)?;
@@ -173,7 +172,7 @@ impl Chunk {
         &self.head.summary
     }
 
-    /// Returns the chunk as a writer takes it, compressed as it is.
+    /// Returns the chunk for a writer, without decompressing it.
     pub fn to_encoded(&self) -> EncodedChunk {
         EncodedChunk {
             head: self.head.clone(),
@@ -181,7 +180,7 @@ impl Chunk {
         }
     }
 
-    /// Decompresses what `load` asks for and returns the rows.
+    /// Decompresses the parts in `load` and returns the rows.
     ///
     /// # Errors
     ///
@@ -231,7 +230,7 @@ impl Chunk {
         decode_threads(column(THREADS), self.head.summary.events, threads)
             .ok_or(damaged("threads do not decode"))?;
 
-        // One cursor per type that occurs.
+        // One cursor per type in the chunk.
         let mut types: Vec<TypeCursor<'d>> = Vec::new();
         let mut order: Vec<EventType> = kinds.iter().map(|k| k.ty).collect();
         order.sort_unstable();
@@ -268,7 +267,7 @@ impl Chunk {
     }
 }
 
-/// A stream that was loaded: what it is and where it is in the decoder's memory.
+/// A loaded stream: class, id, and position in the decoder's memory.
 type Found = ((u8, u16), Range<usize>);
 
 fn find(found: &[Found], class: u8, id: u16) -> Option<Range<usize>> {
@@ -276,7 +275,7 @@ fn find(found: &[Found], class: u8, id: u16) -> Option<Range<usize>> {
     found.get(i).map(|f| f.1.clone())
 }
 
-/// Memory for decoding chunks, to be reused from chunk to chunk.
+/// Memory for decoding chunks, reused from chunk to chunk.
 #[derive(Default)]
 pub struct ChunkDecoder {
     zstd: Option<bulk::Decompressor<'static>>,
@@ -297,7 +296,7 @@ impl std::fmt::Debug for ChunkDecoder {
 }
 
 impl ChunkDecoder {
-    /// Makes a decoder without any memory yet.
+    /// Makes a decoder without allocating.
     pub fn new() -> Self {
         Self::default()
     }
@@ -314,8 +313,8 @@ impl ChunkDecoder {
         )
     }
 
-    /// Decompresses the frames that hold a wanted stream, behind those already there, and notes where
-    /// their streams are.
+    /// Decompresses the frames with wanted streams, after those loaded before, and records the positions of their
+    /// streams.
     fn load(&mut self, chunk: &Chunk, wanted: impl Fn(&Stream) -> bool) -> Result<()> {
         let damaged = |what| Error::damaged(chunk.offset, what);
         let Self {
@@ -365,7 +364,7 @@ impl ChunkDecoder {
     }
 }
 
-/// Restores the bytes of a frame, which fill `target`.
+/// Decompresses a frame, which has to fill `target`.
 fn decompress(
     zstd: &mut Option<bulk::Decompressor<'static>>,
     frame: &Frame,
@@ -444,7 +443,7 @@ fn decode_kinds(
     bytes.is_empty().then_some(())
 }
 
-/// At most one thread a row: a table is not larger than what uses it.
+/// At most one thread per row, so that the table is not larger than its use.
 fn decode_threads(mut bytes: &[u8], rows: u32, threads: &mut Vec<(Tid, Pid)>) -> Option<()> {
     threads.clear();
     while !bytes.is_empty() {

@@ -7,29 +7,29 @@ use crate::event::{EventNum, Pid, Tid, Timestamp};
 use crate::native::{Extra, origin};
 use crate::schema::EventType;
 
-/// What can be known of a chunk without decompressing it. The index repeats it.
+/// What is known about a chunk without decompressing it. Repeated in the index.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChunkSummary {
     /// Earliest time of an event.
     pub min_time: Timestamp,
     /// Latest time of an event.
     pub max_time: Timestamp,
-    /// Number of the first event; the others follow on.
+    /// Number of the first event; the others follow consecutively.
     pub first_event: EventNum,
-    /// How many events.
+    /// Number of events.
     pub events: u32,
-    /// How many events of each type there is, ordered by type.
+    /// Number of events by type, ordered by type.
     pub types: Vec<(EventType, u32)>,
     /// The threads.
     pub threads: ThreadSet,
-    /// Ids of the containers whose threads occur, as bytes.
+    /// Ids of the containers with threads in the chunk, as bytes.
     #[serde(with = "crate::native::codec::byte_strings")]
     pub containers: Vec<Vec<u8>>,
     /// Calls that returned an error.
     pub failed: u32,
-    /// Events kept only for their state.
+    /// Events kept only for their effect on the state.
     pub hidden: u32,
-    /// Events lost in the chunk's time.
+    /// Events lost in the chunk's time range.
     pub lost: u64,
     /// Sizes in bytes.
     pub sizes: FrameSizes,
@@ -38,7 +38,7 @@ pub struct ChunkSummary {
 }
 
 impl ChunkSummary {
-    /// Returns how many events of a type there are.
+    /// Returns the number of events of a type.
     pub fn count_of(&self, ty: EventType) -> u32 {
         match self.types.binary_search_by_key(&ty, |t| t.0) {
             Ok(i) => self.types.get(i).map_or(0, |t| t.1),
@@ -46,13 +46,13 @@ impl ChunkSummary {
         }
     }
 
-    /// Returns what happened by lane and latency; `None`: the writer did not tell of every event.
+    /// Returns the counts by lane and latency; `None` if the writer did not know the lanes of every event.
     pub fn activity(&self) -> Option<ChunkActivity> {
-        let told = self
+        let entry = self
             .extra
             .iter()
             .find(|(number, _)| *number == activity::EXTRA);
-        told.and_then(|(_, bytes)| ChunkActivity::decode(bytes))
+        entry.and_then(|(_, bytes)| ChunkActivity::decode(bytes))
     }
 
     /// Returns the number of the event after the last one.
@@ -61,7 +61,7 @@ impl ChunkSummary {
     }
 }
 
-/// Sizes of a chunk's frames by what is in them, in bytes.
+/// Sizes of a chunk's frames by contents, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrameSizes {
     /// Columns as stored.
@@ -78,14 +78,14 @@ pub struct FrameSizes {
     pub io_data_raw: u32,
 }
 
-/// The threads of a chunk: exact if they are few, else a filter that can only say "surely not".
+/// The threads of a chunk: exact if they are few, otherwise a filter without false negatives.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ThreadSet {
     /// Every (tid, pid), in order of first appearance.
     Exact(Vec<(Tid, Pid)>),
     /// A Bloom filter of [`BLOOM_WORDS`] × 64 bits over tids and pids, three bits each.
     Bloom {
-        /// How many threads there are.
+        /// Number of threads.
         count: u32,
         /// The bits over thread ids.
         tids: Vec<u64>,
@@ -100,14 +100,14 @@ impl Default for ThreadSet {
     }
 }
 
-/// More threads than this are kept as a Bloom filter.
+/// Most threads of an exact set; more are stored as a Bloom filter.
 pub(crate) const EXACT_THREADS: usize = 96;
 
 /// Words of a Bloom filter.
 pub const BLOOM_WORDS: usize = 64;
 
 impl ThreadSet {
-    /// A set that can hold any thread.
+    /// A set that can contain any thread.
     pub(crate) const fn unknown() -> Self {
         Self::Bloom {
             count: 0,
@@ -117,7 +117,7 @@ impl ThreadSet {
     }
 
     pub(crate) fn from_threads(threads: &[(Tid, Pid)]) -> Self {
-        // Ids as the machine had them: who looks for one need not know of origins.
+        // The machine's own ids, so that a search does not depend on origins.
         let id = |stored: i64| origin::split(stored).1;
         let threads: Vec<(Tid, Pid)> = threads
             .iter()
@@ -138,7 +138,7 @@ impl ThreadSet {
         }
     }
 
-    /// Whether the thread can be in the chunk; `false` is certain.
+    /// Whether the thread can be in the chunk; `false` is definite.
     pub fn may_contain_tid(&self, tid: Tid) -> bool {
         match self {
             Self::Exact(list) => list.iter().any(|t| t.0 == tid),
@@ -146,7 +146,7 @@ impl ThreadSet {
         }
     }
 
-    /// Whether a thread of the process can be in the chunk; `false` is certain.
+    /// Whether a thread of the process can be in the chunk; `false` is definite.
     pub fn may_contain_pid(&self, pid: Pid) -> bool {
         match self {
             Self::Exact(list) => list.iter().any(|t| t.1 == pid),
@@ -173,14 +173,14 @@ fn bloom_insert(words: &mut [u64], id: i64) {
 }
 
 fn bloom_contains(words: &[u64], id: i64) -> bool {
-    // A filter of another size is of a version that this one does not know: nothing is certain.
+    // A filter of another size belongs to an unknown version: the result is not definite.
     words.len() != BLOOM_WORDS
         || bloom_bits(id)
             .iter()
             .all(|(word, bit)| words.get(*word).is_none_or(|w| w & bit != 0))
 }
 
-/// One frame: how it is stored and how long it is.
+/// One frame: codec and lengths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Frame {
     /// 0 = stored, 1 = zstd.
@@ -193,7 +193,7 @@ pub(crate) struct Frame {
 pub(crate) const STORED: u8 = 0;
 pub(crate) const ZSTD: u8 = 1;
 
-/// One stream: what it is and how much of its frame it takes. Streams stand in the order of the bytes.
+/// One stream: class, id, and length in its frame. Streams are in the order of their bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stream {
     pub(crate) class: u8,

@@ -9,7 +9,7 @@
 //! | … | the head: bincode of [`ChunkSummary`], frames, streams |
 //! | … | the frames back to back |
 //!
-//! A *stream* is a column of the rows, or what one event type's rows have of parameters. A *frame* is one
+//! A *stream* is a column of the rows, or the parameters of one event type's rows. A *frame* is one
 //! zstd frame (or stored bytes) with one or more whole streams. A reader decompresses only the frames
 //! whose streams it needs.
 //!
@@ -25,14 +25,13 @@
 //! | 1 parameters | type | rows of that type: lengths of the variable parameters (varints), then the bytes |
 //! | 2 I/O data | 0 | the bytes that rows of all types moved |
 //!
-//! A *row kind* holds everything that rows have in common: type, flags, whether there is a latency, and
-//! for every parameter its length or that it varies. So a row's shape costs one small number, and events
-//! of types or with parameters that a reader has never heard of are still decoded right.
+//! A *row kind* has everything that its rows have in common: type, flags, whether there is a latency, and for every
+//! parameter its length, or that the length varies. So a row's shape costs one small number, and events of
+//! types or with parameters that a reader does not know are still decoded correctly.
 //!
-//! The time of a row is stored as what is left after its latency: a thread that calls one after the
-//! other is predicted well by "the next call starts where the last one ended". Low bytes are noise and
-//! stand apart, so that the high parts compress and the noise costs no time. docs/capture-format.md has
-//! the measurements.
+//! The time of a row is stored as the delta minus its latency: for a thread with consecutive calls, "the next call starts
+//! where the last one ended" is a good prediction. Low bytes are noise and are stored separately, so that the high parts
+//! compress and the noise costs no time. docs/capture-format.md has the measurements.
 
 mod activity;
 mod builder;
@@ -72,5 +71,5 @@ const LATENCY_HIGH: u16 = 8;
 /// In a kind's flags: its rows have a latency. The low eight bits are the event flags.
 const HAS_LATENCY: u16 = 0x100;
 
-/// In a kind's parameter lengths: stored with each row.
+/// Marks a parameter length that varies and is stored with each row.
 const VARIES: u32 = u32::MAX;

@@ -1,4 +1,4 @@
-//! The buffers of a chunk being built, and the pool that they come from and go back to.
+//! The buffers of a chunk under construction, and the pool that recycles them.
 
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,11 +7,11 @@ use super::activity::ChunkActivity;
 use crate::event::{Pid, Tid, Timestamp};
 use crate::schema::EventType;
 
-/// Buffers kept for reuse beyond which they are dropped.
+/// Most buffers in the pool; further ones are dropped.
 const KEPT: usize = 16;
 
 /// Recycles the buffers of chunks between the thread that fills them and those that compress them, so
-/// that a recorder in steady state allocates nothing. Clones share the same buffers.
+/// that a recorder in steady state allocates nothing. Clones share the buffers.
 #[derive(Clone, Debug, Default)]
 pub struct ChunkPool {
     free: Arc<Mutex<Vec<Buffers>>>,
@@ -41,7 +41,7 @@ impl ChunkPool {
     }
 }
 
-/// A finished, not yet compressed chunk. Goes to a worker thread; gives its buffers back when dropped.
+/// A finished chunk before compression. Sent to a worker thread; returns its buffers when dropped.
 #[derive(Debug)]
 pub struct RawChunk {
     pub(super) buffers: Buffers,
@@ -66,21 +66,21 @@ impl Drop for RawChunk {
     }
 }
 
-/// A row kind while a chunk is built.
+/// A row kind of a chunk under construction.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kind {
     pub(super) ty: EventType,
     /// Event flags and [`super::HAS_LATENCY`].
     pub(super) flags: u16,
-    /// Where its parameter lengths start in [`Buffers::kind_lens`].
+    /// Start of its parameter lengths in [`Buffers::kind_lens`].
     pub(super) lens_at: u32,
-    /// How many parameters.
+    /// Number of parameters.
     pub(super) params: u16,
-    /// Where the result stands in the row's fixed bytes, if it is known to be an `i64` there.
+    /// Position of the result in the row's fixed bytes, if it is known to be an `i64` there.
     pub(super) result_at: Option<u16>,
     /// Index of the parameter whose bytes go to the I/O data stream.
     pub(super) io_param: Option<u8>,
-    /// How many rows.
+    /// Number of rows.
     pub(super) rows: u32,
 }
 
@@ -97,7 +97,7 @@ pub(super) struct TypeStreams {
     pub(super) result_param: Option<u8>,
 }
 
-/// Everything a chunk is made of before compression.
+/// The contents of a chunk before compression.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
     pub(super) rows: u32,
@@ -106,10 +106,10 @@ pub(super) struct Buffers {
     pub(super) min_time: Timestamp,
     pub(super) max_time: Timestamp,
     pub(super) failed: u32,
-    /// By lane and latency, as far as told.
+    /// Counts by lane and latency, of the events with known lanes.
     pub(super) activity: ChunkActivity,
-    /// Of an event it was not told.
-    pub(super) is_untold: bool,
+    /// Whether the lanes of an event are not known.
+    pub(super) lacks_lanes: bool,
     pub(super) threads: Vec<(Tid, Pid)>,
     pub(super) containers: Vec<Vec<u8>>,
     pub(super) kinds: Vec<Kind>,
@@ -123,7 +123,7 @@ pub(super) struct Buffers {
     pub(super) latency_high: Vec<u8>,
     /// The bytes that I/O calls moved, in row order.
     pub(super) io_data: Vec<u8>,
-    /// The first `types_used` are in use; the others keep their memory for later.
+    /// The first `types_used` are in use; the others keep their memory for reuse.
     pub(super) types: Vec<TypeStreams>,
     pub(super) types_used: usize,
 }
@@ -134,7 +134,7 @@ impl Buffers {
         self.raw_bytes = 0;
         self.failed = 0;
         self.activity = ChunkActivity::default();
-        self.is_untold = false;
+        self.lacks_lanes = false;
         self.threads.clear();
         self.containers.clear();
         self.kinds.clear();

@@ -7,31 +7,31 @@ use crate::native::varint;
 use crate::schema::EventType;
 use crate::{Error, Result};
 
-/// A row kind as read.
+/// A decoded row kind.
 #[derive(Clone, Debug)]
 pub(super) struct KindInfo {
     pub(super) ty: EventType,
     pub(super) flags: EventFlags,
     pub(super) has_latency: bool,
     pub(super) io_param: Option<usize>,
-    /// Where its parameter lengths are in the decoder's table.
+    /// Position of its parameter lengths in the decoder's table.
     pub(super) lens: Range<usize>,
-    /// Where the indices of its varying parameters are.
+    /// Position of the indexes of its varying parameters.
     pub(super) vars: Range<usize>,
     /// Sum of its fixed lengths, without the I/O data.
     pub(super) fixed_bytes: usize,
-    /// Which [`TypeCursor`].
+    /// Index of its [`TypeCursor`].
     pub(super) cursor: usize,
 }
 
-/// What is left of one type's streams.
+/// The rest of one type's streams.
 #[derive(Debug)]
 pub(super) struct TypeCursor<'d> {
     pub(super) loaded: bool,
     pub(super) params: &'d [u8],
 }
 
-/// What is left of the columns.
+/// The rest of the columns.
 #[derive(Debug)]
 pub(super) struct Columns<'d> {
     pub(super) kind: &'d [u8],
@@ -41,13 +41,13 @@ pub(super) struct Columns<'d> {
     pub(super) time_high: &'d [u8],
     pub(super) latency_low: &'d [u8],
     pub(super) latency_high: &'d [u8],
-    /// What is left of the I/O data, if it was loaded.
+    /// The rest of the I/O data, if it was loaded.
     pub(super) io_data: Option<&'d [u8]>,
 }
 
-/// Walks over the events of a chunk; allocates nothing per event.
+/// Iterates over the events of a chunk; allocates nothing per event.
 ///
-/// Not an `Iterator`, since each event borrows from it until the next one is asked for.
+/// Not an `Iterator`, since each event borrows from it until the next one is requested.
 #[derive(Debug)]
 pub struct Rows<'d> {
     offset: u64,
@@ -88,7 +88,7 @@ impl<'d> Rows<'d> {
         }
     }
 
-    /// Returns how many events are left.
+    /// Returns the number of events left.
     pub const fn remaining(&self) -> u32 {
         self.left
     }
