@@ -55,6 +55,6 @@ for _ in $(seq "$rounds"); do
     sleep 1
 done
 sort -k3,3 -k1,1 -k2,2n -k4,4n "$work/results" | awk '
-    function tell() { if (n) printf "%-7s %-9s %3s containers: %9d  (%s )\n", w[3], w[1], w[2], v[int((n + 1) / 2)], all }
-    { key = $1 $2 $3; if (key != last) { tell(); n = 0; all = ""; last = key; split($0, w) } v[++n] = $4; all = all " " $4 }
-    END { tell() }'
+    function print_line() { if (n) printf "%-7s %-9s %3s containers: %9d  (%s )\n", w[3], w[1], w[2], v[int((n + 1) / 2)], all }
+    { key = $1 $2 $3; if (key != last) { print_line(); n = 0; all = ""; last = key; split($0, w) } v[++n] = $4; all = all " " $4 }
+    END { print_line() }'

@@ -46,7 +46,7 @@ fn main() -> Result<()> {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "somebody typed it"
+        reason = "arguments of the command line"
     )]
     let wanted = (millions * 1e6) as u64;
     let events = repeat::repeated(Path::new(&capture), &path, wanted, PER_CHUNK, PER_SEGMENT)?;

@@ -1,9 +1,9 @@
 //! Compares reading the same .scap file with sysdig, on one CPU; prints a Markdown table.
 //!
-//! `cargo bench --bench replay -- CAPTURE.scap [MILLIONS [ROUNDS [PART]]]`: the events of the capture are repeated with later
-//! times up to a number (4 million by default), uncompressed as sysdig writes them; both programs then read that
-//! file. PART selects measurements by a part of their names (`chisel`). Rounds (5) are interleaved. Needs `sysdig` and
-//! `taskset`.
+//! `cargo bench --bench replay -- CAPTURE.scap [MILLIONS [ROUNDS [PART]]]`: the events of the capture are repeated with
+//! later times up to a number (4 million by default), uncompressed as sysdig writes them; both programs then read
+//! that file. PART selects measurements by a part of their names (`chisel`). Rounds (5) are interleaved. Needs
+//! `sysdig` and `taskset`.
 //!
 //! `… -- native NATIVE.scap [ROUNDS]`: a native capture is converted to sysdig's format; sysdig reads that file, scap
 //! both. Chisels only.

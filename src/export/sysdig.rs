@@ -48,7 +48,7 @@ impl<W: Write> SysdigSink<W> {
         }
     }
 
-    /// Returns the number of events written, and of those that no reader accepts.
+    /// Returns the number of events written, and of events that no reader accepts.
     pub fn counts(&self) -> (u64, u64) {
         (self.written, self.refused)
     }

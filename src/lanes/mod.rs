@@ -152,7 +152,7 @@ pub fn estimate(types: &[(EventType, u32)], failed: u32) -> [u32; LANES] {
     counts
 }
 
-/// Returns the lanes of all events of a type, without those that depend on results, latencies and fds.
+/// Returns the lanes of all events of a type, without lanes that depend on results, latencies and fds.
 pub fn lanes_of_type(ty: EventType) -> LaneSet {
     let traits = Traits::of_type(ty);
     let mut lanes = LaneSet::default();

@@ -115,7 +115,7 @@ impl Traits {
         if condition { self.with(other) } else { self }
     }
 
-    /// Returns the properties of a type; for a generic type, those that all of its calls share.
+    /// Returns the properties of a type; for a generic type, the properties that all of its calls share.
     pub(super) fn of_type(ty: EventType) -> Self {
         Known::of_type(ty).traits
     }

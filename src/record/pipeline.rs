@@ -46,7 +46,7 @@ pub(super) struct Counts {
     pub(super) hidden: u64,
     /// Rejected by the filter.
     pub(super) out: u64,
-    /// Of those rejected, events whose container had not been described yet where the filter asks for it.
+    /// Of the rejected events, those whose container had not been described yet although the filter needs it.
     pub(super) undescribed: u64,
     /// Dropped because the limit of events was reached.
     pub(super) surplus: u64,

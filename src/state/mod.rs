@@ -275,13 +275,13 @@ impl State {
         self.groups.get(container, gid)
     }
 
-    /// Returns a copy of a text for keeping, cut to `cap`; `None` if there is no room for it.
+    /// Returns a copy of a text for storing, truncated to `cap`; `None` if there is no room for it.
     pub(super) fn keep(&self, text: &[u8], cap: usize) -> Option<Text> {
         let text = &text[..text.len().min(cap)];
         self.has_room(text.len()).then(|| text.into())
     }
 
-    /// Whether so many bytes of text more can be kept.
+    /// Whether there is room for more text of this length in bytes.
     pub(super) fn has_room(&self, len: usize) -> bool {
         self.used.text.saturating_add(len) <= limits::TEXT
     }

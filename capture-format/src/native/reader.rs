@@ -91,8 +91,8 @@ pub enum Item {
 
 /// Reads the sections of a capture in order, from any input.
 ///
-/// Damage is not an error: the reader adds it to [`Self::damages`] and continues with the next intact section. Errors are only
-/// those that make the rest unreadable: a device error, or a mandatory section of a newer scap.
+/// Damage is not an error: the reader adds it to [`Self::damages`] and continues with the next intact section. Errors
+/// make the rest unreadable: a device error, or a mandatory section of a newer scap.
 #[derive(Debug)]
 pub struct CaptureReader<R> {
     source: Source<R>,

@@ -380,7 +380,7 @@ fn calls_without_a_type_of_their_own() {
     assert!(call(110, 0, [0; 6], 0, flight).starts_with("res=0 "));
     let event = |params: &[&[u8]]| shown(types::GENERIC_X, flight, params);
     assert_eq!(event(&[&[0, 0], &[110, 0], b""]), "res=<in flight> ");
-    // A file of the field's own schema has no result and no arguments.
+    // A file of sysdig's own schema has no result and no arguments.
     assert_eq!(args(types::GENERIC_X, &[&[7, 0]]), "");
 }
 

@@ -114,7 +114,7 @@ pub(crate) mod cri {
         /// Labels, including those of the kubelet.
         #[prost(btree_map = "string, string", tag = "12")]
         pub(crate) labels: BTreeMap<String, String>,
-        /// Mounts, except those that the runtime adds itself.
+        /// Mounts, except the runtime's own.
         #[prost(message, repeated, tag = "14")]
         pub(crate) mounts: Vec<Mount>,
         /// Resource limits.

@@ -33,7 +33,7 @@ impl Spec<'_> {
         draft.number("swap_limit", memory["swap"].as_i64());
     }
 
-    /// Adds which namespaces are the host's: those that the specification does not list.
+    /// Adds which namespaces are the host's: the ones missing in the specification.
     pub(super) fn namespaces(&self, draft: &mut Draft) {
         let Some(given) = self.0["linux"]["namespaces"].as_array() else {
             return;

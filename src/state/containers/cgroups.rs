@@ -1,7 +1,7 @@
 //! Determines the container of a thread from the paths of its cgroups.
 //!
-//! The layouts are those of falcosecurity's matchers (`plugins/container/src/matchers`), and the ids are those that Falco
-//! and sysdig show. Differences:
+//! The layouts are those of falcosecurity's matchers (`plugins/container/src/matchers`), and the ids are as in Falco
+//! and sysdig. Differences:
 //!
 //! * A cgroup below a container's own, as created by systemd or Docker inside a container, belongs to the
 //!   container too; falcosecurity's matchers require the id at the end of the path. The innermost container in

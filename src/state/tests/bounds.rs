@@ -1,4 +1,4 @@
-//! Events that lie, and how much they can make the state hold.
+//! Inconsistent events, and limits of the state's size.
 
 use super::*;
 
@@ -47,7 +47,7 @@ fn forks_without_end_stay_in_bounds() {
     for fd in 0..100 {
         m.open(100, fd, "/a/long/name", 0);
     }
-    // A table that nobody changes is not copied.
+    // A table is not copied until it is changed.
     for child in 1000..3000 {
         m.clone(100, child, 0);
     }
@@ -57,7 +57,7 @@ fn forks_without_end_stay_in_bounds() {
     assert_eq!(m.state.thread_count(), 2001);
 }
 
-/// What a clone says that a child itself tells.
+/// A clone in the child's own event.
 fn child_of(m: &mut Machine, child: i64, parent: i64) {
     let params = clone_params(0, child, child, parent, 0);
     m.event(child, types::SYSCALL_CLONE_20_X, &refs(&params));
@@ -91,7 +91,7 @@ fn parents_in_a_circle_come_to_an_end() {
     child_of(&mut m, 40, 41);
     child_of(&mut m, 41, 40);
     assert!(ancestors(&m, 40) < 6);
-    // Whoever of them ends, and whoever is said to take the others over.
+    // Any thread may end, with any reaper.
     for (tid, reaper) in [(7, 7), (20, 20), (21, 25), (25, 21), (22, i64::MAX)] {
         let reaper = i(reaper);
         m.event(
@@ -109,7 +109,7 @@ fn parents_in_a_circle_come_to_an_end() {
     m.nothing_is_left();
 }
 
-/// Two processes each of which says that the other one's first thread is its own.
+/// Two processes that each claim the other one's main thread as their own.
 #[test]
 fn a_thread_of_a_process_that_is_a_thread() {
     let mut m = Machine::new();
@@ -154,7 +154,7 @@ fn long_texts_are_cut() {
     assert!(m.state.used.text <= most, "{}", m.state.used.text);
 }
 
-/// A text that is too much is not known; what was there before is not shown in its place.
+/// A text over the limit is unknown; the previous text is not shown in its place.
 #[test]
 fn text_beyond_the_cap_is_not_kept() {
     let mut m = Machine::new();
@@ -166,7 +166,7 @@ fn text_beyond_the_cap_is_not_kept() {
     let thread = m.state.thread(Tid(100)).unwrap();
     assert_eq!((&thread.comm, &thread.exepath), (&None, &None));
     assert_eq!(m.fds(100), "3:f ");
-    // With room again all is as before.
+    // With room again, texts are stored as before.
     m.state.used.text -= limits::TEXT - before;
     m.open(100, 3, "/b", 0);
     m.exec(100, "cat");

@@ -1,11 +1,11 @@
-//! Which containers there are, and what is known of them when.
+//! Which containers exist, and their descriptions over time.
 
 use super::*;
 
 const FULL: &str = "3ad7b26ded6d8e7b23da7d48fe889434573036c27ae5a74837233de441c3601e";
 const ID: &[u8] = b"3ad7b26ded6d";
 
-/// A machine where a process is in a container.
+/// A machine with a process in a container.
 fn machine() -> Machine {
     let mut m = Machine::new();
     let mut params = clone_params(0, 200, 200, 100, 0);
@@ -61,7 +61,7 @@ fn what_is_known_of_the_future_is_used_until_it_comes() {
     m.state.preload_container(b"{");
     assert_eq!(name(&m, ID), Some("early"));
     assert_eq!(m.state.containers().count(), 1);
-    // A snapshot that has not heard of it changes nothing.
+    // A snapshot without the container changes nothing.
     m.state
         .restore(&scap_capture_format::native::Snapshot::default());
     assert_eq!(name(&m, ID), Some("early"));
@@ -70,7 +70,7 @@ fn what_is_known_of_the_future_is_used_until_it_comes() {
     assert_eq!(m.state.containers().count(), 1);
 }
 
-/// As Falco's recorders announce a container that they ask the runtime about.
+/// Falco's recorders announce a container before they ask the runtime about it.
 #[test]
 fn an_announcement_is_no_description() {
     let mut m = machine();
@@ -87,7 +87,7 @@ fn an_announcement_is_no_description() {
     assert_eq!(m.state.containers().count(), 1);
 }
 
-/// containerd tells of a container when it is made, CRI of its pod a little later.
+/// containerd describes a container when it is created, CRI describes its pod a little later.
 #[test]
 fn what_is_told_in_parts_is_known_as_a_whole() {
     let mut m = machine();
@@ -117,13 +117,13 @@ fn a_snapshot_has_the_containers_that_somebody_is_in() {
     let mut restored = State::new();
     restored.restore(&snapshot);
     assert_eq!(restored.containers().count(), 1);
-    // Whoever knows more does not forget it.
+    // A more complete description is kept.
     m.state.restore(&snapshot);
     assert_eq!(
         (name(&m, ID), name(&m, b"over")),
         (Some("web"), Some("ended long ago"))
     );
-    // With the last of its processes it goes, too.
+    // It is dropped with the last of its processes.
     m.event(200, types::PROCEXIT_1_E, &[&i(0)[..]; 5]);
     assert_eq!(m.state.snapshot().containers.len(), 0);
 }

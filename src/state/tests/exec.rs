@@ -1,4 +1,4 @@
-//! Processes that go on under another id, and ids that go on without their process.
+//! Processes that continue under another id, and ids that are reused.
 
 use super::*;
 
@@ -25,7 +25,7 @@ fn a_thread_becomes_the_process() {
     assert_eq!(thread.comm.as_deref(), Some(&b"new"[..]));
     assert_eq!(m.fds(100), "3:f/a ");
     assert_eq!(m.state.thread(Tid(200)).unwrap().ptid, Tid(100));
-    // It ends as any other.
+    // It ends like any other thread.
     for tid in [200, 100] {
         m.event(tid, types::PROCEXIT_1_E, &[&i(0), &i(0), &[0], &[0], &i(1)]);
     }
@@ -38,7 +38,7 @@ fn a_new_process_with_the_id_of_an_old_one() {
     m.clone(100, 200, 0);
     m.clone(200, 201, THREAD);
     m.open(201, 3, "/old", 0);
-    // That it ended was lost.
+    // The event of its end was lost.
     m.now += 60_000_000_000;
     m.clone(100, 200, 0);
     assert_eq!(m.state.thread_count(), 2);

@@ -1,4 +1,4 @@
-//! Fds that are not sockets, and the paths they are opened by.
+//! Fds that are not sockets, and their paths.
 
 use super::*;
 
@@ -10,10 +10,10 @@ fn a_file_from_open_to_close() {
         "fd=3(<f>/home/alice/notes.txt) dirfd=-100(AT_FDCWD) \
          name=notes.txt(/home/alice/notes.txt) flags=1(O_RDONLY) mode=0 "
     );
-    // The close itself still shows the name, what follows does not.
+    // The close itself still shows the name, later events do not.
     assert_eq!(m.close(100, 3), "res=0 fd=3(<f>/home/alice/notes.txt) ");
     assert_eq!(m.close(100, 3), "res=0 fd=3 ");
-    // A close that failed because nothing was open closes nothing.
+    // A close of an fd that was not open closes nothing.
     m.open(100, 3, "/etc/passwd", 1);
     m.event(100, types::SYSCALL_CLOSE_X, &[&i(-9), &i(3)]);
     assert_eq!(m.close(100, 3), "res=0 fd=3(<f>/etc/passwd) ");
@@ -68,11 +68,11 @@ fn duplicates() {
     );
     m.event(100, types::SYSCALL_FCNTL_X, &[&i(10), &i(3), &[26], &i(10)]);
     m.event(100, types::SYSCALL_FCNTL_X, &[&i(11), &i(3), &[1], &i(10)]);
-    // Setting a flag and reading one make no fd.
+    // Setting and reading a flag create no fd.
     m.event(100, types::SYSCALL_FCNTL_X, &[&i(0), &i(4), &[3], &i(1)]);
     m.event(100, types::SYSCALL_FCNTL_X, &[&i(2), &i(3), &[2], &i(0)]);
     assert_eq!(m.fds(100), "1:f/a 3:f/a 4:f/a 6:f/a 10:f/a 11:f/a ");
-    // Executing a program closes 3, 6, 10 (made so) and 4 (set so).
+    // Executing a program closes 3, 6, 10 (opened close-on-exec) and 4 (set later).
     assert!(m.exec(100, "cat").starts_with("res=0 exe=cat "));
     assert_eq!(m.fds(100), "1:f/a 11:f/a ");
     let thread = m.state.thread(Tid(100)).unwrap();
@@ -145,7 +145,7 @@ fn fds_of_every_kind() {
     );
 }
 
-/// Where a thread went by an fd or path that nobody saw, its old directory would be a lie.
+/// After a change to an unknown directory, the old one would be wrong.
 #[test]
 fn directories_nobody_saw() {
     let mut m = Machine::new();

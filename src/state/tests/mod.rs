@@ -19,10 +19,10 @@ use crate::event::bytes::BufferFormat;
 use crate::event::render::Renderer;
 use crate::event::{Event, EventFlags, EventNum, Params, Pid, Tid, Timestamp};
 
-/// What `pthread_create` asks of `clone`, as the field encodes it.
+/// Flags of `clone` in `pthread_create`, in the schema's encoding.
 const THREAD: u32 = 0x2000 | 0x1 | 0x2 | 0x8000;
 
-/// A machine being replayed: every event prints what it and the state together say.
+/// A machine being replayed; every event returns its text, printed with the state.
 struct Machine {
     state: State,
     now: u64,
@@ -90,7 +90,7 @@ impl Machine {
         self.event(tid, types::SYSCALL_CLOSE_X, &[&i(0), &i(fd)])
     }
 
-    /// A clone as its parent sees it.
+    /// A clone, in the event of the parent.
     fn clone(&mut self, parent: i64, child: i64, flags: u32) {
         let params = clone_params(child, parent, parent, 1, flags);
         self.event(parent, types::SYSCALL_CLONE_20_X, &refs(&params));
@@ -109,7 +109,7 @@ impl Machine {
         self.event(tid, types::SYSCALL_EXECVE_19_X, &params)
     }
 
-    /// Checks that whoever ended took everything along, and what was charged for it.
+    /// Checks that ended threads have released everything, including their charges.
     fn nothing_is_left(&mut self) {
         self.state.remove_ended();
         assert_eq!(self.state.thread_count(), 0);

@@ -1,4 +1,4 @@
-//! Which container a thread is in, as its cgroups change.
+//! The container of a thread, as its cgroups change.
 
 use super::*;
 use crate::event::async_event::{CGROUP_PROCS, CGROUP_THREADS};
@@ -26,7 +26,7 @@ fn a_process_moves_with_all_its_threads() {
     assert_eq!(m.container(100), Some(&b"0123456789ab"[..]));
     assert_eq!(m.container(101), Some(&b"0123456789ab"[..]));
     assert_eq!(m.container(200), None);
-    // Its children are born there.
+    // Its children inherit the container.
     m.clone(101, 300, 0);
     assert_eq!(m.container(300), Some(&b"0123456789ab"[..]));
     m.moved(100, 100, CGROUP_PROCS, b"cpuset=/\0memory=/user.slice\0");
@@ -44,7 +44,7 @@ fn a_thread_moves_alone() {
     m.moved(101, 100, CGROUP_THREADS, IN_DOCKER);
     assert_eq!(m.container(100), None);
     assert_eq!(m.container(101), Some(&b"0123456789ab"[..]));
-    // One that nothing was known of, nobody's, and a name that says nothing.
+    // An unknown thread, an event without a thread, and an unknown name.
     m.moved(900, 900, CGROUP_PROCS, IN_DOCKER);
     assert_eq!(m.container(900), Some(&b"0123456789ab"[..]));
     m.moved(-1, -1, CGROUP_PROCS, IN_DOCKER);

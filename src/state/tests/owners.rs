@@ -1,10 +1,10 @@
-//! Names, users and their capabilities, namespaces, and what is shared or handed over.
+//! Names, users and their capabilities, namespaces, and shared or received fds.
 
 use super::*;
 
 const SETPCAP: u64 = 1 << 8;
 
-/// Root with a few capabilities.
+/// Root with some capabilities.
 fn root() -> Machine {
     let mut m = Machine::new();
     m.state.update_thread(Tid(100), |t| {
@@ -48,7 +48,7 @@ fn names_and_owners() {
 #[test]
 fn capabilities_go_with_the_user() {
     let mut m = root();
-    // Effective ones with the effective user, and back.
+    // Effective capabilities change with the effective user, in both directions.
     let keep = u(u32::MAX);
     let seteuid = |m: &mut Machine, uid: u32| {
         m.event(
@@ -63,7 +63,7 @@ fn capabilities_go_with_the_user() {
     // A call that failed changes nothing.
     m.event(100, types::SYSCALL_SETUID_X, &[&i(-1), &u(1000)]);
     assert_eq!(caps(&m), [0, SETPCAP, SETPCAP]);
-    // All of them with all ids.
+    // All capabilities are lost with all user ids.
     m.event(100, types::SYSCALL_SETUID_X, &[&i(0), &u(1000)]);
     assert_eq!(caps(&m), [0; 3]);
     m.event(
@@ -115,9 +115,9 @@ fn fds_that_came_through_a_socket() {
         )
     };
     receive(&mut m, &control);
-    // Open on what nobody told.
+    // Their kind is unknown.
     assert_eq!(m.fds(100), "5:o 6:o ");
-    // Whatever the lengths claim.
+    // For any length.
     for len in [0, 1, 15, 17, 25, 1 << 40, u64::MAX] {
         let mut wrong = u64::to_le_bytes(len).to_vec();
         wrong.extend_from_slice(&control[8..]);

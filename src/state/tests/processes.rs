@@ -1,4 +1,4 @@
-//! Threads: how they begin, what they share, how they end.
+//! Threads: creation, sharing, exit.
 
 use super::*;
 
@@ -38,7 +38,7 @@ fn a_fork_copies_and_a_thread_shares() {
 fn the_childs_own_event_makes_it_too() {
     let mut m = Machine::new();
     m.open(100, 3, "/a", 0);
-    // vfork: only the child tells, and the parent's event comes when it is over.
+    // vfork: only the child's event has its id, and the parent's event comes when the child has executed a program.
     let child = clone_params(0, 101, 101, 100, 0x0800_8000);
     m.event(101, types::SYSCALL_VFORK_20_X, &refs(&child));
     assert_eq!(m.fds(101), "3:f/a ");
@@ -47,7 +47,7 @@ fn the_childs_own_event_makes_it_too() {
     m.event(100, types::SYSCALL_VFORK_20_X, &refs(&parent));
     let thread = m.state.thread(Tid(101)).unwrap();
     assert_eq!(thread.comm.as_deref(), Some(&b"ls"[..]));
-    // Parent first: the child's event changes nothing any more.
+    // Parent first: the child's event then changes nothing.
     m.clone(100, 103, 0);
     m.open(103, 7, "/b", 0);
     let child = clone_params(0, 103, 103, 100, 0);
@@ -55,7 +55,7 @@ fn the_childs_own_event_makes_it_too() {
     assert_eq!(m.fds(103), "3:f/a 7:f/b ");
 }
 
-/// In a pid namespace the number that a maker is told is not the child's.
+/// In a pid namespace, the id returned to the creator is not the child's.
 #[test]
 fn made_in_a_pid_namespace() {
     let (mut m, begin) = (Machine::new(), 5_u64.to_le_bytes().to_vec());
@@ -76,7 +76,7 @@ fn made_in_a_pid_namespace() {
     let first = m.state.thread(Tid(101)).unwrap();
     assert_eq!((first.vtid, first.vpid, first.pidns_start), (1, 1, 5));
     assert_eq!((first.pgid, first.vpgid), (90, 0), "its group is outside");
-    // A child whose maker is gone before it runs inherits from the maker, not from who adopted it.
+    // A child whose creator ends before it runs inherits from the creator, not from the process that adopted it.
     clone(&mut m, 0, 102, 101, 2, &begin);
     m.open(102, 4, "/b", 0);
     let printed = clone(&mut m, 3, 102, 101, 2, &begin);
@@ -92,11 +92,11 @@ fn made_in_a_pid_namespace() {
     clone(&mut m, 0, 103, 101, 3, &begin);
     assert_eq!(m.fds(103), "3:f/a 4:f/b ");
     assert_eq!(m.state.thread(Tid(103)).unwrap().ptid, Tid(101));
-    // In a session of its own the numbers are again those of its namespace.
+    // In a session of its own, the ids are again those of its namespace.
     m.event(103, types::SYSCALL_SETSID_X, &[&i(3)]);
     let last = m.state.thread(Tid(103)).unwrap();
     assert_eq!((last.sid, last.pgid, last.vpgid), (103, 103, 3));
-    // A number that another thread of the host has is not printed with that one's name.
+    // An id that is also one of another thread on the host is not printed with that thread's name.
     let printed = m.event(103, types::SYSCALL_KILL_X, &[&i(0), &i(100), &[9]]);
     assert!(printed.contains("pid=100 "), "{printed}");
 }
@@ -169,7 +169,7 @@ fn threads_never_seen_before() {
         m.open(999, 3, "rel", 1),
         "fd=3(<f>rel) dirfd=-100(AT_FDCWD) name=rel(rel) flags=1(O_RDONLY) mode=0 "
     );
-    // Two threads of a process that nobody saw start have the same fds.
+    // Two threads of a process whose start was not recorded have the same fds.
     m.event_of(501, 500, types::SYSCALL_DUP_1_X, &[&i(4), &i(3)]);
     m.event_of(
         502,
@@ -222,7 +222,7 @@ fn limits_of_fds() {
     );
     assert_eq!((limit(&m, 100), limit(&m, 101)), (512, 512));
     assert_ne!(limit(&m, 200), 512);
-    // Of another process, of another resource, only asked.
+    // Of another process, of another resource, and a read.
     let none = i(-1);
     for (soft, pid, resource) in [(64, 200, 7), (32, 100, 3), (-1, 100, 7)] {
         m.event(

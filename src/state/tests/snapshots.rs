@@ -1,4 +1,4 @@
-//! The state made from a snapshot.
+//! States restored from snapshots.
 
 use scap_capture_format::native::Snapshot;
 use scap_capture_format::native::snapshot::{
@@ -43,7 +43,7 @@ fn inet(source: u16, dest: u16, dest_ip: [u8; 4]) -> SocketEntry {
 
 fn machine() -> Machine {
     let mut s = Snapshot::default();
-    // A thread before its process: the order in a snapshot means nothing.
+    // A thread before its process: the order in a snapshot is arbitrary.
     thread(&mut s, 102, 100, b"worker", b"/srv");
     thread(&mut s, 100, 100, b"server", b"/srv");
     thread(&mut s, 103, 100, b"jailed", b"/jail");
@@ -140,7 +140,7 @@ fn what_is_usual_takes_no_room() {
     m.event(100, types::SYSCALL_EPOLL_CREATE1_X, &[&i(7), &u(0)]);
     let snapshot = m.state.snapshot();
     let more: Vec<bool> = snapshot.fds.iter().map(|f| !f.extra.is_empty()).collect();
-    // Another name, and closed by exec though not opened so.
+    // Another name, and close-on-exec set after opening.
     assert_eq!(more, [false, false, true, true, false]);
     let mut again = State::new();
     again.restore(&snapshot);
@@ -164,7 +164,7 @@ fn equal_texts_are_one_again() {
     assert_eq!(again.used.text, m.state.used.text);
 }
 
-/// Found by fuzzing: a path of no length is none, not one that was given otherwise.
+/// Found by fuzzing: an empty path is absent, not a raw name.
 #[test]
 fn a_file_without_a_path() {
     let mut m = Machine::new();
@@ -175,7 +175,7 @@ fn a_file_without_a_path() {
     assert_eq!(again.snapshot(), snapshot);
 }
 
-/// What no structure of a snapshot has a place for.
+/// State without a field in a snapshot.
 #[test]
 fn what_only_events_have_told() {
     let mut m = Machine::new();

@@ -10,7 +10,7 @@ use crate::schema::EventType;
 /// Most buffers in the pool; further ones are dropped.
 const KEPT: usize = 16;
 
-/// Recycles the buffers of chunks between the thread that fills them and those that compress them, so
+/// Recycles the buffers of chunks between the filling thread and the compressing threads, so
 /// that a recorder in steady state allocates nothing. Clones share the buffers.
 #[derive(Clone, Debug, Default)]
 pub struct ChunkPool {

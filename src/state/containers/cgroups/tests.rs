@@ -6,7 +6,7 @@ use super::*;
 const A: &str = "3ad7b26ded6d8e7b23da7d48fe889434573036c27ae5a74837233de441c3601e";
 const B: &str = "b0b9e5e1a7f34f0e2d9f4b8ad3a2e5a6c1f0d7e8a9b6c5d4e3f2a1b0c9d8e7f6";
 
-/// What `container_of` finds: id as shown, full id, runtime (`?` if the layout does not tell).
+/// The result of `container_of`: displayed id, full id, runtime (`?` if the layout does not determine it).
 fn found(cgroups: &str) -> Option<(String, String, &'static str)> {
     let found = container_of(Some(cgroups.as_bytes()))?;
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
@@ -211,7 +211,7 @@ const OF_THE_HOST: &[&str] = &[
     "/user.slice/user-1000.slice/user@1000.service/app.slice/app-gnome-org.gnome.Terminal-4711.scope",
     "/user.slice/user-1000.slice/user@1000.service/app.slice/dbus.service",
     "/user.slice/user-1000.slice/user@1000.service/user.slice/podman-4711.scope",
-    // Those who look after containers.
+    // Processes that manage containers.
     "/machine.slice/libpod-conmon-A.scope",
     "/system.slice/crio-conmon-A.scope",
     "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-conmon-A.scope",
@@ -235,7 +235,7 @@ const OF_THE_HOST: &[&str] = &[
     "/uid_10123/pid_4567",
     "/apps/uid_10123/pid_4567",
     "/openrc.sshd",
-    // What only looks like an id.
+    // Texts that are only similar to an id.
     "/docker/3ad7b26ded6d8e7b23da7d48fe889434573036c27ae5a74837233de441c3601",
     "/docker/A0",
     "/system.slice/docker-A.service",
@@ -247,7 +247,7 @@ const OF_THE_HOST: &[&str] = &[
 ];
 
 fn with_ids(path: &str) -> String {
-    // Only whole parts stand for ids.
+    // Only complete components are replaced by ids.
     let parts = path.split_inclusive(['/', '-', ':', '_']);
     parts
         .map(|part| {
@@ -315,7 +315,7 @@ fn a_cgroup_made_by_hand_is_no_container() {
         });
         assert_eq!(found(&paths.concat()), None, "{one}");
     }
-    // As containerd makes them: other subsystems can be missing, or be somewhere else.
+    // As created by containerd: other subsystems can be missing, or have other paths.
     let made = "cpuset=/default/web\0cpu=/default/web/x\0cpuacct=/\0memory=/default/web\0=/\0";
     assert_eq!(found(made).unwrap().0, "web");
     assert_eq!(
