@@ -299,7 +299,7 @@ fn syscalls(out: &mut String) {
                 if !extra[column].is_empty() {
                     assert_eq!(
                         old[column], "",
-                        "{extra:?}: the field's table has a number now"
+                        "{extra:?}: falcosecurity's table has a number now"
                     );
                     old.insert(column.to_owned(), extra[column].clone());
                 }
@@ -401,7 +401,7 @@ fn syscalls(out: &mut String) {
 
 /// One parameter of a converted event, as Rust text: `Source::Old(3)`.
 fn conversion_source(text: &str, old: &[String]) -> String {
-    // What follows `|` is what the field invents without an enter event; scap leaves it absent.
+    // The part after `|` is what falcosecurity's converter invents without an enter event; scap leaves it absent.
     let (from, _) = text.split_once('|').unwrap_or((text, ""));
     match from.split_once(':') {
         None if matches!(from, "default" | "empty") => "Source::Empty".to_owned(),
@@ -414,10 +414,10 @@ fn conversion_source(text: &str, old: &[String]) -> String {
     }
 }
 
-/// What the field does with events of a type, and how old ones become new ones.
+/// The conversions of events of old types in falcosecurity's readers.
 ///
-/// Lengths are the field's own, without native-params.csv: they are what files in the wild have. A
-/// chain of conversions depends on nothing but type and number of parameters, so it is walked here.
+/// Lengths are falcosecurity's, without native-params.csv, as files have them. A chain of conversions depends only on type and
+/// number of parameters, so it is resolved here.
 fn conversions(out: &mut String) {
     type Steps = BTreeMap<(u16, usize), (String, u16, Vec<String>)>;
     let mut steps: Steps = BTreeMap::new();

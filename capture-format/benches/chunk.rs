@@ -1,7 +1,7 @@
 //! Measures the chunk path: encode, compress, decode. Plain `Instant`, best of three; takes seconds.
 //!
-//! `cargo bench -p scap-capture-format [-- CAPTURE]`: without a capture, events that look like a shell
-//! job's, from a fixed pseudo-random sequence, are used.
+//! `cargo bench -p scap-capture-format [-- CAPTURE]`: without a capture, events similar to those of a shell job, from a
+//! fixed pseudo-random sequence, are used.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -69,7 +69,7 @@ impl Random {
     }
 }
 
-/// `syscall <` over and over: what a storm of a syscall without a type of its own is.
+/// `syscall <` repeatedly: a loop of a syscall without a type of its own.
 fn storm(count: usize) -> Vec<Owned> {
     let mut random = Random(1);
     let mut ts = 1_800_000_000_000_000_000;

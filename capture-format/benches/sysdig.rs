@@ -96,7 +96,7 @@ fn run(bytes: &[u8], convert: bool) -> (u64, Duration) {
     (events, start.elapsed())
 }
 
-/// Writes what is read, as pairs for older readers or as it is.
+/// Writes the events that were read, as pairs for older readers or unchanged.
 fn write(bytes: &[u8], pairs: bool) -> Duration {
     let start = Instant::now();
     let mut reader = SysdigReader::new(bytes).unwrap();
