@@ -30,7 +30,7 @@ pub trait Names {
     /// Appends the absolute form of `path` to `out`: relative to `dirfd` if there is one, else to the
     /// event's thread's working directory.
     ///
-    /// Returns false and appends nothing if `path` is absolute already.
+    /// Returns false and appends nothing if `path` is absolute already, or cannot be resolved.
     fn resolve_path(&self, dirfd: Option<i64>, path: &[u8], out: &mut Vec<u8>) -> bool;
 }
 

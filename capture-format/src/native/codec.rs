@@ -100,7 +100,7 @@ pub(crate) fn decode<T: DeserializeOwned>(body: &[u8], offset: u64) -> Result<T>
     }
 }
 
-/// Byte strings as lists of them: each is copied at once, not byte by byte.
+/// Lists of byte strings, each of which is copied at once instead of byte by byte.
 pub(crate) mod byte_strings {
     use serde::{Deserialize as _, Deserializer, Serializer};
     use serde_bytes::{ByteBuf, Bytes};
