@@ -9,7 +9,7 @@ use scap_capture_format::sysdig::{Tail, WriterOptions};
 use super::error::{CliError, Outcome, warn};
 use super::input::{Captures, Input};
 use super::read::{cannot_write, destination, refuse_same};
-use super::record::say;
+use super::record::status;
 use crate::event::number::grouped;
 use crate::export::{NativeSink, SysdigSink};
 use crate::fields::Session;
@@ -34,11 +34,12 @@ pub(super) struct Args {
     #[arg(short = 'z', long)]
     compress: bool,
 
-    /// Write all that a .scap file can tell of processes; sysdig before 0.30 shows wrong login users then
+    /// Write all process details of the .scap format; sysdig before 0.30 then shows wrong login
+    /// users
     #[arg(long)]
     full: bool,
 
-    /// Say nothing of what could not be expressed
+    /// Do not report what the output format cannot express
     #[arg(short, long)]
     quiet: bool,
 }
@@ -46,7 +47,7 @@ pub(super) struct Args {
 /// Values of `--to`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
-    /// scap's own
+    /// The format of scap
     Native,
     /// The .scap files of sysdig, Falco and Stratoshark
     Sysdig,
@@ -55,7 +56,7 @@ enum Format {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     if args.to == Format::Native && (args.compress || args.full) {
-        return Err(CliError::usage("-z and --full are for --to sysdig"));
+        return Err(CliError::usage("-z and --full need --to sysdig"));
     }
     refuse_same(&args.input, &args.output)?;
     let mut captures = open(vec![Input::open(&args.input)?])?;
@@ -102,9 +103,9 @@ fn sysdig(args: &Args, captures: &mut Captures) -> Result<u64, CliError> {
     let name = captures.name();
     let [origin] = captures.origins() else {
         return Err(CliError::failed(format!(
-            "{name} was merged from several recordings, which a .scap file cannot hold"
+            "{name} is merged from several recordings; a .scap file holds only one"
         ))
-        .hint("convert the captures that it was merged from"));
+        .hint("convert the original captures one by one"));
     };
     let is_paired = origin.is_paired;
     let arch = replay::arch(captures.header()).unwrap_or(Arch::X86_64);
@@ -122,7 +123,7 @@ fn sysdig(args: &Args, captures: &mut Captures) -> Result<u64, CliError> {
     sink.flush()
         .map_err(|error| cannot_write(&args.output, &error))?;
     if !args.quiet {
-        tell_losses(&sink);
+        print_losses(&sink);
     }
     let (written, _) = sink.counts();
     let finished = sink
@@ -131,15 +132,15 @@ fn sysdig(args: &Args, captures: &mut Captures) -> Result<u64, CliError> {
     match finished.map_err(|error| cannot_write(&args.output, &error))? {
         Some(()) => {}
         None => warn(
-            &format!("{name} has no events; no reader of .scap files opens a file without any"),
+            &format!("{name} has no events; readers of .scap files reject a file without events"),
             None,
         ),
     }
     Ok(written)
 }
 
-/// Says what the format has no place for.
-fn tell_losses<W: std::io::Write>(sink: &SysdigSink<W>) {
+/// Reports what the output format cannot express.
+fn print_losses<W: std::io::Write>(sink: &SysdigSink<W>) {
     let (_, refused) = sink.counts();
     let mut lines = String::new();
     for (event, lost) in sink.lost() {
@@ -151,17 +152,17 @@ fn tell_losses<W: std::io::Write>(sink: &SysdigSink<W>) {
         lines.push_str(&format!("  {:>9}  {event}: {what}\n", grouped(lost.events)));
     }
     if !lines.is_empty() {
-        say(&format!("not expressed in .scap, by event:\n{lines}"));
+        status(&format!("not representable in .scap, by event:\n{lines}"));
     }
     if refused > 0 {
-        say(&format!(
-            "{} events were too large and are left out\n",
+        status(&format!(
+            "{} events were left out because they are too large\n",
             grouped(refused)
         ));
     }
     if sink.cut() > 0 {
-        say(&format!(
-            "{} texts were cut to what readers take\n",
+        status(&format!(
+            "{} strings were cut to the length that readers accept\n",
             grouped(sink.cut())
         ));
     }

@@ -1,4 +1,4 @@
-//! Where in a text an error is: for filters, output formats and rules.
+//! Shows where in a filter, an output format or a rule an error is.
 //!
 //! ```text
 //!   --> filter:1:5
@@ -7,8 +7,8 @@
 //!    |     ^^^^^^^^^
 //! ```
 //!
-//! The text can come from a file, so what is shown of it is escaped, and of a long line only the part
-//! around the error is shown.
+//! The text can come from a file, so it is escaped. Of a long line only the part around the error
+//! is shown.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -22,18 +22,18 @@ use crate::fields::LookupError;
 use crate::filter::{FilterError, FilterErrorKind};
 use crate::format::{TemplateError, TemplateErrorKind};
 
-/// Columns shown before what is wrong.
+/// Columns shown before the marked part.
 const BEFORE: usize = 40;
-/// Columns of what is wrong.
+/// Columns of the marked part.
 const MARKED: usize = 60;
-/// Columns shown after it.
+/// Columns shown after the marked part.
 const AFTER: usize = 40;
-/// Columns shown of a script's line.
+/// Columns shown of a line of a script.
 const WIDEST: usize = 100;
-/// What stands for text that is left out.
+/// Stands for text that is left out.
 const MORE: char = '…';
 
-/// Makes a usage error of an error in a filter; `name` says where the text is from (`filter`).
+/// Makes a usage error of an error in a filter; `name` says where the text comes from (`filter`).
 pub(super) fn filter(name: &str, text: &str, error: &FilterError) -> CliError {
     let mut block = String::new();
     snippet(&mut block, name, text, &error.span);
@@ -97,7 +97,7 @@ pub(super) fn line(file: &str, number: usize, text: &str) -> String {
     )
 }
 
-/// Returns a text as it is printed: a tab is a blank, other control characters are escaped.
+/// Returns a text for display: tabs become spaces, other control characters are escaped.
 fn shown(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     for (i, part) in text.trim_end_matches('\r').split('\t').enumerate() {
@@ -106,7 +106,7 @@ fn shown(text: &str) -> String {
         }
         text::escape(&mut out, part.as_bytes());
     }
-    // Escaping UTF-8 leaves UTF-8.
+    // Escaping UTF-8 yields UTF-8.
     String::from_utf8_lossy(&out).into_owned()
 }
 
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
     use crate::filter::{Definitions, Filter};
 
-    fn told(text: &str) -> String {
+    fn message(text: &str) -> String {
         let error = Filter::parse(text).unwrap_err();
         filter("filter", text, &error).text()
     }
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn an_unknown_field() {
         assert_eq!(
-            told("not proc.nmae = nginx"),
+            message("not proc.nmae = nginx"),
             "scap: error: unknown field `proc.nmae`\n  \
                --> filter:1:5\n   \
                 |\n \
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn the_end_of_the_text() {
         assert_eq!(
-            told("proc.name ="),
+            message("proc.name ="),
             "scap: error: expected a value, found the end\n  \
                --> filter:1:12\n   \
                 |\n \
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn lines_tabs_and_wide_characters() {
         assert_eq!(
-            told("proc.name = 日本 and\n\tproc.name = \"é\" bad"),
+            message("proc.name = 日本 and\n\tproc.name = \"é\" bad"),
             "scap: error: expected `and`, `or` or the end, found `bad`\n  \
                --> filter:2:18\n   \
                 |\n \
@@ -194,7 +194,7 @@ mod tests {
              hint: a value with blanks in it is quoted: `\"a b\"`\n"
         );
         assert_eq!(
-            told("proc.name = 日本 ^"),
+            message("proc.name = 日本 ^"),
             "scap: error: expected `and`, `or` or the end, found `^`\n  \
                --> filter:1:16\n   \
                 |\n \
@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn control_characters_are_escaped() {
         assert_eq!(
-            told("evt.type = \x1b[31m"),
+            message("evt.type = \x1b[31m"),
             "scap: error: unknown event type `\\x1b[31m`\n  \
                --> filter:1:12\n   \
                 |\n \
@@ -223,7 +223,7 @@ mod tests {
             "b, ".repeat(200) + "b"
         );
         assert_eq!(
-            told(&text),
+            message(&text),
             "scap: error: unknown event type `opne`\n  \
                --> filter:1:633\n   \
                 |\n \

@@ -1,4 +1,4 @@
-//! What a command says when it cannot do what it was asked.
+//! Errors and warnings of the commands, and their exit codes.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -6,29 +6,29 @@ use std::io::{self, Write as _};
 use crate::event::text;
 use crate::replay::ReplayError;
 
-/// Done, or nobody reads the output any more.
+/// Success, or the reader closed the output.
 pub(super) const EXIT_DONE: u8 = 0;
 /// The command failed.
 pub(super) const EXIT_FAILED: u8 = 1;
 /// The command line is wrong.
 pub(super) const EXIT_USAGE: u8 = 2;
-/// The capture is damaged; what could be read was.
+/// The capture is damaged; the readable part was processed.
 pub(super) const EXIT_DAMAGED: u8 = 3;
 
 /// Privilege or kernel support is missing.
 pub(super) const EXIT_PRIVILEGE: u8 = 4;
 
-/// How a command ended that did what it could.
+/// How a command that did not fail ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// All of it.
+    /// Everything was processed.
     Done,
-    /// Not all of it: a capture is damaged, which was told.
+    /// A capture is damaged and was read in part; the damage was reported.
     Damaged,
 }
 
 impl Outcome {
-    /// Of a capture that is damaged or not.
+    /// `Damaged` if a capture is damaged, else `Done`.
     pub(super) fn of_damage(damaged: bool) -> Self {
         if damaged { Self::Damaged } else { Self::Done }
     }
@@ -37,17 +37,17 @@ impl Outcome {
 /// Why a command failed.
 #[derive(Debug)]
 pub(super) enum CliError {
-    /// Whoever read the output went away, which is their right.
+    /// stdout was closed by its reader; not an error.
     OutputClosed,
-    /// A chisel ended the program with this code, and said why itself.
+    /// A chisel ended the program with this exit code, after printing the reason itself.
     Exited(u8),
-    /// Something else, to be told.
+    /// Any other failure, to be printed.
     Failed {
-        /// What failed, with the name of the thing.
+        /// What failed, with the name of the file or object.
         message: String,
-        /// Lines that show the place in a text, ready to print.
+        /// Lines that show the error in its source text, ready to print.
         snippet: Option<String>,
-        /// What to do about it.
+        /// What the user can do about it.
         hint: Option<String>,
         /// The exit code.
         code: u8,
@@ -64,7 +64,7 @@ impl CliError {
         }
     }
 
-    /// The command line is wrong in a way that only the command itself can tell.
+    /// The command line is invalid in a way that clap cannot detect.
     pub(super) fn usage(message: impl Into<String>) -> Self {
         Self::failed(message).code(EXIT_USAGE)
     }
@@ -83,7 +83,7 @@ impl CliError {
         self
     }
 
-    /// Adds lines that show the place in a text, as [`super::diagnostic`] makes them.
+    /// Adds lines that show the error in its source text, as [`super::diagnostic`] makes them.
     pub(super) fn snippet(mut self, lines: String) -> Self {
         if let Self::Failed { snippet, .. } = &mut self {
             *snippet = Some(lines);
@@ -91,7 +91,7 @@ impl CliError {
         self
     }
 
-    /// Standard output could not be written to.
+    /// Standard output is not writable.
     pub(super) fn output(error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::OutputClosed;
@@ -99,22 +99,22 @@ impl CliError {
         Self::failed(format!("cannot write to standard output: {error}"))
     }
 
-    /// A capture could not be read.
+    /// A capture is not readable.
     pub(super) fn capture(name: &str, error: &scap_capture_format::Error) -> Self {
         use scap_capture_format::Error as E;
         let mut failed = Self::failed(format!("{name}: {}", with_sources(error)));
         match error {
             E::NotACapture => {
-                failed = failed.hint("captures are made by `scap record -w FILE`");
+                failed = failed.hint("`scap record -w FILE` makes captures");
             }
             E::Empty => {
                 failed = failed.hint("the recorder was stopped before it wrote anything");
             }
             E::UnsupportedVersion { found, supported } if found > supported => {
-                failed = failed.hint("a newer scap wrote it; use that one to read it");
+                failed = failed.hint("the capture is from a newer scap; read it with that version");
             }
             E::UnknownMandatorySection { .. } => {
-                failed = failed.hint("use the scap that wrote it");
+                failed = failed.hint("read it with the version of scap that wrote it");
             }
             _ => {}
         }
@@ -141,8 +141,8 @@ impl CliError {
         }
     }
 
-    /// Tells it on standard error.
-    pub(super) fn tell(&self) {
+    /// Prints the error to standard error.
+    pub(super) fn print(&self) {
         if let Self::Failed {
             message,
             snippet,
@@ -150,11 +150,16 @@ impl CliError {
             ..
         } = self
         {
-            print(&told("error", message, snippet.as_deref(), hint.as_deref()));
+            write_stderr(&format_message(
+                "error",
+                message,
+                snippet.as_deref(),
+                hint.as_deref(),
+            ));
         }
     }
 
-    /// Returns what is told.
+    /// Returns the printed text.
     #[cfg(test)]
     pub(super) fn text(&self) -> String {
         let Self::Failed {
@@ -166,17 +171,22 @@ impl CliError {
         else {
             return String::new();
         };
-        let told = told("error", message, snippet.as_deref(), hint.as_deref());
-        String::from_utf8(told).unwrap()
+        let message = format_message("error", message, snippet.as_deref(), hint.as_deref());
+        String::from_utf8(message).unwrap()
     }
 }
 
-/// Tells something on standard error that does not end the command.
+/// Prints a warning to standard error; the command goes on.
 pub(super) fn warn(message: &str, hint: Option<&str>) {
-    print(&told("warning", message, None, hint));
+    write_stderr(&format_message("warning", message, None, hint));
 }
 
-fn told(level: &str, message: &str, snippet: Option<&str>, hint: Option<&str>) -> Vec<u8> {
+fn format_message(
+    level: &str,
+    message: &str,
+    snippet: Option<&str>,
+    hint: Option<&str>,
+) -> Vec<u8> {
     let mut out = format!("scap: {level}: ").into_bytes();
     lines(&mut out, message);
     out.extend_from_slice(snippet.unwrap_or_default().as_bytes());
@@ -187,12 +197,12 @@ fn told(level: &str, message: &str, snippet: Option<&str>, hint: Option<&str>) -
     out
 }
 
-fn print(text: &[u8]) {
-    // Without standard error there is nobody to tell.
-    let _told = io::stderr().write_all(text);
+fn write_stderr(text: &[u8]) {
+    // If standard error is not writable, there is no other place to report it.
+    let _ignored = io::stderr().write_all(text);
 }
 
-/// Appends text of several lines, each escaped.
+/// Appends text of several lines, each line escaped.
 fn lines(out: &mut Vec<u8>, text: &str) {
     for line in text.split('\n') {
         text::escape(out, line.as_bytes());

@@ -12,7 +12,7 @@ use crate::fields::{self, ArgForm, FieldFlags, FieldInfo, FieldType};
 /// Arguments of `scap fields`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Only this class, or only fields whose name begins like this
+    /// Only this class, or only fields whose name starts with this
     #[arg(value_name = "CLASS")]
     class: Option<String>,
 
@@ -64,7 +64,7 @@ struct Entry {
     argument: &'static str,
     description: &'static str,
     flags: Vec<&'static str>,
-    /// What has to be read or kept for the right value, besides the event and the state around it.
+    /// What the field needs besides the event and the state around it.
     needs: Vec<&'static str>,
     unit: Option<&'static str>,
     never: Option<&'static str>,
@@ -151,7 +151,7 @@ fn unit(unit: Unit) -> Option<&'static str> {
     }
 }
 
-/// Returns the remarks on a field: its flags, and what makes conditions on it expensive.
+/// Returns the remarks on a field: its flags and the cost of conditions on it.
 fn notes(field: &FieldInfo) -> Vec<String> {
     let flags = flags(field).into_iter().map(str::to_owned);
     let needs = needs(field).into_iter().map(|what| format!("needs {what}"));

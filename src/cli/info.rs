@@ -11,9 +11,9 @@ use super::output::{Output, ascii_json};
 use crate::event::{number, text, time};
 use crate::stats::{self, CaptureInfo};
 
-/// Event types listed as text; JSON has all.
+/// Event types listed in the text output; JSON has all.
 const TOP: usize = 20;
-/// Damaged places listed as text.
+/// Damaged places listed in the text output.
 const DAMAGES: usize = 10;
 
 /// Arguments of `scap info`.
@@ -54,14 +54,14 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     })
 }
 
-/// What the command says; the JSON form is this structure.
+/// The report; its serialization is the JSON output.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
     file: &'a str,
     format: &'static str,
     bytes: u64,
     machine: Machine<'a>,
-    /// The recordings that the capture was merged from; empty if it was not.
+    /// The recordings that the capture was merged from; empty for a single recording.
     origins: Vec<OriginReport<'a>>,
     recorder: Recorder<'a>,
     time: Option<TimeRange>,
@@ -191,7 +191,7 @@ impl<'a> Machine<'a> {
 }
 
 impl<'a> Report<'a> {
-    #[expect(clippy::cast_precision_loss, reason = "rates for people")]
+    #[expect(clippy::cast_precision_loss, reason = "rates for display")]
     fn new(file: &'a str, capture_info: &'a CaptureInfo) -> Self {
         let header = &capture_info.header;
         let machine = &header.machine;
@@ -304,7 +304,7 @@ impl<'a> Report<'a> {
         }
         let mut total = events.total.to_string();
         if let Some(time) = self.time.as_ref().filter(|t| t.duration_s > 0.0) {
-            #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+            #[expect(clippy::cast_precision_loss, reason = "a rate for display")]
             let rate = events.total as f64 / time.duration_s;
             total += &format!(", {rate:.0} a second");
         }
@@ -429,14 +429,14 @@ impl<'a> Report<'a> {
             ", no index"
         };
         if integrity.unknown_sections > 0 {
-            sections += &format!(", {} of a kind not known here", integrity.unknown_sections);
+            sections += &format!(", {} of unknown kinds", integrity.unknown_sections);
         }
         lines.line("sections", &sections);
         let state = match (integrity.damages, integrity.complete) {
             (0, true) => "intact".to_owned(),
             (0, false) => {
-                "has no end: its recorder was killed or is still running, or the copy is not \
-                 complete"
+                "is incomplete: the recorder was killed or is still running, or the copy is not \
+                 whole"
                     .to_owned()
             }
             (1, _) => "damaged in one place".to_owned(),
@@ -452,7 +452,7 @@ impl<'a> Report<'a> {
         let events = &self.events;
         for (i, ty) in events.types.iter().take(TOP).enumerate() {
             out.extend_from_slice(if i == 0 { b"\n\nevents by type" } else { b"" });
-            #[expect(clippy::cast_precision_loss, reason = "a share for people")]
+            #[expect(clippy::cast_precision_loss, reason = "a share for display")]
             let share = ty.count as f64 * 100.0 / events.total.max(1) as f64;
             number::display(out, format_args!("\n{:>14} {share:>5.1}%  ", ty.count));
             text::escape(out, ty.name.as_bytes());
@@ -463,7 +463,7 @@ impl<'a> Report<'a> {
     }
 }
 
-/// Lines of a label and a text from the capture.
+/// Lines of a label and a value from the capture.
 struct Lines<'o> {
     out: &'o mut Vec<u8>,
     any: bool,
@@ -480,13 +480,13 @@ impl Lines<'_> {
     }
 }
 
-/// A size for people.
+/// Formats a size for display.
 fn bytes(size: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if size < 1024 {
         return format!("{size} bytes");
     }
-    #[expect(clippy::cast_precision_loss, reason = "a size for people")]
+    #[expect(clippy::cast_precision_loss, reason = "a size for display")]
     let mut value = size as f64 / 1024.0;
     let mut unit = 0;
     while value >= 1024.0 && unit + 1 < UNITS.len() {

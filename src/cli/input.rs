@@ -14,20 +14,20 @@ use crate::fields::Session;
 use crate::filter::When;
 use crate::replay::{self, EventSource, MergedSource, NativeSource, Start, SysdigSource};
 
-/// An open capture and what to call it.
+/// An open capture and its name.
 pub(super) struct Input {
     /// Its name, safe to print.
     pub(super) name: String,
     /// Its bytes.
     pub(super) bytes: Box<dyn Read + Send>,
-    /// It is one of sysdig's.
+    /// True for .scap files of sysdig.
     pub(super) is_sysdig: bool,
-    /// Where the capture is, if it is a file that can be read in any order.
+    /// The path of the capture, if it is a seekable file.
     path: Option<PathBuf>,
 }
 
 impl Input {
-    /// Opens a file, or standard input for `-`. Nothing is read before it is known to be a capture.
+    /// Opens a file, or standard input for `-`, and checks that it starts like a capture.
     pub(super) fn open(path: &Path) -> Result<Self, CliError> {
         if path.as_os_str() == "-" {
             return Self::checked("standard input".to_owned(), Box::new(io::stdin()));
@@ -38,14 +38,14 @@ impl Input {
         let fail = |error: io::Error| {
             let failed = CliError::failed(format!("cannot read {name}: {}", reason(&error)));
             if error.kind() == io::ErrorKind::PermissionDenied {
-                return failed.hint("captures belong to whoever recorded them, usually root");
+                return failed.hint("captures belong to the user who recorded them, usually root");
             }
             failed
         };
         let file = File::open(path).map_err(fail)?;
         if file.metadata().is_ok_and(|m| m.is_dir()) {
             return Err(CliError::failed(format!("{name} is a directory"))
-                .hint("name the capture files in it"));
+                .hint("name capture files instead"));
         }
         let is_regular = file.metadata().is_ok_and(|m| m.is_file());
         let mut input = Self::checked(name, Box::new(file))?;
@@ -53,7 +53,7 @@ impl Input {
         Ok(input)
     }
 
-    /// Looks at the first bytes: they tell what kind of file it is.
+    /// Detects the file format from the first bytes.
     fn checked(name: String, mut bytes: Box<dyn Read + Send>) -> Result<Self, CliError> {
         const SYSDIG: [u8; 4] = 0x0a0d_0d0a_u32.to_le_bytes();
         const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -72,7 +72,7 @@ impl Input {
         })
     }
 
-    /// Notes in `progress` how much of the file was read, in percent.
+    /// Updates `progress` with the percentage of the file that was read.
     pub(super) fn watch(&mut self, progress: Arc<Progress>) {
         let total = self
             .again()
@@ -86,24 +86,24 @@ impl Input {
         });
     }
 
-    /// Whether the capture can be read in any order.
+    /// Returns true if the capture is seekable.
     pub(super) fn is_seekable(&self) -> bool {
         self.path.is_some() && !self.is_sysdig
     }
 
-    /// Opens the capture once more, if it is a file.
+    /// Opens the capture file again.
     fn again(&self) -> Option<File> {
         File::open(self.path.as_ref()?).ok()
     }
 
-    /// Returns where reading can begin for events from `from` on, if an index says that an earlier part is
-    /// not needed.
+    /// Returns where reading can start for events from `from` on, if an index shows that an earlier
+    /// part is not needed.
     fn start(&self, from: When) -> Option<Start> {
         let file = self.again().filter(|_| !self.is_sysdig)?;
         replay::start(file, from)
     }
 
-    /// Opens the capture as a source of events, from the front or from where `start` says.
+    /// Opens the capture as a source of events, from its beginning or from `start`.
     fn source(self, start: Option<Start>) -> Result<(String, Source), CliError> {
         let again = self.again();
         let name = self.name;
@@ -132,7 +132,7 @@ impl Input {
 
 type Source = Box<dyn EventSource + Send>;
 
-/// Captures opened as one source of events; several are merged by time.
+/// Captures opened as one source of events; several captures are merged by time.
 pub(super) struct Captures {
     /// Their names, safe to print.
     names: Vec<String>,
@@ -140,7 +140,7 @@ pub(super) struct Captures {
 }
 
 impl Captures {
-    /// Opens captures from where the first event at or after `from` can be.
+    /// Opens captures at the first place that can have events at or after `from`.
     pub(super) fn open(
         files: &[PathBuf],
         from: Option<When>,
@@ -150,7 +150,7 @@ impl Captures {
         Self::of(inputs.collect::<Result<_, _>>()?, from, session)
     }
 
-    /// Opens captures that were found already.
+    /// Opens captures from inputs.
     pub(super) fn of(
         inputs: Vec<Input>,
         from: Option<When>,
@@ -158,8 +158,8 @@ impl Captures {
     ) -> Result<Self, CliError> {
         let starts = from.map(|from| inputs.iter().map(|input| input.start(from)).collect());
         let mut starts: Vec<Option<Start>> = starts.unwrap_or_default();
-        // `+5s` counts from the first event of all captures. If the beginning of one is skipped, all have to
-        // tell when that was.
+        // `+5s` counts from the first event of all captures. If the beginning of one capture is
+        // skipped, every capture has to know the time of its first event.
         let is_absolute = !matches!(from, Some(When::After(_) | When::TimeOfDay(_)));
         let first_times = starts.iter().map(|start| Some(start.as_ref()?.first_time));
         match first_times.collect::<Option<Vec<u64>>>() {
@@ -186,27 +186,27 @@ impl Captures {
         Ok(Self { names, source })
     }
 
-    /// Returns what to call them.
+    /// Returns a name for all captures in messages.
     pub(super) fn name(&self) -> String {
         self.names.join(", ")
     }
 
-    /// Returns where the events come from.
+    /// Returns the source of the events.
     pub(super) fn source(&mut self) -> &mut dyn EventSource {
         self.source.as_mut()
     }
 
-    /// Returns the recordings that the events are from.
+    /// Returns the origins of the events.
     pub(super) fn origins(&self) -> &[Origin] {
         self.source.origins()
     }
 
-    /// Returns what the capture says about itself.
+    /// Returns the header of the capture.
     pub(super) fn header(&self) -> &Header {
         self.source.header()
     }
 
-    /// Prints what is wrong with captures that were read to their end; returns whether anything is.
+    /// Warns about damage in captures that were read to their end; returns true if there is any.
     pub(super) fn report_damage(&self, events: u64) -> bool {
         let parts = self.source.parts();
         if parts.is_empty() {
@@ -220,7 +220,7 @@ impl Captures {
     }
 }
 
-/// Bytes that are counted as they are read.
+/// A reader that counts its bytes.
 struct Watched {
     bytes: Box<dyn Read + Send>,
     total: u64,
@@ -240,7 +240,7 @@ impl Read for Watched {
     }
 }
 
-/// What the system says, without the number that `io::Error` adds.
+/// Returns the message of the system, without the error number that `io::Error` adds.
 fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     match text.find(" (os error") {
@@ -249,8 +249,8 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
-/// Prints what is wrong with a capture that was read to its end; returns whether anything is. `events` is how
-/// many could be read, if that is known.
+/// Warns about damage in a capture that was read to its end; returns true if there is any. `events`
+/// is how many events were readable, if known.
 fn report_damage(name: &str, source: &dyn EventSource, events: Option<u64>) -> bool {
     let read = match events {
         Some(events) => format!("; {events} events could be read"),
@@ -261,7 +261,7 @@ fn report_damage(name: &str, source: &dyn EventSource, events: Option<u64>) -> b
         let types: Vec<String> = unknown.keys().take(8).map(u16::to_string).collect();
         warn(
             &format!(
-                "{name}: {count} events of types that this version does not know were passed over (types {})",
+                "{name}: {count} events of unknown types were skipped (types {})",
                 types.join(", ")
             ),
             None,
@@ -279,14 +279,14 @@ fn report_damage(name: &str, source: &dyn EventSource, events: Option<u64>) -> b
                 "{name}: damaged at byte {}: {}{more}{read}",
                 first.offset, first.what
             ),
-            Some("`scap info` lists the damage and says what is left"),
+            Some("`scap info` lists the damage and what is readable"),
         );
         return true;
     }
     if !source.is_complete() {
         warn(
-            &format!("{name}: the capture has no end{read}"),
-            Some("its recorder was killed or is still running, or the copy is not complete"),
+            &format!("{name}: the capture is incomplete{read}"),
+            Some("the recorder was killed or is still running, or the copy is not whole"),
         );
         return true;
     }

@@ -12,7 +12,7 @@ use super::error::{CliError, Outcome, warn};
 use super::output::Output;
 use super::positionals;
 use super::print::{PrintArgs, Printer};
-use super::record::{What, explain, on_signals, say, tell_choice, warn_of_runtime};
+use super::record::{What, on_signals, print_choice, status, warn_of_runtime};
 use crate::event::EventExt as _;
 use crate::event::number::grouped;
 use crate::fields::Context;
@@ -35,7 +35,7 @@ pub(super) struct Args {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     args.chisels.check()?;
-    // The limit counts lines, which are not all events.
+    // The limit of `-n` counts printed lines, not recorded events.
     let options = args.what.options(None)?;
     if !args.chisels.is_empty() {
         return chisel::watched(&args.chisels, || with_chisels(args, options));
@@ -51,7 +51,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let stop = on_signals()
         .map_err(|error| CliError::failed(format!("cannot handle signals: {error}")))?;
     if args.print.verbose {
-        tell_choice(&options);
+        print_choice(&options);
     }
     let session = args.print.session(arch);
     let summary = record::observe(&options, session, &mut screen, &stop, &mut |notice| {
@@ -59,14 +59,14 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
             warn_of_runtime(text);
         }
     })
-    .map_err(explain)?;
+    .map_err(CliError::from)?;
     let events = screen.events;
     output.finish()?;
-    tell_account(&summary, events);
+    print_summary(&summary, events);
     Ok(Outcome::Done)
 }
 
-/// Runs chisels over what happens.
+/// Runs chisels over live events.
 fn with_chisels(args: &Args, mut options: Options) -> Result<Outcome, CliError> {
     let mut chisels = chisel::live(&args.chisels, &args.print, args.what.filter_text()?)?;
     let mut session = args.print.session(Arch::from_name(std::env::consts::ARCH));
@@ -81,12 +81,12 @@ fn with_chisels(args: &Args, mut options: Options) -> Result<Outcome, CliError> 
         if let Some(snaplen) = host.snaplen() {
             options.snaplen = options.snaplen.max(snaplen.min(record::MAX_SNAPLEN));
         }
-        // Who asked for so many events counts those of other types, too.
+        // With `-n` every event counts, so the event types are not restricted.
         if args.print.count.is_none() {
             options.types = host.looked_at();
         }
         if args.print.verbose {
-            tell_choice(&options);
+            print_choice(&options);
         }
         session = args.print.session_with(host.buffers());
     }
@@ -97,16 +97,16 @@ fn with_chisels(args: &Args, mut options: Options) -> Result<Outcome, CliError> 
             warn_of_runtime(text);
         }
     })
-    .map_err(explain)?;
+    .map_err(CliError::from)?;
     let events = chisels.events();
     chisels.finish()?;
-    tell_account(&summary, events);
+    print_summary(&summary, events);
     Ok(Outcome::Done)
 }
 
-/// Tells how it went, on standard error.
-fn tell_account(summary: &Summary, events: u64) {
-    let mut account = format!(
+/// Prints the summary of the recording to standard error.
+fn print_summary(summary: &Summary, events: u64) {
+    let mut text = format!(
         "{} events in {:.2} s, {} lost\n",
         grouped(events),
         summary.elapsed.as_secs_f64(),
@@ -115,13 +115,13 @@ fn tell_account(summary: &Summary, events: u64) {
     match summary.command {
         CommandEnd::None => {}
         CommandEnd::Ended(status) => {
-            account.push_str(&format!("the command {}\n", command::describe(status)));
+            text.push_str(&format!("the command {}\n", command::describe(status)));
         }
         CommandEnd::Running(pid) => {
-            account.push_str(&format!("the command still runs as process {pid}\n"));
+            text.push_str(&format!("the command still runs as process {pid}\n"));
         }
     }
-    say(&account);
+    status(&text);
 }
 
 /// Prints a line per event.
@@ -167,13 +167,15 @@ impl EventSink for Screen<'_> {
     }
 }
 
-/// Warns of events that were lost.
+/// Warns about lost events.
 pub(super) fn report_loss(report: &LossReport) {
     let lost: u64 = report.losses.iter().map(|loss| loss.count).sum();
     if lost > 0 {
         warn(
             &format!("{} events were lost here", grouped(lost)),
-            Some("a narrower filter, `--buffer-size`, or less work for whoever reads the output"),
+            Some(
+                "use a narrower filter, a larger `--buffer-size`, or a faster reader of the output",
+            ),
         );
     }
 }

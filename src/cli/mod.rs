@@ -1,8 +1,8 @@
-//! The commands: one file each.
+//! The commands, one file each.
 //!
-//! The only place that knows clap, standard output and exit codes. Exit codes: 0 done, also when the
-//! reader of the output went away; 1 failed; 2 bad usage; 3 the capture is damaged and what could be
-//! read was; 4 missing privilege or kernel support.
+//! The only module that knows clap, standard output and exit codes. Exit codes: 0 success, also if
+//! the reader closed the output; 1 failure; 2 invalid usage; 3 the capture is damaged and was read
+//! in part; 4 missing privilege or kernel support.
 
 mod chisel;
 mod containers;
@@ -47,8 +47,8 @@ pub use reference::reference;
     arg_required_else_help = true
 )]
 #[command(
-    after_help = "Exit codes: 0 done; 1 failed; 2 bad usage; 3 the capture is damaged and \
-what could be read was; 4 missing privilege or kernel support."
+    after_help = "Exit codes: 0 success; 1 failure; 2 invalid usage; 3 the capture is damaged \
+and was read in part; 4 missing privilege or kernel support."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -57,66 +57,69 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Record five seconds of this machine and show what happened
+    /// Record five seconds of this machine and summarize them
     ///
-    /// Programs started, files changed, connections, failed and slow calls, on one screen. Where
-    /// recording is not possible it says what is missing and shows a sample capture instead.
+    /// Shows started programs, changed files, connections, failed and slow calls on one screen. If
+    /// recording is not possible, it says what is missing and shows a sample capture instead.
     Try(try_cmd::Args),
-    /// Record what the machine does
+    /// Record the syscalls of this machine
     ///
-    /// Needs root, or CAP_BPF and CAP_PERFMON, and a kernel from 5.8 on that describes its types
-    /// (BTF). Ctrl-C ends the recording and finishes the file; pressed again it ends at once. The
-    /// recorder itself is never recorded.
+    /// Needs root, or CAP_BPF and CAP_PERFMON, and a kernel 5.8 or later with BTF. Ctrl-C stops the
+    /// recording and completes the file; a second Ctrl-C exits immediately. The recorder never
+    /// records itself.
     Record(record::Args),
-    /// Print what happens as it happens
+    /// Print events as they happen
     ///
-    /// Lines as those of `read`, on the machine that is looked at, and with the needs of `record`. Ctrl-C ends
-    /// it. What prints the lines makes events too: leave your terminal or ssh out with a filter.
+    /// Prints the same lines as `read`, for the events of this machine; it needs the privileges of
+    /// `record`. Ctrl-C stops it. Printing causes events too: exclude your terminal or ssh session
+    /// with a filter.
     Live(live::Args),
     /// Print the events of a capture
     ///
-    /// A line per event, as sysdig prints it: number, time, CPU, name and id of the thread, direction
-    /// (`>` enter, `<` exit), type, arguments. What a number stands for is in parentheses. Text from the
-    /// capture is escaped, so that it cannot control a terminal.
+    /// One line per event, as sysdig prints it: number, time, CPU, name and id of the thread,
+    /// direction (`>` enter, `<` exit), type, arguments. The meaning of a number follows in
+    /// parentheses. Text from the capture is escaped, so that it cannot control the terminal.
     Read(read::Args),
     /// Show a capture on a timeline
     ///
-    /// What happened when, in lanes, and below it views of the range that is shown: what stands out,
-    /// events, processes, files, connections, commands, errors, latencies. `?` lists the keys, F7 explains
-    /// the view. A .scap file is converted to a temporary file first. Notes are kept beside the capture, in
-    /// `FILE.notes.toml`.
+    /// Shows activity over time in lanes, and below the lanes views of the displayed range: notable
+    /// events, events, processes, files, connections, commands, errors, latencies. `?` lists the
+    /// keys, F7 explains the view. A .scap file is converted to a temporary file first. Notes are
+    /// saved next to the capture, in `FILE.notes.toml`.
     View(view::Args),
-    /// Say what is in a capture
+    /// Describe a capture
     ///
-    /// Machine, recorder, time range, counts, losses by cause and CPU, integrity. The whole file is read.
+    /// Prints machine, recorder, time range, counts, losses by cause and CPU, integrity. Reads the
+    /// whole file.
     Info(info::Args),
     /// List the containers of a capture
     ///
-    /// Id, name, image, runtime, pod, when it was made, how many processes and events it has, and when the
-    /// first and the last of these was: of all that events or the state of the capture know, by the time
-    /// of their first events. What is not known is `-`.
+    /// Prints id, name, image, runtime, pod, creation time, numbers of processes and events, and
+    /// the times of the first and the last event, for all containers known from events or state,
+    /// ordered by first event. Unknown values are `-`.
     Containers(containers::Args),
-    /// Turn a capture into another format
+    /// Convert a capture to another format
     ///
-    /// From scap's own format into the .scap files of sysdig, Falco and Stratoshark, and back. A .scap file
-    /// has two events for a call, enter and exit, as all versions of sysdig read them; what it has no place
-    /// for is counted and told.
+    /// Converts scap's own format to the .scap format of sysdig, Falco and Stratoshark, and back. A
+    /// .scap file has two events per call, enter and exit, which all versions of sysdig read. What
+    /// the format cannot express is counted and reported.
     Convert(convert::Args),
-    /// List chisels and say what they do
+    /// List, describe, create and test chisels
     ///
-    /// Chisels are Lua scripts that `read -c` and `live -c` run over the events: ours, those of sysdig where it
-    /// is installed, and your own in `./chisels`, `~/.chisels` and `$SCAP_CHISEL_DIR`.
+    /// Chisels are Lua scripts that `read -c` and `live -c` run over the events: the built-in ones,
+    /// those of an installed sysdig, and your own in `./chisels`, `~/.chisels` and
+    /// `$SCAP_CHISEL_DIR`.
     Chisel(chisel::Args),
-    /// List the fields that filters and formats can ask for
+    /// List the fields of filters and output formats
     Fields(fields::Args),
-    /// List the events with their arguments
+    /// List the event types and their arguments
     Events(events::Args),
 }
 
-/// How often a chisel can start the program over.
+/// How often chisels can restart the program.
 const MAX_RERUNS: usize = 16;
 
-/// Runs `scap read`, and what a chisel wants to be run after it.
+/// Runs `scap read`, and the command lines with which chisels restart it.
 fn read(args: &read::Args) -> Result<Outcome, CliError> {
     let (mut outcome, mut again) = read::run(args)?;
     for _ in 0..MAX_RERUNS {
@@ -129,15 +132,13 @@ fn read(args: &read::Args) -> Result<Outcome, CliError> {
             command: Command::Read(mut next),
         }) = Cli::try_parse_from(words)
         else {
-            let message = "a chisel wants to run something that is no command line of `scap read`";
+            let message = "a chisel tried to run an invalid `scap read` command line";
             return Err(CliError::failed(message));
         };
         next.inherit(args, &rerun)?;
         (outcome, again) = read::run(&next)?;
     }
-    Err(CliError::failed(
-        "a chisel starts the program over and over",
-    ))
+    Err(CliError::failed("chisels restarted the program too often"))
 }
 
 /// Runs a command line and returns its exit code.
@@ -146,20 +147,20 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if args.get(1).is_some_and(|word| word == hold::EXEC_GATE) {
         let name = args.get(3).cloned().unwrap_or_default();
         let failed = hold::hold(args.into_iter().skip(2));
-        CliError::failed(format!("cannot run {}: {failed}", name.display())).tell();
+        CliError::failed(format!("cannot run {}: {failed}", name.display())).print();
         return ExitCode::from(hold::NOT_STARTED as u8);
     }
     let cli = match Cli::try_parse_from(chisel::expand(args)) {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version go to standard output and are no failure.
+            // Help and version go to standard output and are not errors.
             let code = if error.use_stderr() {
                 error::EXIT_USAGE
             } else {
                 error::EXIT_DONE
             };
-            // A closed output leaves nobody to tell.
-            let _told = error.print();
+            // If the output is closed, there is no other place to print to.
+            let _ignored = error.print();
             return ExitCode::from(code);
         }
     };
@@ -181,7 +182,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Outcome::Damaged) => error::EXIT_DAMAGED,
         Err(CliError::OutputClosed) => error::EXIT_DONE,
         Err(error) => {
-            error.tell();
+            error.print();
             error.exit_code()
         }
     })

@@ -1,4 +1,4 @@
-//! Standard output through one buffer.
+//! Buffered standard output.
 
 use std::io::{self, StdoutLock, Write as _};
 
@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use super::error::CliError;
 use crate::event::number;
 
-/// Written out when it holds this many bytes.
+/// The buffer is flushed at this size, in bytes.
 const FULL: usize = 64 << 10;
 
 /// A buffer in front of standard output.
@@ -24,12 +24,12 @@ impl Output {
         }
     }
 
-    /// The buffer to append to; [`Self::written`] is to follow.
+    /// Returns the buffer to append to; call [`Self::written`] afterwards.
     pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.buffer
     }
 
-    /// Writes the buffer out if it is full.
+    /// Flushes the buffer if it is full.
     pub(super) fn written(&mut self) -> io::Result<()> {
         if self.buffer.len() >= FULL {
             self.flush()
@@ -38,7 +38,7 @@ impl Output {
         }
     }
 
-    /// Writes the buffer out.
+    /// Flushes the buffer.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         if self.buffer.is_empty() {
             return Ok(());
@@ -49,7 +49,7 @@ impl Output {
         self.stdout.flush()
     }
 
-    /// Writes the buffer out; where there is nothing to write, notices that nobody reads any more.
+    /// Flushes the buffer; if it is empty, checks whether the reader closed the output.
     pub(super) fn pause(&mut self) -> io::Result<()> {
         if !self.buffer.is_empty() {
             return self.flush();
@@ -63,14 +63,14 @@ impl Output {
         Ok(())
     }
 
-    /// Writes the rest out at the end of a command.
+    /// Flushes the buffer at the end of a command.
     pub(super) fn finish(mut self) -> Result<(), CliError> {
         self.flush().map_err(|e| CliError::output(&e))
     }
 }
 
-/// Appends JSON with everything but printable ASCII escaped: strings of a capture can hold what a
-/// terminal obeys, and outside of strings JSON is ASCII anyway.
+/// Appends JSON with everything but printable ASCII escaped: strings from a capture can contain
+/// terminal control sequences. Outside of strings JSON is ASCII.
 pub(super) fn ascii_json(out: &mut Vec<u8>, json: &str) {
     for c in json.chars() {
         if c == '\n' || (' '..='~').contains(&c) {

@@ -1,4 +1,4 @@
-//! Which words of the command line are files, and which are a filter.
+//! Splits positional arguments into files and a filter.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::replay::Selection;
 
 /// Splits the words into files and the text of a filter.
 ///
-/// The words before the first that is no file are files; with `-r` no word is one.
+/// All words before the first that is not a file are files; with `-r` there are none.
 pub(super) fn split(
     read: &[PathBuf],
     words: &[OsString],
@@ -18,7 +18,7 @@ pub(super) fn split(
     let is_file = |word: &OsString| word == "-" || Path::new(word).exists();
     let files = match (read.is_empty(), words) {
         (true, [first, rest @ ..]) => {
-            // The first word is a file, also one that does not exist: that is told then.
+            // The first word is always a file; if it does not exist, opening it reports that.
             let more = rest.iter().take_while(|w| is_file(w)).count();
             std::iter::once(first)
                 .chain(&rest[..more])
@@ -36,12 +36,12 @@ pub(super) fn split(
     Ok((files, filter))
 }
 
-/// Joins the words of a filter, which need not be quoted as one.
+/// Joins the words of a filter, so that a filter need not be quoted as one argument.
 pub(super) fn join(words: &[OsString]) -> Result<String, CliError> {
     let mut text = String::new();
     for word in words {
         let Some(word) = word.to_str() else {
-            return Err(CliError::usage("the filter is no UTF-8 text"));
+            return Err(CliError::usage("the filter is not UTF-8"));
         };
         if !text.is_empty() {
             text.push(' ');
@@ -54,7 +54,7 @@ pub(super) fn join(words: &[OsString]) -> Result<String, CliError> {
 /// Joins the words of a filter that follows files.
 fn filter_text(words: &[OsString]) -> Result<String, CliError> {
     let text = join(words)?;
-    // A single word that looks like a path was meant as a file.
+    // A single word that looks like a path was probably meant as a file.
     if let [word] = words
         && let Some(word) = word.to_str()
         && (word.contains('/') || word.ends_with(".scap"))
@@ -67,12 +67,12 @@ fn filter_text(words: &[OsString]) -> Result<String, CliError> {
     Ok(text)
 }
 
-/// Makes a filter of its text.
+/// Parses a filter.
 pub(super) fn filter(text: &str) -> Result<Filter, CliError> {
     Filter::parse(text).map_err(|error| diagnostic::filter("filter", text, &error))
 }
 
-/// Makes a selection of the texts on the command line.
+/// Parses the options of a selection.
 pub(super) fn selection(
     text: Option<&str>,
     from: Option<&str>,

@@ -1,4 +1,4 @@
-//! Events as text, in the form that `read` and `live` are asked for.
+//! Events as text, in the output format of `read` and `live`.
 
 use std::io::{self, IsTerminal as _};
 
@@ -14,16 +14,16 @@ use crate::format::{LineFormat, LineOptions, Template, standard};
 /// How events are printed.
 #[derive(Debug, clap::Args)]
 pub(super) struct PrintArgs {
-    /// Stop after so many events
+    /// Stop after this many events
     #[arg(short = 'n', long = "count", value_name = "COUNT")]
     pub(super) count: Option<u64>,
 
-    /// Show buffers whole, and say at the end how many events there were
+    /// Show whole buffers, and print the number of events at the end
     #[arg(short, long)]
     pub(super) verbose: bool,
 
-    /// Show the time as: h local time, a seconds since the epoch, r seconds since the first event, d
-    /// seconds that the call took, D seconds since the event before
+    /// Show the time as: h local time, a seconds since the epoch, r seconds since the first event,
+    /// d duration of the call in seconds, D seconds since the previous event
     #[arg(
         short = 't',
         long = "time-format",
@@ -32,13 +32,13 @@ pub(super) struct PrintArgs {
     )]
     time: Time,
 
-    /// Print these fields: text with `%field` in it, as sysdig and Falco have it; with a leading `*` what
-    /// is absent prints `<NA>`, without it an event that lacks a field is not printed; `c` and `k` stand
-    /// for sysdig's formats with containers and with pods
+    /// Print these fields: text with `%field` in it, as in sysdig and Falco. With a leading `*`
+    /// absent fields print `<NA>`; without it, events that lack a field are not printed. `c` and
+    /// `k` stand for sysdig's formats with containers and with pods
     #[arg(short = 'p', long = "print", value_name = "FORMAT")]
     format: Option<String>,
 
-    /// Print JSON: a line per event, with the fields of the format
+    /// Print JSON: one object per line and event, with the fields of the format
     #[arg(short, long)]
     json: bool,
 
@@ -50,7 +50,7 @@ pub(super) struct PrintArgs {
     #[arg(short = 'X', long = "hex-ascii", group = "buffers")]
     hex_ascii: bool,
 
-    /// Show data as text with its line ends
+    /// Show data as text with its line breaks
     #[arg(short = 'A', long = "ascii", group = "buffers")]
     ascii: bool,
 
@@ -58,11 +58,11 @@ pub(super) struct PrintArgs {
     #[arg(short = 'b', long = "base64", group = "buffers")]
     base64: bool,
 
-    /// End each line in how long the call took, in seconds
+    /// End each line with the duration of the call, in seconds
     #[arg(short = 'T', long)]
     latency: bool,
 
-    /// Colour lines by what happened: failed calls, programs started, network, files changed
+    /// Colour lines by event: failed calls, started programs, network, changed files
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     color: ColorChoice,
 }
@@ -117,7 +117,7 @@ impl ColorChoice {
 }
 
 impl PrintArgs {
-    /// How data is shown.
+    /// Returns how data is shown.
     pub(super) fn buffers(&self) -> BufferFormat {
         if self.hex {
             BufferFormat::Hex
@@ -134,13 +134,13 @@ impl PrintArgs {
         }
     }
 
-    /// How data is shown, if that was asked for.
+    /// Returns how data is shown, if an option says so.
     pub(super) fn chosen_buffers(&self) -> Option<BufferFormat> {
         let chosen = self.hex || self.hex_ascii || self.ascii || self.base64;
         chosen.then(|| self.buffers())
     }
 
-    /// Whether containers or pods are to be shown (`-pc`, `-pk`).
+    /// Returns true if the format shows containers or pods (`-pc`, `-pk`).
     pub(super) fn shows_containers(&self) -> bool {
         matches!(
             self.format.as_deref(),
@@ -148,23 +148,23 @@ impl PrintArgs {
         )
     }
 
-    /// Whether JSON was asked for.
+    /// Returns true for JSON output.
     pub(super) fn is_json(&self) -> bool {
         self.json
     }
 
-    /// Makes a session for events whose data is shown so.
+    /// Makes a session that shows data in this way.
     pub(super) fn session_with(&self, buffers: BufferFormat) -> Session {
         Session::new(None, buffers, self.time.into())
     }
 
-    /// Makes a session for events of a machine.
+    /// Makes a session for events of a machine of this architecture.
     pub(super) fn session(&self, arch: Option<Arch>) -> Session {
         Session::new(arch, self.buffers(), self.time.into())
     }
 }
 
-/// Prints events in the form that was asked for.
+/// Prints events in the selected output format.
 pub(super) struct Printer {
     form: Form,
     buffers: BufferFormat,
@@ -174,7 +174,7 @@ pub(super) struct Printer {
 enum Form {
     /// The default line.
     Line(LineFormat),
-    /// A format of the user's.
+    /// A format given by the user.
     Template(Template),
     /// JSON objects.
     Json(Template),
@@ -215,7 +215,7 @@ impl Printer {
         })
     }
 
-    /// Appends an event's line; nothing if a field is absent that the format asks for.
+    /// Appends the line of an event; nothing if a field that the format requires is absent.
     pub(super) fn print(&mut self, out: &mut Vec<u8>, cx: &Context<'_>) {
         let start = out.len();
         let color = if self.colors { color(cx.event) } else { None };
@@ -247,7 +247,7 @@ const YELLOW: &str = "\x1b[33m";
 const CYAN: &str = "\x1b[36m";
 const DIM: &str = "\x1b[2m";
 
-/// The colour of what an event is about; the first that fits.
+/// Returns the colour of an event; the first rule that matches decides.
 fn color(event: &Event<'_>) -> Option<&'static str> {
     let info = event.info()?;
     if event.result().is_some_and(|r| (-4095..0).contains(&r)) {

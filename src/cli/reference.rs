@@ -1,4 +1,4 @@
-//! `docs/cli-reference.md`, from the commands themselves.
+//! `docs/cli-reference.md`, generated from the commands.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use clap::{Arg, Command, CommandFactory as _};
 pub fn reference() -> String {
     let mut out = String::from(
         "# Commands and options\n\n\
-         Generated from the program; `SCAP_UPDATE_DOCS=1 cargo test --test generated` writes it anew.\n",
+         Generated from the program; `SCAP_UPDATE_DOCS=1 cargo test --test generated` updates this file.\n",
     );
     let mut command = super::Cli::command();
     command.build();
@@ -17,7 +17,7 @@ pub fn reference() -> String {
 }
 
 fn write_command(out: &mut String, command: &Command, name: &str, level: usize) {
-    // Writing to a String cannot fail; what `write!` returns has no news.
+    // Writing to a String cannot fail.
     let heading = "#".repeat(level);
     let _always = write!(out, "\n{heading} `{name}`\n\n");
     let usage = command.clone().render_usage().to_string();

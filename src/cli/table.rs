@@ -1,22 +1,22 @@
-//! Text in columns.
+//! Text tables.
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// Widest a column gets, in cells; what is longer is cut.
+/// Maximum width of a column, in cells; longer text is cut.
 const WIDEST: usize = 48;
-/// Between two columns.
+/// Between columns.
 const GAP: &str = "  ";
-/// Stands for what is not known.
+/// Stands for unknown values.
 pub(super) const UNKNOWN: &str = "-";
 
-/// Which side of its column a text is at.
+/// Alignment of a column.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
     Left,
     Right,
 }
 
-/// Appends a table: its head, and rows of as many texts, which are safe to print already.
+/// Appends a table: a header, and rows of cells, whose text is already escaped.
 pub(super) fn write(out: &mut Vec<u8>, head: &[(&str, Side)], rows: &[Vec<String>]) {
     let titles: Vec<String> = head.iter().map(|(title, _)| (*title).to_owned()).collect();
     let rows: Vec<Vec<String>> = std::iter::once(&titles)
@@ -43,9 +43,9 @@ pub(super) fn write(out: &mut Vec<u8>, head: &[(&str, Side)], rows: &[Vec<String
     }
 }
 
-/// Cuts a text to the width of a column.
+/// Cuts a text to the maximum width of a column.
 fn cut(text: &str) -> String {
-    // Marks without a width of their own can be many.
+    // Combining marks have no width, so their number is limited too.
     const CHARS: usize = 4 * WIDEST;
     let (mut width, mut end) = (0, None);
     for (index, (at, c)) in text.char_indices().enumerate() {

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::error::{CliError, Outcome};
 use super::output::Output;
-use super::record::{explain, on_signals, say, seconds, warn_of_runtime};
+use super::record::{on_signals, seconds, status, warn_of_runtime};
 use super::summary::Account;
 use crate::event::text;
 use crate::fields::Session;
@@ -16,10 +16,10 @@ use crate::record::{self, Destination, Notice, Options, RecordError};
 use crate::replay::{self, EventSource as _, NativeSource};
 use crate::stats;
 
-/// What is shown where nothing can be recorded: a real recording of a made-up break-in.
+/// Shown where recording is not possible: a real recording of a staged break-in.
 const SAMPLE: &[u8] = include_bytes!("../../testdata/sample.scap");
 
-/// What the sample is called in messages.
+/// Name of the sample in messages.
 const SAMPLE_NAME: &str = "the sample capture";
 
 /// Arguments of `scap try`.
@@ -39,7 +39,7 @@ pub(super) struct Args {
     #[arg(short = 'w', long = "write", value_name = "FILE")]
     write: Option<PathBuf>,
 
-    /// Record nothing and show the sample capture that comes with scap
+    /// Show the sample capture that is part of scap, without recording
     #[arg(long)]
     sample: bool,
 }
@@ -59,16 +59,16 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
             let name = args.write.as_deref();
             show("the capture", &mut file, name, None)
         }
-        // Something is missing that this user or machine cannot help: show what scap does all the same.
+        // Privilege or kernel support is missing: the sample shows what scap does.
         Err(error @ (RecordError::Preflight(_) | RecordError::Probe(_))) => {
-            explain(error).tell();
+            CliError::from(error).print();
             sample(None)
         }
-        Err(error) => Err(explain(error)),
+        Err(error) => Err(error.into()),
     }
 }
 
-/// Records this machine into the file of `-w`, or into one without a name.
+/// Records this machine into the file of `-w`, or into an unnamed file.
 fn record(args: &Args) -> Result<File, RecordError> {
     let create = |source| RecordError::Create {
         path: args.write.clone().unwrap_or_else(std::env::temp_dir),
@@ -91,17 +91,17 @@ fn record(args: &Args) -> Result<File, RecordError> {
         )],
         ..Options::default()
     };
-    // Told once it is true: whoever may not record does not get to this.
-    let mut told = false;
-    let mut tell = |notice: Notice<'_>| {
+    // Printed once recording has started: without the privilege it never does.
+    let mut announced = false;
+    let mut notify = |notice: Notice<'_>| {
         if let Notice::Warning(text) = notice {
             warn_of_runtime(text);
-        } else if !std::mem::replace(&mut told, true) {
+        } else if !std::mem::replace(&mut announced, true) {
             let seconds = args.duration.as_secs_f64();
-            say(&format!("recording this machine for {seconds} seconds\n"));
+            status(&format!("recording this machine for {seconds} seconds\n"));
         }
     };
-    record::record(&options, destination, &stop, &mut tell)?;
+    record::record(&options, destination, &stop, &mut notify)?;
     match (opened, &args.write) {
         (Some(file), _) => Ok(file),
         (None, Some(path)) => File::open(path).map_err(create),
@@ -109,8 +109,8 @@ fn record(args: &Args) -> Result<File, RecordError> {
     }
 }
 
-/// Makes a file that is gone when it is closed. The name exists for a moment, nobody else can have
-/// taken it, and nobody else may open it.
+/// Makes a temporary file that is unlinked at once. Its name exists only for a moment, is unique,
+/// and nobody else may open the file.
 fn nameless() -> io::Result<File> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let unique = now.map_or(0, |d| d.as_nanos());
@@ -126,12 +126,11 @@ fn nameless() -> io::Result<File> {
 }
 
 fn sample(path: Option<&Path>) -> Result<Outcome, CliError> {
-    let title =
-        "This is the sample capture that comes with scap: a made-up break-in on another machine.";
+    let title = "This is the sample capture of scap: a staged break-in on another machine.";
     show(SAMPLE_NAME, &mut io::Cursor::new(SAMPLE), path, Some(title))
 }
 
-/// Prints the account of a capture and what to do next; `path` is where the capture is kept.
+/// Prints the account of a capture and the next steps; `path` is where the capture is kept.
 fn show(
     name: &str,
     capture: &mut (impl Read + io::Seek),
@@ -162,9 +161,9 @@ fn show(
     Ok(Outcome::Done)
 }
 
-/// Appends the commands to go on with.
+/// Appends suggestions for the next commands.
 fn next(out: &mut Vec<u8>, path: Option<&Path>, sample: bool) {
-    out.extend_from_slice(b"\nGo on with\n");
+    out.extend_from_slice(b"\nNext steps\n");
     let mut line = |command: &str, file: &[u8], meaning: &str| {
         let mut text = command.as_bytes().to_vec();
         text::escape(&mut text, file);
@@ -182,7 +181,7 @@ fn next(out: &mut Vec<u8>, path: Option<&Path>, sample: bool) {
             line(
                 "scap read -T ",
                 file,
-                "every event, and how long each call took",
+                "every event, and the duration of each call",
             );
             line(
                 "scap read -X ",
@@ -200,7 +199,7 @@ fn next(out: &mut Vec<u8>, path: Option<&Path>, sample: bool) {
             line(
                 "scap read -T sample.scap",
                 b"",
-                "every event, and how long each call took",
+                "every event, and the duration of each call",
             );
             line("sudo scap try", b"", "the same for this machine");
         }
@@ -213,12 +212,12 @@ fn next(out: &mut Vec<u8>, path: Option<&Path>, sample: bool) {
             line(
                 "scap read -T cap.scap",
                 b"",
-                "every event, and how long each call took",
+                "every event, and the duration of each call",
             );
             line(
                 "scap record -w cap.scap -- COMMAND",
                 b"",
-                "record a command and all it starts",
+                "record a command and all its descendants",
             );
         }
     }

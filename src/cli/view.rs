@@ -13,38 +13,40 @@ use super::error::{CliError, Outcome, warn};
 use super::input::Input;
 use super::positionals;
 use super::read::cannot_write;
-use super::record::{explain, on_signals};
+use super::record::on_signals;
 use crate::filter::When;
 use crate::record::{self, Destination, Notice};
 use crate::replay::IndexedCapture;
 use crate::replay::Span;
 use crate::tui::{self, Picture, Theme, ViewError};
 
-/// Where a live recording ends by itself, in bytes: nobody keeps it, so it must not fill the disk.
+/// Size limit of a live recording, in bytes: nobody manages the temporary file, so it must not fill
+/// the disk.
 const LIVE_BYTES: u64 = 1 << 30;
-/// How long the recorder may take to write its first events.
+/// Time limit for the recorder's first events.
 const FIRST_EVENTS: Duration = Duration::from_secs(30);
 
 /// Arguments of `scap view`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The capture, several are merged by time; what follows is a filter to begin with
+    /// The capture; several are merged by time; the words after the files are an initial filter
     #[arg(value_name = "FILE… [FILTER")]
     words: Vec<OsString>,
 
-    /// Begin there: a time (`2026-11-24 03:12:01.5`, `03:12:01`), an offset from the first event (`+12.5s`)
+    /// Start at a time (`2026-11-24 03:12:01.5`, `03:12:01`) or an offset from the first event
+    /// (`+12.5s`)
     #[arg(long, value_name = "WHEN")]
     from: Option<String>,
 
-    /// End there
+    /// End at this time or offset
     #[arg(long, value_name = "WHEN")]
     to: Option<String>,
 
-    /// Follow the end of a capture that is being recorded; without FILE, record this machine and show it
+    /// Follow a capture that is being recorded; without FILE, record this machine and show it
     #[arg(long)]
     live: bool,
 
-    /// The colours
+    /// The colour theme
     #[arg(long, value_name = "THEME", default_value = "auto")]
     theme: ThemeChoice,
 
@@ -52,12 +54,12 @@ pub(super) struct Args {
     #[arg(long, value_name = "KEYS", requires = "screenshot")]
     script: Option<String>,
 
-    /// Write the screen, after the script, to this file: SVG if its name ends in .svg, else text; `-` is
-    /// standard output
+    /// After the script, write the screen to this file: SVG if its name ends in .svg, else text;
+    /// `-` is standard output
     #[arg(long, value_name = "FILE")]
     screenshot: Option<PathBuf>,
 
-    /// Columns and rows of the screenshot
+    /// Size of the screenshot
     #[arg(long, value_name = "COLSxROWS", default_value = "120x40", value_parser = size)]
     size: (u16, u16),
 }
@@ -101,8 +103,9 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let is_script = args.screenshot.is_some();
     let is_terminal = io::stdout().is_terminal() && io::stdin().is_terminal();
     if !is_script && !is_terminal {
-        return Err(CliError::usage("this is no terminal to draw on")
-            .hint("`scap read` and `scap info` print; --screenshot writes the screen to a file"));
+        return Err(CliError::usage("standard output is not a terminal").hint(
+            "use `scap read` or `scap info`, or write the screen to a file with --screenshot",
+        ));
     }
     let stop = on_signals()
         .map_err(|error| CliError::failed(format!("cannot handle signals: {error}")))?;
@@ -129,7 +132,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
             "only a single native capture in a file can be followed",
         ));
     }
-    // Captures that cannot be read in any order, or are several, become one that can.
+    // Several captures, and captures that are not seekable, are converted to one seekable capture
+    // first.
     let dir = tempfile::tempdir()
         .map_err(|error| CliError::failed(format!("cannot make a temporary directory: {error}")))?;
     let copy = dir.path().join("converted.scap");
@@ -140,14 +144,14 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     show(args, &copy, name, filter, kind, &stop)
 }
 
-/// What is shown.
+/// The kind of capture that is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// A capture as it is.
+    /// A complete capture.
     Whole,
-    /// One that is being recorded.
+    /// A capture that is being recorded.
     Growing,
-    /// One made of a capture that was damaged or had no end, which was told.
+    /// A capture converted from a damaged or incomplete one, which was reported.
     OfDamaged,
 }
 
@@ -179,9 +183,9 @@ fn show(
         if is_damaged && kind == Kind::Whole {
             warn(
                 &format!(
-                    "{name}: the capture is damaged or has no end; what could be read was shown"
+                    "{name}: the capture is damaged or incomplete; its readable part was shown"
                 ),
-                Some("`scap info` lists the damage and says what is left"),
+                Some("`scap info` lists the damage and what is readable"),
             );
         }
         Outcome::of_damage(is_damaged)
@@ -206,20 +210,20 @@ fn show(
     Ok(outcome(is_damaged))
 }
 
-/// The range that `--from` and `--to` name.
+/// Returns the range of `--from` and `--to`.
 fn range(args: &Args, path: &Path) -> Result<Option<Span>, CliError> {
     if args.from.is_none() && args.to.is_none() {
         return Ok(None);
     }
-    // They are checked as everywhere.
+    // They are parsed as in all commands.
     let selection = positionals::selection(None, args.from.as_deref(), args.to.as_deref())?;
     let library = IndexedCapture::open(path).map_err(|error| failed(error.into()))?;
     let Some(whole) = library.span() else {
         return Ok(None);
     };
     let time = |when: Option<When>, otherwise: u64| match when {
-        Some(When::Event(_)) => Err(CliError::usage("--from and --to name times here")
-            .hint("evt.num in a filter names events")),
+        Some(When::Event(_)) => Err(CliError::usage("--from and --to accept only times here")
+            .hint("use evt.num in the filter for event numbers")),
         Some(when) => Ok(when.time(library.first_time()).unwrap_or(otherwise)),
         None => Ok(otherwise),
     };
@@ -231,7 +235,7 @@ fn range(args: &Args, path: &Path) -> Result<Option<Span>, CliError> {
     };
     match range.intersection(whole) {
         Some(range) => Ok(Some(range)),
-        None => Err(CliError::failed("the capture has no events in that time")
+        None => Err(CliError::failed("the capture has no events in this range")
             .hint("`scap info` shows when it was recorded")),
     }
 }
@@ -239,15 +243,15 @@ fn range(args: &Args, path: &Path) -> Result<Option<Span>, CliError> {
 fn failed(error: ViewError) -> CliError {
     match error {
         ViewError::Key(_) => CliError::usage(format!("--script: {error}")).hint(
-            "characters stand for themselves; others are <Enter>, <F2>, <C-c>, <S-Left>, <lt>",
+            "characters stand for themselves; other keys are <Enter>, <F2>, <C-c>, <S-Left>, <lt>",
         ),
         ViewError::Notes(_) => CliError::failed(error.to_string())
-            .hint("move the file away: notes are only added to one that can be read"),
+            .hint("move the file away: notes are only added to a readable file"),
         other => CliError::failed(super::error::with_sources(&other)),
     }
 }
 
-/// Records this machine into a temporary capture, and shows that.
+/// Records this machine into a temporary capture and shows it.
 fn live(args: &Args, stop: &Arc<AtomicBool>) -> Result<Outcome, CliError> {
     let dir = tempfile::tempdir()
         .map_err(|error| CliError::failed(format!("cannot make a temporary directory: {error}")))?;
@@ -294,13 +298,14 @@ fn live(args: &Args, stop: &Arc<AtomicBool>) -> Result<Outcome, CliError> {
     let recorded = recorder
         .join()
         .map_err(|_| CliError::failed("the recorder crashed"))?;
-    recorded.map_err(explain)?;
+    recorded.map_err(CliError::from)?;
     if was_over {
         warn(
-            &format!("the recording ended by itself at {} MiB", LIVE_BYTES >> 20),
-            Some(
-                "`scap record -w FILE` keeps as much as there is room for; `scap view --live FILE` follows it",
+            &format!(
+                "the recording stopped at its limit of {} MiB",
+                LIVE_BYTES >> 20
             ),
+            Some("`scap record -w FILE` has no size limit; `scap view --live FILE` follows it"),
         );
     }
     shown

@@ -1,14 +1,14 @@
-//! Fields of the ancestors of the event's process, as the kernel has them: see [`super::lineage`] for who
-//! really started it.
+//! Fields of the ancestors of the event's process in the kernel's process tree; see
+//! [`super::lineage`] for the processes that really started it.
 //!
-//! With an index they mean that ancestor, 0 being the process itself; without one all proper ancestors,
-//! of which any may fulfil a condition.
+//! With an index they select one ancestor, 0 being the process itself; without an index all proper
+//! ancestors, of which any may match a condition.
 
 use super::process::{comm, exe_of, exepath_of, variable, with_args};
 use super::{Context, Field, FieldArg, Scratch, Value, items, join, variables};
 use crate::state::Thread;
 
-/// Writes the text of the ancestors that the argument means, NUL after each.
+/// Writes a text for each ancestor that the argument selects, each followed by a NUL.
 fn texts<'a>(
     field: &Field,
     cx: &Context<'a>,

@@ -1,24 +1,24 @@
 //! Attributes of fields: what the rest of the program may conclude about a value.
 //!
-//! Filters, the recorder, chisels, the detail pane and the generated documents read attributes, never a
-//! field's name. The defaults are the strictest ones: a row that sets no attribute belongs to a field that is
-//! evaluated on every event, with everything loaded, and that rules nothing out.
+//! Filters, the recorder, chisels, the detail pane and the generated documents read attributes,
+//! never a field's name. The defaults are the strictest ones: a field whose row sets no attribute
+//! is evaluated on every event, with everything loaded, and permits no optimisation.
 
 use scap_capture_format::schema::EventType;
 
 use super::{FieldArg, Value};
 
 bitflags::bitflags! {
-    /// What has to be available, besides the event and the state around it, for the right value.
+    /// What the value requires, besides the event and the state around it.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Needs: u8 {
-        /// The events on which this use of the field was evaluated before.
+        /// The earlier events on which this use of the field was evaluated.
         const HISTORY = 1;
-        /// Every event of the capture: the value counts them, or they carry it along.
+        /// Every event of the capture: the value counts events, or other events carry it.
         const ALL_EVENTS = 2;
-        /// The bytes that calls moved.
+        /// The data of I/O calls.
         const PAYLOAD = 4;
-        /// What the container runtime knows about the container.
+        /// The container runtime's description of the container.
         const RUNTIME = 8;
         /// Nothing more.
         const NOTHING = 0;
@@ -36,28 +36,28 @@ pub enum Scope {
     Container,
 }
 
-/// What a value means, where conditions on it can be used for more than a comparison.
+/// The meaning of a value, where conditions on it have a use beyond the comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Nothing in particular.
     None,
     /// The name of the event's type, which decides conditions once for every type.
     EventType,
-    /// The name of an event's type, absent unless it is a syscall.
+    /// The name of an event's type; absent unless the event is a syscall.
     SyscallType,
     /// `>` or `<`.
     Direction,
-    /// When the event happened, in nanoseconds since the epoch; bounds the time range that is read.
+    /// The time of the event, in nanoseconds since the epoch; bounds the time range that is read.
     EventTime,
     /// The event's number, from 1 on.
     EventNumber,
     /// The id of the event's thread; bounds the chunks that are read.
     ThreadId,
-    /// The id of the event's process, likewise.
+    /// The id of the event's process; bounds the chunks that are read.
     ProcessId,
     /// The distance in milliseconds from the time in the argument; `=` means "at most".
     Around,
-    /// When the event happened, in the format that the user chose; JSON gets nanoseconds.
+    /// The time of the event, in the format that the user chose; JSON gets nanoseconds.
     OutputTime,
 }
 
@@ -70,7 +70,7 @@ pub enum Unit {
     Nanoseconds,
     /// Seconds.
     Seconds,
-    /// The nanoseconds that are left after the full seconds.
+    /// The nanoseconds after the full second.
     NanosecondPart,
     /// Bytes.
     Bytes,
@@ -78,10 +78,10 @@ pub enum Unit {
     Kibibytes,
 }
 
-/// The time zone of a time that is written without one.
+/// The time zone of times written without one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Zone {
-    /// That of the machine that reads.
+    /// The zone of the machine that reads the capture.
     Local,
     /// UTC.
     Utc,
@@ -90,11 +90,11 @@ pub enum Zone {
 /// How times are written in conditions on a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeLiterals {
-    /// The zone of those without one.
+    /// The zone of times without one.
     pub zone: Zone,
-    /// Whether a time of day is accepted.
+    /// True if a time of day is accepted.
     pub time_of_day: bool,
-    /// Whether the value itself is text.
+    /// True if the value itself is text.
     pub text: bool,
 }
 
@@ -123,11 +123,11 @@ pub enum ArgNames {
     Any,
     /// A parameter of an event or an argument of a syscall.
     Parameter,
-    /// One of a few.
+    /// One of a fixed list.
     OneOf {
         /// The names.
         names: &'static [&'static str],
-        /// The names, as an error says them.
+        /// The names, as shown in errors.
         expected: &'static str,
     },
     /// A shell pattern.
@@ -139,32 +139,32 @@ pub enum ArgNames {
 /// Where the detail pane shows a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listing {
-    /// Among the others of its class.
+    /// With the other fields of its class.
     Listed,
-    /// Before the others, in this order; also if the field is deprecated.
+    /// Before the other fields, in this order; even if the field is deprecated.
     First(u8),
-    /// Nowhere: it repeats other fields, the arguments or the data.
+    /// Not shown: it repeats other fields, the arguments or the data.
     Hidden,
 }
 
-/// How a value in a table becomes a condition that its events fulfil.
+/// How a value in a table becomes a condition that matches its events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Narrow {
     /// The field equals the value.
     Equal,
-    /// A number is the value of this other field: tables show it where there is no name.
+    /// A number is a value of this other field: tables show the number if there is no name.
     OrNumber(&'static str),
-    /// The value may also be that of this other field.
+    /// The value may also be a value of this other field.
     Or(&'static str),
     /// The path of a file, or the name of a connection: calls that take a path have no fd.
     Path,
     /// The directory of a file.
     Directory,
-    /// The server's port of a connection, which may have failed.
+    /// The server port of a connection, which may have failed.
     ServerPort,
 }
 
-/// What the detail pane groups a class of fields under.
+/// The heading of a class of fields in the detail pane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// The event.
@@ -204,7 +204,7 @@ impl Subject {
 /// Computes a value from an event's type.
 pub(super) type ByType = fn(EventType) -> Option<Value<'static>>;
 
-/// Says for an argument that the field does not read the payload.
+/// Returns true if the field does not read the payload with this argument.
 pub(super) type NoPayload = fn(&FieldArg) -> bool;
 
 /// The attributes of a field.
@@ -214,7 +214,7 @@ pub struct Attributes {
     pub needs: Needs,
     /// What the value belongs to.
     pub scope: Scope,
-    /// Whether the value is absent from all events whose type has no fd.
+    /// True if the value is absent from all events whose type has no fd.
     pub requires_fd: bool,
     /// What the value means.
     pub role: Role,
@@ -222,9 +222,9 @@ pub struct Attributes {
     pub unit: Unit,
     /// How times are written in conditions; `None` = the value is not a time of the event.
     pub times: Option<TimeLiterals>,
-    /// Which names are arguments.
+    /// Which names are valid arguments.
     pub arg_names: ArgNames,
-    /// Where the detail pane shows it.
+    /// Where the detail pane shows the field.
     pub listing: Listing,
     /// How values in tables become conditions.
     pub narrow: Narrow,
@@ -233,7 +233,7 @@ pub struct Attributes {
 }
 
 impl Attributes {
-    /// The strictest attributes: nothing may be concluded.
+    /// The strictest attributes: no optimisation is permitted.
     pub(super) const STRICTEST: Self = Self {
         needs: Needs::all(),
         scope: Scope::Event,

@@ -3,12 +3,12 @@
 use super::attributes::Subject;
 use super::info::FieldInfo;
 
-/// A class of fields: those whose names begin alike.
+/// A class of fields: fields with a common prefix.
 #[derive(Clone, Copy, Debug)]
 pub struct Class {
-    /// What the names begin with.
+    /// The prefix.
     pub name: &'static str,
-    /// What the detail pane groups them under; `None` = it leaves them out.
+    /// Its heading in the detail pane; `None` = not shown.
     pub subject: Option<Subject>,
     /// The fields.
     pub fields: &'static [FieldInfo],
@@ -51,7 +51,7 @@ pub const CLASSES: &[Class] = &[
     class("marathon", None, super::removed::MARATHON),
 ];
 
-/// Returns the class of a field by its name: the longest one that it begins with.
+/// Returns the class of a field by its name: the longest matching prefix.
 pub(super) fn of(name: &str) -> Option<&'static str> {
     CLASSES
         .iter()

@@ -126,7 +126,7 @@ pub(super) const FIELDS: &[FieldInfo] = &[
     .of_runtime(),
 ];
 
-/// What the container fields say of the host.
+/// Value of the container fields outside of containers.
 const HOST: &[u8] = b"host";
 
 pub(super) fn info<'a>(cx: &Context<'a>) -> Option<&'a ContainerInfo> {
@@ -168,7 +168,7 @@ extract! {
         if let Some(id) = described(cx, "full_id") {
             return Some(id);
         }
-        // The cgroups have it, too.
+        // The cgroups also contain the id.
         let found = crate::state::container_of(cx.view.thread()?.cgroups.as_deref())?;
         scratch.text(|out| out.extend_from_slice(&found.full_id))
     };
@@ -215,7 +215,7 @@ extract! {
     duration = |_, cx, _| Some(Value::Uint(cx.event.ts.0.saturating_sub(began(cx)?)));
 }
 
-/// The command of a check that the runtime makes; `NONE` if it makes none.
+/// The command of a check that the runtime performs; `NONE` if it performs none.
 fn probe<'a>(cx: &Context<'a>, which: &str, scratch: &'a mut Scratch) -> Option<Value<'a>> {
     let Some(probe) = info(cx)?.json(which) else {
         return Some(Value::Text(b"NONE"));
@@ -235,7 +235,7 @@ fn probe<'a>(cx: &Context<'a>, which: &str, scratch: &'a mut Scratch) -> Option<
     })
 }
 
-/// A container begins with its pid namespace.
+/// Returns the start of the container, which is the start of its pid namespace.
 fn began(cx: &Context<'_>) -> Option<u64> {
     cx.view.container_id()?;
     let start = cx.view.thread()?.pidns_start;
@@ -269,7 +269,7 @@ pub(super) fn one_label<'a>(labels: &'a Json, field: &Field) -> Option<Value<'a>
     Some(Value::Text(value.as_bytes()))
 }
 
-/// Finds a mount by its place in the list, or by a pattern for one of its ends.
+/// Finds a mount by its index in the list, or by a pattern for source or destination.
 fn find_mount<'a>(cx: &Context<'a>, field: &Field, end: &str) -> Option<&'a Json> {
     let mounts = info(cx)?.json("Mounts")?.as_array()?;
     if let FieldArg::Index(index) = field.arg {

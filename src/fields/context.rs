@@ -11,18 +11,18 @@ use crate::event::render::Renderer;
 use crate::event::time::LocalClock;
 use crate::state::View;
 
-/// Where a field's value comes from: one event with the state around it.
+/// The input of a field: one event with the state around it.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     /// The event as it is stored and shown.
     pub event: &'a Event<'a>,
     /// The state around it.
     pub view: &'a View<'a>,
-    /// What is the same for all events.
+    /// Data that is the same for all events.
     pub session: &'a Session,
 }
 
-/// What is the same for all events of one pass over a capture.
+/// Data that is the same for all events of one pass over a capture.
 #[derive(Debug, Default)]
 pub struct Session {
     /// Architecture of the recorded machine, whose syscall numbers the events have.
@@ -33,13 +33,13 @@ pub struct Session {
     pub renderer: RefCell<Renderer>,
     /// Prints times of day.
     pub clock: RefCell<LocalClock>,
-    /// How `evt.outputtime` prints.
+    /// The format of `evt.outputtime`.
     pub time: TimeFormat,
     /// The time of the first event; 0 before it.
     pub first_time: u64,
-    /// Columns of the screen that spectrograms are drawn on; 0 = none.
+    /// Width of the screen in columns, for spectrograms; 0 = none.
     pub screen_width: u16,
-    /// Which of the merged recordings the events are from; `None` if the capture was not merged.
+    /// The origin of the events; `None` if the capture was not merged.
     pub origin: Option<OriginId>,
 }
 
@@ -54,7 +54,7 @@ impl Session {
         }
     }
 
-    /// Makes another session that prints alike, for the events of another recording.
+    /// Makes a session with the same output settings for another origin.
     pub fn fork(&self, origin: Option<OriginId>) -> Self {
         let renderer = self.renderer.borrow().clone();
         Self {
@@ -73,7 +73,7 @@ impl Session {
         self.machine.boot_time.0
     }
 
-    /// Takes what the fields need of the machine that is replayed.
+    /// Takes over the data of the recorded machine that fields need.
     pub fn set_machine(&mut self, machine: &MachineInfo) {
         self.machine.clone_from(machine);
         if let Some(arch) = Arch::from_name(&machine.arch) {
@@ -93,8 +93,8 @@ pub enum TimeFormat {
     Absolute,
     /// Seconds since the first event.
     Relative,
-    /// Seconds that the call took.
+    /// Duration of the call in seconds.
     Delta,
-    /// Seconds since the event before.
+    /// Seconds since the previous event.
     DeltaPrevious,
 }

@@ -1,4 +1,4 @@
-//! Fields of the fds that a `poll` waits for.
+//! Fields of the fds of a `poll`.
 
 use super::info::{FieldInfo, text};
 use super::{Context, Field, Scratch, Value};
@@ -26,7 +26,7 @@ fn list<'a>(cx: &Context<'a>) -> Option<FdList<'a>> {
         })
 }
 
-/// Writes something of each fd, with commas between.
+/// Writes a property of each fd, separated by commas.
 fn each<'a>(
     cx: &Context<'a>,
     scratch: &'a mut Scratch,

@@ -1,4 +1,4 @@
-//! A field as it is used in one place.
+//! A use of a field, with its argument and memory.
 
 use std::cell::{Cell, RefCell};
 
@@ -9,7 +9,7 @@ use super::{Context, FieldInfo, FieldType, Scratch, Value};
 use crate::event::glob::Glob;
 use crate::event::number;
 
-/// The argument of a field as it was written.
+/// The argument of a field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum FieldArg {
     /// None.
@@ -21,33 +21,33 @@ pub enum FieldArg {
     Name(Box<str>),
 }
 
-/// A field as used in one place, with its argument and what it remembers between events.
+/// A use of a field, with its argument and the values it remembers between events.
 #[derive(Clone, Debug)]
 pub struct Field {
-    /// Which field.
+    /// The row of the field.
     pub info: &'static FieldInfo,
     /// Its argument.
     pub arg: FieldArg,
-    /// The argument was written in brackets.
+    /// True if the argument was written in brackets.
     pub(super) bracketed: bool,
-    /// The argument as a pattern, where it is one.
+    /// The argument as a pattern, if the field takes one.
     pub(super) pattern: Option<Glob>,
-    /// For fields that depend on the events before (`evt.deltatime`, `util.cnt`).
+    /// For fields that depend on earlier events (`evt.deltatime`, `util.cnt`).
     pub(crate) memory: Cell<u64>,
-    /// The same by CPU or thread (`thread.cpu`, `thread.exectime`); at most [`MEMORY`] of them.
+    /// The same by CPU or thread (`thread.cpu`, `thread.exectime`); at most [`MEMORY`] entries.
     pub(crate) memories: RefCell<HashMap<i64, u64>>,
 }
 
-/// Most threads or CPUs that a field remembers a number of.
+/// Limit of the threads or CPUs for which a field remembers a number.
 const MEMORY: usize = 1 << 18;
 
 impl Field {
-    /// Extracts the value; `None` = absent. `scratch` is overwritten, the value may borrow from it.
+    /// Extracts the value; `None` = absent. `scratch` is overwritten; the value may borrow from it.
     pub fn extract<'a>(&'a self, cx: &Context<'a>, scratch: &'a mut Scratch) -> Option<Value<'a>> {
         (self.info.extract)(self, cx, scratch)
     }
 
-    /// Appends the name with its argument, as it is written.
+    /// Appends the name with its argument, in filter syntax.
     pub fn write_name(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.info.name.as_bytes());
         match &self.arg {
@@ -69,18 +69,21 @@ impl Field {
         self.info.ty
     }
 
-    /// Whether the value depends on the events on which this use of the field was evaluated before.
+    /// Returns true if the value depends on earlier events on which this use of the field was
+    /// evaluated.
     pub fn is_stateful(&self) -> bool {
         self.info.attributes.needs.contains(Needs::HISTORY)
     }
 
-    /// Whether the value in one event depends on others that need not match: none may be left out.
+    /// Returns true if the value depends on events that need not match, so that no event may be
+    /// skipped.
     pub fn depends_on_all(&self) -> bool {
         let others = Needs::HISTORY | Needs::ALL_EVENTS;
         self.info.attributes.needs.intersects(others)
     }
 
-    /// Whether the value may come from the bytes that a call moved, so that they have to be loaded.
+    /// Returns true if the value may come from the data of an I/O call, which then has to be
+    /// loaded.
     pub fn needs_payload(&self) -> bool {
         let Attributes {
             needs,
@@ -90,22 +93,24 @@ impl Field {
         needs.contains(Needs::PAYLOAD) && !no_payload_if(&self.arg)
     }
 
-    /// Whether the value may come from what the container runtime knows.
+    /// Returns true if the value may come from the container runtime.
     pub fn needs_runtime_metadata(&self) -> bool {
         self.info.attributes.needs.contains(Needs::RUNTIME)
     }
 
-    /// Whether the value is defined for a thread and one of its fds, between events too.
+    /// Returns true if the value belongs to a thread and one of its fds, so that it is defined
+    /// between events too.
     pub fn is_thread_scoped(&self) -> bool {
         self.info.attributes.scope != Scope::Event
     }
 
-    /// Whether the value is the same in all events of a container.
+    /// Returns true if the value is the same in all events of a container.
     pub fn is_container_scoped(&self) -> bool {
         self.info.attributes.scope == Scope::Container
     }
 
-    /// Returns what conditions on the value mean; an argument makes it another value.
+    /// Returns the meaning of conditions on the value; a use with an argument has none, except for
+    /// [`Role::Around`].
     pub fn role(&self) -> Role {
         match (self.info.attributes.role, &self.arg) {
             (Role::Around, FieldArg::Index(_)) => Role::Around,
@@ -114,12 +119,12 @@ impl Field {
         }
     }
 
-    /// Returns what computes the value from the event's type, if it depends on nothing else.
+    /// Returns the function that computes the value from the event's type, if nothing else matters.
     pub(crate) fn by_type(&self) -> Option<ByType> {
         self.info.attributes.by_type
     }
 
-    /// Replaces the number that is remembered for a thread or CPU.
+    /// Replaces the number that is remembered for a thread or CPU, and returns the old one.
     pub(super) fn remember(&self, key: i64, value: u64) -> Option<u64> {
         let mut memories = self.memories.borrow_mut();
         if memories.len() >= MEMORY && !memories.contains_key(&key) {

@@ -12,9 +12,9 @@ bitflags::bitflags! {
     /// Restrictions on the use of a field, and properties of its values.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct FieldFlags: u16 {
-        /// Has no text form: only for conditions.
+        /// Has no text form: usable only in conditions.
         const FILTER_ONLY = 1;
-        /// Has only a text form: not for conditions.
+        /// Has only a text form: not usable in conditions.
         const PRINT_ONLY = 2;
         /// Meant for the columns of views; usable everywhere.
         const TABLE_ONLY = 4;
@@ -26,11 +26,11 @@ bitflags::bitflags! {
         const DEPRECATED = 32;
         /// Has any number of values.
         const IS_LIST = 64;
-        /// Without an argument it has several values, one of which has to fulfil a condition.
+        /// Without an argument it has several values, of which any may match a condition.
         const ANY = 128;
         /// Scripts that use it are written for captures with enter events, which are synthesised for them.
         const WANTS_ENTER = 256;
-        /// Neither sysdig nor Falco has it.
+        /// Not in sysdig or Falco.
         const OURS = 512;
     }
 }
@@ -60,22 +60,22 @@ pub enum FieldType {
     Net,
     /// A port.
     Port,
-    /// That of an event's parameter, known only with the event.
+    /// The type of the event's parameter.
     Dynamic,
 }
 
-/// Whether a field takes an argument, and which.
+/// The form of a field's argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArgForm {
-    /// None.
+    /// No argument.
     None,
-    /// It needs a number in brackets.
+    /// A required number in brackets.
     Index,
-    /// It can have a number in brackets.
+    /// An optional number in brackets.
     OptIndex,
-    /// It needs a name after a dot, or a name or number in brackets.
+    /// A required name after a dot, or a name or number in brackets.
     Key,
-    /// It can have those.
+    /// An optional name after a dot, or a name or number in brackets.
     OptKey,
 }
 
@@ -84,18 +84,18 @@ pub(super) type Extract = for<'a> fn(&'a Field, &Context<'a>, &'a mut Scratch) -
 
 /// A field.
 ///
-/// A row is made by the constructor of its type and says with [`Self::of_event`], [`Self::of_thread`] or
-/// one of their siblings what its value comes from. A row that does not is a row of a field with the
-/// [strictest attributes](Attributes::STRICTEST): slow, but never wrong.
+/// A row is made by the constructor of its type and declares with [`Self::of_event`],
+/// [`Self::of_thread`] or a similar method what its value comes from. Without such a declaration
+/// the field has the [strictest attributes](Attributes::STRICTEST): slow, but never wrong.
 #[derive(Clone, Copy, Debug)]
 pub struct FieldInfo {
     /// Its name without argument.
     pub name: &'static str,
-    /// What it is, in a few words.
+    /// A short description.
     pub description: &'static str,
     /// The type of its value.
     pub ty: FieldType,
-    /// The type that conditions compare it as; in the libraries some times are intervals and vice versa.
+    /// The type used in conditions; in sysdig's libraries some times are intervals and vice versa.
     pub compared_as: FieldType,
     /// How numbers print.
     pub format: PrintFormat,
@@ -103,9 +103,9 @@ pub struct FieldInfo {
     pub arg: ArgForm,
     /// Restrictions.
     pub flags: FieldFlags,
-    /// Why no capture has it, if so: then it is always absent.
+    /// Why the field is always absent; `None` for all other fields.
     pub unanswerable: Option<&'static str>,
-    /// What may be concluded about its values.
+    /// What the rest of the program may conclude about its values.
     pub attributes: Attributes,
     pub(super) extract: Extract,
 }
@@ -135,12 +135,12 @@ impl FieldInfo {
         }
     }
 
-    /// Returns the class: the longest one that the name begins with.
+    /// Returns the class: the longest matching prefix.
     pub fn class(&self) -> &'static str {
         classes::of(self.name).unwrap_or(self.name)
     }
 
-    /// Whether the detail pane shows it.
+    /// Returns true if the detail pane shows the field.
     pub fn is_detail(&self) -> bool {
         let unfit = FieldFlags::FILTER_ONLY | FieldFlags::TABLE_ONLY | FieldFlags::ANY;
         let is_part = matches!(self.attributes.unit, Unit::Seconds | Unit::NanosecondPart);
@@ -190,7 +190,7 @@ impl FieldInfo {
         self.needs(Needs::NOTHING)
     }
 
-    /// The value is decided by the event's type alone.
+    /// The value depends only on the event's type.
     pub(super) const fn of_type(mut self, by_type: ByType) -> Self {
         self.attributes.by_type = Some(by_type);
         self.extract = self::by_type;
@@ -203,7 +203,7 @@ impl FieldInfo {
         self.needs(Needs::NOTHING)
     }
 
-    /// The value comes from the fd that the event is about; other events never have one.
+    /// The value comes from the event's fd; events without an fd never have one.
     pub(super) const fn of_fd(mut self) -> Self {
         self.attributes.requires_fd = true;
         self.of_thread()
@@ -215,12 +215,12 @@ impl FieldInfo {
         self.needs(Needs::NOTHING)
     }
 
-    /// The value comes from what the container runtime knows about the thread's container.
+    /// The value comes from the container runtime's description of the thread's container.
     pub(super) const fn of_runtime(self) -> Self {
         self.of_container().needs(Needs::RUNTIME)
     }
 
-    /// Says what the value depends on besides the event and the state around it.
+    /// Declares what the value requires besides the event and the state around it.
     pub(super) const fn needs(mut self, needs: Needs) -> Self {
         self.attributes.needs = needs;
         self
@@ -290,12 +290,12 @@ constructors! {
     dynamic Dynamic,
 }
 
-/// Computes the values of fields that no capture has.
+/// The extractor of fields that are always absent.
 pub(super) fn na<'a>(_: &'a Field, _: &Context<'a>, _: &'a mut Scratch) -> Option<Value<'a>> {
     None
 }
 
-/// Computes the values of fields that the event's type decides.
+/// The extractor of fields that depend only on the event's type.
 pub(super) fn by_type<'a>(
     field: &'a Field,
     cx: &Context<'a>,

@@ -7,7 +7,7 @@ use super::info::{ArgForm, FieldFlags, FieldInfo, na, text};
 use super::{Context, Field, Scratch, Value};
 
 /// Why most of them are always absent.
-const GONE: &str = "no recorder sets it any more";
+const GONE: &str = "recorders no longer set it";
 
 pub(super) const FIELDS: &[FieldInfo] = &[
     text("k8s.deployment.id", "Kubernetes deployment id", na)
@@ -186,7 +186,7 @@ extract! {
     };
 }
 
-/// Labels of a container of a pod, which name it.
+/// Labels of a container of a pod, which identify the pod.
 fn pod_table<'a>(cx: &Context<'a>) -> Option<&'a Json> {
     let labels = info(cx)?.json("labels")?;
     labels.get("io.kubernetes.pod.name")?;
@@ -197,7 +197,7 @@ fn pod_member<'a>(cx: &Context<'a>, label: &str) -> Option<Value<'a>> {
     member(pod_table(cx)?, label)
 }
 
-/// Labels of the pod: those of its sandbox.
+/// Labels of the pod: the labels of its sandbox.
 fn pod_label_table<'a>(cx: &Context<'a>) -> Option<&'a Json> {
     pod_table(cx)?;
     info(cx)?.json("pod_sandbox_labels")

@@ -1,18 +1,19 @@
-//! Fields of those who started the event's process, whatever has become of them since. Ours alone.
+//! Fields of the processes that started the event's process, even if they have exited since. Not in
+//! sysdig or Falco.
 //!
-//! With an index they mean that one, 0 being the process itself and 1 who started it; without one all
-//! but the process itself, of which any may fulfil a condition.
+//! With an index they select one process, 0 being the event's process and 1 the one that started
+//! it; without an index all but the event's process, of which any may match a condition.
 
 use super::process::{UNKNOWN, exe_or_none, with_args};
 use super::{Context, Field, FieldArg, Scratch, Value};
 use crate::state::Ancestor;
 
-/// Returns the one that an index means.
+/// Returns the process that an index selects.
 fn nth<'a>(index: i64, cx: &Context<'a>) -> Option<Ancestor<'a>> {
     cx.view.lineage().nth(usize::try_from(index).ok()?)
 }
 
-/// Writes the text of those that the argument means, NUL after each.
+/// Writes a text for each process that the argument selects, each followed by a NUL.
 fn texts<'a>(
     field: &Field,
     cx: &Context<'a>,

@@ -1,4 +1,4 @@
-//! How a field is found by its name.
+//! Lookup of fields by name.
 
 use std::cell::{Cell, RefCell};
 
@@ -10,16 +10,16 @@ use crate::event::glob::Glob;
 use crate::event::suggest::similar;
 use crate::event::text::short;
 
-/// Why a name cannot be used as a field.
+/// Why a text is not a field.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LookupError {
-    /// No field has that name.
+    /// No field has this name.
     #[error("unknown field `{}`", short(.name))]
     Unknown {
         /// The name.
         name: String,
-        /// Known names that look like it, best first.
+        /// Similar names, best first.
         similar: Vec<&'static str>,
     },
     /// The field needs an argument.
@@ -27,7 +27,7 @@ pub enum LookupError {
     ArgumentMissing {
         /// The field.
         field: &'static str,
-        /// What the argument is.
+        /// The form of the argument.
         form: ArgForm,
     },
     /// The field takes no argument.
@@ -41,14 +41,14 @@ pub enum LookupError {
         /// The parameter.
         name: String,
     },
-    /// The argument makes no sense for the field.
+    /// The argument is invalid for the field.
     #[error("`{}` is not a valid argument of field `{field}`: {reason}", short(.argument))]
     ArgumentInvalid {
         /// The field.
         field: &'static str,
         /// The argument.
         argument: String,
-        /// Why.
+        /// The reason.
         reason: &'static str,
     },
 }
@@ -57,11 +57,11 @@ pub enum LookupError {
 fn by_name(name: &str) -> Option<&'static FieldInfo> {
     let known = classes::all();
     #[cfg(test)]
-    let known = known.chain(super::made_up::FIELDS);
+    let known = known.chain(super::test_fields::FIELDS);
     known.into_iter().find(|f| f.name == name)
 }
 
-/// Finds the field that a text names, such as `proc.aname[2]` or `evt.arg.fd`.
+/// Looks up a field such as `proc.aname[2]` or `evt.arg.fd`.
 ///
 /// # Errors
 ///
@@ -71,7 +71,7 @@ pub fn lookup(text: &str) -> Result<Field, LookupError> {
     field(info, rest)
 }
 
-/// Finds the longest field name that `text` starts with and that ends there, or before an argument.
+/// Finds the longest field name that is a prefix of `text` and ends there, or before an argument.
 fn longest(text: &str) -> Option<(&'static FieldInfo, &str)> {
     let mut end = text.find('[').unwrap_or(text.len());
     loop {
@@ -112,7 +112,7 @@ fn field(info: &'static FieldInfo, rest: &str) -> Result<Field, LookupError> {
         (ArgForm::None, Some(_)) if bracketed => {
             return Err(LookupError::ArgumentUnexpected(info.name));
         }
-        // `fd.name.x` is a wrong name, not `fd.name` with an argument.
+        // `fd.name.x` is an unknown name, not `fd.name` with an argument.
         (ArgForm::None, Some(_)) => return Err(unknown(&format!("{}{rest}", info.name))),
         (ArgForm::Index | ArgForm::Key, None) => {
             return Err(LookupError::ArgumentMissing {
@@ -123,7 +123,7 @@ fn field(info: &'static FieldInfo, rest: &str) -> Result<Field, LookupError> {
         (ArgForm::OptIndex | ArgForm::OptKey, None) => FieldArg::None,
         (ArgForm::Index | ArgForm::OptIndex, Some(text)) => match text.parse::<u64>() {
             Ok(n) if bracketed => FieldArg::Index(n.cast_signed()),
-            _ => return Err(invalid(text, "a number in brackets is expected")),
+            _ => return Err(invalid(text, "expected a number in brackets")),
         },
         (ArgForm::Key | ArgForm::OptKey, Some("")) => {
             return Err(invalid("", "it is empty"));
@@ -148,7 +148,7 @@ fn field(info: &'static FieldInfo, rest: &str) -> Result<Field, LookupError> {
     })
 }
 
-/// Refuses arguments that can never mean anything.
+/// Rejects arguments that can never be valid.
 fn check(info: &'static FieldInfo, arg: &FieldArg) -> Result<(), LookupError> {
     let FieldArg::Name(name) = arg else {
         return Ok(());
@@ -170,7 +170,7 @@ fn check(info: &'static FieldInfo, arg: &FieldArg) -> Result<(), LookupError> {
     }
 }
 
-/// Whether any event has a parameter, or any syscall an argument, of this name.
+/// Returns true if any event has a parameter, or any syscall an argument, of this name.
 fn is_param(name: &str) -> bool {
     schema::EVENTS
         .iter()
@@ -178,8 +178,8 @@ fn is_param(name: &str) -> bool {
         || schema::syscall::all().any(|s| s.args.iter().any(|a| a.name == name))
 }
 
-/// Returns the longest beginning of `text` that names a field, with its length in bytes: what `%` is
-/// followed by in an output format.
+/// Returns the longest field at the start of `text`, with its length in bytes: what follows `%` in
+/// an output format.
 ///
 /// # Errors
 ///
@@ -198,7 +198,7 @@ pub fn lookup_prefix(text: &str) -> Result<(Field, usize), LookupError> {
             Err(error) => first = Some(error),
         }
     }
-    // A name ends at the latest where the word does; a full stop after it belongs to the sentence.
+    // A name ends at the end of the word at the latest; a trailing dot is punctuation.
     while end > 0 {
         match lookup(&text[..end]) {
             Ok(field) => return Ok((field, end)),

@@ -1,11 +1,11 @@
-//! Fields: what filters, output formats and chisels can ask of an event and the state around it.
+//! Fields: the values of an event and the state around it for filters, output formats and chisels.
 //!
-//! Names, types and meaning are those of the falcosecurity libraries and of sysdig 0.29.3. A field has a
-//! value or it is absent; nothing is invented for what was not seen. One file per class of fields.
+//! Names, types and meaning are those of the falcosecurity libraries and of sysdig 0.29.3. A field
+//! has a value or is absent; unknown values are never guessed. One file per class of fields.
 //!
-//! Adding a field takes one row in the table of its class and a function that computes the value. The row
-//! also says what may be concluded about the value ([`attributes`]); nothing outside this module looks at a
-//! field's name for that.
+//! Adding a field takes one row in the table of its class and a function that computes the value.
+//! The row also declares the [`attributes`] of the value; nothing outside of this module depends on
+//! a field's name.
 
 /// Defines functions that extract a field, each with the field, the context and the scratch space.
 macro_rules! extract {
@@ -34,12 +34,12 @@ mod info;
 mod k8s;
 mod lineage;
 mod lookup;
-#[cfg(test)]
-mod made_up;
 mod paths;
 mod process;
 mod removed;
 mod syslog;
+#[cfg(test)]
+mod test_fields;
 mod thread;
 mod user;
 mod value;
@@ -54,7 +54,8 @@ pub use value::{Scratch, Value};
 pub(crate) use value::items;
 use value::{join, variables};
 
-/// Describes a value that does not come from a single field, such as a transformer's: printed plainly.
+/// Describes a value that is not of a single field, such as the result of a transformer: printed
+/// plainly.
 pub(crate) fn plain() -> &'static FieldInfo {
     &info::PLAIN
 }

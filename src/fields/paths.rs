@@ -1,4 +1,4 @@
-//! Fields of the paths that a successful call worked on.
+//! Fields of the paths of successful calls.
 
 use scap_capture_format::schema::{EventInfo, ParamDetail, ParamType};
 
@@ -20,7 +20,7 @@ pub(super) const FIELDS: &[FieldInfo] = &[
     text("fs.path.targetraw", "target path as given", targetraw).of_event(),
 ];
 
-/// What names the file that a call works on.
+/// What identifies the file of a call.
 #[derive(Clone, Copy)]
 enum Object {
     /// The parameter with the path.
@@ -29,7 +29,7 @@ enum Object {
     Fd(&'static str),
 }
 
-/// Returns what the calls with one path work on.
+/// Returns the object of calls with one path.
 fn one(info: &EventInfo) -> Option<Object> {
     use Object::{Fd, Path};
     Some(match info.name {
@@ -54,7 +54,7 @@ fn two(info: &EventInfo) -> Option<(&'static str, &'static str)> {
     })
 }
 
-/// The description of the event's type, if the call was successful.
+/// Returns the event's type if the call succeeded.
 fn successful(cx: &Context<'_>) -> Option<&'static EventInfo> {
     let full = cx.view.full();
     let info = full.info()?;
@@ -63,7 +63,7 @@ fn successful(cx: &Context<'_>) -> Option<&'static EventInfo> {
     (result == 0 || (makes_fd && result > 0)).then_some(info)
 }
 
-/// Returns a path as the program gave it.
+/// Returns a path as passed by the program.
 fn given<'a>(cx: &Context<'a>, info: &EventInfo, name: &str) -> Option<&'a [u8]> {
     let (index, _) = info.param(name)?;
     Some(value::text(cx.view.full().params.get(index)?))

@@ -1,5 +1,5 @@
-//! Fields that sysdig 0.29.3 had and later versions dropped: known, so that old filters and chisels are
-//! accepted, and always absent.
+//! Fields of sysdig 0.29.3 that later versions removed: accepted for old filters and chisels, and
+//! always absent.
 
 use scap_capture_format::schema::PrintFormat;
 

@@ -41,10 +41,10 @@ const SEVERITIES: [&str; 8] = [
     "emerg", "alert", "crit", "err", "warn", "notice", "info", "debug",
 ];
 
-/// Bits of the priority that are the severity.
+/// Bits of the priority with the severity.
 const SEVERITY_BITS: u64 = 7;
 
-/// Returns priority and text of the message that the event writes.
+/// Returns priority and text of a message that the event writes.
 fn parse<'a>(cx: &Context<'a>) -> Option<(u64, &'a [u8])> {
     let info = cx.event.info()?;
     if !matches!(

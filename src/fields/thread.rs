@@ -151,7 +151,7 @@ extract! {
     totexectime = |field, cx, _| {
         let slice = slice(field, cx);
         cx.view.thread()?;
-        // CPUs are small numbers, threads are kept apart below zero.
+        // CPUs have small numbers, threads are mapped below zero.
         let key = -1 - cx.event.tid.0.max(0);
         let before = field.memories.borrow().get(&key).copied().unwrap_or(0);
         let total = before.saturating_add(slice);
@@ -163,7 +163,8 @@ extract! {
     cpu_system = |field, cx, _| usage(field, cx, false, true);
 }
 
-/// Memory belongs to the process: the main thread has it and the others have 0, so that sums are right.
+/// Memory belongs to the process: the main thread has its value and the others have 0, so that sums
+/// are right.
 fn memory(cx: &Context<'_>, index: usize) -> Option<u64> {
     let thread = cx.view.thread()?;
     if !thread.is_main() {
@@ -184,7 +185,8 @@ fn capabilities<'a>(cx: &Context<'a>, scratch: &'a mut Scratch, which: usize) ->
     })
 }
 
-/// How long the thread that a switch event ends was on its CPU: since the switch before.
+/// The time that a thread spent on its CPU before a switch event: the time since the previous
+/// switch.
 fn slice(field: &Field, cx: &Context<'_>) -> u64 {
     let is_switch = matches!(cx.event.ty, types::SCHEDSWITCH_1_E | types::SCHEDSWITCH_6_E);
     if !is_switch {
@@ -197,7 +199,7 @@ fn slice(field: &Field, cx: &Context<'_>) -> u64 {
     }
 }
 
-/// Percent of a CPU since the thread's `procinfo` event before; those come once a second.
+/// Percentage of a CPU since the thread's previous `procinfo` event; there is one per second.
 fn usage<'a>(field: &Field, cx: &Context<'a>, user: bool, system: bool) -> Option<Value<'a>> {
     const MOST: u64 = 100;
     if cx.event.ty != types::PROCINFO_E {

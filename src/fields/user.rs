@@ -29,9 +29,9 @@ pub(super) const GROUP: &[FieldInfo] = &[
     text("group.name", "group name or <NA>", group_name).of_thread(),
 ];
 
-/// What is shown for a user that is not known.
+/// Shown for an unknown user.
 const UNKNOWN: &[u8] = b"<NA>";
-/// Nobody logged in.
+/// The login uid of processes outside of login sessions.
 const NO_LOGIN: u32 = u32::MAX;
 
 extract! {
@@ -54,7 +54,7 @@ extract! {
     };
     loginname = |_, cx, _| {
         let id = cx.view.thread()?.loginuid;
-        // Logins happen on the host.
+        // Login sessions are on the host.
         let user = cx.view.state().user(None, id);
         let name = user.map(|u| u.name.as_ref());
         let root = (id == 0).then_some(&b"root"[..]);

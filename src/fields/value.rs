@@ -1,4 +1,4 @@
-//! Values of fields, and room to put them together.
+//! Values of fields, and buffers to build them.
 
 use std::net::IpAddr;
 
@@ -19,18 +19,19 @@ pub enum Value<'a> {
     Double(f64),
     /// An address.
     Ip(IpAddr),
-    /// Either end of a connection, client first (`fd.ip`, `fd.net`): `=` and `in` hold if one of them
-    /// does, `!=` if both do.
+    /// Both ends of a connection, client first (`fd.ip`, `fd.net`): `=` and `in` match if either
+    /// end does, `!=` only if both do.
     Ips(IpAddr, IpAddr),
-    /// Either port (`fd.port`), likewise.
+    /// Both ports (`fd.port`), with the same rules.
     Ports(u16, u16),
-    /// Texts, NUL after each: a list field, or the ancestors of which any may fulfil a condition.
+    /// Texts, each followed by a NUL: a list, or the values of ancestors of which any may match a
+    /// condition.
     Texts(&'a [u8]),
-    /// Numbers of the ancestors, of which any may fulfil a condition.
+    /// Numbers of ancestors, of which any may match a condition.
     Ints(&'a [i64]),
 }
 
-/// Room for a value that has to be put together.
+/// Buffers for a value that is built from parts.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
     /// Text or bytes.
@@ -40,7 +41,7 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Puts a text together.
+    /// Builds a text.
     pub(super) fn text(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Option<Value<'_>> {
         self.bytes.clear();
         write(&mut self.bytes);
@@ -48,7 +49,7 @@ impl Scratch {
     }
 }
 
-/// Appends strings that end in NUL each, with spaces between them.
+/// Appends NUL-terminated strings, separated by spaces.
 pub(super) fn join<'a>(out: &mut Vec<u8>, items: impl Iterator<Item = &'a [u8]>) {
     for (index, item) in items.enumerate() {
         if index > 0 {
@@ -58,14 +59,14 @@ pub(super) fn join<'a>(out: &mut Vec<u8>, items: impl Iterator<Item = &'a [u8]>)
     }
 }
 
-/// Iterates over strings that end in NUL each.
+/// Iterates over NUL-terminated strings.
 pub(crate) fn items(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     let list = list.strip_suffix(b"\0").unwrap_or(list);
     let count = if list.is_empty() { 0 } else { usize::MAX };
     list.split(|b| *b == 0).take(count)
 }
 
-/// Iterates over an environment; there is none where a program wrote over all of its own.
+/// Iterates over an environment; empty if the program overwrote all of it.
 pub(super) fn variables(env: &[u8]) -> impl Iterator<Item = &[u8]> {
     let is_gone = env.iter().all(|b| *b == 0);
     items(if is_gone { &[] } else { env })

@@ -1,6 +1,6 @@
-//! The syntax tree of a filter: what was written, with no name looked up and no type checked.
+//! The syntax tree of a filter: names are not looked up, types are not checked.
 //!
-//! Every node knows which bytes of the text it comes from. [`fmt::Display`] prints text that parses back
+//! Every node has the span of the text it was parsed from. [`fmt::Display`] prints text that parses
 //! to the same tree.
 
 use std::fmt;
@@ -14,22 +14,22 @@ pub type Span = Range<usize>;
 /// A condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expr {
-    /// What it is.
+    /// The kind of condition.
     pub kind: ExprKind,
-    /// Where it stands.
+    /// Its span in the text.
     pub span: Span,
 }
 
 /// Kinds of conditions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExprKind {
-    /// All hold; two or more.
+    /// True if all conditions are true; two or more.
     And(Vec<Expr>),
-    /// One holds; two or more.
+    /// True if any condition is true; two or more.
     Or(Vec<Expr>),
-    /// It does not hold.
+    /// True if the condition is false.
     Not(Box<Expr>),
-    /// The macro of that name holds.
+    /// The condition of the named macro.
     Macro(String),
     /// A comparison.
     Check(Box<Check>),
@@ -38,23 +38,22 @@ pub enum ExprKind {
 /// `left operator right`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
-    /// What is compared.
+    /// The left-hand side.
     pub left: Operand,
-    /// How.
+    /// The operator.
     pub op: Op,
-    /// Where the operator stands.
+    /// The span of the operator.
     pub op_span: Span,
-    /// With what.
+    /// The right-hand side.
     pub right: Right,
 }
 
-/// Returns the text of a condition: a field as it is written, an operator and a value, in quotes if it needs
-/// them.
+/// Returns the text of a condition: a field, an operator and a value, quoted if necessary.
 pub fn condition(field: &str, op: Op, value: &[u8]) -> String {
     format!("{field} {} {}", op.name(), written(value))
 }
 
-/// Returns a value as it is written in a condition, in quotes if it needs them.
+/// Returns a value as it is written in a condition, quoted if necessary.
 pub fn written(value: &[u8]) -> String {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'_' | b'-' | b':');
     let is_word = value.iter().all(plain)
@@ -71,12 +70,12 @@ pub fn written(value: &[u8]) -> String {
     literal.to_string()
 }
 
-/// Something that has a value in an event.
+/// A field or transformer, which has a value in an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operand {
-    /// What it is.
+    /// The kind of operand.
     pub kind: OperandKind,
-    /// Where it stands.
+    /// Its span in the text.
     pub span: Span,
 }
 
@@ -89,16 +88,16 @@ pub enum OperandKind {
     Call(Call),
 }
 
-/// A transformer applied.
+/// A transformer call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     /// The transformer.
     pub name: String,
-    /// Where its name stands.
+    /// The span of its name.
     pub name_span: Span,
-    /// What it is applied to.
+    /// Its arguments.
     pub args: Vec<Arg>,
-    /// What stands in brackets after it.
+    /// The index in brackets after the call.
     pub index: Option<Literal>,
 }
 
@@ -107,16 +106,16 @@ pub struct Call {
 pub enum Arg {
     /// A field or a transformer.
     Operand(Operand),
-    /// A text in quotes, or a number.
+    /// A quoted text, or a number.
     Literal(Literal),
-    /// Several in brackets.
+    /// A list in brackets.
     List(Vec<Self>, Span),
 }
 
 /// The right-hand side of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Right {
-    /// None: `exists`.
+    /// No value: `exists`.
     None,
     /// One value.
     Value(Literal),
@@ -126,7 +125,7 @@ pub enum Right {
     Named(Literal),
     /// The value of a field: `val(field)`, or a transformer.
     Operand(Operand),
-    /// `anyof`, `allof` or `oneof` of values; these are a list or a list's name.
+    /// `anyof`, `allof` or `oneof`, with a list or the name of a list.
     Each(Quantifier, Box<Self>),
 }
 
@@ -135,13 +134,13 @@ pub enum Right {
 pub struct Literal {
     /// The text without quotes and escapes; any bytes but NUL.
     pub bytes: Box<[u8]>,
-    /// Whether it stood in quotes.
+    /// True if the value was quoted.
     pub quoted: bool,
-    /// Where it stands, quotes included.
+    /// Its span in the text, quotes included.
     pub span: Span,
 }
 
-/// Of how many values an operator has to hold.
+/// How many of the listed values must match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quantifier {
     /// Exactly one.
@@ -153,7 +152,7 @@ pub enum Quantifier {
 }
 
 impl Quantifier {
-    /// Returns how it is written.
+    /// Returns the spelling.
     pub const fn name(self) -> &'static str {
         match self {
             Self::One => "oneof",
@@ -181,7 +180,7 @@ macro_rules! operators {
             /// All operators.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// Returns how it is written.
+            /// Returns the spelling.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $text,)*
@@ -192,29 +191,29 @@ macro_rules! operators {
 }
 
 operators! {
-    Eq "=" "The same; also written `==`.",
-    Ne "!=" "Not the same.",
+    Eq "=" "Equal; also written `==`.",
+    Ne "!=" "Not equal.",
     Lt "<" "Less.",
-    Le "<=" "Less or the same.",
+    Le "<=" "Less or equal.",
     Gt ">" "Greater.",
-    Ge ">=" "Greater or the same.",
-    In "in" "One of the values.",
-    Intersects "intersects" "At least one is one of the values.",
-    Exists "exists" "There is a value.",
-    Contains "contains" "Has the text in it.",
-    IContains "icontains" "Has the text in it, upper or lower case.",
-    BContains "bcontains" "Has the bytes in it, given in hexadecimal.",
+    Ge ">=" "Greater or equal.",
+    In "in" "Equal to one of the values.",
+    Intersects "intersects" "At least one item is one of the values.",
+    Exists "exists" "The field has a value.",
+    Contains "contains" "Contains the text.",
+    IContains "icontains" "Contains the text, ignoring case.",
+    BContains "bcontains" "Contains the bytes, given in hexadecimal.",
     StartsWith "startswith" "Starts with the text.",
     BStartsWith "bstartswith" "Starts with the bytes, given in hexadecimal.",
     EndsWith "endswith" "Ends with the text.",
     Glob "glob" "Matches the shell pattern.",
-    IGlob "iglob" "Matches the shell pattern, upper or lower case.",
+    IGlob "iglob" "Matches the shell pattern, ignoring case.",
     Regex "regex" "Matches the regular expression as a whole.",
-    PMatch "pmatch" "Is one of the paths or below one.",
+    PMatch "pmatch" "Is one of the paths or below one of them.",
 }
 
 impl Op {
-    /// Returns the operator that is written as this word.
+    /// Returns the operator with this spelling.
     pub(super) fn from_word(word: &str) -> Option<Self> {
         Self::ALL
             .iter()
@@ -222,22 +221,22 @@ impl Op {
             .find(|op| op.is_word() && op.name() == word)
     }
 
-    /// Whether it is written with letters.
+    /// Returns true if the operator is spelled with letters.
     pub fn is_word(self) -> bool {
         self.name().starts_with(|c: char| c.is_ascii_alphabetic())
     }
 
-    /// Whether it takes a list.
+    /// Returns true if the operator takes a list.
     pub fn takes_list(self) -> bool {
         matches!(self, Self::In | Self::Intersects | Self::PMatch)
     }
 
-    /// Whether it compares order.
+    /// Returns true if the operator compares order.
     pub fn is_ordering(self) -> bool {
         matches!(self, Self::Lt | Self::Le | Self::Gt | Self::Ge)
     }
 
-    /// Whether `anyof`, `allof` and `oneof` can follow.
+    /// Returns true if `anyof`, `allof` or `oneof` can follow.
     pub fn takes_quantifier(self) -> bool {
         !self.takes_list() && !self.is_ordering() && self != Self::Exists
     }
@@ -327,7 +326,7 @@ impl fmt::Display for Right {
 impl fmt::Display for Literal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.quoted {
-            // Came from the text unquoted, so it is UTF-8.
+            // Bare values come from the text of the filter, so they are UTF-8.
             return f.write_str(&String::from_utf8_lossy(&self.bytes));
         }
         f.write_str("\"")?;
@@ -335,7 +334,7 @@ impl fmt::Display for Literal {
             for c in chunk.valid().chars() {
                 match c {
                     '"' | '\\' => write!(f, "\\{c}")?,
-                    // It is read back as the same bytes, and is safe to print.
+                    // The escape parses to the same bytes and is safe to print.
                     c if text::is_unsafe(c) => {
                         for byte in c.encode_utf8(&mut [0; 4]).bytes() {
                             write!(f, "\\x{byte:02x}")?;

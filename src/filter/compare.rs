@@ -1,4 +1,4 @@
-//! Operators: what they say about values.
+//! Evaluation of operators on values.
 
 use std::cmp::Ordering;
 use std::net::IpAddr;
@@ -14,12 +14,12 @@ use super::transform::items;
 use crate::event::glob::Glob;
 use crate::fields::Value;
 
-/// A question about a value, with the right-hand side built in.
+/// A test of a value, with the right-hand side built in.
 #[derive(Clone, Debug)]
 pub(super) enum Test {
-    /// No value will do: an empty list.
+    /// Matches no value: an empty list.
     Never,
-    /// Any value will.
+    /// Matches any value.
     Exists,
     Number(NumberTest),
     Text(TextTest),
@@ -34,15 +34,15 @@ pub(super) enum Test {
     Each(Quantifier, Vec<Self>),
 }
 
-/// A question about a number.
+/// A test of a number.
 #[derive(Clone, Debug)]
 pub(super) enum NumberTest {
     Order(Op, i128),
-    /// Sorted; true = none of them.
+    /// Sorted numbers; true = the value must be none of them.
     Set(Box<[i128]>, bool),
 }
 
-/// A question about a text.
+/// A test of a text.
 #[derive(Clone, Debug)]
 pub(super) enum TextTest {
     Eq(Box<[u8]>),
@@ -57,18 +57,18 @@ pub(super) enum TextTest {
     Glob(Glob),
     Regex(Box<RegexTest>),
     Paths(Box<Paths>),
-    /// None of its values could be read.
+    /// None of its values is valid for the type.
     Never,
 }
 
-/// A regular expression, and room for what has to be made valid for it.
+/// A regular expression, with a buffer for text that has to be converted to UTF-8.
 #[derive(Clone, Debug)]
 pub(super) struct RegexTest {
     regex: Regex,
     valid: Vec<u8>,
 }
 
-/// A question about a parameter whose type comes with the event.
+/// A test of a parameter whose type depends on the event.
 #[derive(Clone, Debug)]
 pub(super) struct DynamicTest {
     text: TextTest,
@@ -78,11 +78,11 @@ pub(super) struct DynamicTest {
     ip: Test,
 }
 
-/// From how many values on a set is hashed.
+/// Sets of at least this many values are hashed.
 const HASHED_FROM: usize = 9;
 
 impl Test {
-    /// Makes a test against values that were read for it.
+    /// Makes a test against values of the right type.
     pub(super) fn new(op: Op, each: Option<Quantifier>, values: Vec<Datum>) -> Self {
         if op == Op::Exists {
             return Self::Exists;
@@ -137,7 +137,7 @@ impl Test {
         }
     }
 
-    /// Whether a value passes. Of several values one has to; with `all`, every one.
+    /// Returns true if a value matches. Of several values any has to match; with `all`, every one.
     pub(super) fn matches(&mut self, value: Value<'_>, all: bool) -> bool {
         let mut any = |value| self.one(value);
         match value {
@@ -208,7 +208,7 @@ impl Test {
         }
     }
 
-    /// Returns the numbers of which the value has to be one, if it has to.
+    /// Returns the numbers to which the test restricts the value, if it does.
     pub(super) fn only_numbers(&self) -> Option<&[i128]> {
         match self {
             Self::Never => Some(&[]),
@@ -230,7 +230,7 @@ fn double(op: Op, value: f64, others: &[f64]) -> bool {
     }
 }
 
-/// Whether an operator of order (or equality) holds for how two values are ordered.
+/// Returns true if an ordering (or equality) operator is true for this ordering of two values.
 pub(super) fn holds(op: Op, order: Ordering) -> bool {
     match op {
         Op::Eq | Op::In | Op::Intersects => order.is_eq(),
@@ -262,7 +262,7 @@ impl NumberTest {
         }
     }
 
-    /// Of two ports one has to pass, but both have to differ.
+    /// Of two ports any has to match, except that `!=` requires both to differ.
     fn either(&self, a: u16, b: u16) -> bool {
         match self {
             Self::Set(set, true) => !contains(set, a.into()) && !contains(set, b.into()),
@@ -332,7 +332,7 @@ impl TextTest {
 }
 
 impl RegexTest {
-    /// A value that is not UTF-8 is matched with U+FFFD for what is not, so that `.` matches it.
+    /// In a text that is not UTF-8, invalid bytes are matched as U+FFFD, so that `.` matches them.
     fn matches(&mut self, text: &[u8]) -> bool {
         if std::str::from_utf8(text).is_ok() {
             return self.regex.is_match(text);
@@ -348,7 +348,7 @@ impl RegexTest {
     }
 }
 
-/// `lower` is in lower case.
+/// Case-insensitive search; `lower` has to be lower case.
 pub(super) fn contains_ignoring_case(text: &[u8], lower: &[u8]) -> bool {
     let Some(first) = lower.first() else {
         return true;
@@ -392,7 +392,7 @@ impl DynamicTest {
     }
 }
 
-/// What was compiled for the last value of a right-hand side that is a pattern.
+/// The last pattern on a right-hand side, with its compiled form.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PatternCache {
     pattern: Vec<u8>,

@@ -1,4 +1,4 @@
-//! From checked conditions to a tree of predicates that decides events without allocating.
+//! Compiles checked conditions to a tree of predicates that is evaluated without allocating.
 
 use scap_capture_format::schema::EventType;
 
@@ -13,7 +13,7 @@ use super::typeset::{TypeSet, TypeTest};
 use crate::fields::attributes::{Role, Unit, Zone};
 use crate::fields::{Context, Field, FieldArg};
 
-/// A type that the schema does not have.
+/// A type that is not in the schema.
 const UNKNOWN: EventType = EventType(u16::MAX);
 
 /// A condition, ready to be evaluated.
@@ -24,25 +24,25 @@ pub(super) enum Pred {
     ExactlyOne(Box<[Self]>),
     Not(Box<Self>),
     Always(bool),
-    /// The name of the event's type.
+    /// A condition on the name of the event's type.
     Type(Box<TypeTest>),
-    /// What depends on the event's type alone: those that pass.
+    /// A condition on the event's type alone: the types that match.
     Types(Box<TypeSet>),
-    /// The direction: whether enter and exit events pass.
+    /// The direction: whether enter and exit events match.
     Dir {
         enter: bool,
         exit: bool,
     },
-    /// When it happened.
+    /// A condition on the time of the event.
     Time(Box<TimeTest>),
-    /// How many nanoseconds it is away from a time.
+    /// A condition on the distance to a time, in nanoseconds.
     Around {
         time: u64,
         distance: u64,
     },
-    /// A value against what is written.
+    /// A field compared with constants.
     Value(Box<ValueTest>),
-    /// A value against another.
+    /// A field compared with another operand.
     Pair(Box<PairTest>),
 }
 
@@ -50,7 +50,7 @@ pub(super) enum Pred {
 pub(super) struct ValueTest {
     pub(super) operand: Operand,
     pub(super) test: Test,
-    /// Whether all values of a list have to pass.
+    /// True if all values of a list have to match.
     all: bool,
 }
 
@@ -78,7 +78,7 @@ pub(super) fn compile(node: Node) -> Pred {
     }
 }
 
-/// Parts of the same kind become one level.
+/// Flattens nested parts of the same kind into one level.
 fn flat(parts: Vec<Node>, inner: fn(Pred) -> Result<Box<[Pred]>, Pred>) -> Box<[Pred]> {
     let mut out = Vec::with_capacity(parts.len());
     for part in parts {
@@ -137,7 +137,8 @@ fn compile_check(check: Check) -> Pred {
     }
 }
 
-/// Comparisons of which some are of times; the others are of the text.
+/// Comparisons of a time field with values of which some are times; the other values are compared
+/// as text.
 fn times(left: &Operand, op: Op, each: Option<Quantifier>, values: Vec<Datum>) -> Pred {
     let info = left.field().map(|f| f.info);
     let reading = literal::Reading::new(info, left.ty.kind);
@@ -167,7 +168,7 @@ fn times(left: &Operand, op: Op, each: Option<Quantifier>, values: Vec<Datum>) -
     }
 }
 
-/// `evt.around[T] = D`: D milliseconds around T.
+/// `evt.around[T] = D`: within D milliseconds of T.
 fn around(left: &Operand, ms: i128) -> Pred {
     const NS_PER_MS: u64 = 1_000_000;
     let Some(FieldArg::Index(time)) = left.field().map(|f| &f.arg) else {
@@ -183,7 +184,7 @@ fn around(left: &Operand, ms: i128) -> Pred {
 }
 
 impl Pred {
-    /// Whether it holds for an event.
+    /// Returns true if the predicate is true for an event.
     pub(super) fn matches(&mut self, cx: Context<'_>) -> bool {
         match self {
             Self::All(parts) => parts.iter_mut().all(|p| p.matches(cx)),
@@ -227,7 +228,8 @@ impl Pred {
         }
     }
 
-    /// Whether it depends on values, and only on those that are the same in all events of a container.
+    /// Returns true if the predicate depends only on values that are the same in all events of a
+    /// container.
     pub(super) fn is_container_prefilter(&self) -> bool {
         match self {
             Self::All(parts) | Self::Any(parts) | Self::ExactlyOne(parts) => {
@@ -244,8 +246,8 @@ impl Pred {
         }
     }
 
-    /// Calls `see` with every field that is evaluated. Conditions on the type, the direction and the time of
-    /// events evaluate none.
+    /// Calls `see` with every field that is evaluated. Conditions on the type, the direction and
+    /// the time of events evaluate no field.
     pub(super) fn each_field(&self, see: &mut dyn FnMut(&Field)) {
         match self {
             Self::All(parts) | Self::Any(parts) | Self::ExactlyOne(parts) => {
@@ -266,14 +268,14 @@ impl Pred {
         }
     }
 
-    /// Whether a field that is evaluated fulfils a condition.
+    /// Returns true if an evaluated field meets a condition.
     pub(super) fn any_field(&self, condition: impl Fn(&Field) -> bool) -> bool {
         let mut found = false;
         self.each_field(&mut |field| found |= condition(field));
         found
     }
 
-    /// Whether it has a condition on the type, the direction or the time of an event.
+    /// Returns true if there is a condition on the type, the direction or the time of an event.
     pub(super) fn mentions_event(&self) -> bool {
         match self {
             Self::All(parts) | Self::Any(parts) | Self::ExactlyOne(parts) => {
@@ -289,7 +291,7 @@ impl Pred {
         }
     }
 
-    /// Whether it has a condition on the direction.
+    /// Returns true if there is a condition on the direction.
     pub(super) fn mentions_dir(&self) -> bool {
         match self {
             Self::All(parts) | Self::Any(parts) | Self::ExactlyOne(parts) => {

@@ -7,13 +7,13 @@ use super::error::{FilterError, FilterErrorKind};
 use super::lexer::Lexer;
 use super::parser;
 
-/// Most values that one mention of a list can stand for.
+/// Limit of the values of one expanded list.
 const MAX_VALUES: usize = 1 << 20;
 
 /// Named conditions and lists.
 ///
-/// A macro stands for its condition as a whole. A list stands for its values in brackets; where one value
-/// is expected, a list of one value can stand too.
+/// A macro is replaced by its condition as a whole. A list is replaced by its values in brackets; a
+/// list of one value can also be used where one value is expected.
 #[derive(Clone, Debug, Default)]
 pub struct Definitions {
     macros: BTreeMap<String, Macro>,
@@ -37,7 +37,7 @@ impl Definitions {
     ///
     /// # Errors
     ///
-    /// If the text is not a condition. What it refers to is looked up where it is used.
+    /// If the text is not a condition. Names in it are looked up where the macro is used.
     pub fn add_macro(&mut self, name: impl Into<String>, text: &str) -> Result<(), FilterError> {
         let expr = parser::parse(text)?;
         let text = text.to_owned();
@@ -47,8 +47,9 @@ impl Definitions {
 
     /// Adds a list, or replaces the one of that name.
     ///
-    /// An item is a value as it would stand in a filter, quotes included; one with blanks in it needs
-    /// none. An item that is the name of a list stands for that one's items.
+    /// An item is written like a value in a filter, quotes included; only here a value with spaces
+    /// needs no quotes. An item that is the name of another list is replaced by the items of that
+    /// list.
     pub fn add_list(&mut self, name: impl Into<String>, items: impl IntoIterator<Item = String>) {
         self.lists.insert(name.into(), items.into_iter().collect());
     }
@@ -65,7 +66,7 @@ impl Definitions {
         self.lists.keys().map(String::as_str)
     }
 
-    /// Returns the name of the list that a value without quotes is, if it is one.
+    /// Returns the name of a list if an unquoted value is one.
     pub(super) fn list_name<'a>(&self, literal: &'a Literal) -> Option<&'a str> {
         if literal.quoted || self.lists.is_empty() {
             return None;
@@ -74,7 +75,7 @@ impl Definitions {
         self.lists.contains_key(name).then_some(name)
     }
 
-    /// Appends the values of a list; all get the span of its mention.
+    /// Appends the values of a list; all get the span of the list's name.
     pub(super) fn expand(
         &self,
         name: &str,
@@ -95,7 +96,7 @@ impl Definitions {
         expansion: &mut Expansion<'d, '_>,
         out: &mut Vec<Literal>,
     ) -> Result<(), FilterError> {
-        /// Lists in lists; nobody has more than two.
+        /// Limit of nested lists; real rule sets nest two levels.
         const MAX_NESTED: usize = 64;
         let span = expansion.span;
         let error = |kind| Err(FilterError::new(kind, span.clone()));
@@ -130,16 +131,16 @@ impl Definitions {
     }
 }
 
-/// One mention of a list.
+/// The expansion of one mention of a list.
 struct Expansion<'d, 's> {
     span: &'s Span,
-    /// The lists that are being expanded, one in the other.
+    /// The lists that enclose the current one.
     outer: HashSet<&'d str>,
-    /// Items looked at, also those that were names of lists.
+    /// Number of items expanded, names of lists included.
     steps: usize,
 }
 
-/// Reads an item of a list.
+/// Parses an item of a list.
 fn value(item: &str, span: &Span) -> Result<Literal, FilterError> {
     let quoted = item.len() > 1 && item.starts_with(['"', '\'']);
     let mut lexer = Lexer::new(item);

@@ -1,20 +1,20 @@
-//! What is wrong with a filter, and where.
+//! Errors in filters, with their position.
 
 use super::ast::Span;
 use crate::event::suggest::{did_you_mean, similar};
 use crate::event::text::short;
 use crate::fields::LookupError;
 
-/// Why a text is not a filter.
+/// An error in a filter.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind}")]
 pub struct FilterError {
-    /// What is wrong.
+    /// The kind of error.
     #[source]
     pub kind: FilterErrorKind,
-    /// Which bytes of the text are.
+    /// The span of the error in the text.
     pub span: Span,
-    /// What may have been meant.
+    /// How to correct it.
     pub hint: Option<String>,
 }
 
@@ -25,53 +25,53 @@ pub enum FilterErrorKind {
     /// The text is empty or blank.
     #[error("the filter is empty")]
     Empty,
-    /// Something else has to stand there.
+    /// A syntax error.
     #[error("expected {expected}, found {}", short(.found))]
     Expected {
-        /// What has to.
+        /// What was expected.
         expected: &'static str,
-        /// What does.
+        /// What was found.
         found: String,
     },
-    /// A quote has no end.
+    /// A quote is not closed.
     #[error("the quote is not closed")]
     UnclosedQuote,
-    /// A bracket has no end.
+    /// A bracket is not closed.
     #[error("the bracket is not closed")]
     UnclosedBracket,
-    /// A backslash stands before something that has no meaning with it.
+    /// A backslash before a character that has no escape meaning.
     #[error("`\\{0}` is not an escape sequence")]
     Escape(String),
-    /// A value has a NUL in it, which no text in an event has.
+    /// A value contains a NUL, which no text of an event contains.
     #[error("a value cannot hold a NUL")]
     Nul,
-    /// Brackets, negations or transformers are too many levels deep.
+    /// Brackets, negations or transformers are nested too deeply.
     #[error("nested more than {0} levels deep")]
     TooDeep(usize),
-    /// The filter is too large once its macros and lists are expanded.
+    /// The filter is too large after expansion of macros and lists.
     #[error("the filter has more than {limit} {what}")]
     TooLarge {
-        /// How many there may be.
+        /// The limit.
         limit: usize,
-        /// Of what.
+        /// What is limited.
         what: &'static str,
     },
-    /// No operator is written like that.
+    /// No operator has this spelling.
     #[error("unknown operator `{}`", short(.0))]
     UnknownOperator(String),
-    /// A name without a class stands where a field should.
+    /// A name without a class in the place of a field.
     #[error("`{}` is not a field; write CLASS.NAME, e.g. `proc.name`", short(.0))]
     NoClass(String),
-    /// The field does not exist or its argument makes no sense.
+    /// The field does not exist or its argument is invalid.
     #[error(transparent)]
     Field(#[from] LookupError),
-    /// No macro has that name.
+    /// No macro has this name.
     #[error("unknown macro `{}`", short(.0))]
     UnknownMacro(String),
-    /// No list has that name.
+    /// No list has this name.
     #[error("unknown list `{}`", short(.0))]
     UnknownList(String),
-    /// A macro or list mentions itself, maybe through others.
+    /// A macro or list refers to itself, directly or through others.
     #[error("{what} `{}` refers to itself", short(.name))]
     Recursive {
         /// Macro or list.
@@ -79,7 +79,7 @@ pub enum FilterErrorKind {
         /// Its name.
         name: String,
     },
-    /// A list that is not one value stands where one value should.
+    /// A list in the place of a single value has more or fewer values than one.
     #[error("list `{}` has {count} values where one is needed", short(.name))]
     ListAsValue {
         /// The list.
@@ -87,20 +87,20 @@ pub enum FilterErrorKind {
         /// How many values it has.
         count: usize,
     },
-    /// The error is inside a macro; its span belongs to the macro's text.
+    /// An error inside a macro; its span is in the macro's text.
     #[error("in macro `{}`: {error}", short(.name))]
     InMacro {
         /// The macro.
         name: String,
         /// Its text.
         text: String,
-        /// What is wrong with it.
+        /// The error.
         error: Box<FilterError>,
     },
-    /// No transformer has that name.
+    /// No transformer has this name.
     #[error("unknown transformer `{}`", short(.0))]
     UnknownTransformer(String),
-    /// A transformer is applied to the wrong number or kind of things.
+    /// A transformer has the wrong number or kind of arguments.
     #[error("`{name}` {problem}")]
     TransformerArguments {
         /// The transformer.
@@ -108,27 +108,27 @@ pub enum FilterErrorKind {
         /// What it needs.
         problem: &'static str,
     },
-    /// The field has no value that a transformer could change.
+    /// A transformer cannot be applied to the field.
     #[error("transformers do not apply to `{0}`")]
     NoTransformer(&'static str),
-    /// The field cannot be compared with.
+    /// The field cannot be used on the right-hand side.
     #[error("`{0}` cannot stand on the right-hand side")]
     NoRightHandSide(&'static str),
-    /// The field has only a printed form.
+    /// The field can only be printed.
     #[error("`{0}` can only be printed, not compared")]
     PrintOnly(&'static str),
-    /// The operator has no meaning for what it is applied to.
+    /// The operator does not apply to the type of its operand.
     #[error("`{op}` does not apply to {what}")]
     OperatorNotAllowed {
         /// The operator.
         op: &'static str,
-        /// What it is applied to: a type.
+        /// The type of the operand.
         what: &'static str,
     },
-    /// The operator cannot compare with another field.
+    /// The operator cannot compare two fields.
     #[error("`{0}` cannot compare with another field")]
     OperatorNeedsValues(&'static str),
-    /// The two sides have nothing in common.
+    /// The types of the two sides are not comparable.
     #[error("{left} cannot be compared with {right}")]
     TypesDiffer {
         /// Type of the left-hand side.
@@ -136,18 +136,18 @@ pub enum FilterErrorKind {
         /// Type of the right-hand side.
         right: &'static str,
     },
-    /// The value is not of the field's type.
+    /// The value is invalid for the type of the field.
     #[error("`{}` is not a valid {expected}", short(.value))]
     InvalidValue {
         /// The value.
         value: String,
-        /// What it should be.
+        /// The expected type.
         expected: &'static str,
     },
-    /// No event and no syscall has that name.
+    /// No event type and no syscall has this name.
     #[error("unknown event type `{}`", short(.0))]
     UnknownEventType(String),
-    /// The regular expression is wrong or too large.
+    /// The regular expression is invalid or too large.
     #[error("bad regular expression: {}", short(.0))]
     Regex(String),
 }
@@ -166,7 +166,7 @@ impl FilterError {
         self
     }
 
-    /// Adds "did you mean" if any of the candidates looks like the name.
+    /// Adds "did you mean" if one of the candidates is similar to the name.
     pub(super) fn suggest<'a>(
         mut self,
         name: &str,

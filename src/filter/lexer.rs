@@ -1,7 +1,7 @@
-//! The words of a filter.
+//! The lexer of filters.
 //!
-//! What a run of characters means depends on where it stands (`<` is an operator or a value), so there is
-//! no list of tokens: the parser asks for what it expects next.
+//! The meaning of characters depends on the context (`<` is an operator or a value), so there is no
+//! list of tokens: the parser asks the lexer for what it expects next.
 
 use super::ast::{Literal, Span};
 use super::error::{FilterError, FilterErrorKind};
@@ -13,12 +13,12 @@ pub(super) struct Lexer<'t> {
     at: usize,
 }
 
-/// Characters between words.
+/// Returns true for characters between words.
 fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | 0x08 | b'\r' | b'\n')
 }
 
-/// Characters of a value without quotes.
+/// Returns true for characters of an unquoted value.
 fn is_bare(byte: u8) -> bool {
     !matches!(
         byte,
@@ -70,15 +70,15 @@ impl<'t> Lexer<'t> {
         self.at += self.run(is_blank).len();
     }
 
-    /// Returns the run of bytes of a class from here on.
+    /// Returns the run of bytes of a character class at the current position.
     fn run(&self, class: impl Fn(u8) -> bool) -> &'t str {
         let rest = self.rest();
         let len = rest.bytes().position(|b| !class(b)).unwrap_or(rest.len());
-        // All classes hold or lack the bytes of a character beyond ASCII together.
+        // Every class contains either all bytes of non-ASCII characters or none.
         &rest[..len]
     }
 
-    /// Takes `symbol` if it is next.
+    /// Consumes `symbol` if it is next.
     pub(super) fn take(&mut self, symbol: &str) -> bool {
         let next = self.rest().starts_with(symbol);
         if next {
@@ -87,14 +87,14 @@ impl<'t> Lexer<'t> {
         next
     }
 
-    /// Returns the name that is next: a letter, then letters, digits and `_`.
+    /// Returns the next name: a letter, then letters, digits and `_`.
     pub(super) fn peek_name(&self) -> Option<&'t str> {
         let name = self.run(is_name);
         name.starts_with(|c: char| c.is_ascii_alphabetic())
             .then_some(name)
     }
 
-    /// Takes `word` if it is next and ends before a blank, a bracket or the end.
+    /// Consumes `word` if it is next and followed by a space, a bracket or the end.
     pub(super) fn take_keyword(&mut self, word: &str) -> bool {
         let Some(rest) = self.rest().strip_prefix(word) else {
             return false;
@@ -110,12 +110,12 @@ impl<'t> Lexer<'t> {
         self.at += bytes;
     }
 
-    /// Takes the rest of a field whose first name is next: more names and an argument in brackets.
+    /// Consumes the rest of a field after its class: more names and an argument in brackets.
     pub(super) fn take_field(&mut self) -> Result<(&'t str, Span), FilterError> {
         let start = self.at;
         self.at += self.run(is_name).len();
-        // A name after the first can start with a digit (`evt.type.is.3`) and have hyphens
-        // (`k8s.pod.label.app-name`), unlike in Falco.
+        // Unlike in Falco, a name after the first can start with a digit (`evt.type.is.3`) and
+        // contain hyphens (`k8s.pod.label.app-name`).
         while self.peek() == Some(b'.') {
             self.at += 1;
             let name = self.run(|b| is_name(b) || b == b'-');
@@ -133,7 +133,7 @@ impl<'t> Lexer<'t> {
         Ok((&self.text[span.clone()], span))
     }
 
-    /// Takes what is in brackets, up to the closing one; `open` is where they opened.
+    /// Consumes an index up to its closing bracket; `open` is the position of the opening one.
     pub(super) fn take_index(&mut self, open: usize) -> Result<Literal, FilterError> {
         let index = match self.peek() {
             Some(b'"' | b'\'') => self.take_quoted()?,
@@ -164,12 +164,12 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    /// Returns the value without quotes that is next, maybe an empty one.
+    /// Returns the next unquoted value; it may be empty.
     pub(super) fn peek_bare(&self) -> &'t str {
         self.run(is_bare)
     }
 
-    /// Takes a value: in quotes or not.
+    /// Consumes a value, quoted or not.
     pub(super) fn take_value(&mut self) -> Result<Literal, FilterError> {
         if matches!(self.peek(), Some(b'"' | b'\'')) {
             return self.take_quoted();
@@ -192,7 +192,7 @@ impl<'t> Lexer<'t> {
         })
     }
 
-    /// Takes a value in quotes, which are next.
+    /// Consumes a quoted value.
     pub(super) fn take_quoted(&mut self) -> Result<Literal, FilterError> {
         let start = self.at;
         let bytes = self.text.as_bytes();
@@ -223,7 +223,7 @@ impl<'t> Lexer<'t> {
         })
     }
 
-    /// Reads the escape at `at`, appends what it stands for, and returns where it ends.
+    /// Decodes the escape at `at` into `out` and returns where it ends.
     fn unescape(&self, at: usize, quote: u8, out: &mut Vec<u8>) -> Result<usize, FilterError> {
         let rest = &self.text[at + 1..];
         let byte = match rest.bytes().next() {
@@ -233,7 +233,7 @@ impl<'t> Lexer<'t> {
             Some(b'r') => b'\r',
             Some(b't') => b'\t',
             Some(b @ (b'\\' | b'/')) => b,
-            // Falco keeps the backslash of old filters with `\ ` in them.
+            // As in Falco, `\ ` keeps its backslash, which old filters rely on.
             Some(b' ') => b'\\',
             Some(b) if b == quote => b,
             Some(b'x') => {
@@ -268,15 +268,15 @@ impl<'t> Lexer<'t> {
         FilterError::new(FilterErrorKind::Escape(text), at..end)
     }
 
-    /// What is next is not what has to be.
+    /// Makes an error: the next token is not the expected one.
     pub(super) fn expected(&self, expected: &'static str) -> FilterError {
         let (found, span) = self.found();
         FilterError::new(FilterErrorKind::Expected { expected, found }, span)
     }
 
-    /// Describes what is next, with where it stands.
+    /// Describes the next token, with its span.
     fn found(&self) -> (String, Span) {
-        /// More of a word than that says nothing more.
+        /// Longer words are cut in the message.
         const SHOWN: usize = 40;
         let Some(first) = self.rest().chars().next() else {
             return ("the end".to_owned(), self.at..self.at);

@@ -1,4 +1,4 @@
-//! Values as written, read as the type of what they are compared with.
+//! Values of a filter, parsed as the type they are compared with.
 
 use std::net::IpAddr;
 
@@ -13,7 +13,7 @@ use crate::event::time::NS_PER_S;
 use crate::fields::FieldInfo;
 use crate::fields::attributes::{Unit, Zone};
 
-/// A value with its type.
+/// A typed value.
 #[derive(Clone, Debug)]
 pub(super) enum Datum {
     Bytes(Box<[u8]>),
@@ -23,9 +23,9 @@ pub(super) enum Datum {
     Double(f64),
     Ip(IpAddr),
     Net(Net),
-    /// A time, where the field's own form is text or where only the time of day is given.
+    /// A time literal for a field whose printed form is text, or a time of day.
     TimeLiteral(TimeLiteral),
-    /// Every reading of the value, for a parameter whose type only the event knows.
+    /// All valid interpretations of a value, for a parameter whose type depends on the event.
     Dynamic(Box<Dynamic>),
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Dynamic {
     pub(super) ip: Option<IpAddr>,
 }
 
-/// A network.
+/// An IP network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Net {
     /// Address and mask.
@@ -48,7 +48,7 @@ pub(super) enum Net {
 }
 
 impl Net {
-    /// Parses `address/length`; an address alone is a network of one.
+    /// Parses `address/length`; an address alone is a network of one address.
     fn parse(text: &str) -> Option<Self> {
         let (address, len) = match text.split_once('/') {
             Some((address, len)) => (address, Some(len)),
@@ -84,21 +84,22 @@ impl Net {
     }
 }
 
-/// How the values of one field are read, beyond their type.
+/// How the values of a field are parsed, beyond their type.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Reading {
-    /// The field counts in so many nanoseconds; 0 = it is a remainder, plain numbers only.
+    /// Unit of the field in nanoseconds; 0 = the field is a remainder and takes only plain numbers.
     pub(super) unit: u64,
-    /// Where a time without a zone belongs; none = not a time.
+    /// The time zone of times without a zone; `None` = the field is not a time.
     pub(super) zone: Option<Zone>,
-    /// Whether a time of day can be compared.
+    /// True if the field can be compared with a time of day.
     pub(super) time_of_day: bool,
-    /// Whether the field's own form is text.
+    /// True if the printed form of the field is text.
     pub(super) text: bool,
 }
 
 impl Reading {
-    /// Returns how values are read that are compared with a field, or with what a transformer makes of one.
+    /// Returns how values are parsed that are compared with a field, or with the result of a
+    /// transformer.
     pub(super) fn new(field: Option<&FieldInfo>, kind: Kind) -> Self {
         let Some(field) = field else {
             return Self {
@@ -127,7 +128,7 @@ impl Reading {
     }
 }
 
-/// Reads a value.
+/// Parses a value.
 pub(super) fn read(literal: &Literal, ty: Ty, reading: Reading) -> Result<Datum, FilterError> {
     let text = || std::str::from_utf8(&literal.bytes).ok();
     let invalid = |expected| {
@@ -245,7 +246,8 @@ fn dynamic(
     })))
 }
 
-/// Parses a decimal number, or a hexadecimal one with `0x`; within what 64 bits hold, signed or not.
+/// Parses a decimal number, or a hexadecimal one with `0x`, in the range of 64 bits, signed or
+/// unsigned.
 pub(super) fn number(text: &str) -> Option<i128> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -267,7 +269,7 @@ pub(super) fn number(text: &str) -> Option<i128> {
 }
 
 fn double(text: &str) -> Option<f64> {
-    // What `parse` takes besides numbers (`inf`, `nan`) starts with letters.
+    // `parse` also accepts `inf` and `nan`, which start with letters.
     let plain = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'));
     text.parse::<f64>().ok().filter(|d| plain && d.is_finite())
 }

@@ -1,9 +1,9 @@
-//! The filter language of sysdig and Falco: fields of an event and conditions on them.
+//! The filter language of sysdig and Falco.
 //!
-//! A text becomes a syntax tree ([`parse`]), then checked conditions (names and types are looked up,
-//! macros and lists expanded), then predicates that decide events without allocating. All errors are
-//! found before the first event and say where in the text they are. The fields and what may be concluded
-//! about their values are in [`crate::fields`].
+//! A text is parsed to a syntax tree ([`parse`]), resolved to checked conditions (names and types
+//! are looked up, macros and lists expanded), and compiled to predicates that are evaluated without
+//! allocating. All errors are found before the first event and have a position in the text. Fields
+//! and their attributes are in [`crate::fields`].
 //!
 //! ```
 //! use scap::filter::Filter;
@@ -48,29 +48,29 @@ pub use when::When;
 use crate::fields::{Context, Field, Value};
 use compile::Pred;
 
-/// A filter, ready to decide events.
+/// A compiled filter.
 ///
-/// Deciding needs `&mut`: a filter keeps room for values between events, and some fields remember the
-/// previous event. Other threads use clones.
+/// Evaluation needs `&mut`: a filter has buffers for values, and some fields remember the previous
+/// event. Each thread uses its own clone.
 #[derive(Clone, Debug)]
 pub struct Filter {
     root: Pred,
     pushdown: Pushdown,
-    /// Whether a field depends on the events on which it was evaluated before.
+    /// True if a field depends on earlier evaluations.
     stateful: bool,
 }
 
 impl Filter {
-    /// Makes a filter from a text.
+    /// Compiles a filter.
     ///
     /// # Errors
     ///
-    /// [`FilterError`], with the place in the text.
+    /// [`FilterError`], with the position in the text.
     pub fn parse(text: &str) -> Result<Self, FilterError> {
         Self::with_definitions(text, &Definitions::new())
     }
 
-    /// Makes a filter from a text that can refer to macros and lists.
+    /// Compiles a filter that can refer to macros and lists.
     ///
     /// # Errors
     ///
@@ -79,7 +79,7 @@ impl Filter {
         Self::from_ast(&parse(text)?, definitions)
     }
 
-    /// Makes a filter from a syntax tree.
+    /// Compiles a syntax tree.
     ///
     /// # Errors
     ///
@@ -93,13 +93,14 @@ impl Filter {
         })
     }
 
-    /// Whether an event passes.
+    /// Returns true if an event matches.
     pub fn matches(&mut self, cx: &Context<'_>) -> bool {
-        // Most events are decided by their type alone.
+        // The type alone decides most events.
         self.evaluated_types().contains(cx.event.ty) && self.root.matches(*cx)
     }
 
-    /// Returns the types of the events on which it is evaluated: the parameters of others need not be loaded.
+    /// Returns the types of events that the filter evaluates: parameters of other types need not be
+    /// loaded.
     pub fn evaluated_types(&self) -> &TypeSet {
         match self.stateful {
             true => &TypeSet::ALL,
@@ -107,14 +108,15 @@ impl Filter {
         }
     }
 
-    /// Returns which part of a capture can pass at all.
+    /// Returns which part of a capture can match at all.
     pub fn pushdown(&self) -> &Pushdown {
         &self.pushdown
     }
 
-    /// Returns the conditions that depend only on the container of an event's thread and that every event
-    /// has to fulfil: in a container where they fail, no event passes and none has to be evaluated. `None`:
-    /// there are no such conditions, or the filter depends on all events.
+    /// Returns the conditions that depend only on the container of an event's thread and that every
+    /// matching event has to meet: in a container where they are false no event matches, so none
+    /// has to be evaluated. `None` if there are no such conditions, or if the filter depends on all
+    /// events.
     pub fn container_prefilter(&self) -> Option<Self> {
         if self.pushdown.depends_on_all.is_some() {
             return None;
@@ -133,27 +135,30 @@ impl Filter {
         })
     }
 
-    /// Whether it has a condition on the direction of events.
+    /// Returns true if there is a condition on the direction of events.
     pub fn asks_for_direction(&self) -> bool {
         self.root.mentions_dir()
     }
 
-    /// Whether only thread- and fd-scoped fields are used, so that it can be evaluated between events.
+    /// Returns true if only thread- and fd-scoped fields are used, so that the filter can be
+    /// evaluated without an event.
     pub fn is_thread_scoped(&self) -> bool {
         !self.root.mentions_event() && !self.root.any_field(|field| !field.is_thread_scoped())
     }
 
-    /// Whether it uses a field that only a container's runtime knows, such as its name.
+    /// Returns true if a field is used that only the container runtime knows, such as the
+    /// container's name.
     pub fn needs_runtime_metadata(&self) -> bool {
         self.root.any_field(Field::needs_runtime_metadata)
     }
 
-    /// Whether it may look at the bytes that calls moved, so that they must be loaded.
+    /// Returns true if the filter may use the data of I/O calls, which then has to be loaded.
     pub fn needs_payload(&self) -> bool {
         self.root.any_field(Field::needs_payload)
     }
 
-    /// Returns the fields of the filter that are always absent, and why: conditions on them never hold.
+    /// Returns the fields of the filter that are always absent, and why: conditions on them are
+    /// always false.
     pub fn unanswerable(&self) -> Vec<(&'static str, &'static str)> {
         let mut found = Vec::new();
         self.root.each_field(&mut |field| {
@@ -170,7 +175,7 @@ impl Filter {
 pub struct Transform(transform::Operand);
 
 impl Transform {
-    /// Parses the transformer at the start of a text; returns it and where it ends.
+    /// Parses the transformer at the start of a text; returns it with the offset of its end.
     ///
     /// # Errors
     ///
@@ -180,7 +185,7 @@ impl Transform {
         Ok((Self(operands::left(&ast)?), end))
     }
 
-    /// Returns the value in an event; `None` = absent.
+    /// Returns the value for an event; `None` = absent.
     pub fn value<'a>(&'a mut self, cx: Context<'a>) -> Option<Value<'a>> {
         self.0.value(cx)
     }

@@ -1,4 +1,4 @@
-//! Fields and transformers of a check: looked up, and their arguments checked.
+//! Resolution of fields and transformers of a comparison.
 
 use super::ast::{self, Arg, Call, OperandKind as AstKind};
 use super::error::{FilterError, FilterErrorKind};
@@ -98,7 +98,7 @@ fn transformer(call: &Call) -> Result<Operand, FilterError> {
     }
 }
 
-/// An operand that transformers apply to.
+/// Resolves the operand of a transformer.
 fn inner(ast: &ast::Operand) -> Result<Operand, FilterError> {
     let operand = operand(ast)?;
     match operand.field() {
@@ -126,7 +126,7 @@ fn map(call: &Call, map: Map) -> Result<Operand, FilterError> {
     Ok(Operand::new(OperandKind::Map(map, Box::new(inner)), ty))
 }
 
-/// A part of a join: a text or a list of texts.
+/// Resolves an item of a join: a text or a list of texts.
 fn item(arg: &Arg, list: bool) -> Result<Option<Item>, FilterError> {
     Ok(match arg {
         Arg::Literal(literal) => Some(Item::Literal(literal.bytes.clone())),
@@ -140,7 +140,7 @@ fn item(arg: &Arg, list: bool) -> Result<Option<Item>, FilterError> {
     })
 }
 
-/// The parts of a list argument: those in brackets, or a single one.
+/// Resolves a list argument: the items in brackets, or a single one.
 fn items(arg: &Arg) -> Result<Option<Vec<Item>>, FilterError> {
     let args = match arg {
         Arg::List(args, _) => &args[..],

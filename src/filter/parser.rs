@@ -1,4 +1,4 @@
-//! From text to syntax tree.
+//! Parser: from text to syntax tree.
 //!
 //! | production | |
 //! | --- | --- |
@@ -12,7 +12,8 @@
 //! | right | value \| operand \| list \| (`anyof` \| `allof` \| `oneof`) list |
 //! | list | `(` [ value { `,` value } ] `)` \| name |
 //!
-//! A word ends where its characters end, and `and`, `or`, `not` need a blank or a bracket after them.
+//! A word ends at the first character of another class; `and`, `or` and `not` have to be followed
+//! by a space or a bracket.
 
 use super::ast::{
     Arg, Call, Check, Expr, ExprKind, Literal, Op, Operand, OperandKind, Quantifier, Right,
@@ -22,14 +23,14 @@ use super::lexer::Lexer;
 use crate::event::suggest::{did_you_mean, similar};
 use crate::fields;
 
-/// Most levels of brackets and transformers in each other.
+/// Limit of nested brackets and transformers.
 pub const MAX_DEPTH: usize = 100;
 
-/// Parses a filter; names and types are not looked at.
+/// Parses a filter; names and types are not checked.
 ///
 /// # Errors
 ///
-/// [`FilterError`], with the place in the text.
+/// [`FilterError`], with the position in the text.
 pub fn parse(text: &str) -> Result<Expr, FilterError> {
     let mut parser = Parser {
         lexer: Lexer::new(text),
@@ -47,7 +48,7 @@ pub fn parse(text: &str) -> Result<Expr, FilterError> {
     }
 }
 
-/// Parses the field or transformer at the start of a text; returns it and where it ends.
+/// Parses the field or transformer at the start of a text; returns it with the offset of its end.
 ///
 /// # Errors
 ///
@@ -75,7 +76,7 @@ impl<'t> Parser<'t> {
         })
     }
 
-    /// Parts with a word between them.
+    /// Parses conditions joined by a keyword.
     fn joined(
         &mut self,
         word: &str,
@@ -122,7 +123,7 @@ impl<'t> Parser<'t> {
         })
     }
 
-    /// Runs `inner` one level deeper.
+    /// Runs `inner` one nesting level deeper.
     fn nested<T>(
         &mut self,
         start: usize,
@@ -178,7 +179,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// A name with an operator after it was meant to be a field.
+    /// A name followed by an operator was probably meant as a field.
     fn refuse_condition(
         &self,
         name: &str,
@@ -206,7 +207,7 @@ impl<'t> Parser<'t> {
         })
     }
 
-    /// A field or a transformer, if that is next; a name alone is neither.
+    /// Parses a field or a transformer call, if one is next; a name alone is neither.
     fn operand(&mut self) -> Result<Option<Operand>, FilterError> {
         let Some(name) = self.lexer.peek_name() else {
             return Ok(None);
@@ -250,7 +251,8 @@ impl<'t> Parser<'t> {
         })
     }
 
-    /// Arguments up to the closing bracket; the opening one, at `open`, is taken.
+    /// Parses arguments up to the closing bracket; the opening bracket, at `open`, is already
+    /// consumed.
     fn args(&mut self, open: usize) -> Result<Vec<Arg>, FilterError> {
         self.items(open, |parser| {
             let start = parser.lexer.at();
@@ -277,7 +279,7 @@ impl<'t> Parser<'t> {
         })
     }
 
-    /// Items with commas between them up to the closing bracket.
+    /// Parses comma-separated items up to the closing bracket.
     fn items<T>(
         &mut self,
         open: usize,
@@ -352,7 +354,7 @@ impl<'t> Parser<'t> {
             ("=", Op::Eq),
             ("!=", Op::Ne),
         ];
-        // What other languages have, and what it is here.
+        // Operators of other languages, with their equivalents here.
         const FOREIGN: &[(&str, &str)] = &[
             ("<>", "it is written `!=`"),
             ("~", "a regular expression is matched with `regex`"),
@@ -415,7 +417,7 @@ impl<'t> Parser<'t> {
             .hint("a field alone is not a condition; `exists` is true if it has a value")
     }
 
-    /// Takes a quantifier if one is next, which is a value itself unless a list follows.
+    /// Consumes a quantifier if one is next; without a list after it, the word is a value.
     fn quantifier(&mut self, op: Op) -> Option<Quantifier> {
         if !op.takes_quantifier() {
             return None;
@@ -451,7 +453,7 @@ impl<'t> Parser<'t> {
         self.lexer.take_value().map(Right::Value)
     }
 
-    /// A transformer or `val(…)`, if that is next.
+    /// Parses a transformer call or `val(…)`, if one is next.
     fn right_call(&mut self) -> Result<Option<Operand>, FilterError> {
         let bare = self.lexer.peek_bare();
         if self.lexer.peek_name() != Some(bare) || !self.lexer.rest()[bare.len()..].starts_with('(')
@@ -506,7 +508,7 @@ impl<'t> Parser<'t> {
         let rest = self.lexer.rest();
         let before = self.lexer.text()[..self.lexer.at()].trim_end();
         if before.ends_with("=~") {
-            // `=~x` compares with the text `~x`; only with a blank it is an error.
+            // `=~x` compares with the text `~x`; it is an error only with a space before `~`.
             error.hint("a regular expression is matched with `regex`")
         } else if rest.starts_with("&&") {
             error.hint("write `and`")

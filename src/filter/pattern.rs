@@ -1,17 +1,17 @@
-//! Path prefixes, on bytes.
+//! Path prefixes, compared as bytes.
 
 use hashbrown::HashSet;
 
 use crate::event::glob::Glob;
 
-/// Paths of which one has to be a beginning of a value, component by component.
+/// Paths of which one has to be a prefix of a value, component by component.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Paths {
-    /// Those without patterns in them: `/a/b`; the root is empty.
+    /// Paths without patterns: `/a/b`; the root is empty.
     plain: HashSet<Box<[u8]>>,
-    /// Those with patterns.
+    /// Paths with patterns.
     globs: Vec<Box<[Glob]>>,
-    /// The value, without empty components.
+    /// Buffer for the value without empty components.
     value: Vec<u8>,
 }
 

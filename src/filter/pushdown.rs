@@ -1,6 +1,6 @@
-//! Which part of a capture a filter can match at all, so that the rest need not be read.
+//! Computes which part of a capture a filter can match at all, so that the rest need not be read.
 //!
-//! Everything here errs on the safe side: a condition that is not understood could match.
+//! All results are conservative: a condition that is not analysed is assumed to match.
 
 use scap_capture_format::schema::SourceCategory;
 
@@ -19,20 +19,22 @@ pub struct Pushdown {
     pub types: TypeSet,
     /// Event types in a capture without calls of the 32-bit ABI of x86.
     ///
-    /// Those calls have no type of their own, so that a filter for `openat` reaches `syscall` too. Where
-    /// a capture is known to have none, this set is smaller.
+    /// Calls of the 32-bit ABI are recorded as `syscall` events, so that a filter for `openat` has
+    /// to include `syscall`. This smaller set is for captures known to have no such calls.
     pub types_64bit: TypeSet,
-    /// First and last time, in nanoseconds since the epoch. The first is after the last if none can match.
+    /// First and last time, in nanoseconds since the epoch. The first is after the last if no event
+    /// can match.
     pub times: (Option<u64>, Option<u64>),
     /// Thread ids, sorted.
     pub tids: Option<Vec<i64>>,
     /// Process ids, sorted.
     pub pids: Option<Vec<i64>>,
-    /// A field of the filter whose value depends on events that the filter does not match: their number, their
-    /// times, the memory counters that they carry. Leaving those events out changes the matches.
+    /// A field of the filter whose value depends on events that the filter does not match, such as
+    /// their numbers, their times or the memory counters that they carry. Leaving those events out
+    /// changes the result.
     pub depends_on_all: Option<&'static str>,
-    /// Types of the enter events that can match a filter with a condition on the direction, so that they have to
-    /// be synthesised for a capture that has exit events alone.
+    /// Types of the enter events that can match a filter with a condition on the direction. They
+    /// have to be synthesised for a capture with only exit events.
     pub enters: TypeSet,
 }
 
@@ -69,7 +71,7 @@ impl Pushdown {
         }
     }
 
-    /// Whether an event of any type at any time can match.
+    /// Returns true if an event of any type at any time can match.
     pub fn is_everything(&self) -> bool {
         self.types.is_all()
             && self.times == (None, None)
@@ -78,12 +80,12 @@ impl Pushdown {
     }
 }
 
-/// Returns the types of events for which a condition can hold, or fail with `negated`.
+/// Returns the event types for which a condition can be true, or false with `negated`.
 fn types(pred: &Pred, negated: bool, narrow: bool) -> TypeSet {
     let of = |part: &Pred| types(part, negated, narrow);
     match pred {
         Pred::All(parts) | Pred::Any(parts) => {
-            // As De Morgan says.
+            // De Morgan's law.
             let all = matches!(pred, Pred::All(_)) != negated;
             if all {
                 parts.iter().fold(TypeSet::ALL, |set, p| set.and(&of(p)))
@@ -104,7 +106,7 @@ fn types(pred: &Pred, negated: bool, narrow: bool) -> TypeSet {
             set.unknown = *enter != negated || *exit != negated;
             set
         }
-        // `evt.num = 0` is the customary way to write a condition that never holds.
+        // `evt.num = 0` is the customary condition that is always false.
         Pred::Value(check) if !negated && is_never(check) => TypeSet::NONE,
         Pred::Value(check) if !negated && requires_fd(check) => TypeSet::of(state::has_fd),
         _ => TypeSet::ALL,
@@ -115,13 +117,13 @@ fn role(check: &ValueTest) -> Role {
     check.operand.field().map_or(Role::None, Field::role)
 }
 
-/// Whether only events whose type has an fd can pass.
+/// Returns true if only event types with an fd can match.
 fn requires_fd(check: &ValueTest) -> bool {
     let field = check.operand.field();
     field.is_some_and(|field| field.info.attributes.requires_fd)
 }
 
-/// Whether no event can pass: events are numbered from 1 on.
+/// Returns true if no event can match: event numbers start at 1.
 fn is_never(check: &ValueTest) -> bool {
     role(check) == Role::EventNumber
         && check
@@ -130,7 +132,7 @@ fn is_never(check: &ValueTest) -> bool {
             .is_some_and(|n| n.iter().all(|n| *n <= 0))
 }
 
-/// Returns the first and the last time for which a condition can hold, or fail with `negated`.
+/// Returns the first and the last time for which a condition can be true, or false with `negated`.
 fn times(pred: &Pred, negated: bool) -> (u64, u64) {
     const NEVER: (u64, u64) = (1, 0);
     const EVER: (u64, u64) = (0, u64::MAX);
@@ -156,7 +158,7 @@ fn times(pred: &Pred, negated: bool) -> (u64, u64) {
             time.saturating_sub(*distance),
             time.saturating_add(*distance),
         ),
-        // Every event has a time, so that a failed comparison bounds it too.
+        // Every event has a time, so a negated comparison is a bound too.
         Pred::Value(check) if role(check) == Role::EventTime => match &check.test {
             Test::Number(NumberTest::Order(op, other)) => match u64::try_from(*other) {
                 Ok(other) => timetest::bounds(*op, other, negated),
@@ -175,7 +177,8 @@ fn times(pred: &Pred, negated: bool) -> (u64, u64) {
     }
 }
 
-/// Returns the values of a field for which a condition can hold, or fail with `negated`; `None` = any.
+/// Returns the values of a field for which a condition can be true, or false with `negated`; `None`
+/// = any.
 fn ids(pred: &Pred, negated: bool, id: Role) -> Option<Vec<i64>> {
     match pred {
         Pred::All(parts) | Pred::Any(parts) => {

@@ -1,5 +1,5 @@
-//! From syntax tree to checked conditions: names are looked up, macros and lists expanded, operators and
-//! values checked against types. After this nothing can go wrong any more.
+//! From syntax tree to checked conditions: names are looked up, macros and lists expanded,
+//! operators and values type-checked. Later steps cannot fail.
 
 use regex::bytes::RegexBuilder;
 
@@ -15,15 +15,15 @@ use crate::event::suggest::did_you_mean;
 use crate::fields::attributes::Role;
 use crate::fields::{ArgForm, Field, FieldFlags, LookupError};
 
-/// Most checks of a filter with its macros expanded.
+/// Limit of comparisons, after expansion of macros.
 pub(super) const MAX_CHECKS: usize = 250_000;
-/// Most values of a filter with its lists expanded.
+/// Limit of values, after expansion of lists.
 const MAX_VALUES: usize = 4 << 20;
-/// Most regular expressions; each takes tens of kilobytes.
+/// Limit of regular expressions; each takes tens of kilobytes.
 const MAX_REGEXES: usize = 1000;
-/// Most bytes of one compiled regular expression.
+/// Size limit of one compiled regular expression, in bytes.
 const REGEX_SIZE: usize = 1 << 20;
-/// Most levels of conditions in each other, with macros expanded.
+/// Limit of nested conditions, after expansion of macros.
 const MAX_LEVELS: usize = 320;
 
 /// A condition.
@@ -43,7 +43,7 @@ pub(super) struct Check {
     pub(super) right: Right,
 }
 
-/// What is compared with.
+/// The right-hand side of a comparison.
 #[derive(Debug)]
 pub(super) enum Right {
     None,
@@ -66,7 +66,7 @@ pub(super) fn resolve(expr: &Expr, definitions: &Definitions) -> Result<Node, Fi
 
 struct Resolver<'d> {
     definitions: &'d Definitions,
-    /// Those being expanded, one in the other.
+    /// The macros that enclose the current expression.
     macros: Vec<&'d str>,
     levels: usize,
     checks: usize,
@@ -74,7 +74,7 @@ struct Resolver<'d> {
     regexes: usize,
 }
 
-/// Counts something that is limited.
+/// Counts against a limit.
 fn count(
     counter: &mut usize,
     more: usize,
@@ -125,7 +125,7 @@ impl<'d> Resolver<'d> {
         self.macros.push(name);
         let node = self.expr(&definition.expr);
         self.macros.pop();
-        // The span of what went wrong means something in the macro's text only.
+        // The span of the inner error is in the macro's text.
         node.map_err(|inner| in_macro(name, &definition.text, inner, span))
     }
 
@@ -201,7 +201,7 @@ impl<'d> Resolver<'d> {
                 let values = self.named(name)?;
                 Right::Values(quantifier, self.read(&left, op, &values, &check.left.span)?)
             }
-            // The parser puts no quantifier after another.
+            // The parser does not nest quantifiers.
             ast::Right::Each(..) => return refuse(FilterErrorKind::OperatorNeedsValues(op.name())),
         };
         Ok(Check { left, op, right })
@@ -237,7 +237,7 @@ impl<'d> Resolver<'d> {
         Ok(right)
     }
 
-    /// A single value, which a list of one value can stand for.
+    /// Returns a single value; a list of one value is accepted.
     fn one_value(&self, literal: &Literal) -> Result<Literal, FilterError> {
         let Some(name) = self.definitions.list_name(literal) else {
             return Ok(literal.clone());
@@ -283,7 +283,7 @@ impl<'d> Resolver<'d> {
         Err(error.hint(hint).suggest(&name, known))
     }
 
-    /// Reads values as what they are compared with.
+    /// Parses values as the type of the left-hand side.
     fn read(
         &mut self,
         left: &Operand,
@@ -295,7 +295,7 @@ impl<'d> Resolver<'d> {
         let role = left.field().map_or(Role::None, Field::role);
         let mut reading = Reading::new(left.field().map(|f| f.info), left.ty.kind);
         if reading.text && !op.is_ordering() && !matches!(op, Op::Eq | Op::Ne) {
-            // `evt.time in (…)` and operators on parts of a text compare text.
+            // `evt.time in (…)` and substring operators compare text.
             reading = Reading::default();
         }
         if matches!(op, Op::In | Op::Intersects) {
@@ -333,8 +333,8 @@ impl<'d> Resolver<'d> {
                 && let Datum::Num(n) = datum
                 && n < 0
             {
-                // In C a negative number is a large one without sign, of the field's width: -1 is what
-                // fields hold for "none".
+                // In C a negative number converts to a large unsigned one of the field's width:
+                // fields use -1 for "none".
                 data.push(Datum::Num(n & i128::from(u64::MAX)));
                 data.push(Datum::Num(n & i128::from(u32::MAX)));
             }
@@ -402,12 +402,13 @@ fn regex(literal: &Literal) -> Result<regex::bytes::Regex, FilterError> {
             .dfa_size_limit(REGEX_SIZE)
             .build()
     };
-    // Alone first, so that `a)|(b` is an error and not two halves of the whole.
+    // The pattern alone is compiled first, so that `a)|(b` is an error and does not split the
+    // anchors.
     let whole = build(pattern).and_then(|_| build(&format!(r"\A(?:{pattern})\z")));
     whole.map_err(|error| {
         bad(match error {
             regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
-            // The last line says what is wrong, those before show where.
+            // The last line is the message, the lines before it show the position.
             error => {
                 let text = error.to_string();
                 let line = text.lines().last().unwrap_or_default();

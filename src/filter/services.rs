@@ -1,6 +1,6 @@
-//! Ports by the name of their service.
+//! Port numbers by service name.
 //!
-//! A table of its own, so that a filter means the same on every machine.
+//! The table is built in, so that a filter has the same meaning on every machine.
 
 /// Names as in IANA's registry and `/etc/services`, sorted.
 const SERVICES: &[(&str, u16)] = &[
@@ -98,7 +98,7 @@ pub(super) fn port(name: &str) -> Option<u16> {
     SERVICES.get(found.ok()?).map(|(_, port)| *port)
 }
 
-/// Iterates over the names.
+/// Iterates over the service names.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     SERVICES.iter().map(|(name, _)| *name)
 }

@@ -1,4 +1,5 @@
-//! A field whose row sets no attribute makes nothing go missing: `test.strict` counts its evaluations.
+//! A field without attributes is never skipped by an optimisation: `test.strict` counts its
+//! evaluations.
 
 use scap_capture_format::event::Params;
 use scap_capture_format::schema::{EventType, types};
@@ -8,7 +9,7 @@ use crate::event::{Timestamp, synthetic_event};
 use crate::fields::{Context, Session};
 use crate::state::State;
 
-/// Filters in which other conditions would permit leaving events out.
+/// Filters whose other conditions would allow events to be skipped.
 const FILTERS: [&str; 5] = [
     "test.strict > 0",
     "test.strict > 2 and evt.type = openat",

@@ -1,8 +1,8 @@
-//! Points in time and intervals as people write them.
+//! Points in time and intervals in filters and options.
 //!
-//! A point in time is `2026-11-24T03:12:01.5+01:00`: the time can follow a blank instead of `T`, lack its
-//! seconds or all of it, and lack its zone, which is the local one then. A time of day is `03:12`,
-//! `03:12:01` or `03:12:01.5`. An interval is a number with a unit from `ns` to `d`.
+//! A point in time is `2026-11-24T03:12:01.5+01:00`. A space can replace `T`; the seconds, the
+//! whole time of day and the zone are optional; the default is the local zone. A time of day is
+//! `03:12`, `03:12:01` or `03:12:01.5`. An interval is a number with a unit from `ns` to `d`.
 
 use chrono::{
     DateTime, FixedOffset, Local, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _,
@@ -11,10 +11,10 @@ use chrono::{
 use crate::event::time::NS_PER_S;
 use crate::fields::attributes::Zone;
 
-/// Nanoseconds in a day that has no leap second and no change of clocks.
+/// Nanoseconds in a day without leap seconds and clock changes.
 pub(super) const NS_PER_DAY: u64 = 86_400 * NS_PER_S;
 
-/// A time as written.
+/// A time in a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TimeLiteral {
     /// Nanoseconds since the epoch.
@@ -31,14 +31,14 @@ pub(super) fn time_literal(text: &str, zone: Zone) -> Option<TimeLiteral> {
     }
 }
 
-/// Takes so many digits off the front.
+/// Consumes this many digits.
 fn digits(text: &str, count: usize) -> Option<(u32, &str)> {
     let (head, rest) = text.split_at_checked(count)?;
     let all_digits = head.bytes().all(|b| b.is_ascii_digit());
     Some((head.parse().ok().filter(|_| all_digits)?, rest))
 }
 
-/// Takes `HH:MM[:SS[.fraction]]` off the front: nanoseconds since midnight, and the rest.
+/// Consumes `HH:MM[:SS[.fraction]]`: returns nanoseconds since midnight, and the rest.
 fn clock(text: &str) -> Option<(u64, &str)> {
     let hour_digits = if text.as_bytes().get(1) == Some(&b':') {
         1
@@ -104,8 +104,8 @@ fn nanoseconds<Z: chrono::TimeZone>(at: DateTime<Z>) -> Option<u64> {
     u64::try_from(at.timestamp_nanos_opt()?).ok()
 }
 
-/// An hour that the clocks show twice means its first time; one that they skip, the time that it would
-/// have been.
+/// A local time that occurs twice (end of daylight saving time) is its first occurrence; one that
+/// is skipped is the time that it would have been.
 fn local(naive: NaiveDateTime) -> Option<u64> {
     if let Some(at) = Local.from_local_datetime(&naive).earliest() {
         return nanoseconds(at);
@@ -145,7 +145,7 @@ pub(super) fn local_offset(second: u64) -> i64 {
     at.map_or(0, |at| i64::from(at.offset().local_minus_utc()))
 }
 
-/// Parses an interval with a unit, in nanoseconds; may be negative.
+/// Parses an interval with a unit, as nanoseconds; can be negative.
 pub(super) fn interval(text: &str) -> Option<i128> {
     const UNITS: &[(&str, u64)] = &[
         ("ns", 1),

@@ -1,4 +1,4 @@
-//! Comparing when an event happened with a time as people write it.
+//! Comparison of an event's time with a time literal.
 
 use super::ast::Op;
 use super::compare::holds;
@@ -6,7 +6,7 @@ use super::time_literal::{self, NS_PER_DAY, TimeLiteral};
 use crate::event::time::NS_PER_S;
 use crate::fields::attributes::Zone;
 
-/// Zones change their offset at full quarters of an hour only.
+/// Zone offsets change only at full quarters of an hour.
 const QUARTER_S: u64 = 900;
 
 /// A condition on the time of an event.
@@ -15,9 +15,9 @@ pub(super) struct TimeTest {
     op: Op,
     time_literal: TimeLiteral,
     zone: Zone,
-    /// Whether only whole seconds are looked at.
+    /// True if only whole seconds are compared.
     seconds: bool,
-    /// The quarter of an hour that `offset` is known for.
+    /// The quarter of an hour for which `offset` is valid.
     quarter: Option<u64>,
     offset: i64,
 }
@@ -34,7 +34,7 @@ impl TimeTest {
         }
     }
 
-    /// Whether an event at `ns` passes.
+    /// Returns true if an event at `ns` matches.
     pub(super) fn matches(&mut self, ns: u64) -> bool {
         let ns = if self.seconds { ns - ns % NS_PER_S } else { ns };
         let order = match self.time_literal {
@@ -54,13 +54,14 @@ impl TimeTest {
                 Zone::Utc => 0,
             };
         }
-        // Offsets are less than a day either way.
+        // Offsets are less than a day in either direction.
         let day = NS_PER_DAY / NS_PER_S;
         let shift = u64::try_from(self.offset.rem_euclid(86_400)).unwrap_or(0);
         (second % day + shift) % day * NS_PER_S + ns % NS_PER_S
     }
 
-    /// Returns the first and the last time that passes, or that fails with `negated`.
+    /// Returns the first and the last time for which the condition is true, or false with
+    /// `negated`.
     pub(super) fn bounds(&self, negated: bool) -> (u64, u64) {
         match self.time_literal {
             TimeLiteral::TimeOfDay(_) => (0, u64::MAX),
@@ -73,9 +74,10 @@ impl TimeTest {
     }
 }
 
-/// Returns the first and the last number for which `number op other` holds, or fails with `negated`.
+/// Returns the first and the last number for which `number op other` is true, or false with
+/// `negated`.
 pub(super) fn bounds(op: Op, other: u64, negated: bool) -> (u64, u64) {
-    /// Holds for nothing.
+    /// The empty range.
     const NOTHING: (u64, u64) = (1, 0);
     let op = match (op, negated) {
         (op, false) => op,

@@ -1,14 +1,14 @@
-//! Operands: fields, and what transformers make of them.
+//! Operands: fields, and transformers applied to them.
 
 use super::types::{Count, Kind, Ty};
 use crate::fields::{Context, Field, Scratch, Value};
 
-/// Something that has a value in an event, or none.
+/// A field or transformer, with its value in an event or none.
 #[derive(Clone, Debug)]
 pub(super) struct Operand {
     pub(super) kind: OperandKind,
     pub(super) ty: Ty,
-    /// What the value borrows from, if not from the event and the state.
+    /// The buffer that the value borrows from, unless it borrows from event or state.
     scratch: Scratch,
 }
 
@@ -22,7 +22,7 @@ pub(super) enum OperandKind {
     Getopt(Box<Getopt>),
 }
 
-/// Transformers of one text into another.
+/// Transformers from text to text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Map {
     ToLower,
@@ -31,7 +31,7 @@ pub(super) enum Map {
     Basename,
 }
 
-/// Something to put together with others.
+/// An item of a join.
 #[derive(Clone, Debug)]
 pub(super) enum Item {
     Literal(Box<[u8]>),
@@ -42,11 +42,12 @@ pub(super) enum Item {
 #[derive(Clone, Debug)]
 pub(super) struct Getopt {
     pub(super) args: Vec<Item>,
-    /// Letters; one with a colon after it has a value, one with two can have one.
+    /// Option letters; one followed by a colon has a value, one followed by two colons has an
+    /// optional value.
     pub(super) options: Box<[u8]>,
-    /// The one to return.
+    /// The option to return.
     pub(super) letter: Option<u8>,
-    /// The arguments, a NUL after each.
+    /// The arguments, each followed by a NUL.
     pub(super) list: Vec<u8>,
 }
 
@@ -59,7 +60,7 @@ impl Operand {
         }
     }
 
-    /// Returns the field if it is one without transformers.
+    /// Returns the field of an operand without transformers.
     pub(super) fn field(&self) -> Option<&Field> {
         match &self.kind {
             OperandKind::Field(field) => Some(field),
@@ -67,7 +68,7 @@ impl Operand {
         }
     }
 
-    /// Calls `see` with every field in it.
+    /// Calls `see` with every field of the operand.
     pub(super) fn each_field(&self, see: &mut dyn FnMut(&Field)) {
         let mut items = |items: &[Item]| {
             for item in items {
@@ -84,7 +85,7 @@ impl Operand {
         }
     }
 
-    /// Returns the value in an event; `None` = absent.
+    /// Returns the value for an event; `None` = absent.
     pub(super) fn value<'a>(&'a mut self, cx: Context<'a>) -> Option<Value<'a>> {
         let Self { kind, scratch, .. } = self;
         match kind {
@@ -147,7 +148,7 @@ impl Operand {
     }
 }
 
-/// Iterates over texts with a NUL after each.
+/// Iterates over texts that are each followed by a NUL.
 pub(super) fn items(texts: &[u8]) -> impl Iterator<Item = &[u8]> {
     texts
         .split_inclusive(|b| *b == 0)
@@ -168,7 +169,7 @@ impl Map {
         kind == Kind::Text || self == Self::B64 && kind == Kind::Bytes
     }
 
-    /// Appends the result; false = there is none.
+    /// Appends the result; returns false if there is none.
     fn apply(self, text: &[u8], out: &mut Vec<u8>) -> bool {
         match self {
             Self::ToLower => out.extend(text.iter().map(u8::to_ascii_lowercase)),
@@ -183,7 +184,7 @@ impl Map {
     }
 }
 
-/// Appends the bytes that a base64 text stands for; padding is optional, other characters are an error.
+/// Appends the decoded bytes of a base64 text; padding is optional, other characters are an error.
 fn decode_base64(text: &[u8], out: &mut Vec<u8>) -> bool {
     let padding = text.iter().rev().take_while(|b| **b == b'=').count();
     let digits = &text[..text.len() - padding];
@@ -211,7 +212,7 @@ fn decode_base64(text: &[u8], out: &mut Vec<u8>) -> bool {
     true
 }
 
-/// Appends the parts with the separator between them; `None` = one of them is absent.
+/// Appends the items with the separator between them; `None` = an item is absent.
 fn put_together(
     parts: &mut [Item],
     separator: &[u8],
@@ -240,7 +241,8 @@ fn put_together(
 }
 
 impl Getopt {
-    /// Puts the options found into `out`, a NUL after each, or finds the one option that is asked for.
+    /// Appends the options found to `out`, each followed by a NUL, or returns the value of the
+    /// selected one.
     fn run<'a>(&mut self, cx: Context<'_>, out: &'a mut Vec<u8>) -> Option<Value<'a>> {
         self.list.clear();
         for arg in &mut self.args {
@@ -248,7 +250,7 @@ impl Getopt {
                 Item::Literal(text) => push(&mut self.list, text),
                 Item::Operand(operand) => match operand.value(cx)? {
                     Value::Texts(texts) => self.list.extend_from_slice(texts),
-                    // The arguments of a process are one text with blanks between them.
+                    // The arguments of a process are one text, separated by spaces.
                     Value::Text(text) => text
                         .split(|b| *b == b' ')
                         .filter(|t| !t.is_empty())

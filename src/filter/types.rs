@@ -1,4 +1,4 @@
-//! Types of operands, and which operators apply to them.
+//! Operand types and the operators that apply to them.
 
 use scap_capture_format::schema::{self, ParamInfo, ParamType};
 
@@ -13,24 +13,24 @@ pub(super) enum Kind {
     Int,
     Uint,
     Bool,
-    /// Nanoseconds, or seconds where the field says so.
+    /// Nanoseconds, or seconds if the field's unit is seconds.
     Interval,
     Time,
     Double,
     Ip,
     Net,
     Port,
-    /// Not known before the event is: anything goes.
+    /// Known only with the event; any operator is accepted.
     Any,
 }
 
-/// How many values there are.
+/// The number of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Count {
     One,
-    /// A list, which only `in` and `intersects` compare.
+    /// A list, which supports only `in` and `intersects`.
     List,
-    /// Several, of which one has to fulfil a condition.
+    /// Several values, of which any has to match.
     Any,
 }
 
@@ -39,7 +39,7 @@ pub(super) enum Count {
 pub(super) struct Ty {
     pub(super) kind: Kind,
     pub(super) count: Count,
-    /// Whether values can turn out to be of another kind, with the event.
+    /// True if the type of a value depends on the event.
     pub(super) dynamic: bool,
 }
 
@@ -101,7 +101,7 @@ impl Ty {
         }
     }
 
-    /// Returns the operators that apply.
+    /// Returns the operators that apply to the type.
     pub(super) fn operators(self) -> &'static [Op] {
         const NUMBER: &[Op] = &[
             Op::Eq,
@@ -159,7 +159,7 @@ impl Ty {
         }
     }
 
-    /// Whether values of the two types can be compared with each other.
+    /// Returns true if values of the two types are comparable.
     pub(super) fn is_comparable(self, other: Self) -> bool {
         let number = |kind| matches!(kind, Kind::Int | Kind::Uint | Kind::Port);
         self.count == other.count
@@ -167,8 +167,8 @@ impl Ty {
     }
 }
 
-/// As in the libraries, a value for `evt.rawarg.X` is read as the type of the first parameter called `X`,
-/// and compared as the type of the event's.
+/// As in sysdig's libraries, a value for `evt.rawarg.X` is parsed as the type of the first
+/// parameter called `X`, and compared as the type of the event's own parameter.
 fn dynamic(field: &Field) -> Kind {
     let FieldArg::Name(name) = &field.arg else {
         return Kind::Any;
@@ -176,7 +176,7 @@ fn dynamic(field: &Field) -> Kind {
     let mut params = schema::EVENTS.iter().flat_map(|e| e.params);
     match params.find(|p| p.name == &**name) {
         Some(param) => of_param(param),
-        // An argument of a call without a type of its own: a register.
+        // An argument of a call without an event type: a register.
         None => Kind::Uint,
     }
 }

@@ -1,4 +1,4 @@
-//! Sets of event types, and conditions on the name of a type.
+//! Sets of event types, and conditions on type names.
 
 use scap_capture_format::schema::{self, EventType, Status, syscall, types};
 
@@ -10,14 +10,14 @@ use crate::fields::{Context, Field, Scratch, Value};
 const KNOWN: usize = schema::EVENTS.len();
 const WORDS: usize = KNOWN.div_ceil(64);
 
-/// A set of event types; those that the schema does not know are in it or out of it together.
+/// A set of event types; types outside of the schema are all included or all excluded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TypeSet {
     words: [u64; WORDS],
-    /// Of the calls without a type of their own: which, by code in the field's numbering. Those without
-    /// a code have code 0.
+    /// Calls without an event type, by code in the field's numbering. Calls without a code have
+    /// code 0.
     calls: [u64; CODE_WORDS],
-    /// Whether types beyond the schema are in it.
+    /// True if types outside of the schema are included.
     pub unknown: bool,
 }
 
@@ -36,7 +36,7 @@ impl TypeSet {
         unknown: true,
     };
 
-    /// Makes the set of the types that fulfil a condition.
+    /// Makes the set of the types that meet a condition.
     pub fn of(mut condition: impl FnMut(EventType) -> bool) -> Self {
         let mut set = Self::NONE;
         known()
@@ -45,7 +45,7 @@ impl TypeSet {
         set
     }
 
-    /// Adds a type; of one that stands for many calls, all of them.
+    /// Adds a type; a type that stands for many calls is added for all of them.
     pub fn insert(&mut self, ty: EventType) {
         if generic::is_generic(ty) {
             self.calls = [u64::MAX; CODE_WORDS];
@@ -57,7 +57,7 @@ impl TypeSet {
         }
     }
 
-    /// Whether a type is in it.
+    /// Returns true if a type is included.
     pub fn contains(&self, ty: EventType) -> bool {
         let index = usize::from(ty.0);
         match self.words.get(index / 64) {
@@ -66,7 +66,7 @@ impl TypeSet {
         }
     }
 
-    /// Adds a call without a type of its own, by its code in the field's numbering.
+    /// Adds a call without an event type, by its code in the field's numbering.
     pub fn insert_call(&mut self, code: u16) {
         let index = usize::from(types::GENERIC_X.0);
         let code = usize::from(code);
@@ -79,7 +79,8 @@ impl TypeSet {
         }
     }
 
-    /// Whether a call without a type of its own is in it, by its code in the field's numbering.
+    /// Returns true if a call without an event type is included, by its code in the field's
+    /// numbering.
     pub fn contains_call(&self, code: u16) -> bool {
         let code = usize::from(code);
         let word = self.calls.get(code / 64);
@@ -108,7 +109,7 @@ impl TypeSet {
         self
     }
 
-    /// Returns the types that are not in it.
+    /// Returns the types that are not included.
     #[must_use]
     pub fn complement(&self) -> Self {
         Self {
@@ -118,17 +119,17 @@ impl TypeSet {
         }
     }
 
-    /// Iterates over the types of the schema that are in it.
+    /// Iterates over the types of the schema that are included.
     pub fn iter(&self) -> impl Iterator<Item = EventType> {
         known().filter(|ty| self.contains(*ty))
     }
 
-    /// Whether no type is in it.
+    /// Returns true if the set is empty.
     pub fn is_empty(&self) -> bool {
         !self.unknown && self.iter().next().is_none()
     }
 
-    /// Whether every type is in it.
+    /// Returns true if every type is included.
     pub fn is_all(&self) -> bool {
         let calls = self.calls.iter().all(|word| *word == u64::MAX);
         self.unknown && calls && known().all(|ty| self.contains(ty))
@@ -139,7 +140,7 @@ fn known() -> impl Iterator<Item = EventType> {
     (0_u16..).map(EventType).take(KNOWN)
 }
 
-/// Iterates over all names of event types and syscalls.
+/// Iterates over the names of all event types and syscalls.
 pub(super) fn type_names() -> impl Iterator<Item = &'static str> {
     let events = schema::EVENTS.iter().filter(|e| e.status != Status::Unused);
     events
@@ -150,12 +151,12 @@ pub(super) fn type_names() -> impl Iterator<Item = &'static str> {
 
 /// Syscalls of the 32-bit ABI of x86.
 fn ia32_names() -> impl Iterator<Item = &'static str> {
-    /// Above the numbers in use.
+    /// An upper bound of the numbers in use.
     const END: u32 = 1024;
     (0..END).filter_map(syscall::ia32_name)
 }
 
-/// Whether `evt.type` can be that.
+/// Returns true if `evt.type` can have this value.
 pub(super) fn is_type_name(name: &str) -> bool {
     let numbered = |prefix| {
         let number: Option<&str> = name.strip_prefix(prefix);
@@ -164,13 +165,13 @@ pub(super) fn is_type_name(name: &str) -> bool {
     schema::events_by_name(name).next().is_some()
         || syscall::by_name(name).is_some()
         || ia32_names().any(|n| n == name)
-        // What calls and types that nobody knows are shown as.
+        // The name shown for unknown calls and types.
         || name == "<unknown>"
         || numbered("syscall_")
         || numbered("event-type-")
 }
 
-/// Whether a type's name depends on the event.
+/// Returns true if a type's name depends on the event.
 fn is_named_by_event(ty: EventType) -> bool {
     generic::is_generic(ty) || ty == types::ASYNCEVENT_E || usize::from(ty.0) >= KNOWN
 }
@@ -178,14 +179,14 @@ fn is_named_by_event(ty: EventType) -> bool {
 /// Codes of syscalls in the field's numbering.
 const CODE_WORDS: usize = 16;
 
-/// A condition on `evt.type`, decided beforehand for every type and syscall.
+/// A condition on `evt.type`, evaluated in advance for every type and syscall.
 #[derive(Clone, Debug)]
 pub(super) struct TypeTest {
-    /// Types by their own name.
+    /// Types matched by their own name.
     types: TypeSet,
-    /// Syscalls without a type of their own, by code.
+    /// Matching syscalls without an event type, by code.
     codes: [u64; CODE_WORDS],
-    /// For all others.
+    /// The test for all other names.
     test: TextTest,
     field: Field,
     scratch: Scratch,
@@ -242,13 +243,13 @@ impl TypeTest {
         }
     }
 
-    /// Returns the types of events that can pass, or with `negated` those that can fail.
+    /// Returns the event types that can match, or with `negated` those that can fail to match.
     ///
-    /// `narrow` leaves out calls of the 32-bit ABI that have a type of their own otherwise.
+    /// `narrow` leaves out calls of the 32-bit ABI whose 64-bit equivalents have an event type.
     pub(super) fn pushdown(&self, negated: bool, narrow: bool) -> TypeSet {
         let mut test = self.test.clone();
         let mut set = TypeSet::of(|ty| is_named_by_event(ty) || self.types.contains(ty) != negated);
-        // Any other name may be that of a number without a name, or of an unknown type.
+        // Any other name may belong to a number without a name, or to an unknown type.
         let strangers = negated || !test.is_all_known(is_unknown_name);
         set.unknown = strangers;
         let calls = strangers
@@ -264,7 +265,8 @@ impl TypeTest {
         set
     }
 
-    /// Returns the codes of the calls that can pass, or with `negated` those that can fail.
+    /// Returns the codes of the calls that can match, or with `negated` those that can fail to
+    /// match.
     fn reached_calls(&self, negated: bool, strangers: bool) -> [u64; CODE_WORDS] {
         let mut test = self.test.clone();
         let mut calls = [if strangers { u64::MAX } else { 0 }; CODE_WORDS];
@@ -301,7 +303,8 @@ fn is_unknown_name(name: &[u8]) -> bool {
 }
 
 impl TextTest {
-    /// Whether it passes only certain names, and `is_unknown_name` holds for none.
+    /// Returns true if the condition matches only certain names, none of which `is_unknown_name`
+    /// accepts.
     fn is_all_known(&self, is_unknown_name: fn(&[u8]) -> bool) -> bool {
         match self {
             Self::Eq(name) => !is_unknown_name(name),

@@ -1,18 +1,18 @@
-//! A place in a capture as people name it: for `--from` and `--to`.
+//! Positions in a capture, for `--from` and `--to`.
 
 use super::error::{FilterError, FilterErrorKind};
 use super::time_literal::{self, TimeLiteral};
 use crate::event::time::NS_PER_S;
 use crate::fields::attributes::Zone;
 
-/// A place in a capture.
+/// A position in a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
     /// A point in time, in nanoseconds since the epoch: `2026-11-24T03:12:01.5Z`.
     At(u64),
     /// A local time of day, in nanoseconds since midnight: `03:12:01`.
     TimeOfDay(u64),
-    /// So many nanoseconds after the capture's first event: `+12.5s`.
+    /// An offset from the capture's first event, in nanoseconds: `+12.5s`.
     After(u64),
     /// An event by its number: `#123` or `123`.
     Event(u64),
@@ -49,7 +49,7 @@ impl When {
         if let Some(offset) = text.strip_prefix('+') {
             let ns = match time_literal::interval(offset) {
                 Some(ns) => ns,
-                // Seconds, if nothing else is said.
+                // The default unit is seconds.
                 None => time_literal::interval(&format!("{offset}s"))?,
             };
             return u64::try_from(ns).ok().map(Self::After);
@@ -60,10 +60,9 @@ impl When {
         }
     }
 
-    /// Returns the point in time in a capture whose first event happened at `start`; `None` for an
-    /// event's number.
+    /// Returns the time for a capture whose first event is at `start`; `None` for an event number.
     ///
-    /// A time of day is the first one that is not before the capture's start.
+    /// A time of day is its first occurrence at or after the start of the capture.
     pub fn time(self, start: u64) -> Option<u64> {
         match self {
             Self::At(ns) => Some(ns),
@@ -78,7 +77,7 @@ impl When {
     }
 }
 
-/// Returns the local time of day in nanoseconds.
+/// Returns the local time of day in nanoseconds since midnight.
 fn time_of_day(ns: u64) -> u64 {
     let offset = time_literal::local_offset(ns / NS_PER_S);
     let second = i64::try_from(ns / NS_PER_S).unwrap_or(0) + offset;

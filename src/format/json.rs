@@ -1,9 +1,9 @@
-//! JSON strings of bytes that need not be text.
+//! JSON strings of bytes that need not be UTF-8.
 
 use crate::event::text;
 
-/// Appends bytes as a JSON string that is safe to print: control characters and whatever changes how a
-/// terminal shows text are escaped, bytes that are no UTF-8 appear as `\xNN`.
+/// Appends bytes as a JSON string that is safe to print: control characters and characters that
+/// change how a terminal shows text are escaped, bytes that are not UTF-8 appear as `\xNN`.
 pub fn string(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
     let special =

@@ -10,18 +10,18 @@ use crate::event::{Event, EventFlags, number, syscall, text};
 use crate::fields::TimeFormat;
 use crate::state::View;
 
-/// What a line shows, and how.
+/// The options of a line.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LineOptions {
     /// The time's format.
     pub time: TimeFormat,
     /// The form of buffers.
     pub buffers: BufferFormat,
-    /// Whether the line ends in how long the call took.
+    /// True if the line ends with the duration of the call.
     pub latency: bool,
 }
 
-/// Writes events as lines, one after the other in the order of the capture.
+/// Formats events as lines, in the order of the capture.
 #[derive(Clone, Debug)]
 pub struct LineFormat {
     options: LineOptions,
@@ -45,7 +45,7 @@ impl LineFormat {
         }
     }
 
-    /// Appends the line of an event, with its end.
+    /// Appends the line of an event, with a line break.
     pub fn line(&mut self, out: &mut Vec<u8>, event: &Event<'_>, view: &View<'_>) {
         number::udec(out, event.num.0);
         out.push(b' ');
@@ -87,7 +87,7 @@ impl LineFormat {
     }
 }
 
-/// Appends the time that a call took, as strace does it with `-T`.
+/// Appends the duration of a call, like `strace -T`.
 fn latency(out: &mut Vec<u8>, event: &Event<'_>) {
     if event.flags.contains(EventFlags::IN_FLIGHT) {
         out.extend_from_slice(b"<unfinished>");

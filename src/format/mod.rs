@@ -1,4 +1,4 @@
-//! Lines of output from events and the state around them.
+//! Output lines of events and the state around them.
 
 pub mod json;
 mod line;

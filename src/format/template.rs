@@ -1,7 +1,7 @@
-//! Output formats as sysdig and Falco write them: text with `%field` in it.
+//! Output formats of sysdig and Falco: text with `%field` in it.
 //!
-//! A width after the `%` pads or cuts (`%16proc.name`). With a leading `*` an absent field prints `<NA>`;
-//! without it an event that lacks one of the fields is not printed at all.
+//! A width after the `%` pads or truncates (`%16proc.name`). With a leading `*` absent fields print
+//! `<NA>`; without it an event that lacks a field is not printed.
 
 use std::ops::Range;
 
@@ -12,9 +12,9 @@ use crate::fields::attributes::Role;
 use crate::fields::{self, Context, Field, FieldFlags, LookupError, Scratch};
 use crate::filter::{FilterErrorKind, Transform};
 
-/// Longest format text, in bytes.
+/// Length limit of a format, in bytes.
 const MAX_LEN: usize = 64 << 10;
-/// Largest width.
+/// Limit of a width.
 const MAX_WIDTH: usize = 1024;
 
 /// Formats by sysdig's names.
@@ -28,13 +28,13 @@ pub mod standard {
     pub const KUBERNETES: &str = "*%evt.num %evt.outputtime %evt.cpu %k8s.pod.name (%container.id) %proc.name (%thread.tid:%thread.vtid) %evt.dir %evt.type %evt.info";
 }
 
-/// What is wrong with an output format, and where.
+/// An error in an output format, with its position.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind}")]
 pub struct TemplateError {
-    /// What.
+    /// The kind of error.
     pub kind: TemplateErrorKind,
-    /// Where, in bytes of the text.
+    /// Its span in the text, in bytes.
     pub span: Range<usize>,
 }
 
@@ -45,13 +45,13 @@ pub enum TemplateErrorKind {
     /// No field follows a `%`.
     #[error("no field after `%`")]
     NoField,
-    /// What follows a `%` is no field.
+    /// No valid field follows a `%`.
     #[error(transparent)]
     Field(#[from] LookupError),
     /// The field has no text form.
     #[error("field `{0}` is for filters only")]
     FilterOnly(&'static str),
-    /// What follows a `%` is no transformer as filters have it.
+    /// No valid transformer follows a `%`.
     #[error("{0}")]
     Transform(FilterErrorKind),
     /// The width is too large.
@@ -79,9 +79,9 @@ enum Part {
 #[derive(Clone, Debug)]
 pub struct Template {
     parts: Vec<Part>,
-    /// Absent fields do not keep the event from being printed.
+    /// True if events with absent fields are printed.
     lenient: bool,
-    /// For JSON: the members by name, each as the text `"name":` and which part its value is.
+    /// For JSON: the members by name, each as the text `"name":` and the index of its part.
     members: Vec<(Vec<u8>, usize)>,
     scratch: Scratch,
     buffer: Vec<u8>,
@@ -102,7 +102,7 @@ impl Template {
             Some(_) => (true, 1),
             None => (false, 0),
         };
-        // Fields and transformers as they are written, with their places in `parts`.
+        // Fields and transformers as written, with their index in `parts`.
         let mut names: Vec<(String, usize)> = Vec::new();
         let mut parts = Vec::new();
         while at < text.len() {
@@ -174,7 +174,8 @@ impl Template {
         })
     }
 
-    /// Appends an event, without a line end. False: a field is absent and nothing was appended.
+    /// Appends an event, without a line break. Returns false if a field is absent; nothing is
+    /// appended then.
     pub fn write(&mut self, out: &mut Vec<u8>, cx: &Context<'_>, buffers: BufferFormat) -> bool {
         let start = out.len();
         for part in &mut self.parts {
@@ -206,7 +207,8 @@ impl Template {
         true
     }
 
-    /// Appends an event as a JSON object of its fields, likewise; absent ones are `null`.
+    /// Appends an event as a JSON object of its fields. Returns false if a field is absent and
+    /// required; absent fields of a lenient format are `null`.
     pub fn write_json(
         &mut self,
         out: &mut Vec<u8>,
@@ -246,7 +248,7 @@ impl Template {
     }
 }
 
-/// Pads or cuts what was appended to so many bytes; a character is never cut in two.
+/// Pads or truncates the appended text to a width in bytes; a character is never split.
 fn fit(out: &mut Vec<u8>, from: usize, width: usize) {
     let len = out.len() - from;
     if len < width {

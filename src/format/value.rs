@@ -1,4 +1,4 @@
-//! A field's value as text and as JSON.
+//! The value of a field as text and as JSON.
 
 use scap_capture_format::schema::PrintFormat;
 
@@ -10,7 +10,7 @@ use crate::fields::{FieldFlags, FieldInfo, Value, items};
 /// Appends a value as text, escaped.
 pub(crate) fn write(out: &mut Vec<u8>, value: Value<'_>, info: &FieldInfo, buffers: BufferFormat) {
     match value {
-        // What is put together of several texts is escaped already; escaping again changes nothing.
+        // Text built from several parts is already escaped; escaping is idempotent.
         Value::Text(value) => text::escape(out, value),
         Value::Bytes(value) => bytes::render(out, value, buffers),
         Value::Int(value) => integer(out, value, true, info),
@@ -53,7 +53,7 @@ pub(crate) fn write(out: &mut Vec<u8>, value: Value<'_>, info: &FieldInfo, buffe
     }
 }
 
-/// Lists are in parentheses; ancestors stand in a row, as falcosecurity's libraries print them.
+/// Lists are in parentheses; ancestors are joined as in the falcosecurity libraries.
 fn list_form(info: &FieldInfo) -> (&'static [u8], u8, &'static [u8]) {
     if info.flags.contains(FieldFlags::ANY) {
         (b"", b' ', b"")

@@ -1,5 +1,5 @@
-//! From the chunks of a native capture to events: decoding, damage, pairs of enter and exit, origins. Shared by
-//! the source that reads from front to back and the one that reads in any order.
+//! From the chunks of a native capture to events: decoding, damage, pairs of enter and exit,
+//! origins. Shared by the sequential and the indexed source.
 
 use std::ops::ControlFlow;
 
@@ -10,21 +10,21 @@ use scap_capture_format::{Error, Result};
 use super::{Each, Item, ReplayError};
 use crate::event::{Event, PairedEvent};
 
-/// What is done with the events of a chunk.
+/// How the events of a chunk are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Use {
-    /// They go to the sink.
+    /// They are passed to the sink.
     Events,
-    /// They only change the state.
+    /// They only update the state.
     StateOnly,
 }
 
 /// Decodes chunks, one after the other.
 pub(super) struct ChunkEvents {
     decoder: ChunkDecoder,
-    /// For captures whose calls have two events.
+    /// For captures with enter and exit events.
     converter: Option<Converter>,
-    /// Stored ids name the origin.
+    /// True if stored ids contain the origin.
     is_merged: bool,
     /// How many origins the header describes.
     origins: usize,
@@ -42,24 +42,25 @@ impl ChunkEvents {
         }
     }
 
-    /// Whether calls have two events, so that nothing of an event may be left out: one completes the other.
+    /// Returns true if the capture has enter and exit events; no part of an event may be skipped
+    /// then, since the exit is completed from the enter.
     pub(super) fn is_paired(&self) -> bool {
         self.converter.is_some()
     }
 
-    /// Forgets what entered and has not returned: the next chunk is from elsewhere in the capture.
+    /// Forgets pending enter events: the next chunk is from another place of the capture.
     pub(super) fn forget_enters(&mut self) {
         if let Some(converter) = &mut self.converter {
             converter.clear();
         }
     }
 
-    /// Returns the damage that decoding showed.
+    /// Returns the damage found while decoding.
     pub(super) fn damages(&self) -> &Damages {
         &self.damages
     }
 
-    /// Takes note of damage; other errors are passed on.
+    /// Notes damage; other errors are returned.
     pub(super) fn note(&mut self, error: Error, offset: u64) -> Result<()> {
         match error {
             Error::Damaged { offset, what } => self.damages.add(offset, what),
@@ -69,12 +70,12 @@ impl ChunkEvents {
         Ok(())
     }
 
-    /// Hands over the events of a chunk. What follows damage is skipped, which a [`Item::Gap`] for every
-    /// origin says.
+    /// Passes on the events of a chunk. Events after damage are skipped, with a [`Item::Gap`] for
+    /// every origin.
     ///
     /// # Errors
     ///
-    /// If the capture cannot be read on, or what `each` returned.
+    /// If the capture cannot be read further, or what `each` returned.
     pub(super) fn replay(
         &mut self,
         chunk: &Chunk,
@@ -126,7 +127,7 @@ impl ChunkEvents {
                     match converter {
                         None => one(origin, (&own).into()),
                         Some(converter) => {
-                            // Calls are paired by stored ids, which are different for every origin.
+                            // Calls are paired by stored ids, which differ between origins.
                             let converted = converter.convert(&event);
                             let full = converted.merged.map(|full| OriginId::split(&full).1);
                             one(
@@ -153,11 +154,11 @@ impl ChunkEvents {
         gap(self.origins, each)
     }
 
-    /// Looks at the events of a chunk that is not replayed for what enters in it and returns later.
+    /// Remembers pending enter events of a chunk that is not replayed.
     ///
     /// # Errors
     ///
-    /// None for damage, which is left to whoever replays the chunk.
+    /// None for damage, which the replay of the chunk reports.
     pub(super) fn remember_enters(&mut self, chunk: &Chunk, load: Load<'_>) {
         let Some(converter) = &mut self.converter else {
             return;
@@ -170,11 +171,12 @@ impl ChunkEvents {
         }
     }
 
-    /// Hands over the events of a chunk without their parameters. What is damaged is skipped and noted.
+    /// Passes on the events of a chunk without their parameters. Damaged parts are skipped and
+    /// noted.
     ///
     /// # Errors
     ///
-    /// If the capture cannot be read on.
+    /// If the capture cannot be read further.
     pub(super) fn columns(
         &mut self,
         chunk: &Chunk,
@@ -196,7 +198,7 @@ impl ChunkEvents {
     }
 }
 
-/// Says that something is missing of every origin.
+/// Reports a gap for every origin.
 pub(super) fn gap(
     origins: usize,
     each: Each<'_>,

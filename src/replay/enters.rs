@@ -1,4 +1,4 @@
-//! Enter events, made up for those who ask for them where calls have one event.
+//! Synthesis of enter events for captures with one event per call.
 
 use scap_capture_format::schema::Arch;
 use scap_capture_format::sysdig::{Downgrade, Target};
@@ -6,7 +6,7 @@ use scap_capture_format::sysdig::{Downgrade, Target};
 use crate::event::{Event, EventFlags};
 use crate::filter::TypeSet;
 
-/// Makes enter events.
+/// Synthesizes enter events.
 #[derive(Debug)]
 pub struct EnterSynthesizer {
     types: TypeSet,
@@ -14,7 +14,8 @@ pub struct EnterSynthesizer {
 }
 
 impl EnterSynthesizer {
-    /// Makes enter events of these types, for calls of this architecture; `None` if there are none.
+    /// Synthesizes enter events of these types, for calls of this architecture; `None` if there are
+    /// no such types.
     pub fn new(types: TypeSet, arch: Arch) -> Option<Self> {
         let maker = || Downgrade::with_target(Target::EnterEvents, arch);
         (!types.is_empty()).then(|| Self {
@@ -23,7 +24,7 @@ impl EnterSynthesizer {
         })
     }
 
-    /// Returns the enter event of a call whose event this is, if it is one of those.
+    /// Returns the enter event for the call of this event, if its type is among them.
     pub fn of<'s>(&'s mut self, event: &Event<'_>) -> Option<Event<'s>> {
         if !self.types.contains(event.ty.enter()) || event.flags.contains(EventFlags::HIDDEN) {
             return None;

@@ -1,4 +1,4 @@
-//! A capture opened in any order, and the replay of its segments.
+//! A capture opened for random access, and its segments.
 
 use std::fs::File;
 use std::io;
@@ -14,7 +14,7 @@ use crate::event::EventExt as _;
 use crate::replay;
 use crate::replay::{LossInterval, Span};
 
-/// Why a question to a capture has no answer.
+/// Errors of indexed captures.
 #[derive(Debug, ThisError)]
 #[non_exhaustive]
 pub enum IndexedCaptureError {
@@ -26,10 +26,10 @@ pub enum IndexedCaptureError {
     Open {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// Nobody wants the answer any more.
+    /// The request was cancelled.
     #[error("stopped")]
     Stopped,
 }
@@ -37,18 +37,18 @@ pub enum IndexedCaptureError {
 /// A part of a capture that can be replayed on its own: from a snapshot to the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
-    /// Its snapshots, by their places in the index: one, or one for each origin. Only the first segment can
-    /// be without.
+    /// Its snapshots, as indices into the capture's index: one per origin. Only the first segment
+    /// can be without.
     pub snapshots: Range<usize>,
-    /// Its chunks, by their places in the index; not empty.
+    /// Its chunks, as indices into the capture's index; not empty.
     pub chunks: Range<usize>,
-    /// From the first event to the last.
+    /// The time from its first to its last event.
     pub span: Span,
-    /// How many events, hidden ones included.
+    /// Number of events, hidden ones included.
     pub events: u64,
 }
 
-/// A native capture in a file, opened in any order.
+/// A native capture file, opened for random access.
 #[derive(Debug)]
 pub struct IndexedCapture {
     path: PathBuf,
@@ -59,16 +59,16 @@ pub struct IndexedCapture {
 }
 
 impl IndexedCapture {
-    /// Opens a capture. Reads its index; without one all section headers.
+    /// Opens a capture. Reads its index, or all section headers if there is none.
     ///
     /// # Errors
     ///
-    /// What is no native capture, or cannot be read.
+    /// If the file is not a native capture, or cannot be read.
     pub fn open(path: &Path) -> Result<Self, IndexedCaptureError> {
         let file = open(path)?;
         let mut reader = IndexedReader::open(file)?;
         let first_time = replay::first_event(&mut reader).map_or(0, |(_, time)| time);
-        // A report that cannot be read is a damage, and told as such by whoever reads the whole file.
+        // An unreadable report is damage, which a read of the whole file reports.
         let reports = reader.losses().unwrap_or_default();
         let losses = reports.iter().flat_map(|report| &report.losses);
         let losses = losses
@@ -91,52 +91,52 @@ impl IndexedCapture {
         })
     }
 
-    /// Returns where the capture is.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Returns what it says about itself.
+    /// Returns the header.
     pub fn header(&self) -> &Header {
         self.reader.header()
     }
 
-    /// Returns its index.
+    /// Returns the index.
     pub fn index(&self) -> &Index {
         self.reader.index()
     }
 
-    /// Returns the damages found so far.
+    /// Returns the damage found so far.
     pub fn damages(&self) -> &Damages {
         self.reader.damages()
     }
 
-    /// Whether it has no index of its own: it was cut off, or is still being recorded.
+    /// Returns true if the file has no index: it is truncated, or still being recorded.
     pub fn is_cut_off(&self) -> bool {
         self.reader.is_rebuilt()
     }
 
-    /// Returns its length in bytes.
+    /// Returns the length in bytes.
     pub fn bytes(&self) -> u64 {
         self.reader.file_len()
     }
 
-    /// Returns its segments, in order.
+    /// Returns the segments, in order.
     pub fn segments(&self) -> &[Segment] {
         &self.segments
     }
 
-    /// Returns what it lacks.
+    /// Returns the losses.
     pub fn losses(&self) -> &[LossInterval] {
         &self.losses
     }
 
-    /// Returns the time of its first event (`+0s` of filters and `--from`).
+    /// Returns the time of the first event (`+0s` of filters and `--from`).
     pub fn first_time(&self) -> u64 {
         self.first_time
     }
 
-    /// Whether its calls have two events, enter and exit.
+    /// Returns true if the capture has enter and exit events.
     pub fn is_in_pairs(&self) -> bool {
         self.header().is_paired()
     }
@@ -150,7 +150,7 @@ impl IndexedCapture {
         })
     }
 
-    /// Returns the segment that holds a chunk.
+    /// Returns the segment of a chunk.
     pub fn segment_of(&self, chunk: usize) -> Option<usize> {
         let at = self.segments.partition_point(|s| s.chunks.end <= chunk);
         (at < self.segments.len()).then_some(at)
@@ -164,7 +164,8 @@ pub(super) fn open(path: &Path) -> Result<File, IndexedCaptureError> {
     })
 }
 
-/// Cuts a capture at its snapshots. Where it `is_merged`, all between the same two chunks belong together.
+/// Splits a capture at its snapshots. In a merged capture all snapshots between the same two chunks
+/// belong together.
 fn segments(index: &Index, is_merged: bool) -> Vec<Segment> {
     let mut segments: Vec<Segment> = Vec::new();
     let mut snapshots = 0..0;
@@ -198,8 +199,8 @@ fn segments(index: &Index, is_merged: bool) -> Vec<Segment> {
     segments
 }
 
-/// Whether an event is shown: it is not hidden, and not the recorder's own bookkeeping, which sysdig numbers
-/// and does not show either.
+/// Returns true if an event is shown: it is neither hidden nor an internal event of the recorder.
+/// sysdig numbers internal events without showing them, too.
 pub fn is_shown(event: &crate::event::Event<'_>) -> bool {
     !event.is_internal() && !event.flags.contains(EventFlags::HIDDEN)
 }

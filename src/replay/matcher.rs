@@ -1,4 +1,4 @@
-//! Which events, and which chunks, a scope is about.
+//! Which events, and which chunks, a scope contains.
 
 use scap_capture_format::event::{Pid, Tid};
 use scap_capture_format::native::ChunkSummary;
@@ -10,18 +10,18 @@ use crate::replay::Scope;
 use crate::replay::Span;
 use crate::replay::segment::Need;
 
-/// Whether a chunk can have events of a process; `false` is certain. Those of sysdig's captures do not say
-/// whose they are.
+/// Returns false if a chunk has no events of a process. Events of sysdig's captures do not store
+/// their process.
 pub(crate) fn may_be_of(summary: &ChunkSummary, pid: Pid) -> bool {
     summary.threads.may_contain_pid(pid) || summary.threads.may_contain_pid(Pid(-1))
 }
 
-/// Decides events and chunks for a time range and a filter.
+/// Tests events and chunks against a time range and a filter.
 #[derive(Clone, Debug)]
 pub(crate) struct Matcher {
     span: Option<Span>,
     filter: Option<Filter>,
-    /// The text is no filter: nothing matches.
+    /// The text is not a valid filter: nothing matches.
     never: bool,
 }
 
@@ -39,12 +39,12 @@ impl Matcher {
         }
     }
 
-    /// Whether there is a filter: what it decides needs the state and all that an event has.
+    /// Returns true if there is a filter, which needs the state and whole events.
     pub(crate) fn has_filter(&self) -> bool {
         self.filter.is_some() || self.never
     }
 
-    /// Returns what of a chunk it takes to decide its events.
+    /// Returns what has to be loaded of a chunk to test its events.
     pub(crate) fn need(&self) -> Need {
         match &self.filter {
             Some(filter) if filter.needs_payload() => Need::Everything,
@@ -52,7 +52,7 @@ impl Matcher {
         }
     }
 
-    /// Whether an event of a chunk can match; `false` is certain.
+    /// Returns false if no event of a chunk can match.
     pub(crate) fn may_match(&self, summary: &ChunkSummary) -> bool {
         let (from, to) = (summary.min_time.0, summary.max_time.0);
         let overlaps = |span: Span| span.from <= to && from <= span.to;
@@ -62,7 +62,7 @@ impl Matcher {
         let Some(pushdown) = self.filter.as_ref().map(Filter::pushdown) else {
             return true;
         };
-        // Its fields remember events that it does not match.
+        // Some fields depend on events that do not match.
         if pushdown.depends_on_all.is_some() {
             return true;
         }
@@ -84,7 +84,7 @@ impl Matcher {
             && any(&pushdown.pids, &|id| may_be_of(summary, Pid(id)))
     }
 
-    /// Returns how many events of a chunk match, if its summary tells.
+    /// Returns how many events of a chunk match, if its summary suffices.
     pub(crate) fn count(&self, summary: &ChunkSummary) -> Option<u32> {
         if !self.may_match(summary) {
             return Some(0);
@@ -103,7 +103,7 @@ impl Matcher {
             })
             .map(|(_, count)| *count)
             .fold(0, u32::saturating_add);
-        // An event can be both.
+        // An event can be hidden and internal.
         let known = summary.hidden == 0 || internal == 0;
         known.then(|| {
             summary
@@ -112,12 +112,12 @@ impl Matcher {
         })
     }
 
-    /// Whether a time is in the range.
+    /// Returns true if a time is in the range.
     pub(crate) fn spans(&self, time: u64) -> bool {
         self.span.is_none_or(|span| span.contains(time))
     }
 
-    /// Whether an event matches that is shown.
+    /// Returns true if an event is shown and matches.
     pub(crate) fn matches(&mut self, cx: &Context<'_>) -> bool {
         !self.never
             && self.spans(cx.event.ts.0)

@@ -1,8 +1,9 @@
-//! Several captures as one source, merged by time.
+//! Merges several captures by time into one source.
 //!
-//! A thread for each capture reads and decodes it and hands over batches of copied events; what waits is
-//! bounded, so that a capture that is ahead of the others waits for them. Of events with equal times, those
-//! of the capture named first come first; events of one capture keep their order.
+//! Each capture is read and decoded on a thread of its own, which passes on batches of copied
+//! events. The queues are bounded, so that a thread that is ahead waits for the others. Events with
+//! equal times are ordered by the position of their capture on the command line; events of one
+//! capture keep their order.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,14 +19,14 @@ use scap_capture_format::{Error, Result};
 use super::{Each, EventSource, Item, Needs, ReplayError};
 use crate::event::{BufferCursor, EventBuffer};
 
-/// Bytes of events handed over at a time.
+/// Size of a batch in bytes.
 const BATCH_BYTES: usize = 256 << 10;
-/// Batches of a capture that wait for the other captures.
+/// Number of batches that one capture can queue.
 const BATCHES: usize = 4;
-/// Most captures that are merged: each has a thread and a file open.
+/// Limit of the merged captures: each has a thread and an open file.
 const MAX_SOURCES: usize = 256;
 
-/// Several captures as one.
+/// Several captures merged into one source.
 pub struct MergedSource {
     sources: Vec<Box<dyn EventSource + Send>>,
     header: Header,
@@ -35,11 +36,11 @@ pub struct MergedSource {
 }
 
 impl MergedSource {
-    /// Merges captures, each with its name.
+    /// Merges captures with their names.
     ///
     /// # Errors
     ///
-    /// More than 256 captures, or none.
+    /// If there are more than 256 captures, or none.
     pub fn new(sources: Vec<(String, Box<dyn EventSource + Send>)>) -> Result<Self> {
         if sources.len() > MAX_SOURCES {
             return Err(Error::Limit {
@@ -68,7 +69,7 @@ impl MergedSource {
         let headers = || sources.iter().map(|source| source.header());
         header.start = headers().map(|h| h.start).min().unwrap_or_default();
         header.snaplen = headers().map(|h| h.snaplen).max().unwrap_or(0);
-        // How one of them was recorded is not said of all.
+        // The recorder's settings of one capture do not apply to all.
         header.writer = concat!("scap ", env!("CARGO_PKG_VERSION")).to_owned();
         header.options.clear();
         let boots = |origin: &Origin| origin.machine.boot_id.clone();
@@ -76,7 +77,7 @@ impl MergedSource {
             .iter()
             .any(|origin| boots(origin) != header.machine.boot_id)
         {
-            // What is said of one machine would not be so of the others.
+            // The description of one machine does not apply to the others.
             header.machine = MachineInfo::default();
         }
         if is_paired {
@@ -108,7 +109,7 @@ impl MergedSource {
                 workers.push(worker);
             }
             let merged = merge(&mut inputs, each);
-            // Threads that wait to hand something over see that it is not wanted any more.
+            // Threads that wait for space in a queue notice that it was closed.
             drop(inputs);
             let mut failed = Ok(());
             for worker in workers {
@@ -167,7 +168,7 @@ impl EventSource for MergedSource {
     }
 }
 
-/// What one capture handed over, in order.
+/// A batch of one capture, in order.
 #[derive(Default)]
 struct Batch {
     entries: Vec<(OriginId, Entry)>,
@@ -175,7 +176,7 @@ struct Batch {
 }
 
 enum Entry {
-    /// The next event of the batch's buffer.
+    /// The next event in the batch's buffer.
     Event,
     StateOnly,
     Machine(Box<MachineInfo>),
@@ -186,7 +187,7 @@ enum Entry {
     Pause,
 }
 
-/// Reads a capture into batches until its end, or until nobody takes them.
+/// Reads a capture into batches until its end, or until the receiver is gone.
 fn read_ahead(
     source: &mut dyn EventSource,
     send: SyncSender<Batch>,
@@ -219,18 +220,18 @@ fn read_ahead(
         }
         Ok(ControlFlow::Continue(()))
     })?;
-    // The last one is lost only if nobody wants it.
+    // The last batch is lost only if the receiver is gone.
     drop(send.send(batch));
     Ok(())
 }
 
-/// The batches of one capture as they come.
+/// The received batches of one capture.
 struct Input {
     receive: Receiver<Batch>,
-    /// The number of the capture's first origin among all.
+    /// The first origin number of this capture in the merged one.
     first: u16,
     batch: Batch,
-    /// The next entry.
+    /// The index of the next entry.
     next: usize,
     cursor: BufferCursor,
 }
@@ -250,8 +251,8 @@ impl Input {
         OriginId(self.first.saturating_add(own.0))
     }
 
-    /// Hands over everything before the next event, which is waited for. Returns its time; `None`: there is
-    /// none.
+    /// Passes on everything before the next event, and waits for that event. Returns its time;
+    /// `None` at the end.
     fn advance(&mut self, each: Each<'_>) -> io::Result<ControlFlow<(), Option<u64>>> {
         loop {
             let Some((origin, entry)) = self.batch.entries.get(self.next) else {
@@ -288,7 +289,7 @@ impl Input {
         }
     }
 
-    /// Hands over the next event, which is there.
+    /// Passes on the next event, which has been received.
     fn event(&mut self, each: Each<'_>) -> io::Result<ControlFlow<()>> {
         let Some((origin, entry)) = self.batch.entries.get(self.next) else {
             return Ok(ControlFlow::Continue(()));
@@ -306,10 +307,10 @@ impl Input {
     }
 }
 
-/// Hands over everything in order of time.
+/// Passes on everything in time order.
 fn merge(inputs: &mut [Input], each: Each<'_>) -> std::result::Result<(), ReplayError> {
     let sink = ReplayError::Sink;
-    // The time of each capture's next event; `None`: it has no more.
+    // The time of each capture's next event; `None` at its end.
     let mut times = Vec::with_capacity(inputs.len());
     for input in inputs.iter_mut() {
         match input.advance(each).map_err(sink)? {

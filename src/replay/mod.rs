@@ -1,8 +1,8 @@
-//! From captures, through the state, to a sink.
+//! Replay: from captures, through the state, to a sink.
 //!
-//! An [`EventSource`] hands over borrowed events in order; the [`Pipeline`] lets the state follow them,
-//! synthesizes enter events where they are asked for, applies the filter and the time window, and gives
-//! what passes to an [`EventSink`] with the state around it. Nothing is allocated per event.
+//! An [`EventSource`] passes on borrowed events in order. The [`Pipeline`] synthesizes enter events
+//! if needed, updates the state, applies filter and time window, and passes matching events to an
+//! [`EventSink`] together with the state around them. Nothing is allocated per event.
 //!
 //! ```text
 //! NativeSource   a native capture from front to back      \

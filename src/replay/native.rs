@@ -1,4 +1,4 @@
-//! Native capture files as a source, read from front to back.
+//! Native captures as a sequential source.
 
 use std::io::{Read, Seek};
 use std::ops::ControlFlow;
@@ -14,7 +14,7 @@ use super::source::origins_of;
 use super::{Each, EventSource, Item, Needs, ReplayError};
 use crate::state;
 
-/// A file, or what is like one.
+/// A seekable input.
 trait ReadSeek: Read + Seek + Send {}
 
 impl<T: Read + Seek + Send> ReadSeek for T {}
@@ -24,13 +24,13 @@ pub struct NativeSource<R> {
     reader: CaptureReader<R>,
     origins: Vec<Origin>,
     events: ChunkEvents,
-    /// The reader's damages and those that only decoding shows.
+    /// Damage found by the reader and while decoding.
     damages: Damages,
-    /// What is to be known before the first event.
+    /// Descriptions of containers to report before the first event.
     preload: Option<ContainerPreload<Box<dyn ReadSeek>>>,
     /// Types of the events whose parameters are loaded; `None` = all.
     loaded: Option<Vec<EventType>>,
-    /// Whether the bytes that calls moved are loaded.
+    /// True if the data of I/O calls is loaded.
     loads_data: bool,
 }
 
@@ -39,7 +39,7 @@ impl<R: Read> NativeSource<R> {
     ///
     /// # Errors
     ///
-    /// What is not a capture, or one that cannot be read at all.
+    /// If the input is not a capture, or cannot be read at all.
     pub fn new(input: R) -> Result<Self> {
         let reader = CaptureReader::new(input)?;
         let origins = origins_of(reader.header());
@@ -55,8 +55,8 @@ impl<R: Read> NativeSource<R> {
         })
     }
 
-    /// Makes the containers that the capture describes anywhere known from their first event on. `again` is
-    /// the same capture, read in any order.
+    /// Makes container descriptions from anywhere in the capture known from the first event on.
+    /// `again` is the same capture, seekable.
     ///
     /// # Errors
     ///
@@ -116,7 +116,7 @@ impl<R: Read> NativeSource<R> {
         Ok(())
     }
 
-    /// Hands over something for each origin: ids of containers are unique everywhere.
+    /// Passes on an item for each origin: container ids are globally unique.
     fn all_origins<'i>(
         &self,
         each: Each<'_>,
@@ -133,8 +133,8 @@ impl<R: Read> NativeSource<R> {
 }
 
 impl<R: Read + Seek> NativeSource<R> {
-    /// Goes on at the section that begins at `offset`. Where calls have two events, those before it are looked
-    /// at for what entered and has not returned.
+    /// Continues at the section at `offset`. In captures with enter and exit events, the chunks
+    /// before it are searched for pending enter events.
     ///
     /// # Errors
     ///

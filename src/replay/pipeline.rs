@@ -1,4 +1,4 @@
-//! The one loop: source, enter synthesis, state, filter, sink.
+//! The main loop: source, enter synthesis, state, filter, sink.
 
 use std::ops::ControlFlow;
 use std::{fmt, io};
@@ -19,7 +19,7 @@ use crate::state::State;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ReplayError {
-    /// The capture cannot be read on.
+    /// The capture cannot be read further.
     #[error(transparent)]
     Read(#[from] scap_capture_format::Error),
     /// The sink failed.
@@ -27,27 +27,27 @@ pub enum ReplayError {
     Sink(#[source] io::Error),
 }
 
-/// How a replay ended.
+/// How far a replay came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// At the end of what the source has.
+    /// To the end of the source.
     Reached,
-    /// Earlier: the sink or the selection wanted no more.
+    /// The sink or the selection stopped it early.
     Stopped,
 }
 
-/// The state of one recorded machine while its events go by, and what belongs to it.
+/// The state of one recorded machine during a replay.
 pub struct OriginState {
     /// Threads, fds, users and containers.
     pub state: State,
-    /// What is the same for all events.
+    /// Data that is the same for all events.
     pub session: Session,
-    /// Nothing is missing since the last snapshot. Events that are missing can have changed anything, so
-    /// the next snapshot is taken over where something is.
+    /// Nothing is missing since the last snapshot. Missing events can have changed anything, so
+    /// after a gap the next snapshot replaces the state.
     is_trusted: bool,
-    /// The recorder had a filter: what it rejected is missing everywhere.
+    /// The recorder used a filter: the rejected events are missing everywhere.
     is_filtered: bool,
-    /// Calls have one event: enter events are synthesized for those who ask.
+    /// Calls have one event: enter events are synthesized where needed.
     lacks_enters: bool,
     enters: Option<EnterSynthesizer>,
 }
@@ -73,23 +73,24 @@ impl fmt::Debug for OriginState {
     }
 }
 
-/// Takes the items of a source through the state and a selection to a sink. Nothing is allocated per event.
+/// Passes the items of a source through state and selection to a sink. Nothing is allocated per
+/// event.
 ///
-/// [`Self::run`] reads a whole source; whoever has items one by one (the recorder, a segment of an indexed
-/// capture) hands them to [`Self::item`].
+/// [`Self::run`] reads a whole source; callers that have single items (the recorder, a segment of
+/// an indexed capture) use [`Self::item`].
 pub struct Pipeline {
     origins: Vec<OriginState>,
     selection: Selection,
-    /// Types of the enter events that the filter asks for.
+    /// Types of the enter events that the filter needs.
     asked: TypeSet,
-    /// Only events of these types are applied to the state; `None` = all.
+    /// Only events of these types update the state; `None` = all.
     applied: Option<TypeSet>,
-    /// The first event of the window was met.
+    /// The first event of the window was reached.
     has_begun: bool,
 }
 
 impl Pipeline {
-    /// Makes a pipeline. `session` says how the fields of all origins print.
+    /// Makes a pipeline. `session` has the output settings for the fields of all origins.
     pub fn new(session: Session, origins: &[Origin], selection: Selection) -> Self {
         let asked = selection.filter.as_ref().map(|f| f.pushdown().enters);
         let mut pipeline = Self {
@@ -110,8 +111,9 @@ impl Pipeline {
         pipeline
     }
 
-    /// Applies only events of these types to the state: the others are known to leave it as it is, which
-    /// makes a flood of them cheap. Not for filters, which ask for what such events bring (memory, times).
+    /// Restricts the state to events of these types: the others are known not to change it, which
+    /// makes large numbers of them cheap. Not for filters, since fields can depend on such events
+    /// (memory counters, times).
     pub fn apply_only(&mut self, types: TypeSet) {
         self.applied = Some(types);
     }
@@ -126,7 +128,7 @@ impl Pipeline {
         &mut self.origins
     }
 
-    /// Replays a source to its end, or until the sink or the selection wants no more.
+    /// Replays a source to its end, or until the sink or the selection stops.
     ///
     /// # Errors
     ///
@@ -148,7 +150,7 @@ impl Pipeline {
         Ok(end)
     }
 
-    /// Takes one item. `Break`: the sink or the selection wants no more.
+    /// Processes one item. `Break`: the sink or the selection stopped.
     ///
     /// # Errors
     ///
@@ -162,7 +164,7 @@ impl Pipeline {
     ) -> io::Result<ControlFlow<()>> {
         let origin = usize::from(origin.0);
         let Some(own) = self.origins.get_mut(origin) else {
-            // Sources hand over nothing of an origin that they do not name.
+            // Items of undeclared origins are ignored.
             return Ok(ControlFlow::Continue(()));
         };
         match item {
@@ -190,7 +192,7 @@ impl Pipeline {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Lets the sink show what it has: everything up to `time` was handed over.
+    /// Lets the sink flush its output: all events up to `time` were passed on.
     ///
     /// # Errors
     ///
@@ -227,7 +229,7 @@ impl Pipeline {
             WindowPosition::PastEnd
                 if self.origins.len() > 1 && self.selection.ends_by_number() =>
             {
-                // Each capture has its own numbers: others may not be there yet.
+                // The numbers belong to one origin: others may not have reached them.
                 self.origins[origin].state.apply(paired);
                 return Ok(ControlFlow::Continue(()));
             }
@@ -296,8 +298,8 @@ impl fmt::Debug for Pipeline {
     }
 }
 
-/// Replays all of a source, without a filter or a time window, and returns the pipeline with the states at the
-/// end.
+/// Replays a whole source, without filter and time window, and returns the pipeline with the final
+/// states.
 ///
 /// # Errors
 ///
@@ -312,7 +314,7 @@ pub fn replay_all(
     Ok(pipeline)
 }
 
-/// Whether an event is to be applied to the state.
+/// Returns true if an event is applied to the state.
 #[inline(always)]
 fn changes(applied: Option<&TypeSet>, event: &Event<'_>) -> bool {
     let Some(types) = applied else {
@@ -327,7 +329,7 @@ fn changes(applied: Option<&TypeSet>, event: &Event<'_>) -> bool {
     }
 }
 
-/// Whether an event is about users or containers: it can be from before the capture.
+/// Returns true for events that describe users or containers: they can be from before the capture.
 pub(crate) fn is_about_capture(event: &Event<'_>) -> bool {
     matches!(
         event.ty,

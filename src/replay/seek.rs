@@ -1,4 +1,4 @@
-//! Where to begin reading a capture of which only a later part is wanted.
+//! Finds where to start reading for a later part of a capture.
 
 use std::io::{Read, Seek};
 
@@ -7,19 +7,19 @@ use scap_capture_format::native::{ChunkDecoder, IndexedReader, Load};
 
 use crate::filter::When;
 
-/// Where reading begins.
+/// A position to start reading at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Start {
-    /// Offset of a snapshot; all events from there on are to be read.
+    /// Offset of a snapshot; all events after it have to be read.
     pub offset: u64,
-    /// The time of the capture's first event, which will not be seen.
+    /// The time of the capture's first event, which is skipped.
     pub first_time: u64,
 }
 
-/// Finds the last snapshot before which there is no event of a window that begins at `from`.
+/// Finds the last snapshot that has no event of a window starting at `from` before it.
 ///
-/// `None`: reading has to begin at the front, since the file has no index or no such snapshot, or begins
-/// in a way that only reading it can tell.
+/// `None`: reading has to start at the beginning, since the file has no index or no such snapshot,
+/// or since the position can only be found by reading.
 pub fn start(input: impl Read + Seek, from: When) -> Option<Start> {
     let mut reader = IndexedReader::open(input).ok()?;
     if reader.is_rebuilt() || !reader.damages().is_empty() {
@@ -32,7 +32,7 @@ pub fn start(input: impl Read + Seek, from: When) -> Option<Start> {
     };
     let index = reader.index();
     let mut chunks = index.chunks.iter().peekable();
-    // The latest time so far: chunks can overlap a little.
+    // The latest time so far: chunks can overlap slightly.
     let mut latest = 0;
     let mut found = None;
     for snapshot in &index.snapshots {
@@ -42,7 +42,7 @@ pub fn start(input: impl Read + Seek, from: When) -> Option<Start> {
         if !wanted(snapshot.next_event.0, latest) {
             break;
         }
-        // Events before the first one that counts are shown as such: they have to be seen.
+        // Events that describe the capture itself come first and are shown, so they are read.
         if snapshot.next_event > first_event {
             found = Some(snapshot.offset);
         }
@@ -50,7 +50,7 @@ pub fn start(input: impl Read + Seek, from: When) -> Option<Start> {
     found.map(|offset| Start { offset, first_time })
 }
 
-/// Returns number and time of the first event that is not about the capture itself.
+/// Returns number and time of the first event that does not describe the capture itself.
 pub fn first_event(reader: &mut IndexedReader<impl Read + Seek>) -> Option<(EventNum, u64)> {
     let mut decoder = ChunkDecoder::new();
     for index in 0..reader.index().chunks.len() {

@@ -1,4 +1,4 @@
-//! Segments of a native capture: a source that begins at any snapshot, and its replay.
+//! Segments of a native capture: a source that starts at any snapshot, and its replay.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -20,39 +20,39 @@ use crate::event::{Event, EventExt as _};
 use crate::fields::{Context, Session, TimeFormat};
 use crate::state;
 
-/// What of a chunk's events is wanted.
+/// What is needed of the events of a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// Only what they do to the state.
+    /// Only their effect on the state.
     State,
-    /// The events, without the bytes that calls moved.
+    /// The events, without the data of I/O calls.
     Events,
-    /// The events, whole.
+    /// The whole events.
     Everything,
     /// Nothing of this chunk or any after it.
     Stop,
 }
 
-/// Hands over the events of one segment at a time.
+/// Passes on the events of one segment.
 struct SegmentSource {
     capture: Arc<IndexedCapture>,
     reader: IndexedReader<File>,
     events: ChunkEvents,
     origins: usize,
-    /// Types whose events can change the state.
+    /// Types of events that can change the state.
     stateful: Vec<EventType>,
 }
 
-/// Replays segments of a capture, one at a time, each from its snapshot. What was replayed before a segment does
-/// not matter, so that segments can be replayed in any order, and by several threads at once: each needs
-/// its own replayer.
+/// Replays segments of a capture, each from its snapshot. Segments are independent of each other,
+/// so that they can be replayed in any order and by several threads at once, each with its own
+/// replayer.
 pub struct SegmentReplayer {
     source: SegmentSource,
     pipeline: Pipeline,
 }
 
 impl SegmentReplayer {
-    /// Opens the capture's file once more.
+    /// Opens the capture's file again.
     ///
     /// # Errors
     ///
@@ -92,12 +92,12 @@ impl SegmentReplayer {
         &self.source.capture
     }
 
-    /// Returns the states after what was replayed last, one for each origin.
+    /// Returns the states after the last replayed event, one for each origin.
     pub fn origins(&self) -> &[OriginState] {
         self.pipeline.origins()
     }
 
-    /// Lets go of what the last event ended, which stays for whoever looks at that event.
+    /// Drops state that the last event ended, which is kept while that event is looked at.
     pub fn settle(&mut self) {
         for origin in self.pipeline.origins_mut() {
             origin.state.settle();
@@ -109,11 +109,11 @@ impl SegmentReplayer {
         self.source.events.damages()
     }
 
-    /// Replays a segment: `need` says what of each chunk (by its place in the index) is wanted, `each` takes
-    /// the wanted events that are shown, with the state after them, and the place of their chunk. Hidden
-    /// events and the recorder's own change only the state. What is damaged is skipped and noted.
+    /// Replays a segment. `need` says what is needed of each chunk (by its index); `each` receives
+    /// the events that are shown, with the state after them and the index of their chunk. Hidden
+    /// and internal events only update the state. Damaged parts are skipped and noted.
     ///
-    /// Returns `Break` if `each` or `need` wanted no more.
+    /// Returns `Break` if `each` or `need` stopped.
     ///
     /// # Errors
     ///
@@ -143,13 +143,13 @@ impl SegmentReplayer {
         });
         replayed.map_err(|error| match error {
             ReplayError::Read(error) => error.into(),
-            // The sink has no errors of its own.
+            // The sink itself does not fail.
             ReplayError::Sink(error) => IndexedCaptureError::Capture(error.into()),
         })
     }
 
-    /// Goes over the events of a chunk that are shown, without the state and without their parameters. What
-    /// is damaged is skipped and noted.
+    /// Iterates over the shown events of a chunk, without state and parameters. Damaged parts are
+    /// skipped and noted.
     ///
     /// # Errors
     ///
@@ -218,16 +218,17 @@ impl SegmentSource {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Hands over the state that a segment begins with.
+    /// Passes on the state at the start of a segment.
     fn restore(&mut self, segment: &Segment, each: Each<'_>) -> Result<(), ReplayError> {
         let mut restore = |origin, snapshot: &Snapshot| -> Result<(), ReplayError> {
             for item in [Item::Gap, Item::Snapshot(snapshot)] {
-                // The pipeline goes on after these.
+                // The pipeline never stops at these items.
                 let _flow = each(origin, item).map_err(ReplayError::Sink)?;
             }
             Ok(())
         };
-        // Origins without a readable snapshot begin with nothing, not with what was replayed before.
+        // Origins without a readable snapshot start with an empty state, not with that of the
+        // previous segment.
         if segment.snapshots.len() != self.origins || self.origins > 1 {
             let none = Snapshot::default();
             for origin in 0..u16::try_from(self.origins).unwrap_or(u16::MAX) {
@@ -248,7 +249,8 @@ impl SegmentSource {
         Ok(())
     }
 
-    /// Where calls have two events, those that entered in the segment before return in this one.
+    /// In captures with enter and exit events, calls entered in the previous segment can return in
+    /// this one.
     fn remember_enters(&mut self, last: usize) -> Result<(), ReplayError> {
         if !self.events.is_paired() {
             return Ok(());
@@ -271,7 +273,7 @@ impl SegmentSource {
     }
 }
 
-/// Takes the events that are shown.
+/// Passes on the events that are shown.
 struct Shown<'s> {
     place: &'s Cell<usize>,
     each: &'s mut dyn FnMut(&Context<'_>, usize) -> ControlFlow<()>,

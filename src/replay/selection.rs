@@ -1,36 +1,36 @@
-//! Which events of a capture are wanted.
+//! Filter and time window of a replay.
 
 use crate::event::Event;
 use crate::fields::Context;
 use crate::filter::{Filter, When};
 
-/// How far times can be out of order: events of several CPUs are put in order only so well. After the end
-/// of a window it is read on for so long (nanoseconds).
+/// How far events of different CPUs can be out of order: after the end of a window reading
+/// continues for this time (nanoseconds).
 const DISORDER_NS: u64 = 5_000_000_000;
 
-/// A filter and a window.
+/// A filter and a time window.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
-    /// What events have to fulfil.
+    /// The condition on events.
     pub filter: Option<Filter>,
-    /// Nothing before it.
+    /// Start of the window.
     pub from: Option<When>,
-    /// Nothing after it.
+    /// End of the window.
     pub to: Option<When>,
 }
 
-/// Where an event is, seen from a window.
+/// The position of an event relative to a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WindowPosition {
     Before,
     Within,
     After,
-    /// After it, and so will be all that follow.
+    /// After the window, as all later events.
     PastEnd,
 }
 
 impl Selection {
-    /// Finds where an event is; `first` is the time of the capture's first event.
+    /// Returns the position of an event; `first` is the time of the capture's first event.
     #[inline]
     pub(super) fn position(&self, event: &Event<'_>, first: u64) -> WindowPosition {
         if let Some(from) = self.from {
@@ -55,12 +55,12 @@ impl Selection {
         }
     }
 
-    /// Whether the end of the window is an event's number.
+    /// Returns true if the window ends at an event number.
     pub(super) fn ends_by_number(&self) -> bool {
         matches!(self.to, Some(When::Event(_)))
     }
 
-    /// Whether an event of the window passes the filter.
+    /// Returns true if an event of the window matches the filter.
     #[inline]
     pub(super) fn passes(&mut self, cx: &Context<'_>) -> bool {
         self.filter.as_mut().is_none_or(|f| f.matches(cx))

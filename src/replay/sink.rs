@@ -1,4 +1,4 @@
-//! Where events go.
+//! Consumers of events.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -10,25 +10,25 @@ use super::OriginState;
 use crate::fields::Context;
 use crate::filter::TypeSet;
 
-/// Something that events go to.
+/// A consumer of events.
 ///
 /// The pipeline calls the methods in this order: [`Self::begin`] once, before the first event of the time
 /// window; then, for each event of the window, [`Self::between`] (not before the first one),
-/// [`Self::synthesized_enter`] if an enter event was asked for and passes the filter, and either
+/// [`Self::synthesized_enter`] if an enter event is needed and passes the filter, and either
 /// [`Self::event`] or [`Self::hidden`]. [`Self::loss`] and [`Self::pause`] come wherever the source reports
 /// one, also before `begin`. [`Self::end`] comes last, unless an error ended the replay.
 ///
-/// Wherever a [`ControlFlow`] is returned, `Break` ends the replay: no further method but `end` is called. An
-/// error ends it as well and is returned by the pipeline as [`super::ReplayError::Sink`].
+/// If a method returns `Break`, the replay ends: no method but `end` is called after it. An error
+/// ends the replay as well and is returned by the pipeline as [`super::ReplayError::Sink`].
 pub trait EventSink {
     /// Takes an event that passed the filter, with the state after it.
     ///
     /// # Errors
     ///
-    /// Whatever keeps the sink from taking more.
+    /// The reason why the sink cannot continue.
     fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>>;
 
-    /// Takes an enter event that was synthesized, of a call that is recorded with one event, with the state
+    /// Takes a synthesized enter event, for a call that is recorded as one event, with the state
     /// before the call.
     ///
     /// # Errors
@@ -38,13 +38,14 @@ pub trait EventSink {
         self.event(cx)
     }
 
-    /// Returns the types of the enter events to synthesize where the capture has none, besides those that
-    /// the filter asks for. Called once, after [`Self::begin`].
+    /// Returns the types of the enter events to synthesize in addition to those that the filter
+    /// needs. Called once, after [`Self::begin`].
     fn enters(&self) -> TypeSet {
         TypeSet::NONE
     }
 
-    /// Takes the states just before the first event of the window; one for each origin, never none.
+    /// Takes the states just before the first event of the window, one for each origin; at least
+    /// one.
     ///
     /// # Errors
     ///
@@ -62,8 +63,8 @@ pub trait EventSink {
         Ok(())
     }
 
-    /// Takes note of an event of the window that is not to be shown: the filter rejected it, or it was
-    /// hidden in the capture already.
+    /// Takes an event of the window that is not shown: the filter rejected it, or it was already
+    /// hidden in the capture.
     ///
     /// # Errors
     ///
@@ -72,7 +73,7 @@ pub trait EventSink {
         Ok(())
     }
 
-    /// Takes note of events that the capture lacks.
+    /// Takes a report of lost events.
     ///
     /// # Errors
     ///
@@ -81,8 +82,8 @@ pub trait EventSink {
         Ok(())
     }
 
-    /// Shows what was taken so far: the next event may be long in coming. While recording, `time` says up to
-    /// when everything was handed over.
+    /// Flushes the output: the next event may take long to arrive. While recording, all events up
+    /// to `time` were passed on.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Where events come from.
+//! Producers of events.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,38 +12,37 @@ use super::ReplayError;
 use crate::event::PairedEvent;
 use crate::filter::TypeSet;
 
-/// What a source hands over, in the order of the capture.
+/// An item of a source, in the order of the capture.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Item<'a> {
-    /// The machine that what follows was recorded on, where the header did not say.
+    /// The recorded machine of the following items, if the header does not describe it.
     Machine(&'a MachineInfo),
     /// State at one instant.
     Snapshot(&'a Snapshot),
     /// An event.
     Event(PairedEvent<'a>),
-    /// An event that only changes the state: nothing else of it is wanted, or was loaded.
+    /// An event that only updates the state; its other parts are not needed or were not loaded.
     StateOnly(PairedEvent<'a>),
     /// Descriptions of containers that later events repeat.
     Containers(&'a ContainerReport),
-    /// Events that the capture lacks.
+    /// Lost events.
     Loss(&'a LossReport),
-    /// A part of the capture that could not be read, or was not.
+    /// A part of the capture that was not read, because of damage or by choice.
     Gap,
-    /// Nothing more is at hand: what was taken so far can be shown.
+    /// No item is available at the moment: output should be flushed.
     Pause,
 }
 
-/// What receives a source's items, each with the origin it belongs to. [`ControlFlow::Break`] ends the
-/// reading.
+/// Receives a source's items, each with its origin. [`ControlFlow::Break`] ends the reading.
 pub type Each<'e> = &'e mut dyn FnMut(OriginId, Item<'_>) -> io::Result<ControlFlow<()>>;
 
-/// What of the events a sink looks at.
+/// The parts of events that a sink uses.
 #[derive(Clone, Debug)]
 pub struct Needs {
-    /// Types of the events whose parameters are.
+    /// Types of the events whose parameters are used.
     pub types: TypeSet,
-    /// Whether the bytes that calls moved are.
+    /// True if the data of I/O calls is used.
     pub data: bool,
 }
 
@@ -55,51 +54,50 @@ impl Needs {
     };
 }
 
-/// Something that events come from: a capture file, several, or the recorder's rings.
+/// A producer of events: a capture file, several merged ones, or the recorder's rings.
 ///
 /// Calls come in this order: [`Self::origins`] and [`Self::header`] at any time; [`Self::set_needs`] at
 /// most once, before [`Self::read`]; `read` once; [`Self::damages`], [`Self::is_complete`] and
 /// [`Self::unknown_types`] after it.
 pub trait EventSource {
-    /// Returns what the capture says about itself.
+    /// Returns the header of the capture.
     fn header(&self) -> &Header;
 
-    /// Returns the recordings that the events are from; never empty. Their order gives them their
-    /// [`OriginId`]s.
+    /// Returns the origins of the events; at least one. Their order determines their [`OriginId`]s.
     fn origins(&self) -> &[Origin];
 
-    /// Hands over everything in order. Per origin that is: `Machine` and `Snapshot` before the events they
-    /// are about, `Gap` where something is missing, and events in the order in which they are stored.
+    /// Passes on all items in order. For each origin, `Machine` and `Snapshot` come before the
+    /// events that they apply to, `Gap` where events are missing, and events in stored order.
     ///
     /// # Errors
     ///
-    /// What makes reading on impossible, or what `each` returned. Damage is not an error: it is skipped and
-    /// listed in [`Self::damages`].
+    /// If the capture cannot be read further, or what `each` returned. Damage is not an error: it
+    /// is skipped and listed in [`Self::damages`].
     fn read(&mut self, each: Each<'_>) -> Result<(), ReplayError>;
 
-    /// Says what of the events the sink will look at; the rest need not be loaded. The state's own needs
-    /// come on top.
+    /// Declares which parts of events the sink uses; other parts need not be loaded, except for the
+    /// needs of the state.
     fn set_needs(&mut self, _: &Needs) {}
 
     /// Returns the damage found so far.
     fn damages(&self) -> &Damages;
 
-    /// Whether the recorder had finished the capture, and its end was reached.
+    /// Returns true if the recorder completed the capture and its end was reached.
     fn is_complete(&self) -> bool;
 
-    /// Returns the types of events that were skipped because this program does not know them, with their
-    /// counts; `None` if that cannot happen.
+    /// Returns the unknown event types that were skipped, with their counts; `None` if that cannot
+    /// happen.
     fn unknown_types(&self) -> Option<&BTreeMap<u16, u64>> {
         None
     }
 
-    /// Returns the sources that this one was merged from, in order; empty if it was not.
+    /// Returns the sources that this one is merged from, in order; empty for other sources.
     fn parts(&self) -> Vec<&dyn EventSource> {
         Vec::new()
     }
 }
 
-/// Returns the only origin of a capture that was not merged.
+/// Returns the only origin of a capture that is not merged.
 pub(super) fn single_origin(header: &Header) -> Vec<Origin> {
     vec![Origin {
         machine: header.machine.clone(),

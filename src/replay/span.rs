@@ -1,26 +1,26 @@
-//! A time range, and a time range with a condition on its events.
+//! A time range, and a scope: a time range with a filter.
 
-/// A span of time in nanoseconds since the epoch; both ends belong to it.
+/// A time range in nanoseconds since the epoch, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// The first instant.
+    /// The first time.
     pub from: u64,
-    /// The last instant; not before `from`.
+    /// The last time; not before `from`.
     pub to: u64,
 }
 
 impl Span {
-    /// Whether an instant is in it.
+    /// Returns true if a time is in the range.
     pub fn contains(self, time: u64) -> bool {
         (self.from..=self.to).contains(&time)
     }
 
-    /// Returns how long it is, at least one nanosecond.
+    /// Returns the length, at least one nanosecond.
     pub fn len_ns(self) -> u64 {
         self.to.saturating_sub(self.from).saturating_add(1)
     }
 
-    /// Returns what it has in common with another one.
+    /// Returns the intersection with another range.
     pub fn intersection(self, other: Self) -> Option<Self> {
         let both = Self {
             from: self.from.max(other.from),
@@ -30,24 +30,24 @@ impl Span {
     }
 }
 
-/// What is looked at: a time range and a condition on its events.
+/// A time range and a filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
     /// The time range.
     pub span: Span,
-    /// A filter's text that is known to be one; empty = all events.
+    /// The text of a valid filter; empty = all events.
     pub filter: String,
 }
 
-/// Events that a capture lacks, and when.
+/// Lost events and their time range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LossInterval {
-    /// When.
+    /// The time range.
     pub span: Span,
-    /// How many.
+    /// Number of lost events.
     pub count: u64,
-    /// The CPU that they happened on.
+    /// The CPU on which they were lost.
     pub cpu: u16,
-    /// Why.
+    /// The cause.
     pub cause: scap_capture_format::native::LossCause,
 }

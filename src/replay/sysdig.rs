@@ -1,4 +1,4 @@
-//! The .scap files of sysdig and Falco as a source.
+//! .scap files of sysdig and Falco as a source.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -12,7 +12,7 @@ use scap_capture_format::sysdig::{Converter, Item as Block, SysdigReader};
 use super::{Each, EventSource, Item, ReplayError};
 use crate::event::PairedEvent;
 
-/// A .scap file of sysdig or Falco, or several put together.
+/// A .scap file of sysdig or Falco, or several concatenated ones.
 pub struct SysdigSource<R> {
     reader: SysdigReader<R>,
     converter: Converter,
@@ -25,14 +25,13 @@ impl<R: Read> SysdigSource<R> {
     ///
     /// # Errors
     ///
-    /// What is no such file.
+    /// If the input is not such a file.
     pub fn new(input: R) -> Result<Self> {
         Ok(Self {
             reader: SysdigReader::new(input)?,
             converter: Converter::for_types(says_more_in_full),
             header: Header::default(),
-            // Also where the newest recorders write no enter events: none are synthesized for a foreign
-            // file.
+            // Also for recorders that write no enter events: none are synthesized for foreign files.
             origins: vec![Origin {
                 is_paired: true,
                 ..Origin::default()
@@ -41,8 +40,9 @@ impl<R: Read> SysdigSource<R> {
     }
 }
 
-/// Whether the newest form of an exit event tells the state or a field more than the event itself with the
-/// fd of its enter event. Reads and writes are most of a capture, and do not.
+/// Returns true if the newest form of an exit event has more information for the state or a field
+/// than the stored event with the fd of its enter event. Reads and writes, most of a capture, do
+/// not.
 fn says_more_in_full(ty: EventType) -> bool {
     let Some(info) = ty.info() else {
         return false;
@@ -91,7 +91,7 @@ impl<R: Read> EventSource for SysdigSource<R> {
                     self.converter.clear();
                     let items = [
                         Item::Machine(machine),
-                        // What was known is of another recording.
+                        // The state so far belongs to another recording.
                         Item::Gap,
                         Item::Snapshot(snapshot),
                     ];

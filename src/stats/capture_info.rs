@@ -1,7 +1,7 @@
-//! What is in a capture, found by one pass over all of it.
+//! The summary of a capture, from one pass over the whole file.
 //!
-//! Only the columns are decompressed, and the parameters of calls without a type of their own, whose
-//! names are in them.
+//! Only the columns are decompressed, and the parameters of calls without an event type, which
+//! contain their names.
 
 use std::collections::BTreeMap;
 use std::hash::BuildHasher as _;
@@ -21,18 +21,18 @@ use crate::event::{Event, syscall};
 use crate::state::{ContainerInfo, limits};
 use crate::stats::groups::{Counts, Groups};
 
-/// Most threads, and most processes, told apart.
+/// Limit of the threads, and of the processes, that are counted.
 const IDS: usize = 4 << 20;
-/// Most kinds of calls without a type of their own told apart.
+/// Limit of the kinds of calls without an event type that are counted.
 const CALLS: usize = 1 << 16;
 
-/// What is in a capture.
+/// The summary of a capture.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct CaptureInfo {
-    /// It is a .scap file of sysdig or Falco.
+    /// True for .scap files of sysdig or Falco.
     pub is_sysdig: bool,
-    /// What it says about itself.
+    /// The header.
     pub header: Header,
     /// Its length in bytes.
     pub bytes: u64,
@@ -62,23 +62,23 @@ pub struct CaptureInfo {
     pub chunks: u64,
     /// Snapshots.
     pub snapshots: u64,
-    /// Sections of a kind that this version does not know.
+    /// Sections of an unknown kind.
     pub unknown_sections: u64,
-    /// The recordings that the capture was merged from; empty if it was not.
+    /// The recordings that the capture was merged from; empty for a single recording.
     pub origins: Vec<Origin>,
     /// Bytes of the events before compression.
     pub raw_bytes: u64,
     /// Losses by cause and CPU: count and time span.
     pub losses: BTreeMap<(LossCause, u16), LostSpan>,
-    /// Whether there is an index.
+    /// True if there is an index.
     pub has_index: bool,
-    /// Whether the recorder finished the file.
+    /// True if the recorder completed the file.
     pub complete: bool,
     /// What is damaged.
     pub damages: Damages,
 }
 
-/// Events lost, and when.
+/// Lost events and their time range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LostSpan {
     /// How many.
@@ -90,7 +90,7 @@ pub struct LostSpan {
 }
 
 impl CaptureInfo {
-    /// Returns how many events were lost in all.
+    /// Returns how many events were lost in total.
     pub fn lost(&self) -> u64 {
         self.losses
             .values()
@@ -98,11 +98,11 @@ impl CaptureInfo {
     }
 }
 
-/// Surveys a capture.
+/// Summarizes a capture.
 ///
 /// # Errors
 ///
-/// What is no capture, or cannot be read on. Damage is no error.
+/// If the input is not a capture, or cannot be read further. Damage is not an error.
 pub fn capture_info(input: impl Read) -> Result<CaptureInfo> {
     let mut reader = CaptureReader::new(input)?;
     let mut counter = Counter::new(CaptureInfo {
@@ -148,7 +148,8 @@ pub fn capture_info(input: impl Read) -> Result<CaptureInfo> {
     Ok(capture_info)
 }
 
-/// Surveys a .scap file of sysdig or Falco. `bytes` and `raw_bytes` are those of the decompressed file.
+/// Summarizes a .scap file of sysdig or Falco. `bytes` and `raw_bytes` are those of the
+/// decompressed file.
 ///
 /// # Errors
 ///
@@ -205,7 +206,7 @@ fn losses(capture_info: &mut CaptureInfo, report: &LossReport) {
     }
 }
 
-/// Counts while the events go by.
+/// Counters that are updated with every event.
 struct Counter {
     capture_info: CaptureInfo,
     by_type: Counts<u16>,
@@ -215,7 +216,7 @@ struct Counter {
     pids: HashSet<i64>,
     /// Hashes of the ids of containers.
     containers: HashSet<u64>,
-    /// Processes by thread, where events do not tell.
+    /// Processes by thread, for events without a process id.
     processes: HashMap<i64, i64>,
     last_tid: Option<i64>,
 }
@@ -302,7 +303,7 @@ impl Counter {
         for (number, count) in self.by_type.into_rows() {
             let ty = scap_capture_format::schema::EventType(number);
             let known = ty.info().map(|i| i.name.to_owned());
-            // A type newer than this program is described by the file itself.
+            // A type newer than this program is described by the schema in the file.
             let described = || capture_info.header.schema.event(ty).map(|d| d.name.clone());
             let name = known.or_else(described).unwrap_or_else(|| ty.to_string());
             *capture_info.types.entry(name).or_insert(0) += count;

@@ -135,14 +135,14 @@ fn what_is_in_a_capture() {
 }
 
 #[test]
-fn an_unfinished_capture_is_read_and_told() {
+fn an_incomplete_capture_is_read_and_reported() {
     let capture = write(&story(), 4, false);
     let (out, err, code) = seen(&scap(&["read", "-"], Some(&capture)));
     assert_eq!((out.as_str(), code), (LINES, 3));
     assert_eq!(
         err,
-        "scap: warning: standard input: the capture has no end; 9 events could be read\n\
-         hint: its recorder was killed or is still running, or the copy is not complete\n"
+        "scap: warning: standard input: the capture is incomplete; 9 events could be read\n\
+         hint: the recorder was killed or is still running, or the copy is not whole\n"
     );
     // Whoever asked only for the first events got them.
     let (_, err, code) = seen(&scap(&["read", "-", "-n", "3"], Some(&capture)));
@@ -210,7 +210,7 @@ fn files_that_are_no_capture() {
         (err.as_str(), code),
         (
             "scap: error: DIR/text: not a scap capture\n\
-             hint: captures are made by `scap record -w FILE`\n",
+             hint: `scap record -w FILE` makes captures\n",
             1
         )
     );
@@ -224,7 +224,7 @@ fn files_that_are_no_capture() {
     );
     let (err, code) = try_file("future", b"\x89SCAP\r\n\x1a\xff\0\0\0\0\0\0\0");
     assert!(
-        err.contains("version 255, this program reads versions up to 2\nhint: a newer"),
+        err.contains("version 255, this program reads versions up to 2\nhint: the capture is from a newer"),
         "{err}"
     );
     assert_eq!(code, 1);

@@ -1,6 +1,5 @@
 //! `scap chisel list` and `scap chisel info`.
 
-use super::explain;
 use super::run::metadata;
 use crate::chisel::{Info, ScriptRegistry, usage};
 use crate::cli::error::{CliError, Outcome, warn};
@@ -10,7 +9,7 @@ use crate::event::text;
 /// Arguments of `scap chisel list`.
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArgs {
-    /// Also those that are not meant to be run by themselves
+    /// Also list scripts that are not run on their own, such as libraries
     #[arg(long)]
     all: bool,
 
@@ -22,7 +21,7 @@ pub(super) struct ListArgs {
 /// Arguments of `scap chisel info`.
 #[derive(Debug, clap::Args)]
 pub(super) struct InfoArgs {
-    /// Its name, or the script's path
+    /// Name of the chisel, or path of its script
     #[arg(value_name = "NAME")]
     name: String,
 
@@ -39,7 +38,7 @@ pub(super) fn list(args: &ListArgs) -> Result<Outcome, CliError> {
             Ok(info) => found.push(info),
             Err(error) => warn(
                 &format!("{name} is not listed: {error}"),
-                Some("`scap chisel info` shows where it is wrong"),
+                Some("`scap chisel info` shows the place of the error"),
             ),
         }
     }
@@ -58,7 +57,7 @@ pub(super) fn list(args: &ListArgs) -> Result<Outcome, CliError> {
 
 pub(super) fn info(args: &InfoArgs) -> Result<Outcome, CliError> {
     let script = ScriptRegistry::from_environment().find(&args.name);
-    let info = script.and_then(metadata).map_err(explain)?;
+    let info = script.and_then(metadata).map_err(CliError::from)?;
     let mut output = Output::new();
     if args.json {
         json(output.buffer(), &info)?;
@@ -150,7 +149,7 @@ fn entry(out: &mut Vec<u8>, name: &str, content: &str) {
     }
 }
 
-/// Breaks a text into lines at blanks.
+/// Breaks a text into lines at spaces.
 fn wrapped(content: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in content.split_whitespace() {

@@ -22,12 +22,13 @@ pub(super) use words::expand;
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Chisels")]
 pub(super) struct ChiselArgs {
-    /// Run this script over the events instead of printing them, as sysdig does; its arguments are the next
-    /// word: -c 'spy_port' 80. `scap chisel list` has them all; can be given several times
+    /// Run this script over the events instead of printing them, as sysdig does. The next word
+    /// holds its arguments: -c 'spy_port' 80. `scap chisel list` lists all chisels; can be given
+    /// several times
     #[arg(short = 'c', long = "chisel", value_name = "NAME [ARGS]")]
     chisel: Vec<String>,
 
-    /// For each chisel its arguments: [`expand`] finds them.
+    /// The arguments of each chisel, filled in by [`expand`].
     #[arg(long = words::ARGUMENTS, hide = true)]
     arguments: Vec<String>,
 
@@ -35,30 +36,30 @@ pub(super) struct ChiselArgs {
     #[arg(long, value_name = "DIR")]
     chisel_output: Option<PathBuf>,
 
-    /// Let chisels do everything that you can: files, programs, network, C libraries
+    /// Let chisels do everything that your user can: files, programs, network, C libraries
     #[arg(long)]
     chisel_unsafe: bool,
 
-    /// Most memory of one script
+    /// Memory limit of one script
     #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     chisel_memory: u32,
 
-    /// Most millions of instructions for one call into a script
+    /// Instruction limit of one call into a script, in millions
     #[arg(long, value_name = "MILLIONS", default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     chisel_instructions: u64,
 
-    /// Longest time of one call into a script
+    /// Time limit of one call into a script
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     chisel_timeout: u64,
 }
 
 impl ChiselArgs {
-    /// Whether there are any.
+    /// Returns true if no chisel was given.
     pub(super) fn is_empty(&self) -> bool {
         self.chisel.is_empty()
     }
 
-    /// Takes over what the user allowed.
+    /// Inherits the permissions that the user gave the first run.
     pub(super) fn inherit(&mut self, from: &Self) {
         let (chisel, arguments) = (self.chisel.clone(), self.arguments.clone());
         *self = Self {
@@ -68,11 +69,12 @@ impl ChiselArgs {
         };
     }
 
-    /// Checks that there are chisels of these names: what follows an unknown one is no wrong filter.
+    /// Checks that chisels of these names exist, so that an unknown name is reported before the
+    /// words after it are parsed as a filter.
     pub(super) fn check(&self) -> Result<(), CliError> {
         let library = ScriptRegistry::from_environment();
         let found = self.chisel.iter().map(|name| library.find(name).map(drop));
-        found.collect::<Result<(), _>>().map_err(explain)
+        found.collect::<Result<(), _>>().map_err(CliError::from)
     }
 
     fn wanted(&self) -> Vec<Wanted> {
@@ -103,13 +105,13 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List the chisels and views that there are
+    /// List the available chisels and views
     List(list::ListArgs),
-    /// Say what a chisel does and what arguments it takes
+    /// Describe a chisel and its arguments
     Info(list::InfoArgs),
-    /// Write a script to begin with
+    /// Write a script template
     New(new::NewArgs),
-    /// Compare what scripts print with what they should
+    /// Compare the output of scripts with the expected output
     Test(test::TestArgs),
 }
 
@@ -123,66 +125,71 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     }
 }
 
-/// Tells an error of a chisel.
-fn explain(error: ChiselError) -> CliError {
-    use super::diagnostic;
-    match error {
-        ChiselError::NotFound { name, similar } => {
-            let failed = CliError::usage(format!("there is no chisel `{name}`"));
-            match (&*name, did_you_mean(&similar)) {
-                ("l", _) => failed.hint("`scap chisel list` lists them"),
-                (_, Some(hint)) => failed.hint(format!("{hint} `scap chisel list` lists them all")),
-                _ => failed.hint("`scap chisel list` lists them all; a path names a file"),
+impl From<ChiselError> for CliError {
+    fn from(error: ChiselError) -> Self {
+        use super::diagnostic;
+        match error {
+            ChiselError::NotFound { name, similar } => {
+                let failed = CliError::usage(format!("there is no chisel `{name}`"));
+                match (&*name, did_you_mean(&similar)) {
+                    ("l", _) => failed.hint("`scap chisel list` lists them"),
+                    (_, Some(hint)) => {
+                        failed.hint(format!("{hint} `scap chisel list` lists them all"))
+                    }
+                    _ => failed.hint("`scap chisel list` lists them all; a path names a file"),
+                }
             }
+            ChiselError::Arguments {
+                chisel,
+                reason,
+                usage,
+            } => {
+                let failed = CliError::usage(format!("chisel {chisel}: {reason}"));
+                if usage.is_empty() {
+                    failed
+                } else {
+                    failed.hint(format!(
+                        "{usage}; `scap chisel info {chisel}` describes them"
+                    ))
+                }
+            }
+            ChiselError::Filter {
+                chisel,
+                text,
+                error,
+            } => diagnostic::filter(&format!("filter of chisel {chisel}"), &text, &error),
+            ChiselError::View { chisel, error } => match error.kind {
+                ViewErrorKind::Filter { text, error } => {
+                    diagnostic::filter(&format!("filter of {chisel}"), &text, &error)
+                }
+                _ => CliError::usage(format!("{chisel}: invalid view: {error}")),
+            },
+            ChiselError::Script {
+                chisel,
+                message,
+                place,
+                hint,
+                is_running,
+            } => {
+                let message = format!("chisel {chisel}: {message}");
+                let mut failed = match is_running {
+                    true => CliError::failed(message),
+                    false => CliError::usage(message),
+                };
+                if let Some(place) = place {
+                    let text = place.text.unwrap_or_default();
+                    failed = failed.snippet(diagnostic::line(&place.file, place.line, &text));
+                }
+                match hint {
+                    Some(hint) => failed.hint(hint),
+                    None => failed,
+                }
+            }
+            ChiselError::Output(error) => CliError::output(&error),
+            error @ (ChiselError::Read { .. }
+            | ChiselError::NoScript { .. }
+            | ChiselError::Refused { .. }) => CliError::usage(super::error::with_sources(&error)),
+            other => CliError::failed(super::error::with_sources(&other)),
         }
-        ChiselError::Arguments {
-            chisel,
-            reason,
-            usage,
-        } => {
-            let failed = CliError::usage(format!("chisel {chisel}: {reason}"));
-            if usage.is_empty() {
-                failed
-            } else {
-                failed.hint(format!("{usage}; `scap chisel info {chisel}` says more"))
-            }
-        }
-        ChiselError::Filter {
-            chisel,
-            text,
-            error,
-        } => diagnostic::filter(&format!("filter of chisel {chisel}"), &text, &error),
-        ChiselError::View { chisel, error } => match error.kind {
-            ViewErrorKind::Filter { text, error } => {
-                diagnostic::filter(&format!("filter of {chisel}"), &text, &error)
-            }
-            _ => CliError::usage(format!("{chisel}: its view is wrong: {error}")),
-        },
-        ChiselError::Script {
-            chisel,
-            message,
-            place,
-            hint,
-            is_running,
-        } => {
-            let message = format!("chisel {chisel}: {message}");
-            let mut failed = match is_running {
-                true => CliError::failed(message),
-                false => CliError::usage(message),
-            };
-            if let Some(place) = place {
-                let text = place.text.unwrap_or_default();
-                failed = failed.snippet(diagnostic::line(&place.file, place.line, &text));
-            }
-            match hint {
-                Some(hint) => failed.hint(hint),
-                None => failed,
-            }
-        }
-        ChiselError::Output(error) => CliError::output(&error),
-        error @ (ChiselError::Read { .. }
-        | ChiselError::NoScript { .. }
-        | ChiselError::Refused { .. }) => CliError::usage(super::error::with_sources(&error)),
-        other => CliError::failed(super::error::with_sources(&other)),
     }
 }

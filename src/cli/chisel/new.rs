@@ -1,4 +1,4 @@
-//! `scap chisel new`: a script to begin with.
+//! `scap chisel new`: writes a script template.
 
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
@@ -22,7 +22,7 @@ pub(super) fn run(args: &NewArgs) -> Result<Outcome, CliError> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     if name.is_empty() || !name.chars().all(is_name) {
         return Err(CliError::usage(
-            "a chisel's name has letters, digits, `_` and `-`",
+            "a chisel name consists of letters, digits, `_` and `-`",
         ));
     }
     let path = PathBuf::from(format!("{name}.lua"));

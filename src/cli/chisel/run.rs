@@ -1,4 +1,4 @@
-//! Chisels over a capture, or over what happens now.
+//! Chisels over a capture, or over live events.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
@@ -10,7 +10,7 @@ use rustix::termios::tcgetwinsize;
 use scap_capture_format::event::Timestamp;
 use scap_capture_format::native::LossReport;
 
-use super::{ChiselArgs, explain};
+use super::ChiselArgs;
 use crate::chisel::{
     self, ChiselError, ChiselRunner, Ended, Info, Options, Policy, Script, ScriptRegistry, Wanted,
 };
@@ -22,17 +22,18 @@ use crate::fields::Context;
 use crate::filter::TypeSet;
 use crate::replay::{End, EventSink, OriginState, Pipeline, ReplayError, Selection};
 
-/// A command line with which a chisel wants the program to start over.
+/// A command line with which a chisel restarts the program.
 #[derive(Debug)]
 pub(in crate::cli) struct Rerun {
-    /// Its words, those of `scap read`.
+    /// The arguments of `scap read`.
     pub(in crate::cli) words: Vec<OsString>,
-    /// The arguments that the user gave the chisels.
+    /// The arguments that the user gave to the chisels.
     given: Vec<String>,
 }
 
 impl Rerun {
-    /// Checks that a file may be written: one in the chisels' directory, or a new one that the user named.
+    /// Checks that a file may be written: only a file in the directory for chisel output, or a new
+    /// file that the user named.
     pub(in crate::cli) fn check(&self, path: &Path, args: &ChiselArgs) -> Result<(), CliError> {
         let is_named = self.given.iter().any(|given| Path::new(given) == path);
         let is_inside = args.chisel_output.as_deref().is_some_and(|dir| {
@@ -76,7 +77,7 @@ fn options(args: &ChiselArgs, print: &PrintArgs, filter: Option<String>, capture
     }
 }
 
-/// Returns what a script says of itself.
+/// Returns the metadata of a script.
 pub(super) fn metadata(script: Script) -> Result<Info, ChiselError> {
     chisel::info(
         ScriptRegistry::from_environment(),
@@ -85,16 +86,16 @@ pub(super) fn metadata(script: Script) -> Result<Info, ChiselError> {
     )
 }
 
-/// Runs something that runs scripts, where it has the stack for them and is watched.
+/// Runs a function that calls scripts, on a thread with a large stack and under the watchdog.
 pub(in crate::cli) fn watched<R: Send>(
     args: &ChiselArgs,
     run: impl FnOnce() -> Result<R, CliError> + Send,
 ) -> Result<R, CliError> {
     let seconds = args.chisel_timeout;
     let give_up = move || {
-        let message = format!("a chisel was busy for {seconds} seconds in one call");
+        let message = format!("a chisel exceeded the limit of {seconds} seconds for one call");
         let error = CliError::failed(message);
-        error.hint("`--chisel-timeout` gives it more").tell();
+        error.hint("`--chisel-timeout` raises the limit").print();
         std::process::exit(i32::from(EXIT_FAILED));
     };
     let failed = |error| CliError::failed(format!("cannot start a thread: {error}"));
@@ -124,8 +125,8 @@ fn replay(
     let options = options(args, print, filter.clone(), &names.join(", "));
     let size = options.terminal_size;
     let wanted = args.wanted();
-    let mut host =
-        ChiselRunner::new(options, &wanted, print.count.unwrap_or(u64::MAX)).map_err(explain)?;
+    let mut host = ChiselRunner::new(options, &wanted, print.count.unwrap_or(u64::MAX))
+        .map_err(CliError::from)?;
     if let Some(code) = host.exited() {
         return exited(code).map(|outcome| (outcome, None));
     }
@@ -137,7 +138,7 @@ fn replay(
     let mut inputs = Vec::new();
     for file in files {
         let mut input = Input::open(file)?;
-        // Merged captures are read side by side: the first one stands for all.
+        // Merged captures are read side by side: the name of the first stands for all.
         if inputs.is_empty() {
             input.watch(host.progress());
         }
@@ -155,13 +156,13 @@ fn replay(
     let mut pipeline = Pipeline::new(session, captures.origins(), selection);
     let replayed = pipeline.run(captures.source(), &mut host);
     let events = host.events();
-    let ended = host.finish(pipeline.origins()).map_err(explain);
+    let ended = host.finish(pipeline.origins()).map_err(CliError::from);
     let end = match replayed {
         Ok(end) => end,
         Err(error @ ReplayError::Read(_)) => {
             return Err(CliError::replay(&captures.name(), &error));
         }
-        // What the chisels print is not written by the replay.
+        // Chisels print by themselves: a sink error of the replay is an error of standard output.
         Err(ReplayError::Sink(error)) => return Err(CliError::output(&error)),
     };
     let Ended { again, exit } = ended?;
@@ -177,7 +178,7 @@ fn replay(
     Ok((Outcome::of_damage(damaged), again))
 }
 
-/// Ends as a script said.
+/// Ends with the exit code that a script chose.
 fn exited(code: i32) -> Result<Outcome, CliError> {
     match u8::try_from(code) {
         Ok(0) => Ok(Outcome::Done),
@@ -186,15 +187,15 @@ fn exited(code: i32) -> Result<Outcome, CliError> {
     }
 }
 
-/// Chisels that watch this machine.
+/// Chisels over live events of this machine.
 pub(in crate::cli) struct Live {
-    /// `None`: they were told that it is over.
+    /// `None` after the end of the capture was signalled.
     host: Option<ChiselRunner>,
     events: u64,
     ended: Option<Result<Ended, ChiselError>>,
 }
 
-/// Makes chisels that watch this machine.
+/// Prepares chisels for live events.
 pub(in crate::cli) fn live(
     args: &ChiselArgs,
     print: &PrintArgs,
@@ -203,9 +204,9 @@ pub(in crate::cli) fn live(
     let mut options = options(args, print, filter, "");
     options.is_live = true;
     let wanted: Vec<Wanted> = args.wanted();
-    let host =
-        ChiselRunner::new(options, &wanted, print.count.unwrap_or(u64::MAX)).map_err(explain)?;
-    // From now on no script may ask for more than is made for it.
+    let host = ChiselRunner::new(options, &wanted, print.count.unwrap_or(u64::MAX))
+        .map_err(CliError::from)?;
+    // What the scripts need is computed here; from now on no script may add to it.
     host.needs();
     Ok(Live {
         host: Some(host),
@@ -215,20 +216,20 @@ pub(in crate::cli) fn live(
 }
 
 impl Live {
-    /// Returns the chisels, while it is not over.
+    /// Returns the runner until the end of the capture.
     pub(in crate::cli) fn host(&self) -> Option<&ChiselRunner> {
         self.host.as_ref()
     }
 
-    /// Returns how many events they saw, after it is over.
+    /// Returns how many events the chisels received, after the end of the capture.
     pub(in crate::cli) fn events(&self) -> u64 {
         self.events
     }
 
-    /// Returns how it ended.
+    /// Returns the result of the run.
     pub(in crate::cli) fn finish(self) -> Result<(), CliError> {
         match self.ended {
-            Some(Err(error)) => Err(explain(error)),
+            Some(Err(error)) => Err(error.into()),
             Some(Ok(Ended {
                 exit: Some(code), ..
             })) => exited(code).map(drop),
@@ -281,7 +282,7 @@ impl EventSink for Live {
     }
 }
 
-/// Splits a command line at blanks that are not between double quotes.
+/// Splits a command line at spaces outside of double quotes.
 fn split(line: &str) -> Vec<OsString> {
     let mut words = vec![String::new()];
     let mut quoted = false;
@@ -294,7 +295,7 @@ fn split(line: &str) -> Vec<OsString> {
     }
     let last = words.len() - 1;
     let bare = |(at, word): (usize, String)| match at == last {
-        // The last one is a filter, whose quotes are its own.
+        // The last word is a filter and keeps its quotes.
         true => word,
         false => word.replace('"', ""),
     };

@@ -1,7 +1,7 @@
-//! `scap chisel test`: what a script prints, compared with what it should.
+//! `scap chisel test`: compares the output of scripts with the expected output.
 //!
-//! Beside `NAME.lua` lies `NAME.test`: command lines after `$ `, each followed by the lines that it prints, and
-//! by `[CODE]` if its exit code is not 0. Paths are relative to that file.
+//! `NAME.test` is next to `NAME.lua`: command lines after `$ `, each followed by the expected
+//! lines, and by `[CODE]` if the exit code is not 0. Paths are relative to that file.
 //!
 //! ```text
 //! $ scap read cap.scap -c failed_opens alice
@@ -20,21 +20,22 @@ use crate::event::text;
 /// Arguments of `scap chisel test`.
 #[derive(Debug, clap::Args)]
 pub(super) struct TestArgs {
-    /// The scripts; beside NAME.lua lies NAME.test, with lines `$ scap read CAPTURE -c NAME` and what they print
+    /// Scripts; NAME.test next to NAME.lua has lines `$ scap read CAPTURE -c NAME`, each with its
+    /// expected output
     #[arg(value_name = "SCRIPT", required = true)]
     scripts: Vec<PathBuf>,
 
-    /// Write what is printed now into the files
+    /// Write the current output into the test files
     #[arg(long)]
     update: bool,
 }
 
-/// Before a command line.
+/// Marks a command line.
 const PROMPT: &str = "$ ";
-/// Most bytes of a file of tests.
+/// Largest test file, in bytes.
 const MAX_LEN: u64 = 64 << 20;
 
-/// A command line and what it prints.
+/// A command line and its expected output.
 #[derive(Debug, PartialEq, Eq)]
 struct Case {
     line: String,
@@ -49,7 +50,7 @@ pub(super) fn run(args: &TestArgs) -> Result<Outcome, CliError> {
         let shown = path.display();
         let cannot_read = |error: &dyn std::fmt::Display| {
             CliError::failed(format!("cannot read {shown}: {error}")).hint(
-                "it holds lines `$ scap read CAPTURE -c NAME`, each followed by what it prints",
+                "it has lines `$ scap read CAPTURE -c NAME`, each followed by the expected output",
             )
         };
         if fs::metadata(&path).is_ok_and(|m| m.len() > MAX_LEN) {
@@ -89,12 +90,13 @@ pub(super) fn run(args: &TestArgs) -> Result<Outcome, CliError> {
     output.finish()?;
     match failed {
         0 => Ok(Outcome::Done),
-        // It was told.
+        // The differences were printed.
         _ => Err(CliError::Exited(1)),
     }
 }
 
-/// Splits a file into what stands before the first command line, and the command lines with what follows.
+/// Splits a file into the text before the first command line, and the command lines with their
+/// expected output.
 fn parse(content: &str) -> (String, Vec<Case>) {
     let mut head = String::new();
     let mut cases: Vec<Case> = Vec::new();
@@ -117,7 +119,8 @@ fn parse(content: &str) -> (String, Vec<Case>) {
     (head, cases)
 }
 
-/// Runs a command line beside the script, which is found before all others of its name.
+/// Runs a command line in the directory of the script, where this script is found before others of
+/// its name.
 fn execute(script: &Path, line: &str) -> Result<String, CliError> {
     let wrong = |why: &str| CliError::failed(format!("`{line}`: {why}"));
     let words = shlex::split(line).ok_or_else(|| wrong("a quote is not closed"))?;
@@ -158,7 +161,7 @@ fn execute(script: &Path, line: &str) -> Result<String, CliError> {
     Ok(printed)
 }
 
-/// Appends the lines that differ, with the first one that does not around them.
+/// Appends the expected and the printed lines, from the first difference to the last.
 fn difference(out: &mut Vec<u8>, expected: &str, printed: &str) {
     let (expected, printed): (Vec<_>, Vec<_>) =
         (expected.lines().collect(), printed.lines().collect());

@@ -1,7 +1,8 @@
-//! The word after a chisel's name: its arguments, or not.
+//! Whether the word after a chisel's name is its arguments.
 //!
-//! As in sysdig the chisel itself decides, by what arguments it declares, which clap cannot know. So the
-//! words are looked at first, and the arguments of each `-c` put behind an option of their own.
+//! As in sysdig this depends on the arguments that the chisel declares, which clap cannot know. So
+//! the command line is rewritten before clap parses it, with the arguments of each `-c` behind an
+//! option of their own.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -10,11 +11,11 @@ use super::run::metadata;
 use crate::chisel::{ScriptRegistry, takes};
 use crate::filter::Filter;
 
-/// The option that the arguments are put behind.
+/// The hidden option that carries the arguments of a chisel.
 pub(super) const ARGUMENTS: &str = "arguments-of-chisel";
 
-/// Puts the arguments of each chisel behind [`ARGUMENTS`]. What is no command line of `read` or `live`
-/// stays as it is.
+/// Puts the arguments of each chisel behind [`ARGUMENTS`]. Command lines other than those of `read`
+/// and `live` are returned unchanged.
 pub(in crate::cli) fn expand(words: Vec<OsString>) -> Vec<OsString> {
     let command = words.get(1).and_then(|word| word.to_str());
     if !matches!(command, Some("read" | "live")) {
@@ -66,7 +67,7 @@ pub(in crate::cli) fn expand(words: Vec<OsString>) -> Vec<OsString> {
     out
 }
 
-/// Whether a word names the capture by option.
+/// Returns true if a word is the option that names the capture.
 fn names_capture(word: &OsStr) -> bool {
     let text = word.to_str().unwrap_or_default();
     text == "--read" || text.starts_with("--read=") || (text.starts_with("-r") && text.len() >= 2)
@@ -79,7 +80,7 @@ fn attached(word: &str) -> Option<String> {
     Some(name.or_else(short)?.to_owned())
 }
 
-/// Whether words, up to the next option, are a filter.
+/// Returns true if the words up to the next option are a filter.
 fn is_filter(words: &[&OsString]) -> bool {
     let words = words.iter().map(|word| word.to_string_lossy());
     let words: Vec<_> = words.take_while(|word| !word.starts_with('-')).collect();

@@ -1,4 +1,4 @@
-//! Which containers there are, their processes and events.
+//! Counts containers, their processes and their events.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -14,20 +14,20 @@ use crate::replay::{EventSink, OriginState};
 use crate::state::{self, State, Text, Thread, limits};
 use crate::stats::groups::Groups;
 
-/// Most processes told apart, over all containers.
+/// Limit of the processes counted, over all containers.
 const PROCESSES: usize = 1 << 20;
 
-/// What was seen of a container.
+/// What events and state show of a container.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// Its whole id, if its cgroups have it.
+    /// The full id, if the cgroups contain it.
     pub(super) full_id: Option<Text>,
-    /// The runtime that lays out cgroups like its own.
+    /// The runtime, recognized by its cgroup layout.
     pub(super) runtime: Option<&'static str>,
-    /// When its pid namespace began, since boot; 0 = not known.
+    /// Start of the pid namespace, in ns since boot; 0 if not known.
     pub(super) began: u64,
     pub(super) events: u64,
-    /// Times of its first and its last event.
+    /// Times of the first and the last event.
     pub(super) times: Option<(u64, u64)>,
     processes: HashSet<i64>,
 }
@@ -38,13 +38,14 @@ impl Seen {
     }
 }
 
-/// Counts the containers of a capture, and what happened in them.
+/// Counts the containers of a capture, their processes and their events.
 #[derive(Debug)]
 pub(super) struct Census {
     rows: Groups<Text, Seen>,
-    /// Container, process and row of the last event: events come in runs.
+    /// Container, process and row of the previous event: consecutive events are often of one
+    /// process.
     last: Option<(Text, i64, usize)>,
-    /// Only what passes a filter counts.
+    /// True if only matching events count.
     is_filtered: bool,
     processes: usize,
     events: u64,
@@ -61,24 +62,24 @@ impl Census {
         }
     }
 
-    /// Whether there were more containers than are told apart.
+    /// Returns true if some containers were left out because of the limit.
     pub(super) fn is_cut(&self) -> bool {
         self.rows.omitted() > 0
     }
 
-    /// Returns how many events there were, also of none of the containers.
+    /// Returns the number of events, including those outside of containers.
     pub(super) fn events(&self) -> u64 {
         self.events
     }
 
-    /// Iterates over the containers in the order that they were met.
+    /// Iterates over the containers in the order in which they were first seen.
     pub(super) fn rows(&self) -> impl Iterator<Item = (&[u8], &Seen)> {
         self.rows.iter().map(|(id, seen)| (&**id, seen))
     }
 
-    /// Adds the processes that there are now.
+    /// Adds the current processes of a state.
     fn add_threads(&mut self, state: &State, mut wanted: impl FnMut(&Thread) -> bool) {
-        // In the order of their ids, so that the same capture gives the same list.
+        // Sorted by id, so that the same capture always gives the same list.
         let mut threads: Vec<&Thread> = state.threads().collect();
         threads.sort_unstable_by_key(|t| t.tid.0);
         for thread in threads.into_iter().filter(|t| wanted(t)) {
@@ -86,13 +87,13 @@ impl Census {
         }
     }
 
-    /// Returns a container's row; `None` if there are too many.
+    /// Returns a container's row; `None` if the limit is reached.
     fn row(&mut self, id: &Text) -> Option<usize> {
         let make = || (id.clone(), Seen::default());
         self.rows.place(id, |other| other == id, make)
     }
 
-    /// Takes note of a container's process; returns the container's row.
+    /// Counts a process of a container; returns the container's row.
     fn process(&mut self, thread: &Thread, pid: i64) -> Option<usize> {
         let id = thread.container.as_ref()?;
         if let Some((last, process, row)) = &self.last
@@ -127,7 +128,7 @@ impl Census {
     }
 }
 
-/// .scap files do not tell it with every event.
+/// Returns the process of an event; events of .scap files do not always carry it, the thread does.
 fn process_of(event: &Event<'_>, thread: &Thread) -> i64 {
     match event.pid.0 {
         -1 => thread.pid.0,
@@ -181,7 +182,7 @@ impl EventSink for Census {
     }
 }
 
-/// Counts the containers that have processes at one instant.
+/// Counts the containers that have processes at one point in time.
 #[derive(Debug)]
 pub(super) struct AtOnce {
     filter: Option<Filter>,
@@ -196,7 +197,7 @@ impl AtOnce {
         }
     }
 
-    /// Returns what there was; at the end of the capture if the instant is later.
+    /// Returns the census at that time; at the end of the capture if the time is later.
     pub(super) fn finish(self) -> Census {
         self.census.unwrap_or_else(|| Census::new(false))
     }

@@ -28,17 +28,17 @@ pub(super) struct Args {
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Only containers with events that pass this filter, and only those events count. With --at: only
-    /// processes that pass it
+    /// Count only events that match this filter, and list only containers with such events. With
+    /// --at: count only processes that match
     #[arg(value_name = "FILTER")]
     filter: Vec<OsString>,
 
-    /// Only containers that have processes just before that place: a time (`2026-11-24 03:12:01.5`,
-    /// `03:12:01`), an offset from the first event (`+12.5s`) or an event's number (`#123`)
+    /// List only the containers that have processes at this point: a time (`2026-11-24 03:12:01.5`,
+    /// `03:12:01`), an offset from the first event (`+12.5s`) or an event number (`#123`)
     #[arg(long, value_name = "WHEN")]
     at: Option<String>,
 
-    /// Print JSON, with all that is known
+    /// Print JSON with all details
     #[arg(long)]
     json: bool,
 }
@@ -80,9 +80,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     };
     if census.is_cut() {
         warn(
-            &format!(
-                "{name}: it has more containers than are told apart; the first ones are shown"
-            ),
+            &format!("{name}: too many containers; only the first ones are listed"),
             None,
         );
     }
@@ -99,7 +97,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     Ok(Outcome::of_damage(damaged))
 }
 
-/// Whether a filter takes a thread as it is now, when it does nothing: what it asks of an event is absent.
+/// Returns true if a filter matches a thread in its current state, outside of any call: fields of
+/// events are absent.
 fn takes(filter: &mut Filter, state: &State, session: &Session, thread: &Thread) -> bool {
     let event = EventRef {
         num: EventNum(0),

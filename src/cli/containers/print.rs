@@ -1,4 +1,4 @@
-//! What `scap containers` prints.
+//! The output of `scap containers`.
 
 use std::io;
 
@@ -14,7 +14,7 @@ use crate::fields::Session;
 use crate::replay::OriginState;
 use crate::state::ContainerInfo;
 
-/// A container, as the JSON form has it.
+/// A container in the JSON output.
 #[derive(Debug, Serialize)]
 pub(super) struct Row<'a> {
     id: String,
@@ -32,7 +32,7 @@ pub(super) struct Row<'a> {
     last_event: Option<String>,
     #[serde(skip)]
     times: Option<(u64, u64)>,
-    /// All that its runtime said.
+    /// The full description by the container runtime.
     description: Option<&'a Json>,
     #[serde(skip)]
     utc_offset_s: i32,
@@ -46,10 +46,11 @@ struct Pod<'a> {
     uid: Option<&'a str>,
 }
 
-/// Returns the containers in the order of their first events; those without any are the last.
+/// Returns the containers in the order of their first events; those without events are last.
 pub(super) fn rows<'a>(census: &'a Census, origins: &'a [OriginState]) -> Vec<Row<'a>> {
     let one = |(id, seen)| {
-        // Ids of containers are unique; one that is known nowhere is printed as of the first machine.
+        // Container ids are unique. One without a description in any origin is printed as of the
+        // first origin.
         let known = origins.iter().find(|o| o.state.container(id).is_some());
         let origin = known.or(origins.first())?;
         Some(row(id, seen, origin.state.container(id), &origin.session))
@@ -71,9 +72,9 @@ fn row<'a>(
     let utc_offset_s = session.machine.utc_offset_s;
     let at = |ns: u64| time::iso8601(ns, utc_offset_s);
     let info = info.filter(|info| !info.is_incomplete());
-    let told = |key: &str| info?.text(key).filter(|text| !text.is_empty());
+    let text = |key: &str| info?.text(key).filter(|text| !text.is_empty());
     let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let full_id = told("full_id").map(str::to_owned);
+    let full_id = text("full_id").map(str::to_owned);
     let created = info.and_then(created).or_else(|| {
         let boot = session.boot_time();
         (seen.began != 0 && boot != 0).then(|| boot.saturating_add(seen.began))
@@ -81,8 +82,8 @@ fn row<'a>(
     Row {
         id: lossy(id),
         full_id: full_id.or_else(|| seen.full_id.as_deref().map(lossy)),
-        name: told("name"),
-        image: told("image"),
+        name: text("name"),
+        image: text("image"),
         runtime: info.and_then(ContainerInfo::runtime).or(seen.runtime),
         pod: info.and_then(pod),
         created: created.map(at),
@@ -97,7 +98,7 @@ fn row<'a>(
     }
 }
 
-/// Returns when its runtime says that a container was made: seconds since the epoch.
+/// Returns the creation time according to the container runtime, in seconds since the epoch.
 fn created(info: &ContainerInfo) -> Option<u64> {
     let seconds = info.json("created_time")?.as_u64()?;
     (seconds != 0).then(|| seconds.saturating_mul(time::NS_PER_S))
@@ -112,7 +113,7 @@ fn pod(info: &ContainerInfo) -> Option<Pod<'_>> {
     })
 }
 
-/// Appends the containers as a table; `events`: with their events.
+/// Appends the containers as a table, with their event columns if `events` is set.
 pub(super) fn table(out: &mut Vec<u8>, rows: &[Row<'_>], events: bool) {
     let mut head = vec![
         ("ID", Side::Left),
@@ -164,7 +165,7 @@ fn cells(row: &Row<'_>, events: bool) -> Vec<String> {
     cells
 }
 
-/// Text from the capture, made safe to print.
+/// Escapes text from the capture for printing.
 fn safe(value: &str) -> String {
     let mut out = Vec::new();
     text::escape(&mut out, value.as_bytes());
@@ -178,7 +179,7 @@ pub(super) fn json(
     at: Option<&str>,
     rows: &[Row<'_>],
 ) -> io::Result<()> {
-    // A container at a time: together they can be large.
+    // One container at a time: the descriptions together can be large.
     ascii_json(
         output.buffer(),
         &format!(

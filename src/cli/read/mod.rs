@@ -22,8 +22,9 @@ pub(super) use write::{cannot_write, destination, refuse_same};
 /// Arguments of `scap read`.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
-    /// Captures to read, several are merged by time; `-` is standard input. What follows them and is no
-    /// file is a filter in the language of sysdig and Falco, such as 'proc.name=sshd and evt.type=execve'
+    /// Captures to read; several are merged by time; `-` is standard input. The words after the
+    /// last existing file are a filter in the language of sysdig and Falco, such as 'proc.name=sshd
+    /// and evt.type=execve'
     #[arg(required_unless_present = "read", value_name = "FILE… [FILTER")]
     words: Vec<OsString>,
 
@@ -31,25 +32,25 @@ pub(in crate::cli) struct Args {
     #[arg(short = 'r', long = "read", value_name = "FILE")]
     read: Vec<PathBuf>,
 
-    /// Begin there: a time (`2026-11-24 03:12:01.5`, `03:12:01`), an offset from the first event (`+12.5s`)
-    /// or an event's number (`#123`)
+    /// Start at a time (`2026-11-24 03:12:01.5`, `03:12:01`), an offset from the first event
+    /// (`+12.5s`) or an event number (`#123`)
     #[arg(long, value_name = "WHEN")]
     from: Option<String>,
 
-    /// End there
+    /// End at this time, offset or event number
     #[arg(long, value_name = "WHEN")]
     to: Option<String>,
 
-    /// Write the events to this capture instead of printing them; what is needed to understand them is
-    /// kept in hidden events
+    /// Write the events to this capture instead of printing them; events that the state depends on
+    /// are kept as hidden events
     #[arg(short = 'w', long = "write", value_name = "FILE")]
     write: Option<PathBuf>,
 
-    /// Print no events, only read
+    /// Read without printing events
     #[arg(short, long)]
     quiet: bool,
 
-    /// As sysdig has it; a capture that is written keeps what later events need anyway
+    /// Accepted for sysdig; written captures always keep the events that later ones depend on
     #[arg(short = 'F', hide = true)]
     fat: bool,
 
@@ -61,7 +62,7 @@ pub(in crate::cli) struct Args {
 }
 
 impl Args {
-    /// Takes over what the user allowed the chisel that wants this command to be run.
+    /// Inherits the permissions that the user gave to the chisel that requested this run.
     pub(in crate::cli) fn inherit(&mut self, from: &Self, rerun: &Rerun) -> Result<(), CliError> {
         self.chisels.inherit(&from.chisels);
         match &self.write {
@@ -71,7 +72,7 @@ impl Args {
     }
 }
 
-/// Runs the command. Also returns the command line that a chisel wants to be run next.
+/// Runs the command. Also returns the command line that a chisel asks to run next.
 pub(in crate::cli) fn run(args: &Args) -> Result<(Outcome, Option<Rerun>), CliError> {
     if args.chisels.is_empty() {
         return without_chisels(args).map(|outcome| (outcome, None));
@@ -120,16 +121,16 @@ fn print(args: &Args, files: &[PathBuf], selection: Selection) -> Result<Outcome
     let end = replayed.map_err(|e| CliError::replay(&captures.name(), &e))?;
     output.finish()?;
     if args.print.verbose {
-        tell_count(events);
+        print_count(events);
     }
-    // Whoever wanted only the first events does not want to hear about the others.
+    // Damage after the requested events (`-n`) is not reported.
     let damaged = end == End::Reached && captures.report_damage(events);
     Ok(Outcome::of_damage(damaged))
 }
 
-/// Tells how many events passed, as `-v` asks.
-fn tell_count(events: u64) {
-    super::record::say(&format!("{} events\n", grouped(events)));
+/// Prints the number of matching events, for `-v`.
+fn print_count(events: u64) {
+    super::record::status(&format!("{} events\n", grouped(events)));
 }
 
 /// Prints a line per event.

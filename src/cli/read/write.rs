@@ -1,4 +1,4 @@
-//! `scap read -w`: a part of a capture as a capture.
+//! `scap read -w`: writes a part of a capture as a capture.
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 use super::Args;
 use crate::cli::error::{CliError, Outcome};
 use crate::cli::input::Captures;
-use crate::cli::record::say;
+use crate::cli::record::status;
 use crate::event::number::grouped;
 use crate::export::NativeSink;
 use crate::replay::{End, Pipeline, ReplayError, Selection};
 
-/// Opens what a capture is written to.
+/// Opens the output of a capture.
 pub(in crate::cli) fn destination(path: &Path) -> Result<Box<dyn Write>, CliError> {
     if path.as_os_str() == "-" {
         if io::stdout().is_terminal() {
-            return Err(CliError::usage("a capture is not for a terminal")
-                .hint("give -w a file, or let standard output be a pipe"));
+            return Err(CliError::usage("a capture cannot be written to a terminal")
+                .hint("give -w a file, or redirect standard output"));
         }
         return Ok(Box::new(BufWriter::new(io::stdout())));
     }
@@ -67,8 +67,8 @@ pub(super) fn run(
     let written = sink.finish().and_then(|mut out| out.flush());
     written.map_err(|error| cannot_write(path, &error))?;
     if args.print.verbose {
-        say(&format!(
-            "{} events, {} hidden ones for the state\n",
+        status(&format!(
+            "{} events, {} hidden events for the state\n",
             grouped(shown),
             grouped(hidden)
         ));
@@ -77,14 +77,14 @@ pub(super) fn run(
     Ok(Outcome::of_damage(damaged))
 }
 
-/// Whoever writes over what is being read would lose it.
+/// Refuses to overwrite the capture that is being read.
 pub(in crate::cli) fn refuse_same(input: &Path, output: &Path) -> Result<(), CliError> {
     use std::os::unix::fs::MetadataExt as _;
     let id = |path: &Path| std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino()));
     let (a, b) = (id(input), id(output));
     if a.is_some() && a == b && std::fs::metadata(output).is_ok_and(|m| m.is_file()) {
         return Err(
-            CliError::usage(format!("{} is the capture that is read", output.display()))
+            CliError::usage(format!("{} is the capture being read", output.display()))
                 .hint("write to another file"),
         );
     }

@@ -17,14 +17,14 @@ use crate::event::suggest::did_you_mean;
 use crate::record::{
     self, CommandEnd, Destination, Notice, Options, ProbeError, RecordError, Status, command,
 };
-pub(super) use record_options::{What, seconds, tell_choice};
+pub(super) use record_options::{What, print_choice, seconds};
 use summary::Report;
 
 /// Arguments of `scap record`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Write the capture to this file, or into this directory, under a name made of the machine's and the
-    /// time; `-` is standard output, which must not be a terminal
+    /// Write the capture to this file, or to this directory under a name made of hostname and time;
+    /// `-` is standard output, which must not be a terminal
     #[arg(short = 'w', long = "write", value_name = "FILE")]
     write: PathBuf,
 
@@ -36,11 +36,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     summary_json: Option<PathBuf>,
 
-    /// Print nothing but errors
+    /// Print only errors
     #[arg(short = 'q', long)]
     quiet: bool,
 
-    /// Say what the kernel leaves out by itself
+    /// Show which syscalls are filtered in the kernel
     #[arg(short, long)]
     verbose: bool,
 
@@ -59,8 +59,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     };
     let destination = if to_stdout {
         if io::stdout().is_terminal() {
-            return Err(CliError::usage("a capture is not for a terminal")
-                .hint("give -w a file, or let standard output be a pipe"));
+            return Err(CliError::usage("a capture cannot be written to a terminal")
+                .hint("give -w a file, or redirect standard output"));
         }
         Destination::Stream(Box::new(io::stdout()))
     } else {
@@ -71,7 +71,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         .map_err(|error| CliError::failed(format!("cannot handle signals: {error}")))?;
 
     if args.verbose {
-        tell_choice(&options);
+        print_choice(&options);
     }
     let shows_progress = !args.quiet && io::stderr().is_terminal();
     let mut watch = |notice: Notice<'_>| match notice {
@@ -79,16 +79,16 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         Notice::Status(_) => {}
         Notice::Warning(text) => {
             if shows_progress {
-                say(WIPED);
+                status(WIPED);
             }
             warn_of_runtime(text);
         }
     };
     let result = record::record(&options, destination, &stop, &mut watch);
     if shows_progress {
-        say(WIPED);
+        status(WIPED);
     }
-    let summary = result.map_err(explain)?;
+    let summary = result.map_err(CliError::from)?;
     if let Some(path) = &args.summary_json {
         let json = serde_json::to_vec_pretty(&Report::new(&summary))
             .map_err(|error| CliError::failed(format!("cannot write JSON: {error}")))?;
@@ -97,7 +97,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         })?;
     }
     if !args.quiet {
-        say(&summary::text(&summary, &path));
+        status(&summary::text(&summary, &path));
     }
     if let CommandEnd::Ended(status) = summary.command
         && status.code() == Some(command::NOT_STARTED)
@@ -110,7 +110,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     Ok(Outcome::Done)
 }
 
-/// A name that no other capture has: machine and time, in UTC.
+/// Returns a unique name for a capture: machine and time, in UTC.
 fn name_now(options: &Options) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
     let name = record::machine_name(options);
@@ -119,10 +119,11 @@ fn name_now(options: &Options) -> String {
     format!("{name}-{now}.scap")
 }
 
-/// Returns what the signals that end a recording set.
+/// Registers the signals that end a recording; returns the flag that they set.
 ///
-/// The second of them ends the program at once; the kernel then detaches the probe. But not a second hangup: when
-/// a connection is cut, the shell passes it on, and the kernel sends another one when the shell ends.
+/// The second signal ends the program at once; the kernel then detaches the probe. A second SIGHUP
+/// does not: when a connection is cut, the shell passes SIGHUP on, and the kernel sends another one
+/// when the shell ends.
 pub(super) fn on_signals() -> io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
@@ -134,73 +135,76 @@ pub(super) fn on_signals() -> io::Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// What went wrong, in the words of the command line.
-pub(super) fn explain(error: RecordError) -> CliError {
-    let message = error.to_string();
-    match error {
-        RecordError::Preflight(missing) => {
-            // One line: what is told is escaped, line ends too.
-            let (what, fixes): (Vec<_>, Vec<_>) =
-                missing.into_iter().map(|m| (m.what, m.fix)).unzip();
-            CliError::failed(format!("{message}: {}", what.join("; ")))
-                .hint(fixes.join("; "))
-                .code(error::EXIT_PRIVILEGE)
+impl From<RecordError> for CliError {
+    fn from(error: RecordError) -> Self {
+        let message = error.to_string();
+        match error {
+            RecordError::Preflight(missing) => {
+                // Joined into one line: messages are escaped, line breaks too.
+                let (what, fixes): (Vec<_>, Vec<_>) =
+                    missing.into_iter().map(|m| (m.what, m.fix)).unzip();
+                CliError::failed(format!("{message}: {}", what.join("; ")))
+                    .hint(fixes.join("; "))
+                    .code(error::EXIT_PRIVILEGE)
+            }
+            RecordError::UnknownSyscall { nearest, .. } => {
+                let hint = did_you_mean(nearest.as_slice())
+                    .unwrap_or_else(|| "names are those of the kernel, such as openat".to_owned());
+                CliError::usage(message).hint(hint)
+            }
+            RecordError::Probe(ProbeError::Program { .. } | ProbeError::Load(_)) => {
+                CliError::failed(error::with_sources(&error))
+                    .hint("dmesg may say more; please report it with the kernel's release")
+                    .code(error::EXIT_PRIVILEGE)
+            }
+            RecordError::Probe(_) => {
+                CliError::failed(error::with_sources(&error)).code(error::EXIT_PRIVILEGE)
+            }
+            RecordError::Sink(error) => CliError::output(&error),
+            RecordError::Create { .. } => {
+                CliError::failed(message).hint("choose a place that this user may write to")
+            }
+            RecordError::Write { error, kept } if error.is_closed_pipe() => {
+                CliError::failed(format!(
+                    "the reader of the capture closed it after {} bytes",
+                    grouped(kept)
+                ))
+            }
+            RecordError::Write { error, kept } => CliError::failed(format!(
+                "writing the capture failed: {}; the first {} bytes are kept and readable",
+                error::with_sources(&error),
+                grouped(kept)
+            ))
+            .hint("make room and record again; `scap info` shows what was kept"),
+            _ => CliError::failed(error::with_sources(&error)),
         }
-        RecordError::UnknownSyscall { nearest, .. } => {
-            let hint = did_you_mean(nearest.as_slice())
-                .unwrap_or_else(|| "names are those of the kernel, such as openat".to_owned());
-            CliError::usage(message).hint(hint)
-        }
-        RecordError::Probe(ProbeError::Program { .. } | ProbeError::Load(_)) => {
-            CliError::failed(error::with_sources(&error))
-                .hint("dmesg may say more; please report it with the kernel's release")
-                .code(error::EXIT_PRIVILEGE)
-        }
-        RecordError::Probe(_) => {
-            CliError::failed(error::with_sources(&error)).code(error::EXIT_PRIVILEGE)
-        }
-        RecordError::Sink(error) => CliError::output(&error),
-        RecordError::Create { .. } => {
-            CliError::failed(message).hint("choose a place that this user may write to")
-        }
-        RecordError::Write { error, kept } if error.is_closed_pipe() => CliError::failed(format!(
-            "whoever read the capture went away after {} bytes",
-            grouped(kept)
-        )),
-        RecordError::Write { error, kept } => CliError::failed(format!(
-            "writing the capture failed: {}; the first {} bytes are kept and readable",
-            error::with_sources(&error),
-            grouped(kept)
-        ))
-        .hint("make room and record again; `scap info` shows what was kept"),
-        _ => CliError::failed(error::with_sources(&error)),
     }
 }
 
-/// Says what stands in the way of asking a container runtime.
+/// Warns that a container runtime cannot be queried.
 pub(super) fn warn_of_runtime(text: &str) {
     error::warn(
         text,
-        Some("its containers have ids and no names until it answers"),
+        Some("its containers have only ids until the runtime answers"),
     );
 }
 
-/// Wipes the progress line.
+/// Clears the progress line.
 const WIPED: &str = "\r\x1b[K";
 
-/// One line that is written over itself.
-fn progress(status: &Status) {
-    let seconds = status.elapsed.as_secs_f64();
-    say(&format!(
+/// Prints the progress line over the previous one.
+fn progress(current: &Status) {
+    let seconds = current.elapsed.as_secs_f64();
+    status(&format!(
         "\r\x1b[K{seconds:.1} s  {} events  {}/s  {:.1} MiB  {} lost",
-        grouped(status.events),
-        grouped((status.events as f64 / seconds.max(0.001)) as u64),
-        status.bytes as f64 / f64::from(1 << 20),
-        grouped(status.lost),
+        grouped(current.events),
+        grouped((current.events as f64 / seconds.max(0.001)) as u64),
+        current.bytes as f64 / f64::from(1 << 20),
+        grouped(current.lost),
     ));
 }
 
-/// Writes to standard error; without one there is nobody to tell.
-pub(super) fn say(text: &str) {
+/// Prints to standard error; errors are ignored, since there is no other place to report them.
+pub(super) fn status(text: &str) {
     drop(io::stderr().write_all(text.as_bytes()));
 }

@@ -1,4 +1,4 @@
-//! What is recorded: the options that `record` and `live` share.
+//! The recording options that `record` and `live` share.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -8,10 +8,10 @@ use crate::cli::error::CliError;
 use crate::cli::positionals;
 use crate::record::{self, ContainerOptions, KernelChoice, Options};
 
-/// What is recorded.
+/// Selects what is recorded.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct What {
-    /// Only events that pass this filter in the language of sysdig and Falco, such as
+    /// Record only events that match this filter in the language of sysdig and Falco, such as
     /// 'proc.name=sshd and evt.type=execve'
     #[arg(value_name = "FILTER")]
     filter: Vec<OsString>,
@@ -30,7 +30,7 @@ pub(in crate::cli) struct What {
     )]
     snaplen: u32,
 
-    /// Size of the ring between kernel and recorder, for each CPU
+    /// Size of the ring buffer between kernel and recorder, per CPU
     #[arg(
         long,
         value_name = "MIB",
@@ -39,31 +39,31 @@ pub(in crate::cli) struct What {
     )]
     buffer_size: u32,
 
-    /// Record only these processes, or with a leading `!` all but these
+    /// Record only these processes; a leading `!` excludes the listed ones
     #[arg(long, value_name = "[!]PID", value_delimiter = ',')]
     pid: Vec<String>,
 
-    /// Record only threads of these names, or with a leading `!` all but these
+    /// Record only threads with these names; a leading `!` excludes the listed ones
     #[arg(long, value_name = "[!]NAME", value_delimiter = ',')]
     comm: Vec<String>,
 
-    /// Record only these syscalls, or with a leading `!` all but these
+    /// Record only these syscalls; a leading `!` excludes the listed ones
     #[arg(long, value_name = "[!]NAME", value_delimiter = ',')]
     syscall: Vec<String>,
 
-    /// Where the root directory of the machine is mounted, for recording it from a container
+    /// Mount point of the machine's root directory, for recording from a container
     #[arg(long, value_name = "DIR", default_value = "/")]
     host_root: PathBuf,
 
-    /// Ask the container runtime that listens at this socket, besides those that are found
+    /// Also query the container runtime at this socket, besides those that are found
     #[arg(long, value_name = "PATH")]
     container_socket: Vec<PathBuf>,
 
-    /// Keep the environment variables of containers, which can hold secrets
+    /// Keep the environment variables of containers, which can contain secrets
     #[arg(long)]
     container_env: bool,
 
-    /// Ask no container runtime: containers have ids and no names
+    /// Query no container runtime: containers have ids but no names
     #[arg(long)]
     no_container_names: bool,
 
@@ -72,7 +72,7 @@ pub(in crate::cli) struct What {
     command: Vec<OsString>,
 }
 
-/// Seconds, also with a fraction.
+/// Parses a number of seconds, with or without a fraction.
 pub(in crate::cli) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text
         .parse()
@@ -81,13 +81,13 @@ pub(in crate::cli) fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 impl What {
-    /// Returns the text of the filter, if there is one.
+    /// Returns the text of the filter, if any.
     pub(in crate::cli) fn filter_text(&self) -> Result<Option<String>, CliError> {
         let text = positionals::join(&self.filter)?;
         Ok(Some(text).filter(|text| !text.trim().is_empty()))
     }
 
-    /// From the words of the command line to what the recorder wants.
+    /// Converts the command line to the recorder's options.
     pub(in crate::cli) fn options(&self, max_events: Option<u64>) -> Result<Options, CliError> {
         let (pids, not_pids) = split(&self.pid, "--pid")?;
         let (comms, not_comms) = split(&self.comm, "--comm")?;
@@ -144,21 +144,21 @@ impl What {
             },
             command: self.command.clone(),
             holder: std::env::current_exe().map_err(|error| {
-                CliError::failed(format!("cannot find the own program: {error}"))
+                CliError::failed(format!("cannot find the program's own file: {error}"))
             })?,
             given,
         })
     }
 }
 
-/// Words without and with a leading `!`. Both at once would say two different things.
+/// Splits values into those without and those with a leading `!`. A mixture would be ambiguous.
 fn split(words: &[String], option: &str) -> Result<(Vec<String>, Vec<String>), CliError> {
     let (exclude, include): (Vec<_>, Vec<_>) = words.iter().partition(|word| word.starts_with('!'));
     if !exclude.is_empty() && !include.is_empty() {
         return Err(CliError::usage(format!(
-            "{option}: what is recorded and what is left out are both given"
+            "{option}: values with and without `!` cannot be mixed"
         ))
-        .hint("give only one kind"));
+        .hint("use only included or only excluded values"));
     }
     let bare = |word: &String| word.trim_start_matches('!').to_owned();
     Ok((
@@ -167,8 +167,8 @@ fn split(words: &[String], option: &str) -> Result<(Vec<String>, Vec<String>), C
     ))
 }
 
-/// Tells what is decided where, as `-v` asks.
-pub(in crate::cli) fn tell_choice(options: &Options) {
+/// Prints what is filtered in the kernel and what in userspace, for `-v`.
+pub(in crate::cli) fn print_choice(options: &Options) {
     let KernelChoice {
         recorded,
         all,
@@ -191,11 +191,11 @@ pub(in crate::cli) fn tell_choice(options: &Options) {
     };
     if let Some(elsewhere) = elsewhere {
         text.push_str(&format!(
-            "in the kernel: {elsewhere} of them, which change what is known, where the filter rules out the container\n"
+            "in the kernel: {elsewhere} of them only for their effect on the state, in containers that the filter rules out\n"
         ));
     }
     if options.filter.is_some() {
-        text.push_str("in userspace: the filter decides about each event\n");
+        text.push_str("in userspace: the filter is applied to each event\n");
     }
-    super::say(&text);
+    super::status(&text);
 }

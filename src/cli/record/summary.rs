@@ -1,4 +1,4 @@
-//! What a recording was, for people and for programs.
+//! The summary of a recording, as text and as JSON.
 
 use std::path::Path;
 
@@ -7,13 +7,13 @@ use serde::Serialize;
 use crate::event::number::grouped;
 use crate::record::{CommandEnd, CpuCounters, Summary, command};
 
-/// Events that are enough for a mean to say something.
+/// Fewer events than this give no useful mean size.
 const MANY: u64 = 1000;
 
-/// The summary for people.
+/// Formats the summary as text.
 pub(super) fn text(summary: &Summary, path: &Path) -> String {
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    // With few of them the state of the machine is most of the file.
+    // With few events the snapshot is most of the file.
     let per_event = if summary.events >= MANY {
         let each = summary.bytes as f64 / ((summary.events + summary.hidden) as f64);
         format!(", {each:.1} bytes per event")
@@ -39,14 +39,14 @@ pub(super) fn text(summary: &Summary, path: &Path) -> String {
     ));
     if summary.left_out > 0 {
         out.push_str(&format!(
-            "the filter left out {} events; {} of them are kept hidden, so that names stay known\n",
+            "the filter rejected {} events; {} of them are kept as hidden events for the state\n",
             grouped(summary.left_out),
             grouped(summary.hidden),
         ));
     }
     if summary.undescribed > 0 {
         out.push_str(&format!(
-            "{} of them are of containers that no runtime had described then; the filter asks for that\n",
+            "{} of them are in containers that had not been described when the filter needed it\n",
             grouped(summary.undescribed),
         ));
     }
@@ -60,7 +60,7 @@ pub(super) fn text(summary: &Summary, path: &Path) -> String {
     }
     if summary.surplus > 0 {
         out.push_str(&format!(
-            "{} more came before the recording had stopped and are not in the file\n",
+            "{} more arrived while the recording was stopping and are not in the file\n",
             grouped(summary.surplus)
         ));
     }

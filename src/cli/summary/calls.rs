@@ -1,4 +1,4 @@
-//! Calls that failed, and calls that took long.
+//! Failed calls and slow calls.
 
 use scap_capture_format::schema::{Arch, Category, ParamType, errno as errnos};
 
@@ -7,13 +7,13 @@ use crate::event::{Event, EventExt as _, Names as _, syscall};
 use crate::state::View;
 use crate::stats::groups::{Counts, Groups, Largest};
 
-/// Slow calls kept.
+/// Number of slow calls kept.
 const SLOWEST: usize = 5;
 
-/// Shorter calls are not slow, whatever the others are.
+/// Calls below this duration, in ns, are never listed as slow.
 const SLOW_NS: u64 = 1_000_000;
 
-/// Calls whose purpose is to wait: how long they took says nothing.
+/// Blocking calls: their duration is waiting time, not slowness.
 const WAITS: &[&str] = &[
     "accept",
     "accept4",
@@ -42,17 +42,17 @@ const WAITS: &[&str] = &[
     "waitid",
 ];
 
-/// How the calls begin whose failure says more than that of a `stat` or `access`.
+/// Prefixes of calls whose failures are more significant than those of `stat` or `access`.
 const TELLING: &[&str] = &[
     "open", "exec", "connect", "kill", "unlink", "rename", "chmod", "mount",
 ];
 
-/// Whether an error means that something was not allowed.
+/// Returns true for errors of missing permission.
 pub(super) fn is_denial(result: i64) -> bool {
     matches!(errno(result), Some("EPERM" | "EACCES"))
 }
 
-/// Whether a result is an error.
+/// Returns true if a result is an error.
 pub(super) fn is_error(result: i64) -> bool {
     (-4095..0).contains(&result)
 }
@@ -62,7 +62,7 @@ pub(super) fn errno(result: i64) -> Option<&'static str> {
     i32::try_from(result).ok().and_then(errnos::name)
 }
 
-/// Appends what a call was about: its path, or what its fd is open on.
+/// Appends the object of a call: its path, or what its fd refers to.
 pub(super) fn object(out: &mut Vec<u8>, event: &Event<'_>, view: &View<'_>) {
     let path = event.params_with_info().find_map(|(index, info, bytes)| {
         let is_path = matches!(info.ty, ParamType::FsPath | ParamType::FsRelPath);
@@ -91,11 +91,11 @@ pub(super) struct Failed {
 #[derive(Debug)]
 pub(super) struct Failures {
     pub(super) count: u64,
-    /// Call by name.
+    /// Calls by name.
     pub(super) calls: Counts<Vec<u8>>,
-    /// The last of them: the first is nearly always the dynamic linker's.
+    /// The last failed call: the first one is nearly always the dynamic linker's.
     pub(super) example: Vec<u8>,
-    /// The example is of a call that somebody made on purpose.
+    /// True if the example is one of [`TELLING`].
     telling: bool,
 }
 

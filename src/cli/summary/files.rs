@@ -1,4 +1,4 @@
-//! Files that were changed: created, written, renamed, removed, made executable.
+//! Changed files: created, written, renamed, removed, made executable.
 
 use scap_capture_format::schema::{Category, EventTypeFlags};
 
@@ -7,32 +7,32 @@ use crate::event::{Event, EventExt as _, Names as _};
 use crate::state::View;
 use crate::stats::groups::Groups;
 
-/// Open flags of the schema (table `file_flags`): for writing, and the call made the file.
+/// Open flags of the schema (table `file_flags`): opened for writing, and created by the call.
 const O_WRONLY: u64 = 0x2;
 const O_TRUNC: u64 = 0x100;
 const O_F_CREATED: u64 = 0x4000;
 
-/// Permission to execute, for anybody.
+/// Execute permission for user, group or others.
 const EXECUTABLE: u64 = 0o111;
 
 /// Longest name kept.
 const NAME: usize = 4096;
 
-/// Files in the order in which they were first changed.
+/// Files in the order of their first change.
 #[derive(Debug)]
 pub(super) struct Files(Groups<Vec<u8>, Changed>);
 
 /// What happened to one file.
 #[derive(Debug, Default)]
 pub(super) struct Changed {
-    /// Who was the first.
+    /// The process that changed the file first.
     pub(super) by: Vec<u8>,
     pub(super) written: u64,
     pub(super) created: bool,
     pub(super) emptied: bool,
     pub(super) made_executable: bool,
     pub(super) removed: bool,
-    /// Its new name.
+    /// The new name.
     pub(super) renamed: Option<Vec<u8>>,
 }
 
@@ -41,12 +41,12 @@ impl Files {
         Self(Groups::new(KINDS))
     }
 
-    /// Returns the files by name; those that are omitted are changes of files beyond those kept.
+    /// Returns the files by name; its count of omitted rows is that of changes beyond the limit.
     pub(super) fn changed(&self) -> &Groups<Vec<u8>, Changed> {
         &self.0
     }
 
-    /// Takes note of a call that did not fail.
+    /// Adds a successful call.
     pub(super) fn add(&mut self, event: &Event<'_>, view: &View<'_>) {
         let Some(info) = event.info() else {
             return;
@@ -87,7 +87,7 @@ impl Files {
         if flags & (O_WRONLY | O_F_CREATED) == 0 {
             return;
         }
-        // Opening for writing alone changes nothing; creating and emptying do.
+        // Opening for writing does not change a file; creating and truncating do.
         let (created, emptied) = (flags & O_F_CREATED != 0, flags & O_TRUNC != 0);
         if created || emptied {
             let name = name_of(event, view, 0);
@@ -121,14 +121,14 @@ impl Files {
         name: Option<Vec<u8>>,
         change: impl FnOnce(&mut Changed),
     ) {
-        // Devices and the kernel's own files are written all the time and keep nothing.
+        // Devices and files of the kernel are written constantly and store nothing.
         let Some(name) = name.filter(|name| {
             !(name.starts_with(b"/dev/") || name.starts_with(b"/proc/")) && name.len() <= NAME
         }) else {
             return;
         };
         let known = self.0.find(&name, |other| *other == name);
-        // What has a name again after it was removed is another file.
+        // A file that gets the name of a removed or renamed one is another file.
         let known = known.filter(|at| {
             let (_, file) = self.0.get(*at);
             !(file.removed || file.renamed.is_some())
@@ -148,13 +148,13 @@ impl Files {
     }
 }
 
-/// Returns what the fd in a parameter is open on.
+/// Returns the name of the fd in a parameter.
 fn name_of(event: &Event<'_>, view: &View<'_>, index: usize) -> Option<Vec<u8>> {
     let label = view.fd(event.int(index)?)?;
     (!label.name.is_empty()).then(|| label.name.to_vec())
 }
 
-/// Returns the absolute form of the path in a parameter, as far as it is known.
+/// Returns the absolute path of a parameter, as far as it is known.
 fn path(event: &Event<'_>, view: &View<'_>, name: &str) -> Option<Vec<u8>> {
     use scap_capture_format::schema::ParamDetail;
     let (index, info) = event.info()?.param(name)?;

@@ -1,8 +1,8 @@
 //! What happened in a capture, on one screen.
 //!
-//! An [`Account`] takes the events of a replay and keeps what somebody looks for first: programs that
-//! were started and how they ended, files that changed, connections, failed and slow calls. What it
-//! keeps is bounded whatever the capture holds; beyond the bounds it only counts.
+//! An [`Account`] is a sink that keeps what is of first interest: started programs and how they
+//! ended, changed files, connections, failed and slow calls. Its memory is bounded whatever the
+//! capture contains; beyond the limits it only counts.
 
 mod calls;
 mod files;
@@ -26,12 +26,12 @@ use files::Files;
 
 /// Lines kept of each list.
 const ROWS: usize = 8;
-/// Different things of one kind that are told apart.
+/// Distinct values of one kind that are counted separately.
 const KINDS: usize = 4096;
 /// Longest text put into a line, in bytes before escaping.
 const TEXT: usize = 256;
 
-/// What happened, gathered event by event.
+/// What happened, collected event by event.
 #[derive(Debug)]
 pub(super) struct Account {
     arch: Option<Arch>,
@@ -42,14 +42,14 @@ pub(super) struct Account {
     started: Rows,
     ended: Rows,
     files: Files,
-    /// Connections over a network, and others.
+    /// Network connections, then local ones.
     connections: Counts<Vec<u8>>,
     local: Counts<Vec<u8>>,
     failed: Failed,
     slow: Slow,
 }
 
-/// The first lines of a list, and how many there would be.
+/// The first lines of a list, and their total number.
 #[derive(Debug, Default)]
 struct Rows {
     rows: Vec<Vec<u8>>,
@@ -66,7 +66,7 @@ impl Rows {
 }
 
 impl Account {
-    /// Makes an account of a capture of a machine of this architecture.
+    /// Makes an account for a capture of this architecture.
     pub(super) fn new(arch: Option<Arch>) -> Self {
         Self {
             arch,
@@ -91,7 +91,7 @@ impl Account {
         row
     }
 
-    /// Counts an event for its process. A process is known by what it last became.
+    /// Counts an event for its process. A process is listed under the name of its last `execve`.
     fn count(&mut self, event: &Event<'_>, view: &View<'_>) {
         let pid = event.pid.0;
         if pid < 0 {
@@ -134,7 +134,7 @@ impl Account {
         });
     }
 
-    /// A process that ended otherwise than well.
+    /// Adds a process that was killed or ended with an error status.
     fn ended(&mut self, event: &Event<'_>, view: &View<'_>) {
         let number = |name| param(event, name).and_then(|i| event.uint(i)).unwrap_or(0);
         let (signal, status) = (number("sig"), number("ret"));
@@ -171,9 +171,9 @@ impl Account {
         match (address, tuple) {
             (Some(Value::SockAddr(address)), _) if verb == CONNECTS => address.render(&mut row),
             (_, Some(Value::SockTuple(tuple))) => tuple.render(&mut row),
-            _ => row.extend_from_slice(b"an address that is not known"),
+            _ => row.extend_from_slice(b"an unknown address"),
         }
-        // A connect that does not wait is normal and ends well more often than not.
+        // A non-blocking connect returns EINPROGRESS and usually succeeds later.
         let error = event.result().filter(|r| *r < 0).and_then(calls::errno);
         if let Some(name) = error.filter(|name| *name != "EINPROGRESS") {
             number::display(&mut row, format_args!(": {name}"));
@@ -225,7 +225,7 @@ fn param(event: &Event<'_>, name: &str) -> Option<usize> {
     event.info()?.param(name).map(|(index, _)| index)
 }
 
-/// Appends text from the capture, cut and made safe.
+/// Appends text from the capture, shortened and escaped.
 fn safe(out: &mut Vec<u8>, value: &[u8]) {
     let (shown, more) = match value.get(..TEXT) {
         Some(start) => (start, "..."),
@@ -314,7 +314,7 @@ mod tests {
         assert!(text.contains("\\x1b]0;evil\\x07\\n\\xff"), "{text}");
         assert!(text.contains("\\x1b[2J"), "{text}");
         assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text}");
-        // A newline in a name starts no line.
+        // A newline in a name does not start a new line.
         assert!(
             text.lines()
                 .all(|l| !l.starts_with('\u{fffd}') && !l.starts_with("\\xff")),

@@ -1,4 +1,4 @@
-//! The account as text.
+//! Prints the account.
 
 use scap_capture_format::event::Timestamp;
 
@@ -10,17 +10,17 @@ use crate::event::{number, text, time};
 use crate::stats::CaptureInfo;
 use crate::stats::groups::Counts;
 
-/// Widest line.
+/// Width of the lines.
 const WIDTH: usize = 100;
-/// Busiest processes named.
+/// Number of busiest processes listed.
 const BUSY: usize = 4;
-/// Kinds of failed calls named for one error.
+/// Number of calls listed per error.
 const CALLS: usize = 3;
-/// Errors listed.
+/// Number of errors listed.
 const ERRORS: usize = 5;
 
 impl Account {
-    /// Appends the account, with what is known about the capture before it.
+    /// Appends the account, after a header about the capture.
     pub(in crate::cli) fn print(&self, out: &mut Vec<u8>, capture_info: &CaptureInfo) {
         head(out, capture_info);
         self.busiest(out, capture_info.events);
@@ -30,11 +30,7 @@ impl Account {
         rows(out, "ended badly", &self.ended);
         self.failures(out);
         if !self.slow.calls.rows().is_empty() {
-            heading(
-                out,
-                "slowest calls, but for those that are there to wait",
-                None,
-            );
+            heading(out, "slowest calls, without blocking calls", None);
         }
         for (ns, call) in self.slow.calls.rows() {
             #[expect(clippy::cast_precision_loss, reason = "milliseconds are shown")]
@@ -75,7 +71,7 @@ impl Account {
 
     fn failures(&self, out: &mut Vec<u8>) {
         let mut errors: Vec<_> = self.failed.by_error.iter().collect();
-        // What was not allowed comes first, however rare it is.
+        // Permission errors come first, however rare they are.
         errors.sort_by(|(a, x), (b, y)| {
             let denied = calls::is_denial(**b).cmp(&calls::is_denial(**a));
             denied.then(y.count.cmp(&x.count)).then(b.cmp(a))
@@ -106,27 +102,27 @@ impl Changed {
         safe(&mut row, name);
         row.push(b' ');
         let mut first = true;
-        let mut say = |what: &str| {
+        let mut add = |what: &str| {
             row.extend_from_slice(if first { b" " } else { b", " });
             row.extend_from_slice(what.as_bytes());
             first = false;
         };
         if self.created {
-            say("created");
+            add("created");
         } else if self.emptied {
-            say("emptied");
+            add("emptied");
         }
         if self.written > 0 {
-            say(&format!("{} bytes written", grouped(self.written)));
+            add(&format!("{} bytes written", grouped(self.written)));
         }
         if self.made_executable {
-            say("made executable");
+            add("made executable");
         }
         if self.removed {
-            say("removed");
+            add("removed");
         }
         if let Some(to) = &self.renamed {
-            say("renamed to ");
+            add("renamed to ");
             safe(&mut row, beside(name, to));
         }
         row.extend_from_slice(b" by ");
@@ -135,7 +131,7 @@ impl Changed {
     }
 }
 
-/// Returns the new name of a file: only the last part of it if the directory is the same.
+/// Returns the new name of a file: only its last component if the directory is unchanged.
 fn beside<'a>(old: &[u8], new: &'a [u8]) -> &'a [u8] {
     let directory = |path: &[u8]| path.iter().rposition(|b| *b == b'/').map(|at| at + 1);
     match (directory(old), directory(new)) {
@@ -144,7 +140,7 @@ fn beside<'a>(old: &[u8], new: &'a [u8]) -> &'a [u8] {
     }
 }
 
-/// Machine, time, size, losses.
+/// Appends machine, time range, size and losses.
 fn head(out: &mut Vec<u8>, capture_info: &CaptureInfo) {
     let machine = &capture_info.header.machine;
     let parts = [
@@ -156,7 +152,7 @@ fn head(out: &mut Vec<u8>, capture_info: &CaptureInfo) {
     text::escape(out, parts.join(", ").as_bytes());
     out.push(b'\n');
     let (first, last) = capture_info.times.unwrap_or_default();
-    #[expect(clippy::cast_precision_loss, reason = "a time for people")]
+    #[expect(clippy::cast_precision_loss, reason = "a time for display")]
     let seconds = last.saturating_sub(first) as f64 / time::NS_PER_S as f64;
     let Timestamp(start) = capture_info.header.start;
     number::display(
@@ -223,14 +219,14 @@ fn counted(out: &mut Vec<u8>, title: &str, lists: &[&Counts<Vec<u8>>]) {
     more(out, rows().count() as u64, ROWS);
 }
 
-/// Says how many lines of a list are not shown.
+/// Appends how many lines of a list are not shown.
 fn more(out: &mut Vec<u8>, count: u64, shown: usize) {
     if let Some(more) = count.checked_sub(shown as u64).filter(|n| *n > 0) {
         number::display(out, format_args!("  and {} more\n", grouped(more)));
     }
 }
 
-/// Appends an indented line that is already safe to print, cut to the width.
+/// Appends an indented line that is already escaped, cut to the width.
 fn line(out: &mut Vec<u8>, row: &[u8]) {
     let row = String::from_utf8_lossy(row);
     out.extend_from_slice(b"  ");

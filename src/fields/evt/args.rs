@@ -18,12 +18,12 @@ pub(super) fn args<'a>(
     Some(Value::Text(&scratch.bytes))
 }
 
-/// Whether an argument names a parameter that does not hold the payload.
+/// Returns true if an argument names a parameter that is not the payload.
 pub(super) fn is_other_parameter(arg: &FieldArg) -> bool {
     matches!(arg, FieldArg::Name(name) if &**name != "data")
 }
 
-/// Finds the parameter that an argument names, as far as the event stores it.
+/// Finds the parameter that an argument names, if the event stores it.
 fn find<'a>(event: &Event<'a>, arg: &FieldArg) -> Option<(usize, &'static ParamInfo, &'a [u8])> {
     let info = event.info()?;
     let index = match arg {
@@ -50,7 +50,7 @@ pub(super) fn arg<'a>(
     };
     if bytes.is_empty() && info.ty != ParamType::ByteBuf {
         return match info.ty {
-            // A missing tuple prints so in sysdig, and chisels look for it.
+            // sysdig prints a missing tuple like this, and chisels compare with it.
             ParamType::SockTuple | ParamType::Dyn => Some(Value::Text(b"NULL")),
             _ => None,
         };
@@ -74,7 +74,7 @@ pub(super) fn arg<'a>(
     Some(Value::Text(out))
 }
 
-/// Writes an argument of a call without a type of its own by its name in the kernel.
+/// Writes an argument of a call without an event type, by its name in the kernel.
 fn generic_arg(field: &Field, cx: &Context<'_>, out: &mut Vec<u8>) -> bool {
     let FieldArg::Name(name) = &field.arg else {
         return false;
@@ -83,7 +83,7 @@ fn generic_arg(field: &Field, cx: &Context<'_>, out: &mut Vec<u8>) -> bool {
         && syscall::argument_named(out, cx.event, cx.session.arch, name, cx.view)
 }
 
-/// Writes what an fd is open on, unescaped.
+/// Writes what an fd refers to, unescaped.
 fn fd_text(out: &mut Vec<u8>, view: &View<'_>, fd: i64) {
     const AT_FDCWD: i64 = -100;
     if fd == AT_FDCWD {

@@ -1,4 +1,4 @@
-//! What kind of activity an event is, and how many bytes it moved.
+//! The kind of activity of an event, and the bytes it transferred.
 
 use scap_capture_format::schema::{
     Category, EventInfo, EventType, EventTypeFlags, SourceCategory, types,
@@ -10,7 +10,7 @@ use super::result::error_number;
 use crate::event::{EventExt as _, syscall};
 use crate::state::{FdKind, View};
 
-/// Activity as `evt.category` names it; I/O counts by what it is done on.
+/// Activity as in `evt.category`; I/O is divided by the kind of its fd.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Activity {
     Named(&'static str),
@@ -112,7 +112,7 @@ pub(super) fn is_syslog<'a>(
     Some(Value::Bool(is_syslog))
 }
 
-/// Returns the bytes that a call on an fd moved.
+/// Returns the bytes that a call on an fd transferred.
 fn moved(cx: &Context<'_>) -> Option<u64> {
     let info = cx.event.info()?;
     let is_io = matches!(
@@ -140,7 +140,7 @@ macro_rules! buflens {
             if !has(cx.event.ty, $way) || wanted.is_some_and(|w| w != of_fd(cx.view)) {
                 return None;
             }
-            // No bytes are read from a directory; what other calls on it return is none.
+            // Directories are not read as bytes; other calls on them transfer none.
             if wanted == Some(Activity::File)
                 && cx.view.fd_info().is_some_and(|f| f.kind == FdKind::Directory)
             {
@@ -162,7 +162,7 @@ buflens! {
     buflen_net_out WRITES, Some(Activity::Net);
 }
 
-/// Returns what a failed call was about: the fd, or what its name says.
+/// Returns the kind of object of a failed call: the kind of its fd, or the one implied by its name.
 fn failed_activity(cx: &Context<'_>) -> Option<Activity> {
     error_number(cx)?;
     let info = cx.event.info()?;
@@ -187,7 +187,7 @@ extract! {
     error_other = |_, cx, _| (failed_activity(cx)? == Activity::Unknown).then_some(Value::Uint(1));
 }
 
-/// Open flags as the field encodes them.
+/// Open flags in the encoding of the field.
 mod open_flags {
     pub(super) const READ: u64 = 0x1;
     pub(super) const WRITE: u64 = 0x2;
@@ -196,7 +196,7 @@ mod open_flags {
     pub(super) const CREATED: u64 = 0x4000;
 }
 
-/// Where an open call's event has its flags and mode.
+/// Returns the parameters with flags and mode of an open call.
 fn open_params(cx: &Context<'_>) -> Option<(usize, usize)> {
     match cx.view.full().ty {
         types::SYSCALL_OPEN_X => Some((2, 3)),

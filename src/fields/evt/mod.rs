@@ -43,7 +43,7 @@ fn syscall_name<'a>(
         | SourceCategory::SCHEDULER
         | SourceCategory::METAEVENT
         | SourceCategory::PLUGIN;
-    // A type that is not in use has none.
+    // Types that are not in use have no source.
     if source.is_empty() || source.intersects(no_call) {
         return None;
     }

@@ -1,4 +1,4 @@
-//! How a call ended.
+//! The result of a call.
 
 use scap_capture_format::schema::{EventInfo, ParamType, errno};
 

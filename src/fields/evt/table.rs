@@ -35,7 +35,7 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
     .of_event()
     .arg_names(ArgNames::OneOf {
         names: &["src", "dst"],
-        expected: "it is `src` or `dst`",
+        expected: "expected `src` or `dst`",
     }),
     text(
         "evt.arg",
@@ -51,7 +51,7 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
         .listing(Listing::Hidden),
     uint(
         "evt.origin",
-        "which of the recordings that were merged the event is from, from 0 on",
+        "index of the event's recording in a merged capture, starting at 0",
         origin,
     )
     .flag(FieldFlags::OURS)
@@ -238,7 +238,7 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
         na,
     )
     .flag(FieldFlags::TABLE_ONLY)
-    .never("events of a Docker daemon, which no recorder writes any more"),
+    .never("events of a Docker daemon, which recorders no longer write"),
     text("evt.infra.docker.name", "docker infra event name", na)
         .flag(FieldFlags::TABLE_ONLY)
         .of_event(),

@@ -1,4 +1,4 @@
-//! When an event happened, and how long its call took.
+//! The time of an event, and the duration of its call.
 
 use super::super::{Context, Field, FieldArg, Scratch, TimeFormat, Value};
 use crate::event::number;
@@ -136,7 +136,7 @@ pub(super) fn reltime_ns<'a>(
     Some(Value::Uint(since_first(cx) % NS_PER_S))
 }
 
-/// The time since the event that this field saw before.
+/// The time since the previous event on which this field was evaluated.
 fn since_previous(field: &Field, cx: &Context<'_>) -> u64 {
     let now = cx.event.ts.0;
     match field.memory.replace(now) {
@@ -201,7 +201,7 @@ pub(super) fn latency_human<'a>(
     scratch.text(|out| human(out, took(cx)))
 }
 
-/// Appends an interval as sysdig does: three digits at most, cut, not rounded.
+/// Appends an interval as sysdig does: at most three digits, truncated, not rounded.
 fn human(out: &mut Vec<u8>, ns: u64) {
     const UNITS: [(u64, &[u8]); 3] = [(NS_PER_S, b"s"), (NS_PER_MS, b"ms"), (1000, b"us")];
     for (unit, name) in UNITS {
@@ -219,8 +219,8 @@ fn human(out: &mut Vec<u8>, ns: u64) {
     out.extend_from_slice(b"ns");
 }
 
-/// A column of a spectrogram: the logarithm of the latency on the width of the screen, from 1 on. Without
-/// a screen there is one column, as in sysdig.
+/// A column of a spectrogram: the logarithm of the latency, scaled to the width of the screen,
+/// starting at 1. Without a screen there is one column, as in sysdig.
 pub(super) fn latency_quantized<'a>(
     _: &'a Field,
     cx: &Context<'a>,
@@ -248,8 +248,8 @@ pub(super) fn wait_latency<'a>(
     (waits && cx.event.ty.is_exit()).then(|| Value::Uint(took(cx)))
 }
 
-/// Milliseconds between the event and the time that the argument gives, so that `=` in the filter can
-/// mean "at most so far away".
+/// Milliseconds between the event and the time in the argument, so that `=` in a filter can mean
+/// "at most this far away".
 pub(super) fn around<'a>(
     field: &'a Field,
     cx: &Context<'a>,

@@ -1,4 +1,4 @@
-//! Fields of the fd that the event is about.
+//! Fields of the event's fd.
 
 mod table;
 
@@ -18,10 +18,10 @@ use crate::state::{Connection, FdInfo, FdKind, L4, Role};
 const UPPER_LAYER: u32 = 0x8000;
 const LOWER_LAYER: u32 = 0x1_0000;
 
-/// Text of what is not known.
+/// Text for unknown values.
 const UNKNOWN: &[u8] = b"<NA>";
 
-/// The fd, if the event is about one and it is known.
+/// The event's fd, if it has one that is known.
 fn fd<'a>(cx: &Context<'a>) -> Option<&'a FdInfo> {
     cx.view.fd_info()
 }
@@ -148,7 +148,7 @@ extract! {
         let server = match (info.ends, info.bound) {
             (None, Some(_)) => true,
             (Some((client, server)), _) => {
-                // sysdig calls both ends of a connection within the machine servers.
+                // sysdig labels both ends of a connection within the machine as server.
                 let is_client = info.role == Role::Client && is_local(cx, client.ip());
                 !is_client && is_local(cx, server.ip())
             }
@@ -186,17 +186,17 @@ extract! {
     };
 }
 
-/// The fd that the event is about, -1 if it says none.
+/// The number of the event's fd; -1 if the event has none.
 fn number_of(cx: &Context<'_>) -> Option<i64> {
     cx.view.thread()?;
     cx.view
         .has_fd()
         .then(|| cx.view.fd_number().unwrap_or(-1))
-        // Some recorders store an fd of `mmap` as it is in the register, 32 bits wide.
+        // Some recorders store the fd of `mmap` like the 32-bit register.
         .map(|fd| if fd == i64::from(u32::MAX) { -1 } else { fd })
 }
 
-/// The fd's name; of a call that failed to make one, the name that it was given.
+/// The name of the fd; for a call that failed to create one, the name in its arguments.
 fn name_of<'a>(cx: &Context<'a>, scratch: &'a mut Scratch) -> Option<&'a [u8]> {
     if !cx.view.has_fd() {
         return None;
@@ -213,7 +213,7 @@ fn name_of<'a>(cx: &Context<'a>, scratch: &'a mut Scratch) -> Option<&'a [u8]> {
     Some(out)
 }
 
-/// Appends the name that a call which makes fds was given.
+/// Appends the name in the arguments of a call that creates fds.
 fn name_given(cx: &Context<'_>, out: &mut Vec<u8>) {
     let full = cx.view.full();
     for (_, info, bytes) in full.params_with_info() {
@@ -247,7 +247,7 @@ fn with_container(out: &mut Vec<u8>, id: &[u8], text: &[u8]) {
     out.extend_from_slice(text);
 }
 
-/// The directory of a file; a directory is its own.
+/// The directory of a file; for a directory, the directory itself.
 fn directory_of(info: &FdInfo) -> Option<&[u8]> {
     match info.kind {
         FdKind::Directory => Some(&info.name),
@@ -264,7 +264,7 @@ fn parent_of(name: &[u8]) -> &[u8] {
     }
 }
 
-/// The letter of the kind of fd that a call makes.
+/// The letter for the kind of fd that a call creates.
 fn letter_of_call(info: &EventInfo) -> u8 {
     match info.name {
         "open" | "openat" | "openat2" | "creat" | "open_by_handle_at" => b'f',
@@ -278,7 +278,7 @@ fn letter_of_call(info: &EventInfo) -> u8 {
     }
 }
 
-/// A text of one letter that lives as long as is needed.
+/// A static text of one letter.
 fn letter_text(letter: u8) -> &'static [u8] {
     const LETTERS: &[u8] = b"fd46unpeslitbrmPXo";
     let at = LETTERS
@@ -296,23 +296,24 @@ fn port_text(scratch: &mut Scratch, end: Endpoint) -> Option<Value<'_>> {
     scratch.text(|out| number::udec(out, u64::from(end.port())))
 }
 
-/// The end of a connection that asked for it.
+/// The client end of a connection.
 fn client(cx: &Context<'_>) -> Option<Endpoint> {
     let info = fd(cx).filter(|f| f.role != Role::Unknown)?;
     info.ends.map(|(client, _)| client)
 }
 
-/// The end of a connection that was asked, or the address that is waited on.
+/// The server end of a connection, or the address of a listening socket.
 fn server(cx: &Context<'_>) -> Option<Endpoint> {
     let info = fd(cx).filter(|f| f.role != Role::Unknown)?;
     info.ends.map(|(_, server)| server).or(info.bound)
 }
 
-/// Both ends of a connection, the recorded machine's first.
+/// Both ends of a connection, the local one first.
 fn local(cx: &Context<'_>) -> Option<(Endpoint, Endpoint)> {
     let info = fd(cx).filter(|f| f.role != Role::Unknown)?;
     let (client, server) = info.ends?;
-    // Within the machine both are, and the role decides; sysdig takes the client's for both.
+    // Within the machine both ends are local, and the role decides; sysdig uses the client's for
+    // both.
     let is_client =
         is_local(cx, client.ip()) && (info.role == Role::Client || !is_local(cx, server.ip()));
     Some(if is_client {
@@ -322,7 +323,7 @@ fn local(cx: &Context<'_>) -> Option<(Endpoint, Endpoint)> {
     })
 }
 
-/// Whether an address is one of the recorded machine or of one of its containers
+/// Returns true for addresses of the recorded machine or of one of its containers
 /// (falcosecurity libs: `ifinfo.cpp`).
 fn is_local(cx: &Context<'_>, ip: IpAddr) -> bool {
     let state = cx.view.state();

@@ -149,9 +149,9 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
     text("fd.uid", "tid followed by fd number", uid).of_fd(),
 ];
 
-/// What is common to the fields that cannot be the right-hand side of a condition nor be transformed.
+/// Flags of the fields that cannot be transformed nor used on the right-hand side.
 const PLAIN_LHS: FieldFlags = FieldFlags::NO_RHS.union(FieldFlags::NO_TRANSFORMER);
-/// What is common to the fields that stand for either end, or are compared with networks.
+/// Flags of the fields that stand for either end, or are compared with networks.
 const CONDITION_ONLY: FieldFlags = PLAIN_LHS.union(FieldFlags::FILTER_ONLY);
-/// Why no capture has the names of addresses.
-const DNS: &str = "names of addresses would have to be looked up in the network";
+/// Why captures have no names of addresses.
+const DNS: &str = "address names would need DNS lookups";

@@ -8,7 +8,7 @@ use super::{Context, Field, FieldArg, Scratch, Value, items, join, variables};
 use crate::event::Tid;
 use crate::state::{FdInfo, ProgramFlags, Thread, View};
 
-/// What sysdig shows of a thread that was never introduced.
+/// sysdig's name for a thread whose creation was not seen.
 pub(super) const UNKNOWN: &[u8] = b"<NA>";
 
 /// Returns the name of a thread.
@@ -35,7 +35,7 @@ pub(super) fn exepath_of(thread: &Thread) -> &[u8] {
     thread.exepath.as_deref().unwrap_or_default()
 }
 
-/// Appends a name and the arguments after it.
+/// Appends a name followed by arguments.
 pub(super) fn with_args(out: &mut Vec<u8>, name: &[u8], args: Option<&[u8]>) {
     out.extend_from_slice(name);
     if let Some(args) = args.filter(|a| !a.is_empty()) {
@@ -48,13 +48,13 @@ fn main<'a>(cx: &Context<'a>) -> Option<&'a Thread> {
     cx.view.main(cx.view.thread()?)
 }
 
-/// The parent's first thread, whichever of its threads made this one.
+/// The main thread of the parent process.
 fn parent<'a>(cx: &Context<'a>) -> Option<&'a Thread> {
     let parent = cx.view.parent(main(cx)?)?;
     Some(cx.view.main(parent).unwrap_or(parent))
 }
 
-/// When a thread began, in nanoseconds since the epoch.
+/// Returns the start time of a thread, in nanoseconds since the epoch.
 fn began(cx: &Context<'_>, thread: &Thread) -> Option<u64> {
     thread.began(cx.session.boot_time())
 }
@@ -66,7 +66,7 @@ extract! {
     cwd = |_, cx, scratch| {
         cx.view.thread()?;
         let Some(cwd) = cx.view.cwd() else {
-            // Not absent: a line is not to be dropped since a directory is not known.
+            // Empty, not absent: a line must not be dropped because a directory is unknown.
             return Some(Value::Text(b""));
         };
         scratch.text(|out| {
@@ -204,7 +204,7 @@ extract! {
     stderr_type = |_, cx, _| kind(cx.view, 2);
 }
 
-/// An id that is -1 if it is not known.
+/// Returns an id; absent if it is -1, which means unknown.
 fn known<'a>(id: i64) -> Option<Value<'a>> {
     (id != -1).then_some(Value::Int(id))
 }
@@ -213,7 +213,7 @@ fn nonzero(number: u64) -> Option<u64> {
     (number != 0).then_some(number)
 }
 
-/// Returns the value of a variable of an environment.
+/// Returns the value of an environment variable.
 pub(super) fn variable<'a>(env: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     items(env).find_map(|entry| entry.strip_prefix(name)?.strip_prefix(b"="))
 }
@@ -241,7 +241,8 @@ fn kind<'a>(view: &View<'a>, fd: i64) -> Option<Value<'a>> {
     info.kind.word().map(|w| Value::Text(w.as_bytes()))
 }
 
-/// Whether the process is a check that the runtime makes in its container, or was started by one.
+/// True if the process, or one of its ancestors, is a check that the runtime performs in its
+/// container.
 fn is_probe<'a>(cx: &Context<'a>, which: &str) -> Option<Value<'a>> {
     let thread = cx.view.thread()?;
     if thread.container.is_none() {
@@ -269,8 +270,9 @@ fn is_probe<'a>(cx: &Context<'a>, which: &str) -> Option<Value<'a>> {
     Some(Value::Bool(found))
 }
 
-/// Returns the leader of the session or group with the id that `id` returns: the process of that number, or if it is
-/// gone, the oldest of the ancestors in a row that are in it.
+/// Returns the leader of the session or process group with the id that `id` returns: the process
+/// with that number, or if it has exited, the oldest of the consecutive ancestors in the same
+/// session or group.
 fn leader<'a>(cx: &Context<'a>, id: impl Fn(&Thread) -> i64) -> Option<&'a Thread> {
     let own = main(cx)?;
     let wanted = id(own);

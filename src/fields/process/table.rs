@@ -176,7 +176,7 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
     boolean("proc.is_vpgid_leader", "vpgid == vpid", is_vpgid_leader).of_thread(),
     text(
         "proc.lineage",
-        "comm of who started it, n steps back; no index: any",
+        "comm of the starting process, n steps back; no index: any",
         lineage::name,
     )
     .arg(ArgForm::OptIndex)
@@ -296,9 +296,9 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
         .of_thread(),
 ];
 
-/// What is common to the fields of ancestors.
+/// Flags of the fields of ancestors.
 const ANCESTOR: FieldFlags = FieldFlags::ANY
     .union(FieldFlags::NO_RHS)
     .union(FieldFlags::NO_TRANSFORMER);
-/// What is common to the fields of the lineage.
+/// Flags of the fields of the lineage.
 const LINEAGE: FieldFlags = ANCESTOR.union(FieldFlags::OURS);

@@ -1,9 +1,9 @@
-//! Fields of the tests, which lookups find but no list has.
+//! Fields for tests: lookups find them, but they are not listed.
 
 use super::info::{FieldInfo, uint};
 use super::{Context, Field, Scratch, Value};
 
-/// Only a name, a type and a value: nothing may be concluded about `test.strict`.
+/// Only a name, a type and a value: `test.strict` has the strictest attributes.
 pub(super) const FIELDS: &[FieldInfo] = &[uint(
     "test.strict",
     "how often this use of it was evaluated",
