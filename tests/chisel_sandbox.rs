@@ -46,16 +46,19 @@ const FAILING: &[(&str, &str)] = &[
         "repeat until not xpcall(error, function() while true do end end)",
         "limit of instructions",
     ),
-    ("(('a'):rep(5000)):find('.-.-.-.-b')", "exceeded the limit of 3 seconds"),
+    (
+        "(('a'):rep(5000)):find('.-.-.-.-b')",
+        "exceeded the limit of 3 seconds",
+    ),
     // Too much.
     (
         "local t = {} for i = 1, 1e9 do t[i] = { i } end",
-        "used up its memory",
+        "exceeded its memory limit",
     ),
-    ("local s = ('x'):rep(1e9)", "used up its memory"),
+    ("local s = ('x'):rep(1e9)", "exceeded its memory limit"),
     (
         "local s = 'x' while true do s = s .. s end",
-        "used up its memory",
+        "exceeded its memory limit",
     ),
     // Too deep.
     (
@@ -142,11 +145,11 @@ fn what_scripts_must_not_do_ends_with_a_message() {
     let dir = tempfile::tempdir().unwrap();
     for (body, says) in FAILING {
         let output = run(dir.path(), &format!("function on_event() {body} end"), &[]);
-        let told = text(&output.stderr);
-        assert!(told.contains(says), "{body}: {told}");
+        let stderr = text(&output.stderr);
+        assert!(stderr.contains(says), "{body}: {stderr}");
         assert!(
             matches!(output.status.code(), Some(1 | 2)),
-            "{body}: {:?} {told}",
+            "{body}: {:?} {stderr}",
             output.status
         );
         let mut files = fs::read_dir(dir.path())
@@ -159,7 +162,7 @@ fn what_scripts_must_not_do_ends_with_a_message() {
 
 /// Whole scripts, and what they print.
 const PRINTING: &[(&str, &str)] = &[
-    // Nothing of what leads out of the sandbox is there.
+    // No way out of the sandbox is available.
     (
         "print(debug.getregistry, debug.sethook, debug.setmetatable, debug.getupvalue, string.dump, newproxy, jit.off, package.loadlib, package.loaded.ffi, ffi)",
         "nil\tnil\tnil\tnil\tnil\tnil\tnil\tnil\tnil\tnil\n",
@@ -213,8 +216,8 @@ fn there_is_no_way_out() {
     let dir = tempfile::tempdir().unwrap();
     for (body, prints) in PRINTING {
         let output = run(dir.path(), body, &["-n", "1"]);
-        let told = text(&output.stderr);
-        assert!(output.status.success(), "{body}: {told}");
+        let stderr = text(&output.stderr);
+        assert!(output.status.success(), "{body}: {stderr}");
         let printed = text(&output.stdout);
         // Messages of errors come with their traceback; their first line counts.
         let first: String = printed
@@ -222,12 +225,12 @@ fn there_is_no_way_out() {
             .take(1)
             .map(|line| format!("{line}\n"))
             .collect();
-        assert_eq!(&first, prints, "{body}: {told}");
+        assert_eq!(&first, prints, "{body}: {stderr}");
     }
 }
 
 #[test]
-fn a_script_that_is_no_text_is_refused() {
+fn a_script_that_is_not_text_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let script = dir.path().join("compiled.lua");
     let refused = |text: &[u8]| {
@@ -245,13 +248,13 @@ fn a_script_that_is_no_text_is_refused() {
         );
         self::text(&output.stderr)
     };
-    assert!(refused(b"\x1bLJ\x02\x00").contains("is compiled"));
+    assert!(refused(b"\x1bLJ\x02\x00").contains("is bytecode"));
     assert!(refused(&[0xff; 4096]).contains("compiled.lua"));
-    assert!(refused(&vec![b' '; 5 << 20]).contains("longer than 4 MiB"));
+    assert!(refused(&vec![b' '; 5 << 20]).contains("larger than 4 MiB"));
     assert!(refused(b"args = {").contains("compiled.lua:1"));
     assert!(refused(b"x = 1").contains("no table `args`"));
-    assert!(refused(b"args = { 5 }").contains("`args` are wrong"));
-    assert!(refused(b"args = { { name = {} } }").contains("`args` are wrong"));
+    assert!(refused(b"args = { 5 }").contains("invalid `args`"));
+    assert!(refused(b"args = { { name = {} } }").contains("invalid `args`"));
 }
 
 #[test]
@@ -271,12 +274,12 @@ fn files_are_written_where_the_user_allows() {
         body,
         &["-n", "1", "--chisel-output", out.to_str().unwrap()],
     );
-    let told = text(&output.stderr);
-    assert!(output.status.success(), "{told}");
+    let stderr = text(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
     assert_eq!(
         text(&output.stdout),
         "text\nfalse\nfalse\nfalse\nfalse\n",
-        "{told}"
+        "{stderr}"
     );
     assert_eq!(fs::read(out.join("sub/found")).unwrap(), b"text");
     // Who trusts a script lets it do everything.
@@ -305,7 +308,7 @@ fn an_error_shows_the_line() {
           4 |  print(x.name)\n"
     );
     assert_eq!(output.status.code(), Some(1));
-    // An error does not keep the end from being told, and the end's own errors are not.
+    // After an error on_capture_end is still called, and its own errors are ignored.
     let body = "function on_event() error('first') end\n\
                 function on_capture_end() print('end') error('second') end";
     let output = run(dir.path(), body, &[]);

@@ -1,4 +1,4 @@
-//! The arguments of a chisel: what its script declares, and what the command line gives.
+//! Chisel arguments: declarations in the script, and values from the command line.
 
 use super::error::ChiselError;
 
@@ -7,20 +7,20 @@ use super::error::ChiselError;
 pub struct Argument {
     /// Its name.
     pub name: String,
-    /// What it is: `string`, `int`, `ipv4`, `filter`, or anything else.
+    /// Its type: `string`, `int`, `ipv4`, `filter`, or anything else.
     #[serde(rename = "type")]
     pub kind: String,
-    /// What it is for.
+    /// Its description.
     pub description: String,
-    /// It can be left out.
+    /// True if it can be omitted.
     pub optional: bool,
 }
 
-/// Splits what follows a chisel's name into arguments: at single blanks, but not between quotes.
+/// Splits the arguments of a chisel at single spaces outside of quotes.
 ///
 /// # Errors
 ///
-/// A quote that nothing closes.
+/// A quote that is not closed.
 pub(super) fn split(chisel: &str, text: &str) -> Result<Vec<String>, ChiselError> {
     let text = text.trim();
     if text.is_empty() {
@@ -51,7 +51,7 @@ pub(super) fn split(chisel: &str, text: &str) -> Result<Vec<String>, ChiselError
     Ok(arguments)
 }
 
-/// Checks that the arguments are as many as the script wants.
+/// Checks the number of arguments.
 pub(super) fn check(
     chisel: &str,
     declared: &[Argument],
@@ -64,7 +64,7 @@ pub(super) fn check(
         format!("argument <{name}> is missing")
     } else if given.len() > declared.len() {
         format!(
-            "{} arguments are too many, it takes {}",
+            "too many arguments: {} given, {} accepted",
             given.len(),
             declared.len()
         )
@@ -78,7 +78,7 @@ pub(super) fn check(
     })
 }
 
-/// Returns how a chisel is called.
+/// Returns the usage of a chisel.
 pub fn usage(chisel: &str, declared: &[Argument]) -> String {
     let mut words = vec![format!("-c {chisel}")];
     let mut arguments = declared.iter().map(|argument| {
@@ -99,8 +99,9 @@ pub fn usage(chisel: &str, declared: &[Argument]) -> String {
     words.join(" ")
 }
 
-/// Whether the word after a chisel's name is its arguments: always if it needs some; if it can do without,
-/// unless it is an option or part of the filter that ends the command line.
+/// Returns true if the word after a chisel's name is its arguments: always if arguments are
+/// required; if they are optional, unless the word is an option or part of the filter at the end of
+/// the command line.
 pub fn takes(declared: &[Argument], word: &str, is_filter: impl FnOnce() -> bool) -> bool {
     match declared {
         [] => false,
@@ -152,7 +153,7 @@ mod tests {
         );
         assert_eq!(
             check(&["a", "b", "c"]).as_deref(),
-            Some("chisel c: 3 arguments are too many, it takes 2")
+            Some("chisel c: too many arguments: 3 given, 2 accepted")
         );
         assert_eq!(usage("c", &declared), "-c c \"<x> [x]\"");
     }

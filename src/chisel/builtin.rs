@@ -1,4 +1,4 @@
-//! Our own scripts, which the program carries with it.
+//! Built-in scripts.
 
 /// Makes the list of scripts from their names.
 macro_rules! scripts {

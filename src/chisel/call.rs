@@ -1,13 +1,13 @@
-//! The call that happens for each event, without what a call through `mlua` does besides.
+//! The call for each event, without the overhead of a call through `mlua`.
 //!
-//! The function is kept on the stack of a coroutine of its own, where a call finds it at once and leaves
-//! nothing behind.
+//! The function is kept on the stack of its own coroutine, where it can be called directly and
+//! leaves nothing behind.
 
 use std::ffi::c_int;
 
 use mlua::{Function, Lua, Thread, Value, ffi};
 
-/// A function without arguments whose result is a truth value.
+/// A function without arguments that returns a boolean.
 pub(super) struct Callback {
     /// Owns the state of `stack`, and everything in it.
     lua: Lua,
@@ -18,7 +18,7 @@ pub(super) struct Callback {
 }
 
 impl Callback {
-    /// Puts a function where it can be called.
+    /// Prepares a function for calls.
     pub(super) fn new(lua: &Lua, function: &Function) -> mlua::Result<Self> {
         let thread = lua.create_thread(function.clone())?;
         let mut stack = std::ptr::null_mut();
@@ -37,7 +37,7 @@ impl Callback {
         })
     }
 
-    /// Calls the function; true if it returned `true` and somebody wants to know.
+    /// Calls the function; returns true if it returned `true` and the result is wanted.
     #[inline]
     pub(super) fn call(&self, wants_result: bool) -> mlua::Result<bool> {
         let stack = self.stack;

@@ -1,7 +1,7 @@
-//! What is around a script while one of its functions runs: an event, the state.
+//! The context of a call into a script: the event and the state.
 //!
-//! Lua knows no lifetimes. What its functions are called with is put here before the call and taken away
-//! after it, so that a function that is called at another time finds nothing.
+//! Lua has no lifetimes. The context is stored here before a call and removed after it, so that API
+//! functions called at any other time find none.
 
 use std::cell::Cell;
 use std::ptr;
@@ -9,7 +9,7 @@ use std::ptr;
 use super::shared::{CallInput, HostState};
 use crate::fields::Context;
 
-/// Room for what is around a script.
+/// Storage for the context of a call.
 #[derive(Default)]
 pub(super) struct CallContext {
     /// The event; null = none. Valid while it is not null.
@@ -18,7 +18,7 @@ pub(super) struct CallContext {
     world: Cell<*const HostState<'static>>,
 }
 
-/// Puts back what was there before.
+/// Restores the previous context.
 struct Reset<'s, T>(&'s Cell<*const T>, *const T);
 
 impl<T> Drop for Reset<'_, T> {
@@ -28,21 +28,21 @@ impl<T> Drop for Reset<'_, T> {
 }
 
 impl CallContext {
-    /// Runs something with an event around it.
+    /// Runs a function with an event as context.
     pub(super) fn with_event<R>(&self, cx: &Context<'_>, run: impl FnOnce() -> R) -> R {
         let erased = ptr::from_ref(cx).cast::<Context<'static>>();
         let _reset = Reset(&self.event, self.event.replace(erased));
         run()
     }
 
-    /// Runs something with the state around it.
+    /// Runs a function with a state as context.
     pub(super) fn with_world<R>(&self, world: &HostState<'_>, run: impl FnOnce() -> R) -> R {
         let erased = ptr::from_ref(world).cast::<HostState<'static>>();
         let _reset = Reset(&self.world, self.world.replace(erased));
         run()
     }
 
-    /// Runs something with either around it.
+    /// Runs a function with an event or a state as context.
     pub(super) fn with<R>(&self, around: CallInput<'_>, run: impl FnOnce() -> R) -> R {
         match around {
             CallInput::Event(cx) => self.with_event(cx, run),
@@ -50,7 +50,7 @@ impl CallContext {
         }
     }
 
-    /// Returns what `look` finds in the event; `None` = there is no event.
+    /// Returns the result of `look` on the event; `None` = there is no event.
     pub(super) fn event<R>(&self, look: impl FnOnce(&Context<'_>) -> R) -> Option<R> {
         let pointer = self.event.get();
         // SAFETY: a pointer that is not null was made of a reference by `with_event`, which has not
@@ -58,7 +58,7 @@ impl CallContext {
         unsafe { pointer.as_ref() }.map(look)
     }
 
-    /// Returns what `look` finds in the state; `None` = there is no capture yet.
+    /// Returns the result of `look` on the state; `None` = there is no capture yet.
     pub(super) fn world<R>(&self, look: impl FnOnce(HostState<'_>) -> R) -> Option<R> {
         let pointer = self.world.get();
         // SAFETY: as in `event`, with `with_world`.

@@ -1,37 +1,38 @@
-//! When a script's `on_interval` is due, by the times of events.
+//! Schedules `on_interval` by event times.
 
 use super::shared::Interval;
 
-/// Most calls that one event can cause: a gap of years in a capture is somebody's invention.
+/// Limit of the calls that one event can cause: only a forged capture has a gap of years.
 const MAX_TICKS: u64 = 10_000;
 
 /// A call that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tick {
-    /// Nanoseconds since the epoch.
+    /// The time of the call, in nanoseconds since the epoch.
     pub(super) time: u64,
-    /// Nanoseconds since the call before; 0 = there was none.
+    /// Nanoseconds since the previous call; 0 = there was none.
     pub(super) delta: u64,
 }
 
-/// The calls so far.
+/// The state of the schedule.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Clock {
-    /// The multiple of the interval that the last event was in.
+    /// The interval of the last event, as a multiple.
     period: Option<u64>,
-    /// Time of the event that caused the last call.
+    /// The time of the event that caused the last call.
     called: Option<u64>,
-    /// The latest time so far: events can be a little out of order.
+    /// The latest time so far: events can be slightly out of order.
     latest: u64,
-    /// When the time begins that the next precise call is for.
+    /// The start of the interval of the next precise call.
     due: Option<u64>,
 }
 
 impl Clock {
-    /// Returns the next call that is due at the time of an event, if any; to be asked until there is none.
+    /// Returns the next call that is due at the time of an event; called until it returns `None`.
     ///
-    /// As in sysdig: a call at multiples of an interval happens with the event that begins another one,
-    /// however many passed; precise ones happen for each that is over, with the time when it began.
+    /// As in sysdig, an aligned interval causes one call with the first event of a later interval,
+    /// however many have passed; a precise one causes a call for each elapsed interval, with its
+    /// start time.
     pub(super) fn tick(&mut self, interval: Interval, time: u64) -> Option<Tick> {
         let time = time.max(self.latest);
         self.latest = time;
@@ -49,7 +50,7 @@ impl Clock {
             return None;
         }
         let due = *self.due.get_or_insert(time);
-        // After the end of time nothing is due.
+        // Nothing is due beyond the range of times.
         let next = due.checked_add(interval.precise)?;
         if time < next {
             return None;
@@ -100,7 +101,7 @@ mod tests {
             ticks(interval, &[5, 6, 35, 36]),
             [(5, 10), (15, 10), (25, 10)]
         );
-        // A gap of years does not keep us busy for years.
+        // A gap of years does not cause a call for each interval.
         assert!(
             ticks(
                 Interval {

@@ -1,4 +1,4 @@
-//! Why a chisel cannot run, or stopped.
+//! Errors of chisels.
 
 use std::path::PathBuf;
 
@@ -7,76 +7,76 @@ use crate::fields::LookupError;
 use crate::filter::FilterError;
 use crate::format::TemplateError;
 
-/// Why a chisel cannot run, or stopped.
+/// An error of a chisel.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChiselError {
-    /// No script has that name.
+    /// No script has this name.
     #[error("there is no chisel `{name}`")]
     NotFound {
         /// The name.
         name: String,
-        /// Names that look like it, best first.
+        /// Similar names, best first.
         similar: Vec<String>,
     },
-    /// A script could not be read.
+    /// A script file is not readable.
     #[error("cannot read {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// The file is no script.
+    /// The file is not a script.
     #[error("{}: {reason}", path.display())]
     NoScript {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         reason: &'static str,
     },
-    /// The arguments are not those that the chisel takes.
+    /// The arguments do not match the chisel's declaration.
     #[error("chisel {chisel}: {reason}")]
     Arguments {
         /// The chisel.
         chisel: String,
-        /// What is wrong.
+        /// The problem.
         reason: String,
-        /// The arguments it takes, as `info` shows them.
+        /// The usage, as shown by `info`.
         usage: String,
     },
-    /// The script describes itself wrongly, or refused to begin.
+    /// The script is not a valid chisel, or its initialization failed.
     #[error("chisel {chisel}: {reason}")]
     Refused {
         /// The chisel.
         chisel: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// The view that the script describes is wrong.
-    #[error("{chisel}: its view is wrong: {error}")]
+    /// The script's view is invalid.
+    #[error("{chisel}: invalid view: {error}")]
     View {
         /// The script.
         chisel: String,
-        /// What is wrong, and where.
+        /// The error and its column.
         error: Box<ViewError>,
     },
-    /// The script ended the run.
+    /// A function of the script ended the run.
     #[error("chisel {chisel}: {reason}")]
     Terminated {
         /// The chisel.
         chisel: String,
-        /// Why.
+        /// The reason.
         reason: &'static str,
     },
-    /// A filter of the script is wrong.
+    /// A filter of the script is invalid.
     #[error("chisel {chisel}: {error}")]
     Filter {
         /// The chisel.
         chisel: String,
         /// The filter's text.
         text: String,
-        /// What is wrong, and where in the text.
+        /// The error, with its position in the text.
         error: Box<FilterError>,
     },
     /// Lua reported an error.
@@ -84,22 +84,22 @@ pub enum ChiselError {
     Script {
         /// The chisel.
         chisel: String,
-        /// Lua's message, without the place.
+        /// Lua's message, without the position.
         message: String,
-        /// Where it happened, if Lua knows.
+        /// The position, if Lua knows it.
         place: Option<Box<Place>>,
-        /// What to do about it.
+        /// How to solve it.
         hint: Option<String>,
-        /// Whether the capture was being read already.
+        /// True if the capture was already being read.
         is_running: bool,
     },
     /// A script ended the program with this code.
     #[error("the script called os.exit({0})")]
     Exited(i32),
-    /// There is no stack for scripts.
+    /// The stack of scripts cannot be allocated.
     #[error("no memory for the stack of scripts")]
     Stack(#[source] std::io::Error),
-    /// What the chisels print cannot be written.
+    /// The output of the chisels cannot be written.
     #[error("the output failed")]
     Output(#[source] std::io::Error),
 }
@@ -109,13 +109,13 @@ pub enum ChiselError {
 pub struct Place {
     /// The script's file name.
     pub file: String,
-    /// From 1 on.
+    /// Line number, starting at 1.
     pub line: usize,
-    /// The line itself, if the script is at hand.
+    /// The text of the line, if known.
     pub text: Option<String>,
 }
 
-/// What a function of the API says to the script that used it wrongly.
+/// An error in the use of the API, reported to the script.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ApiError {
     #[error("no such field: {0}")]

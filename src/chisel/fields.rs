@@ -1,4 +1,4 @@
-//! The fields that a script requested, and their values in Lua.
+//! The fields requested by a script, and their values in Lua.
 
 use std::cell::UnsafeCell;
 
@@ -8,22 +8,22 @@ use crate::event::bytes;
 use crate::event::number;
 use crate::fields::{self, Context, Field, FieldFlags, FieldType, LookupError, Scratch, Value};
 
-/// The fields of one script. A handle is a field's place in the list, from 1 on.
+/// The fields of a script. A handle is the index of a field, starting at 1.
 #[derive(Default)]
 pub(super) struct Fields(UnsafeCell<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    /// `None`: always absent.
+    /// `None` = always absent.
     fields: Vec<Option<Field>>,
     scratch: Scratch,
     rendered: Vec<u8>,
 }
 
-/// Most fields that a script can request.
+/// Limit of the fields that a script can request.
 const MAX_FIELDS: usize = 65_536;
 
-/// A value for Lua; text is borrowed from a buffer that stays until the next value is requested.
+/// A value for Lua; text borrows from a buffer that is valid until the next value is requested.
 pub(super) enum Found {
     Nil,
     Number(f64),
@@ -32,11 +32,11 @@ pub(super) enum Found {
 }
 
 impl Fields {
-    /// Looks a field up and returns its handle.
+    /// Looks up a field and returns its handle.
     pub(super) fn request(&self, name: &str, run: &Run) -> Result<usize, ApiError> {
         let field = match fields::lookup(name.trim()) {
             Ok(field) => Some(field),
-            // Scripts still use the names that parameters had in older versions of sysdig.
+            // Scripts still use parameter names of older versions of sysdig.
             Err(LookupError::UnknownParameter { .. }) => None,
             Err(error) => return Err(error.into()),
         };
@@ -55,7 +55,7 @@ impl Fields {
         Ok(inner.fields.len())
     }
 
-    /// Whether a field of the script fulfils a condition.
+    /// Returns true if a field of the script meets a condition.
     pub(super) fn any(&self, mut test: impl FnMut(&Field) -> bool) -> bool {
         // SAFETY: as in `request`.
         let inner = unsafe { &*self.0.get() };
@@ -83,7 +83,7 @@ impl Fields {
             Value::Double(n) => Found::Number(n),
             Value::Bool(b) => Found::Bool(b),
             Value::Text(value) => text(value),
-            // What a call moved is raw in `evt.rawarg`, elsewhere in the form that is set.
+            // Data is raw in `evt.rawarg`; in all other fields it has the selected format.
             Value::Bytes(value) if field.info.ty == FieldType::Dynamic => text(value),
             Value::Bytes(value) => {
                 inner.rendered.clear();
@@ -95,7 +95,7 @@ impl Fields {
                 number::display(&mut inner.rendered, format_args!("{address}"));
                 text(&inner.rendered)
             }
-            // Of several values the first.
+            // The first of several values.
             Value::Texts(list) => fields::items(list).next().map_or(Found::Nil, text),
             Value::Ints(list) => list
                 .first()

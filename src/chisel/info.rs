@@ -1,4 +1,4 @@
-//! What a script says of itself.
+//! The metadata of a script.
 
 use mlua::{LuaString, Table, Value};
 
@@ -6,32 +6,32 @@ use super::arguments::Argument;
 use super::error::ChiselError;
 use super::registry::Script;
 
-/// Most arguments that a script can declare.
+/// Limit of the arguments that a script can declare.
 const MAX_ARGUMENTS: usize = 64;
 
-/// What a script says of itself.
+/// The metadata of a script.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Info {
     /// Its name.
     pub name: String,
-    /// A line about it.
+    /// A one-line description.
     pub short: String,
-    /// A text about it; `None` = it is no chisel for users, but a library or a view.
+    /// A description; `None` = not a chisel, but a library or a view.
     pub description: Option<String>,
-    /// The group that it is listed in.
+    /// The group in the list.
     pub category: String,
-    /// It is not listed.
+    /// True if it is not listed.
     pub hidden: bool,
-    /// The arguments it takes; `None` = it cannot be run.
+    /// The arguments; `None` = it cannot be run.
     pub arguments: Option<Vec<Argument>>,
-    /// It is a view: a table that needs no code.
+    /// True for a view: a table without code.
     pub is_view: bool,
-    /// Its file; `None` = the program carries it.
+    /// Its file; `None` = built in.
     pub path: Option<std::path::PathBuf>,
 }
 
 impl Info {
-    /// Reads the globals that a script has set.
+    /// Reads the globals of a script.
     pub(super) fn read(script: &Script, globals: &Table) -> Result<Self, ChiselError> {
         let text = |name: &str| match globals.raw_get::<Value>(name) {
             Ok(Value::String(text)) => Some(text.to_string_lossy()),
@@ -43,7 +43,7 @@ impl Info {
         };
         let description = text("description");
         let view = globals.raw_get::<Table>("view_info").ok();
-        // A view has a name for people, which says what it shows.
+        // The name of a view is a title that describes it.
         let named = view
             .as_ref()
             .and_then(|v| v.raw_get::<LuaString>("name").ok());
@@ -60,7 +60,7 @@ impl Info {
         })
     }
 
-    /// Whether users are to see it in a list of chisels.
+    /// Returns true if it is listed for users.
     pub fn is_listed(&self) -> bool {
         self.description.is_some() && self.arguments.is_some() && !self.hidden
     }
@@ -71,19 +71,19 @@ fn arguments(script: &Script, table: &Table) -> Result<Vec<Argument>, ChiselErro
         chisel: script.name.clone(),
         reason,
     };
-    let wrong = |what: &str| refused(format!("its `args` are wrong: {what}"));
+    let wrong = |what: &str| refused(format!("invalid `args`: {what}"));
     let mut arguments = Vec::new();
     for entry in table.sequence_values::<Value>() {
         let Ok(Value::Table(entry)) = entry else {
-            return Err(wrong("each is a table"));
+            return Err(wrong("every argument has to be a table"));
         };
         if arguments.len() >= MAX_ARGUMENTS {
-            return Err(wrong("there are too many"));
+            return Err(wrong("too many arguments"));
         }
         let mut argument = Argument::default();
         for pair in entry.pairs::<Value, Value>() {
             let Ok((Value::String(name), value)) = pair else {
-                return Err(wrong("their members have names"));
+                return Err(wrong("the members of an argument need names"));
             };
             match (&*name.to_string_lossy(), value) {
                 ("name", Value::String(text)) => argument.name = text.to_string_lossy(),

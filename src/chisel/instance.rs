@@ -1,4 +1,4 @@
-//! One script, from its text to its last call.
+//! A loaded script, from its text to its last call.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -23,7 +23,7 @@ use crate::fields::{Context, Field, FieldFlags};
 use crate::filter::{Filter, TypeSet};
 use crate::replay::Needs;
 
-/// How often a chisel can hand over to another one before it begins.
+/// Limit of the chisels that replace each other with `chisel.exec`.
 const MAX_SUCCESSORS: usize = 16;
 
 /// A script in its sandbox.
@@ -33,17 +33,17 @@ pub(super) struct Chisel {
     pub(super) info: Info,
     on_event: Option<Callback>,
     on_interval: Option<Function>,
-    /// What is done in place of calling these.
+    /// The native implementation that replaces its functions.
     native: Option<Native>,
     clock: Clock,
-    /// Whether enter events are synthesised for it; `None` = not decided yet.
+    /// True if enter events are synthesised for it; `None` = not decided yet.
     wants_enter: Cell<Option<bool>>,
-    /// It failed with too many instructions or too little memory and is not called again.
+    /// True after a failure because of a limit: it is not called again.
     is_dead: bool,
 }
 
 impl Chisel {
-    /// Runs a script's text, which defines its functions and says what it is.
+    /// Runs the text of a script, which defines its functions and metadata.
     pub(super) fn load(run: &Rc<Run>, script: Script) -> Result<Self, ChiselError> {
         let slot = watchdog::slot().map_err(ChiselError::Stack)?;
         let shared = Rc::new(Shared::new(run.clone(), script, slot));
@@ -69,11 +69,11 @@ impl Chisel {
         })
     }
 
-    /// Loads a chisel by name, gives it its arguments, and lets it prepare itself.
+    /// Loads a chisel by name, passes its arguments and initializes it.
     pub(super) fn start(run: &Rc<Run>, name: &str, given: &[String]) -> Result<Self, ChiselError> {
         let (mut name, mut given) = (name.to_owned(), given.to_vec());
         for _ in 0..MAX_SUCCESSORS {
-            let mut chisel = Self::load(run, run.library.find(&name)?)?;
+            let mut chisel = Self::load(run, run.registry.find(&name)?)?;
             if chisel.info.is_view {
                 chisel.open_view(&given)?;
                 return Ok(chisel);
@@ -88,7 +88,7 @@ impl Chisel {
         }
         Err(ChiselError::Refused {
             chisel: name,
-            reason: "chisels hand over to each other in a circle".to_owned(),
+            reason: "chisels replace each other in a cycle".to_owned(),
         })
     }
 
@@ -116,7 +116,7 @@ impl Chisel {
     /// Makes the table of the view that the script describes.
     fn open_view(&mut self, given: &[String]) -> Result<(), ChiselError> {
         if !given.is_empty() {
-            return Err(self.refused("it is a view, which takes no arguments"));
+            return Err(self.refused("views take no arguments"));
         }
         let view = View::new(self.view()?, &self.shared.run);
         let view = view.map_err(|error| self.wrong_view(error))?;
@@ -200,7 +200,7 @@ impl Chisel {
         }
     }
 
-    /// Tells it that the capture begins.
+    /// Calls `on_capture_start`.
     pub(super) fn begin(&mut self, world: &HostState<'_>) -> Result<(), ChiselError> {
         if let Some(start) = self.function("on_capture_start") {
             let shared = self.shared.clone();
@@ -217,12 +217,12 @@ impl Chisel {
             .transpose()
             .map_err(|e| self.shared.error(&e, true))?;
         self.on_interval = self.function("on_interval");
-        // It may ask for other events now.
+        // It may have changed its settings.
         self.wants_enter.set(None);
         Ok(())
     }
 
-    /// Whether enter events are to be synthesised for it.
+    /// Returns true if enter events are synthesised for it.
     pub(super) fn wants_enter(&self) -> bool {
         let known = self.wants_enter.get();
         let wants = known.unwrap_or_else(|| self.asks_for_enter());
@@ -230,7 +230,7 @@ impl Chisel {
         wants
     }
 
-    /// Whether its filter or its fields distinguish enter events from exit events.
+    /// Returns true if its filter or its fields distinguish enter events from exit events.
     fn asks_for_enter(&self) -> bool {
         if let Some(native) = &self.native {
             return native.wants_enter();
@@ -245,7 +245,7 @@ impl Chisel {
         }
     }
 
-    /// Returns what of the events it looks at, as far as it has said so yet.
+    /// Returns what it needs of events, according to its settings so far.
     pub(super) fn needs(&self) -> Needs {
         let evaluated = |filter: &Filter| *filter.evaluated_types();
         if let Some(native) = &self.native {
@@ -264,12 +264,12 @@ impl Chisel {
         }
     }
 
-    /// Whether it is to be called in intervals.
+    /// Returns true if it has an interval.
     pub(super) fn has_interval(&self) -> bool {
         self.shared.interval.get() != Interval::default()
     }
 
-    /// Returns the types of the events that it may want at all; `None` = it wants to know of all, be it for
+    /// Returns the types of the events that it has to be offered; `None` = all, possibly only for
     /// their times.
     pub(super) fn wanted(&self) -> Option<TypeSet> {
         match self.has_interval() {
@@ -278,9 +278,9 @@ impl Chisel {
         }
     }
 
-    /// Returns the types of the events that it looks at; `None` = all.
+    /// Returns the types of the events that it evaluates; `None` = all.
     pub(super) fn looked_at(&self) -> Option<TypeSet> {
-        // A field that remembers is to see every event.
+        // A stateful field has to see every event.
         let types = |filter: &Filter| {
             let pushdown = filter.pushdown();
             pushdown.depends_on_all.is_none().then_some(pushdown.types)
@@ -291,7 +291,7 @@ impl Chisel {
         }
     }
 
-    /// Calls `on_interval` as often as a time says, that of an event or of now.
+    /// Calls `on_interval` as often as it is due, by event time or by current time.
     pub(super) fn interval(
         &mut self,
         now: Timestamp,
@@ -308,7 +308,7 @@ impl Chisel {
                 continue;
             }
             let Some(function) = self.on_interval.clone() else {
-                return Err(self.terminated("it set an interval and has no on_interval"));
+                return Err(self.terminated("it has an interval but no on_interval"));
             };
             let arguments = (
                 (time / NS_PER_S) as f64,
@@ -326,7 +326,8 @@ impl Chisel {
         Ok(())
     }
 
-    /// Hands it an event; prints the event if it says so and has set a format.
+    /// Passes an event to `on_event`, and prints the event if the result is true and a format is
+    /// set.
     pub(super) fn event(&mut self, cx: &Context<'_>) -> Result<(), ChiselError> {
         if let Some(native) = &mut self.native {
             native.event(cx);
@@ -362,7 +363,7 @@ impl Chisel {
         Ok(())
     }
 
-    /// Prints an event in the format that the script has set, if any.
+    /// Prints an event in the format of the script, if it has one.
     fn print(&self, cx: &Context<'_>) {
         let run = &self.shared.run;
         let mut formatter = self.shared.formatter.borrow_mut();
@@ -383,7 +384,7 @@ impl Chisel {
         }
     }
 
-    /// Tells it that the capture is over; after an error of its own this is only a courtesy.
+    /// Calls `on_capture_end`; after an earlier error its errors are ignored.
     pub(super) fn end(&mut self, world: &HostState<'_>) -> Result<(), ChiselError> {
         if self.is_dead {
             return Ok(());

@@ -1,4 +1,5 @@
-//! Chisels: Lua scripts over captures and live streams, as sysdig has them, and views, their tables.
+//! Chisels: Lua scripts over captures and live events, compatible with sysdig, and views, their
+//! tables.
 //!
 //! ```text
 //!   ScriptRegistry     a name -> a script's text
@@ -7,9 +8,9 @@
 //!   view        tables that scripts describe and native code fills
 //! ```
 //!
-//! The API and the life cycle are sysdig's (libs 0.29.3 to 0.36), and scripts made for it run
-//! unchanged; what is ours has names of its own. A script is somebody else's: it computes and prints, within
-//! limits, and reaches neither files nor programs unless the user says so.
+//! The API and the life cycle are those of sysdig (libs 0.29.3 to 0.36), whose scripts run
+//! unchanged; extensions have their own names. Scripts are untrusted: they compute and print,
+//! within limits, and have no access to files and programs unless the user allows it.
 
 mod api;
 mod arguments;

@@ -1,26 +1,26 @@
-//! Where chisels print to.
+//! The output of chisels.
 //!
-//! A script may colour its lines and draw on the terminal; what it prints of a capture may not. Which byte of
-//! a line is whose cannot be told, so once a script was handed a text with control characters in it, its
-//! output to a terminal keeps the colours of text and loses everything else that a terminal obeys. What
-//! goes to a file or a pipe is left as it is, as with sysdig.
+//! A script may use colours and draw on the terminal; text of a capture may not. In a printed line
+//! the two cannot be distinguished, so once a script has received text with control characters, its
+//! output to a terminal keeps only colours and loses all other control sequences. Output to a file
+//! or a pipe is unchanged, as with sysdig.
 
 use std::io::{self, Write};
 
 use crate::event::text;
 
-/// Written out when it holds this many bytes.
+/// The buffer is flushed at this size, in bytes.
 const FULL: usize = 64 << 10;
-/// Most bytes of an escape sequence that is let through.
+/// Length limit of an escape sequence that is passed through.
 const MAX_SEQUENCE: usize = 32;
 
-/// What chisels print, on its way out.
+/// The buffered output of chisels.
 pub(super) struct Output {
     buffer: Vec<u8>,
     to: Box<dyn Write>,
     failed: Option<io::Error>,
     is_terminal: bool,
-    /// No text with control characters was handed to a script so far.
+    /// True until a script receives text with control characters.
     trusted: bool,
 }
 
@@ -35,7 +35,7 @@ impl Output {
         }
     }
 
-    /// Takes note of a text from a capture that a script is handed.
+    /// Checks text of a capture that a script receives.
     pub(super) fn handed(&mut self, text: &[u8]) {
         if self.is_terminal && self.trusted && text.iter().any(|b| !matches!(b, 0x20..=0x7e)) {
             let clean = |chunk: std::str::Utf8Chunk<'_>| {
@@ -57,19 +57,19 @@ impl Output {
         }
     }
 
-    /// The buffer, for lines that are safe already; [`Self::written`] is to follow.
+    /// Returns the buffer, for lines that are already escaped; call [`Self::written`] afterwards.
     pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.buffer
     }
 
-    /// Writes the buffer out if it is full.
+    /// Flushes the buffer if it is full.
     pub(super) fn written(&mut self) {
         if self.buffer.len() >= FULL {
             self.flush();
         }
     }
 
-    /// Writes the buffer out.
+    /// Flushes the buffer.
     pub(super) fn flush(&mut self) {
         if self.failed.is_none() && !self.buffer.is_empty() {
             let written = self.to.write_all(&self.buffer);
@@ -78,18 +78,18 @@ impl Output {
         self.buffer.clear();
     }
 
-    /// Returns why nothing more can be printed, once.
+    /// Returns the error of the output, once.
     pub(super) fn take_failure(&mut self) -> Option<io::Error> {
         self.failed.take()
     }
 
-    /// Whether nothing more can be printed.
+    /// Returns true if the output has failed.
     pub(super) fn has_failed(&self) -> bool {
         self.failed.is_some()
     }
 }
 
-/// Appends what a script prints, without what a terminal must not obey.
+/// Appends the output of a script, without control sequences that are not allowed.
 fn for_terminal(out: &mut Vec<u8>, bytes: &[u8], trusted: bool) {
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -119,7 +119,7 @@ fn for_terminal(out: &mut Vec<u8>, bytes: &[u8], trusted: bool) {
     }
 }
 
-/// Returns the length of the harmless escape sequence that a text begins with; 0 = there is none.
+/// Returns the length of an allowed escape sequence at the start of a text; 0 = there is none.
 fn sequence(text: &[u8], trusted: bool) -> usize {
     let Some(body) = text.strip_prefix(b"\x1b[") else {
         return 0;
@@ -132,12 +132,12 @@ fn sequence(text: &[u8], trusted: bool) -> usize {
     let (parameters, end) = body.split_at(parameters);
     let harmless = match end.first() {
         Some(b'm') if trusted => true,
-        // Colours of text: nothing that hides it.
+        // Text colours, except colours that hide text.
         Some(b'm') => parameters.split(|b| *b == b';').all(|p| {
             matches!(p, b"" | b"0" | b"00" | b"1" | b"01" | b"2" | b"4" | b"39")
                 || matches!(p, [b'3', b'1'..=b'7'] | [b'9', b'1'..=b'7'])
         }),
-        // Places, erasing.
+        // Cursor positions and erasing.
         Some(b'A'..=b'H' | b'J' | b'K') => trusted && !parameters.contains(&b'?'),
         Some(b'h' | b'l') => trusted && parameters == b"?25",
         _ => false,

@@ -1,7 +1,7 @@
-//! The functions that scripts call many times for each event, as Lua knows functions of C.
+//! API functions that are called many times for each event, as C functions of Lua.
 //!
-//! Called through `mlua` they would cost twice as much. None of them holds anything while it calls Lua:
-//! an error of Lua leaves them at once.
+//! Calling them through `mlua` takes twice as long. They own nothing while they call Lua, since an
+//! error of Lua leaves them by a long jump.
 
 use std::ffi::{c_int, c_void};
 
@@ -10,7 +10,7 @@ use mlua::ffi;
 use super::fields::Found;
 use super::shared::Shared;
 
-/// Returns what a C function of ours was bound to.
+/// Returns the data to which a C function is bound.
 ///
 /// # Safety
 ///
@@ -94,7 +94,7 @@ pub(super) unsafe extern "C-unwind" fn evt_rel_ns(state: *mut ffi::lua_State) ->
     unsafe {
         let since = shared(state).call_context.event(|cx| {
             let (time, first) = (cx.event.ts.0, cx.session.first_time);
-            // Events of several CPUs can be a little out of order.
+            // Events of different CPUs can be slightly out of order.
             (i128::from(time) - i128::from(first)) as f64
         });
         push(state, since)
@@ -140,7 +140,7 @@ unsafe fn push(state: *mut ffi::lua_State, number: Option<f64>) -> c_int {
     1
 }
 
-/// Makes functions of these.
+/// Creates Lua functions for these C functions.
 pub(super) fn bind(
     lua: &mlua::Lua,
     shared: *const Shared,

@@ -1,9 +1,9 @@
-//! Where scripts are, and how a name finds one.
+//! The registry of scripts: where they are and how a name is resolved.
 //!
-//! A name with a slash, or one that ends in `.lua` and exists, is a file. Any other is looked up in the
-//! directories of `SCAP_CHISEL_DIR` and `SYSDIG_CHISEL_DIR`, among our own scripts, in `./chisels`,
-//! `~/.chisels` and where sysdig's package has its scripts. Ours come before `./chisels`: a capture
-//! can lie in a directory that its attacker filled.
+//! A name with a slash, or an existing file name ending in `.lua`, is a file. Any other name is
+//! looked up in the directories of `SCAP_CHISEL_DIR` and `SYSDIG_CHISEL_DIR`, among the built-in
+//! scripts, in `./chisels`, `~/.chisels` and in the directory of sysdig's package. Built-in scripts
+//! come before `./chisels`, since a capture can be in a directory controlled by an attacker.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,45 +17,45 @@ use super::builtin;
 use super::error::ChiselError;
 use crate::event::suggest::similar;
 
-/// Where sysdig's packages put their scripts.
+/// The directory of scripts in sysdig's packages.
 const SYSDIG_DIR: &str = "/usr/share/sysdig/chisels";
-/// Longest script, in bytes.
+/// Size limit of a script, in bytes.
 const MAX_LEN: u64 = 4 << 20;
-/// Scripts that are looked at in one directory.
+/// Limit of the scripts per directory.
 const MAX_SCRIPTS: usize = 10_000;
 
-/// A script's text and where it is from.
+/// The text of a script and its origin.
 #[derive(Clone, Debug)]
 pub struct Script {
     /// Its name, without extension.
     pub name: String,
-    /// Its file; `None` if the program carries it.
+    /// Its file; `None` = built in.
     pub path: Option<PathBuf>,
     /// Its text.
     pub text: Cow<'static, [u8]>,
 }
 
-/// A place where scripts are.
+/// A location of scripts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
     Directory(PathBuf),
     BuiltIn,
 }
 
-/// The places where scripts are, in the order in which they are searched.
+/// The locations of scripts, in search order.
 #[derive(Clone, Debug)]
 pub struct ScriptRegistry {
     places: Vec<Place>,
 }
 
 impl ScriptRegistry {
-    /// Takes the places from the environment.
+    /// Determines the locations from the environment.
     pub fn from_environment() -> Self {
         let named = |variable: &str| env::var_os(variable).unwrap_or_default();
         let ours = named("SCAP_CHISEL_DIR");
         let sysdigs = named("SYSDIG_CHISEL_DIR");
         let mut dirs: Vec<PathBuf> = env::split_paths(&ours).collect();
-        // As sysdig has it: between semicolons, the last one first.
+        // As in sysdig: separated by semicolons, the last one first.
         let sysdigs = sysdigs.to_string_lossy();
         dirs.extend(sysdigs.split(';').rev().map(PathBuf::from));
         dirs.retain(|dir| !dir.as_os_str().is_empty());
@@ -69,18 +69,18 @@ impl ScriptRegistry {
         Self { places }
     }
 
-    /// Takes scripts from directories, and our own after them.
+    /// Uses these directories, followed by the built-in scripts.
     pub fn of(dirs: impl IntoIterator<Item = PathBuf>) -> Self {
         let mut places: Vec<Place> = dirs.into_iter().map(Place::Directory).collect();
         places.push(Place::BuiltIn);
         Self { places }
     }
 
-    /// Finds a script by its name or path. A view's name can lack its `v_`.
+    /// Finds a script by name or path. The name of a view can omit its `v_`.
     ///
     /// # Errors
     ///
-    /// [`ChiselError::NotFound`], or what keeps the file from being read.
+    /// [`ChiselError::NotFound`], or the error of reading the file.
     pub fn find(&self, name: &str) -> Result<Script, ChiselError> {
         let path = Path::new(name);
         if name.contains('/') || (has_extension(path) && path.is_file()) {
@@ -109,7 +109,7 @@ impl ScriptRegistry {
         })
     }
 
-    /// Finds what a script `require`s: beside the script, then wherever scripts are.
+    /// Finds a module that a script requires: next to the script, then in all locations.
     ///
     /// # Errors
     ///
@@ -136,7 +136,7 @@ impl ScriptRegistry {
         })
     }
 
-    /// Returns all scripts, by name; of several with one name the one that is found.
+    /// Returns all scripts, by name; of scripts with the same name the one that `find` returns.
     pub fn all(&self) -> Vec<Script> {
         let names = self.names();
         let scripts = names.iter().filter_map(|(name, place)| place.script(name));
@@ -170,7 +170,7 @@ impl ScriptRegistry {
 }
 
 impl Place {
-    /// Returns the script of this name, if there is one here.
+    /// Returns the script of this name in this location, if there is one.
     fn script(&self, name: &str) -> Option<Result<Script, ChiselError>> {
         match self {
             Self::BuiltIn => builtin::find(name).map(|text| {
@@ -203,17 +203,17 @@ fn read(path: &Path) -> Result<Script, ChiselError> {
     };
     let file = fs::File::open(path).map_err(failed)?;
     if file.metadata().is_ok_and(|m| !m.is_file()) {
-        return Err(refused("it is no file"));
+        return Err(refused("it is not a file"));
     }
     let mut text = Vec::new();
     file.take(MAX_LEN + 1)
         .read_to_end(&mut text)
         .map_err(failed)?;
     if text.len() as u64 > MAX_LEN {
-        return Err(refused("it is longer than 4 MiB"));
+        return Err(refused("it is larger than 4 MiB"));
     }
     if text.starts_with(b"\x1b") {
-        return Err(refused("it is compiled; only text is run"));
+        return Err(refused("it is bytecode; only source text is run"));
     }
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     Ok(Script {

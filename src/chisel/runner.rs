@@ -22,7 +22,7 @@ use crate::filter::{Filter, TypeSet};
 use crate::replay::{EventSink, Needs, OriginState};
 use crate::state::State;
 
-/// A chisel as the command line names it.
+/// A chisel on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// Name or path.
@@ -31,12 +31,12 @@ pub struct Wanted {
     pub arguments: String,
 }
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ended {
-    /// The command line with which a script wants it to start over.
+    /// The command line with which a script asked to restart the program.
     pub again: Option<String>,
-    /// The code that a script exited with, if it did.
+    /// The exit code, if a script called `os.exit`.
     pub exit: Option<i32>,
 }
 
@@ -44,23 +44,24 @@ pub struct Ended {
 pub struct ChiselRunner {
     run: Rc<Run>,
     chisels: Vec<Chisel>,
-    /// Events that may still be taken.
+    /// The number of events that are still passed on.
     left: u64,
     events: u64,
     begun: bool,
-    /// The filter of the command line asks for enter events.
+    /// True if the filter of the command line needs enter events.
     filter_wants_enter: bool,
     failed: Option<ChiselError>,
-    /// Some chisel has set an interval. As of so many changes as the next.
+    /// True if a chisel has an interval. Valid for the same number of changes as `wanted`.
     has_intervals: bool,
-    /// Types of which some chisel wants events, or the time; `None` = any. As of so many changes.
+    /// Types of events that some chisel needs, for their time or more; `None` = all. With the
+    /// number of changes for which it is valid.
     wanted: (u64, Option<TypeSet>),
-    /// The code with which a script ended the program before there was a capture.
+    /// The exit code of a script that ended the program before the capture was opened.
     exited: Option<i32>,
 }
 
 impl ChiselRunner {
-    /// Loads the chisels and lets them prepare themselves. `limit` is how many events they see at most.
+    /// Loads and initializes the chisels. `limit` is the maximum number of events passed on.
     ///
     /// # Errors
     ///
@@ -82,7 +83,7 @@ impl ChiselRunner {
         for Wanted { name, arguments } in wanted {
             let given = arguments::split(name, arguments)?;
             let started = Chisel::start(&host.run, name, &given);
-            // What it printed before it failed may say why.
+            // Output before the failure may explain it.
             host.run.output.borrow_mut().flush();
             match started {
                 Ok(chisel) => host.chisels.push(chisel),
@@ -97,38 +98,38 @@ impl ChiselRunner {
         Ok(host)
     }
 
-    /// Returns the filter of the capture: the user's, or one that a script has set.
+    /// Returns the filter of the capture: the user's, or one set by a script.
     pub fn filter(&self) -> Option<String> {
         self.run.filter.borrow().0.clone()
     }
 
-    /// Returns the code with which a script ended the program before there was a capture.
+    /// Returns the exit code of a script that ended the program before the capture was opened.
     pub fn exited(&self) -> Option<i32> {
         self.exited
     }
 
-    /// Returns how data is to be shown.
+    /// Returns the format of data.
     pub fn buffers(&self) -> BufferFormat {
         self.run.buffer_format()
     }
 
-    /// Returns how many bytes of data are to be recorded, if a script says so.
+    /// Returns the snaplen set by a script, if any.
     pub fn snaplen(&self) -> Option<u32> {
         self.run.snaplen.get()
     }
 
-    /// Returns where to note how much of the capture was read, in percent.
+    /// Returns where to store the percentage of the capture that was read.
     pub fn progress(&self) -> Arc<Progress> {
         Arc::clone(&self.run.progress)
     }
 
-    /// Returns how many events were handed over.
+    /// Returns how many events were passed on.
     pub fn events(&self) -> u64 {
         self.events
     }
 
-    /// Returns what of the events the chisels look at, as far as they have said so yet. What they did not
-    /// ask for then is denied to them later.
+    /// Returns what the chisels need of events, according to their settings so far. Later settings
+    /// that need more are refused.
     pub fn needs(&self) -> Needs {
         let mut types = TypeSet::NONE;
         let mut data = false;
@@ -141,22 +142,22 @@ impl ChiselRunner {
         Needs { types, data }
     }
 
-    /// Says that a pause may follow: what was printed is shown.
+    /// Flushes the output before a possible pause.
     pub fn flush(&mut self) {
         self.run.output.borrow_mut().flush();
     }
 
-    /// Returns the types of the events that the chisels look at, besides those that change the state; `None` = of
-    /// all.
+    /// Returns the types of the events that the chisels evaluate, besides types that change the
+    /// state; `None` = all.
     pub fn looked_at(&self) -> Option<TypeSet> {
-        // A thread's memory is in the table of threads, which any script can ask for.
+        // Memory counters are in the table of threads, which any script can read.
         let memory = TypeSet::of(crate::state::counts_memory);
         let mut chisels = self.chisels.iter();
         chisels.try_fold(memory, |types, chisel| Some(types.or(&chisel.looked_at()?)))
     }
 
-    /// Takes note that there is nothing more up to `time`, while events come from a machine: what is due is
-    /// called, and what was printed is shown.
+    /// Handles a pause of live events: everything up to `time` was passed on. Calls `on_interval`
+    /// if it is due and flushes the output.
     pub fn pause_at(
         &mut self,
         time: Timestamp,
@@ -174,14 +175,14 @@ impl ChiselRunner {
         self.go_on()
     }
 
-    /// Tells the chisels that the capture is over.
+    /// Calls `on_capture_end` of the chisels.
     ///
     /// # Errors
     ///
-    /// The first error of a chisel, also of those before.
+    /// The first error of a chisel, including earlier ones.
     pub fn finish(mut self, origins: &[OriginState]) -> Result<Ended, ChiselError> {
         let (state, session) = (State::new(), Session::default());
-        // Of merged captures, the functions that are called at the end see the first one.
+        // For merged captures, functions called at the end see the first origin.
         let world = origins.first().map_or(
             HostState {
                 state: &state,
@@ -231,7 +232,7 @@ impl ChiselRunner {
         }
     }
 
-    /// Calls what is due at the time of an event that is not handed over.
+    /// Calls `on_interval` if it is due at the time of an event that is not passed on.
     fn pass_over(&mut self, cx: &Context<'_>) {
         if !self.meet(cx) {
             return;
@@ -244,7 +245,7 @@ impl ChiselRunner {
         }
     }
 
-    /// Hands an event to the chisels. `synthesized_enter`: it is an enter event that the capture does not have.
+    /// Passes an event to the chisels. `synthesized_enter`: it is a synthesised enter event.
     fn hand_over(&mut self, cx: &Context<'_>, synthesized_enter: bool) -> ControlFlow<()> {
         if self.left == 0 {
             return ControlFlow::Break(());
@@ -275,7 +276,7 @@ impl ChiselRunner {
         ControlFlow::Continue(())
     }
 
-    /// Hands over an event that the capture has.
+    /// Handles an event of the capture.
     pub fn take(&mut self, cx: &Context<'_>) -> ControlFlow<()> {
         if self.left > 1 && self.is_unwanted(cx) {
             self.run.note_time(cx.event.ts.0);
@@ -289,8 +290,8 @@ impl ChiselRunner {
         }
     }
 
-    /// Hands over an enter event that was made up.
-    pub fn take_made_up(&mut self, cx: &Context<'_>) -> ControlFlow<()> {
+    /// Handles a synthesised enter event.
+    pub fn take_synthesized_enter(&mut self, cx: &Context<'_>) -> ControlFlow<()> {
         if self.is_unwanted(cx) {
             self.run.note_time(cx.event.ts.0);
             return ControlFlow::Continue(());
@@ -301,7 +302,8 @@ impl ChiselRunner {
         }
     }
 
-    /// Whether an event is none of those that some chisel wants, as most are if all have filters.
+    /// Returns true if no chisel needs an event, which is the case for most events if all have
+    /// filters.
     #[inline]
     fn is_unwanted(&self, cx: &Context<'_>) -> bool {
         let (changes, wanted) = &self.wanted;
@@ -311,8 +313,8 @@ impl ChiselRunner {
         wanted.is_some_and(|wanted| !wanted.contains(cx.event.ty))
     }
 
-    /// Takes note of an event. Whether there is something to be handed over: as in sysdig, events of the
-    /// capture's making (its users, its containers) before all others are part of its beginning.
+    /// Notes an event and returns true if it is passed on: as in sysdig, events that describe users
+    /// and containers before all other events are part of the start of the capture.
     #[inline]
     fn meet(&mut self, cx: &Context<'_>) -> bool {
         if self.wanted.0 == self.run.changes.get() && self.failed.is_none() {
@@ -322,7 +324,7 @@ impl ChiselRunner {
         self.meet_first(cx)
     }
 
-    /// The same for the first event, and after a script changed what it wants.
+    /// The same for the first event, and after a change of settings.
     #[cold]
     fn meet_first(&mut self, cx: &Context<'_>) -> bool {
         if cx.session.first_time == 0 || self.failed.is_some() {
@@ -335,7 +337,7 @@ impl ChiselRunner {
             };
             self.begin_all(&world);
         }
-        // An enter event that was made up can be of before the first event.
+        // A synthesised enter event can be from before the first event.
         let time = cx.event.ts.0.max(cx.session.first_time);
         if self.run.first_time.get() == 0 {
             self.run.first_time.set(time);
@@ -347,7 +349,7 @@ impl ChiselRunner {
         self.failed.is_none()
     }
 
-    /// Finds out which events are wanted at all.
+    /// Computes which events are needed.
     fn settle(&mut self) {
         let types = self
             .chisels
@@ -366,8 +368,8 @@ impl ChiselRunner {
         }
     }
 
-    /// Returns the types of the enter events that are to be made up for chisels that are made for captures
-    /// with two events a call.
+    /// Returns the types of the enter events to synthesise for chisels written for captures with
+    /// two events per call.
     pub fn enters(&self) -> TypeSet {
         let want = self.chisels.iter().filter(|chisel| chisel.wants_enter());
         want.fold(TypeSet::NONE, |types, chisel| {
@@ -382,7 +384,7 @@ impl EventSink for ChiselRunner {
     }
 
     fn synthesized_enter(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
-        Ok(self.take_made_up(cx))
+        Ok(self.take_synthesized_enter(cx))
     }
 
     fn enters(&self) -> TypeSet {
@@ -409,23 +411,23 @@ impl EventSink for ChiselRunner {
     }
 }
 
-/// Returns what a script says of itself.
+/// Returns the metadata of a script.
 ///
 /// # Errors
 ///
-/// Those of loading it.
-pub fn info(library: ScriptRegistry, policy: Policy, script: Script) -> Result<Info, ChiselError> {
+/// Those of loading the script.
+pub fn info(registry: ScriptRegistry, policy: Policy, script: Script) -> Result<Info, ChiselError> {
     with_stack(|| {
-        let run = Rc::new(Run::new(Options::quiet(library, policy)));
+        let run = Rc::new(Run::new(Options::quiet(registry, policy)));
         Chisel::load(&run, script).map(|chisel| chisel.info)
     })
     .map_err(ChiselError::Stack)?
 }
 
-/// Returns the views that there are, by name; scripts in which none can be read are passed over.
-pub fn views(library: ScriptRegistry, policy: Policy) -> Vec<ViewInfo> {
+/// Returns the available views, by name; scripts without a valid view are skipped.
+pub fn views(registry: ScriptRegistry, policy: Policy) -> Vec<ViewInfo> {
     let found = with_stack(|| {
-        let run = Rc::new(Run::new(Options::quiet(library, policy)));
+        let run = Rc::new(Run::new(Options::quiet(registry, policy)));
         native::views(&run)
     });
     found.unwrap_or_default()

@@ -1,4 +1,4 @@
--- What a script sees of Lua's own library. `host` has what the program does for it.
+-- Lua's standard library as scripts see it. `host` has the functions of the program.
 local host, is_strict = ...
 local select, tostring, type, error = select, tostring, type, error
 local put, put_error = host.put, host.put_error

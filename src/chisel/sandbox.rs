@@ -1,7 +1,7 @@
-//! What a script can do to the machine: nothing but compute, within limits, and print.
+//! The sandbox: scripts can compute, within limits, and print.
 //!
-//! Bytecode, `ffi` and C libraries are out of reach, since they reach everything. Instructions count once a
-//! call has lasted a little ([`super::watch`]).
+//! Bytecode, `ffi` and C libraries are unavailable, since they would bypass the sandbox.
+//! Instructions are counted once a call has lasted for a while ([`super::watch`]).
 
 use std::cell::Cell;
 use std::ffi::c_int;
@@ -16,16 +16,16 @@ use super::error::ApiError;
 use super::raw;
 use super::shared::Shared;
 
-/// What scripts may do.
+/// The permissions and limits of scripts.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// The directory under which they may write and read files; `None` = none.
+    /// The directory in which they may write and read files; `None` = no files.
     pub output: Option<PathBuf>,
-    /// No restriction: files, programs, C libraries.
+    /// No restrictions: files, programs, C libraries.
     pub unrestricted: bool,
-    /// Most memory of one script, in bytes.
+    /// Memory limit of one script, in bytes.
     pub memory: usize,
-    /// Most instructions of Lua for one call into the script.
+    /// Limit of Lua instructions for one call into the script.
     pub instructions: u64,
 }
 
@@ -40,27 +40,27 @@ impl Default for Policy {
     }
 }
 
-/// Instructions between two looks at the limit.
+/// Instructions between two checks of the limit.
 pub(super) const STEP: c_int = 1_000_000;
 
 thread_local! {
-    /// Instructions that the call under way may still take. One script runs at a time on a thread.
+    /// Remaining instructions of the current call. A thread runs one script at a time.
     static LEFT: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Allows so many instructions for the next call into a script.
+/// Sets the limit of instructions for the next call into a script.
 #[inline]
 pub(super) fn allow(instructions: u64) {
     LEFT.set(instructions.max(1));
 }
 
-/// Whether the last call had no instruction left.
+/// Returns true if the last call reached the limit of instructions.
 pub(super) fn is_exhausted() -> bool {
     LEFT.get() == 0
 }
 
-/// Says that the limit of instructions was reached. From then on every instruction fails, so that no
-/// `pcall` of the script goes on behind the error.
+/// Raises the error that the limit of instructions is reached. From then on every instruction
+/// fails, so that a `pcall` of the script cannot continue.
 ///
 /// Lua calls it with a valid state, and expects it to raise an error or return.
 pub(super) unsafe extern "C-unwind" fn count(state: *mut ffi::lua_State, _: *mut ffi::lua_Debug) {
@@ -78,8 +78,9 @@ pub(super) unsafe extern "C-unwind" fn count(state: *mut ffi::lua_State, _: *mut
     }
 }
 
-/// Turns the just-in-time compiler off and forgets what it made, or turns it on if it may be. While instructions count,
-/// what it made leaves at every turn of a loop, which takes five times as long as interpreting that.
+/// Turns the just-in-time compiler off and discards compiled code, or turns it on if that is
+/// allowed. With the count hook set, compiled code exits at every loop iteration, which is five
+/// times slower than the interpreter.
 ///
 /// # Safety
 ///
@@ -94,7 +95,7 @@ pub(super) unsafe fn set_compiler(state: *mut ffi::lua_State, on: bool) {
         fn luaJIT_setmode(state: *mut ffi::lua_State, index: c_int, mode: c_int) -> c_int;
     }
     let modes = match on {
-        true if compiler_heeds_hooks() => &[ENGINE | ON][..],
+        true if compiler_checks_hooks() => &[ENGINE | ON][..],
         true => &[],
         false => &[ENGINE | OFF, ENGINE | FLUSH],
     };
@@ -104,14 +105,15 @@ pub(super) unsafe fn set_compiler(state: *mut ffi::lua_State, on: bool) {
     }
 }
 
-/// Whether what the just-in-time compiler makes looks at hooks, so that an endless loop in it can be ended:
-/// that depends on how LuaJIT was built (`LUAJIT_ENABLE_CHECKHOOK`, see `.cargo/config.toml`). Tried once.
-fn compiler_heeds_hooks() -> bool {
-    static HEEDS: OnceLock<bool> = OnceLock::new();
-    *HEEDS.get_or_init(|| try_hook().unwrap_or(false))
+/// Returns true if compiled code checks hooks, so that endless loops in it can be interrupted: that
+/// depends on the build of LuaJIT (`LUAJIT_ENABLE_CHECKHOOK`, see `.cargo/config.toml`). Tested
+/// once.
+fn compiler_checks_hooks() -> bool {
+    static CHECKS: OnceLock<bool> = OnceLock::new();
+    *CHECKS.get_or_init(|| try_hook().unwrap_or(false))
 }
 
-/// Compiles a loop, sets a hook, and runs the loop again: whether the hook was called.
+/// Compiles a loop, sets a hook, and runs the loop again: returns true if the hook was called.
 fn try_hook() -> mlua::Result<bool> {
     const LOOP: &str =
         "local function spin(n) local x = 0 for i = 1, n do x = x + i end return x end
@@ -129,10 +131,10 @@ fn try_hook() -> mlua::Result<bool> {
     Ok(called.get())
 }
 
-/// Makes a Lua state for a script.
+/// Creates a Lua state for a script.
 pub(super) fn lua(shared: &Rc<Shared>) -> mlua::Result<Lua> {
     let policy = &shared.run.policy;
-    // No C library is loaded before the script runs; a strict sandbox keeps it from `debug` and `ffi`.
+    // No C library is loaded before the script runs; a strict sandbox removes `debug` and `ffi`.
     let libraries = if policy.unrestricted {
         StdLib::ALL
     } else {
@@ -141,7 +143,7 @@ pub(super) fn lua(shared: &Rc<Shared>) -> mlua::Result<Lua> {
     // SAFETY: what is unsafe of these libraries (`debug`, `ffi`, loading of C) is taken away below, before
     // any script runs, unless the user lifted the restrictions.
     let lua = unsafe { Lua::unsafe_new_with(libraries, LuaOptions::new()) };
-    if !compiler_heeds_hooks() {
+    if !compiler_checks_hooks() {
         lua.load("jit.off() jit.flush()").exec()?;
     }
     lua.set_memory_limit(policy.memory)?;
@@ -156,7 +158,7 @@ pub(super) fn lua(shared: &Rc<Shared>) -> mlua::Result<Lua> {
     host.set("flush", flush)?;
     let deny = lua.create_function(|_, what: String| -> mlua::Result<()> {
         let message = format!(
-            "{what} is not allowed in a chisel (`--chisel-unsafe` lifts it, for scripts you trust)"
+            "{what} is not allowed in a chisel (`--chisel-unsafe` allows it, for scripts you trust)"
         );
         Err(ApiError::Denied(message).into())
     })?;
@@ -178,7 +180,7 @@ pub(super) fn lua(shared: &Rc<Shared>) -> mlua::Result<Lua> {
                 Value::String(lua.create_string(path.as_os_str().as_encoded_bytes())?),
                 Value::Nil,
             )),
-            // A script that asks for a file finds that there is none.
+            // A script that tries to read a file gets an error result.
             Err(why) if reads => Ok((
                 Value::Nil,
                 Value::String(lua.create_string(why.to_string())?),
@@ -209,7 +211,7 @@ pub(super) fn lua(shared: &Rc<Shared>) -> mlua::Result<Lua> {
     Ok(lua)
 }
 
-/// Makes the function that prints its arguments on standard error.
+/// Creates the function that prints its arguments to standard error.
 fn error_writer(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Function> {
     let shared = shared.clone();
     lua.create_function(move |lua, values: MultiValue| {
@@ -223,9 +225,9 @@ fn error_writer(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Function> {
     })
 }
 
-/// Finds and compiles what a script requires.
+/// Finds and compiles a required module.
 fn module(lua: &Lua, shared: &Rc<Shared>, name: &str) -> mlua::Result<Function> {
-    let found = shared.run.library.module(name, &shared.script);
+    let found = shared.run.registry.module(name, &shared.script);
     let script = found.map_err(|_| {
         ApiError::Denied(format!(
             "module '{name}' is in none of the chisels' directories"
@@ -234,7 +236,7 @@ fn module(lua: &Lua, shared: &Rc<Shared>, name: &str) -> mlua::Result<Function> 
     shared.compile(lua, &script)
 }
 
-/// Lets `require` look where scripts are, also for a script without restrictions.
+/// Makes `require` search the locations of scripts, also for unrestricted scripts.
 fn search_directories(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<()> {
     let own = shared.clone();
     let searcher =
@@ -247,12 +249,13 @@ fn search_directories(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<()> {
     loaders.push(searcher)
 }
 
-/// Returns the path of a file that a script may use: one under the directory, whatever links there are.
+/// Returns the path of a file that a script may use: inside of the output directory, with links
+/// resolved.
 fn file(dir: Option<&Path>, name: &str) -> Result<PathBuf, ApiError> {
     let refused = |why: &str| ApiError::Denied(format!("cannot use the file {name}: {why}"));
     let Some(dir) = dir else {
         return Err(refused(
-            "a chisel has no files but those in the directory that `--chisel-output` names",
+            "a chisel can only use files in the directory of `--chisel-output`",
         ));
     };
     let dir = dir
@@ -269,7 +272,7 @@ fn file(dir: Option<&Path>, name: &str) -> Result<PathBuf, ApiError> {
     let is_below = parent.is_ok_and(|parent| parent.starts_with(&dir));
     if !is_below || path.is_symlink() {
         return Err(refused(
-            "its directory does not exist, or a link leads out of `--chisel-output`",
+            "its directory does not exist, or a link points outside of `--chisel-output`",
         ));
     }
     Ok(path)

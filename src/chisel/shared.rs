@@ -1,4 +1,4 @@
-//! What the functions that a script calls work on.
+//! Data shared with the functions that a script calls.
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -26,37 +26,37 @@ use crate::format::Template;
 use crate::replay::Needs;
 use crate::state::State;
 
-/// How chisels are run, the same for all of one run.
+/// The options of all chisels of a run.
 pub struct Options {
-    /// Where scripts are.
-    pub library: ScriptRegistry,
-    /// What they may do.
+    /// The registry of scripts.
+    pub registry: ScriptRegistry,
+    /// Their permissions and limits.
     pub policy: Policy,
-    /// The events come from this machine, now.
+    /// True for live events of this machine.
     pub is_live: bool,
-    /// Standard output is a terminal.
+    /// True if standard output is a terminal.
     pub is_terminal: bool,
     /// Columns and lines of the terminal.
     pub terminal_size: Option<(u16, u16)>,
     /// The filter of the command line.
     pub filter: Option<String>,
-    /// Containers are to be shown (`-pc`, `-pk`).
+    /// True if containers are shown (`-pc`, `-pk`).
     pub shows_containers: bool,
-    /// Output is to be JSON.
+    /// True for JSON output.
     pub json: bool,
-    /// How data is shown, if the command line says so.
+    /// The format of data, if set on the command line.
     pub buffers: Option<BufferFormat>,
     /// The capture's file name; empty while live.
     pub capture: String,
-    /// Where chisels print to.
+    /// The output of the chisels.
     pub output: Box<dyn std::io::Write>,
 }
 
 impl Options {
-    /// Options for scripts that are only to say what they are: nothing that they print is seen.
-    pub fn quiet(library: ScriptRegistry, policy: Policy) -> Self {
+    /// Options for scripts of which only the metadata is read: their output is discarded.
+    pub fn quiet(registry: ScriptRegistry, policy: Policy) -> Self {
         Self {
-            library,
+            registry,
             policy,
             is_live: false,
             is_terminal: false,
@@ -71,54 +71,54 @@ impl Options {
     }
 }
 
-/// How much of a capture was read, noted by whoever reads it.
+/// The percentage of a capture that was read, updated by its reader.
 #[derive(Debug, Default)]
 pub struct Progress(AtomicU64);
 
 impl Progress {
-    /// Notes how much was read, in percent.
+    /// Sets the percentage.
     pub fn set(&self, percent: f64) {
         self.0.store(percent.to_bits(), Ordering::Relaxed);
     }
 
-    /// Returns how much was read, in percent.
+    /// Returns the percentage.
     pub fn get(&self) -> f64 {
         f64::from_bits(self.0.load(Ordering::Relaxed))
     }
 }
 
-/// What is the same for all chisels of a run, and what they ask of it.
+/// The state that all chisels of a run share.
 pub(super) struct Run {
-    pub(super) library: ScriptRegistry,
+    pub(super) registry: ScriptRegistry,
     pub(super) policy: Policy,
     pub(super) is_live: bool,
     pub(super) terminal_size: Option<(u16, u16)>,
     pub(super) shows_containers: bool,
     pub(super) json: bool,
-    /// The user's filter, and whether a script set another one.
+    /// The user's filter, and whether a script replaced it.
     pub(super) filter: RefCell<(Option<String>, bool)>,
     pub(super) buffers: Cell<Option<BufferFormat>>,
-    /// The user chose how data is shown.
+    /// True if the user chose the format of data.
     pub(super) buffers_chosen: bool,
     pub(super) capture: String,
-    /// The capture was opened.
+    /// True once the capture is open.
     pub(super) is_open: Cell<bool>,
-    /// What is printed goes to a terminal.
+    /// True if the output is a terminal.
     pub(super) is_terminal: bool,
     pub(super) output: RefCell<Output>,
     pub(super) snaplen: Cell<Option<u32>>,
-    /// Times of the first and the last event; 0 = none yet.
+    /// Time of the first and of the last event; 0 = none yet.
     pub(super) first_time: Cell<u64>,
     pub(super) last_time: Cell<u64>,
-    /// What of the events is loaded; `None` = that is not settled yet.
+    /// What is loaded of events; `None` = not decided yet.
     pub(super) loaded: RefCell<Option<Needs>>,
     /// How often a script has set a filter or an interval.
     pub(super) changes: Cell<u64>,
-    /// A script wants no more events.
+    /// True if a script ended the capture.
     pub(super) ends: Cell<bool>,
-    /// The command line with which to start over.
+    /// The command line with which to restart.
     pub(super) again: RefCell<Option<String>>,
-    /// Percent of the capture that was read.
+    /// Percentage of the capture that was read.
     pub(super) progress: Arc<Progress>,
     pub(super) socket: RefCell<Option<std::net::UdpSocket>>,
 }
@@ -126,7 +126,7 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn new(options: Options) -> Self {
         Self {
-            library: options.library,
+            registry: options.registry,
             policy: options.policy,
             is_live: options.is_live,
             terminal_size: options.terminal_size,
@@ -151,7 +151,7 @@ impl Run {
         }
     }
 
-    /// Takes note of a text from a capture that a script is handed.
+    /// Checks text of a capture that a script receives.
     #[inline]
     pub(super) fn handed(&self, text: &[u8]) {
         if self.is_terminal {
@@ -159,13 +159,14 @@ impl Run {
         }
     }
 
-    /// Takes note of an event's time; of several CPUs, or made up, events can be a little out of order.
+    /// Notes the time of an event; events of different CPUs and synthesised ones can be slightly
+    /// out of order.
     #[inline]
     pub(super) fn note_time(&self, time: u64) {
         self.last_time.set(self.last_time.get().max(time));
     }
 
-    /// Prints on standard error, safely.
+    /// Prints to standard error, escaped.
     pub(super) fn write_error(&self, bytes: &[u8]) {
         self.output.borrow_mut().flush();
         let mut safe = Vec::new();
@@ -175,17 +176,17 @@ impl Run {
             }
             text::escape(&mut safe, line);
         }
-        // Without standard error there is nobody to tell.
-        let _told = std::io::stderr().write_all(&safe);
+        // If standard error is not writable, there is no other place to report it.
+        let _ignored = std::io::stderr().write_all(&safe);
     }
 
-    /// Takes note that a script has set a filter or an interval.
+    /// Counts a change of a script's filter or interval.
     pub(super) fn changed(&self) {
         self.changes.set(self.changes.get() + 1);
     }
 
-    /// Refuses what comes too late: a script that looks at more of the events than is loaded would find
-    /// nothing there, and take that for a fact.
+    /// Rejects a setting that comes too late: a script that needs more of events than is loaded
+    /// would find absent values and take them for facts.
     pub(super) fn check_loaded(
         &self,
         needs_payload: bool,
@@ -204,48 +205,48 @@ impl Run {
         Ok(())
     }
 
-    /// How data is shown.
+    /// Returns the format of data.
     pub(super) fn buffer_format(&self) -> BufferFormat {
         self.buffers.get().unwrap_or(BufferFormat::AllDots)
     }
 }
 
-/// When a script's `on_interval` is called.
+/// The intervals of a script's `on_interval`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Interval {
-    /// Nanoseconds between calls, at multiples of them; 0 = none.
+    /// Nanoseconds between calls, aligned to multiples; 0 = none.
     pub(super) aligned: u64,
-    /// Nanoseconds between calls, from the first event on; 0 = none.
+    /// Nanoseconds between calls, starting at the first event; 0 = none.
     pub(super) precise: u64,
 }
 
-/// A script's wish to be replaced by another one.
+/// A script's request to be replaced by another one.
 #[derive(Clone, Debug)]
 pub(super) struct Successor {
     pub(super) name: String,
     pub(super) arguments: Vec<String>,
 }
 
-/// What one script has set, and what is around it now.
+/// The settings of a script, and the context of its current call.
 pub(super) struct Shared {
     pub(super) run: Rc<Run>,
     pub(super) script: Script,
     pub(super) fields: Fields,
     pub(super) call_context: CallContext,
-    /// Lua's state, once it is made.
+    /// The Lua state, once it is created.
     pub(super) state: Cell<*mut mlua::ffi::lua_State>,
     slot: Arc<Slot>,
     pub(super) filter: RefCell<Option<Filter>>,
     pub(super) formatter: RefCell<Option<Template>>,
     pub(super) interval: Cell<Interval>,
     pub(super) successor: RefCell<Option<Successor>>,
-    /// What is done natively in place of calling the script.
+    /// The native implementation that replaces the script's functions.
     pub(super) native: RefCell<Option<Native>>,
-    /// The code with which the script called `os.exit`.
+    /// The exit code, if the script called `os.exit`.
     pub(super) exited: Cell<Option<i32>>,
     /// The arguments by name, for `scap.arg`.
     pub(super) arguments: RefCell<HashMap<String, String>>,
-    /// The texts of what was compiled, by the name that Lua has for them.
+    /// The texts of compiled chunks, by their name in Lua.
     texts: RefCell<HashMap<String, Cow<'static, [u8]>>>,
 }
 
@@ -269,7 +270,7 @@ impl Shared {
         }
     }
 
-    /// Begins a call into the script, which goes on until the result is dropped.
+    /// Starts a call into the script, which lasts until the result is dropped.
     #[must_use]
     #[inline]
     pub(super) fn begin_call(&self) -> Going<'_> {
@@ -277,7 +278,7 @@ impl Shared {
         watchdog::begin(&self.slot, self.state.get())
     }
 
-    /// Compiles a script's text.
+    /// Compiles the text of a script.
     pub(super) fn compile(&self, lua: &Lua, script: &Script) -> mlua::Result<Function> {
         // Lua shortens longer names.
         let name: String = script.name.chars().take(40).chain(".lua".chars()).collect();
@@ -285,7 +286,7 @@ impl Shared {
             .borrow_mut()
             .insert(name.clone(), script.text.clone());
         let text = script.text.as_ref();
-        // A first line for the shell is none of Lua.
+        // A shebang line is not Lua.
         let text: Cow<'_, [u8]> = if text.starts_with(b"#") {
             Cow::Owned([b"--", text].concat())
         } else {
@@ -297,7 +298,7 @@ impl Shared {
             .into_function()
     }
 
-    /// Makes an error of what Lua reports.
+    /// Converts an error reported by Lua.
     pub(super) fn error(&self, error: &mlua::Error, is_running: bool) -> ChiselError {
         if let Some(code) = self.exited.get() {
             return ChiselError::Exited(code);
@@ -311,12 +312,12 @@ impl Shared {
         }
         let (text, hint) = match error {
             _ if super::sandbox::is_exhausted() => (
-                "it ran through its limit of instructions in one call".to_owned(),
+                "it exceeded the limit of instructions for one call".to_owned(),
                 Some("an endless loop? `--chisel-instructions` sets the limit".to_owned()),
             ),
             mlua::Error::MemoryError(_) => (
-                "it used up its memory".to_owned(),
-                Some("`--chisel-memory MIB` gives it more".to_owned()),
+                "it exceeded its memory limit".to_owned(),
+                Some("`--chisel-memory MIB` raises the limit".to_owned()),
             ),
             other => (message(other), None),
         };
@@ -351,7 +352,7 @@ impl Shared {
     }
 }
 
-/// Returns what a function of ours complained about, if it did.
+/// Returns the error of an API function, if that is the cause.
 fn api_error(error: &mlua::Error) -> Option<&ApiError> {
     match error {
         mlua::Error::CallbackError { cause, .. } => api_error(cause),
@@ -360,12 +361,12 @@ fn api_error(error: &mlua::Error) -> Option<&ApiError> {
     }
 }
 
-/// Returns an error's message on one line, with the script's line in front where Lua knows it.
+/// Returns the message of an error on one line, with the script's line in front if Lua knows it.
 fn message(error: &mlua::Error) -> String {
     match error {
         mlua::Error::CallbackError { traceback, cause } => {
             let cause = message(cause);
-            // The first line of a script in the traceback called the function.
+            // The first line of a script in the traceback is the caller.
             let caller = traceback.lines().find_map(|line| {
                 let line = line.trim();
                 let (file, rest) = line.split_once(".lua:")?;
@@ -387,7 +388,7 @@ fn first_line(message: &str) -> String {
     message[..end].trim_end().to_owned()
 }
 
-/// What is around a script while it is called.
+/// The context of a call into a script.
 #[derive(Clone, Copy)]
 pub(super) enum CallInput<'a> {
     Event(&'a Context<'a>),
@@ -407,7 +408,7 @@ impl<'a> CallInput<'a> {
     }
 }
 
-/// The state and session around a script, while there are some.
+/// The state and the session of a call.
 #[derive(Clone, Copy)]
 pub(super) struct HostState<'a> {
     pub(super) state: &'a State,

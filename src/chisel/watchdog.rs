@@ -1,9 +1,10 @@
-//! Calls into scripts that do not end, and the stack that they run on.
+//! Interrupts long calls into scripts, and provides the stack they run on.
 //!
-//! Lua's interpreter and what its compiler makes can be told to count instructions, at a price. So a thread looks
-//! now and then whether a call still goes on; the thread of one that does is sent a signal, whose handler sets
-//! Lua's hook, which Lua allows at any time. From then on instructions count. One instruction can be the
-//! search for a pattern that takes years, which nothing interrupts: then there is the limit of time.
+//! Lua's interpreter and compiled code can count instructions, at a cost. So a watchdog thread
+//! checks periodically whether a call is still running; it sends a signal to the thread of such a
+//! call, whose handler sets Lua's hook, which Lua allows at any time. From then on instructions are
+//! counted. A single instruction can be a pattern search that takes years and cannot be
+//! interrupted: for that there is a time limit.
 
 use std::cell::Cell;
 use std::ffi::c_int;
@@ -16,23 +17,23 @@ use std::time::Duration;
 
 use mlua::ffi;
 
-/// Stack for scripts, in bytes: as deep as Lua lets calls nest, through functions in C.
+/// Stack size for scripts, in bytes: enough for Lua's limit of nested calls through C functions.
 const STACK: usize = 256 << 20;
-/// How often is looked whether a call goes on.
+/// Interval of the checks.
 const LOOK: Duration = Duration::from_millis(250);
-/// A signal that nobody minds if no handler is there.
+/// A signal that is ignored by default.
 const SIGNAL: c_int = libc::SIGURG;
 
-/// What is to be done about a call that takes too long: after so many looks.
+/// The action on a call that takes too long, and after how many checks.
 type GiveUp = (u32, Box<dyn FnOnce() + Send>);
 
 static SLOTS: Mutex<Vec<Arc<Slot>>> = Mutex::new(Vec::new());
 static GIVE_UP: Mutex<Option<GiveUp>> = Mutex::new(None);
 
 thread_local! {
-    /// The state whose call goes on, for the signal's handler; null = none.
+    /// The state of the current call, for the signal handler; null = none.
     static STATE: Cell<*mut ffi::lua_State> = const { Cell::new(ptr::null_mut()) };
-    /// The handler has set the hook.
+    /// True if the handler has set the hook.
     static HOOKED: Cell<bool> = const { Cell::new(false) };
     static OWN: Registration = Registration::new();
 }
@@ -40,14 +41,14 @@ thread_local! {
 /// A thread that runs scripts.
 pub(super) struct Slot {
     thread: libc::pthread_t,
-    /// Odd while a call goes on; another number for each.
+    /// Odd while a call is running; different for each call.
     call: AtomicU64,
-    /// What was seen at the last look, and how often.
+    /// The call at the last check, and the number of checks that saw it.
     seen: AtomicU64,
     looks: AtomicU32,
 }
 
-/// Keeps a thread in the list for as long as it lives.
+/// Keeps a thread registered until it is dropped.
 struct Registration(Arc<Slot>);
 
 impl Registration {
@@ -74,11 +75,11 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs something that runs scripts, on a stack that suffices for them.
+/// Runs a function that calls scripts, on a stack that is large enough.
 ///
 /// # Errors
 ///
-/// The machine's, if there is no such stack.
+/// If the stack cannot be allocated.
 pub fn with_stack<R: Send>(run: impl FnOnce() -> R + Send) -> io::Result<R> {
     thread::scope(|scope| {
         let builder = thread::Builder::new().name("scap-chisel".to_owned());
@@ -97,7 +98,7 @@ pub fn watch(limit: Duration, give_up: impl FnOnce() + Send + 'static) {
     *locked(&GIVE_UP) = Some((looks, Box::new(give_up)));
 }
 
-/// Begins to look after scripts, and returns the slot of this thread, in which they will run.
+/// Starts the watchdog, and returns the slot of this thread, in which scripts will run.
 pub(super) fn slot() -> io::Result<Arc<Slot>> {
     static WATCH: OnceLock<io::Result<()>> = OnceLock::new();
     let started = WATCH.get_or_init(|| {
@@ -113,7 +114,7 @@ pub(super) fn slot() -> io::Result<Arc<Slot>> {
     }
 }
 
-/// Looks now and then at all threads.
+/// Checks all threads periodically.
 fn watchdog_loop() {
     loop {
         thread::sleep(LOOK);
@@ -134,7 +135,7 @@ fn watchdog_loop() {
     }
 }
 
-/// The handler: makes the call that goes on in this thread count its instructions.
+/// The signal handler: makes the current call of this thread count its instructions.
 fn set_hook() {
     let state = STATE.get();
     if !state.is_null() && !HOOKED.replace(true) {
@@ -150,13 +151,13 @@ fn set_hook() {
     }
 }
 
-/// A call that goes on, until it is dropped.
+/// A running call, until it is dropped.
 pub(super) struct Going<'s> {
     slot: &'s Slot,
     state: *mut ffi::lua_State,
 }
 
-/// Notes that a call into a script begins.
+/// Notes the start of a call into a script.
 #[inline]
 pub(super) fn begin(slot: &Slot, state: *mut ffi::lua_State) -> Going<'_> {
     slot.step();

@@ -217,14 +217,14 @@ fn range(args: &Args, path: &Path) -> Result<Option<Span>, CliError> {
     }
     // They are parsed as in all commands.
     let selection = positionals::selection(None, args.from.as_deref(), args.to.as_deref())?;
-    let library = IndexedCapture::open(path).map_err(|error| failed(error.into()))?;
-    let Some(whole) = library.span() else {
+    let capture = IndexedCapture::open(path).map_err(|error| failed(error.into()))?;
+    let Some(whole) = capture.span() else {
         return Ok(None);
     };
     let time = |when: Option<When>, otherwise: u64| match when {
         Some(When::Event(_)) => Err(CliError::usage("--from and --to accept only times here")
             .hint("use evt.num in the filter for event numbers")),
-        Some(when) => Ok(when.time(library.first_time()).unwrap_or(otherwise)),
+        Some(when) => Ok(when.time(capture.first_time()).unwrap_or(otherwise)),
         None => Ok(otherwise),
     };
     let from = time(selection.from, whole.from)?;
@@ -276,7 +276,7 @@ fn live(args: &Args, stop: &Arc<AtomicBool>) -> Result<Outcome, CliError> {
             .map_err(|error| CliError::failed(format!("cannot start a thread: {error}")))?
     };
     let begun = Instant::now();
-    let has_events = || IndexedCapture::open(&path).is_ok_and(|library| library.span().is_some());
+    let has_events = || IndexedCapture::open(&path).is_ok_and(|capture| capture.span().is_some());
     while !recorder.is_finished() && !has_events() && !stop.load(Ordering::Relaxed) {
         if begun.elapsed() > FIRST_EVENTS {
             break;

@@ -123,7 +123,7 @@ fn a_histogram_has_every_value_in_its_place() {
 }
 
 #[test]
-fn what_is_described_wrongly_is_told_with_the_line() {
+fn invalid_descriptions_are_reported_with_the_line() {
     for (text, expected) in [
         (r#"scap.top{by = "proc.nmae"}"#, "unknown field `proc.nmae`"),
         (r#"scap.top{}"#, "`by` is missing"),
@@ -148,18 +148,18 @@ fn what_is_described_wrongly_is_told_with_the_line() {
         (r#"scap.histogram{by = "proc.name"}"#, "`of` is missing"),
         (
             "scap.histogram{of = \"evt.latency\"} scap.top{by = \"proc.name\"}",
-            "one call",
+            "call one of them, once",
         ),
     ] {
         let output = run(text, &[]);
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{text}: {told}");
-        assert!(told.contains(expected), "{text}: {told}");
-        assert!(told.contains("mine.lua:2"), "{text}: {told}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{text}: {stderr}");
+        assert!(stderr.contains(expected), "{text}: {stderr}");
+        assert!(stderr.contains("mine.lua:2"), "{text}: {stderr}");
     }
     // A filter has its own place.
     let output = run(r#"scap.top{by = "proc.name", where = "proc.name ="}"#, &[]);
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{told}");
-    assert!(told.contains('^'), "{told}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains('^'), "{stderr}");
 }

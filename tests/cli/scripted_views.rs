@@ -159,10 +159,10 @@ fn an_error_names_the_script_the_column_and_what_is_wrong() {
         let sample = sample();
         let output = scap(&scripts, &["read", sample.to_str().unwrap(), "-c", "wrong"]);
         assert_eq!(output.status.code(), Some(2), "{output:?}");
-        let told = String::from_utf8(output.stderr).unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(
-            told.contains("v_wrong") && told.contains(expected),
-            "{told}"
+            stderr.contains("v_wrong") && stderr.contains(expected),
+            "{stderr}"
         );
     };
     let named = "column 3 `PID`: ";
@@ -177,7 +177,7 @@ fn an_error_names_the_script_the_column_and_what_is_wrong() {
     wrong(r#"{name = "PID"}"#, &format!("{named}`field` is missing"));
     wrong(
         r#"{name = "PID", field = "proc.pid", is_key = true}"#,
-        "it has 2 key columns",
+        "the view has 2 key columns",
     );
     wrong(
         r#"{name = "PID", field = "proc.pid", colsize = "wide"}"#,
@@ -194,7 +194,7 @@ fn an_error_names_the_script_the_column_and_what_is_wrong() {
 fn the_menu_lists_the_views_and_shows_their_tables() {
     let scripts = mine();
     let menu = screen(&scripts, "<F2>");
-    let (own, others) = menu.split_once("described by scripts").unwrap();
+    let (own, others) = menu.split_once("from scripts").unwrap();
     assert!(own.contains("Spectrogram") && !own.contains("A processes"));
     let place = |name: &str| others.find(name).unwrap();
     assert!(place("A processes") < place("B files") && place("B files") < place("C commands"));

@@ -22,8 +22,8 @@ fn stock(bench: &Bench, name: &str, words: &[&str]) -> String {
 
 fn printed(mut command: Command) -> String {
     let output = command.env("TZ", "UTC").output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {told}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {stderr}");
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
@@ -241,8 +241,8 @@ fn chisels_with_filters_cost_only_what_they_look_at_and_are_called_in_time() {
     live.args(["--", "sh", "-c", "read x < quiet; sleep 3.2; : > end"]);
     live.current_dir(bench.dir.path());
     let output = live.output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
     let printed = String::from_utf8_lossy(&output.stdout);
     let lines: Vec<&str> = printed.lines().collect();
     let quiet = format!("read\t{}", bench.path("quiet").display());
@@ -250,7 +250,7 @@ fn chisels_with_filters_cost_only_what_they_look_at_and_are_called_in_time() {
     // Nothing happens for three seconds. A machine that stands still may merge two ticks.
     let ticks = lines.iter().filter(|line| **line == "tick").count();
     assert!((2..=4).contains(&ticks), "{printed}");
-    let choice = told
+    let choice = stderr
         .lines()
         .find(|line| line.starts_with("in the kernel: "));
     let (_, recorded) = choice.unwrap().rsplit_once(": ").unwrap();
@@ -264,6 +264,6 @@ fn chisels_with_filters_cost_only_what_they_look_at_and_are_called_in_time() {
         ("getpid", false),
         ("newfstatat", false),
     ] {
-        assert_eq!(recorded.contains(&call), is_in, "{call}: {told}");
+        assert_eq!(recorded.contains(&call), is_in, "{call}: {stderr}");
     }
 }

@@ -1,4 +1,4 @@
-//! `chisel.*`: what a script sets for itself.
+//! `chisel.*`: the settings of a script.
 
 use std::ffi::c_void;
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use crate::event::time::NS_PER_S;
 use crate::filter::{Filter, TypeSet};
 use crate::format::Template;
 
-/// The format of lines for a script that asks for the default one.
+/// The default format of `chisel.set_event_formatter`.
 const DEFAULT_FORMAT: &str =
     "*%evt.num %evt.time %evt.cpu %proc.name (%thread.tid) %evt.dir %evt.type %evt.args";
 

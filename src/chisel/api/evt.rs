@@ -1,4 +1,4 @@
-//! `evt.*`: the event that a script looks at.
+//! `evt.*`: the current event.
 
 use std::rc::Rc;
 

@@ -1,6 +1,6 @@
-//! The tables that scripts find: `sysdig`, `chisel`, `evt`, and ours, `scap`.
+//! The API tables of scripts: `sysdig`, `chisel`, `evt`, and scap's own, `scap`.
 //!
-//! What a function takes and returns is in `docs/chisels.md`.
+//! The arguments and results of the functions are documented in `docs/chisels.md`.
 
 mod chisel;
 mod containers;
@@ -16,7 +16,7 @@ use mlua::{Lua, Value};
 use super::error::ApiError;
 use super::shared::Shared;
 
-/// Makes the tables.
+/// Creates the tables.
 pub(super) fn install(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<()> {
     let globals = lua.globals();
     globals.set("sysdig", sysdig::table(lua, shared)?)?;
@@ -25,7 +25,7 @@ pub(super) fn install(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<()> {
     globals.set("scap", scap::table(lua, shared)?)
 }
 
-/// Takes a text as sysdig does: numbers are texts too.
+/// Converts an argument to text; like sysdig it accepts numbers.
 fn text(lua: &Lua, value: Value, what: &'static str) -> mlua::Result<String> {
     match lua.coerce_string(value)? {
         Some(text) => Ok(text.to_string_lossy()),
@@ -33,7 +33,7 @@ fn text(lua: &Lua, value: Value, what: &'static str) -> mlua::Result<String> {
     }
 }
 
-/// Takes a number as sysdig does: texts of numbers are numbers too.
+/// Converts an argument to a number; like sysdig it accepts texts of numbers.
 fn number(lua: &Lua, value: Value, what: &'static str) -> mlua::Result<u64> {
     match lua.coerce_number(value)? {
         // Saturates.

@@ -1,4 +1,4 @@
-//! `scap.*`: what sysdig does not have.
+//! `scap.*`: functions that sysdig does not have.
 
 use std::rc::Rc;
 
@@ -55,7 +55,7 @@ pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
                 }
             });
             if found.is_none() {
-                let misuse = "scap.finding is for on_event: it tells of the event";
+                let misuse = "scap.finding is only valid in on_event: it reports the event";
                 return Err(crate::chisel::error::ApiError::Misuse(misuse).into());
             }
             let mut output = own.run.output.borrow_mut();
@@ -82,18 +82,18 @@ pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
     Ok(table)
 }
 
-/// Makes a chisel one that native code does.
+/// Makes a chisel that is run natively.
 fn make_native(shared: &Shared, native: Native) -> mlua::Result<()> {
     let mut place = shared.native.borrow_mut();
     if place.is_some() || shared.run.is_open.get() {
-        let misuse = "scap.top and scap.histogram make a whole chisel: one call, before it begins";
+        let misuse = "scap.top and scap.histogram make a whole chisel: call one of them, once, before the capture starts";
         return Err(crate::chisel::error::ApiError::Misuse(misuse).into());
     }
     *place = Some(native);
     Ok(())
 }
 
-/// Who an event is of: fields and what stands before them.
+/// The fields that identify the process of a finding, with the text before each.
 const WHO: &[&str] = &[
     "proc.name",
     "proc.pid",
@@ -103,7 +103,7 @@ const WHO: &[&str] = &[
     "proc.cmdline",
 ];
 
-/// Returns the text of a field; nothing if it is absent.
+/// Returns the text of a field; empty if it is absent.
 fn value(cx: &Context<'_>, name: &str) -> Vec<u8> {
     let mut out = Vec::new();
     let mut scratch = Scratch::default();

@@ -1,4 +1,4 @@
-//! `sysdig.*`: the run as a whole.
+//! `sysdig.*`: functions that concern the whole run.
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::rc::Rc;
@@ -32,7 +32,7 @@ pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
     Ok(table)
 }
 
-/// What a script can ask.
+/// Functions that return information.
 fn asks(lua: &Lua, shared: &Rc<Shared>, table: &Table) -> mlua::Result<()> {
     let own = shared.clone();
     table.set(
@@ -69,7 +69,7 @@ fn asks(lua: &Lua, shared: &Rc<Shared>, table: &Table) -> mlua::Result<()> {
             let table = lua.create_table()?;
             table.set("num_cpus", machine.cpus)?;
             table.set("memory_size_bytes", machine.memory as f64)?;
-            // Captures of ours do not tell it; this is what 64-bit machines have.
+            // scap's captures do not store it; this is the default of 64-bit machines.
             table.set("max_pid", 4_194_304)?;
             table.set("hostname", machine.host_name.as_str())?;
             Ok(table)
@@ -108,7 +108,7 @@ fn asks(lua: &Lua, shared: &Rc<Shared>, table: &Table) -> mlua::Result<()> {
     table.set("get_read_progress", get_read_progress)
 }
 
-/// What a script can set for the whole run.
+/// Functions that change settings of the whole run.
 fn sets(lua: &Lua, shared: &Rc<Shared>, table: &Table) -> mlua::Result<()> {
     let own = shared.clone();
     let set_filter = lua.create_function(move |lua, filter: Value| {
@@ -161,7 +161,7 @@ fn sets(lua: &Lua, shared: &Rc<Shared>, table: &Table) -> mlua::Result<()> {
     })?;
     table.set("set_output_format", set_output_format)?;
 
-    // A capture that is written keeps what later events need anyway.
+    // A written capture always keeps the events that later ones depend on.
     let set_fatfile = lua.create_function(|_, _: Value| Ok(()))?;
     table.set("set_fatfile_dump_mode", set_fatfile)?;
 
@@ -189,12 +189,12 @@ fn sets(lua: &Lua, shared: &Rc<Shared>, table: &Table) -> mlua::Result<()> {
         Ok(())
     })?;
     table.set("log", log)?;
-    // The agent that took metrics is not part of sysdig.
+    // Metrics were sent to an agent that is not part of sysdig.
     let push_metric = lua.create_function(|_, _: mlua::MultiValue| Ok(()))?;
     table.set("push_metric", push_metric)
 }
 
-/// Times, which as numbers lose their last digits: they are texts.
+/// Times are texts: as numbers they would lose their last digits.
 fn times(lua: &Lua, shared: &Rc<Shared>, table: &Table) -> mlua::Result<()> {
     let own = shared.clone();
     let first = lua.create_function(move |_, ()| Ok(own.run.first_time.get().to_string()))?;
@@ -229,14 +229,14 @@ fn times(lua: &Lua, shared: &Rc<Shared>, table: &Table) -> mlua::Result<()> {
     Ok(())
 }
 
-/// Datagrams, for chisels that feed a monitor: only without the sandbox.
+/// Datagrams, for chisels that feed a monitor; only without the sandbox.
 fn network(lua: &Lua, shared: &Rc<Shared>, table: &Table) -> mlua::Result<()> {
     let own = shared.clone();
     let set_peer = lua.create_function(move |lua, (ip, port): (Value, Value)| {
         let what = "sysdig.udp_setpeername takes an IPv4 address and a port";
         if !own.run.policy.unrestricted {
             return Err(ApiError::Denied(
-                "sending is not allowed in a chisel (`--chisel-unsafe` lifts it)".to_owned(),
+                "sending is not allowed in a chisel (`--chisel-unsafe` allows it)".to_owned(),
             )
             .into());
         }
@@ -256,7 +256,7 @@ fn network(lua: &Lua, shared: &Rc<Shared>, table: &Table) -> mlua::Result<()> {
     let own = shared.clone();
     let send = lua.create_function(move |_, message: LuaString| {
         match &*own.run.socket.borrow() {
-            // Datagrams can be lost anyway.
+            // Datagrams can be lost anyway, so a failure is not an error.
             Some(socket) => Ok(socket.send(&message.as_bytes()).is_ok()),
             None => Err(ApiError::Misuse("udp_send comes after udp_setpeername").into()),
         }

@@ -13,10 +13,10 @@ use crate::fields::{Context, items};
 use crate::filter::Filter;
 use crate::state::{FdInfo, FdKind, L4, Role, Thread};
 
-/// Which members a table has.
+/// The members of a table.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Parts {
-    /// More than the ids.
+    /// All members beyond the ids.
     facts: bool,
     /// The fds.
     fds: bool,
@@ -54,7 +54,8 @@ pub(super) const VARIANTS: &[(&str, Parts)] = &[
     ),
 ];
 
-/// Returns the threads of which an fd passes the filter, with these fds; without a filter all.
+/// Returns the threads of which an fd matches the filter, with the matching fds; all threads
+/// without a filter.
 pub(super) fn table(
     lua: &Lua,
     shared: &Rc<Shared>,
@@ -78,7 +79,7 @@ fn compile(text: &str) -> Result<Filter, ApiError> {
     };
     let filter = Filter::parse(text).map_err(failed)?;
     if !filter.is_thread_scoped() {
-        let misuse = "a filter of threads cannot ask for the fields of an event";
+        let misuse = "a filter for threads cannot use fields of an event";
         return Err(ApiError::Misuse(misuse));
     }
     Ok(filter)
@@ -118,7 +119,7 @@ fn threads(
     Ok(table)
 }
 
-/// Whether an fd passes, asked with an event that reads from it.
+/// Returns true if an fd matches, tested with an event that reads from it.
 fn matches(filter: &mut Filter, world: HostState<'_>, thread: &Thread, fd: i64) -> bool {
     let mut bytes = [0; 20];
     bytes[8..16].copy_from_slice(&fd.to_le_bytes());
@@ -165,7 +166,7 @@ impl Maker<'_> {
         if !parts.facts {
             return Ok(row);
         }
-        // What is not known is all ones in 32 bits, as in sysdig.
+        // Unknown values are all ones in 32 bits, as in sysdig.
         let number = |n: i64| f64::from(n as u32);
         let state = self.world.state;
         let main = state
@@ -210,7 +211,7 @@ impl Maker<'_> {
 
     fn fd(&self, info: &FdInfo, parts: Parts) -> mlua::Result<Table> {
         let row = self.lua.create_table()?;
-        // As in sysdig, which leaves out what does not print.
+        // Like sysdig, drops unprintable characters.
         let name: Vec<u8> = info
             .name
             .iter()

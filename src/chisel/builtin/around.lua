@@ -1,5 +1,5 @@
-description = "Saves the events around those that pass the filter of the command line, such as evt.type=connect, to " ..
-  "a capture of their own."
+description = "Saves the events around each match of the filter of the command line, such as evt.type=connect, " ..
+  "to a separate capture."
 short_description = "Save the events around others"
 category = "Misc"
 args = {
@@ -7,13 +7,13 @@ args = {
     name = "dump_file_name",
     argtype = "string",
     optional = false,
-    description = "a capture to write, with the events around each one that is shown",
+    description = "capture to write the events around each displayed one to",
   },
   {
     name = "dump_range_ms",
     argtype = "int",
     optional = true,
-    description = "how many milliseconds before and after belong to it; 1000 if nothing is said",
+    description = "milliseconds before and after it; default 1000",
   },
 }
 

@@ -1,25 +1,26 @@
-description = "Connections to one place at regular times: a program asks someone for orders. What is told are " ..
-  "programs that get in touch with the same address and port at least so many times, with pauses of a second or " ..
-  "more that differ little. Connections within the machine do not count. Sets it off wrongly: monitoring agents, " ..
-  "health checks, anything else that polls; its names can be left out with a filter."
+description = "Connections to one destination at regular intervals: a program polls for commands. Reports programs " ..
+  "that contact the same address and port at least this many times, with pauses of a second or more " ..
+  "that differ little. Connections within the machine are ignored. Known false positives: monitoring " ..
+  "agents, health checks, other programs that poll; exclude them with a filter."
 short_description = "Regular connections"
 category = "Security"
 args = {
-  { name = "times", argtype = "int", optional = true, description = "how many times; 8 if nothing is said" },
+  { name = "times", argtype = "int", optional = true, description = "minimum number of contacts; default 8" },
   {
     name = "jitter",
     argtype = "string",
     optional = true,
-    description = "how much the pauses may differ, as part of their mean (standard deviation); 0.2 if nothing is said",
+    description = "maximum standard deviation of the pauses, as part of their mean; default 0.2",
   },
 }
 
 local recent = require "scap_recent"
 
--- What follows within this time belongs to the same contact.
+-- Calls within this time belong to the same contact.
 local PAUSE_NS = 1e9
 
--- Contacts by program and place: how many, when the last one began and ended, mean and variance of the pauses.
+-- Contacts by program and destination: count, start and end of the last one, mean and variance of
+-- the pauses.
 local contacts = recent.new(20000)
 
 local fields = {}
@@ -36,7 +37,7 @@ function on_init()
   return true
 end
 
--- The other end; a connection that failed has none but in the call itself.
+-- The remote end; for a failed connect only the call itself has it.
 local function place()
   if evt.field(fields["evt.type"]) == "connect" then
     local address = evt.field(fields["evt.arg.addr"])
@@ -60,7 +61,7 @@ function on_event()
   local is_new = now - contact.last > PAUSE_NS
   contact.last = now
   if not is_new then return end
-  -- Mean and variance as they grow (Welford).
+  -- Running mean and variance (Welford).
   local pause = now - contact.began
   contact.began = now
   contact.count = contact.count + 1
@@ -68,10 +69,10 @@ function on_event()
   local off = pause - contact.mean
   contact.mean = contact.mean + off / pauses
   contact.squares = contact.squares + off * (pause - contact.mean)
-  if contact.count < times or contact.told then return end
+  if contact.count < times or contact.reported then return end
   local deviation = math.sqrt(contact.squares / pauses)
   if deviation <= jitter * contact.mean then
-    contact.told = true
+    contact.reported = true
     scap.finding("beaconing", string.format("gets in touch with the same place every %.1f s", contact.mean / 1e9), {
       to = to,
       times = contact.count,

@@ -1,10 +1,10 @@
 description = "The ten slowest system calls, slowest first, each with its arguments."
-short_description = "The slowest calls"
+short_description = "Slowest calls"
 category = "Performance"
 args = {}
 
 local MOST = 10
--- The slowest so far, slowest first: { latency, line }.
+-- The slowest calls so far, slowest first: { latency, line }.
 local slowest = {}
 
 local latency = chisel.request_field("evt.latency")

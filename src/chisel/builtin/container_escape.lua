@@ -1,15 +1,16 @@
-description = "What a process in a container does to get out of it, whether it succeeds or not: mounts, other namespaces, " ..
-  "the host's processes and files through /proc/1, the runtime's sockets, the host's disks and memory, the files by " ..
-  "which the kernel is told to run something, kernel modules, file handles, a debugger's hold on others, writing to " ..
-  "the runtime's own program. The runtime itself, which works inside before the container begins, is left out by its " ..
-  "name. Sets it off wrongly: containers that build or run others, and privileged ones that look after the host."
-short_description = "Marks of escapes from containers"
+description = "Actions of processes in containers that serve to escape, successful or not: mounts, other " ..
+  "namespaces, the host's processes and files through /proc/1, the runtime's sockets, the host's disks " ..
+  "and memory, files that make the kernel run a program, kernel modules, file handles, debugging of " ..
+  "other processes, writing to the runtime's own program. The runtime itself, which works inside of the " ..
+  "container before it starts, is excluded by name. Known false positives: containers that build or run " ..
+  "others, and privileged containers that manage the host."
+short_description = "Container escape attempts"
 category = "Security"
 args = {}
 
 local recent = require "scap_recent"
 
-local told = recent.new(10000)
+local reported = recent.new(10000)
 
 local fields = {}
 for _, name in ipairs {
@@ -20,7 +21,7 @@ for _, name in ipairs {
   fields[name] = chisel.request_field(name)
 end
 
--- Files by a pattern for the path; those of the second kind only if they are written.
+-- Files by a pattern of the path; files of the second kind count only if they are written.
 local FILES = {
   { "the first process's files and namespaces", "^/proc/1/root" },
   { "the first process's files and namespaces", "^/proc/1/cwd" },
@@ -42,7 +43,7 @@ local WRITTEN = {
   { "the container runtime's program", "/docker%-runc$" },
   { "the container runtime's program", "/bin/runc$" },
 }
--- What a file is, in its mode.
+-- File types in a mode.
 local S_IFMT, S_IFBLK = 0xf000, 0x6000
 local SOCKETS = { "/docker%.sock$", "/containerd%.sock$", "/crio%.sock$", "/podman%.sock$", "/kubelet%.sock$" }
 
@@ -59,10 +60,10 @@ local function value(name)
   return evt.field(fields[name])
 end
 
-local function tell(what, facts)
+local function report(what, facts)
   local key = string.format("%s\0%s\0%s", value("proc.pid"), what, facts.file or "")
-  if told:get(key) then return end
-  told:set(key, true)
+  if reported:get(key) then return end
+  reported:set(key, true)
   facts.result, facts.command = value("evt.res"), value("proc.cmdline")
   scap.finding("container_escape", what, facts)
 end
@@ -82,36 +83,36 @@ local CALLS = {
 function on_event()
   local ty = value("evt.type")
   if ty == "mount" then
-    tell("mounts", { file = value("evt.arg.dir"), what = value("evt.arg.dev"), ["type"] = value("evt.arg.type") })
+    report("mounts", { file = value("evt.arg.dir"), what = value("evt.arg.dev"), ["type"] = value("evt.arg.type") })
   elseif ty == "setns" then
-    tell("enters another namespace", {})
+    report("enters another namespace", {})
   elseif ty == "unshare" then
     if (value("evt.arg.flags") or ""):find("CLONE_NEW[UP]") then
-      tell("makes a namespace in which it has all rights", { flags = value("evt.arg.flags") })
+      report("makes a namespace in which it has all rights", { flags = value("evt.arg.flags") })
     end
   elseif ty == "ptrace" then
     local request = value("evt.arg.request") or ""
-    if request:find("ATTACH") or request:find("SEIZE") then tell("takes hold of another process", {}) end
+    if request:find("ATTACH") or request:find("SEIZE") then report("takes hold of another process", {}) end
   elseif ty == "connect" then
     local path = value("evt.arg.addr") or value("fd.name") or ""
     for _, socket in ipairs(SOCKETS) do
-      if path:find(socket) then tell("talks to the container runtime", { file = path }) end
+      if path:find(socket) then report("talks to the container runtime", { file = path }) end
     end
   elseif ty == "mknod" or ty == "mknodat" then
-    -- Of disks only: files, pipes and terminals are made so, too.
+    -- Only disks: mknod also creates files, pipes and terminals.
     if bit.band(value("evt.rawarg.mode") or 0, S_IFMT) == S_IFBLK then
-      tell("makes a disk's file", { file = value("evt.arg.path") })
+      report("makes a disk's file", { file = value("evt.arg.path") })
     end
   elseif ty == "execve" or ty == "execveat" then
     if (value("proc.cwd") or ""):find("^/proc/[%w-]+/fd/") then
-      tell("works in a directory that the runtime left open", { file = value("proc.cwd") })
+      report("works in a directory that the runtime left open", { file = value("proc.cwd") })
     end
   elseif CALLS[ty] then
-    tell(CALLS[ty], {})
+    report(CALLS[ty], {})
   else
     local path = value("evt.abspath") or value("fd.name") or ""
     local what = match(FILES, path)
     if not what and value("evt.is_open_write") then what = match(WRITTEN, path) end
-    if what then tell("opens " .. what, { file = path }) end
+    if what then report("opens " .. what, { file = path }) end
   end
 end

@@ -1,6 +1,7 @@
-description = "A process, or the children of one, that opens or looks for many kinds of keys and passwords within a " ..
-  "minute: /etc/shadow, SSH keys, cloud credentials, tokens of Kubernetes, Docker and git, password stores, " ..
-  "browsers' logins, environments of other processes. Sets it off wrongly: backups and searches through whole homes."
+description = "A process, or its children, that opens or looks for many kinds of keys and passwords within a " ..
+  "minute: /etc/shadow, SSH keys, cloud credentials, tokens of Kubernetes, Docker and git, password " ..
+  "stores, browser logins, environments of other processes. Known false positives: backups and searches " ..
+  "through whole home directories."
 short_description = "Searches for credentials"
 category = "Security"
 args = {
@@ -8,7 +9,7 @@ args = {
     name = "kinds",
     argtype = "int",
     optional = true,
-    description = "how many different kinds are too many; 4 if nothing is said",
+    description = "number of different kinds to report; default 4",
   },
 }
 
@@ -16,7 +17,7 @@ local recent = require "scap_recent"
 
 local WITHIN_NS = 60e9
 
--- What is a credential, by a pattern for the path.
+-- Credentials by a pattern of the path.
 local KINDS = {
   { "system passwords", "^/etc/g?shadow%-?$" },
   { "SSH keys", "/%.ssh/id_[%w_]+$" },
@@ -50,7 +51,7 @@ local KINDS = {
   { "wallets", "/wallet%.dat$" },
 }
 
--- Kinds that were seen, with the times, by process.
+-- The kinds seen so far, with times, by process.
 local sweeps = recent.new(5000)
 
 local name = chisel.request_field("evt.abspath")
@@ -62,7 +63,7 @@ local most
 function on_init()
   most = tonumber(scap.arg("kinds", "4"))
   if not most then error("kinds has to be a number", 0) end
-  -- Also what is not there: who sweeps does not know what is.
+  -- Missing files count too: a sweep does not know which files exist.
   chisel.set_filter("evt.type in (open, openat, openat2) and evt.dir=< and evt.is_open_write=false and not proc.name in (sshd, sshd-session)")
   return true
 end
@@ -77,7 +78,7 @@ local function note(process, kind, now)
   if not process or process <= 1 then return end
   local sweep = sweeps:get(process)
   if not sweep then
-    sweep = { seen = {}, told = false }
+    sweep = { seen = {}, reported = false }
     sweeps:set(process, sweep)
   end
   sweep.seen[kind] = now
@@ -87,8 +88,8 @@ local function note(process, kind, now)
   end
   if #kinds < most then return end
   table.sort(kinds)
-  local first = not sweep.told
-  sweep.told = true
+  local first = not sweep.reported
+  sweep.reported = true
   return first and table.concat(kinds, ", ") or nil
 end
 
@@ -100,9 +101,9 @@ function on_event()
   local mine, parents = note(own, kind, now), note(parent, kind, now)
   if mine then
     scap.finding("credential_sweep", "one process looks for many kinds of credentials", { kinds = mine })
-    -- The same again, seen from its parent, is nothing new.
+    -- The same finding, seen from the parent, is not repeated.
     local above = sweeps:get(parent)
-    if above then above.told = true end
+    if above then above.reported = true end
   elseif parents then
     scap.finding("credential_sweep", "the children of one process look for many kinds of credentials",
       { kinds = parents, parent = parent })

@@ -1,6 +1,6 @@
-description = "Programs that are run although their file was deleted, and programs and scripts that are deleted while " ..
-  "they run, by themselves or by what they started. Sets it off wrongly: installers that clean up after themselves, " ..
-  "self-extracting archives."
+description = "Programs that are executed although their file was deleted, and programs and scripts that are " ..
+  "deleted while they run, by themselves or by their descendants. Known false positives: installers " ..
+  "that clean up after themselves, self-extracting archives."
 short_description = "Deleted programs that run"
 category = "Security"
 args = {}
@@ -8,7 +8,7 @@ args = {}
 local recent = require "scap_recent"
 local paths = require "scap_paths"
 
--- Paths that were deleted; paths that run, with the process.
+-- Deleted paths; running paths with their process.
 local deleted = recent.new(20000)
 local running = recent.new(10000)
 
@@ -48,7 +48,8 @@ local function on_unlink(path)
   deleted:set(path, true)
   local pid = running:get(path)
   if not pid then return end
-  -- Package managers replace what runs, by name; who deletes itself is the process or below it.
+  -- Package managers replace running programs and are excluded by name; a program deletes itself in
+  -- its own process or a descendant.
   for step = 0, ANCESTORS do
     if evt.field(ancestors[step]) == pid then
       running:take(path)
@@ -70,7 +71,7 @@ function on_event()
     local path = evt.field(fields["fs.path.name"])
     if path then on_unlink(path) end
   else
-    -- It is there again.
+    -- The path exists again.
     local path = evt.field(fields[ty:find("^link") and "fs.path.source" or "fs.path.target"]) or
       evt.field(fields["fd.name"])
     if path then deleted:take(path) end

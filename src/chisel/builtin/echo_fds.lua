@@ -1,13 +1,13 @@
-description = "Shows everything that is read and written: who, how much, from or to what, and the data as far as " ..
-  "the capture holds it (see `scap record -s`). Narrow it down with a filter, such as proc.name=nginx."
-short_description = "All that is read and written"
+description = "Shows all data that is read and written: process, size, file or connection, and the data itself as " ..
+  "far as it was captured (see `scap record -s`). Restrict it with a filter, such as proc.name=nginx."
+short_description = "All data read and written"
 category = "I/O"
 args = {
   {
     name = "disable_color",
     argtype = "string",
     optional = true,
-    description = "for command lines written for sysdig: there are no colours",
+    description = "accepted for sysdig; output is never coloured",
   },
 }
 

@@ -1,4 +1,4 @@
-description = "Bytes read and written, files and connections alike, for each value of the fields that are named."
+description = "Bytes read and written, on files and connections, for each value of the given fields."
 short_description = "Bytes read and written by any field"
 category = "I/O"
 args = {

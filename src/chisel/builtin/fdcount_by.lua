@@ -1,6 +1,6 @@
-description = "How many files, connections and pipes were used, for each value of a field: how many files a process " ..
-  "touched (proc.name), how many connections there were to each server (fd.sip). One that is closed and opened again " ..
-  "under the same name is one."
+description = "Number of files, connections and pipes that were used, for each value of a field: the files that a " ..
+  "process used (proc.name), the connections to each server (fd.sip). A file that is closed and opened " ..
+  "again under the same name counts once."
 short_description = "Number of files and connections by any field"
 category = "I/O"
 args = {
@@ -11,7 +11,7 @@ local ranking = require "scap_ranking"
 local recent = require "scap_recent"
 
 local counts = ranking.new()
--- Names that were counted, by what they were counted for.
+-- Counted names, by group.
 local seen = recent.new(200000)
 local key
 local name = chisel.request_field("fd.name")

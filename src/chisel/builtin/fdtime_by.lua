@@ -1,4 +1,4 @@
-description = "Time spent in reads and writes for each value of the fields that are named."
+description = "Time spent in reads and writes for each value of the given fields."
 short_description = "Time of reads and writes by any field"
 category = "I/O"
 args = {

@@ -1,6 +1,7 @@
-description = "Traces that are wiped: shell histories that are deleted, emptied or turned into /dev/null, shells that are " ..
-  "told to keep none, logs and the records of logins deleted or emptied by anything but what looks after them. Sets it " ..
-  "off wrongly: bash before 4.4, which empties its history before it writes it anew; images and tests that clean up."
+description = "Removal of traces: shell histories that are deleted, emptied or linked to /dev/null, shells whose " ..
+  "history is disabled, logs and login records that are deleted or emptied by other programs than those " ..
+  "that maintain them. Known false positives: bash before 4.4, which empties its history before it " ..
+  "rewrites it; images and tests that clean up."
 short_description = "Wiped histories and logs"
 category = "Security"
 args = {}
@@ -8,9 +9,9 @@ args = {}
 local recent = require "scap_recent"
 local paths = require "scap_paths"
 
-local told = recent.new(10000)
+local reported = recent.new(10000)
 
--- Histories that are about to replace the old one and have nothing in them so far.
+-- Files that are about to replace a history and are still empty.
 local empty = recent.new(1000)
 -- Links to /dev/null.
 local links = recent.new(1000)
@@ -58,8 +59,8 @@ local function check(path, how)
   local kind = kind_of(path)
   if not kind then return end
   local key = path .. "\0" .. value("proc.pid")
-  if told:get(key) then return end
-  told:set(key, true)
+  if reported:get(key) then return end
+  reported:set(key, true)
   scap.finding("history_wipe", kind .. " " .. how, { file = path, command = value("proc.cmdline") })
 end
 
@@ -68,9 +69,9 @@ local function on_exec()
   if value("proc.env[HISTFILE]") == "/dev/null" then how = "HISTFILE=/dev/null" end
   if value("proc.env[HISTSIZE]") == "0" then how = "HISTSIZE=0" end
   if value("proc.env[HISTFILESIZE]") == "0" then how = "HISTFILESIZE=0" end
-  -- It is inherited by all that a shell runs.
-  if how and not told:get(how) then
-    told:set(how, true)
+  -- The variable is inherited by all commands of a shell.
+  if how and not reported:get(how) then
+    reported:set(how, true)
     scap.finding("history_wipe", "shells are told to keep no history",
       { variable = how, command = value("proc.cmdline") })
   end
@@ -90,10 +91,10 @@ function on_event()
     if from and empty:take(from) then
       check(to, "is replaced by an empty one")
     elseif from and links:take(from) then
-      -- `ln -f` makes the link under another name first.
+      -- `ln -f` creates the link under another name first.
       check(to, "becomes a link to /dev/null")
     elseif from and to and to:find("/0+$") then
-      -- How shred hides a name, one digit after the other.
+      -- shred renames a file to shorter and shorter names of one digit.
       if not from:find("/0+$") then check(from, "is shredded") end
     elseif from and kind_of(from) and not (to and (kind_of(to) or to:find("^/var/log/"))) then
       check(from, "is moved away")
@@ -107,14 +108,14 @@ function on_event()
   elseif ty == "truncate" then
     if value("evt.arg.length") == "0" then check(value("fs.path.name"), "is emptied") end
   elseif ty == "ftruncate" then
-    -- The event has no fd of its own, its argument has the name: 3(<f>/PATH).
+    -- The event has no fd of its own; its argument contains the name: 3(<f>/PATH).
     if value("evt.arg.length") == "0" then check((value("evt.arg.fd") or ""):match("<f>(.*)%)$"), "is emptied") end
   else
     local path, flags = value("fd.name"), value("evt.arg.flags") or ""
     if path and flags:find("O_TRUNC", 1, true) then
-      -- Shells write their history beside the old one.
+      -- Shells write the new history next to the old one.
       if path:find("_history%-[%w.]+$") then empty:set(path, true) end
-      -- bash makes its history so where there is none.
+      -- bash creates a missing history like this.
       if not value("evt.is_open_create") then check(path, "is emptied") end
     end
   end

@@ -1,5 +1,5 @@
-description = "HTTP/1 requests with their answers, one a line, of clients (>) and servers (<): what is not encrypted. " ..
-  "Record with a larger `-s` to have the host's name in long requests, too."
+description = "HTTP/1 requests with their responses, one per line, of clients (>) and servers (<), if they are not " ..
+  "encrypted. Record with a larger `-s` to get the host name of long requests, too."
 short_description = "HTTP requests"
 category = "Application"
 args = {}

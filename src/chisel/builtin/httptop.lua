@@ -1,4 +1,4 @@
-description = "HTTP/1 requests by method and URL: how often, how long until the answer began, or how many bytes."
+description = "HTTP/1 requests by method and URL: their number, the time until the response started, or the bytes."
 short_description = "HTTP requests by number, time or bytes"
 category = "Application"
 args = {

@@ -1,5 +1,5 @@
 description = "Bytes read and written, files and connections alike, second by second."
-short_description = "Bytes read and written each second"
+short_description = "Bytes read and written per second"
 category = "I/O"
 args = {}
 

@@ -1,5 +1,5 @@
 description = "Bytes read from and written to files, second by second."
-short_description = "Bytes of files each second"
+short_description = "Bytes of file I/O per second"
 category = "I/O"
 args = {}
 

@@ -1,5 +1,5 @@
 description = "Bytes received and sent over IPv4 and IPv6, second by second."
-short_description = "Bytes of connections each second"
+short_description = "Bytes of network I/O per second"
 category = "Net"
 args = {}
 

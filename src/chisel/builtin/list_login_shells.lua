@@ -1,23 +1,23 @@
-description = "Login shells with the number of commands that were run below them, the first of these and when it " ..
-  "was. A login shell is the oldest ancestor whose name ends in sh."
-short_description = "Login shells and what was run in them"
+description = "Login shells with the number of commands that were run below them, and the first command with its " ..
+  "time. A login shell is the oldest ancestor whose name ends in sh."
+short_description = "Login shells and their commands"
 category = "Security"
 args = {
   {
     name = "command",
     argtype = "string",
     optional = true,
-    description = "only commands whose name has this text in it; * is all",
+    description = "only commands whose name contains this text; * for all",
   },
   {
     name = "arguments",
     argtype = "string",
     optional = true,
-    description = "only commands whose arguments have this text in them",
+    description = "only commands whose arguments contain this text",
   },
 }
 
--- Shells that are listed; of more there is a number only.
+-- Limit of the listed shells; further shells are only counted.
 local MOST = 1000
 local shells, count, left_out = {}, 0, 0
 

@@ -1,5 +1,5 @@
-description = "The containers that a capture knows at its end, and those of which there are events only; while live, " ..
-  "those there are now. `scap containers` says more of them."
+description = "The containers that are known at the end of the capture, and those known only from events; live, the " ..
+  "current ones. `scap containers` shows more details."
 short_description = "Containers"
 category = "System State"
 args = {
@@ -7,11 +7,11 @@ args = {
     name = "desc",
     argtype = "string",
     optional = true,
-    description = "anything: each container's facts below each other, instead of a table",
+    description = "any value: a list of each container's properties instead of a table",
   },
 }
 
--- Containers that nobody has said anything of are known by their events.
+-- Containers without a description are known by their events.
 local MOST = 10000
 local seen, count = {}, 0
 local id = chisel.request_field("container.id")

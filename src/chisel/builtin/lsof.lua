@@ -1,5 +1,5 @@
-description = "The files, sockets and pipes that processes have open at the first event that is read (`--from` " ..
-  "names the moment). Threads that share those of their process are not listed again."
+description = "The open files, sockets and pipes of processes at the first event that is read (`--from` selects the " ..
+  "time). Threads that share the fds of their process are not listed separately."
 short_description = "Open files and sockets"
 category = "System State"
 args = {
@@ -7,7 +7,7 @@ args = {
     name = "filter",
     argtype = "filter",
     optional = true,
-    description = "which ones, such as 'proc.name=sshd and fd.type=ipv4'",
+    description = "filter, such as 'proc.name=sshd and fd.type=ipv4'",
   },
 }
 

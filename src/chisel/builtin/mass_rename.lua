@@ -1,11 +1,11 @@
-description = "A process that gives many files the same new ending, as what encrypts them for ransom does: renamed from " ..
-  "NAME to NAME.x, or NAME.x written and NAME deleted. Endings of packers, editors and backups are left out. Sets it " ..
-  "off wrongly: programs that convert many files and delete the originals."
-short_description = "Many files get a new ending"
+description = "A process that gives many files the same new extension, like ransomware: renamed from NAME to " ..
+  "NAME.x, or NAME.x written and NAME deleted. Extensions of packers, editors and backups are excluded. " ..
+  "Known false positives: programs that convert many files and delete the originals."
+short_description = "Many files get a new extension"
 category = "Security"
 args = {
-  { name = "files", argtype = "int", optional = true, description = "how many files are many; 20 if nothing is said" },
-  { name = "seconds", argtype = "int", optional = true, description = "within how many seconds; 60 if nothing is said" },
+  { name = "files", argtype = "int", optional = true, description = "number of files to report; default 20" },
+  { name = "seconds", argtype = "int", optional = true, description = "time window in seconds; default 60" },
 }
 
 local recent = require "scap_recent"
@@ -18,9 +18,9 @@ local ORDINARY = {
   lock = true, log = true, asc = true, sig = true,
 }
 
--- Files that were made beside another one, with their ending, by the other one's path.
+-- Files created next to another one, with their extension, by the path of the other one.
 local beside = recent.new(50000)
--- How many files a process gave an ending, and since when.
+-- The number of files to which a process gave an extension, and the time of the first.
 local counts = recent.new(5000)
 
 local fields = {}
@@ -37,11 +37,11 @@ function on_init()
   return true
 end
 
--- The ending that the second path has beyond the first one.
+-- Returns the extension of the second path after the first one.
 local function ending(before, after)
   if #after <= #before + 1 or after:sub(1, #before) ~= before then return nil end
   local new = after:match("^%.([^/]+)$", #before + 1)
-  -- Numbers are how logs are rotated.
+  -- Numbers are extensions of rotated logs.
   if not new or ORDINARY[new] or new:find("^[%d.-]+$") or new:find("~$") then return nil end
   return new
 end
@@ -51,12 +51,12 @@ local function note(new, file)
   local key = pid .. "\0" .. new
   local count = counts:get(key)
   if not count or now - count.since > within * 1e9 then
-    count = { files = 0, since = now, told = count and count.told }
+    count = { files = 0, since = now, reported = count and count.reported }
     counts:set(key, count)
   end
   count.files = count.files + 1
-  if count.files >= most and not count.told then
-    count.told = true
+  if count.files >= most and not count.reported then
+    count.reported = true
     scap.finding("mass_rename", string.format("%d files have got the ending .%s", count.files, new), { last = file })
   end
 end

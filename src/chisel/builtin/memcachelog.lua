@@ -1,4 +1,4 @@
-description = "Commands to memcached in its text protocol, on port 11211 or of a process of that name."
+description = "Commands to memcached in its text protocol, on port 11211 or of a process with that name."
 short_description = "Commands to memcached"
 category = "Application"
 args = {
@@ -6,13 +6,13 @@ args = {
     name = "method",
     argtype = "string",
     optional = true,
-    description = "get or set; both if nothing is said",
+    description = "get or set; default both",
   },
   {
     name = "size",
     argtype = "int",
     optional = true,
-    description = "only values that are stored with more bytes than this",
+    description = "only set commands with values of more bytes than this",
   },
 }
 

@@ -1,7 +1,7 @@
-description = "Programs that are run from memory: their file is one of memfd_create, which no file system ever had. " ..
-  "Container runtimes run a copy of themselves so, and are left out by the name it has. Sets it off wrongly: " ..
-  "programs packed to run from memory."
-short_description = "Programs run from memory"
+description = "Programs that are executed from memory: their file was created by memfd_create and never had a place " ..
+  "in a file system. Container runtimes execute a copy of themselves like this, and are excluded by its " ..
+  "name. Known false positives: programs packed to run from memory."
+short_description = "Programs executed from memory"
 category = "Security"
 args = {}
 

@@ -1,13 +1,14 @@
-description = "Reads and writes of connections that took longer than so many milliseconds, waiting included, as they end."
-short_description = "Reads and writes of connections that are slow"
+description = "Reads and writes of connections that took longer than the given time, blocking included, when they " ..
+  "return."
+short_description = "Slow reads and writes of connections"
 category = "Net"
 args = {
-  { name = "min_ms", argtype = "int", description = "the milliseconds; parts of one are possible" },
+  { name = "min_ms", argtype = "int", description = "minimum duration in milliseconds; fractions are allowed" },
   {
     name = "disable_color",
     argtype = "string",
     optional = true,
-    description = "for command lines written for sysdig: there are no colours",
+    description = "accepted for sysdig; output is never coloured",
   },
 }
 

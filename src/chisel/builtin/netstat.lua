@@ -1,4 +1,4 @@
-description = "The connections and listening sockets at the first event that is read (`--from` names the moment)."
+description = "The connections and listening sockets at the first event that is read (`--from` selects the time)."
 short_description = "Connections and listening sockets"
 category = "Net"
 args = {
@@ -6,7 +6,7 @@ args = {
     name = "filter",
     argtype = "filter",
     optional = true,
-    description = "which ones, such as fd.sport=443",
+    description = "filter, such as fd.sport=443",
   },
 }
 
@@ -18,7 +18,7 @@ end
 
 on_event = state.on_event
 
--- IPv6 addresses have colons of their own.
+-- IPv6 addresses contain colons.
 local function ends(address, port)
   return (address:find(":", 1, true) and "[" .. address .. "]" or address) .. ":" .. port
 end
@@ -31,7 +31,7 @@ function on_capture_end()
   for _, thread in ipairs(threads) do
     if thread.tid == thread.pid then
       for _, fd in ipairs(state.fds(thread)) do
-        -- A socket that has no addresses yet is no connection.
+        -- A socket without addresses is not a connection yet.
         if (fd.type == "ipv4" or fd.type == "ipv6") and fd.sip then
           print(layout:format(fd.l4proto, ends(fd.sip, fd.sport),
             fd.cip and ends(fd.cip, fd.cport) or "*", fd.cip and "ESTABLISHED" or "LISTEN",

@@ -1,15 +1,16 @@
-description = "Changes to what a machine runs by itself later: cron, at, units of systemd, rc.local and init scripts, " ..
-  "ld.so.preload, the shells' start files, authorized_keys, sudoers, passwd, PAM, udev rules, autostart entries, " ..
-  "modules to load. Package managers and the programs that make accounts are left out. Sets it off wrongly: " ..
-  "administrators and configuration management, since an attacker does the same as they do."
-short_description = "Changes to what runs by itself"
+description = "Changes to files that make a machine run something later: cron, at, systemd units, rc.local and init " ..
+  "scripts, ld.so.preload, start files of shells, authorized_keys, sudoers, passwd, PAM, udev rules, " ..
+  "autostart entries, modules to load. Package managers and programs that create accounts are excluded. " ..
+  "Known false positives: administrators and configuration management, whose changes are the same as an " ..
+  "attacker's."
+short_description = "Changes to autostart files"
 category = "Security"
 args = {}
 
 local recent = require "scap_recent"
 local paths = require "scap_paths"
 
--- What can be changed so, by a pattern for the path; more particular ones first.
+-- Autostart files by a pattern of the path; more specific ones first.
 local PLACES = {
   { "authorized_keys", "/%.ssh/authorized_keys2?$" },
   { "SSH start file", "/%.ssh/rc$" },
@@ -53,11 +54,12 @@ local PLACES = {
   { "autostart", "/autostart/.*%.desktop$" },
 }
 
--- Who changes these as its work; those that make accounts copy the start files of a new home.
+-- Programs that maintain these files; programs that create accounts copy start files to a new home
+-- directory.
 local WORKERS = paths.by("useradd, adduser, userdel, deluser, usermod, groupadd, groupmod, groupdel, passwd, " ..
   "chpasswd, chage, systemd-sysuser, newusers, systemd-tmpfile, logrotate")
 
-local told = recent.new(10000)
+local reported = recent.new(10000)
 
 local fields = {}
 for _, name in ipairs {
@@ -78,8 +80,8 @@ local function check(path, how)
   for _, place in ipairs(PLACES) do
     if path:find(place[2]) then
       local key = path .. "\0" .. evt.field(fields["proc.pid"])
-      if told:get(key) then return end
-      told:set(key, true)
+      if reported:get(key) then return end
+      reported:set(key, true)
       scap.finding("persistence", place[1] .. ": " .. how,
         { file = path, command = evt.field(fields["proc.cmdline"]) })
       return
@@ -90,7 +92,7 @@ end
 function on_event()
   local ty = evt.field(fields["evt.type"])
   if ty:find("link") then
-    -- The link itself; what it points to does not change.
+    -- The link itself; its target does not change.
     check(evt.field(fields["fs.path.source"]), "a link is made")
   elseif ty:find("^rename") then
     check(evt.field(fields["fs.path.target"]), "a file is put there")

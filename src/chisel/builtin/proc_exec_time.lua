@@ -1,5 +1,5 @@
-description = "Processes with the time they ran, as they end. Those that began before the capture are left out, " ..
-  "and so are the threads of a process."
+description = "Processes with their run time, when they exit. Processes that started before the capture are left " ..
+  "out, and so are threads."
 short_description = "Run time of processes"
 category = "Performance"
 args = {
@@ -7,7 +7,7 @@ args = {
     name = "disable_color",
     argtype = "string",
     optional = true,
-    description = "for command lines written for sysdig: there are no colours",
+    description = "accepted for sysdig; output is never coloured",
   },
 }
 

@@ -1,5 +1,5 @@
-description = "The processes at the first event that is read (`--from` names the moment), with their threads, " ..
-  "memory and command lines."
+description = "The processes at the first event that is read (`--from` selects the time), with threads, memory and " ..
+  "command lines."
 short_description = "Processes"
 category = "System State"
 args = {
@@ -7,7 +7,7 @@ args = {
     name = "filter",
     argtype = "filter",
     optional = true,
-    description = "only processes with an fd that passes it, such as fd.type=ipv4",
+    description = "only processes with an fd that matches, such as fd.type=ipv4",
   },
 }
 

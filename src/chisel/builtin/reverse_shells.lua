@@ -1,8 +1,9 @@
-description = "Shells that someone else operates: a shell whose input and output are a connection (a reverse or a bind " ..
-  "shell), commands of a shell whose output goes into one, a terminal whose other end is sent over a connection, and " ..
-  "an interactive shell that reads from a pipe. Sets it off wrongly: inetd with shell scripts, programs that run an " ..
-  "editor's or a test's shell through pipes, terminals shown through a TCP connection to another machine."
-short_description = "Shells behind connections"
+description = "Remotely operated shells: a shell whose input and output are a connection (a reverse or a bind " ..
+  "shell), commands of a shell whose output goes to one, a terminal whose other end is sent over a " ..
+  "connection, and an interactive shell that reads from a pipe. Known false positives: inetd with shell " ..
+  "scripts, programs that run the shell of an editor or a test through pipes, terminals forwarded " ..
+  "through a TCP connection to another machine."
+short_description = "Shells on network connections"
 category = "Security"
 args = {}
 
@@ -22,14 +23,14 @@ local function value(name)
   return evt.field(fields[name])
 end
 
--- Processes that hold the other end of a terminal; shells and relays that were told of.
+-- Processes that hold the other end of a terminal; shells and relays already reported.
 local terminals = recent.new(1000)
 local connections = recent.new(10000)
-local told = recent.new(10000)
+local reported = recent.new(10000)
 
 local function once(key)
-  if told:get(key) then return false end
-  told:set(key, true)
+  if reported:get(key) then return false end
+  reported:set(key, true)
   return true
 end
 
@@ -65,9 +66,9 @@ local function on_exec()
     end
     return
   end
-  -- The shell itself has it open under another number.
+  -- The shell itself has it open under another fd number.
   local parent, is_below = value("proc.ppid"), false
-  -- In older captures a script's path is its own, not the shell's.
+  -- In older captures the exepath of a script is the script, not the shell.
   for _, program in ipairs { "proc.pexepath", "proc.pexe", "proc.pexe" } do
     is_below = is_below or SHELL[(value(program) or ""):match("[^/]*$")]
   end

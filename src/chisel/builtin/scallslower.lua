@@ -1,13 +1,13 @@
-description = "System calls that took longer than so many milliseconds, waiting included, as they end."
-short_description = "System calls that are slow"
+description = "System calls that took longer than the given time, blocking included, when they return."
+short_description = "Slow system calls"
 category = "Performance"
 args = {
-  { name = "min_ms", argtype = "int", description = "the milliseconds; parts of one are possible" },
+  { name = "min_ms", argtype = "int", description = "minimum duration in milliseconds; fractions are allowed" },
   {
     name = "disable_color",
     argtype = "string",
     optional = true,
-    description = "for command lines written for sysdig: there are no colours",
+    description = "accepted for sysdig; output is never coloured",
   },
 }
 

@@ -1,14 +1,14 @@
--- What the chisels have in common that save the events around those they show: the times of these are kept,
--- and at the end the capture is read again, with a filter that is about them.
+-- Shared by the chisels that save the events around those they show: their times are collected, and
+-- at the end the capture is read again with a filter on these times.
 local around = {}
 
--- Moments that are kept; a filter of more would be slow.
+-- Limit of the times; a filter with more would be slow.
 local MOST = 10000
 local moments = {}
 local rawtime = chisel.request_field("evt.rawtime.s")
 local rawtime_ns = chisel.request_field("evt.rawtime.ns")
 
--- Whether a file was given. While live there is nothing to read again.
+-- Returns true if a file was given. Live events cannot be read again.
 function around.on_init()
   local file = scap.arg("dump_file_name")
   if file and sysdig.is_live() then error("events can only be saved when a capture is read", 0) end
@@ -17,10 +17,10 @@ function around.on_init()
   return true
 end
 
--- Takes note of this event.
+-- Adds the time of this event.
 function around.mark()
   if scap.arg("dump_file_name") and #moments < MOST then
-    -- As one number it would lose its last digits.
+    -- A single number would lose its last digits.
     local ns = string.format("%09d", evt.field(rawtime_ns))
     moments[#moments + 1] = string.format("%d", evt.field(rawtime)) .. ns
   end

@@ -1,4 +1,4 @@
--- Returns what the container of an event is called: its name, or its id where no runtime has told one.
+-- Returns the name of the event's container, or its id if no runtime has described it.
 local name = chisel.request_field("container.name")
 local id = chisel.request_field("container.id")
 

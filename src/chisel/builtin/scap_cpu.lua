@@ -1,14 +1,14 @@
--- CPU time of whatever a field names. Where a capture holds what the kernel says of it (`procinfo` events, in
--- sysdig's captures) that is taken. Else it is the time between a thread's calls: what it did not spend in the
--- kernel it computed, or waited for a CPU. Time in calls, such as copying, is not in it.
+-- CPU time by the value of a field. If the capture has CPU times of the kernel (`procinfo` events,
+-- in sysdig's captures), these are used. Otherwise it is the time between a thread's calls, in
+-- which it computed or waited for a CPU. Time in calls, such as copying, is not included.
 local ranking = require "scap_ranking"
 local recent = require "scap_recent"
 
 local cpu = {}
 
-local computed, told = ranking.new(), ranking.new()
+local computed, reported = ranking.new(), ranking.new()
 local samples = 0
--- When each thread's last call ended.
+-- The end of each thread's last call.
 local ends = recent.new(100000)
 local keys = {}
 local tid = chisel.request_field("thread.tid")
@@ -35,10 +35,10 @@ function cpu.on_event()
   local now, thread = evt.rel_ns(), evt.field(tid)
   first, last = first or now, now
   if evt.field(is_procinfo) == 1 then
-    -- All threads are told of at once, once a second.
+    -- The events of all threads come at once, once per second.
     local second = evt.field(seconds)
     if second ~= last_second then samples, last_second = samples + 1, second end
-    told:add(key(), evt.field(percent) or 0)
+    reported:add(key(), evt.field(percent) or 0)
     return
   end
   local ended = ends:get(thread)
@@ -51,7 +51,7 @@ end
 
 function cpu.print(heading)
   if samples > 0 then
-    told:print({ "CPU%", heading }, 10, function(sum) return ("%.2f%%"):format(sum / samples) end)
+    reported:print({ "CPU%", heading }, 10, function(sum) return ("%.2f%%"):format(sum / samples) end)
   elseif last and last > first then
     local span = last - first
     computed:print({ "CPU% (computing)", heading }, 10, function(ns)

@@ -1,10 +1,10 @@
--- What the chisels that count bytes second by second have in common. A second without any has no line, and the
--- last one, of which there is a part only, has one.
+-- Shared by the chisels that count bytes per second. Seconds without bytes have no line; the last
+-- second, which is incomplete, has one.
 local each = {}
 
 local moved = chisel.request_field("evt.rawres")
 local is_read = chisel.request_field("evt.is_io_read")
--- Of the second under way: its time, bytes in and out.
+-- The current second: its time, bytes in and out.
 local time, bytes_in, bytes_out
 
 function each.on_init(filter)
@@ -22,7 +22,7 @@ function each.on_event()
   end
 end
 
--- The second is over.
+-- Ends the current second.
 function each.on_interval()
   if time then
     print(string.format("%s in:%d out:%d tot:%d", time, bytes_in, bytes_out, bytes_in + bytes_out))

@@ -1,11 +1,12 @@
--- Finds HTTP/1 requests and their answers in what is sent and received, of clients and of servers. Of each
--- connection one request is open at a time; of data only the beginning has to be in the capture.
+-- Finds HTTP/1 requests and their responses in data sent and received, of clients and of servers.
+-- Each connection has one open request at a time; only the beginning of the data has to be
+-- captured.
 local container = require "scap_container"
 local recent = require "scap_recent"
 
 local http = {}
 
--- Requests without an answer so far, by process and fd.
+-- Requests without a response so far, by process and fd.
 local open = recent.new(10000)
 
 local fields = {}
@@ -25,7 +26,7 @@ function http.on_init()
   return true
 end
 
--- Returns a request that this event answers, with `code`, `latency` and `bytes`.
+-- Returns the request to which this event is the response, with `code`, `latency` and `bytes`.
 function http.on_event()
   local data = evt.field(fields["evt.rawarg.data"])
   if not data then return nil end
@@ -35,7 +36,7 @@ function http.on_event()
     local host = data:match("\r\n[Hh]ost: *([^\r\n]+)")
     open:set(key, {
       method = method,
-      -- A proxy is asked for a whole URL.
+      -- Requests to a proxy have the whole URL.
       url = path:find("://", 1, true) and path or (host or evt.field(fields["fd.name"]) or "?") .. path,
       time = evt.iso(),
       began = evt.rel_ns(),
@@ -51,7 +52,7 @@ function http.on_event()
   if not request then return nil end
   request.code = tonumber(code)
   request.latency = evt.rel_ns() - request.began
-  -- What the answer says of itself; without it what came at once.
+  -- The length in the response header; without it, the bytes received at once.
   request.bytes = tonumber(data:match("\r\n[Cc]ontent%-[Ll]ength: *(%d+)")) or evt.field(fields["evt.rawres"])
   return request
 end

@@ -1,5 +1,5 @@
--- What the chisels that show what was read and written have in common: a line about the call, then its data
--- as far as the capture holds it, as printable text.
+-- Shared by the chisels that show data read and written: a line about the call, then its data as
+-- far as it was captured, as printable text.
 local container = require "scap_container"
 
 local io_lines = {}
@@ -11,14 +11,14 @@ for _, name in ipairs {
   fields[name] = chisel.request_field(name)
 end
 
--- Prepares for calls that pass a filter and moved something.
+-- Selects calls that match a filter and transferred data.
 function io_lines.on_init(filter)
   sysdig.set_output_format("ascii")
   local moved = "evt.is_io=true and evt.rawres>0"
   chisel.set_filter(filter == "" and moved or filter .. " and " .. moved)
 end
 
--- The data of this event as text, which begins with a line end that is not part of it.
+-- The data of this event as text; the line break at its start is not part of it.
 function io_lines.data()
   return ((evt.field(fields["evt.buffer"]) or ""):gsub("^\n", ""))
 end

@@ -1,12 +1,13 @@
--- Paths, and who may change them without anybody being told.
+-- Paths, and the programs that change them as their regular work.
 local paths = {}
 
--- A condition: a process of these names, or one that such a one has started.
+-- A condition: a process with one of these names, or started by one.
 function paths.by(names)
   return "(proc.name in (" .. names .. ") or proc.aname in (" .. names .. "))"
 end
 
--- Package managers and what they run: an attacker who can install packages needs no other way.
+-- Package managers and the programs they run: an attacker who can install packages needs no other
+-- method.
 paths.PACKAGES = paths.by("dpkg, apt, apt-get, aptitude, unattended-upgr, rpm, dnf, dnf5, yum, zypper, pacman, " ..
   "apk, emerge, nix-daemon, snapd, flatpak, packagekitd")
 
@@ -20,7 +21,7 @@ local INTERPRETERS = {
   node = true, php = true, lua = true,
 }
 
--- The script that an interpreter was started with, if the program is one: its first argument.
+-- The script of an interpreter: its first argument.
 function paths.script(program, directory, argument)
   local name = (program or ""):match("([%a]+)[%d.]*$")
   if name and INTERPRETERS[name] and argument and argument ~= "" and argument:sub(1, 1) ~= "-" then
@@ -28,7 +29,7 @@ function paths.script(program, directory, argument)
   end
 end
 
--- How long something took, for reading.
+-- Formats a duration.
 function paths.ago(ns)
   if ns < 1e6 then return string.format("%d us", ns / 1e3) end
   if ns < 1e9 then return string.format("%d ms", ns / 1e6) end

@@ -1,4 +1,4 @@
--- Numbers by name, for what scap.top cannot count. Names beyond a number are not kept, only how many there were.
+-- Rankings by name, for values that scap.top cannot compute. Names beyond a limit are only counted.
 local ranking = {}
 ranking.__index = ranking
 
@@ -20,8 +20,8 @@ function ranking:add(name, value)
   self.values[name] = (before or 0) + value
 end
 
--- Prints those with the highest numbers; `text` makes what is printed of a number, and a name that is a table's
--- key of several parts has them between tabs.
+-- Prints the largest values; `text` formats a value, and a name with several parts has tabs between
+-- them.
 function ranking:print(heading, most, text)
   local rows = {}
   for name, value in pairs(self.values) do rows[#rows + 1] = { name, value } end

@@ -1,5 +1,5 @@
--- A table that forgets: it holds the newest `most` keys for certain and never more than twice as many, so
--- that no capture, however many files or connections are in it, makes a chisel grow.
+-- A table of recent keys: it keeps at least the newest `most` keys and at most twice as many, so
+-- that its memory is limited whatever the capture contains.
 local recent = {}
 recent.__index = recent
 
@@ -17,7 +17,7 @@ function recent:set(key, value)
   self.new[key] = value
 end
 
--- What is asked for counts as new.
+-- A lookup makes a key recent.
 function recent:get(key)
   local value = self.new[key]
   if value == nil then
@@ -27,7 +27,7 @@ function recent:get(key)
   return value
 end
 
--- Takes a key out and returns its value.
+-- Removes a key and returns its value.
 function recent:take(key)
   local value = self.new[key]
   if value == nil then value = self.old[key] end

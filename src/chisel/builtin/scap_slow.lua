@@ -1,4 +1,4 @@
--- What the chisels about slow calls have in common.
+-- Shared by the chisels on slow calls.
 local container = require "scap_container"
 
 local slow = {}

@@ -1,5 +1,5 @@
--- What the chisels that show the state of the machine have in common: they look at the threads as they are at
--- the first event that is read, so `--from` names the moment.
+-- Shared by the chisels that show the system state: they use the threads at the first event that is
+-- read, so `--from` selects the time.
 local state = {}
 
 local seen = false
@@ -9,7 +9,8 @@ function state.on_event()
   sysdig.end_capture()
 end
 
--- The threads in the order of their ids, those with an fd that passes the filter; nil if there was no event.
+-- The threads ordered by id, restricted to those with an fd that matches the filter; nil without an
+-- event.
 function state.threads(filter)
   if not seen then
     print("no event")
@@ -24,7 +25,7 @@ function state.threads(filter)
   return threads
 end
 
--- A thread's fds in the order of their numbers.
+-- The fds of a thread, ordered by number.
 function state.fds(thread)
   local fds = {}
   for number, fd in pairs(thread.fdtable) do

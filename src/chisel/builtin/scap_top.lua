@@ -1,4 +1,4 @@
--- Makes the table that scap.top describes, under -pc with the container in front of its keys.
+-- Makes a table with scap.top; with -pc the container precedes the keys.
 return function(described)
   if sysdig.is_print_container_data() then
     described.by = { "container.id", "container.name", unpack(described.by) }

@@ -1,5 +1,4 @@
-description = "Shells that are started with a function definition of the shellshock kind (CVE-2014-6271) in their " ..
-  "environment."
+description = "Shells that are started with a shellshock function definition (CVE-2014-6271) in their environment."
 short_description = "Shellshock attempts"
 category = "Security"
 args = {}
@@ -13,7 +12,7 @@ function on_init()
 end
 
 function on_event()
-  -- Functions that bash exports itself have names that say so, in every version since the hole was mended.
+  -- Functions exported by bash itself have special variable names, in every version since the fix.
   for name, definition in (evt.field(environment) or ""):gmatch("([%w_.%%()-]+)=(%(%) {.*)") do
     if not name:find("^BASH_FUNC_") then
       scap.finding("shellshock", "the environment of a shell defines a function", { variable = name,

@@ -1,13 +1,13 @@
-description = "How long system calls take: a histogram in powers of two. With a filter those of a process, a file " ..
-  "or a connection. Unlike sysdig's it does not need a terminal."
-short_description = "Histogram of the calls' latencies"
+description = "Latency of system calls: a histogram in powers of two. Use a filter for the calls of a process, a " ..
+  "file or a connection. Unlike sysdig's it does not need a terminal."
+short_description = "Histogram of call latencies"
 category = "Performance"
 args = {
   {
     name = "refresh_time",
     argtype = "int",
     optional = true,
-    description = "for command lines written for sysdig: there is one histogram, at the end",
+    description = "accepted for sysdig; there is one histogram, at the end",
   },
 }
 

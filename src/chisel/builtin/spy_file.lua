@@ -1,4 +1,5 @@
-description = "Shows what is read from and written to files, or to files whose name has a text in it."
+description = "Shows the data that is read from and written to files, optionally of files whose name contains a " ..
+  "text."
 short_description = "Data of files"
 category = "I/O"
 args = {
@@ -6,13 +7,13 @@ args = {
     name = "read_or_write",
     argtype = "string",
     optional = true,
-    description = "R for what is read, W for what is written, RW (the default) for both",
+    description = "R for reads, W for writes, RW (the default) for both",
   },
   {
     name = "spy_on_file_name",
     argtype = "string",
     optional = true,
-    description = "a part of the file's name",
+    description = "part of the file name",
   },
 }
 

@@ -1,5 +1,4 @@
-description = "Lines that are written to log files, of whichever program; with a file's name the events around them " ..
-  "are saved."
+description = "Lines that any program writes to log files; with a file name, the events around them are saved."
 short_description = "Log lines of all programs"
 category = "Logs"
 args = {
@@ -7,19 +6,19 @@ args = {
     name = "dump_file_name",
     argtype = "string",
     optional = true,
-    description = "a capture to write, with the events around each one that is shown",
+    description = "capture to write the events around each displayed one to",
   },
   {
     name = "dump_range_ms",
     argtype = "int",
     optional = true,
-    description = "how many milliseconds before and after belong to it; 1000 if nothing is said",
+    description = "milliseconds before and after it; default 1000",
   },
   {
     name = "disable_color",
     argtype = "string",
     optional = true,
-    description = "for command lines written for sysdig: there are no colours",
+    description = "accepted for sysdig; output is never coloured",
   },
 }
 

@@ -1,4 +1,4 @@
-description = "Shows what goes to and comes from a port, of either end."
+description = "Shows the data sent to and received from a port, at either end."
 short_description = "Data to and from a port"
 category = "Net"
 args = {
@@ -7,7 +7,7 @@ args = {
     name = "disable_color",
     argtype = "string",
     optional = true,
-    description = "for command lines written for sysdig: there are no colours",
+    description = "accepted for sysdig; output is never coloured",
   },
 }
 

@@ -1,4 +1,4 @@
-description = "Messages that programs send to the system's log, with facility and severity; with a file's name the " ..
+description = "Messages that programs send to the system log, with facility and severity; with a file name, the " ..
   "events around them are saved."
 short_description = "Messages to syslog"
 category = "Logs"
@@ -7,19 +7,19 @@ args = {
     name = "dump_file_name",
     argtype = "string",
     optional = true,
-    description = "a capture to write, with the events around each one that is shown",
+    description = "capture to write the events around each displayed one to",
   },
   {
     name = "dump_range_ms",
     argtype = "int",
     optional = true,
-    description = "how many milliseconds before and after belong to it; 1000 if nothing is said",
+    description = "milliseconds before and after it; default 1000",
   },
   {
     name = "disable_color",
     argtype = "string",
     optional = true,
-    description = "for command lines written for sysdig: there are no colours",
+    description = "accepted for sysdig; output is never coloured",
   },
 }
 

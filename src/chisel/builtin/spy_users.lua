@@ -1,5 +1,5 @@
-description = "What people do: commands below a login shell, and where these go, indented by how deep below the " ..
-  "shell they are."
+description = "Activity of users: commands below a login shell, and changes of directory, indented by their depth " ..
+  "below the shell."
 short_description = "Commands of users"
 category = "Security"
 args = {
@@ -7,13 +7,13 @@ args = {
     name = "max_depth",
     argtype = "int",
     optional = true,
-    description = "how deep below the shell, 0 being what was typed",
+    description = "maximum depth below the shell; 0 is the command that was entered",
   },
   {
     name = "disable_color",
     argtype = "string",
     optional = true,
-    description = "for command lines written for sysdig: there are no colours",
+    description = "accepted for sysdig; output is never coloured",
   },
 }
 
@@ -28,7 +28,7 @@ local container = require "scap_container"
 local ancestors = {}
 
 function on_init()
-  -- sysdig takes a text there, too.
+  -- sysdig accepts a text here, too.
   local depth = scap.arg("max_depth")
   if depth and depth ~= "disable_color" and not tonumber(depth) then error("max_depth has to be a number", 0) end
   chisel.set_filter("evt.dir=< and evt.failed=false and proc.loginshellid>0 and (evt.type in (execve, execveat) " ..
@@ -37,7 +37,7 @@ function on_init()
   return true
 end
 
--- How many processes there are between this one and its login shell.
+-- Returns the number of processes between this one and its login shell.
 local function depth_below(shell)
   for step = 0, MAX_DEPTH do
     local pid = evt.field(ancestors[step])

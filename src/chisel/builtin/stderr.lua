@@ -1,12 +1,12 @@
 description = "Prints what programs read from or write to their standard error (fd 2), and nothing else."
-short_description = "The standard error of programs"
+short_description = "Standard error of programs"
 category = "I/O"
 args = {
   {
     name = "disable_color",
     argtype = "string",
     optional = true,
-    description = "for command lines written for sysdig: there are no colours",
+    description = "accepted for sysdig; output is never coloured",
   },
 }
 

@@ -1,5 +1,5 @@
 description = "Prints what programs read from or write to their standard input (fd 0), and nothing else."
-short_description = "The standard input of programs"
+short_description = "Standard input of programs"
 category = "I/O"
 args = {}
 

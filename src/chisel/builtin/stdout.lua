@@ -1,5 +1,5 @@
 description = "Prints what programs read from or write to their standard output (fd 1), and nothing else."
-short_description = "The standard output of programs"
+short_description = "Standard output of programs"
 category = "I/O"
 args = {}
 

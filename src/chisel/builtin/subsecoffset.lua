@@ -1,5 +1,5 @@
-description = "When within a second system calls are made, in fiftieths: what happens at each full second, or " ..
-  "every so many milliseconds, stands out."
+description = "Number of system calls by their time within a second, in fiftieths: shows activity at each full " ..
+  "second, or every so many milliseconds."
 short_description = "Calls by their offset within the second"
 category = "Performance"
 args = {
@@ -7,7 +7,7 @@ args = {
     name = "refresh_time",
     argtype = "int",
     optional = true,
-    description = "for command lines written for sysdig: there is one picture, at the end",
+    description = "accepted for sysdig; there is one histogram, at the end",
   },
 }
 

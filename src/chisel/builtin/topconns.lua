@@ -1,4 +1,4 @@
-description = "Connections and UDP flows over which most was sent and received."
+description = "Connections and UDP flows with the most bytes sent and received."
 short_description = "Connections by bytes"
 category = "Net"
 args = {}

@@ -1,6 +1,6 @@
-description = "Containers that used most of a CPU, in percent of one, the machine itself among them. Captures of scap " ..
-  "do not hold what the kernel says of it: there it is the time between a thread's calls, in which it computed or " ..
-  "waited for a CPU."
+description = "Containers with the highest CPU usage, in percent of one CPU, the host included. Captures of scap " ..
+  "have no CPU times of the kernel; for them it is the time between a thread's calls, in which it " ..
+  "computed or waited for a CPU."
 short_description = "Containers by CPU usage"
 category = "CPU Usage"
 args = {}

@@ -1,4 +1,4 @@
-description = "Containers most of whose calls failed."
+description = "Containers with the most failed calls."
 short_description = "Containers by failed calls"
 category = "Errors"
 args = {}

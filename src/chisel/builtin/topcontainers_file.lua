@@ -1,4 +1,4 @@
-description = "Containers that read and wrote most in files."
+description = "Containers with the most bytes read from and written to files."
 short_description = "Containers by bytes read and written"
 category = "I/O"
 args = {}

@@ -1,4 +1,4 @@
-description = "Containers that sent and received most over IPv4 and IPv6."
+description = "Containers with the most bytes sent and received over IPv4 and IPv6."
 short_description = "Containers by bytes sent and received"
 category = "Net"
 args = {}

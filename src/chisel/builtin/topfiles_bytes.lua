@@ -1,4 +1,4 @@
-description = "Files of which most was read and written."
+description = "Files with the most bytes read and written."
 short_description = "Files by bytes read and written"
 category = "I/O"
 args = {}

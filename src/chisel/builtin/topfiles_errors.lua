@@ -1,5 +1,5 @@
-description = "Files, directories and sockets in the file system on which calls failed most: also those that could " ..
-  "not even be opened, or are not there."
+description = "Files, directories and unix sockets with the most failed calls, including files that could not be " ..
+  "opened or do not exist."
 short_description = "Files by failed calls"
 category = "Errors"
 args = {}
@@ -15,7 +15,7 @@ end
 local container = require "scap_container"
 
 function on_init()
-  -- Whether something is a terminal is asked by a call that fails where it is none.
+  -- isatty is a call that fails on anything but a terminal.
   chisel.set_filter("evt.failed=true and evt.res!=ENOTTY and evt.dir=< and (not fd.type exists or " ..
     "fd.type in (file, directory))")
   return true
@@ -27,7 +27,8 @@ function on_event()
     if file and file ~= "" then break end
     file = evt.field(path)
   end
-  -- Of a relative path both are told, NAME(PATH), and of some calls only where in memory it was.
+  -- For relative paths the argument has both forms, NAME(PATH); for some calls only the address in
+  -- memory.
   if file then file = file:match("%((/.*)%)$") or file end
   if not file or file:sub(1, 1) ~= "/" then return end
   if sysdig.is_print_container_data() then file = container() .. "\t" .. file end

@@ -1,4 +1,4 @@
-description = "Files on whose reads and writes most time was spent."
+description = "Files with the most time spent in reads and writes."
 short_description = "Files by time in calls"
 category = "I/O"
 args = {}

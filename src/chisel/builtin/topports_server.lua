@@ -1,4 +1,4 @@
-description = "Ports of servers, here or elsewhere, to and from which most was sent."
+description = "Server ports, local and remote, with the most bytes sent and received."
 short_description = "Server ports by bytes"
 category = "Net"
 args = {}

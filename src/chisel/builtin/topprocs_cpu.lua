@@ -1,5 +1,6 @@
-description = "Processes that used most of a CPU, in percent of one. Captures of scap do not hold what the kernel " ..
-  "says of it: there it is the time between a thread's calls, in which it computed or waited for a CPU."
+description = "Processes with the highest CPU usage, in percent of one CPU. Captures of scap have no CPU times of " ..
+  "the kernel; for them it is the time between a thread's calls, in which it computed or waited for a " ..
+  "CPU."
 short_description = "Processes by CPU usage"
 category = "CPU Usage"
 args = {}

@@ -1,4 +1,4 @@
-description = "Processes most of whose calls failed. A call that would have had to wait (EAGAIN) counts, too."
+description = "Processes with the most failed calls. Calls that would have blocked (EAGAIN) count, too."
 short_description = "Processes by failed calls"
 category = "Errors"
 args = {}

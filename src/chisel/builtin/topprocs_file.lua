@@ -1,4 +1,4 @@
-description = "Processes that read and wrote most in files."
+description = "Processes with the most bytes read from and written to files."
 short_description = "Processes by bytes read and written"
 category = "I/O"
 args = {}

@@ -1,4 +1,4 @@
-description = "Processes that sent and received most over IPv4 and IPv6."
+description = "Processes with the most bytes sent and received over IPv4 and IPv6."
 short_description = "Processes by bytes sent and received"
 category = "Net"
 args = {}

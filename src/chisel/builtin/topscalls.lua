@@ -1,5 +1,6 @@
-description = "System calls that were made most often. Each call counts once, also where a capture tells its begin and end."
-short_description = "System calls by number"
+description = "The most frequent system calls. Each call counts once, even if the capture has an enter and an exit " ..
+  "event."
+short_description = "System calls by count"
 category = "Performance"
 args = {}
 

@@ -1,4 +1,4 @@
-description = "System calls in which most time was spent, waiting included."
+description = "System calls with the most time spent in them, blocking included."
 short_description = "System calls by time"
 category = "Performance"
 args = {}

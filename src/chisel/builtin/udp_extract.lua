@@ -1,11 +1,11 @@
-description = "Writes the payloads of datagrams to files, one for each flow, in the directory udp_dump_files of the one " ..
-  "that chisels are allowed to write to. Of each datagram there is what the capture holds (see `scap record -s`)."
+description = "Writes the payloads of datagrams to files, one for each flow, in the directory udp_dump_files inside " ..
+  "of the directory for chisel output. A payload is as long as it was captured (see `scap record -s`)."
 short_description = "Payloads of datagrams as files"
 category = "Net"
 args = {}
 
 local DIRECTORY = "udp_dump_files"
--- Flows beyond this number are not written.
+-- Limit of the flows that are written.
 local MOST = 1000
 local files, count = {}, 0
 

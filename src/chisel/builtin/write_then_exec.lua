@@ -1,20 +1,20 @@
-description = "Programs and scripts that were written before they were run, within the capture: under the name they " ..
-  "were written as, another one they were renamed to, or as the first argument of a shell or an interpreter. What " ..
-  "package managers and linkers write is left out, and what is written where only packages are installed, unless " ..
-  "the argument `all` is given. Sets it off wrongly: scripts that write scripts (configure, CI jobs), updaters of " ..
-  "programs outside of packages."
-short_description = "Written, then run"
+description = "Programs and scripts that were written before they were executed, within the capture: under the name " ..
+  "they were written as, another name they were renamed to, or as the first argument of a shell or an " ..
+  "interpreter. Files written by package managers and linkers are excluded, and files in directories " ..
+  "where only packages are installed, unless the argument `all` is given. Known false positives: " ..
+  "scripts that write scripts (configure, CI jobs), updaters of programs that are not packages."
+short_description = "Files written, then executed"
 category = "Security"
 args = {
-  { name = "all", argtype = "string", optional = true, description = "all: also compilers, packages, installed programs" },
+  { name = "all", argtype = "string", optional = true, description = "`all` includes compilers, packages and installed programs" },
 }
 
 local recent = require "scap_recent"
 local paths = require "scap_paths"
 
--- Files that were written: by whom and when, by path.
+-- Written files: writer and time, by path.
 local written = recent.new(20000)
-local told = recent.new(10000)
+local reported = recent.new(10000)
 
 local fields = {}
 for _, name in ipairs {
@@ -48,8 +48,8 @@ end
 
 local function ran(path)
   local by = path and written:get(path)
-  if not by or is_installed(path) or told:get(path .. by.time) then return false end
-  told:set(path .. by.time, true)
+  if not by or is_installed(path) or reported:get(path .. by.time) then return false end
+  reported:set(path .. by.time, true)
   scap.finding("write_then_exec", "runs a file that was written " .. paths.ago(evt.rel_ns() - by.at) .. " before",
     { file = path, ["written by"] = by.who, ["written at"] = by.time })
   return true
@@ -67,7 +67,7 @@ function on_event()
     on_exec()
   elseif ty:find("^rename") or ty:find("^link") then
     local from, to = evt.field(fields["fs.path.source"]), evt.field(fields["fs.path.target"])
-    -- Of a link the source is the new name.
+    -- The source of a link is the new name.
     if ty:find("^link") then from, to = to, from end
     local by = from and written:get(from)
     if by and to then written:set(to, by) end

@@ -1,4 +1,4 @@
-//! `scap.histogram`: how values are spread, in powers of two.
+//! `scap.histogram`: distributions of values, in powers of two.
 
 use hashbrown::HashMap;
 use mlua::Table;
@@ -11,16 +11,16 @@ use crate::fields::{self, Context, Field, FieldFlags, FieldType, Scratch, Value}
 use crate::filter::Filter;
 use crate::format::{self, json};
 
-/// Members of a script's description.
+/// Members of the script's description.
 const MEMBERS: &[&str] = &["by", "limit", "of", "unit", "where"];
-/// Histograms that are shown if the script does not say how many.
+/// Default limit of the histograms shown.
 const LIMIT: usize = 10;
-/// Most histograms, and most bytes of what tells them apart.
+/// Limit of the histograms, and of the memory of their keys.
 const MAX_GROUPS: usize = 16_384;
 const MAX_KEYS: usize = 16 << 20;
 /// Width of the longest bar.
 const BAR: usize = 40;
-/// Stands between the texts of several fields; no text has it.
+/// Separates the texts of several fields; no text contains it.
 const BETWEEN: u8 = 0;
 
 /// Histograms of a field.
@@ -33,13 +33,13 @@ pub(in crate::chisel) struct Histogram {
     groups: HashMap<Box<[u8]>, Box<Buckets>>,
     /// Bytes of the keys.
     used: usize,
-    /// Events for whose histogram there was no room.
+    /// Number of events whose histogram was omitted because of the limit.
     left_out: u64,
     scratch: Scratch,
     key: Vec<u8>,
 }
 
-/// Values by their powers of two: 0, 1, 2 to 3, 4 to 7…
+/// Counts of values by power of two: 0, 1, 2 to 3, 4 to 7…
 #[derive(Clone, Debug)]
 struct Buckets {
     counts: [u64; 65],
@@ -70,8 +70,8 @@ impl Buckets {
         self.most = self.most.max(value);
     }
 
-    /// Iterates over the buckets from the first to the last that has values: smallest and largest value of
-    /// each, and how many it has.
+    /// Iterates over the buckets from the first to the last that is not empty: smallest and largest
+    /// value, and count.
     fn filled(&self) -> impl Iterator<Item = (u64, u64, u64)> {
         let first = self.counts.iter().position(|count| *count > 0);
         let last = self.counts.iter().rposition(|count| *count > 0);
@@ -84,14 +84,14 @@ impl Buckets {
         })
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "to be shown")]
+    #[expect(clippy::cast_precision_loss, reason = "for display")]
     fn average(&self) -> f64 {
         self.sum as f64 / self.count.max(1) as f64
     }
 }
 
 impl Histogram {
-    /// Reads a script's description.
+    /// Reads the description of a script.
     pub(in crate::chisel) fn from_script(described: &Table) -> mlua::Result<Self> {
         keys::check_members(described, MEMBERS)?;
         let of = keys::text(described, "of")?;
@@ -145,7 +145,7 @@ impl Histogram {
         })
     }
 
-    /// Takes an event in; one that lacks a field has no place.
+    /// Adds an event; an event that lacks a field is skipped.
     pub(super) fn event(&mut self, cx: &Context<'_>) {
         if self.filter.as_mut().is_none_or(|f| f.matches(cx)) {
             let _taken: Option<()> = self.take(cx);
@@ -192,7 +192,7 @@ impl Histogram {
             || fields.into_iter().any(Field::needs_payload)
     }
 
-    /// Prints the histograms, those with most values first; returns how many events found no room.
+    /// Prints the histograms, those with most values first; returns the number of omitted events.
     pub(super) fn print(&mut self, out: &mut Vec<u8>, as_json: bool) -> u64 {
         let groups = std::mem::take(&mut self.groups);
         let mut groups: Vec<_> = groups.into_iter().collect();
@@ -232,7 +232,7 @@ impl Histogram {
         number::display(out, format_args!(": {} values, on average ", buckets.count));
         self.unit.write(out, buckets.average());
         out.extend_from_slice(b", at most ");
-        #[expect(clippy::cast_precision_loss, reason = "to be shown")]
+        #[expect(clippy::cast_precision_loss, reason = "for display")]
         let shown = |out: &mut Vec<u8>, value: u64| self.unit.write(out, value as f64);
         shown(out, buckets.most);
         out.push(b'\n');
@@ -246,7 +246,7 @@ impl Histogram {
                 out.extend_from_slice(&value);
             }
             number::display(out, format_args!("{count:>10} |"));
-            // What is there is seen.
+            // Any count is visible.
             let bar = (u128::from(count) * BAR as u128).div_ceil(u128::from(highest));
             out.resize(out.len() + usize::try_from(bar).unwrap_or(BAR), b'*');
             out.push(b'\n');
@@ -280,13 +280,13 @@ impl Histogram {
         out.extend_from_slice(b"]}");
     }
 
-    /// Takes a key apart into the texts of its fields.
+    /// Splits a key into the texts of its fields.
     fn parts<'k>(&self, key: &'k [u8]) -> impl Iterator<Item = &'k [u8]> + use<'k> {
         key.split(|b| *b == BETWEEN).take(self.by.len())
     }
 }
 
-/// Looks a field up.
+/// Looks up a field.
 fn field(name: &str) -> Result<Field, ApiError> {
     let field = fields::lookup(name.trim())?;
     if field.info.flags.contains(FieldFlags::FILTER_ONLY) {

@@ -1,13 +1,13 @@
-//! Reading the tables that scripts describe such work with.
+//! Reads the tables in which scripts describe native work.
 
 use mlua::{Table, Value};
 
 use crate::chisel::error::ApiError;
 
-/// Most fields that can tell rows apart.
+/// Limit of the key fields.
 const MAX_KEYS: usize = 8;
 
-/// Checks that a script's table has no member that means nothing.
+/// Rejects unknown members in the table of a script.
 pub(super) fn check_members(table: &Table, known: &[&str]) -> mlua::Result<()> {
     for pair in table.pairs::<Value, Value>() {
         let (name, _) = pair?;
@@ -53,7 +53,7 @@ pub(super) fn number(table: &Table, name: &str) -> mlua::Result<Option<f64>> {
     Err(ApiError::Wrong(text).into())
 }
 
-/// Reads a text, or a list of them.
+/// Reads a text, or a list of texts.
 pub(super) fn texts(table: &Table, name: &str) -> mlua::Result<Vec<String>> {
     let list = match table.raw_get::<Value>(name)? {
         Value::Nil => return Ok(Vec::new()),

@@ -1,5 +1,5 @@
-//! What a script only describes: tables and histograms that native code fills. No event of such a chisel goes
-//! through Lua.
+//! Tables and histograms that scripts only describe and native code fills, without calling Lua for
+//! events.
 
 mod histogram;
 mod keys;
@@ -15,7 +15,7 @@ use super::shared::{HostState, Run};
 use crate::fields::Context;
 use crate::filter::Filter;
 
-/// A chisel's work, done natively.
+/// The native implementation of a chisel.
 pub(super) enum Native {
     View(Box<View>),
     Top(Box<Top>),
@@ -23,7 +23,7 @@ pub(super) enum Native {
 }
 
 impl Native {
-    /// Takes an event in.
+    /// Adds an event.
     pub(super) fn event(&mut self, cx: &Context<'_>) {
         match self {
             Self::View(view) => view.table.event(cx),
@@ -32,7 +32,7 @@ impl Native {
         }
     }
 
-    /// Prints what it has, and begins anew.
+    /// Prints the results, and resets them.
     pub(super) fn print(&mut self, world: &HostState<'_>, run: &Run) {
         let span = (run.first_time.get(), run.last_time.get());
         let mut output = run.output.borrow_mut();
@@ -45,12 +45,12 @@ impl Native {
         output.written();
         drop(output);
         if left_out > 0 {
-            let told = format!("{left_out} events have no row: the table has no room for more\n");
-            run.write_error(told.as_bytes());
+            let warning = format!("{left_out} events were not counted: the table is full\n");
+            run.write_error(warning.as_bytes());
         }
     }
 
-    /// Prints what happened since the last time, on a clear screen where there is one.
+    /// Prints the results since the last call, on a cleared screen on terminals.
     pub(super) fn refresh(&mut self, world: &HostState<'_>, run: &Run) {
         let is_terminal = run.is_terminal;
         if is_terminal && !run.json {
@@ -61,7 +61,7 @@ impl Native {
         run.output.borrow_mut().flush();
     }
 
-    /// Returns how many nanoseconds there are between tables of what happens now.
+    /// Returns the nanoseconds between two tables of live events.
     pub(super) fn every(&self) -> u64 {
         match self {
             Self::View(_) => view::EVERY,
@@ -70,13 +70,13 @@ impl Native {
         }
     }
 
-    /// Whether it is to be handed enter events that were made up.
+    /// Returns true if it needs synthesised enter events.
     pub(super) fn wants_enter(&self) -> bool {
         let wants = |filter: &Filter| !filter.pushdown().enters.is_empty();
         self.filter().is_some_and(wants)
     }
 
-    /// Whether it looks at the bytes that calls moved.
+    /// Returns true if it needs the data of I/O calls.
     pub(super) fn needs_payload(&self) -> bool {
         match self {
             Self::View(view) => view.table.needs_payload(),
@@ -95,7 +95,7 @@ impl Native {
     }
 }
 
-/// How a number is shown.
+/// The unit of a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Unit {
     #[default]

@@ -1,4 +1,4 @@
-//! `scap.top`: what has most of something, as sysdig's `top…` chisels show it.
+//! `scap.top`: the largest values by key, like sysdig's `top…` chisels.
 
 use mlua::Table;
 
@@ -10,24 +10,24 @@ use crate::chisel::view::{
 use crate::event::{number, text};
 use crate::format::json;
 
-/// Members of a script's description.
+/// Members of the script's description.
 const MEMBERS: &[&str] = &[
     "by", "columns", "every", "limit", "optional", "sum", "title", "unit", "value", "where",
 ];
-/// Rows that are shown if the script does not say how many.
+/// Default limit of the rows shown.
 const LIMIT: usize = 10;
-/// Width of a column, as sysdig has it.
+/// Width of a column, as in sysdig.
 const WIDTH: usize = 20;
-/// Below the headings.
+/// Length of the line below the headings.
 const LINE: usize = 80;
 const NS_PER_S: f64 = 1e9;
 /// Counts events.
 const COUNT: &str = "evt.count";
 
-/// A table of what has most of something.
+/// A table of the largest values.
 pub(in crate::chisel) struct Top {
     pub(in crate::chisel) table: ViewTable,
-    /// Nanoseconds between tables of what happens now.
+    /// Nanoseconds between two tables of live events.
     pub(in crate::chisel) every: u64,
     unit: Unit,
     limit: usize,
@@ -38,13 +38,13 @@ pub(in crate::chisel) struct Top {
 }
 
 impl Top {
-    /// Reads a script's description.
+    /// Reads the description of a script.
     pub(in crate::chisel) fn from_script(described: &Table) -> mlua::Result<Self> {
         keys::check_members(described, MEMBERS)?;
         let wrong = |text: &str| mlua::Error::from(ApiError::Wrong(text.to_owned()));
         let by = keys::texts(described, "by")?;
         if by.is_empty() {
-            return Err(wrong("`by` is missing: the field that tells rows apart"));
+            return Err(wrong("`by` is missing: the key field"));
         }
         let sum = keys::text(described, "sum")?;
         let value = keys::text(described, "value")?;
@@ -57,9 +57,7 @@ impl Top {
             Some(_) => return Err(wrong("`value` is `sum`, `max`, `avg` or `count`")),
         };
         if sum.is_none() && !matches!(value.as_deref(), None | Some("count")) {
-            return Err(wrong(
-                "`sum` is missing: the field whose values are put together",
-            ));
+            return Err(wrong("`sum` is missing: the field to aggregate"));
         }
         let unit = keys::text(described, "unit")?.unwrap_or_else(|| "none".to_owned());
         let unit = Unit::parse(&unit)?;
@@ -111,10 +109,10 @@ impl Top {
         })
     }
 
-    /// Prints the table; returns how many events found no room in it.
+    /// Prints the table; returns the number of omitted events.
     pub(super) fn print(&mut self, out: &mut Vec<u8>, span: (u64, u64), as_json: bool) -> u64 {
         let mut rows = self.table.rows(span.0, span.1);
-        // Who has nothing of it is not among those who have most.
+        // Rows without a value are not listed.
         rows.retain(0, |value| value > 0.0);
         let shown = match self.limit {
             0 => rows.len(),
@@ -152,7 +150,7 @@ impl Top {
         }
     }
 
-    /// As sysdig's scripts have it: keys are texts, the value comes last.
+    /// JSON like that of sysdig's scripts: keys are texts, the value comes last.
     fn write_json(&self, out: &mut Vec<u8>, rows: &ViewRows, shown: usize, time: u64) {
         number::display(out, format_args!("{{\"ts\":\"{time}\",\"data\":["));
         let mut value = Vec::new();
@@ -170,7 +168,7 @@ impl Top {
         out.extend_from_slice(b"],\"info\":[");
         let fields = self.by.iter().map(|field| (field, true));
         let fields = fields.chain([(&self.of, false)]);
-        // The value is the first of the columns and the last here.
+        // The value is the first column of the rows and the last one here.
         let headings = rows.columns().iter().skip(1).chain(rows.columns().first());
         for (index, ((field, is_key), column)) in fields.zip(headings).enumerate() {
             out.extend_from_slice(if index == 0 {
@@ -187,7 +185,7 @@ impl Top {
     }
 }
 
-/// Appends a value with blanks up to the next column; a long one has one blank after it.
+/// Appends a value, padded to the width of a column; a longer one is followed by one space.
 fn cell(out: &mut Vec<u8>, value: &[u8], is_last: bool) {
     let width = value.utf8_chunks().map(|c| c.valid().chars().count()).sum();
     out.extend_from_slice(value);
@@ -196,7 +194,7 @@ fn cell(out: &mut Vec<u8>, value: &[u8], is_last: bool) {
     }
 }
 
-/// Tells an error of the table in a script's words.
+/// Converts an error of the table to an error of the script's description.
 fn api_error(error: ViewError) -> mlua::Error {
     match error.kind {
         ViewErrorKind::Field(error) => ApiError::Field(error),

@@ -1,4 +1,4 @@
-//! A view as a chisel: its table is printed as `csysdig` prints it.
+//! A view as a chisel: its table is printed like `csysdig` does.
 
 use std::rc::Rc;
 
@@ -7,15 +7,15 @@ use crate::chisel::shared::{HostState, Options, Run};
 use crate::chisel::view::{ViewError, ViewInfo, ViewKind, ViewOptions, ViewTable};
 use crate::filter::Filter;
 
-/// Nanoseconds between tables of what happens now.
+/// Nanoseconds between two tables of live events.
 pub(super) const EVERY: u64 = 2_000_000_000;
 
-/// A view at work.
+/// A view with its table.
 pub(in crate::chisel) struct View {
     pub(in crate::chisel) table: ViewTable,
-    /// The view that its rows lead to, for JSON.
+    /// The drill-down target of its rows, for JSON.
     pub(in crate::chisel) target: Option<ViewInfo>,
-    /// When the table was printed last, in nanoseconds since the epoch; 0 = never.
+    /// The time of the last table, in nanoseconds since the epoch; 0 = none yet.
     since: u64,
 }
 
@@ -27,7 +27,7 @@ impl View {
             depth: 0,
         };
         let target = if run.json && info.kind == ViewKind::Table {
-            let quiet = Options::quiet(run.library.clone(), run.policy.clone());
+            let quiet = Options::quiet(run.registry.clone(), run.policy.clone());
             let views = views(&Rc::new(Run::new(quiet)));
             info.target(&views, options).cloned()
         } else {
@@ -45,7 +45,7 @@ impl View {
         })
     }
 
-    /// Prints the table; returns how many events found no room in it.
+    /// Prints the table; returns the number of omitted events.
     pub(super) fn print(
         &mut self,
         out: &mut Vec<u8>,
@@ -65,9 +65,9 @@ impl View {
     }
 }
 
-/// Reads the views that there are, in the order of their names.
+/// Loads all available views, ordered by name.
 pub(in crate::chisel) fn views(run: &Rc<Run>) -> Vec<ViewInfo> {
-    let scripts = run.library.all().into_iter();
+    let scripts = run.registry.all().into_iter();
     let may_be_view = |text: &[u8]| memchr::memmem::find(text, b"view_info").is_some();
     let scripts = scripts.filter(|script| may_be_view(&script.text));
     let views = scripts.filter_map(|script| {

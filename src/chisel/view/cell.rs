@@ -1,4 +1,4 @@
-//! One value of a table, and how several become one.
+//! Values of a table, and their aggregation.
 
 use std::cmp::Ordering;
 use std::net::IpAddr;
@@ -10,10 +10,10 @@ use crate::event::bytes::BufferFormat;
 use crate::fields::{FieldInfo, FieldType, Value};
 use crate::format;
 
-/// Most bytes of a text that are kept.
+/// Length limit of a text, in bytes.
 const MAX_TEXT: usize = 64 << 10;
 
-/// A value that a table keeps.
+/// A value in a table.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Cell {
     Int(i64),
@@ -24,11 +24,11 @@ pub(super) enum Cell {
     Text(Vec<u8>),
 }
 
-/// A value with the number of events that it is made of.
+/// A value with the number of events it is aggregated from.
 #[derive(Clone, Debug)]
 pub(super) struct Slot {
     pub(super) cell: Cell,
-    /// 0: none had the field, the value is a default.
+    /// 0 = no event had the field, the value is a default.
     pub(super) count: u64,
 }
 
@@ -42,7 +42,7 @@ impl Default for Slot {
 }
 
 impl Cell {
-    /// Returns what stands for an absent field; `None` = nothing does.
+    /// Returns the default for an absent field; `None` = there is none.
     pub(super) fn default_of(info: &FieldInfo) -> Option<Self> {
         match info.ty {
             FieldType::Int if info.format == PrintFormat::Dec => Some(Self::Int(0)),
@@ -57,7 +57,7 @@ impl Cell {
         }
     }
 
-    /// Takes a field's value; the room of a text is used again.
+    /// Sets the value of a field; reuses the buffer of a text.
     pub(super) fn set(&mut self, value: Value<'_>, info: &FieldInfo) {
         *self = match value {
             Value::Int(value) => Self::Int(value),
@@ -69,7 +69,7 @@ impl Cell {
                 let text = &text[..text.len().min(MAX_TEXT)];
                 return self.text().extend_from_slice(text);
             }
-            // Several values are one text.
+            // Several values are joined to one text.
             other => {
                 let text = self.text();
                 format::write_value(text, other, info, BufferFormat::Dots);
@@ -79,7 +79,7 @@ impl Cell {
         };
     }
 
-    /// Takes another cell's value, likewise.
+    /// Copies another cell's value; reuses the buffer of a text.
     pub(super) fn copy(&mut self, other: &Self) {
         match other {
             Self::Text(text) => self.text().extend_from_slice(text),
@@ -100,7 +100,7 @@ impl Cell {
         }
     }
 
-    /// Returns how many bytes it takes beyond its own size.
+    /// Returns its heap memory in bytes.
     pub(super) fn text_len(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
@@ -108,7 +108,7 @@ impl Cell {
         }
     }
 
-    /// Appends what tells it from others.
+    /// Appends its form in a key.
     pub(super) fn write_key(&self, out: &mut Vec<u8>) {
         match self {
             Self::Int(value) => out.extend_from_slice(&value.to_le_bytes()),
@@ -119,13 +119,13 @@ impl Cell {
             Self::Ip(IpAddr::V6(ip)) => out.extend_from_slice(&ip.octets()),
             Self::Text(text) => {
                 out.extend_from_slice(text);
-                // No text has a NUL, so that where the next one begins is known.
+                // Text contains no NUL, so that the start of the next value is unambiguous.
                 out.push(0);
             }
         }
     }
 
-    /// Compares for sorting; values of different types as numbers, where they are.
+    /// Compares for sorting; values of different types as numbers, if possible.
     pub(super) fn order(&self, other: &Self) -> Ordering {
         match (self, other) {
             (Self::Text(a), Self::Text(b)) => a.cmp(b),
@@ -137,7 +137,7 @@ impl Cell {
         }
     }
 
-    /// Returns it as a number; what is none is 0.
+    /// Returns the value as a number; 0 for other values.
     #[expect(clippy::cast_precision_loss, reason = "to be shown or compared")]
     pub(super) fn number(&self) -> f64 {
         match self {
@@ -148,7 +148,7 @@ impl Cell {
         }
     }
 
-    /// Adds another number; what is none stays.
+    /// Adds another number; other values are unchanged.
     fn add(&mut self, other: &Self) {
         match (&mut *self, other) {
             (Self::Int(a), Self::Int(b)) => *a = a.saturating_add(*b),
@@ -171,7 +171,7 @@ impl Cell {
 }
 
 impl Slot {
-    /// Takes another value in.
+    /// Aggregates another value.
     pub(super) fn add(&mut self, other: &Self, how: Aggregation) {
         match how {
             Aggregation::First => {}
@@ -180,7 +180,7 @@ impl Slot {
                 self.cell.add(&other.cell);
                 self.count = self.count.saturating_add(other.count);
             }
-            // Of texts the last one is taken, also an empty one.
+            // Of texts the last one is kept, even if it is empty.
             Aggregation::Max => {
                 let is_text = matches!(other.cell, Cell::Text(_));
                 if is_text && self.cell != other.cell
@@ -198,7 +198,7 @@ impl Slot {
         }
     }
 
-    /// Makes the average of a sum.
+    /// Converts a sum to an average.
     pub(super) fn average(&mut self) {
         if self.count > 1 {
             self.cell.divide(self.count);

@@ -1,4 +1,4 @@
-//! A column as it is shown, and its values as text.
+//! Displayed columns, and the formatting of their values.
 
 use std::cmp::Ordering;
 
@@ -10,21 +10,21 @@ use crate::event::{number, text};
 use crate::fields::{FieldInfo, FieldType, Value};
 use crate::format;
 
-/// A column that is shown.
+/// A displayed column.
 #[derive(Clone, Debug)]
 pub struct ShownColumn {
     /// Its heading.
     pub name: String,
-    /// What it shows.
+    /// Its description.
     pub description: String,
-    /// Its width in characters; 0 = what is left of the line.
+    /// Its width in characters; 0 = the rest of the line.
     pub size: Option<u16>,
     pub(super) field: &'static FieldInfo,
     pub(super) is_sorting: bool,
     is_plain: bool,
     /// The value is divided by the number of events.
     is_average: bool,
-    /// The value is divided by the seconds that the table is about.
+    /// The value is divided by the seconds of the table's time range.
     pub(super) per_second: Option<f64>,
 }
 
@@ -44,7 +44,7 @@ impl ShownColumn {
         }
     }
 
-    /// Whether its values are numbers, which are shown to the right and sorted largest first.
+    /// Returns true if the values are numbers, which are right-aligned and sorted largest first.
     pub fn is_number(&self) -> bool {
         !matches!(
             self.field.ty,
@@ -58,20 +58,20 @@ impl ShownColumn {
         )
     }
 
-    /// Whether whole numbers are counts, and not names of something.
+    /// Returns true if whole numbers are counts, not identifiers.
     fn is_count(&self) -> bool {
         self.field.format == PrintFormat::Dec
             && !matches!(self.field.ty, FieldType::Time | FieldType::Port)
     }
 
-    /// Returns a value as it is shown, or sorted by.
+    /// Returns a value for display and sorting.
     pub(super) fn value(&self, slot: &Slot) -> Shown {
         let whole = matches!(slot.cell, Cell::Int(_) | Cell::Uint(_));
         let is_interval = self.field.ty == FieldType::Interval;
         let mut value = slot.cell.number();
         let mut divided = false;
         if self.is_average && slot.count > 1 {
-            #[expect(clippy::cast_precision_loss, reason = "to be shown")]
+            #[expect(clippy::cast_precision_loss, reason = "for display")]
             let count = slot.count as f64;
             value /= count;
             divided = true;
@@ -90,12 +90,12 @@ impl ShownColumn {
         }
     }
 
-    /// Returns a number as it is shown.
+    /// Returns a number as it is displayed.
     pub(super) fn shown_double(&self, slot: &Slot) -> f64 {
         self.value(slot).number()
     }
 
-    /// Appends a value as text, without blanks around it.
+    /// Appends a value as text, without padding.
     pub(super) fn write(&self, out: &mut Vec<u8>, slot: &Slot) {
         match self.value(slot) {
             Shown::Interval(ns) => interval(out, ns),
@@ -113,7 +113,7 @@ impl ShownColumn {
             (Shown::Plain, Shown::Plain) => a.cell.order(&b.cell),
             (a, b) => a.number().total_cmp(&b.number()),
         };
-        // Of a parameter only the value tells.
+        // For a parameter, the value determines the type.
         let is_number = match self.field.ty {
             FieldType::Dynamic => matches!(a.cell, Cell::Int(_) | Cell::Uint(_)),
             _ => self.is_number(),
@@ -121,27 +121,28 @@ impl ShownColumn {
         if is_number { order.reverse() } else { order }
     }
 
-    /// Returns the field that it is made of.
+    /// Returns its field.
     pub fn field(&self) -> &'static FieldInfo {
         self.field
     }
 
-    /// Whether its values are those of single events, so that a condition can be made of one.
+    /// Returns true if its values are those of single events, so that they can be used in
+    /// conditions.
     pub fn is_plain(&self) -> bool {
         self.is_plain
     }
 }
 
-/// How a value is shown.
+/// The display form of a value.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Shown {
     /// With a unit of time.
     Interval(f64),
-    /// With two digits after the point, and a letter for thousands.
+    /// With two decimals, and a unit prefix.
     Number(f64),
-    /// Whole, with a letter for thousands.
+    /// As a whole number, with a unit prefix.
     Count(f64),
-    /// As it is.
+    /// Unchanged.
     Plain,
 }
 
@@ -154,7 +155,7 @@ impl Shown {
     }
 }
 
-/// Appends a value as it is.
+/// Appends a value unchanged.
 pub(super) fn plain(out: &mut Vec<u8>, cell: &Cell, field: &FieldInfo) {
     match cell {
         Cell::Int(value) => number::dec(out, *value),
@@ -169,7 +170,7 @@ pub(super) fn plain(out: &mut Vec<u8>, cell: &Cell, field: &FieldInfo) {
     }
 }
 
-/// Appends a number with a letter for thousands (of 1024, as sysdig has them).
+/// Appends a number with a unit prefix (multiples of 1024, as in sysdig).
 fn scaled(out: &mut Vec<u8>, mut value: f64, digits: usize) {
     const STEP: f64 = 1024.0;
     let mut units = ["", "K", "M", "G", "T", "P", "E"].iter();
@@ -192,7 +193,7 @@ pub(in crate::chisel) fn interval(out: &mut Vec<u8>, ns: f64) {
     let ns = ns.trunc();
     let unit = |out: &mut Vec<u8>, one: f64, name: &str| {
         let value = ns / one;
-        // What is cut off is less than a digit.
+        // The part cut off is less than a digit.
         if value < 10.0 || one == S {
             let value = (value * 100.0).trunc() / 100.0;
             number::display(out, format_args!("{value:.2}{name}"));

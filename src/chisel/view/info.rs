@@ -1,115 +1,115 @@
-//! What a view is: the columns of a table, how rows are made of events, and where it leads.
+//! View descriptions: columns, filter, aggregation and drill-down.
 
 use crate::fields::{self, Field, FieldFlags, LookupError};
 use crate::filter::FilterError;
 
-/// Most columns of a view; the largest of sysdig's have fourteen.
+/// Limit of the columns of a view; the largest of sysdig's have fourteen.
 pub(super) const MAX_COLUMNS: usize = 64;
 
-/// A view as its script describes it.
+/// A view as described by its script.
 #[derive(Clone, Debug, Default)]
 pub struct ViewInfo {
-    /// By what it is asked for.
+    /// Its id.
     pub id: String,
-    /// What it is called in a list.
+    /// Its title in lists.
     pub name: String,
-    /// What it shows.
+    /// Its description.
     pub description: String,
-    /// Words that file it.
+    /// Its tags.
     pub tags: Vec<String>,
-    /// Fields of a selection that it can be opened with; an empty one: without a selection.
+    /// Fields of a selection from which it can be opened; an empty one: without a selection.
     pub applies_to: Vec<String>,
-    /// What its rows are.
+    /// The kind of its rows.
     pub kind: ViewKind,
-    /// What its events fulfil, as written.
+    /// The filter of its events, as written.
     pub filter: Option<String>,
     /// Its columns.
     pub columns: Vec<ColumnInfo>,
-    /// Whether an event that lacks a column's field counts, with 0 or an empty text in its place.
+    /// True if an event that lacks a column's field counts, with 0 or an empty text as its value.
     pub use_defaults: bool,
-    /// The id of the view that a row leads to.
+    /// The id of the drill-down target of its rows.
     pub drilldown_target: Option<String>,
-    /// Whether that view is one level deeper.
+    /// True if the target is one level deeper.
     pub increases_depth: bool,
-    /// Whether the view's filter goes on to hold in the view that a row leads to.
+    /// True if the view's filter also applies in the drill-down target.
     pub propagates_filter: bool,
 }
 
-/// What the rows of a view are.
+/// The kind of a view's rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ViewKind {
-    /// One for each value of the key.
+    /// One row for each value of the key.
     #[default]
     Table,
-    /// One for each event.
+    /// One row for each event.
     List,
-    /// One for each interval of latency.
+    /// One row for each interval of latency.
     Spectrogram,
 }
 
-/// One column of a view.
+/// A column of a view.
 #[derive(Clone, Debug, Default)]
 pub struct ColumnInfo {
-    /// The field that it is made of, as written.
+    /// Its field, as written.
     pub field: String,
     /// Its heading.
     pub name: String,
-    /// What it shows.
+    /// Its description.
     pub description: String,
-    /// Its width in characters; 0 = what is left of the line.
+    /// Its width in characters; 0 = the rest of the line.
     pub size: Option<u16>,
-    /// Whether its values tell rows apart.
+    /// True for the key of the rows.
     pub is_key: bool,
-    /// Whether its values tell apart what rows are put together to.
+    /// True for the key by which rows are grouped.
     pub is_group_key: bool,
-    /// Whether rows are sorted by it at first.
+    /// True for the initial sort column.
     pub is_sorting: bool,
-    /// How the events of a row become one value.
+    /// The aggregation of the events of a row.
     pub aggregation: Aggregation,
-    /// How the rows of a group become one value.
+    /// The aggregation of the rows of a group.
     pub group_aggregation: Aggregation,
-    /// Where it is shown: `default`, `containers`; empty = everywhere.
+    /// When it is displayed: `default`, `containers`; empty = always.
     pub tags: Vec<String>,
-    /// For keys: the field that stands for it in the filter of the view that a row leads to.
+    /// For keys: the field that replaces it in the filter of the drill-down.
     pub filter_field: Option<String>,
-    /// Whether an event that lacks the value has an empty one, where others are passed over.
+    /// True if an event without the value is counted with an empty one; otherwise it is skipped.
     pub can_lack: bool,
 }
 
-/// How several values become one.
+/// How several values are aggregated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Aggregation {
-    /// The first one stays.
+    /// The first value.
     #[default]
     First,
-    /// Their sum.
+    /// The sum.
     Sum,
-    /// Their sum, over their number.
+    /// The sum divided by the number of values.
     Average,
-    /// Their sum, over the seconds that the table is about.
+    /// The sum divided by the seconds of the table's time range.
     TimeAverage,
-    /// The smallest.
+    /// The minimum.
     Min,
-    /// The largest; of texts the last.
+    /// The maximum; for texts the last one.
     Max,
 }
 
-/// For which output a view is, and how deep in others it was opened.
+/// The output options and the drill-down depth of a view.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ViewOptions {
-    /// With the columns about containers.
+    /// True to include columns about containers.
     pub containers: bool,
-    /// How many views deeper than the first (`%depth` in fields and filters).
+    /// The drill-down depth (`%depth` in fields and filters).
     pub depth: u32,
 }
 
-/// What is wrong with a view, and in which column.
+/// An error in a view, with its column.
 #[derive(Debug, thiserror::Error)]
 #[error("{}{kind}", column.as_ref().map(|c| format!("column {c}: ")).unwrap_or_default())]
 pub struct ViewError {
-    /// The column by number, from 1, and name.
+    /// The column, by number from 1 and name.
     pub column: Option<String>,
-    /// What.
+    /// The kind of error.
     pub kind: ViewErrorKind,
 }
 
@@ -117,64 +117,64 @@ pub struct ViewError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ViewErrorKind {
-    /// A member has to be there.
+    /// A required member is missing.
     #[error("`{0}` is missing")]
     Missing(&'static str),
-    /// A member has a value of another type.
+    /// A member has the wrong type.
     #[error("`{member}` has to be {expected}, not {found}")]
     Type {
         /// The member.
         member: &'static str,
-        /// What it has to be.
+        /// The expected type.
         expected: &'static str,
-        /// What it is.
+        /// The actual type.
         found: &'static str,
     },
-    /// A member has a value that means nothing.
+    /// A member has an invalid value.
     #[error("`{member}` cannot be `{value}`: {expected}")]
     Value {
         /// The member.
         member: &'static str,
         /// The value.
         value: String,
-        /// What it can be.
+        /// The valid values.
         expected: &'static str,
     },
-    /// The script failed as a member was read.
+    /// The script failed while a member was read.
     #[error("`{member}` cannot be read: {message}")]
     Script {
         /// The member.
         member: &'static str,
-        /// What Lua says.
+        /// Lua's message.
         message: String,
     },
-    /// There are too many columns.
-    #[error("it has more than {MAX_COLUMNS} columns")]
+    /// The view has too many columns.
+    #[error("the view has more than {MAX_COLUMNS} columns")]
     TooManyColumns,
-    /// A table has one key.
-    #[error("it has {0} key columns; a table needs one, a list none")]
+    /// A table needs exactly one key, a list none.
+    #[error("the view has {0} key columns; a table needs one, a list none")]
     Keys(usize),
-    /// A table has at most one key for groups.
-    #[error("it has more than one column with `is_groupby_key`")]
+    /// A table has more than one group key.
+    #[error("the view has more than one column with `is_groupby_key`")]
     GroupKeys,
-    /// A table is sorted by one column.
-    #[error("it has more than one column with `is_sorting`")]
+    /// A table has more than one sort column.
+    #[error("the view has more than one column with `is_sorting`")]
     Sortings,
-    /// Nothing would be shown.
-    #[error("no column is left to show")]
+    /// No column is displayed.
+    #[error("the view has no column to display")]
     NothingToShow,
-    /// A column's field is none.
+    /// The field of a column is invalid.
     #[error(transparent)]
     Field(#[from] LookupError),
-    /// A column's field has no value to show.
+    /// The field of a column cannot be displayed.
     #[error("field `{0}` is for filters only")]
     FilterOnly(&'static str),
-    /// The filter is none.
-    #[error("its filter `{text}` is wrong: {error}")]
+    /// The filter is invalid.
+    #[error("invalid filter `{text}`: {error}")]
     Filter {
         /// The filter.
         text: String,
-        /// Why.
+        /// The error.
         error: Box<FilterError>,
     },
 }
@@ -186,13 +186,13 @@ impl From<ViewErrorKind> for ViewError {
 }
 
 impl ViewInfo {
-    /// Returns the filter with the depth put in; `None` where the view has none.
+    /// Returns the filter with the depth inserted; `None` if the view has none.
     pub fn filter(&self, options: ViewOptions) -> Option<String> {
         let text = self.filter.as_deref().map(str::trim)?;
         (!text.is_empty()).then(|| with_depth(text, options.depth))
     }
 
-    /// Returns the column that a row of this view is told by, if it leads anywhere.
+    /// Returns the key column of the drill-down, if there is one.
     fn key_column(&self, options: ViewOptions) -> Option<&ColumnInfo> {
         if self.kind == ViewKind::List {
             return None;
@@ -202,27 +202,27 @@ impl ViewInfo {
         group.or_else(|| shown().find(|c| c.is_key))
     }
 
-    /// Returns the field of that column, as written.
+    /// Returns the field of the key column, as written.
     pub(super) fn key_field(&self, options: ViewOptions) -> Option<&str> {
         self.key_column(options).map(|column| &*column.field)
     }
 
-    /// Returns the field that a row of this view narrows by, if it leads anywhere.
+    /// Returns the field by which rows are filtered in the drill-down, if there is one.
     pub fn drill_field(&self, options: ViewOptions) -> Option<String> {
         let key = self.key_column(options)?;
         let field = key.filter_field.as_ref().unwrap_or(&key.field);
         Some(field_name(field, options.depth))
     }
 
-    /// Returns the filter of the view that a row of this one leads to: what held so far, this view's own
-    /// filter, and the condition that the row makes.
+    /// Returns the filter of the drill-down: the filter so far, this view's own filter, and the
+    /// condition of the row.
     pub fn drill_filter(&self, outer: Option<&str>, row: &str, options: ViewOptions) -> String {
         let own = self.filter(self.drill_options(options));
         let own = own.filter(|_| self.propagates_filter);
         join(outer, &join(own.as_deref(), row))
     }
 
-    /// Returns the options of the view that a row of this one leads to.
+    /// Returns the options of the drill-down target.
     pub fn drill_options(&self, options: ViewOptions) -> ViewOptions {
         ViewOptions {
             depth: options
@@ -232,7 +232,7 @@ impl ViewInfo {
         }
     }
 
-    /// Finds the view that a row of this one leads to: the one it names, or the first that can be opened with
+    /// Returns the drill-down target: the view it names, or the first one that can be opened with
     /// its key.
     pub fn target<'v>(&self, views: &'v [Self], options: ViewOptions) -> Option<&'v Self> {
         let field = self.key_field(options)?;
@@ -246,18 +246,18 @@ impl ViewInfo {
     }
 }
 
-/// Puts two filters together, each in brackets.
+/// Joins two filters, each in parentheses.
 pub(super) fn join(outer: Option<&str>, inner: &str) -> String {
     match outer.map(str::trim).filter(|o| !o.is_empty()) {
         None => inner.to_owned(),
-        // A condition alone needs no brackets, as sysdig's own templates have it.
+        // A single condition needs no parentheses, as in sysdig's own templates.
         Some(outer) if inner.starts_with('(') => format!("({outer}) and ({inner})"),
         Some(outer) => format!("({outer}) and {inner}"),
     }
 }
 
 impl ColumnInfo {
-    /// Whether the column is one of the table with these options.
+    /// Returns true if the column is displayed with these options.
     pub fn is_shown(&self, options: ViewOptions) -> bool {
         let wanted = match options.containers {
             true => "containers",
@@ -266,7 +266,7 @@ impl ColumnInfo {
         self.tags.is_empty() || self.tags.iter().any(|tag| tag == wanted)
     }
 
-    /// Looks the field up.
+    /// Looks up the field.
     pub(super) fn lookup(&self, depth: u32) -> Result<Field, ViewErrorKind> {
         let field = fields::lookup(&field_name(&self.field, depth))?;
         if field.info.flags.contains(FieldFlags::FILTER_ONLY) {
@@ -276,7 +276,7 @@ impl ColumnInfo {
     }
 }
 
-/// A field as it is looked up: without blanks, the depth put in.
+/// Returns the field name for the lookup: without spaces, the depth inserted.
 fn field_name(text: &str, depth: u32) -> String {
     let text: String = text.chars().filter(|c| !matches!(c, ' ' | '\t')).collect();
     with_depth(&text, depth)

@@ -1,10 +1,11 @@
-//! Views: tables of what a capture holds, described by a script's `view_info` and filled natively.
+//! Views: tables of events, described by a script's `view_info` and filled natively.
 //!
-//! [`ViewInfo`] is the description, [`ViewTable`] takes the events, [`ViewRows`] is what comes out, for
-//! printing as `csysdig` does or for a screen. Only `script` knows Lua; no event goes through it.
+//! [`ViewInfo`] is the description, [`ViewTable`] aggregates events, [`ViewRows`] is the result,
+//! for printing like `csysdig` or for a screen. Only `script` uses Lua, and no event passes through
+//! it.
 //!
-//! Rows are found by their key without an allocation. What they take is capped: a capture can have any number
-//! of keys, and events whose row finds no room are counted ([`ViewRows::left_out`]).
+//! Rows are found by key without allocating. Their memory is limited, since a capture can have any
+//! number of keys; events without a row are counted ([`ViewRows::left_out`]).
 
 mod cell;
 mod column;

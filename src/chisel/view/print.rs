@@ -1,4 +1,4 @@
-//! Finished rows as `csysdig` prints them: raw, for a reader, and as JSON, for a program.
+//! Output of finished rows like `csysdig`: raw, and as JSON.
 
 use std::io::{self, Write};
 
@@ -14,13 +14,13 @@ use crate::format::json;
 
 /// Width of a number.
 const WIDTH: usize = 10;
-/// Above and below a table.
+/// The line above and below a table.
 const LINE: &[u8] = b"----------------------\n";
-/// What stands for a row's key in the filter that leads from it; sysdig's readers of this JSON look for it.
+/// Placeholder of a row's key in the drill-down filter; sysdig's readers of this JSON expect it.
 const KEY_PLACE: &str = "@#$f1CA^&;";
 
 impl ViewRows {
-    /// Writes the rows as `csysdig --raw` does: a line each, numbers ten wide.
+    /// Writes the rows like `csysdig --raw`: one line each, numbers ten wide.
     ///
     /// # Errors
     ///
@@ -45,9 +45,9 @@ impl ViewRows {
         out.write_all(LINE)
     }
 
-    /// Writes the rows as `csysdig --json` does; `target` is the view that a row leads to.
+    /// Writes the rows like `csysdig --json`; `target` is the drill-down target.
     ///
-    /// As there, whole numbers are sums, also where a column is about seconds or an average.
+    /// As in csysdig, whole numbers are sums, even in columns per second or with averages.
     ///
     /// # Errors
     ///
@@ -123,7 +123,7 @@ impl ViewRows {
         );
     }
 
-    /// Appends the filters of the view that a row leads to, without and with that view's own.
+    /// Appends the filters of the drill-down target, without and with its own filter.
     fn write_templates(&self, out: &mut Vec<u8>, target: Option<&ViewInfo>) {
         let outer = self.outer.as_deref();
         let options = self.info.drill_options(self.options);
@@ -148,7 +148,7 @@ impl ViewRows {
 }
 
 impl ShownColumn {
-    /// Appends a value as JSON; `text` is room for it.
+    /// Appends a value as JSON; `text` is a buffer.
     fn write_json(&self, out: &mut Vec<u8>, slot: &Slot, text: &mut Vec<u8>) {
         if self.field.ty == FieldType::Interval {
             text.clear();
@@ -162,7 +162,7 @@ impl ShownColumn {
         match &slot.cell {
             Cell::Double(value) if value.is_finite() => {
                 let value = self.shown_double(slot);
-                // As a number with a point, also where it is whole.
+                // Always with a decimal point, even for whole numbers.
                 number::display(out, format_args!("{value:?}"));
             }
             Cell::Double(_) => out.extend_from_slice(b"null"),
@@ -178,7 +178,7 @@ fn json_text(out: &mut Vec<u8>, slot: &Slot, field: Option<&FieldInfo>) {
         (Cell::Text(text), _) => json::string(out, text),
         (cell, field) => {
             out.push(b'"');
-            // Numbers and addresses have no letter that needs an escape.
+            // Numbers and addresses need no escape.
             plain(out, cell, field.unwrap_or(crate::fields::plain()));
             out.push(b'"');
         }
@@ -198,7 +198,7 @@ fn format_name(field: &FieldInfo) -> &'static str {
     }
 }
 
-/// Names a type as sysdig does; numbers are as wide here as they can be.
+/// Returns sysdig's name of a type; numbers have the largest width.
 fn type_name(ty: FieldType) -> &'static str {
     match ty {
         FieldType::Text | FieldType::Dynamic => "CHARBUF",

@@ -1,15 +1,15 @@
-//! The rows of a table while events come in: a [`Groups`] whose rows take bytes.
+//! The rows of a table while events are added: a [`Groups`] with a memory limit.
 
 use super::cell::Slot;
 use crate::stats::groups::Groups;
 
-/// Most bytes that the rows of a table take.
+/// Memory limit of the rows of a table, in bytes.
 const MEMORY: usize = 128 << 20;
 
-/// The values of a row, and the number of the event that made it.
+/// The values of a row, and the number of the event that created it.
 pub(super) type Row = (Box<[Slot]>, u64);
 
-/// Rows by the bytes that tell them apart; empty where every event has a row of its own.
+/// Rows by key; the key is empty if every event has its own row.
 pub(super) type Rows = Groups<Box<[u8]>, Row>;
 
 /// Makes an empty table.
@@ -17,14 +17,14 @@ pub(super) fn empty() -> Rows {
     Groups::with_bytes(usize::MAX, MEMORY)
 }
 
-/// Adds a row, with a key by which it is found.
+/// Adds a row, with a key for lookups.
 pub(super) fn add(rows: &mut Rows, key: Option<&[u8]>, row: &[Slot], event: u64) {
     let texts: usize = row.iter().map(|slot| slot.cell.text_len()).sum();
-    // The key's place in the index; there are less free places in it than taken ones.
+    // Size of the key in the index, whose load factor is above one half.
     let key_len = key.map_or(0, |key| key.len() + 2 * size_of::<(Box<[u8]>, u32)>());
     let bytes = key_len + texts + size_of_val(row) + size_of::<Row>();
     if bytes > rows.room() {
-        // Nothing is copied for what has no room.
+        // A row beyond the limit is not copied.
         return rows.omit();
     }
     let value = (row.into(), event);
@@ -49,7 +49,7 @@ mod tests {
         }
         assert!(rows.omitted() > 900, "{}", rows.omitted());
         assert_eq!(rows.len() as u64 + rows.omitted(), 4000);
-        // Those that are there go on to be found.
+        // Existing rows are still found.
         key[..4].copy_from_slice(&7_u32.to_le_bytes());
         assert!(rows.find(&*key, |k| **k == *key).is_some());
         assert!(rows.room() < 1 << 17);

@@ -1,4 +1,4 @@
-//! Reading a script's `view_info`.
+//! Reads a script's `view_info`.
 
 use mlua::{Table, Value};
 
@@ -6,19 +6,19 @@ use super::info::{
     Aggregation, ColumnInfo, MAX_COLUMNS, ViewError, ViewErrorKind, ViewInfo, ViewKind,
 };
 
-/// Longest list of words (`tags`, `applies_to`) that is read.
+/// Length limit of a list of words (`tags`, `applies_to`).
 const MAX_WORDS: usize = 1024;
 
 impl ViewInfo {
-    /// Reads what a script says of its view.
+    /// Reads the view description of a script.
     ///
-    /// Its `actions`, commands to run on the machine that is watched, are passed over: a capture is of
-    /// another machine, or of another time.
+    /// Its `actions`, commands to run on a live system, are ignored: a capture is from another
+    /// machine, or another time.
     ///
     /// # Errors
     ///
-    /// What is missing or wrong; also whatever cannot be found by [`super::ViewTable::new`] at last: fields and
-    /// filters are looked up there.
+    /// If a member is missing or invalid, and for all errors that [`super::ViewTable::new`] finds,
+    /// which looks up fields and filters.
     pub fn from_script(table: &Table) -> Result<Self, ViewError> {
         let mut view = Self {
             id: required(table, "id")?,
@@ -80,7 +80,7 @@ fn column(columns: &Table, index: usize) -> Result<ColumnInfo, ViewError> {
     })
 }
 
-/// Reads a member without calling anything of the script's.
+/// Reads a member without calling functions of the script.
 fn member(table: &Table, name: &'static str) -> Result<Value, ViewErrorKind> {
     table.raw_get(name).map_err(|error| ViewErrorKind::Script {
         member: name,
@@ -124,7 +124,7 @@ fn size(table: &Table) -> Result<Option<u16>, ViewErrorKind> {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "within the bounds, and whole"
+            reason = "in range and a whole number"
         )]
         Value::Number(number) if number.fract() == 0.0 && (0.0..65536.0).contains(&number) => {
             Some(number as u16)
@@ -165,7 +165,7 @@ fn kind(table: &Table) -> Result<ViewKind, ViewErrorKind> {
         Some(other) => Err(ViewErrorKind::Value {
             member: MEMBER,
             value: other.to_owned(),
-            expected: "it is `table`, `list` or `spectrogram`",
+            expected: "expected `table`, `list` or `spectrogram`",
         }),
     }
 }
@@ -181,7 +181,7 @@ fn aggregation(table: &Table, name: &'static str) -> Result<Aggregation, ViewErr
         Some(other) => Err(ViewErrorKind::Value {
             member: name,
             value: other.to_owned(),
-            expected: "it is `SUM`, `AVG`, `TIME_AVG`, `MIN` or `MAX`",
+            expected: "expected `SUM`, `AVG`, `TIME_AVG`, `MIN` or `MAX`",
         }),
     }
 }

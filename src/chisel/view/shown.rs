@@ -8,18 +8,18 @@ use super::info::{ViewInfo, ViewKind, ViewOptions};
 use super::rows::Row;
 use crate::fields::{FieldInfo, FieldType};
 
-/// What a view shows of a part of a capture.
+/// The result of a view for a part of a capture.
 #[derive(Clone, Debug)]
 pub struct ViewRows {
     pub(super) info: ViewInfo,
     pub(super) options: ViewOptions,
-    /// The filter that held beside the view's own.
+    /// The filter besides the view's own.
     pub(super) outer: Option<String>,
     pub(super) columns: Vec<ShownColumn>,
-    /// The field of the key; `None` = a list.
+    /// The field of the key; `None` for a list.
     pub(super) key: Option<&'static FieldInfo>,
     rows: Vec<ViewRow>,
-    /// The column that the rows are sorted by.
+    /// The sort column.
     sorting: usize,
     left_out: u64,
 }
@@ -28,22 +28,22 @@ pub struct ViewRows {
 struct ViewRow {
     key: Slot,
     cells: Box<[Slot]>,
-    /// The number of the event that made the row.
+    /// The number of the event that created the row.
     event: u64,
 }
 
 /// A value for a screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ViewValue<'a> {
-    /// None.
+    /// No value.
     Nothing,
     /// Text from the capture, not escaped.
     Text(&'a [u8]),
-    /// A number that names something.
+    /// A number that identifies something.
     Id(i64),
-    /// How many.
+    /// A number.
     Count(u64),
-    /// How many, in hundredths.
+    /// A number in hundredths.
     Hundredths(u64),
     /// Nanoseconds.
     Interval(u64),
@@ -79,7 +79,7 @@ impl ViewRows {
         };
         let mut rows: Vec<ViewRow> = rows.into_iter().map(row).collect();
         if key.is_none() {
-            // A list's rows have their numbers for keys.
+            // The rows of a list are keyed by their number.
             for (number, row) in (1..).zip(&mut rows) {
                 row.key.cell = Cell::Uint(number);
             }
@@ -87,7 +87,7 @@ impl ViewRows {
         let sorting = columns.iter().position(|column| column.is_sorting);
         let is_grouped = info.columns.iter().any(|column| column.is_group_key);
         let mut this = Self {
-            // Of groups, what comes first is mostly the key.
+            // In grouped tables the first column is usually the key.
             sorting: sorting.unwrap_or(usize::from(is_grouped && columns.len() > 1)),
             info,
             options,
@@ -97,15 +97,15 @@ impl ViewRows {
             rows,
             left_out,
         };
-        // What happened first is first in a list, unless another order is asked for.
+        // A list is in chronological order, unless it has a sort column.
         if this.info.kind != ViewKind::List {
             this.sort(this.sorting, false);
         }
         this
     }
 
-    /// Sorts by a column: numbers largest first, all else in its order; `reverse` turns that around. Equal rows
-    /// are in the order of their keys.
+    /// Sorts by a column: numbers largest first, other values ascending; `reverse` inverts the
+    /// order. Ties are in the order of their keys.
     pub fn sort(&mut self, column: usize, reverse: bool) {
         let Some(shown) = self.columns.get(column) else {
             return;
@@ -126,12 +126,12 @@ impl ViewRows {
         &self.info
     }
 
-    /// Returns what is shown.
+    /// Returns the displayed columns.
     pub fn columns(&self) -> &[ShownColumn] {
         &self.columns
     }
 
-    /// Returns the column that the rows are sorted by.
+    /// Returns the sort column.
     pub fn sorting(&self) -> usize {
         self.sorting
     }
@@ -141,17 +141,17 @@ impl ViewRows {
         self.rows.len()
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no rows.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// Returns how many events found no room in the table: for them there would be more rows.
+    /// Returns the number of events without a row because of the memory limit.
     pub fn left_out(&self) -> u64 {
         self.left_out
     }
 
-    /// Keeps the rows in which a column's number fulfils a condition.
+    /// Keeps the rows in which the number of a column meets a condition.
     pub fn retain(&mut self, column: usize, keep: impl Fn(f64) -> bool) {
         let Some(shown) = self.columns.get(column) else {
             return;
@@ -168,7 +168,7 @@ impl ViewRows {
         self.rows.get(row)?.cells.get(column)
     }
 
-    /// Returns one value as a number; 0 where it is none.
+    /// Returns a value as a number; 0 for other values.
     pub fn number(&self, row: usize, column: usize) -> f64 {
         match (self.slot(row, column), self.columns.get(column)) {
             (Some(slot), Some(shown)) => match shown.value(slot) {
@@ -179,14 +179,14 @@ impl ViewRows {
         }
     }
 
-    /// Appends one value as it is, safe to print.
+    /// Appends a value unformatted, escaped.
     pub fn plain(&self, out: &mut Vec<u8>, row: usize, column: usize) {
         if let (Some(slot), Some(shown)) = (self.slot(row, column), self.columns.get(column)) {
             plain(out, &slot.cell, shown.field);
         }
     }
 
-    /// Appends one value as it is, texts as in the capture.
+    /// Appends a value unformatted, texts as in the capture.
     pub fn raw(&self, out: &mut Vec<u8>, row: usize, column: usize) {
         match self.slot(row, column).map(|slot| &slot.cell) {
             Some(Cell::Text(text)) => out.extend_from_slice(text),
@@ -194,7 +194,7 @@ impl ViewRows {
         }
     }
 
-    /// Appends one value as text.
+    /// Appends a formatted value.
     pub fn text(&self, out: &mut Vec<u8>, row: usize, column: usize) {
         if let (Some(row), Some(shown)) = (self.rows.get(row), self.columns.get(column))
             && let Some(slot) = row.cells.get(column)
@@ -203,13 +203,13 @@ impl ViewRows {
         }
     }
 
-    /// Returns the number of the event that made a row.
+    /// Returns the number of the event that created a row.
     pub fn event(&self, row: usize) -> u64 {
         self.rows.get(row).map_or(0, |row| row.event)
     }
 
-    /// Appends the key of a row as it stands in the capture, for a condition on it. False: its events lack the
-    /// field.
+    /// Appends the key of a row as in the capture, for a condition. Returns false if its events
+    /// lack the field.
     pub fn key(&self, out: &mut Vec<u8>, row: usize) -> bool {
         let (Some(row), Some(field)) = (self.rows.get(row), self.key) else {
             return false;
@@ -221,7 +221,7 @@ impl ViewRows {
         row.key.count > 0
     }
 
-    /// Returns one value for a screen.
+    /// Returns a value for a screen.
     pub fn value(&self, row: usize, column: usize) -> ViewValue<'_> {
         let (Some(slot), Some(shown)) = (self.slot(row, column), self.columns.get(column)) else {
             return ViewValue::Nothing;

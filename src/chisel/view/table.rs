@@ -1,4 +1,4 @@
-//! The table of a view, as events fill it.
+//! The table of a view while events are added.
 
 use scap_capture_format::schema::types;
 
@@ -18,37 +18,37 @@ use crate::state::{State, Thread};
 /// Nanoseconds in a second.
 const NS_PER_S: u64 = 1_000_000_000;
 
-/// A view at work: it takes events and makes rows of them.
+/// A view in use: aggregates events into rows.
 #[derive(Debug)]
 pub struct ViewTable {
     info: ViewInfo,
     options: ViewOptions,
-    /// What events have to fulfil beside the view's own filter, for those that are made up here.
+    /// The filter besides the view's own, for the events that are synthesised here.
     outer: Option<Filter>,
     outer_text: Option<String>,
     filter: Option<Filter>,
-    /// The key (a list has none), the key for groups if there is one, and what is shown.
+    /// The key (unless it is a list), the group key if there is one, and the displayed columns.
     columns: Vec<Column>,
     keys: Keys,
-    /// The event's values, one for each column.
+    /// The values of the current event, one for each column.
     current: Vec<Slot>,
-    /// The event's key.
+    /// The key of the current event.
     key: Vec<u8>,
     scratch: Scratch,
     rows: Rows,
 }
 
-/// Which of the first columns are keys.
+/// Which columns are keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Keys {
-    /// How many tell rows apart; 0 = it is a list.
+    /// Number of row keys; 0 for a list.
     rows: usize,
-    /// Whether one more tells groups of rows apart.
+    /// True if there is a group key.
     grouped: bool,
 }
 
 impl Keys {
-    /// How many columns are keys.
+    /// Number of key columns.
     fn count(self) -> usize {
         self.rows + usize::from(self.grouped)
     }
@@ -57,10 +57,10 @@ impl Keys {
 #[derive(Debug)]
 struct Column {
     field: Field,
-    /// Place among the view's columns.
+    /// Index among the view's columns.
     info: usize,
     aggregation: Aggregation,
-    /// What stands for an absent value; `None` = the event is passed over.
+    /// The default of an absent value; `None` = the event is skipped.
     default: Option<Cell>,
 }
 
@@ -82,7 +82,7 @@ impl Column {
         })
     }
 
-    /// Whether another event cannot change a row's value, nor be passed over for want of one.
+    /// Returns true if further events cannot change the value, and are not skipped for lack of it.
     fn is_settled(&self) -> bool {
         self.aggregation == Aggregation::First
             && self.default.is_some()
@@ -96,11 +96,11 @@ fn column_name(view: &ViewInfo, info: usize) -> String {
 }
 
 impl ViewTable {
-    /// Makes the empty table of a view. `outer` is the filter that events have passed already.
+    /// Makes an empty table of a view. `outer` is the filter that events have already passed.
     ///
     /// # Errors
     ///
-    /// What is wrong with the view.
+    /// The error in the view.
     pub fn new(
         info: ViewInfo,
         options: ViewOptions,
@@ -114,7 +114,7 @@ impl ViewTable {
         Self::with_keys(info, options, outer)
     }
 
-    /// Makes an empty table whose rows are told apart by any number of columns.
+    /// Makes an empty table with any number of key columns.
     ///
     /// # Errors
     ///
@@ -179,19 +179,19 @@ impl ViewTable {
         self.filter.as_ref()
     }
 
-    /// Whether it may look at the bytes that calls moved.
+    /// Returns true if it may need the data of I/O calls.
     pub fn needs_payload(&self) -> bool {
         self.filter.as_ref().is_some_and(Filter::needs_payload)
             || self.columns.iter().any(|c| c.field.needs_payload())
     }
 
-    /// Takes an event in, unless it is what a recorder tells of users and containers.
+    /// Adds an event, unless it only describes users or containers.
     pub fn event(&mut self, cx: &Context<'_>) {
         if is_about_capture(cx.event) {
             return;
         }
         if self.filter.as_mut().is_none_or(|f| f.matches(cx)) {
-            // An event that lacks a field is passed over.
+            // An event that lacks a field is skipped.
             let _taken: Option<()> = self.take(cx);
         }
     }
@@ -219,7 +219,7 @@ impl ViewTable {
             rows::add(&mut self.rows, key, &self.current, cx.event.num.0);
             return Some(());
         };
-        // Texts that take another's place are the only thing that grows.
+        // Only replaced texts can grow.
         let mut grown = 0;
         let (row, _) = self.rows.row(row);
         let columns = self.columns.iter().zip(&self.current).zip(row.iter_mut());
@@ -235,8 +235,8 @@ impl ViewTable {
         Some(())
     }
 
-    /// Takes the threads in that did nothing, so that they have rows, too: each as an event of its own, just
-    /// before the second in which the last event was (0: there was none).
+    /// Adds rows for threads without events: each as a synthesised event, just before the second of
+    /// the last event (0 = there was none).
     pub fn idle(&mut self, state: &State, session: &Session, last: u64) {
         if last == 0 {
             return;
@@ -256,14 +256,14 @@ impl ViewTable {
         }
     }
 
-    /// Ends the table, which is empty after it; `first` and `last` are the times of the events that it is
-    /// about. Threads that did nothing in that time have rows, too.
+    /// Finishes the table and resets it; `first` and `last` are the times of its range. Threads
+    /// without events have rows, too.
     pub fn end(&mut self, state: &State, session: &Session, first: u64, last: u64) -> ViewRows {
         self.idle(state, session, last);
         self.rows(first, last)
     }
 
-    /// Ends the table likewise, with what the events said only.
+    /// Finishes the table with rows from events only.
     pub fn rows(&mut self, first: u64, last: u64) -> ViewRows {
         let rows = std::mem::replace(&mut self.rows, rows::empty());
         let mut left_out = rows.omitted();
@@ -276,7 +276,7 @@ impl ViewTable {
             keys = 1;
         }
         let shown = self.columns.iter().skip(self.keys.count());
-        #[expect(clippy::cast_precision_loss, reason = "to divide by")]
+        #[expect(clippy::cast_precision_loss, reason = "as a divisor")]
         let seconds = last.saturating_sub(first) as f64 / NS_PER_S as f64;
         let columns: Vec<ShownColumn> = shown
             .filter_map(|column| {
@@ -304,8 +304,8 @@ impl ViewTable {
         )
     }
 
-    /// Puts rows together that have one key for groups; what is an average becomes one before, unless it
-    /// goes on to be one.
+    /// Groups rows by the group key. Averages are computed before, unless the group is averaged
+    /// too.
     fn group(&mut self, rows: Vec<Row>) -> Rows {
         let mut groups = rows::empty();
         let how = |index: usize| {
@@ -343,7 +343,7 @@ impl ViewTable {
     }
 }
 
-/// Puts a field's value in its place, or the default; `None`: there is neither.
+/// Stores the value of a field, or its default; `None` if there is neither.
 fn extract(
     column: &Column,
     slot: &mut Slot,
@@ -363,7 +363,7 @@ fn extract(
     Some(())
 }
 
-/// An event that stands for a thread in which nothing happened.
+/// A synthesised event for a thread without events.
 fn idle_event(thread: &Thread, ts: u64) -> Event<'static> {
     Event {
         num: EventNum(0),
@@ -378,7 +378,7 @@ fn idle_event(thread: &Thread, ts: u64) -> Event<'static> {
     }
 }
 
-/// Returns the rows without what they were found by.
+/// Returns the rows without their keys.
 fn values(rows: Rows) -> Vec<Row> {
     rows.into_rows().map(|(_, row)| row).collect()
 }

@@ -72,8 +72,8 @@ impl ChiselArgs {
     /// Checks that chisels of these names exist, so that an unknown name is reported before the
     /// words after it are parsed as a filter.
     pub(super) fn check(&self) -> Result<(), CliError> {
-        let library = ScriptRegistry::from_environment();
-        let found = self.chisel.iter().map(|name| library.find(name).map(drop));
+        let registry = ScriptRegistry::from_environment();
+        let found = self.chisel.iter().map(|name| registry.find(name).map(drop));
         found.collect::<Result<(), _>>().map_err(CliError::from)
     }
 
@@ -130,7 +130,7 @@ impl From<ChiselError> for CliError {
         use super::diagnostic;
         match error {
             ChiselError::NotFound { name, similar } => {
-                let failed = CliError::usage(format!("there is no chisel `{name}`"));
+                let failed = Self::usage(format!("there is no chisel `{name}`"));
                 match (&*name, did_you_mean(&similar)) {
                     ("l", _) => failed.hint("`scap chisel list` lists them"),
                     (_, Some(hint)) => {
@@ -144,7 +144,7 @@ impl From<ChiselError> for CliError {
                 reason,
                 usage,
             } => {
-                let failed = CliError::usage(format!("chisel {chisel}: {reason}"));
+                let failed = Self::usage(format!("chisel {chisel}: {reason}"));
                 if usage.is_empty() {
                     failed
                 } else {
@@ -162,7 +162,7 @@ impl From<ChiselError> for CliError {
                 ViewErrorKind::Filter { text, error } => {
                     diagnostic::filter(&format!("filter of {chisel}"), &text, &error)
                 }
-                _ => CliError::usage(format!("{chisel}: invalid view: {error}")),
+                _ => Self::usage(format!("{chisel}: invalid view: {error}")),
             },
             ChiselError::Script {
                 chisel,
@@ -173,8 +173,8 @@ impl From<ChiselError> for CliError {
             } => {
                 let message = format!("chisel {chisel}: {message}");
                 let mut failed = match is_running {
-                    true => CliError::failed(message),
-                    false => CliError::usage(message),
+                    true => Self::failed(message),
+                    false => Self::usage(message),
                 };
                 if let Some(place) = place {
                     let text = place.text.unwrap_or_default();
@@ -185,11 +185,11 @@ impl From<ChiselError> for CliError {
                     None => failed,
                 }
             }
-            ChiselError::Output(error) => CliError::output(&error),
+            ChiselError::Output(error) => Self::output(&error),
             error @ (ChiselError::Read { .. }
             | ChiselError::NoScript { .. }
-            | ChiselError::Refused { .. }) => CliError::usage(super::error::with_sources(&error)),
-            other => CliError::failed(super::error::with_sources(&other)),
+            | ChiselError::Refused { .. }) => Self::usage(super::error::with_sources(&error)),
+            other => Self::failed(super::error::with_sources(&other)),
         }
     }
 }

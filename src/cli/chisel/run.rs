@@ -63,7 +63,7 @@ fn options(args: &ChiselArgs, print: &PrintArgs, filter: Option<String>, capture
     let is_terminal = stdout.is_terminal();
     let size = tcgetwinsize(&stdout).ok().filter(|_| is_terminal);
     Options {
-        library: ScriptRegistry::from_environment(),
+        registry: ScriptRegistry::from_environment(),
         policy: args.policy(),
         is_live: false,
         is_terminal,

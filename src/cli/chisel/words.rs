@@ -1,4 +1,4 @@
-//! Whether the word after a chisel's name is its arguments.
+//! Decides whether the word after a chisel's name is its arguments.
 //!
 //! As in sysdig this depends on the arguments that the chisel declares, which clap cannot know. So
 //! the command line is rewritten before clap parses it, with the arguments of each `-c` behind an
@@ -22,7 +22,7 @@ pub(in crate::cli) fn expand(words: Vec<OsString>) -> Vec<OsString> {
         return words;
     }
     let is_read = command == Some("read");
-    let library = ScriptRegistry::from_environment();
+    let registry = ScriptRegistry::from_environment();
     let named_by_option = words.iter().any(|w| names_capture(w));
     let mut has_capture = !is_read || named_by_option;
     let mut out: Vec<OsString> = words[..2].to_vec();
@@ -47,7 +47,7 @@ pub(in crate::cli) fn expand(words: Vec<OsString>) -> Vec<OsString> {
             continue;
         };
         let mut arguments = OsString::new();
-        let declared = library
+        let declared = registry
             .find(&name)
             .ok()
             .and_then(|script| metadata(script).ok());

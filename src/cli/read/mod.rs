@@ -23,8 +23,8 @@ pub(super) use write::{cannot_write, destination, refuse_same};
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
     /// Captures to read; several are merged by time; `-` is standard input. The words after the
-    /// last existing file are a filter in the language of sysdig and Falco, such as 'proc.name=sshd
-    /// and evt.type=execve'
+    /// files are a filter in the language of sysdig and Falco, such as 'proc.name=sshd and
+    /// evt.type=execve'
     #[arg(required_unless_present = "read", value_name = "FILE… [FILTER")]
     words: Vec<OsString>,
 

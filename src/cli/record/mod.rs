@@ -143,40 +143,38 @@ impl From<RecordError> for CliError {
                 // Joined into one line: messages are escaped, line breaks too.
                 let (what, fixes): (Vec<_>, Vec<_>) =
                     missing.into_iter().map(|m| (m.what, m.fix)).unzip();
-                CliError::failed(format!("{message}: {}", what.join("; ")))
+                Self::failed(format!("{message}: {}", what.join("; ")))
                     .hint(fixes.join("; "))
                     .code(error::EXIT_PRIVILEGE)
             }
             RecordError::UnknownSyscall { nearest, .. } => {
                 let hint = did_you_mean(nearest.as_slice())
                     .unwrap_or_else(|| "names are those of the kernel, such as openat".to_owned());
-                CliError::usage(message).hint(hint)
+                Self::usage(message).hint(hint)
             }
             RecordError::Probe(ProbeError::Program { .. } | ProbeError::Load(_)) => {
-                CliError::failed(error::with_sources(&error))
+                Self::failed(error::with_sources(&error))
                     .hint("dmesg may say more; please report it with the kernel's release")
                     .code(error::EXIT_PRIVILEGE)
             }
             RecordError::Probe(_) => {
-                CliError::failed(error::with_sources(&error)).code(error::EXIT_PRIVILEGE)
+                Self::failed(error::with_sources(&error)).code(error::EXIT_PRIVILEGE)
             }
-            RecordError::Sink(error) => CliError::output(&error),
+            RecordError::Sink(error) => Self::output(&error),
             RecordError::Create { .. } => {
-                CliError::failed(message).hint("choose a place that this user may write to")
+                Self::failed(message).hint("choose a place that this user may write to")
             }
-            RecordError::Write { error, kept } if error.is_closed_pipe() => {
-                CliError::failed(format!(
-                    "the reader of the capture closed it after {} bytes",
-                    grouped(kept)
-                ))
-            }
-            RecordError::Write { error, kept } => CliError::failed(format!(
+            RecordError::Write { error, kept } if error.is_closed_pipe() => Self::failed(format!(
+                "the reader of the capture closed it after {} bytes",
+                grouped(kept)
+            )),
+            RecordError::Write { error, kept } => Self::failed(format!(
                 "writing the capture failed: {}; the first {} bytes are kept and readable",
                 error::with_sources(&error),
                 grouped(kept)
             ))
             .hint("make room and record again; `scap info` shows what was kept"),
-            _ => CliError::failed(error::with_sources(&error)),
+            _ => Self::failed(error::with_sources(&error)),
         }
     }
 }

@@ -55,7 +55,7 @@ pub(in crate::cli) struct What {
     #[arg(long, value_name = "DIR", default_value = "/")]
     host_root: PathBuf,
 
-    /// Also query the container runtime at this socket, besides those that are found
+    /// Also query the container runtime at this socket, in addition to the detected ones
     #[arg(long, value_name = "PATH")]
     container_socket: Vec<PathBuf>,
 

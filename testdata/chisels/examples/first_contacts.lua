@@ -1,4 +1,4 @@
-description = "Tells of the first connection that each program makes to an address."
+description = "Reports the first connection of each program to an address."
 short_description = "First contacts"
 category = "Security"
 args = {
