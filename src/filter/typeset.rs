@@ -243,7 +243,7 @@ impl TypeTest {
         }
     }
 
-    /// Returns the event types that can match, or with `negated` those that can fail to match.
+    /// Returns the event types that can match, or with `negated` the types that can fail to match.
     ///
     /// `narrow` leaves out calls of the 32-bit ABI whose 64-bit equivalents have an event type.
     pub(super) fn pushdown(&self, negated: bool, narrow: bool) -> TypeSet {
@@ -265,7 +265,7 @@ impl TypeTest {
         set
     }
 
-    /// Returns the codes of the calls that can match, or with `negated` those that can fail to
+    /// Returns the codes of the calls that can match, or with `negated` the calls that can fail to
     /// match.
     fn reached_calls(&self, negated: bool, strangers: bool) -> [u64; CODE_WORDS] {
         let mut test = self.test.clone();

@@ -1,9 +1,8 @@
-//! Counts in the background, and remembers.
+//! Background counting with a cache.
 //!
-//! A [`BackgroundAggregator`] has threads that count the segments of a scope, from the first to the last, and tells
-//! what they have found so far while they do. Segments that lie wholly in a scope are remembered by filter,
-//! so that zooming, panning and going back replay only what was never looked at and the segments at the
-//! edges.
+//! A [`BackgroundAggregator`] has threads that count the segments of a scope in order, and reports
+//! partial results meanwhile. Segments that lie entirely in a scope are cached by filter, so that
+//! zooming, panning and going back replay only segments that are not cached and those at the edges.
 
 mod cache;
 
@@ -21,29 +20,29 @@ use crate::replay::SegmentReplayer;
 use crate::stats::tally::{Tally, tally_segment};
 use cache::{Cache, Counted};
 
-/// What is known so far is told no more often.
+/// Minimum time between two progress reports.
 const PAUSE: Duration = Duration::from_millis(150);
 
-/// How far a scope has been looked at.
+/// Progress of counting a scope.
 #[derive(Clone, Debug)]
 pub struct Progress {
     /// The scope.
     pub scope: Scope,
-    /// What was found.
+    /// The counts so far.
     pub tally: Arc<Tally>,
-    /// Events of the capture that were looked at.
+    /// Number of the capture's events that were processed.
     pub done: u64,
-    /// Events of the capture that are to be looked at, in all.
+    /// Number of the capture's events to process in total.
     pub total: u64,
-    /// Nothing more will come.
+    /// True if this is the last report.
     pub finished: bool,
-    /// Why something could not be looked at.
+    /// The error that stopped the count of a segment, if any.
     pub failed: Option<String>,
-    /// Damages met.
+    /// Number of damaged places found.
     pub damages: u64,
 }
 
-/// Counts what is in a scope, on threads of its own. They end with it.
+/// Counts the events of a scope, on threads that it owns.
 pub struct BackgroundAggregator {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
@@ -51,90 +50,90 @@ pub struct BackgroundAggregator {
 
 struct Shared {
     work: Mutex<Work>,
-    /// There may be something to do.
+    /// Signalled when there may be work.
     wake: Condvar,
-    tell: Box<dyn Fn(Progress) + Send + Sync>,
+    report: Box<dyn Fn(Progress) + Send + Sync>,
 }
 
 struct Work {
-    library: Arc<IndexedCapture>,
+    capture: Arc<IndexedCapture>,
     cache: Cache,
     job: Option<Job>,
-    /// Jobs begun.
+    /// Number of jobs started.
     jobs: u64,
     over: bool,
 }
 
-/// One scope that is looked at.
+/// The counting of one scope.
 struct Job {
     id: u64,
     scope: Scope,
-    library: Arc<IndexedCapture>,
+    capture: Arc<IndexedCapture>,
     stop: Arc<AtomicBool>,
-    /// Segments that nobody has begun with.
+    /// Segments that no thread has taken yet.
     queue: VecDeque<usize>,
-    /// Segments that are not counted.
+    /// Number of segments not counted yet.
     left: usize,
-    /// Counted, and not yet added up.
+    /// Counted segments that are not merged yet.
     pending: Vec<Counted>,
-    /// What is added up; whoever adds has it meanwhile. It is gone when all is told.
+    /// The merged counts; taken out while a thread merges, `None` after the last report.
     sum: Option<Tally>,
-    told: Option<Instant>,
+    reported: Option<Instant>,
     done: u64,
     total: u64,
     failed: Option<String>,
     damages: u64,
 }
 
-/// What a thread does next.
+/// The next work item of a thread.
 enum Task {
     /// Counts a segment.
     Count(usize),
-    /// Adds what others counted.
+    /// Merges the counts of other threads.
     Add(Box<Tally>, Vec<Counted>),
 }
 
 impl BackgroundAggregator {
-    /// Starts threads that will look at a capture. They say what they find through `tell`, also of a scope
-    /// that was replaced while they did.
+    /// Starts threads to count a capture. They report progress through `report`, possibly once more
+    /// for a scope that was just replaced.
     pub fn new(
-        library: Arc<IndexedCapture>,
+        capture: Arc<IndexedCapture>,
         threads: usize,
-        tell: impl Fn(Progress) + Send + Sync + 'static,
+        report: impl Fn(Progress) + Send + Sync + 'static,
     ) -> Self {
         let shared = Arc::new(Shared {
             work: Mutex::new(Work {
-                library,
+                capture,
                 cache: Cache::default(),
                 job: None,
                 jobs: 0,
                 over: false,
             }),
             wake: Condvar::new(),
-            tell: Box::new(tell),
+            report: Box::new(report),
         });
         let start = |number: usize| {
             let shared = Arc::clone(&shared);
             let builder = Builder::new().name(format!("aggregator-{number}"));
-            // Without one of its threads the others do the work.
+            // If a thread cannot be started, the others do its work.
             builder.spawn(move || shared.run()).ok()
         };
         let threads = (0..threads.max(1)).filter_map(start).collect();
         Self { shared, threads }
     }
 
-    /// Looks at a scope from now on, and no longer at another.
+    /// Starts counting a scope and cancels the previous one.
     pub fn set_scope(&self, scope: Scope) {
         self.shared.lock().begin(scope);
         self.shared.wake.notify_all();
     }
 
-    /// Takes a newer state of the capture, or another one, for the scopes that come. What did not change
-    /// need not be looked at again.
-    pub fn replace(&self, library: Arc<IndexedCapture>) {
+    /// Replaces the capture, by a newer state of the file or by another one, for later scopes.
+    /// Cached segments that did not change stay valid.
+    pub fn replace(&self, capture: Arc<IndexedCapture>) {
         let mut work = self.shared.lock();
-        let old = std::mem::replace(&mut work.library, library);
-        let new = Arc::clone(&work.library);
+        let old = std::mem::replace(&mut work.capture, capture);
+        let new = Arc::clone(&work.capture);
         work.cache.keep(|segment| is_same(&old, &new, segment));
     }
 }
@@ -149,16 +148,17 @@ impl Drop for BackgroundAggregator {
         drop(work);
         self.shared.wake.notify_all();
         for thread in self.threads.drain(..) {
-            // One that panicked has said so.
+            // A panic was already reported.
             let _ended = thread.join();
         }
     }
 }
 
-/// Whether a segment is the same in two states of a capture: the last one of the older may have grown.
+/// Returns true if a segment is the same in two states of a capture: the last segment of the older
+/// one may have grown.
 fn is_same(old: &IndexedCapture, new: &IndexedCapture, segment: usize) -> bool {
-    let place = |library: &IndexedCapture, s: &Segment| {
-        let chunks = library.index().chunks.get(s.chunks.clone());
+    let place = |capture: &IndexedCapture, s: &Segment| {
+        let chunks = capture.index().chunks.get(s.chunks.clone());
         let ends = chunks.and_then(|c| Some((c.first()?, c.last()?)));
         ends.map(|(first, last)| (first.offset, last.offset, last.body_len))
     };
@@ -174,7 +174,7 @@ impl Work {
             job.stop.store(true, Ordering::Relaxed);
         }
         self.jobs += 1;
-        let library = Arc::clone(&self.library);
+        let capture = Arc::clone(&self.capture);
         let mut job = Job {
             id: self.jobs,
             sum: Some(Tally::over(scope.span)),
@@ -183,18 +183,18 @@ impl Work {
             queue: VecDeque::new(),
             left: 0,
             pending: Vec::new(),
-            told: None,
+            reported: None,
             done: 0,
             total: 0,
             failed: None,
             damages: 0,
-            library,
+            capture,
         };
-        for (number, segment) in job.library.segments().iter().enumerate() {
+        for (number, segment) in job.capture.segments().iter().enumerate() {
             if segment.span.intersection(job.scope.span).is_none() {
                 continue;
             }
-            let events = events_in(&job.library, segment, &job.scope);
+            let events = events_in(&job.capture, segment, &job.scope);
             job.total += events;
             let known = is_whole(segment, &job.scope)
                 .then(|| self.cache.get(&job.scope.filter, number))
@@ -214,7 +214,7 @@ impl Work {
         self.job = Some(job);
     }
 
-    /// Returns what is to be done next.
+    /// Returns the next work item.
     fn task(&mut self) -> Option<(u64, Task)> {
         let job = self.job.as_mut()?;
         let is_end = job.left == 0;
@@ -228,20 +228,20 @@ impl Work {
         Some((job.id, Task::Count(segment)))
     }
 
-    /// Returns the job with this number, unless another one took its place.
+    /// Returns the job with this number, unless it was replaced.
     fn job(&mut self, id: u64) -> Option<&mut Job> {
         self.job.as_mut().filter(|job| job.id == id)
     }
 }
 
-/// Whether a scope has all of a segment.
+/// Returns true if a scope contains a whole segment.
 fn is_whole(segment: &Segment, scope: &Scope) -> bool {
     scope.span.from <= segment.span.from && segment.span.to <= scope.span.to
 }
 
-/// Returns how many events the chunks of a segment have that a scope reaches.
-fn events_in(library: &IndexedCapture, segment: &Segment, scope: &Scope) -> u64 {
-    let chunks = library.index().chunks.get(segment.chunks.clone());
+/// Returns how many events a segment has in the chunks that overlap a scope.
+fn events_in(capture: &IndexedCapture, segment: &Segment, scope: &Scope) -> u64 {
+    let chunks = capture.index().chunks.get(segment.chunks.clone());
     let summaries = chunks.unwrap_or_default().iter().map(|c| &c.summary);
     let reached =
         summaries.filter(|s| s.min_time.0 <= scope.span.to && s.max_time.0 >= scope.span.from);
@@ -250,7 +250,7 @@ fn events_in(library: &IndexedCapture, segment: &Segment, scope: &Scope) -> u64 
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Work> {
-        // Nothing is half done where a thread can panic.
+        // No thread can panic while the data is inconsistent.
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -261,16 +261,16 @@ impl Shared {
             match work.task() {
                 Some((id, task)) => {
                     let job = work.job(id).map(|job| {
-                        let (scope, library) = (job.scope.clone(), Arc::clone(&job.library));
-                        (scope, library, Arc::clone(&job.stop))
+                        let (scope, capture) = (job.scope.clone(), Arc::clone(&job.capture));
+                        (scope, capture, Arc::clone(&job.stop))
                     });
                     drop(work);
-                    if let Some((scope, library, stop)) = job {
+                    if let Some((scope, capture, stop)) = job {
                         match task {
                             Task::Count(segment) => {
                                 let counted =
-                                    count(&mut replayer, &library, segment, &scope, &stop);
-                                self.counted(id, &library, &scope, segment, counted);
+                                    count(&mut replayer, &capture, segment, &scope, &stop);
+                                self.counted(id, &capture, &scope, segment, counted);
                             }
                             Task::Add(sum, pending) => self.add(id, *sum, &pending, &stop),
                         }
@@ -284,21 +284,21 @@ impl Shared {
         }
     }
 
-    /// Takes what a thread counted in a segment.
+    /// Takes the counts of a segment.
     fn counted(
         &self,
         id: u64,
-        library: &Arc<IndexedCapture>,
+        capture: &Arc<IndexedCapture>,
         scope: &Scope,
         segment: usize,
         counted: Result<Counted, IndexedCaptureError>,
     ) {
         let mut work = self.lock();
-        let Some(part) = library.segments().get(segment) else {
+        let Some(part) = capture.segments().get(segment) else {
             return;
         };
-        let now = Arc::clone(&work.library);
-        let is_current = Arc::ptr_eq(library, &now) || is_same(library, &now, segment);
+        let now = Arc::clone(&work.capture);
+        let is_current = Arc::ptr_eq(capture, &now) || is_same(capture, &now, segment);
         if let Ok(counted) = &counted
             && is_whole(part, scope)
             && is_current
@@ -309,7 +309,7 @@ impl Shared {
             return;
         };
         job.left = job.left.saturating_sub(1);
-        job.done += events_in(library, part, scope);
+        job.done += events_in(capture, part, scope);
         match counted {
             Ok(counted) => {
                 job.damages += counted.damages;
@@ -321,7 +321,7 @@ impl Shared {
         self.wake.notify_all();
     }
 
-    /// Adds what was counted, and tells if it is time.
+    /// Merges counts, and reports progress if it is due.
     fn add(&self, id: u64, mut sum: Tally, pending: &[Counted], stop: &AtomicBool) {
         for counted in pending {
             if stop.load(Ordering::Relaxed) {
@@ -334,11 +334,15 @@ impl Shared {
             return;
         };
         let finished = job.left == 0 && job.pending.is_empty();
-        if !finished && job.told.is_some_and(|told| told.elapsed() < PAUSE) {
+        if !finished
+            && job
+                .reported
+                .is_some_and(|reported| reported.elapsed() < PAUSE)
+        {
             job.sum = Some(sum);
             return;
         }
-        job.told = Some(Instant::now());
+        job.reported = Some(Instant::now());
         let mut progress = Progress {
             scope: job.scope.clone(),
             tally: Arc::default(),
@@ -351,11 +355,11 @@ impl Shared {
         drop(work);
         if finished {
             progress.tally = Arc::new(sum);
-            (self.tell)(progress);
+            (self.report)(progress);
             return;
         }
         progress.tally = Arc::new(sum.clone());
-        (self.tell)(progress);
+        (self.report)(progress);
         if let Some(job) = self.lock().job(id) {
             job.sum = Some(sum);
         }
@@ -363,20 +367,20 @@ impl Shared {
     }
 }
 
-/// Counts a segment with a thread's replayer, which is made for the library if need be.
+/// Counts a segment with the thread's replayer, which is made anew if the capture was replaced.
 fn count(
     replayer: &mut Option<SegmentReplayer>,
-    library: &Arc<IndexedCapture>,
+    capture: &Arc<IndexedCapture>,
     segment: usize,
     scope: &Scope,
     stop: &AtomicBool,
 ) -> Result<Counted, IndexedCaptureError> {
     let known = replayer
         .take()
-        .filter(|w| Arc::ptr_eq(w.capture(), library));
+        .filter(|w| Arc::ptr_eq(w.capture(), capture));
     let replayer = replayer.insert(match known {
         Some(replayer) => replayer,
-        None => SegmentReplayer::new(library)?,
+        None => SegmentReplayer::new(capture)?,
     });
     let before = replayer.damages().count();
     let tally = tally_segment(replayer, segment, scope, stop)?;

@@ -1,4 +1,4 @@
-//! Everything that is known about one event: its fields, in groups, and its data.
+//! The details of one event: its fields, in groups, and its data.
 
 use std::sync::atomic::AtomicBool;
 
@@ -14,37 +14,37 @@ use crate::format::Template;
 use crate::replay::IndexedCaptureError;
 use crate::replay::SegmentReplayer;
 
-/// Most characters of a value.
+/// Length limit of a value, in characters.
 pub const MAX_VALUE: usize = 4096;
-/// Most bytes of the data.
+/// Limit of the data, in bytes.
 pub const MAX_DATA: usize = 64 << 10;
 
-/// A field with its value, both as text, escaped.
+/// A field and its value as escaped text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The field's name, or the argument's.
     pub name: String,
     /// Its value.
     pub value: String,
-    /// The condition that events with the same value fulfil, if there can be one.
+    /// The condition that matches events with the same value, if there is one.
     pub filter: Option<String>,
 }
 
-/// Fields that belong together.
+/// A group of fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
-    /// What they are about.
+    /// The heading.
     pub title: &'static str,
     /// The fields.
     pub entries: Vec<Entry>,
 }
 
-/// Everything that is known about one event.
+/// The details of one event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Detail {
     /// Its number.
     pub num: u64,
-    /// When, in nanoseconds since the epoch.
+    /// The time, in nanoseconds since the epoch.
     pub ts: u64,
     /// The thread.
     pub tid: i64,
@@ -52,17 +52,17 @@ pub struct Detail {
     pub pid: i64,
     /// The parent process; -1 = not known.
     pub ppid: i64,
-    /// The fd it is about.
+    /// The event's fd.
     pub fd: Option<i64>,
     /// The groups.
     pub groups: Vec<Group>,
-    /// The bytes that it moved, cut.
+    /// The data of the call, up to the limit.
     pub data: Vec<u8>,
-    /// How many bytes there are in the capture.
+    /// Length of the data in the capture, in bytes.
     pub data_len: u64,
 }
 
-/// Finds everything that is known about an event; `None` if no visible event has this number.
+/// Returns the details of an event; `None` if no visible event has this number.
 ///
 /// # Errors
 ///
@@ -75,11 +75,11 @@ pub fn detail(
     at_event(replayer, num, stop, describe)
 }
 
-/// Returns everything that is known about an event.
+/// Returns the details of an event.
 pub fn describe(cx: &Context<'_>) -> Detail {
     let (event, view) = (cx.event, cx.view);
     let mut groups: Vec<Group> = Vec::new();
-    // What the call did comes first, then the process, the user and the container.
+    // The call comes first, then the process, the user and the container.
     groups.push(Group {
         title: "Arguments",
         entries: arguments(cx),
@@ -115,8 +115,8 @@ pub fn describe(cx: &Context<'_>) -> Detail {
     }
 }
 
-/// Returns the fields about a subject that have a value in the event: the most used ones first, those that
-/// are false last.
+/// Returns the fields of a subject that have a value in the event: the most used ones first, false
+/// flags last.
 fn entries(subject: Subject, cx: &Context<'_>) -> Vec<Entry> {
     let classes = fields::CLASSES.iter();
     let classes = classes.filter(|class| class.subject == Some(subject));
@@ -137,7 +137,7 @@ fn entries(subject: Subject, cx: &Context<'_>) -> Vec<Entry> {
     entries.into_iter().map(|(_, entry)| entry).collect()
 }
 
-/// Makes the entry of a field, if it has a value in the event.
+/// Returns the entry of a field, if it has a value in the event.
 fn entry(name: &str, cx: &Context<'_>) -> Option<Entry> {
     let value = printed(name, cx)?;
     Some(Entry {
@@ -147,7 +147,7 @@ fn entry(name: &str, cx: &Context<'_>) -> Option<Entry> {
     })
 }
 
-/// Returns the value of a field as text, escaped, if it has one that is not empty.
+/// Returns the value of a field as escaped text, if it is not empty.
 fn printed(name: &str, cx: &Context<'_>) -> Option<Vec<u8>> {
     let mut template = Template::new(&format!("%{name}")).ok()?;
     let mut out = Vec::new();
@@ -155,7 +155,7 @@ fn printed(name: &str, cx: &Context<'_>) -> Option<Vec<u8>> {
     (!out.is_empty()).then_some(out)
 }
 
-/// Returns a condition that a field has the value that it has in the event, if there is one.
+/// Returns the condition that a field has its value in the event, if there is one.
 fn condition(name: &str, cx: &Context<'_>) -> Option<String> {
     let field = fields::lookup(name).ok()?;
     let mut scratch = Scratch::default();
@@ -170,17 +170,17 @@ fn condition(name: &str, cx: &Context<'_>) -> Option<String> {
         Value::Ports(port, _) => number::udec(&mut literal, u64::from(port)),
         Value::Bytes(_) | Value::Texts(_) | Value::Ints(_) => return None,
     }
-    // Longer than the longest path of Linux.
+    // Above the length limit of paths in Linux.
     if literal.len() > MAX_VALUE {
         return None;
     }
     let text = ast::condition(name, Op::Eq, &literal);
-    // Some fields print what no condition can be put on.
+    // The printed form of some fields is not valid in a condition.
     let holds = Filter::parse(&text).is_ok_and(|mut filter| filter.matches(cx));
     holds.then_some(text)
 }
 
-/// Returns an event's arguments: raw, and in parentheses what that means.
+/// Returns an event's arguments: the raw value, and its interpretation in parentheses.
 fn arguments(cx: &Context<'_>) -> Vec<Entry> {
     let mut names: Vec<&str> = Vec::new();
     if syscall::is_generic(cx.event.ty) {
@@ -217,7 +217,7 @@ fn argument(name: &str, cx: &Context<'_>) -> Option<Entry> {
     })
 }
 
-/// Returns who started the event's process, who started that one, and so on: the number as the name, the
+/// Returns the chain of processes that started the event's process: the pid as the name, the
 /// command line as the value.
 fn ancestors(cx: &Context<'_>) -> Vec<Entry> {
     let mut entries = Vec::new();

@@ -1,4 +1,5 @@
-//! Looking for events: the next one that matches, the one that made an fd, the one that made a process.
+//! Searches: the next matching event, the event that opened an fd, the event that created a
+//! process.
 
 use std::sync::atomic::AtomicBool;
 
@@ -16,23 +17,23 @@ use crate::replay::Span;
 use crate::replay::matcher::{Matcher, may_be_of};
 use crate::replay::segment::Need;
 
-/// What is looked for.
+/// A query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Query {
-    /// Events that a filter passes, whose text is known to be one.
+    /// Events that match a filter, which has to be valid.
     Filter(String),
-    /// Events with a text in their line, upper or lower case.
+    /// Events whose line contains a text, ignoring case.
     Text {
         /// The text.
         text: String,
-        /// A filter that they pass as well; empty = none.
+        /// An additional filter; empty = none.
         filter: String,
     },
 }
 
-/// Finds the next event after `from`, or before it, that is in `span` and fulfils the query.
+/// Finds the next event after `from`, or before it, that is in `span` and matches the query.
 ///
-/// Segments that cannot have one are passed over.
+/// Segments without possible matches are skipped.
 ///
 /// # Errors
 ///
@@ -69,7 +70,7 @@ pub fn find(
     }
 }
 
-/// Whether the line of an event has a text, which is in lower case.
+/// Returns true if the line of an event contains a text, which has to be lower case.
 fn line_has(cx: &Context<'_>, text: &str) -> bool {
     let line = write_line(cx);
     let (comm, tid, name, args) = (&line.comm, line.tid, &line.name, &line.args);
@@ -85,20 +86,20 @@ fn line_has(cx: &Context<'_>, text: &str) -> bool {
     shown.contains(text)
 }
 
-/// A process, told from others that have had its number by when an event of the capture made it (0 = it
-/// was there before).
+/// A process, distinguished from others with the same pid by the event of the capture that created
+/// it (0 = it is older than the capture).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Process {
     pub(super) pid: i64,
     pub(super) made: u64,
-    /// Its number in its own pid namespace.
+    /// The pid in its own pid namespace.
     vpid: i64,
-    /// Who made it; -1 = not known.
+    /// The process that created it; -1 = not known.
     maker: i64,
 }
 
 impl Process {
-    /// The process of an event.
+    /// Returns the process of an event.
     pub(super) fn of(cx: &Context<'_>) -> Option<Self> {
         let main = cx.view.main(cx.view.thread()?)?;
         Some(Self {
@@ -109,25 +110,26 @@ impl Process {
         })
     }
 
-    /// Whether it, and no other process, has its number around an event.
+    /// Returns true if the process is the one with its pid in the state around an event.
     pub(super) fn is_there(&self, cx: &Context<'_>) -> bool {
         let main = cx.view.state().thread(Tid(self.pid));
         main.is_some_and(|main| main.clone_ts == self.made)
     }
 
-    /// Whether an event's thread has the same fds.
+    /// Returns true if an event's thread shares the fd table.
     pub(super) fn shares_fds(&self, cx: &Context<'_>) -> bool {
         self.is_there(cx) && cx.view.state().share_fds(cx.event.tid, Tid(self.pid))
     }
 }
 
-/// Most processes that an fd is followed through.
+/// Limit of the processes through which an fd is traced.
 const MAX_HOPS: usize = 64;
 
-/// Finds the event that made the fd that an event is about: an `open`, `socket`, `accept`, `dup` and so on
-/// in a process that shares the fd, before the event, or in one that it inherited the fd from.
+/// Finds the event that opened the fd of an event: an `open`, `socket`, `accept`, `dup` and so on,
+/// in a process that shares the fd table, before the event, or in a process from which the fd was
+/// inherited.
 ///
-/// `None`: the event is about no fd, or the fd is older than the capture.
+/// `None`: the event has no fd, or the fd is older than the capture.
 ///
 /// # Errors
 ///
@@ -169,7 +171,7 @@ pub fn opener(
         if found.is_some() {
             return Ok(found);
         }
-        // It had the fd from its maker, at the time when it was made.
+        // The fd was inherited from the parent when the process was created.
         let Some((made_by, maker)) = maker_of(replayer, &process, stop)? else {
             return Ok(None);
         };
@@ -179,8 +181,8 @@ pub fn opener(
     Ok(None)
 }
 
-/// Finds the event that made the process of an event: the `clone` or `fork` of its maker. Where that is not in
-/// the capture, the one that the new process returned from.
+/// Finds the event that created the process of an event: the `clone` or `fork` of its parent; if
+/// that is not in the capture, the return of the call in the new process.
 ///
 /// `None`: the process is older than the capture.
 ///
@@ -201,13 +203,13 @@ pub fn fork(
 /// How far the two events of a `clone` can be out of order, in nanoseconds.
 const DISORDER_NS: u64 = 1_000_000;
 
-/// Finds the event that made a process, and whose it is.
+/// Finds the event that created a process, and the process that called.
 fn maker_of(
     replayer: &mut SegmentReplayer,
     process: &Process,
     stop: &AtomicBool,
 ) -> Result<Option<(u64, Process)>, IndexedCaptureError> {
-    /// With `vfork` the maker returns when the new process has executed a program or ended.
+    /// With `vfork` the parent returns when the new process has executed a program or exited.
     const PATIENCE_NS: u64 = 60_000_000_000;
     if process.made == 0 {
         return Ok(None);

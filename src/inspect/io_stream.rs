@@ -1,4 +1,4 @@
-//! What was read and written.
+//! I/O streams: the data that calls read and wrote.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -19,66 +19,66 @@ use crate::replay::matcher::{Matcher, may_be_of};
 use crate::replay::segment::Need;
 use crate::state::Text;
 
-/// Most bytes that are kept.
+/// Limit of the data kept, in bytes.
 pub const MAX_BYTES: usize = 4 << 20;
-/// Most calls that are kept.
+/// Limit of the calls kept.
 pub const MAX_PIECES: usize = 20_000;
 
-/// What is followed.
+/// The source of an I/O stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Follow {
-    /// The fd that an event is about, from its opening to its close, in the process and whoever shares its
-    /// fds; the scope does not matter.
+    /// The fd of an event, from its opening to its close, in the process and in processes that share
+    /// its fd table; the scope does not apply.
     FdOf(u64),
     /// All events of the scope.
     Scope,
 }
 
-/// What one call moved.
+/// The data of one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IoChunk {
     /// The event.
     pub num: u64,
-    /// When, in nanoseconds since the epoch.
+    /// The time, in nanoseconds since the epoch.
     pub ts: u64,
     /// The process.
     pub pid: i64,
-    /// Its name.
+    /// The name of the process.
     pub comm: Text,
     /// The fd.
     pub fd: i64,
-    /// Its name.
+    /// The name of the fd.
     pub name: Text,
-    /// It was read, else written.
+    /// True for reads, false for writes.
     pub read: bool,
-    /// The bytes that the capture has.
+    /// The data in the capture.
     pub data: Vec<u8>,
-    /// How many were moved.
+    /// The number of bytes transferred.
     pub len: u64,
 }
 
-/// What was read and written, in order.
+/// The data that was read and written, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IoStream {
-    /// The pieces.
+    /// The data of the calls.
     pub pieces: Vec<IoChunk>,
-    /// There is more than is kept.
+    /// True if data was left out because of the limits.
     pub cut: bool,
 }
 
-/// What moves between two calls so close together is one piece, in nanoseconds.
+/// Calls closer together than this, in nanoseconds, can be joined.
 const PAUSE_NS: u64 = 1_000_000_000;
 
 impl IoStream {
-    /// Returns the same with calls that went on with what the one before them did as one: programs that read
-    /// byte by byte can be read then.
+    /// Returns the stream with consecutive calls of the same kind joined, which makes the data of
+    /// programs that read byte by byte readable.
     pub fn joined(&self) -> Self {
         let mut pieces: Vec<IoChunk> = Vec::new();
         let mut last_ts = 0;
         for piece in &self.pieces {
             let goes_on = |last: &&mut IoChunk| {
                 let same = (last.pid, last.fd, last.read) == (piece.pid, piece.fd, piece.read);
-                // What is not kept would be missing in the middle.
+                // Truncated data would leave a hole in the middle.
                 let is_whole = last.len == last.data.len() as u64;
                 same && is_whole
                     && last.name == piece.name
@@ -100,7 +100,7 @@ impl IoStream {
     }
 }
 
-/// Gathers what was read and written.
+/// Reads an I/O stream.
 ///
 /// # Errors
 ///
@@ -129,7 +129,7 @@ pub fn echo(
     Ok(pieces.echo)
 }
 
-/// Follows the fd that an event is about.
+/// Reads the stream of an event's fd.
 fn of_fd(
     replayer: &mut SegmentReplayer,
     num: u64,
@@ -143,7 +143,7 @@ fn of_fd(
     let Some((fd, process)) = at_event(replayer, num, stop, about)?.flatten() else {
         return Ok(());
     };
-    // What has it from another process, or from before the capture, has it from its own beginning on.
+    // An fd inherited from another process or older than the capture is followed from the start.
     let made = opener(replayer, num, stop)?.unwrap_or(0);
     let mut search = Search {
         replayer,
@@ -167,19 +167,19 @@ fn of_fd(
     Ok(())
 }
 
-/// Whether an event closes its fd.
+/// Returns true if an event closes its fd.
 fn closes(cx: &Context<'_>) -> bool {
     let info = cx.view.full().info();
     info.is_some_and(|i| i.flags.contains(EventTypeFlags::DESTROYS_FD)) && cx.event.ty.is_exit()
 }
 
-/// Whether a chunk can have calls that moved data.
+/// Returns true if a chunk can have calls with data.
 fn moves_data(summary: &ChunkSummary) -> bool {
     let mut infos = summary.types.iter().filter_map(|(ty, _)| ty.info());
     infos.any(|info| info.io_data_param().is_some())
 }
 
-/// Keeps what calls moved, as long as there is room.
+/// Collects the data of calls up to the limits.
 #[derive(Default)]
 struct IoChunks {
     echo: IoStream,
@@ -187,7 +187,7 @@ struct IoChunks {
 }
 
 impl IoChunks {
-    /// Takes what a call moved; true: there is no room for it.
+    /// Adds the data of a call; returns true if a limit is reached.
     fn add(&mut self, cx: &Context<'_>) -> bool {
         let Some(piece) = piece(cx) else {
             return false;
@@ -202,13 +202,13 @@ impl IoChunks {
     }
 }
 
-/// Returns what a call moved, if it moved anything.
+/// Returns the data of a call, if there is any.
 fn piece(cx: &Context<'_>) -> Option<IoChunk> {
     let (event, view) = (cx.event, cx.view);
     let info = event.info()?;
     let data = event.params.get(info.io_data_param()?).unwrap_or_default();
     let result = u64::try_from(event.result()?).ok()?;
-    // The result of these is how many messages there were.
+    // The result of these calls is the number of messages.
     let counts_messages = matches!(info.name, "sendmmsg" | "recvmmsg");
     let len = match counts_messages {
         true => data.len() as u64,

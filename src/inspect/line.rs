@@ -1,4 +1,4 @@
-//! An event as a line of the list.
+//! An event as a line of the event list.
 
 use scap_capture_format::schema::{SourceCategory, types};
 
@@ -6,15 +6,15 @@ use crate::event::{Event, EventExt as _, syscall, text};
 use crate::fields::Context;
 use crate::lanes::{self, Lane};
 
-/// Most characters of a text of a line.
+/// Length limit of the texts of a line, in characters.
 pub const MAX_TEXT: usize = 1024;
 
-/// Kinds of lines, by colour: the first that fits.
+/// Kinds of lines, for their colour; the first that applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
     /// A call that failed.
     Failed,
-    /// A process made, a program executed, an end.
+    /// A process created, a program executed, a process ended.
     Process,
     /// A change of files, users or privileges.
     Change,
@@ -26,12 +26,12 @@ pub enum Tone {
     Plain,
 }
 
-/// An event as a line of the list. Texts are escaped, and cut.
+/// An event as a line of the event list. Texts are escaped and truncated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     /// Its number.
     pub num: u64,
-    /// When, in nanoseconds since the epoch.
+    /// The time, in nanoseconds since the epoch.
     pub ts: u64,
     /// The CPU.
     pub cpu: u16,
@@ -49,13 +49,13 @@ pub struct Line {
     pub name: String,
     /// Its arguments.
     pub args: String,
-    /// How long the call took, in nanoseconds.
+    /// The duration of the call, in nanoseconds.
     pub latency: Option<u64>,
-    /// How it is shown.
+    /// The kind of line.
     pub tone: Tone,
 }
 
-/// Makes the line of an event.
+/// Returns the line of an event.
 pub fn write_line(cx: &Context<'_>) -> Line {
     let (event, view) = (cx.event, cx.view);
     let mut args = Vec::new();
@@ -65,11 +65,11 @@ pub fn write_line(cx: &Context<'_>) -> Line {
         .info(&mut args, event, view);
     let mut name = Vec::new();
     syscall::event_name(&mut name, event, cx.session.arch);
-    let told = view
+    let container_name = view
         .container()
         .and_then(|c| c.text("name"))
         .filter(|name| !name.is_empty());
-    let container = told.map(str::as_bytes).or(view.container_id());
+    let container = container_name.map(str::as_bytes).or(view.container_id());
     Line {
         num: event.num.0,
         ts: event.ts.0,
@@ -86,7 +86,8 @@ pub fn write_line(cx: &Context<'_>) -> Line {
     }
 }
 
-/// Returns the process of an event. Those of sysdig's captures do not tell; the state may know.
+/// Returns the process of an event. Events of sysdig's captures do not store it; the state may know
+/// it.
 pub(super) fn pid_of(cx: &Context<'_>) -> i64 {
     match (cx.event.pid.0, cx.view.thread()) {
         (..0, Some(thread)) => thread.pid.0,
@@ -94,10 +95,10 @@ pub(super) fn pid_of(cx: &Context<'_>) -> i64 {
     }
 }
 
-/// Returns text that is safe to print, cut.
+/// Returns escaped and truncated text.
 fn escaped(bytes: &[u8]) -> String {
     let mut out = Vec::new();
-    // Nothing is shorter when it is escaped.
+    // Escaping never shortens text.
     text::escape(&mut out, bytes.get(..4 * MAX_TEXT).unwrap_or(bytes));
     cut(out)
 }
@@ -106,13 +107,13 @@ fn cut(text: Vec<u8>) -> String {
     shorten(text, MAX_TEXT)
 }
 
-/// Makes text of escaped bytes, of so many characters at most.
+/// Converts escaped bytes to text with a limit of characters.
 pub(super) fn shorten(text: Vec<u8>, most: usize) -> String {
     let mut text = match String::from_utf8(text) {
         Ok(text) => text,
         Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
     };
-    // The last one says that there is more.
+    // The last character marks the truncation.
     if let Some((end, _)) = text.char_indices().nth(most) {
         let last = text[..end].char_indices().next_back();
         text.truncate(last.map_or(0, |(at, _)| at));

@@ -1,9 +1,9 @@
-//! What a part of a capture holds, for the timeline and its views.
+//! Queries on a part of a capture, for the timeline and its views.
 //!
-//! A [`IndexedCapture`] is a capture opened in any order. Its snapshots cut it into segments that can be replayed
-//! on their own, so that every question is answered by looking at few of them, on several cores. What a
-//! segment holds is counted in a [`tally::Tally`]; those of a time range are merged. Nothing here knows a
-//! terminal.
+//! An [`IndexedCapture`] is a capture opened for random access. Its snapshots divide it into
+//! segments that can be replayed independently, so that a query reads few of them, on several
+//! cores. The counts of a segment are a [`tally::Tally`]; the tallies of a time range are merged.
+//! Nothing here depends on a terminal.
 
 pub mod aggregator;
 pub mod detail;

@@ -1,8 +1,9 @@
-//! Lines of the event list.
+//! Pages of the event list.
 //!
-//! The list of a scope can be of any length. [`Places`] knows how many of its events each chunk has, as far as
-//! the index or an earlier walk tells; a page is found with it, and walks over no more than the segments
-//! that hold its lines. Where the counts are not known, it walks until they are.
+//! The list of a scope can have any length. [`Places`] has the number of its events in each chunk,
+//! as far as known from the index or from earlier replays. A page is located by these counts, so
+//! that only the segments with its lines are replayed. Unknown counts before the page are
+//! determined by replaying.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -19,64 +20,65 @@ use crate::replay::SegmentReplayer;
 use crate::replay::matcher::Matcher;
 use crate::replay::segment::Need;
 
-/// Where a page begins.
+/// The position of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum At {
-    /// At a place in the list of the scope's events, from 0 on.
+    /// An index in the list of the scope's events, starting at 0.
     Index(u64),
-    /// At an event, or the first one after it.
+    /// An event, or the first one after it.
     Event(u64),
-    /// At the first event not before a time.
+    /// The first event at or after a time.
     Time(u64),
 }
 
-/// Lines that follow each other in the list of a scope's events.
+/// Consecutive lines of the event list of a scope.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// The place of the first one in the list, from 0 on.
+    /// The index of the first line in the list, starting at 0.
     pub first: u64,
     /// The lines.
     pub lines: Vec<Line>,
-    /// Which of the lines was asked for; past the end if there is none.
+    /// The index of the requested line; past the end if there is none.
     pub wanted: usize,
 }
 
-/// How many of a scope's events each chunk has, as far as that is known.
+/// The number of a scope's events in each chunk, as far as known.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
     counts: Vec<Option<u32>>,
 }
 
 impl Places {
-    /// Finds what the index alone tells.
-    pub fn of(library: &IndexedCapture, scope: &Scope) -> Self {
+    /// Takes the counts that the index alone determines.
+    pub fn of(capture: &IndexedCapture, scope: &Scope) -> Self {
         let matcher = Matcher::new(scope);
-        let chunks = library.index().chunks.iter();
+        let chunks = capture.index().chunks.iter();
         Self {
             counts: chunks.map(|chunk| matcher.count(&chunk.summary)).collect(),
         }
     }
 
-    /// Takes what was counted, by the chunk's place in the index.
+    /// Adds counts, by the chunk's position in the index.
     pub fn learn(&mut self, matches: &BTreeMap<u32, u32>) {
         for (chunk, count) in matches {
             self.set(usize::try_from(*chunk).unwrap_or(usize::MAX), *count);
         }
     }
 
-    /// Returns how many events are known, and whether these are all.
+    /// Returns the number of known events, and whether all chunks are known.
     pub fn total(&self) -> (u64, bool) {
         self.before(self.counts.len())
     }
 
-    /// Returns how many events of the chunks before one are known, and whether these are all.
+    /// Returns the number of known events in the chunks before a chunk, and whether all of these
+    /// are known.
     pub fn before(&self, chunk: usize) -> (u64, bool) {
         let counts = self.counts.get(..chunk).unwrap_or(&self.counts);
         let known = counts.iter().flatten().map(|count| u64::from(*count));
         (known.sum(), counts.iter().all(Option::is_some))
     }
 
-    /// Returns how many events a chunk has, if that is known.
+    /// Returns the number of events of a chunk, if known.
     pub fn of_chunk(&self, chunk: usize) -> Option<u32> {
         self.counts.get(chunk).copied().flatten()
     }
@@ -92,19 +94,19 @@ impl Places {
     }
 }
 
-/// A place in the list: after so many events of it, counted from a chunk's first on. They can be more than
-/// the chunk has.
+/// A position in the list: this many events of the list after the start of a chunk, possibly beyond
+/// the chunk's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Spot {
     chunk: usize,
     skip: u64,
 }
 
-/// Returns `len` lines of the scope's events: `before` of them before `at`, as far as there are so many.
+/// Returns up to `len` lines of the scope's events, with up to `before` of them before `at`.
 ///
-/// What is counted on the way, `places` learns. [`Page::first`] and an index are by the counts that are known:
-/// where one of a chunk before the page is not, they are too small, and the same line has another index
-/// once it is.
+/// Counts found on the way are added to `places`. [`Page::first`] and indices are based on the
+/// known counts: if the count of a chunk before the page is unknown, they are too small, and the
+/// same line gets another index once it is known.
 ///
 /// # Errors
 ///
@@ -140,7 +142,8 @@ pub fn page(
         }
         At::Time(time) => {
             let chunks = &pager.replayer.capture().index().chunks;
-            // Chunks can overlap a little: not the order of their ends, the first that reaches the time.
+            // Chunks can overlap slightly: the first chunk that reaches the time, whatever the
+            // order of their ends.
             let chunk = chunks.iter().position(|c| c.summary.max_time.0 >= time);
             let spot = pager.in_chunk(chunk.unwrap_or(chunks.len()), &|_, ts| ts >= time)?;
             pager.back(spot, u64::from(before))?
@@ -166,7 +169,7 @@ impl Pager<'_> {
         self.places.counts.len()
     }
 
-    /// Finds a place by its index: in the chunk that has it, or the first one that nobody has counted.
+    /// Locates an index: in its chunk, or in the first chunk without a count.
     fn at_index(&self, index: u64) -> Spot {
         let mut spot = Spot {
             chunk: 0,
@@ -182,8 +185,8 @@ impl Pager<'_> {
         Spot { skip: 0, ..spot }
     }
 
-    /// Finds the first event in a chunk that `is` it, by number and time; else the place after the
-    /// chunk's last one.
+    /// Locates the first event in a chunk for which `is` is true, by number and time; otherwise the
+    /// end of the chunk.
     fn in_chunk(
         &mut self,
         chunk: usize,
@@ -218,15 +221,15 @@ impl Pager<'_> {
         Ok(spot)
     }
 
-    /// Walks over the segment of a chunk up to the chunk, and gives the events of the list that are in chunks
-    /// that nobody has counted, and in this one. They are counted then.
+    /// Replays the segment of a chunk up to the chunk, and passes on the listed events of this
+    /// chunk and of chunks without a count, which then have one.
     fn walk(
         &mut self,
         chunk: usize,
         each: &mut dyn FnMut(&Context<'_>, usize),
     ) -> Result<(), IndexedCaptureError> {
-        let library = Arc::clone(self.replayer.capture());
-        let Some(segment) = library.segment_of(chunk) else {
+        let capture = Arc::clone(self.replayer.capture());
+        let Some(segment) = capture.segment_of(chunk) else {
             return Ok(());
         };
         let counts = RefCell::new(BTreeMap::new());
@@ -264,7 +267,7 @@ impl Pager<'_> {
         }
     }
 
-    /// Goes back by so many events, and says how many there were.
+    /// Moves back by this many events, and returns how many there were.
     fn back(&mut self, mut spot: Spot, steps: u64) -> Result<(Spot, u64), IndexedCaptureError> {
         let mut left = steps;
         while left > spot.skip && spot.chunk > 0 {
@@ -282,28 +285,29 @@ impl Pager<'_> {
         Ok((spot, steps - (left - back)))
     }
 
-    /// Writes lines from a place on.
+    /// Returns lines from a position on.
     fn lines(&mut self, start: Spot, len: usize) -> Result<Vec<Line>, IndexedCaptureError> {
-        let library = Arc::clone(self.replayer.capture());
+        let capture = Arc::clone(self.replayer.capture());
         let mut lines = Vec::new();
         let mut skip = start.skip;
         let mut from = start.chunk;
         while lines.len() < len {
-            // What surely has none needs not even be read, unless something follows in its segment.
+            // Chunks without matches need not be read, unless a later chunk of their segment is
+            // needed.
             from += (from..self.chunks())
                 .take_while(|place| self.places.is_empty_at(*place))
                 .count();
-            let Some(segment) = library.segment_of(from) else {
+            let Some(segment) = capture.segment_of(from) else {
                 break;
             };
-            let end = library.segments()[segment].chunks.end;
+            let end = capture.segments()[segment].chunks.end;
             self.lines_of(segment, from..end, &mut skip, len, &mut lines)?;
             from = end;
         }
         Ok(lines)
     }
 
-    /// Writes the lines of some chunks of a segment, without the first `skip`.
+    /// Appends the lines of some chunks of a segment, without the first `skip`.
     fn lines_of(
         &mut self,
         segment: usize,
@@ -351,7 +355,7 @@ impl Pager<'_> {
                 return ControlFlow::Continue(());
             }
             done.set(true);
-            // How many the chunk has remains to be seen.
+            // The count of the chunk is not known yet.
             counts.borrow_mut().remove(&place);
             ControlFlow::Break(())
         };

@@ -1,7 +1,7 @@
-//! Tables of views that scripts describe: sysdig's, and one's own.
+//! Tables of views described by scripts: sysdig's, and the user's.
 //!
-//! The description comes from [`crate::chisel`]; here it is filled with a range's events, one segment after
-//! the other, and made a table like all others.
+//! The description comes from [`crate::chisel`]; here its table is filled with the events of a
+//! range, one segment after the other, and converted to a [`Table`].
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use crate::stats::table::Table;
 use crate::stats::table::View;
 use crate::stats::table::narrow::{is, label};
 
-/// The views that scripts describe, in the order in which they are listed.
+/// The views described by scripts, in the order in which they are listed.
 #[derive(Clone, Debug, Default)]
 pub struct Scripted {
     views: Arc<[ScriptedView]>,
@@ -40,15 +40,15 @@ pub struct Scripted {
 struct ScriptedView {
     info: ViewInfo,
     options: ViewOptions,
-    /// The columns that a table of it has.
+    /// The columns of its table.
     columns: &'static [Column],
-    /// Where its rows lead to, among the views.
+    /// The view that its rows drill down to.
     target: Option<u16>,
 }
 
 impl Scripted {
-    /// Makes tables possible of the views that can have one; what is wrong with the others is told where
-    /// they are run. Once in a program's life: the titles of columns live as long as that.
+    /// Prepares the views that can have a table; errors in the others are reported when they are run.
+    /// Called once per process, since column titles are never freed.
     pub fn new(views: &[ViewInfo], containers: bool) -> Self {
         let options = ViewOptions {
             containers,
@@ -84,7 +84,7 @@ impl Scripted {
         views.map(|(at, v)| (View::Scripted(at), &*v.info.name, &*v.info.description))
     }
 
-    /// Returns a view's name and description; `None` if it is another kind of view.
+    /// Returns a view's name and description; `None` for built-in views.
     pub fn describe(&self, view: View) -> Option<(&str, &str)> {
         let info = &self.view(view)?.info;
         Some((&info.name, &info.description))
@@ -97,7 +97,7 @@ impl Scripted {
         }
     }
 
-    /// Makes the table of a view in a scope. `share` is told how much of it is done, as parts of a whole.
+    /// Builds the table of a view in a scope. `share` receives the progress, as parts of a whole.
     ///
     /// # Errors
     ///
@@ -129,7 +129,7 @@ impl Scripted {
         Ok(Some(self.shown(view, of, &rows)))
     }
 
-    /// Makes a table like all others of the rows.
+    /// Converts the rows to a table.
     fn shown(&self, view: View, of: &ScriptedView, rows: &ViewRows) -> Table {
         let count = rows.len().min(ROWS);
         let row = |at: usize| Row {
@@ -153,7 +153,7 @@ impl Scripted {
         }
     }
 
-    /// Returns where a row leads to.
+    /// Returns what a row drills down to.
     fn leads(&self, view: View, of: &ScriptedView, rows: &ViewRows, at: usize) -> Subject {
         let Some(field) = of.info.drill_field(of.options) else {
             return Subject::Leads(Box::new(Narrowed {
@@ -177,14 +177,15 @@ impl Scripted {
     }
 }
 
-/// Whether its filter asks for what no capture has: the table is always empty.
+/// Returns true if the view's filter needs fields that are always absent: the table is always
+/// empty.
 fn asks_for_nothing_there_is(view: &ViewInfo, options: ViewOptions) -> bool {
     view.filter(options)
         .and_then(|text| Filter::parse(&text).ok())
         .is_some_and(|filter| !filter.unanswerable().is_empty())
 }
 
-/// Takes the events of a scope in.
+/// Adds the events of a scope.
 fn fill(
     table: &mut ViewTable,
     replayer: &mut SegmentReplayer,
@@ -193,23 +194,23 @@ fn fill(
     stop: &AtomicBool,
     share: &mut dyn FnMut(u64, u64),
 ) -> Result<(), IndexedCaptureError> {
-    let library = Arc::clone(replayer.capture());
+    let capture = Arc::clone(replayer.capture());
     let summaries = matcher.clone();
     let need_of_events = match table.needs_payload() {
         true => Need::Everything,
         false => summaries.need(),
     };
-    let segments = library.segments().iter().enumerate();
+    let segments = capture.segments().iter().enumerate();
     let overlapping = segments.filter(|(_, s)| s.span.intersection(scope.span).is_some());
     let segments: Vec<usize> = overlapping.map(|(at, _)| at).collect();
-    let chunks = |at: usize| library.segments()[at].chunks.len() as u64;
+    let chunks = |at: usize| capture.segments()[at].chunks.len() as u64;
     let total: u64 = segments.iter().map(|at| chunks(*at)).sum();
     let mut done = 0;
     for at in segments {
         let mut need = |place: usize| {
             share(done, total);
             done += 1;
-            let summary = &library.index().chunks[place].summary;
+            let summary = &capture.index().chunks[place].summary;
             if stop.load(Ordering::Relaxed) || summary.min_time.0 > scope.span.to {
                 return Need::Stop;
             }
@@ -232,7 +233,7 @@ fn fill(
     Ok(())
 }
 
-/// Returns the columns of a view's table. They are kept for ever, as those of all other tables are.
+/// Returns the columns of a view's table, with static lifetime like those of the built-in tables.
 fn columns(view: &ViewInfo, options: ViewOptions) -> &'static [Column] {
     let is_key = |c: &&ColumnInfo| c.is_key || c.is_group_key;
     let shown = view.columns.iter().filter(|c| c.is_shown(options));
@@ -246,21 +247,21 @@ fn columns(view: &ViewInfo, options: ViewOptions) -> &'static [Column] {
     Vec::leak(columns)
 }
 
-/// Makes a script's text safe to print, and keeps it.
+/// Escapes a script's text and keeps it for ever.
 fn safe(text: &str) -> &'static str {
     let mut safe = Vec::new();
     escape(&mut safe, text.as_bytes());
     String::leak(String::from_utf8_lossy(&safe).into_owned())
 }
 
-/// Width of a column that says nothing of it.
+/// Default width of a column.
 const WIDTH: u16 = 12;
 
-/// Whether values are those of single events, of which conditions can be made.
+/// Returns true if the values are those of single events, so that they can be used in conditions.
 fn is_of_one_event(info: &ColumnInfo) -> bool {
     let is_text = || lookup(info.field.trim()).is_ok_and(|f| f.info.ty == FieldType::Text);
     let is_first = |how| how == Aggregation::First;
-    // The largest of texts is the last one.
+    // The maximum of texts is the last one.
     is_first(info.group_aggregation)
         && (is_first(info.aggregation) || info.aggregation == Aggregation::Max && is_text())
 }
@@ -283,9 +284,9 @@ fn cell(rows: &ViewRows, row: usize, column: usize) -> Cell {
     }
 }
 
-/// Whether a capture has containers, so that the columns about them are of use.
-pub fn has_containers(library: &IndexedCapture) -> bool {
-    let chunks = library.index().chunks.iter();
+/// Returns true if a capture has containers, so that columns about them are useful.
+pub fn has_containers(capture: &IndexedCapture) -> bool {
+    let chunks = capture.index().chunks.iter();
     let mut summaries = chunks.map(|chunk| &chunk.summary);
     summaries.any(|summary| summary.containers.iter().any(|id| !id.is_empty()))
 }

@@ -1,4 +1,4 @@
-//! Walking to an event: by its number, or by what it is.
+//! Seeking events by number or by a predicate.
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
@@ -13,7 +13,7 @@ use crate::replay::IndexedCaptureError;
 use crate::replay::SegmentReplayer;
 use crate::replay::segment::Need;
 
-/// Returns the place of the chunk that has an event.
+/// Returns the index of the chunk with an event.
 pub(super) fn chunk_of(replayer: &SegmentReplayer, num: u64) -> Option<usize> {
     let chunks = &replayer.capture().index().chunks;
     let at = chunks.partition_point(|c| c.summary.next_event().0 <= num);
@@ -21,18 +21,18 @@ pub(super) fn chunk_of(replayer: &SegmentReplayer, num: u64) -> Option<usize> {
     (chunk.summary.first_event.0 <= num).then_some(at)
 }
 
-/// Asks an event that is shown; `None` if there is no such event.
+/// Calls a function with an event that is shown; `None` if there is no such event.
 pub(super) fn at_event<T>(
     replayer: &mut SegmentReplayer,
     num: u64,
     stop: &AtomicBool,
     mut ask: impl FnMut(&Context<'_>) -> T,
 ) -> Result<Option<T>, IndexedCaptureError> {
-    let library = Arc::clone(replayer.capture());
+    let capture = Arc::clone(replayer.capture());
     let Some(chunk) = chunk_of(replayer, num) else {
         return Ok(None);
     };
-    let Some(segment) = library.segment_of(chunk) else {
+    let Some(segment) = capture.segment_of(chunk) else {
         return Ok(None);
     };
     let mut answer = None;
@@ -57,26 +57,26 @@ pub(super) fn at_event<T>(
     }
 }
 
-/// A search through a capture.
+/// A search in a capture.
 pub(super) struct Search<'s> {
     pub(super) replayer: &'s mut SegmentReplayer,
     pub(super) stop: &'s AtomicBool,
-    /// Whether a chunk can have what is looked for.
+    /// Returns false if a chunk cannot have a match.
     pub(super) may: &'s dyn Fn(&ChunkSummary) -> bool,
-    /// What of such a chunk it takes to find it.
+    /// What has to be loaded of a chunk.
     pub(super) need: Need,
 }
 
 impl Search<'_> {
-    /// Finds the first event after another one that `is` it.
+    /// Finds the first match after an event.
     pub(super) fn first_after(
         &mut self,
         num: u64,
         is: &mut dyn FnMut(&Context<'_>) -> bool,
     ) -> Result<Option<u64>, IndexedCaptureError> {
-        let library = Arc::clone(self.replayer.capture());
-        for segment in 0..library.segments().len() {
-            if let Some(range) = self.candidates(&library, segment, num.saturating_add(1), u64::MAX)
+        let capture = Arc::clone(self.replayer.capture());
+        for segment in 0..capture.segments().len() {
+            if let Some(range) = self.candidates(&capture, segment, num.saturating_add(1), u64::MAX)
             {
                 let mut found = None;
                 self.walk(segment, range, &mut |cx| {
@@ -94,15 +94,15 @@ impl Search<'_> {
         Ok(None)
     }
 
-    /// Finds the last event before another one that `is` it.
+    /// Finds the last match before an event.
     pub(super) fn last_before(
         &mut self,
         num: u64,
         is: &mut dyn FnMut(&Context<'_>) -> bool,
     ) -> Result<Option<u64>, IndexedCaptureError> {
-        let library = Arc::clone(self.replayer.capture());
-        for segment in (0..library.segments().len()).rev() {
-            if let Some(range) = self.candidates(&library, segment, 0, num) {
+        let capture = Arc::clone(self.replayer.capture());
+        for segment in (0..capture.segments().len()).rev() {
+            if let Some(range) = self.candidates(&capture, segment, 0, num) {
                 let mut found = None;
                 self.walk(segment, range, &mut |cx| {
                     if cx.event.num.0 >= num {
@@ -121,18 +121,18 @@ impl Search<'_> {
         Ok(None)
     }
 
-    /// Returns the first and the last chunk of a segment that can have what is looked for, among the events
+    /// Returns the first and the last chunk of a segment with possible matches, among the events
     /// from `first` on and before `end`.
     fn candidates(
         &self,
-        library: &IndexedCapture,
+        capture: &IndexedCapture,
         segment: usize,
         first: u64,
         end: u64,
     ) -> Option<(usize, usize)> {
-        let chunks = library.segments()[segment].chunks.clone();
+        let chunks = capture.segments()[segment].chunks.clone();
         let mut able = chunks.filter(|place| {
-            let summary = &library.index().chunks[*place].summary;
+            let summary = &capture.index().chunks[*place].summary;
             summary.next_event().0 > first && summary.first_event.0 < end && (self.may)(summary)
         });
         let first = able.next()?;
@@ -145,14 +145,14 @@ impl Search<'_> {
         (first, last): (usize, usize),
         each: &mut dyn FnMut(&Context<'_>) -> ControlFlow<()>,
     ) -> Result<(), IndexedCaptureError> {
-        let library = Arc::clone(self.replayer.capture());
+        let capture = Arc::clone(self.replayer.capture());
         let stopped = Cell::new(false);
         let mut need = |place: usize| {
             stopped.set(self.stop.load(Ordering::Relaxed));
             if stopped.get() || place > last {
                 return Need::Stop;
             }
-            let able = place >= first && (self.may)(&library.index().chunks[place].summary);
+            let able = place >= first && (self.may)(&capture.index().chunks[place].summary);
             if able { self.need } else { Need::State }
         };
         let mut event = |cx: &Context<'_>, _: usize| each(cx);

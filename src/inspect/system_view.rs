@@ -1,4 +1,4 @@
-//! What the machine was like at an instant: `ps`, `pstree`, `lsof` and `netstat` of the past.
+//! The state of the machine at a time: `ps`, `pstree`, `lsof` and `netstat` of the past.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,22 +15,22 @@ use crate::state::{Connection, FdInfo, FdKind, L4, Role, State, Text, Thread};
 use crate::stats::table::{Cell, Column, Row, Subject, Table};
 use crate::stats::tally::ProcessKey;
 
-/// What of the machine is shown.
+/// The part of the state that is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SystemView {
-    /// Processes by number.
+    /// Processes by pid.
     Processes,
-    /// Processes as a tree: each below its parent.
+    /// Processes as a tree.
     Tree,
-    /// Fds of all processes, whatever they are open on.
+    /// Open fds of all processes.
     Files,
     /// Sockets.
     Sockets,
 }
 
-/// Most rows of a table.
+/// Row limit of a table.
 pub const MAX_ROWS: usize = 65_536;
-/// Most bytes of a command line.
+/// Length limit of a command line, in bytes.
 const MAX_CMDLINE: usize = 4096;
 
 const fn column(
@@ -47,63 +47,48 @@ const fn column(
     }
 }
 
-const PID: Column = column("PID", "the number of the process", Some("proc.pid"), 8);
+const PID: Column = column("PID", "the process id", Some("proc.pid"), 8);
 const NAME: Column = column("NAME", "the name of the process", Some("proc.name"), 16);
-const FD: Column = column("FD", "the number of the fd", Some("fd.num"), 6);
+const FD: Column = column("FD", "the fd number", Some("fd.num"), 6);
 
 const PROCESSES: &[Column] = &[
     PID,
-    column("PPID", "the number of its parent", Some("proc.ppid"), 8),
-    column(
-        "USER",
-        "the name or number of its user",
-        Some("user.name"),
-        12,
-    ),
-    column("START", "when it began, if that is known", None, 15),
-    column("THR", "how many threads it has", Some("proc.nthreads"), 5),
-    column(
-        "FDS",
-        "how many fds it has open",
-        Some("proc.fdopencount"),
-        6,
-    ),
+    column("PPID", "the parent process id", Some("proc.ppid"), 8),
+    column("USER", "the user name or uid", Some("user.name"), 12),
+    column("START", "the start time, if known", None, 15),
+    column("THR", "the number of threads", Some("proc.nthreads"), 5),
+    column("FDS", "the number of open fds", Some("proc.fdopencount"), 6),
     column(
         "RSS",
-        "memory in use, as its last call that told of it said",
+        "resident memory, as of the last event that recorded it",
         None,
         8,
     ),
     column(
         "CONTAINER",
-        "the container it is in; empty: the host",
+        "the container; empty: the host",
         Some("container.id"),
         14,
     ),
     NAME,
-    column("COMMAND", "its command line", Some("proc.cmdline"), 0),
+    column("COMMAND", "the command line", Some("proc.cmdline"), 0),
 ];
 
 const FILES: &[Column] = &[
     PID,
     NAME,
-    column(
-        "USER",
-        "the name or number of the process's user",
-        Some("user.name"),
-        12,
-    ),
+    column("USER", "the user name or uid", Some("user.name"), 12),
     FD,
-    column("TYPE", "what the fd is open on", Some("fd.type"), 10),
+    column("TYPE", "the kind of fd", Some("fd.type"), 10),
     column(
         "MODE",
-        "r: opened for reading, w: for writing; empty: not known",
+        "r: open for reading, w: for writing; empty: not known",
         None,
         4,
     ),
     column(
         "FILE",
-        "the path, or the ends of the connection",
+        "the path, or both ends of the connection",
         Some("fd.name"),
         0,
     ),
@@ -111,32 +96,27 @@ const FILES: &[Column] = &[
 
 const SOCKETS: &[Column] = &[
     column("PROTO", "the protocol", Some("fd.l4proto"), 6),
-    column("LOCAL", "the own end: address and port", None, 24),
+    column("LOCAL", "the local address and port", None, 24),
     column(
         "REMOTE",
-        "the other end; of unix sockets the path",
+        "the remote address and port; for unix sockets the path",
         None,
         24,
     ),
     column(
         "STATE",
-        "connected, connecting, bound to an address, or merely open",
+        "connected, connecting, bound, or only open",
         None,
         10,
     ),
-    column(
-        "ROLE",
-        "which end of the connection the process is",
-        None,
-        7,
-    ),
+    column("ROLE", "the role of the process in the connection", None, 7),
     PID,
     NAME,
     FD,
 ];
 
-/// Returns what the machine was like after the last event at or before a time. Threads are not listed apart
-/// from their processes, and what had ended is not.
+/// Returns the state of the machine after the last event at or before a time. Threads are not
+/// listed separately from their processes; processes that have ended are not listed.
 ///
 /// # Errors
 ///
@@ -168,7 +148,7 @@ pub fn system_view(
     all.ok_or(IndexedCaptureError::Stopped)
 }
 
-/// Makes the replayer's state that after the last event at or before a time.
+/// Moves the replayer's state to the last event at or before a time.
 fn go_to(
     replayer: &mut SegmentReplayer,
     time: u64,
@@ -209,14 +189,14 @@ fn go_to(
     Ok(())
 }
 
-/// A state, to be listed.
+/// A state to list.
 struct Machine<'m> {
     state: &'m State,
     session: &'m Session,
 }
 
 impl Machine<'_> {
-    /// Returns the live processes by number, each by its first thread.
+    /// Returns the live processes by pid, each by its main thread.
     fn mains(&self) -> Vec<&Thread> {
         let mut mains: Vec<&Thread> = self
             .state
@@ -235,7 +215,7 @@ impl Machine<'_> {
         }
     }
 
-    /// Returns the parent's number, if it is known.
+    /// Returns the pid of the parent, if known.
     fn parent(&self, main: &Thread) -> Option<i64> {
         let parent = self.state.thread(main.ptid).filter(|_| main.ptid.0 > 0);
         parent.map(|parent| parent.pid.0).filter(|pid| *pid > 0)
@@ -301,7 +281,8 @@ impl Machine<'_> {
         }
         let mut rows = Vec::new();
         let mut seen = HashSet::new();
-        // Those whose parents run in a circle, which only a forged capture has, hang on nothing.
+        // Processes whose parents form a cycle, which occurs only in forged captures, are listed as
+        // roots.
         for root in roots.into_iter().chain(mains) {
             let mut open = vec![(root, 0_u16)];
             while let Some((main, depth)) = open.pop() {
@@ -316,7 +297,7 @@ impl Machine<'_> {
         table(PROCESSES, None, rows.into_iter())
     }
 
-    /// Goes over the fds of all processes.
+    /// Iterates over the fds of all processes.
     fn fds(&self) -> impl Iterator<Item = (&Thread, i64, &FdInfo)> {
         self.mains().into_iter().flat_map(|main| {
             self.state
@@ -381,7 +362,7 @@ impl Machine<'_> {
         table(SOCKETS, Some((5, false)), rows)
     }
 
-    /// Returns what a row about an fd is about: what it is open on, if that has a name.
+    /// Returns the subject of a row about an fd: the file or connection, if it has a name.
     fn subject(&self, main: &Thread, info: &FdInfo) -> Subject {
         match info.kind {
             _ if info.name.is_empty() => Subject::Process(self.key(main)),
@@ -392,7 +373,7 @@ impl Machine<'_> {
     }
 }
 
-/// Makes a table of the rows that there is room for.
+/// Makes a table of the rows within the limit.
 fn table(
     columns: &'static [Column],
     sorted: Option<(usize, bool)>,
@@ -411,7 +392,7 @@ fn name(main: &Thread) -> Cell {
     main.comm.clone().map_or(Cell::Empty, Cell::Text)
 }
 
-/// Returns a command line as `proc.cmdline` has it, cut.
+/// Returns a command line like `proc.cmdline`, truncated.
 fn cmdline(main: &Thread) -> Text {
     let mut line = main.comm.as_deref().unwrap_or_default().to_vec();
     let args = main.args.as_deref().unwrap_or_default();
@@ -426,7 +407,7 @@ fn cmdline(main: &Thread) -> Text {
     line.into()
 }
 
-/// Returns what an fd was opened for, by the flags in the field's encoding.
+/// Returns the open mode of an fd, from flags in the field's encoding.
 fn mode(flags: u32) -> Cell {
     match flags & 3 {
         1 => Cell::Word("r"),
@@ -449,7 +430,7 @@ fn protocol(info: &FdInfo) -> &'static str {
     }
 }
 
-/// Returns a socket's own end and the other one.
+/// Returns the local and the remote end of a socket.
 fn ends(info: &FdInfo) -> (Cell, Cell) {
     let end = |end: Option<Endpoint>| {
         end.map_or(Cell::Empty, |end| {

@@ -38,7 +38,7 @@ pub trait EventSink {
         self.event(cx)
     }
 
-    /// Returns the types of the enter events to synthesize in addition to those that the filter
+    /// Returns the types of the enter events to synthesize in addition to types that the filter
     /// needs. Called once, after [`Self::begin`].
     fn enters(&self) -> TypeSet {
         TypeSet::NONE

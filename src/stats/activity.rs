@@ -1,4 +1,4 @@
-//! How much happened when: counts by lane over time.
+//! Activity: event counts by lane over time.
 
 use scap_capture_format::native::ChunkSummary;
 
@@ -6,13 +6,13 @@ use crate::lanes::{self, LANES, LaneSet};
 use crate::replay::IndexedCapture;
 use crate::replay::Span;
 
-/// Intervals of an activity that is shown.
+/// Number of intervals of an activity.
 pub const BINS: usize = 1024;
 
-/// How much happened in one interval.
+/// The counts of one interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bin {
-    /// Events, hidden ones not.
+    /// Events, without hidden ones.
     pub events: u32,
     /// Events by lane.
     pub lanes: [u32; LANES],
@@ -28,7 +28,7 @@ pub struct Activity {
 }
 
 impl Activity {
-    /// Makes one of a span in which nothing happened.
+    /// Makes the activity of a span without events.
     pub fn over(span: Span) -> Self {
         Self {
             span,
@@ -36,7 +36,7 @@ impl Activity {
         }
     }
 
-    /// Counts an event in the interval with this number.
+    /// Counts an event in an interval.
     pub(crate) fn count(&mut self, interval: usize, lanes: LaneSet) {
         let Some(bin) = self.bins.get_mut(interval) else {
             return;
@@ -50,20 +50,21 @@ impl Activity {
         }
     }
 
-    /// Returns what the summaries of a capture's chunks say: what happened in a chunk is spread evenly over its
-    /// time. Lanes of captures whose summaries do not count them are estimated by the types of the events.
-    pub fn from_index(library: &IndexedCapture, span: Span, bins: usize) -> Self {
+    /// Estimates the activity from the chunk summaries of a capture: the events of a chunk are
+    /// spread evenly over its time. Without lane counts in the summaries, lanes are estimated from
+    /// event types.
+    pub fn from_index(capture: &IndexedCapture, span: Span, bins: usize) -> Self {
         let mut activity = Self {
             span,
             bins: vec![Bin::default(); bins],
         };
-        for chunk in &library.index().chunks {
+        for chunk in &capture.index().chunks {
             let summary = &chunk.summary;
             let shown = summary.events.saturating_sub(summary.hidden);
             let lanes = match summary.activity() {
-                Some(told) => told.lanes,
+                Some(counted) => counted.lanes,
                 None => {
-                    // Hidden events are among these.
+                    // The summary also counts hidden events.
                     let shown = Share {
                         from: 0,
                         to: shown.into(),
@@ -84,7 +85,7 @@ impl Activity {
         activity
     }
 
-    /// Adds what happened in another span, where it belongs in time.
+    /// Adds the activity of another span at its position in time.
     pub fn add(&mut self, other: &Self) {
         let bins = &mut self.bins;
         let (from, to) = (other.bins.len(), bins.len());
@@ -100,15 +101,15 @@ impl Activity {
     }
 }
 
-/// Returns the interval of a span, divided into so many equal ones, that an instant is in. What is outside
-/// counts for the first or the last.
+/// Returns the interval that contains a time, of this many equal intervals of a span. Times outside
+/// of the span belong to the first or the last interval.
 pub fn interval(span: Span, intervals: usize, time: u64) -> usize {
     let offset = u128::from(time.clamp(span.from, span.to) - span.from);
     let at = offset * intervals as u128 / u128::from(span.len_ns());
     usize::try_from(at).map_or(0, |at| at.min(intervals.saturating_sub(1)))
 }
 
-/// Returns when an interval begins: what is before belongs to the one before.
+/// Returns the start of an interval.
 pub fn beginning(span: Span, intervals: usize, interval: usize) -> u64 {
     let len = u128::from(span.len_ns());
     let offset = (interval as u128 * len).div_ceil((intervals as u128).max(1));
@@ -116,7 +117,7 @@ pub fn beginning(span: Span, intervals: usize, interval: usize) -> u64 {
         .saturating_add(u64::try_from(offset).unwrap_or(u64::MAX))
 }
 
-/// The interval of a span that the time before was in: the next one is mostly in the same.
+/// Caches the interval of the previous time: the next one is usually the same.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     span: Span,
@@ -137,7 +138,7 @@ impl Clock {
         }
     }
 
-    /// Returns the interval that an instant is in.
+    /// Returns the interval that contains a time.
     pub(crate) fn interval(&mut self, time: u64) -> usize {
         if !(self.from..self.until).contains(&time) {
             self.at = interval(self.span, self.intervals, time);
@@ -167,7 +168,7 @@ impl Share {
     }
 }
 
-/// Returns the time of a chunk.
+/// Returns the time range of a chunk.
 pub(crate) fn chunk_span(summary: &ChunkSummary) -> Span {
     Span {
         from: summary.min_time.0,
@@ -175,8 +176,8 @@ pub(crate) fn chunk_span(summary: &ChunkSummary) -> Span {
     }
 }
 
-/// Says which of the equal intervals of a span a time range overlaps, and which part of it each has. What is
-/// outside of the span counts for none.
+/// Returns which of the equal intervals of a span a time range overlaps, and which part of the
+/// range each has. Parts outside of the span are dropped.
 pub(crate) fn shares(
     range: Span,
     span: Span,
@@ -202,8 +203,8 @@ pub(crate) fn shares(
     }
 }
 
-/// Says which intervals of one span overlap which of another, and by how much. What sticks out goes to the
-/// first or last one.
+/// Returns which intervals of one span overlap which of another, and by how much. Parts outside of
+/// the other span belong to its first or last interval.
 pub(crate) fn spread(
     from: Span,
     from_intervals: usize,
@@ -283,7 +284,7 @@ mod tests {
             bin.events = u32::try_from(at).unwrap() * 7 % 13;
             bin.lanes[3] = bin.events / 2;
         }
-        // Intervals of no length have no events.
+        // Intervals of zero length have no events.
         let times: Vec<_> = (0..BINS)
             .filter(|at| beginning(part.span, BINS, *at) == beginning(part.span, BINS, at + 1))
             .collect();

@@ -1,8 +1,8 @@
-//! The grouping engine: rows by key, bounded in number and in memory.
+//! The grouping engine: rows by key, with limits of number and memory.
 //!
-//! Everything that counts by something uses it: the tables of `scap view`, the views of scripts, the summary
-//! of `scap try`, `info` and `containers`. What finds no room is counted, so that a table can say that it is
-//! not all.
+//! It is used by everything that counts by key: the tables of `scap view`, the views of scripts,
+//! the output of `scap try`, `info` and `containers`. Rows beyond the limits are counted, so that a
+//! table can show that it is incomplete.
 
 use std::hash::{BuildHasher as _, Hash};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::state::Text;
 
-/// Rows by key, in the order in which they came. What a key borrows from has to hash as the key does.
+/// Rows by key, in insertion order. A borrowed form of a key has to have the same hash.
 #[derive(Debug)]
 pub struct Groups<K, V> {
     index: HashTable<u32>,
@@ -19,18 +19,19 @@ pub struct Groups<K, V> {
     hasher: DefaultHashBuilder,
     max_rows: usize,
     max_bytes: usize,
-    /// Bytes taken, as far as they were reported.
+    /// Bytes used, as far as reported.
     bytes: usize,
     omitted: u64,
 }
 
 impl<K: Hash, V> Groups<K, V> {
-    /// At most so many rows.
+    /// Makes groups with a row limit.
     pub fn new(max_rows: usize) -> Self {
         Self::with_bytes(max_rows, usize::MAX)
     }
 
-    /// At most so many rows, and so many bytes of what [`Self::place`] and [`Self::grew`] report.
+    /// Makes groups with a row limit and a limit of the bytes reported to [`Self::place`] and
+    /// [`Self::grew`].
     pub fn with_bytes(max_rows: usize, max_bytes: usize) -> Self {
         Self {
             index: HashTable::new(),
@@ -43,8 +44,8 @@ impl<K: Hash, V> Groups<K, V> {
         }
     }
 
-    /// Returns the place of the row whose key `is` the one that is looked for; makes the row if there is
-    /// none. `None`: there is no room for it, which is counted.
+    /// Returns the index of the row for whose key `is` returns true; adds the row if there is none.
+    /// `None`: a limit is reached, which is counted.
     #[inline]
     pub fn place<Q: Hash + ?Sized>(
         &mut self,
@@ -60,7 +61,7 @@ impl<K: Hash, V> Groups<K, V> {
         self.add(Some(hash), 0, make)
     }
 
-    /// Returns the place of the row whose key `is` the one that is looked for.
+    /// Returns the index of the row for whose key `is` returns true.
     #[inline]
     pub fn find<Q: Hash + ?Sized>(&self, key: &Q, is: impl Fn(&K) -> bool) -> Option<usize> {
         let hash = self.hasher.hash_one(key);
@@ -68,8 +69,8 @@ impl<K: Hash, V> Groups<K, V> {
         found.map(|at| *at as usize)
     }
 
-    /// Adds a row that takes so many bytes and is found by its key from now on, also if there is one with
-    /// that key already, which is not found any more. `None`: there is no room for it, which is counted.
+    /// Adds a row of this size that is found by its key from now on. An older row with the same key
+    /// stays, but is not found any more. `None`: a limit is reached, which is counted.
     pub fn replace(&mut self, key: K, value: V, bytes: usize) -> Option<usize>
     where
         K: Eq,
@@ -84,7 +85,7 @@ impl<K: Hash, V> Groups<K, V> {
         self.add(Some(hash), bytes, || (key, value))
     }
 
-    /// Adds a row that is not found by its key. `None`: there is no room for it, which is counted.
+    /// Adds a row that is not found by its key. `None`: a limit is reached, which is counted.
     pub fn push(&mut self, key: K, value: V, bytes: usize) -> Option<usize> {
         self.add(None, bytes, || (key, value))
     }
@@ -115,22 +116,22 @@ impl<K: Hash, V> Groups<K, V> {
         Some(at)
     }
 
-    /// Counts something that has no row.
+    /// Counts an omitted row.
     pub fn omit(&mut self) {
         self.omitted = self.omitted.saturating_add(1);
     }
 
-    /// How often there was no room for a row.
+    /// Returns how many rows were omitted because of the limits.
     pub fn omitted(&self) -> u64 {
         self.omitted
     }
 
-    /// Takes note of rows that have become larger by so many bytes.
+    /// Reports that rows have grown by this many bytes.
     pub fn grew(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_add(bytes);
     }
 
-    /// Returns the bytes that are left.
+    /// Returns the remaining bytes.
     pub fn room(&self) -> usize {
         self.max_bytes.saturating_sub(self.bytes)
     }
@@ -140,37 +141,37 @@ impl<K: Hash, V> Groups<K, V> {
         self.rows.len()
     }
 
-    /// Whether there are no rows.
+    /// Returns true if there are no rows.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// Returns the row at a place that was returned before.
+    /// Returns the row at an index.
     #[inline]
     pub fn get(&self, place: usize) -> (&K, &V) {
         let (key, value) = &self.rows[place];
         (key, value)
     }
 
-    /// Returns the value at a place that was returned before.
+    /// Returns the value at an index.
     #[inline]
     pub fn row(&mut self, place: usize) -> &mut V {
         &mut self.rows[place].1
     }
 
-    /// Iterates over the rows in the order in which they came.
+    /// Iterates over the rows in insertion order.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.rows.iter().map(|(key, value)| (key, value))
     }
 
-    /// Returns the rows in the order in which they came.
+    /// Returns the rows in insertion order.
     pub fn into_rows(self) -> impl Iterator<Item = (K, V)> {
         self.rows.into_iter()
     }
 }
 
 impl<K: Hash + Ord, V> Groups<K, V> {
-    /// Returns the rows by `rank`, largest first; of equal ones the smaller key is first.
+    /// Returns the rows by `rank`, largest first; ties are ordered by key.
     pub fn ranked<R: Ord>(&self, rank: impl Fn(&K, &V) -> R) -> Vec<(&K, &V)> {
         let mut rows: Vec<(&K, &V)> = self.iter().collect();
         rows.sort_by(|a, b| {
@@ -181,17 +182,17 @@ impl<K: Hash + Ord, V> Groups<K, V> {
     }
 }
 
-/// Counts how often something came.
+/// Counts occurrences by key.
 #[derive(Debug)]
 pub struct Counts<K>(Groups<K, u64>);
 
 impl<K: Hash + Eq> Counts<K> {
-    /// At most so many different things are told apart.
+    /// Makes counts with a limit of distinct keys.
     pub fn new(max_rows: usize) -> Self {
         Self(Groups::new(max_rows))
     }
 
-    /// Counts a thing; false: there was no room to tell it apart.
+    /// Counts a key; returns false if the limit is reached.
     pub fn add(&mut self, key: K) -> bool {
         let place = match self.0.find(&key, |k| *k == key) {
             Some(place) => Some(place),
@@ -210,19 +211,19 @@ impl<K: Hash + Eq> Counts<K> {
         &self.0
     }
 
-    /// Returns the counts in the order in which the things came.
+    /// Returns the counts in insertion order.
     pub fn into_rows(self) -> impl Iterator<Item = (K, u64)> {
         self.0.into_rows()
     }
 
-    /// Returns how often anything came, what there was no room for included.
+    /// Returns the total, including keys beyond the limit.
     pub fn total(&self) -> u64 {
         let counts = self.0.iter().map(|(_, count)| *count);
         counts.fold(self.0.omitted(), u64::saturating_add)
     }
 }
 
-/// The largest things met, at most so many, largest first; of equal ones the first one met is first.
+/// The largest values, up to a limit, largest first; ties are in insertion order.
 #[derive(Debug)]
 pub struct Largest<R, V> {
     rows: Vec<(R, V)>,
@@ -230,7 +231,7 @@ pub struct Largest<R, V> {
 }
 
 impl<R: Ord, V> Largest<R, V> {
-    /// Keeps at most so many.
+    /// Makes a list with a limit.
     pub fn new(max: usize) -> Self {
         Self {
             rows: Vec::new(),
@@ -238,19 +239,19 @@ impl<R: Ord, V> Largest<R, V> {
         }
     }
 
-    /// Whether a thing of this rank would be kept.
+    /// Returns true if a value of this rank would be kept.
     pub fn keeps(&self, rank: &R) -> bool {
         self.rows.len() < self.max || self.rows.last().is_some_and(|(least, _)| rank > least)
     }
 
-    /// Takes a thing, which takes the place of the least one where there are enough.
+    /// Adds a value; the smallest one is dropped if the limit is exceeded.
     pub fn add(&mut self, rank: R, value: V) {
         let place = self.rows.partition_point(|(other, _)| *other >= rank);
         self.rows.insert(place, (rank, value));
         self.rows.truncate(self.max);
     }
 
-    /// Returns the things, largest first.
+    /// Returns the values, largest first.
     pub fn rows(&self) -> &[(R, V)] {
         &self.rows
     }
@@ -262,13 +263,13 @@ impl<R: Ord, V> Default for Largest<R, V> {
     }
 }
 
-/// Which rows the names seen last have, found without looking at their bytes: fds share theirs.
+/// A cache of the rows of recently seen names, found by address: fds share their names.
 #[derive(Debug)]
 pub struct Recent {
     slots: Vec<Option<(Text, usize, usize)>>,
 }
 
-/// Names remembered; a power of two.
+/// Number of cached names; a power of two.
 const RECENT: usize = 1 << 10;
 
 impl Default for Recent {
@@ -281,12 +282,12 @@ impl Default for Recent {
 
 impl Recent {
     fn slot(name: &Text, with: usize) -> usize {
-        // Names lie 16 bytes apart at least.
+        // Names are at least 16 bytes apart.
         let address = Arc::as_ptr(name).cast::<u8>() as usize >> 4;
         (address ^ address >> 10 ^ with.wrapping_mul(0x9e37)) & (RECENT - 1)
     }
 
-    /// Returns the row of a name, together with a number.
+    /// Returns the row of a name in combination with a number.
     #[inline]
     pub fn get(&self, name: &Text, with: usize) -> Option<usize> {
         match self.slots.get(Self::slot(name, with)) {
@@ -297,7 +298,7 @@ impl Recent {
         }
     }
 
-    /// Remembers the row of a name.
+    /// Caches the row of a name.
     pub fn set(&mut self, name: &Text, with: usize, row: usize) {
         if let Some(slot) = self.slots.get_mut(Self::slot(name, with)) {
             *slot = Some((Arc::clone(name), with, row));
@@ -333,7 +334,7 @@ mod tests {
         assert_eq!((groups.room(), groups.omitted()), (10, 1));
         groups.grew(20);
         assert_eq!(groups.room(), 0);
-        // A pushed row has no key; a replaced one is found no more, and both stay.
+        // A pushed row has no key; a replaced one is not found any more; both stay.
         assert_eq!(groups.find(&2, |k| *k == 2), None);
         assert_eq!(groups.replace(1, 11, 0), Some(2));
         assert_eq!(groups.find(&1, |k| *k == 1), Some(2));

@@ -1,4 +1,4 @@
-//! Bounded grouping: what a part of a capture holds, counted, and the tables made of the counts.
+//! Bounded grouping: counts of the events of a capture, and tables made of the counts.
 
 pub mod activity;
 mod capture_info;

@@ -1,23 +1,23 @@
-//! The questions of the overview.
+//! The tiles of the overview.
 
 use super::table::View;
 
-/// A tile of the overview: a question that a filter asks.
+/// A tile of the overview: the number of events that match a filter.
 #[derive(Clone, Copy, Debug)]
 pub struct Tile {
-    /// What it counts.
+    /// Its title.
     pub title: &'static str,
     /// The condition.
     pub filter: &'static str,
     /// The view that Enter opens, narrowed by the filter.
     pub view: View,
-    /// It stands out if there is any.
+    /// True if a single match is notable.
     pub notable: bool,
-    /// Which events can fulfil the condition at all, besides what it says of their types.
+    /// Which events can match at all, besides the types in the filter.
     pub among: Among,
 }
 
-/// Events that need not all be asked.
+/// A subset of events for which filters are evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Among {
     /// Any.
@@ -55,7 +55,7 @@ const fn notable(title: &'static str, view: View, filter: &'static str) -> Tile 
     }
 }
 
-/// Conditions that several tiles have.
+/// Filters shared by several tiles.
 macro_rules! executed {
     () => {
         "evt.type in (execve, execveat) and evt.rawres = 0"
@@ -77,7 +77,7 @@ macro_rules! written {
     };
 }
 
-/// The tiles: what an investigator asks first.
+/// The tiles: the first questions of an investigation.
 pub const TILES: &[Tile] = &[
     tile("programs executed", View::Commands, executed!()),
     tile(
@@ -104,7 +104,7 @@ pub const TILES: &[Tile] = &[
             executed!(),
             " and (proc.exepath startswith /tmp/ or proc.exepath startswith /var/tmp/ or ",
             "proc.exepath startswith /dev/shm/ or ",
-            // A script, which its interpreter is executed for.
+            // A script, whose interpreter is the executed program.
             "evt.arg.filename startswith /tmp/ or evt.arg.filename startswith /var/tmp/ or ",
             "evt.arg.filename startswith /dev/shm/)"
         ),
@@ -119,7 +119,7 @@ pub const TILES: &[Tile] = &[
         ),
     ),
     tile(
-        "processes made",
+        "processes created",
         View::Processes,
         "evt.type in (clone, clone3, fork, vfork) and evt.rawres > 0 and \
          not evt.arg.flags contains CLONE_THREAD",
@@ -197,42 +197,42 @@ pub const TILES: &[Tile] = &[
         ),
     ),
     tile(
-        "connections made",
+        "outgoing connections",
         View::Connections,
         "evt.type = connect and evt.rawres in (0, -115) and fd.type in (ipv4, ipv6) and \
          fd.l4proto != udp",
     ),
     tile(
-        "connections accepted",
+        "incoming connections",
         View::Connections,
         "evt.type in (accept, accept4) and evt.rawres >= 0 and fd.type in (ipv4, ipv6)",
     ),
     tile(
-        "ports listened on",
+        "listening ports",
         View::Ports,
         "evt.type = listen and evt.rawres = 0 and fd.type in (ipv4, ipv6)",
     ),
     tile(
-        "name look-ups",
+        "DNS queries",
         View::Connections,
         "evt.type in (send, sendto, sendmsg, sendmmsg, write, writev) and evt.rawres > 0 and \
          fd.sport = 53",
     ),
-    // A `connect` that does not wait is told of its failure later.
+    // A non-blocking `connect` reports its failure later, through `getsockopt`.
     tile(
-        "connections that failed",
+        "failed connections",
         View::Connections,
         "((evt.type = connect and evt.rawres < 0 and not evt.rawres in (-115, -114, -4, -11)) or \
          (evt.type = getsockopt and evt.arg.optname = SO_ERROR and evt.arg.val startswith E)) and \
          fd.type in (ipv4, ipv6)",
     ),
     notable(
-        "users changed",
+        "user id changes",
         View::Events,
         "evt.type in (setuid, setreuid, setresuid) and evt.rawres = 0",
     ),
     notable(
-        "other processes reached into",
+        "access to other processes",
         View::Events,
         "evt.type in (ptrace, process_vm_readv, process_vm_writev, pidfd_getfd)",
     ),
@@ -254,7 +254,7 @@ pub const TILES: &[Tile] = &[
         concat!(opened!(), " and evt.rawres = -2"),
     )
     .among(Among::Failed),
-    tile("calls that failed", View::Errors, "evt.failed = true").among(Among::Failed),
+    tile("failed calls", View::Errors, "evt.failed = true").among(Among::Failed),
     tile(
         "calls over 100 ms",
         View::Slow,

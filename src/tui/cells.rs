@@ -7,19 +7,19 @@ use crate::event::text;
 use crate::event::time::LocalClock;
 use crate::stats::table::Cell;
 
-/// What stands for text that is left out.
+/// Marks text that is left out.
 const MORE: char = '\u{2026}';
-/// Most characters of no width after one that has some: a letter with its accents.
+/// Limit of combining marks per character.
 const MARKS: usize = 2;
 
-/// Returns a value as text of at most so many columns.
+/// Formats a value with at most this many columns.
 pub(crate) fn text(cell: &Cell, width: usize) -> String {
     match cell {
         Cell::Empty => String::new(),
         Cell::Text(bytes) => fit(bytes, width),
         Cell::Word(word) => fit(word.as_bytes(), width),
         Cell::Id(id) => id.to_string(),
-        // Never a part of a number.
+        // Numbers are never truncated.
         Cell::Count(count) => {
             let whole = grouped(*count);
             if whole.len() <= width {
@@ -38,7 +38,7 @@ pub(crate) fn text(cell: &Cell, width: usize) -> String {
     }
 }
 
-/// Whether a value is written to the right of its column.
+/// Returns true if a value is right-aligned.
 pub(crate) fn is_number(cell: &Cell) -> bool {
     !matches!(
         cell,
@@ -46,7 +46,8 @@ pub(crate) fn is_number(cell: &Cell) -> bool {
     )
 }
 
-/// Returns text from a capture, escaped and cut to so many columns. Only what can be shown is looked at.
+/// Returns text from a capture, escaped and truncated to a width in columns. Reads only the part
+/// that can be visible.
 pub(crate) fn fit(bytes: &[u8], width: usize) -> String {
     // A character has at most four bytes, and marks after it.
     let looked_at = width.saturating_add(1).saturating_mul(4 * (1 + MARKS));
@@ -74,7 +75,7 @@ pub(crate) fn fit(bytes: &[u8], width: usize) -> String {
                 out.push(MORE);
                 return out;
             }
-            // The last characters make room for the sign that there is more.
+            // The last characters make room for the truncation mark.
             while let Some((end, before)) = ends.pop() {
                 out.truncate(end);
                 if before < width {
@@ -94,12 +95,12 @@ pub(crate) fn fit(bytes: &[u8], width: usize) -> String {
     out
 }
 
-/// A number in few columns: `1234`, `12.3k`, `4.5M`.
+/// Formats a number in few columns: `1234`, `12.3k`, `4.5M`.
 pub(crate) fn short(number: u64) -> String {
     scaled(number, 1000, ["k", "M", "G", "T", "P", "E"])
 }
 
-/// So many bytes: `123`, `1.2K`, `34M`.
+/// Formats a size in bytes: `123`, `1.2K`, `34M`.
 pub(crate) fn size(bytes: u64) -> String {
     scaled(bytes, 1024, ["K", "M", "G", "T", "P", "E"])
 }
@@ -125,7 +126,8 @@ fn scaled(number: u64, base: u64, units: [&str; 6]) -> String {
     }
 }
 
-/// A duration in nanoseconds in few columns: `850ns`, `1.23ms`, `12.5s`, `3m20s`, `2h05m`, `3d04h`.
+/// Formats a duration in nanoseconds in few columns: `850ns`, `1.23ms`, `12.5s`, `3m20s`, `2h05m`,
+/// `3d04h`.
 pub(crate) fn duration(ns: u64) -> String {
     let scaled = |unit: u64, name: &str| {
         let hundredths = ns / (unit / 100);
@@ -149,7 +151,7 @@ pub(crate) fn duration(ns: u64) -> String {
     }
 }
 
-/// A time of day with microseconds, local time.
+/// Formats a local time of day with microseconds.
 pub(crate) fn time(ns: u64) -> String {
     let mut out = Vec::with_capacity(18);
     LocalClock::default().time_of_day(&mut out, ns);
@@ -157,7 +159,7 @@ pub(crate) fn time(ns: u64) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// A time of day with as many digits as tell instants apart that are so many nanoseconds apart.
+/// Formats a time of day with enough digits to distinguish times this many nanoseconds apart.
 pub(crate) fn time_at(ns: u64, apart: u64) -> String {
     let mut out = Vec::with_capacity(18);
     LocalClock::default().time_of_day(&mut out, ns);
@@ -172,7 +174,7 @@ pub(crate) fn time_at(ns: u64, apart: u64) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// A date and time with zone.
+/// Formats a date and time with zone.
 pub(crate) fn date_time(ns: u64) -> String {
     let mut out = Vec::new();
     LocalClock::default().date_time(&mut out, ns);

@@ -1,10 +1,11 @@
-//! The keys: which one does what, where. The help is made of this table, and scripts name keys as it does.
+//! The key bindings, by context. The help is generated from this table, and scripts use its key
+//! names.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::stats::table::View;
 
-/// Where a key counts. What is asked first is the innermost that is shown, then `Main` below it.
+/// Where a binding is valid. The innermost visible context is searched first, then `Main` below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Context {
     /// Any view, with the timeline.
@@ -13,22 +14,22 @@ pub(crate) enum Context {
     Spectrogram,
     /// The details of an event.
     Detail,
-    /// What was read and written.
+    /// An I/O stream.
     IoStream,
-    /// The machine at a point in time.
+    /// The system state at a point in time.
     State,
-    /// A list to choose from.
+    /// A menu.
     List,
     /// The notes.
     Notes,
-    /// A line that is typed.
+    /// An input line.
     Prompt,
-    /// A text to read.
+    /// A text.
     Text,
 }
 
 impl Context {
-    /// All, in the order of the help.
+    /// All contexts, in the order of the help.
     pub(crate) const ALL: [Self; 9] = [
         Self::Main,
         Self::Detail,
@@ -41,7 +42,7 @@ impl Context {
         Self::Text,
     ];
 
-    /// Returns its heading in the help.
+    /// Returns the heading in the help.
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Main => "everywhere",
@@ -51,7 +52,7 @@ impl Context {
             Self::State => "state at the cursor",
             Self::List => "menus",
             Self::Notes => "notes",
-            Self::Prompt => "typing a line",
+            Self::Prompt => "input line",
             Self::Text => "help",
         }
     }
@@ -62,7 +63,7 @@ impl Context {
 pub(crate) enum Action {
     /// Ends the program.
     Quit,
-    /// Shows the keys.
+    /// Shows the help.
     Help,
     /// Explains the view and its columns.
     ViewHelp,
@@ -72,7 +73,7 @@ pub(crate) enum Action {
     Show(View),
     /// Shows the next view.
     NextView,
-    /// Shows the view before.
+    /// Shows the previous view.
     PreviousView,
     /// One line up.
     Up,
@@ -86,61 +87,61 @@ pub(crate) enum Action {
     Top,
     /// To the last line.
     Bottom,
-    /// The time cursor one column back.
+    /// Moves the time cursor one column back.
     CursorLeft,
-    /// The time cursor one column on.
+    /// Moves the time cursor one column forward.
     CursorRight,
-    /// The end of the selected range one column back.
+    /// Moves the end of the selected range one column back.
     SelectLeft,
-    /// The end of the selected range one column on.
+    /// Moves the end of the selected range one column forward.
     SelectRight,
-    /// The window a quarter back.
+    /// Moves the window back by a quarter.
     PanLeft,
-    /// The window a quarter on.
+    /// Moves the window forward by a quarter.
     PanRight,
-    /// Half the window, around the cursor.
+    /// Halves the window around the cursor.
     ZoomIn,
-    /// Twice the window.
+    /// Doubles the window.
     ZoomOut,
-    /// The window becomes the selected range.
+    /// Zooms to the selected range.
     ZoomSelection,
-    /// The window becomes the whole capture.
+    /// Zooms to the whole capture.
     ZoomAll,
-    /// Closes what is open, or gives up the selected range.
+    /// Closes the overlay, or clears the selected range.
     Escape,
-    /// Narrows everything to the row, or opens it.
+    /// Drills down to the row, or opens it.
     Enter,
-    /// Back to what was before.
+    /// Goes back to the previous state.
     Back,
-    /// Adds "only this" to the filter.
+    /// Adds the row's value to the filter.
     Only,
-    /// Adds "not this" to the filter.
+    /// Excludes the row's value in the filter.
     Not,
-    /// Narrows to a process and all its descendants.
+    /// Drills down to a process and all its descendants.
     Descendants,
     /// Shows the row's events.
     Dig,
-    /// Shows what the row read and wrote.
+    /// Follows the row's I/O stream.
     IoStream,
-    /// Shows what everything that is shown read and wrote.
+    /// Follows the I/O stream of all displayed events.
     EchoAll,
-    /// Shows the machine at the cursor.
+    /// Shows the system state at the cursor.
     State,
     /// Edits the filter.
     FilterBar,
     /// Searches.
     Search,
-    /// The next hit.
+    /// Goes to the next match.
     SearchNext,
-    /// The hit before.
+    /// Goes to the previous match.
     SearchPrevious,
-    /// Keeps the rows that hold a text.
+    /// Keeps only the rows that contain a text.
     Within,
     /// Chooses the column to sort by.
     Sort,
-    /// Sorts the other way round.
+    /// Reverses the sort order.
     Reverse,
-    /// Writes a note on the event or the selected range.
+    /// Adds a note to the event or the selected range.
     Mark,
     /// Lists the notes.
     Notes,
@@ -148,35 +149,35 @@ pub(crate) enum Action {
     Save,
     /// Copies the row's value.
     Copy,
-    /// Copies the condition.
+    /// Copies the row's condition.
     CopyFilter,
-    /// The next theme.
+    /// Switches to the next theme.
     Theme,
     /// Follows the end of a growing capture.
     Follow,
-    /// The thread's next event.
+    /// Goes to the thread's next event.
     ThreadNext,
-    /// The thread's event before.
+    /// Goes to the thread's previous event.
     ThreadPrevious,
-    /// The event that opened the fd.
+    /// Goes to the event that opened the fd.
     Opener,
-    /// The event that made the process.
+    /// Goes to the event that created the process.
     Fork,
-    /// The next form of data: text, dotted, hexadecimal.
+    /// Switches the display of data: text, dotted, hexadecimal.
     Form,
-    /// Plays at its own pace, or stops.
+    /// Plays a terminal at its original speed, or pauses.
     Play,
-    /// Plays faster.
+    /// Speeds up.
     Faster,
-    /// Plays slower.
+    /// Slows down.
     Slower,
-    /// Begins or gives up a rectangle.
+    /// Starts or cancels a rectangle.
     Anchor,
     /// Deletes a note.
     Delete,
-    /// Writes the notes as Markdown.
+    /// Exports the notes as Markdown.
     Export,
-    /// Takes the suggestion.
+    /// Accepts the suggestion.
     Complete,
     /// Deletes to the start of the line.
     DeleteLine,
@@ -184,16 +185,16 @@ pub(crate) enum Action {
     DeleteWord,
 }
 
-/// One line of the table.
+/// A row of the table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Binding {
-    /// Where.
+    /// Where it is valid.
     pub(crate) context: Context,
     /// The keys, as scripts name them.
     pub(crate) keys: &'static [&'static str],
-    /// What they do.
+    /// Its action.
     pub(crate) action: Action,
-    /// The same in words.
+    /// Its description in the help.
     pub(crate) help: &'static str,
 }
 
@@ -210,61 +211,61 @@ macro_rules! bindings {
 
 use Action as A;
 
-/// The table.
+/// The key bindings.
 pub(crate) const BINDINGS: &[Binding] = bindings! {
     Main {
         ["q" "<F10>" "<C-c>"] A::Quit, "quit";
         ["?" "<F1>"] A::Help, "this help";
-        ["<F7>"] A::ViewHelp, "what the view shows and how it counts";
+        ["<F7>"] A::ViewHelp, "describe the view and its columns";
         ["<F2>" "v"] A::Menu, "choose a view";
-        ["1"] A::Show(View::Overview), "Overview: what stands out";
+        ["1"] A::Show(View::Overview), "Overview: notable events";
         ["2"] A::Show(View::Events), "Events";
         ["3"] A::Show(View::Processes), "Processes";
         ["4"] A::Show(View::Files), "Files";
         ["5"] A::Show(View::Connections), "Connections";
-        ["6"] A::Show(View::Commands), "Commands: who ran what";
+        ["6"] A::Show(View::Commands), "Commands: executed programs";
         ["7"] A::Show(View::Errors), "Errors";
         ["8"] A::Show(View::Calls), "Syscalls";
         ["9"] A::Show(View::Slow), "Slow calls";
         ["0"] A::Show(View::Containers), "Containers and pods";
         ["<Tab>"] A::NextView, "next view";
-        ["<S-Tab>"] A::PreviousView, "view before";
+        ["<S-Tab>"] A::PreviousView, "previous view";
         ["<Up>" "k"] A::Up, "up";
         ["<Down>" "j"] A::Down, "down";
-        ["<PageUp>" "<C-b>"] A::PageUp, "a screen up";
-        ["<PageDown>" "<C-f>" "<Space>"] A::PageDown, "a screen down";
+        ["<PageUp>" "<C-b>"] A::PageUp, "page up";
+        ["<PageDown>" "<C-f>" "<Space>"] A::PageDown, "page down";
         ["<Home>" "g"] A::Top, "first row";
         ["<End>" "G"] A::Bottom, "last row";
-        ["<Enter>"] A::Enter, "narrow everything to the row; open an event";
+        ["<Enter>"] A::Enter, "drill down to the row; open an event";
         ["<Backspace>"] A::Back, "back";
-        ["="] A::Only, "only what has this value";
-        ["!"] A::Not, "not what has this value";
-        ["D"] A::Descendants, "all that the row's process and its descendants did";
+        ["="] A::Only, "add this value to the filter";
+        ["!"] A::Not, "exclude this value";
+        ["D"] A::Descendants, "events of the row's process and its descendants";
         ["d" "<F6>"] A::Dig, "the row's events";
-        ["e" "<F5>"] A::IoStream, "what the row read and wrote";
-        ["E"] A::EchoAll, "what everything that is shown read and wrote";
+        ["e" "<F5>"] A::IoStream, "follow the row's I/O stream";
+        ["E"] A::EchoAll, "follow the I/O of all displayed events";
         [":" "<F4>"] A::FilterBar, "edit the filter";
         ["/"] A::Search, "search";
-        ["n"] A::SearchNext, "next hit";
-        ["N"] A::SearchPrevious, "hit before";
-        ["\\"] A::Within, "keep rows that hold a text";
+        ["n"] A::SearchNext, "next match";
+        ["N"] A::SearchPrevious, "previous match";
+        ["\\"] A::Within, "keep rows that contain a text";
         [">" "<F9>" "s"] A::Sort, "sort by a column";
-        ["r"] A::Reverse, "sort the other way round";
-        ["<Left>" "h"] A::CursorLeft, "time cursor back";
-        ["<Right>" "l"] A::CursorRight, "time cursor on";
-        ["<S-Left>" "H"] A::SelectLeft, "select a time range, back";
-        ["<S-Right>" "L"] A::SelectRight, "select a time range, on";
+        ["r"] A::Reverse, "reverse the sort order";
+        ["<Left>" "h"] A::CursorLeft, "move the time cursor back";
+        ["<Right>" "l"] A::CursorRight, "move the time cursor forward";
+        ["<S-Left>" "H"] A::SelectLeft, "extend the selected range back";
+        ["<S-Right>" "L"] A::SelectRight, "extend the selected range forward";
         ["+"] A::ZoomIn, "zoom in";
         ["-"] A::ZoomOut, "zoom out";
         ["z"] A::ZoomSelection, "zoom to the selected range";
-        ["Z"] A::ZoomAll, "whole capture";
+        ["Z"] A::ZoomAll, "zoom to the whole capture";
         ["[" "<C-Left>"] A::PanLeft, "pan back";
-        ["]" "<C-Right>"] A::PanRight, "pan on";
-        ["<Esc>"] A::Escape, "give up the selected range";
-        ["t"] A::State, "processes, fds, sockets at the cursor's time";
-        ["m"] A::Mark, "write a note on the event or the selected range";
+        ["]" "<C-Right>"] A::PanRight, "pan forward";
+        ["<Esc>"] A::Escape, "clear the selected range";
+        ["t"] A::State, "processes, fds and sockets at the cursor";
+        ["m"] A::Mark, "add a note to the event or the selected range";
         ["M"] A::Notes, "notes";
-        ["w"] A::Save, "save the range's events as capture, text or JSON";
+        ["w"] A::Save, "save the displayed events as capture, text or JSON";
         ["y"] A::Copy, "copy";
         ["T"] A::Theme, "next theme";
         ["F"] A::Follow, "follow the end of a growing capture";
@@ -272,28 +273,28 @@ pub(crate) const BINDINGS: &[Binding] = bindings! {
     Spectrogram {
         ["<Left>"] A::CursorLeft, "cell to the left";
         ["<Right>"] A::CursorRight, "cell to the right";
-        ["<Space>"] A::Anchor, "begin a rectangle at the cell, or give it up";
-        ["<Enter>"] A::Enter, "the calls in the rectangle";
+        ["<Space>"] A::Anchor, "start a rectangle at the cell, or cancel it";
+        ["<Enter>"] A::Enter, "show the calls in the rectangle";
     }
     Detail {
         ["<Esc>" "<Backspace>"] A::Escape, "close";
         ["<Enter>"] A::Copy, "copy the value";
-        ["]"] A::ThreadNext, "the thread's next event";
-        ["["] A::ThreadPrevious, "the thread's event before";
-        ["o"] A::Opener, "the event that opened the fd";
-        ["p"] A::Fork, "the event that made the process";
+        ["]"] A::ThreadNext, "next event of the thread";
+        ["["] A::ThreadPrevious, "previous event of the thread";
+        ["o"] A::Opener, "event that opened the fd";
+        ["p"] A::Fork, "event that created the process";
         ["x"] A::Form, "data as text, dotted, hexadecimal";
         ["y"] A::Copy, "copy the value";
         ["Y"] A::CopyFilter, "copy the condition";
-        ["e"] A::IoStream, "follow the fd";
+        ["e"] A::IoStream, "follow the fd's I/O stream";
     }
     IoStream {
         ["<Esc>" "<Backspace>" "e"] A::Escape, "close";
-        ["x" "<F2>"] A::Form, "as text, dotted, hexadecimal";
-        ["p"] A::Play, "play at its own pace, as the terminal showed it";
+        ["x" "<F2>"] A::Form, "data as text, dotted, hexadecimal";
+        ["p"] A::Play, "play the terminal output at its original speed";
         ["+"] A::Faster, "play faster";
         ["-"] A::Slower, "play slower";
-        ["<Enter>"] A::Enter, "the event";
+        ["<Enter>"] A::Enter, "show the event";
     }
     State {
         ["<Esc>" "<Backspace>" "t"] A::Escape, "close";
@@ -302,37 +303,37 @@ pub(crate) const BINDINGS: &[Binding] = bindings! {
         ["<Esc>" "<Backspace>" "q"] A::Escape, "close";
         ["<Up>" "k"] A::Up, "up";
         ["<Down>" "j"] A::Down, "down";
-        ["<PageUp>"] A::PageUp, "a screen up";
-        ["<PageDown>"] A::PageDown, "a screen down";
+        ["<PageUp>"] A::PageUp, "page up";
+        ["<PageDown>"] A::PageDown, "page down";
         ["<Home>" "g"] A::Top, "first";
         ["<End>" "G"] A::Bottom, "last";
-        ["<Enter>"] A::Enter, "take it";
+        ["<Enter>"] A::Enter, "choose";
     }
     Notes {
         ["d" "<Delete>"] A::Delete, "delete the note";
-        ["w"] A::Export, "write the notes as Markdown";
+        ["w"] A::Export, "export the notes as Markdown";
     }
     Prompt {
-        ["<Enter>"] A::Enter, "take the line";
-        ["<Esc>" "<C-c>"] A::Escape, "leave it";
-        ["<Tab>"] A::Complete, "take the suggestion";
-        ["<Up>"] A::Up, "suggestion before, or what was typed earlier";
+        ["<Enter>"] A::Enter, "accept";
+        ["<Esc>" "<C-c>"] A::Escape, "cancel";
+        ["<Tab>"] A::Complete, "accept the suggestion";
+        ["<Up>"] A::Up, "previous suggestion, or earlier input";
         ["<Down>"] A::Down, "next suggestion";
-        ["<C-u>"] A::DeleteLine, "delete to the start";
+        ["<C-u>"] A::DeleteLine, "delete to the start of the line";
         ["<C-w>"] A::DeleteWord, "delete a word";
     }
     Text {
         ["<Esc>" "<Backspace>" "q" "?" "<F1>" "<F7>"] A::Escape, "close";
         ["<Up>" "k"] A::Up, "up";
         ["<Down>" "j"] A::Down, "down";
-        ["<PageUp>"] A::PageUp, "a screen up";
-        ["<PageDown>" "<Space>"] A::PageDown, "a screen down";
+        ["<PageUp>"] A::PageUp, "page up";
+        ["<PageDown>" "<Space>"] A::PageDown, "page down";
         ["<Home>" "g"] A::Top, "first line";
         ["<End>" "G"] A::Bottom, "last line";
     }
 };
 
-/// Finds what a key does in the first of the contexts that has it.
+/// Finds the action of a key in the first context that binds it.
 pub(crate) fn action(contexts: &[Context], key: KeyEvent) -> Option<Action> {
     let key = plain(key);
     contexts.iter().find_map(|context| {
@@ -344,23 +345,23 @@ pub(crate) fn action(contexts: &[Context], key: KeyEvent) -> Option<Action> {
     })
 }
 
-/// A key as it is compared: without what terminals add differently.
+/// Normalizes a key: terminals report modifiers differently.
 fn plain(key: KeyEvent) -> KeyEvent {
     let mut modifiers = key.modifiers & (KeyModifiers::CONTROL | KeyModifiers::SHIFT);
     let code = key.code;
-    // A character says itself whether it was typed with Shift.
+    // A character already reflects Shift.
     if matches!(code, KeyCode::Char(_) | KeyCode::BackTab) {
         modifiers.remove(KeyModifiers::SHIFT);
     }
     KeyEvent::new(code, modifiers)
 }
 
-/// Parses the keys of a script: characters stand for themselves, other keys are `<Enter>`, `<F2>`, `<C-c>`,
-/// `<S-Left>`, `<lt>` and so on. Line ends are passed over.
+/// Parses the keys of a script: characters stand for themselves, other keys are `<Enter>`, `<F2>`,
+/// `<C-c>`, `<S-Left>`, `<lt>` and so on. Line breaks are ignored.
 ///
 /// # Errors
 ///
-/// What is no key, as it is written.
+/// The first invalid key, as written.
 pub(crate) fn parse(script: &str) -> Result<Vec<KeyEvent>, String> {
     let mut keys = Vec::new();
     let mut rest = script.trim_matches(['\r', '\n']);
@@ -379,10 +380,10 @@ pub(crate) fn parse(script: &str) -> Result<Vec<KeyEvent>, String> {
     Ok(keys)
 }
 
-/// Parses the first key of a text; returns it and what follows.
+/// Parses the first key of a text; returns it with the rest of the text.
 fn parse_one(text: &str) -> Option<(KeyEvent, &str)> {
     let first = text.chars().next()?;
-    // `<` alone is a key as well.
+    // A single `<` is a key as well.
     let Some((name, after)) = text.strip_prefix('<').and_then(|t| t.split_once('>')) else {
         let key = KeyEvent::new(KeyCode::Char(first), KeyModifiers::NONE);
         return Some((key, &text[first.len_utf8()..]));

@@ -1,4 +1,4 @@
-//! The view of what a capture lacks.
+//! The view of lost events.
 
 use scap_capture_format::native::Loss;
 
@@ -9,39 +9,39 @@ use crate::stats::table::{Cell, Column, Row, Subject, Table};
 const COLUMNS: &[Column] = &[
     Column {
         title: "FROM",
-        help: "After this time events are missing.",
+        help: "Start of the interval in which events were lost.",
         field: None,
         width: 15,
     },
     Column {
         title: "FOR",
-        help: "How long the time is in which they are missing.",
+        help: "Duration of the interval.",
         field: None,
         width: 9,
     },
     Column {
         title: "LOST",
-        help: "How many events are missing.",
+        help: "Number of lost events.",
         field: None,
         width: 10,
     },
     Column {
         title: "CPU",
-        help: "The processor that they happened on.",
+        help: "The CPU.",
         field: None,
         width: 4,
     },
     Column {
         title: "CAUSE",
-        help: "Why they are missing.",
+        help: "The cause.",
         field: None,
         width: 0,
     },
 ];
 
-/// Makes the table of what is missing in a range.
-pub(super) fn table(library: &IndexedCapture, range: Span) -> Table {
-    let losses = library.losses().iter();
+/// Makes the table of the losses in a range.
+pub(super) fn table(capture: &IndexedCapture, range: Span) -> Table {
+    let losses = capture.losses().iter();
     let within = losses.filter(|loss| loss.span.intersection(range).is_some());
     let rows = within.map(|loss| Row {
         cells: vec![

@@ -1,4 +1,4 @@
-//! What the model is told, and what it asks for.
+//! The messages to the model, and the commands it returns.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,108 +18,108 @@ use crate::replay::Scope;
 use crate::replay::Span;
 use crate::stats::table::{Table, View};
 
-/// Something that happened.
+/// An input of the model.
 #[derive(Debug)]
 pub(crate) enum Message {
     /// A key was pressed.
     Key(KeyEvent),
-    /// The mouse was moved, pressed or turned.
+    /// The mouse was moved or a button or the wheel was used.
     Mouse(MouseEvent),
     /// The screen has another size: columns and rows.
     Resize(u16, u16),
-    /// Time passes: the time in nanoseconds since the program began.
+    /// Time since the program started, in nanoseconds.
     Tick(u64),
-    /// How far the counting is, and what was counted.
+    /// Progress and results of the background aggregation.
     Progress(Progress),
-    /// How far the answer to a question is, in percent.
+    /// Progress of a request, in percent.
     Share(RequestId, u8),
-    /// Something that was asked for is there.
+    /// The response to a request.
     Response(RequestId, Box<Response>),
     /// The capture has grown.
     Grown(Arc<IndexedCapture>),
 }
 
-/// Tells answers to old questions from those to the newest one.
+/// Identifies a request, so that responses to outdated requests can be ignored.
 pub(crate) type RequestId = u64;
 
-/// What was asked for.
+/// The result of a request.
 #[derive(Debug)]
 pub(crate) enum Response {
     /// Lines of the event list.
     Page(Page),
-    /// Everything about an event; `None`: there is no such event.
+    /// The details of an event; `None` if there is no such event.
     Detail(Option<Detail>),
-    /// The number of an event that was looked for.
+    /// The number of the event that was found.
     Found(Option<u64>),
-    /// What was read and written.
+    /// An I/O stream.
     IoStream(IoStream),
-    /// The machine at a point in time.
+    /// The system state at a point in time.
     SystemView(SystemView, Table),
-    /// The views that scripts describe.
+    /// The views described by scripts.
     Views(Scripted),
-    /// The table of one of them in a scope.
+    /// The table of a scripted view in a scope.
     Scripted(View, Scope, Table),
-    /// A file was written; what is to be said about it.
+    /// A file was written; the text is the status message.
     Written(String),
-    /// Why there is no answer.
+    /// Why the request failed.
     Failed(String),
 }
 
-/// Something to be done outside of the model. All of it is done in the background.
+/// A side effect requested by the model. All of them are done in the background.
 #[derive(Clone, Debug)]
 pub(crate) enum Command {
-    /// Count what happened in a scope; the answers are [`Message::Progress`].
+    /// Aggregate a scope; the results are [`Message::Progress`].
     CaptureInfo(Scope),
-    /// Answer a question.
+    /// Process a request.
     Ask(RequestId, Request),
     /// Put a text on the clipboard of the terminal.
     Copy(String),
-    /// Write the notes beside the capture.
+    /// Save the notes next to the capture.
     WriteNotes(Notes),
-    /// End.
+    /// Quit.
     Quit,
 }
 
-/// A question to the capture, of which only the newest of its kind counts.
+/// A request to the background. Only the newest of each kind matters.
 #[derive(Clone, Debug)]
 pub(crate) enum Request {
     /// Lines of the list of a scope's events.
     Page {
         /// The scope.
         scope: Scope,
-        /// Around there.
+        /// The position.
         at: At,
-        /// So many before it.
+        /// Number of lines before it.
         before: u32,
-        /// So many in all.
+        /// Number of lines in total.
         len: u32,
     },
-    /// Everything about an event.
+    /// The details of an event.
     Detail(u64),
-    /// The next event that fulfils a query.
+    /// The next match of a query.
     Find {
         /// The query.
         query: Query,
-        /// Only there.
+        /// The range to search.
         span: Span,
-        /// From this event on.
+        /// The event to start from.
         from: u64,
-        /// Forwards, else backwards.
+        /// True to search forwards, false for backwards.
         forward: bool,
     },
     /// The event that opened an event's fd.
     Opener(u64),
-    /// The event that made an event's process.
+    /// The event that created an event's process.
     Fork(u64),
-    /// What was read and written.
+    /// An I/O stream.
     IoStream(Scope, Follow),
-    /// The machine at a point in time.
+    /// The system state at a point in time.
     SystemView(u64, SystemView),
-    /// The views that scripts describe.
+    /// The views described by scripts.
     Views,
-    /// The table of one of them in a scope.
+    /// The table of a scripted view in a scope.
     Scripted(Scripted, View, Scope),
-    /// Write the scope's events to a file; its ending tells the form.
+    /// Save the scope's events to a file, in the format of its extension.
     Save(Scope, PathBuf),
     /// Write the notes as Markdown.
     Export(Notes),

@@ -1,8 +1,9 @@
-//! `scap view`: the timeline of a capture, and views of what happened in it.
+//! `scap view`: the timeline of a capture, and its views.
 //!
-//! The Elm architecture: a [`model`] is what is on the screen, [`update`] changes it by messages and returns
-//! commands, [`view`] draws it. Both are pure. What takes time is done by [`work`] in the background, whose
-//! answers are messages. [`terminal`] connects them with a terminal, [`script`] with the keys of a text.
+//! The Elm architecture: the [`model`] is the state of the screen, [`update`] changes it by
+//! messages and returns commands, [`view`] draws it. Both are pure. Long operations are done by
+//! [`work`] in the background, whose results are messages. [`terminal`] connects them with a
+//! terminal, [`script`] with a script of keys.
 
 mod cells;
 mod keys;
@@ -40,42 +41,42 @@ use crate::replay::Span;
 
 pub use theme::Theme;
 
-/// How a capture is shown.
+/// How a capture is displayed.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What it is called on the screen, safe to print.
+    /// Its name on the screen, safe to print.
     pub name: String,
-    /// The colours.
+    /// The colour theme.
     pub theme: Theme,
-    /// The filter to begin with; it is known to be one. Empty = none.
+    /// The initial filter, which is valid; empty = none.
     pub filter: String,
-    /// The time range to begin with.
+    /// The initial time range.
     pub range: Option<Span>,
-    /// The capture grows.
+    /// True if the capture is still being recorded.
     pub live: bool,
-    /// It was made of one that was damaged or had no end.
+    /// True if it was converted from a damaged or incomplete capture.
     pub of_damaged: bool,
 }
 
-/// Why a capture cannot be shown.
+/// Why a capture cannot be displayed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ViewError {
-    /// It cannot be read.
+    /// The capture is not readable.
     #[error(transparent)]
     Capture(#[from] IndexedCaptureError),
-    /// The notes beside it cannot be read, and would be lost.
+    /// The notes are not readable, and saving would overwrite them.
     #[error("{0}")]
     Notes(String),
-    /// What is no key in a script.
-    #[error("`{0}` is no key")]
+    /// An invalid key in a script.
+    #[error("`{0}` is not a key")]
     Key(String),
-    /// The terminal, or a file to be written.
+    /// An error of the terminal, or of writing a file.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// The form of a screenshot.
+/// The format of a screenshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Picture {
     /// Lines of text.
@@ -84,22 +85,23 @@ pub enum Picture {
     Svg,
 }
 
-/// Shows a capture on the terminal until a key or `stop` ends it. Returns whether it is damaged or has no end.
+/// Shows a capture on the terminal until the user quits or `stop` is set. Returns true if it is
+/// damaged or incomplete.
 ///
 /// # Errors
 ///
 /// [`ViewError`].
 pub fn run(path: &Path, options: Options, stop: &Arc<AtomicBool>) -> Result<bool, ViewError> {
-    let library = Arc::new(IndexedCapture::open(path)?);
+    let capture = Arc::new(IndexedCapture::open(path)?);
     let notes = Notes::load(path).map_err(ViewError::Notes)?;
     let size = tty::size();
-    let (model, commands) = Model::new(library, options, notes, size);
+    let (model, commands) = Model::new(capture, options, notes, size);
     let model = terminal::run(model, commands, stop)?;
     Ok(model.is_damaged())
 }
 
-/// Shows a capture on a screen without a terminal, presses the keys of a script and returns the picture, and
-/// whether the capture is damaged or has no end.
+/// Shows a capture on a virtual screen, presses the keys of a script and returns the picture, and
+/// whether the capture is damaged or incomplete.
 ///
 /// # Errors
 ///
@@ -112,9 +114,9 @@ pub fn picture(
     picture: Picture,
 ) -> Result<(String, bool), ViewError> {
     let keys = keys::parse(keys).map_err(ViewError::Key)?;
-    let library = Arc::new(IndexedCapture::open(path)?);
+    let capture = Arc::new(IndexedCapture::open(path)?);
     let notes = Notes::load(path).map_err(ViewError::Notes)?;
-    let mut screen = Screen::open(&library, options, notes, size)?;
+    let mut screen = Screen::open(&capture, options, notes, size)?;
     for key in keys {
         screen.press(key)?;
         if screen.quit {
@@ -129,19 +131,19 @@ pub fn picture(
     Ok((drawn, screen.model.is_damaged()))
 }
 
-/// How long a screen took.
+/// The time that a screen took.
 #[derive(Clone, Debug)]
 pub struct Timing {
-    /// What was done: the capture opened, or a key as scripts name it.
+    /// The step: opening the capture, or a key by its script name.
     pub what: String,
-    /// Until there was a picture.
+    /// Time until the picture was drawn.
     pub picture: Duration,
-    /// Until nothing was pending from the background any more.
+    /// Time until all background requests were done.
     pub settled: Duration,
 }
 
-/// Opens a capture on a screen without a terminal, presses the keys of each script and tells how long that took:
-/// for benchmarks. Unless `count_all` the whole capture need not be counted before the first key.
+/// Opens a capture on a virtual screen, presses the keys of each script and measures the time, for
+/// benchmarks. With `count_all` the whole capture is aggregated before the first key.
 ///
 /// # Errors
 ///
@@ -155,7 +157,7 @@ pub fn timed(
 ) -> Result<Vec<Timing>, ViewError> {
     let mut timings = Vec::new();
     let start = Instant::now();
-    let library = Arc::new(IndexedCapture::open(path)?);
+    let capture = Arc::new(IndexedCapture::open(path)?);
     let opened = start.elapsed();
     timings.push(Timing {
         what: "index read".to_owned(),
@@ -163,7 +165,7 @@ pub fn timed(
         settled: opened,
     });
     let start = Instant::now();
-    let mut screen = Screen::begin(&library, options, Notes::default(), size)?;
+    let mut screen = Screen::begin(&capture, options, Notes::default(), size)?;
     drop(screen.draw());
     let picture = start.elapsed();
     if count_all {
@@ -183,7 +185,7 @@ pub fn timed(
             screen.send(Message::Key(*key));
             drop(screen.draw());
             picture = picture.max(begun.elapsed());
-            // Keys that only prepare the last one are not waited for.
+            // Keys that only prepare the last one are not measured.
             if at + 1 == keys.len() {
                 screen.settle()?;
             }

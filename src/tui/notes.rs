@@ -1,4 +1,4 @@
-//! The case file: notes on events and time ranges, kept beside the capture.
+//! The case file: notes on events and time ranges, saved next to the capture.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::{text, time};
 use crate::replay::Span;
 
-/// Largest case file that is read, in bytes.
+/// Size limit of a case file, in bytes.
 const MAX_BYTES: u64 = 16 << 20;
 
 /// The notes on a capture.
@@ -18,7 +18,7 @@ pub(crate) struct Notes {
     /// The capture's file name.
     #[serde(default)]
     pub(crate) capture: String,
-    /// The notes, in order of time.
+    /// The notes, ordered by time.
     #[serde(default, rename = "note")]
     pub(crate) list: Vec<Note>,
 }
@@ -26,25 +26,25 @@ pub(crate) struct Notes {
 /// One note.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Note {
-    /// What was noted.
+    /// The text.
     pub(crate) text: String,
-    /// The event it is about, if it is about one.
+    /// The event, for a note on an event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) event: Option<u64>,
     /// The start of the time range, in nanoseconds since the epoch.
     pub(crate) from: u64,
     /// Its end.
     pub(crate) to: u64,
-    /// The filter that was in force.
+    /// The filter at that time.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) filter: String,
-    /// The event's line, or what the range is, as the screen showed it.
+    /// The event's line, or the description of the range, as on the screen.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) line: String,
 }
 
 impl Note {
-    /// Returns the time that it is about.
+    /// Returns the time range.
     pub(crate) fn span(&self) -> Span {
         Span {
             from: self.from.min(self.to),
@@ -54,11 +54,11 @@ impl Note {
 }
 
 impl Notes {
-    /// Reads the notes on a capture; there are none if there is no such file.
+    /// Loads the notes on a capture; empty if the file does not exist.
     ///
     /// # Errors
     ///
-    /// If the file is there and cannot be read: writing would destroy it.
+    /// If the file exists and is not readable: saving would overwrite it.
     pub(crate) fn load(capture: &Path) -> Result<Self, String> {
         let path = path(capture);
         let name = path.display();
@@ -69,7 +69,7 @@ impl Notes {
                 let mut limited = file.take(MAX_BYTES + 1);
                 limited.read_to_string(&mut text).map_err(|e| fail(&e))?;
                 if text.len() as u64 > MAX_BYTES {
-                    return Err(fail(&"it is too large for notes"));
+                    return Err(fail(&"the file is too large for notes"));
                 }
                 toml::from_str(&text).map_err(|e| fail(&e.message()))?
             }
@@ -94,7 +94,7 @@ impl Notes {
             .sort_by_key(|note| (note.from, note.to, note.event));
     }
 
-    /// Writes the notes beside the capture; the file is whole at any time.
+    /// Saves the notes next to the capture, atomically.
     ///
     /// # Errors
     ///
@@ -140,14 +140,14 @@ impl Notes {
     }
 }
 
-/// Returns where the notes on a capture are: `cap.scap.notes.toml`.
+/// Returns the path of the notes on a capture: `cap.scap.notes.toml`.
 pub(crate) fn path(capture: &Path) -> PathBuf {
     let mut path = capture.as_os_str().to_owned();
     path.push(".notes.toml");
     path.into()
 }
 
-/// Returns where the notes go as Markdown: `cap.scap.notes.md`.
+/// Returns the path of the notes as Markdown: `cap.scap.notes.md`.
 pub(crate) fn markdown_path(capture: &Path) -> PathBuf {
     let mut path = capture.as_os_str().to_owned();
     path.push(".notes.md");
@@ -160,7 +160,7 @@ fn printable(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// A time as evidence has it.
+/// Formats a time in UTC for reports.
 fn system_view(ns: u64) -> String {
     time::iso8601(ns, 0)
 }

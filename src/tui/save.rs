@@ -1,4 +1,4 @@
-//! The selection as a file: a capture, text or JSON.
+//! Saves the displayed events: as capture, text or JSON.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
@@ -17,9 +17,9 @@ use crate::replay::{
     self, EventSink, EventSource as _, NativeSource, Pipeline, ReplayError, Selection,
 };
 
-/// Saves the scope's events to a file that is not there yet; its ending tells the form. Returns what is to be
-/// said about it.
-pub(super) fn save(library: &IndexedCapture, scope: &Scope, path: &Path) -> Result<String, String> {
+/// Saves the scope's events to a new file, in the format of its extension. Returns the status
+/// message.
+pub(super) fn save(capture: &IndexedCapture, scope: &Scope, path: &Path) -> Result<String, String> {
     let name = path.display().to_string();
     let kind = path
         .extension()
@@ -29,34 +29,38 @@ pub(super) fn save(library: &IndexedCapture, scope: &Scope, path: &Path) -> Resu
         "scap" => None,
         "json" | "jsonl" => Some(true),
         "txt" | "log" => Some(false),
-        _ => return Err(format!("{name}: end the name in .scap, .txt or .json")),
+        _ => {
+            return Err(format!(
+                "{name}: the extension has to be .scap, .txt or .json"
+            ));
+        }
     };
     let out = OpenOptions::new().write(true).create_new(true).open(path);
     let out = out.map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => format!("{name} is there already; choose another name"),
+        io::ErrorKind::AlreadyExists => format!("{name} already exists; choose another name"),
         _ => format!("cannot write {name}: {error}"),
     })?;
     let written = match form {
-        None => capture(library, scope, out),
-        Some(json) => lines(library, scope, out, json),
+        None => write_capture(capture, scope, out),
+        Some(json) => lines(capture, scope, out, json),
     };
     match written {
         Ok(events) => Ok(format!("{events} events in {name}")),
         Err(error) => {
-            // Half of it would look like all of it.
+            // A partial file would look complete.
             drop(std::fs::remove_file(path));
             Err(format!("cannot save: {error}"))
         }
     }
 }
 
-/// A capture from where the scope begins, what is wanted of it, and what it says about itself.
+/// Opens a capture at the start of the scope; returns the source, the selection and the header.
 fn source(
-    library: &IndexedCapture,
+    capture: &IndexedCapture,
     scope: &Scope,
 ) -> Result<(NativeSource<File>, Session, Selection), ReplayError> {
     let from = When::At(scope.span.from);
-    let open = || File::open(library.path()).map_err(|e| ReplayError::Read(e.into()));
+    let open = || File::open(capture.path()).map_err(|e| ReplayError::Read(e.into()));
     let mut source = NativeSource::new(open()?)?;
     source.preload_containers(open()?)?;
     let arch = replay::arch(source.header());
@@ -64,7 +68,7 @@ fn source(
     if let Some(start) = replay::start(open()?, from) {
         source.skip_to(start.offset)?;
     }
-    session.first_time = library.first_time();
+    session.first_time = capture.first_time();
     let filter = match scope.filter.as_str() {
         "" => None,
         text => Filter::parse(text).ok(),
@@ -77,8 +81,8 @@ fn source(
     Ok((source, session, selection))
 }
 
-fn capture(library: &IndexedCapture, scope: &Scope, out: File) -> Result<u64, ReplayError> {
-    let (mut source, session, selection) = source(library, scope)?;
+fn write_capture(capture: &IndexedCapture, scope: &Scope, out: File) -> Result<u64, ReplayError> {
+    let (mut source, session, selection) = source(capture, scope)?;
     let out = BufWriter::with_capacity(1 << 20, out);
     let mut sink = NativeSink::new(out, source.header(), source.origins(), u64::MAX);
     let notes = [
@@ -125,14 +129,14 @@ impl EventSink for Lines {
 }
 
 fn lines(
-    library: &IndexedCapture,
+    capture: &IndexedCapture,
     scope: &Scope,
     out: File,
     json: bool,
 ) -> Result<u64, ReplayError> {
-    let (mut source, session, selection) = source(library, scope)?;
+    let (mut source, session, selection) = source(capture, scope)?;
     let arch = replay::arch(source.header());
-    // The default format is one.
+    // The default format is valid.
     let template = Template::new(standard::DEFAULT).ok();
     let mut sink = Lines {
         out: BufWriter::with_capacity(1 << 20, out),

@@ -49,7 +49,7 @@ pub(crate) fn svg(buffer: &Buffer) -> String {
             let start = x;
             let first = &buffer[(x, y)];
             let mut run = String::new();
-            // Cells of one style are one text.
+            // Cells of the same style are one text element.
             while x < area.right() && same_style(first, &buffer[(x, y)]) && !is_bar(&buffer[(x, y)])
             {
                 let symbol = buffer[(x, y)].symbol();
@@ -114,7 +114,7 @@ fn color(color: Color) -> Option<&'static str> {
     })
 }
 
-/// Whether a cell is part of a bar: drawn as a shape, whatever the font.
+/// Returns true if a cell is part of a bar, which is drawn as a shape, whatever the font.
 fn is_bar(cell: &Cell) -> bool {
     matches!(cell.symbol().chars().next(), Some('\u{2581}'..='\u{2588}'))
 }
@@ -180,7 +180,7 @@ fn write_run(out: &mut String, cell: &Cell, run: &str, column: u16, row: u16, co
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
-            // XML knows no control characters, and none are drawn.
+            // XML does not allow control characters, and none are drawn.
             c if c.is_control() => out.push('\u{fffd}'),
             c => out.push(c),
         }

@@ -1,4 +1,4 @@
-//! The screen driven by a script instead of a terminal: for documents and tests.
+//! A virtual screen driven by a script, for documents and tests.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -17,44 +17,44 @@ use super::view;
 use super::work::Work;
 use crate::replay::IndexedCapture;
 
-/// How long the background may take for what one key asked for.
+/// Time limit of the background work for one key.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// So much time passes between two keys for what is played back, in nanoseconds.
+/// Playback time that passes between two keys, in nanoseconds.
 const KEY_NS: u64 = 1_000_000_000;
 
-/// A screen without a terminal.
+/// A virtual screen.
 pub(crate) struct Screen {
     pub(crate) model: Model,
     work: Work,
     receive: Receiver<Message>,
-    /// What was put on the clipboard.
+    /// The texts copied to the clipboard.
     pub(crate) copied: Vec<String>,
     pub(crate) quit: bool,
 }
 
 impl Screen {
-    /// Opens a capture on a screen of so many columns and rows, and waits until it is counted.
+    /// Opens a capture on a virtual screen of this size, and waits until it is aggregated.
     pub(crate) fn open(
-        library: &Arc<IndexedCapture>,
+        capture: &Arc<IndexedCapture>,
         options: Options,
         notes: Notes,
         size: (u16, u16),
     ) -> std::io::Result<Self> {
-        let mut screen = Self::begin(library, options, notes, size)?;
+        let mut screen = Self::begin(capture, options, notes, size)?;
         screen.settle()?;
         Ok(screen)
     }
 
-    /// Opens a capture on a screen of so many columns and rows.
+    /// Opens a capture on a virtual screen of this size.
     pub(crate) fn begin(
-        library: &Arc<IndexedCapture>,
+        capture: &Arc<IndexedCapture>,
         options: Options,
         notes: Notes,
         size: (u16, u16),
     ) -> std::io::Result<Self> {
         let (send, receive) = mpsc::channel();
-        let work = Work::start(library, &send)?;
-        let (model, commands) = Model::new(Arc::clone(library), options, notes, size);
+        let work = Work::start(capture, &send)?;
+        let (model, commands) = Model::new(Arc::clone(capture), options, notes, size);
         let mut screen = Self {
             model,
             work,
@@ -66,20 +66,20 @@ impl Screen {
         Ok(screen)
     }
 
-    /// Presses a key and waits until nothing is pending any more.
+    /// Presses a key and waits until no request is pending.
     pub(crate) fn press(&mut self, key: KeyEvent) -> std::io::Result<()> {
         self.send(Message::Tick(self.model.now + KEY_NS));
         self.send(Message::Key(key));
         self.settle()
     }
 
-    /// Tells the model something.
+    /// Sends a message to the model.
     pub(crate) fn send(&mut self, message: Message) {
         let commands = update(&mut self.model, message);
         self.carry_out(commands);
     }
 
-    /// Waits until nothing is pending any more.
+    /// Waits until no request is pending.
     pub(crate) fn settle(&mut self) -> std::io::Result<()> {
         let end = Instant::now() + PATIENCE;
         while self.model.is_waiting() && !self.quit {
@@ -88,18 +88,18 @@ impl Screen {
                 Ok(message) => self.send(message),
                 Err(RecvTimeoutError::Timeout) => {
                     return Err(std::io::Error::other(
-                        "the background did not come to an end",
+                        "the background work did not finish in time",
                     ));
                 }
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(std::io::Error::other("the background ended"));
+                    return Err(std::io::Error::other("the background threads ended"));
                 }
             }
         }
         Ok(())
     }
 
-    /// Does what the model asks for.
+    /// Executes the model's commands.
     pub(crate) fn carry_out(&mut self, commands: Vec<Command>) {
         for command in commands {
             match command {
@@ -107,8 +107,8 @@ impl Screen {
                 Command::Ask(ticket, question) => self.work.ask(ticket, question),
                 Command::Copy(text) => self.copied.push(text),
                 Command::WriteNotes(notes) => {
-                    if let Err(error) = notes.save(self.model.library.path()) {
-                        self.model.status = Some(format!("cannot keep the notes: {error}"));
+                    if let Err(error) = notes.save(self.model.capture.path()) {
+                        self.model.status = Some(format!("cannot save the notes: {error}"));
                     }
                 }
                 Command::Quit => self.quit = true,

@@ -18,14 +18,15 @@ use super::view;
 use super::work::Work;
 use crate::replay::IndexedCapture;
 
-/// How often time passes while nothing else happens.
+/// Interval of time messages while nothing else happens.
 const TICK: Duration = Duration::from_millis(50);
-/// How long a picture waits for what the background finds.
+/// How long drawing waits for fast background results.
 const QUICK: Duration = Duration::from_millis(15);
-/// How often a growing capture is looked at.
+/// Interval of checking a growing capture.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Shows a model until it is ended by a key, by `stop` or by the end of the terminal; returns it as it was then.
+/// Shows a model until the user quits, `stop` is set or the terminal is closed; returns its final
+/// state.
 pub(crate) fn run(
     mut model: Model,
     commands: Vec<Command>,
@@ -33,27 +34,27 @@ pub(crate) fn run(
 ) -> io::Result<Model> {
     match go(&mut model, commands, stop) {
         Err(error) if !tty::is_gone() => Err(error),
-        // If the terminal is gone there is nobody to be told.
+        // If the terminal is gone, an error cannot be shown.
         _ => Ok(model),
     }
 }
 
 fn go(model: &mut Model, commands: Vec<Command>, stop: &Arc<AtomicBool>) -> io::Result<()> {
     let (send, receive) = mpsc::channel();
-    let library = Arc::clone(&model.library);
-    let work = Work::start(&library, &send)?;
+    let capture = Arc::clone(&model.capture);
+    let work = Work::start(&capture, &send)?;
     let tty = Tty::take()?;
     let mut show = Show { model, work, tty };
     let input = read_input(send.clone())?;
     if show.model.live {
-        watch(library, send.clone())?;
+        watch(capture, send.clone())?;
     }
     drop(send);
     let start = Instant::now();
     let mut is_over = show.carry_out(commands)?;
     let mut is_drawn = false;
     while !is_over {
-        // At rest nothing is written, which spares slow lines.
+        // An unchanged screen is not written again, which helps on slow lines.
         if !is_drawn {
             show.draw()?;
         }
@@ -62,23 +63,23 @@ fn go(model: &mut Model, commands: Vec<Command>, stop: &Arc<AtomicBool>) -> io::
             return Ok(());
         }
         if input.is_finished() {
-            let crashed = |_| Err(io::Error::other("the keyboard is no longer read"));
+            let crashed = |_| Err(io::Error::other("the input thread crashed"));
             return input.join().unwrap_or_else(crashed);
         }
         is_drawn = next.is_none() && !show.model.is_playing();
         let now = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        is_over = show.tell(Message::Tick(now))?;
+        is_over = show.send(Message::Tick(now))?;
         let size = tty::size();
         if size != show.model.size {
             show.tty.resize(size)?;
-            is_over |= show.tell(Message::Resize(size.0, size.1))?;
+            is_over |= show.send(Message::Resize(size.0, size.1))?;
             is_drawn = false;
         }
-        // Everything that has come is in the next picture, and what it made the background do if that is
-        // quick: one picture instead of a half empty one and another.
+        // All received messages are in the next picture, and fast results of the background too,
+        // which avoids drawing a half empty picture first.
         let latest = Instant::now() + QUICK;
         while let Some(message) = next {
-            is_over |= show.tell(message)?;
+            is_over |= show.send(message)?;
             next = match show.model.is_waiting() && !is_over {
                 true => {
                     let left = latest.saturating_duration_since(Instant::now());
@@ -91,7 +92,7 @@ fn go(model: &mut Model, commands: Vec<Command>, stop: &Arc<AtomicBool>) -> io::
     Ok(())
 }
 
-/// What is shown, and all that takes part in it.
+/// The running screen.
 struct Show<'m> {
     model: &'m mut Model,
     work: Work,
@@ -108,16 +109,16 @@ impl Show<'_> {
         })
     }
 
-    /// Tells the model something, and does what it asks for; returns whether it is the end.
-    fn tell(&mut self, message: Message) -> io::Result<bool> {
-        if let Message::Grown(library) = &message {
-            self.work.replace(library);
+    /// Sends a message to the model and executes its commands; returns true to quit.
+    fn send(&mut self, message: Message) -> io::Result<bool> {
+        if let Message::Grown(capture) = &message {
+            self.work.replace(capture);
         }
         let commands = update(self.model, message);
         self.carry_out(commands)
     }
 
-    /// Does what the model asks for; returns whether it is the end.
+    /// Executes the model's commands; returns true to quit.
     fn carry_out(&mut self, commands: Vec<Command>) -> io::Result<bool> {
         let mut is_over = false;
         for command in commands {
@@ -126,9 +127,9 @@ impl Show<'_> {
                 Command::Ask(ticket, question) => self.work.ask(ticket, question),
                 Command::Copy(text) => self.tty.copy(&text)?,
                 Command::WriteNotes(notes) => {
-                    self.model.status = Some(match notes.save(self.model.library.path()) {
-                        Ok(path) => format!("kept in {}", path.display()),
-                        Err(error) => format!("cannot keep the notes: {error}"),
+                    self.model.status = Some(match notes.save(self.model.capture.path()) {
+                        Ok(path) => format!("saved in {}", path.display()),
+                        Err(error) => format!("cannot save the notes: {error}"),
                     });
                 }
                 Command::Quit => is_over = true,
@@ -138,14 +139,14 @@ impl Show<'_> {
     }
 }
 
-/// Reads keys and the mouse on a thread of its own, which ends with the program.
+/// Reads keys and the mouse on a detached thread.
 fn read_input(send: Sender<Message>) -> io::Result<JoinHandle<io::Result<()>>> {
     let read = move || {
         loop {
             let message = match event::read()? {
                 Event::Key(key) => Message::Key(key),
                 Event::Mouse(mouse) => Message::Mouse(mouse),
-                // The size is looked at when a picture is drawn.
+                // The size is queried when the picture is drawn.
                 _ => continue,
             };
             if send.send(message).is_err() {
@@ -157,16 +158,16 @@ fn read_input(send: Sender<Message>) -> io::Result<JoinHandle<io::Result<()>>> {
     builder.spawn(read)
 }
 
-/// Watches a capture that grows until it has its end, on a thread of its own.
-fn watch(mut library: Arc<IndexedCapture>, send: Sender<Message>) -> io::Result<()> {
+/// Watches a growing capture until it is complete, on a detached thread.
+fn watch(mut capture: Arc<IndexedCapture>, send: Sender<Message>) -> io::Result<()> {
     let watch = move || {
-        while library.is_cut_off() {
+        while capture.is_cut_off() {
             thread::sleep(LOOK);
-            let Some(grown) = grown(library.path(), library.bytes()) else {
+            let Some(grown) = grown(capture.path(), capture.bytes()) else {
                 continue;
             };
-            library = Arc::new(grown);
-            if send.send(Message::Grown(Arc::clone(&library))).is_err() {
+            capture = Arc::new(grown);
+            if send.send(Message::Grown(Arc::clone(&capture))).is_err() {
                 return;
             }
         }
@@ -177,7 +178,7 @@ fn watch(mut library: Arc<IndexedCapture>, send: Sender<Message>) -> io::Result<
     Ok(())
 }
 
-/// Opens a capture again if it is longer than it was.
+/// Opens a capture again if it has grown.
 fn grown(path: &Path, bytes: u64) -> Option<IndexedCapture> {
     let len = std::fs::metadata(path).ok()?.len();
     if len <= bytes {
@@ -185,5 +186,5 @@ fn grown(path: &Path, bytes: u64) -> Option<IndexedCapture> {
     }
     IndexedCapture::open(path)
         .ok()
-        .filter(|library| library.span().is_some())
+        .filter(|capture| capture.span().is_some())
 }

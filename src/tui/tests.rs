@@ -1,4 +1,4 @@
-//! The whole screen on captures that mean no good, with keys that mean nothing.
+//! The whole screen on malicious captures, with random keys.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -17,13 +17,13 @@ use unicode_width::UnicodeWidthStr as _;
 use super::update::update;
 use super::*;
 
-/// The longest that a key may take, in time of the processor; what it makes the background do is not in it.
+/// CPU time limit of a key, without its background work.
 const LONGEST: Duration = Duration::from_millis(50);
 
-/// When made-up captures begin.
+/// Start of the generated captures.
 const START: u64 = 1_790_000_000_000_000_000;
 
-/// A capture that is made up.
+/// A generated capture.
 struct MadeUp {
     writer: CaptureWriter<BufWriter<File>>,
     num: u64,
@@ -92,8 +92,8 @@ fn options() -> Options {
 }
 
 fn open(path: &Path, size: (u16, u16)) -> Screen {
-    let library = Arc::new(IndexedCapture::open(path).unwrap());
-    Screen::open(&library, options(), Notes::default(), size).unwrap()
+    let capture = Arc::new(IndexedCapture::open(path).unwrap());
+    Screen::open(&capture, options(), Notes::default(), size).unwrap()
 }
 
 fn press(screen: &mut Screen, script: &str) {
@@ -102,7 +102,7 @@ fn press(screen: &mut Screen, script: &str) {
     }
 }
 
-/// Nothing on the screen controls a terminal, and every cell is as wide as it says.
+/// Checks that the screen has no control sequences, and that the width of every cell is right.
 fn check(buffer: &Buffer) {
     for y in buffer.area.top()..buffer.area.bottom() {
         let mut x = buffer.area.left();
@@ -121,7 +121,7 @@ fn check(buffer: &Buffer) {
     }
 }
 
-/// Texts that try something.
+/// Malicious texts.
 fn nasty() -> Vec<Vec<u8>> {
     let mut all: Vec<Vec<u8>> = [
         "\u{1b}[2J\u{1b}[31mred\u{7}",
@@ -205,7 +205,7 @@ fn hostile_capture(path: &Path) {
     made.finish();
 }
 
-/// Keys that lead to every view and pane.
+/// Keys that open every view and pane.
 const TOUR: &str = "1<Down><Enter><Backspace>2<Enter>xxx<End><Esc>e<Down>x<PageDown>x<End><Esc>3=<Esc>\
                     t<Enter><Down><Esc>t<Down><Enter><Esc>t<Down><Down><Enter><Esc>4<Enter><Backspace>5678\
                     9<Enter><Esc><Backspace>0<Tab><Tab><Tab><Space><Right><Up><Enter><Backspace><Tab><F7><Esc>\
@@ -286,14 +286,14 @@ fn an_empty_capture_and_one_of_losses_have_a_screen() {
         shown.contains("1,234 LOST") && shown.contains("1,234 events lost"),
         "{shown}"
     );
-    // 40 % of 70 columns are hatched.
+    // 40 % of the 70 columns are hatched.
     assert_eq!(shown.matches('\u{2592}').count(), 28, "{shown}");
     press(&mut screen, "<S-Tab>");
     let shown = screenshot::text(&screen.draw());
     assert!(shown.contains("ring full"), "{shown}");
 }
 
-/// Numbers that look random.
+/// Pseudo-random numbers.
 struct Random(u64);
 
 impl Random {
@@ -347,7 +347,7 @@ fn random_capture(path: &Path, seed: u64) {
     made.finish();
 }
 
-/// Returns the time of the processor that this thread has used.
+/// Returns the CPU time of this thread.
 fn processor_time() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
@@ -368,7 +368,7 @@ proptest! {
         let mut random = Random(seed);
         let size = (40 + random.below(170) as u16, 16 + random.below(50) as u16);
         let mut screen = open(&path, size);
-        // A name of a file needs a dot to be one: nothing is saved.
+        // Without a dot no file name is valid: nothing is saved.
         let text = "abcdefghijkloz019=()!<lt>: /";
         let mut all: Vec<KeyEvent> = keys::parse(text).unwrap();
         for binding in keys::BINDINGS {
@@ -410,10 +410,10 @@ fn saving_makes_a_capture_text_and_json_and_overwrites_nothing() {
         all.starts_with("2096 events in") || all.starts_with("2,096"),
         "{all}"
     );
-    assert!(save("all.scap").contains("there already"));
+    assert!(save("all.scap").contains("already exists"));
     save("all.txt");
     save("all.json");
-    assert!(save("all.exe").contains("end the name in"));
+    assert!(save("all.exe").contains("the extension has to be"));
     assert_eq!(
         IndexedCapture::open(&to("all.scap"))
             .unwrap()

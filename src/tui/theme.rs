@@ -1,11 +1,11 @@
-//! Colours: of the sixteen that every terminal has, or none.
+//! Colour themes: the sixteen colours of every terminal, or none.
 
 use ratatui::style::{Color, Modifier, Style};
 
 use crate::inspect::page::Tone;
 use crate::lanes::Lane;
 
-/// A set of colours.
+/// A colour theme.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Theme {
     /// For a dark background.
@@ -13,12 +13,12 @@ pub enum Theme {
     Dark,
     /// For a light background.
     Light,
-    /// None: only bold, reversed, dim.
+    /// No colours: only bold, reversed, dim.
     Plain,
 }
 
 impl Theme {
-    /// Returns the next one.
+    /// Returns the next theme.
     pub(crate) fn next(self) -> Self {
         match self {
             Self::Dark => Self::Light,
@@ -36,7 +36,7 @@ impl Theme {
         }
     }
 
-    /// A colour on the background: one for dark ones, one for light ones.
+    /// A foreground colour: one for dark backgrounds, one for light ones.
     fn of(self, dark: Color, light: Color) -> Style {
         match self {
             Self::Dark => Style::new().fg(dark),
@@ -50,7 +50,7 @@ impl Theme {
         Style::new().add_modifier(Modifier::BOLD)
     }
 
-    /// What is less important.
+    /// Secondary text.
     pub(crate) fn dim(self) -> Style {
         match self {
             Self::Plain => Style::new().add_modifier(Modifier::DIM),
@@ -69,19 +69,19 @@ impl Theme {
         Style::new().add_modifier(Modifier::REVERSED)
     }
 
-    /// What asks for attention.
+    /// Notable text.
     pub(crate) fn notable(self) -> Style {
         self.of(Color::Yellow, Color::Magenta)
             .add_modifier(Modifier::BOLD)
     }
 
-    /// What is wrong: losses, damages, errors.
+    /// Losses, damage, errors.
     pub(crate) fn bad(self) -> Style {
         self.of(Color::LightRed, Color::Red)
             .add_modifier(Modifier::BOLD)
     }
 
-    /// Part of a timeline that is selected.
+    /// The selected range of a timeline.
     pub(crate) fn range(self) -> Style {
         match self {
             Self::Dark => Style::new().bg(Color::DarkGray),
@@ -115,7 +115,7 @@ impl Theme {
         }
     }
 
-    /// What was read (else written).
+    /// Data that was read, or written.
     pub(crate) fn direction(self, read: bool) -> Style {
         match read {
             true => self.of(Color::LightCyan, Color::Blue),

@@ -1,4 +1,4 @@
-//! The terminal: taken when the screen is shown, and given back whatever ends it.
+//! The terminal: set up when the screen is shown, and restored however the program ends.
 
 use std::io::{self, BufWriter, Stdout, Write as _};
 use std::mem::ManuallyDrop;
@@ -21,37 +21,38 @@ use rustix::termios::tcgetwinsize;
 
 use crate::event::bytes::{self, BufferFormat};
 
-/// Buttons, the wheel and dragging, with places as numbers (1006, else 1015). Not every movement: that would be
-/// sent over ssh for nothing.
+/// Mouse reporting of buttons, wheel and dragging, with decimal coordinates (1006, else 1015). Not
+/// of every movement, which would be needless traffic over ssh.
 const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1002h\x1b[?1015h\x1b[?1006h";
 const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1015l\x1b[?1002l\x1b[?1000l";
-/// Bytes of a picture that are written at once.
+/// Size of the output buffer in bytes.
 const PICTURE: usize = 64 << 10;
-/// The longest text that is put on the clipboard, in bytes: terminals take no more.
+/// Length limit of a clipboard text, in bytes: terminals accept no more.
 const CLIPBOARD: usize = 64 << 10;
-/// Columns and rows of a terminal that does not know how many it has, such as a serial line.
+/// Default columns and rows for terminals of unknown size, such as a serial line.
 const USUAL: (u16, u16) = (80, 24);
-/// The most columns and rows that are used.
+/// Limit of columns and rows.
 const MOST: u16 = 1000;
 
-/// The terminal while it is ours.
+/// The terminal while the screen is shown.
 pub(crate) struct Tty {
-    /// Never dropped: it would write to a terminal that is no longer ours, and panic if that is gone.
+    /// Never dropped: dropping writes to the terminal after it is restored, and panics if it is
+    /// gone.
     terminal: ManuallyDrop<Terminal<CrosstermBackend<BufWriter<Stdout>>>>,
     hold: Arc<Hold>,
 }
 
-/// What has to be known to give the terminal back.
+/// The data needed to restore the terminal.
 struct Hold {
-    /// The thread that draws; when another one panics the screen stays.
+    /// The drawing thread; a panic of another thread keeps the screen.
     owner: ThreadId,
     is_ours: AtomicBool,
-    /// What the first of the other threads that panicked said: it is seen when the screen is gone.
-    told: Mutex<Option<String>>,
+    /// The message of the first panic of another thread, printed after the screen is closed.
+    panic_message: Mutex<Option<String>>,
 }
 
 impl Hold {
-    /// Gives the terminal back as it was, once. What goes wrong is not told: there is nobody to see it.
+    /// Restores the terminal, once. Errors are ignored: they could not be displayed.
     fn give_back(&self) {
         if !self.is_ours.swap(false, Ordering::SeqCst) {
             return;
@@ -59,13 +60,16 @@ impl Hold {
         let mut out = io::stdout();
         drop(execute!(out, Print(MOUSE_OFF), LeaveAlternateScreen, Show));
         drop(disable_raw_mode());
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(text) = told.take() {
+        let mut panic_message = self
+            .panic_message
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(text) = panic_message.take() {
             drop(writeln!(io::stderr(), "{text}"));
         }
     }
 
-    /// What happens when a thread panics.
+    /// Handles the panic of a thread.
     fn panicked(&self, info: &PanicHookInfo<'_>, before: &dyn Fn(&PanicHookInfo<'_>)) {
         if thread::current().id() == self.owner {
             self.give_back();
@@ -74,8 +78,11 @@ impl Hold {
             before(info);
             return;
         }
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.get_or_insert_with(|| format!("in the background: {info}"));
+        let mut panic_message = self
+            .panic_message
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        panic_message.get_or_insert_with(|| format!("in the background: {info}"));
     }
 }
 
@@ -85,9 +92,10 @@ impl Tty {
         let hold = Arc::new(Hold {
             owner: thread::current().id(),
             is_ours: AtomicBool::new(true),
-            told: Mutex::default(),
+            panic_message: Mutex::default(),
         });
-        // The theme decides. With NO_COLOR every change of colour would be written as "all attributes off".
+        // The theme decides. With NO_COLOR every colour change would be written as "all attributes
+        // off".
         force_color_output(true);
         let (width, height) = size();
         let options = TerminalOptions {
@@ -105,19 +113,19 @@ impl Tty {
         Ok(tty)
     }
 
-    /// The screen has another size.
+    /// Adapts to a new size of the screen.
     pub(crate) fn resize(&mut self, (width, height): (u16, u16)) -> io::Result<()> {
         self.terminal.resize(Rect::new(0, 0, width, height))
     }
 
-    /// Draws a picture: what is not as it was.
+    /// Draws a picture; only changed cells are written.
     pub(crate) fn draw(&mut self, picture: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
         self.terminal.draw(picture)?;
         Ok(())
     }
 
-    /// Puts a text on the clipboard of the terminal, also over ssh (OSC 52). It is base64, so that nothing in
-    /// it can control the terminal.
+    /// Copies a text to the terminal's clipboard, also over ssh (OSC 52). It is base64, so that it
+    /// cannot control the terminal.
     pub(crate) fn copy(&mut self, text: &str) -> io::Result<()> {
         let text = &text.as_bytes()[..text.len().min(CLIPBOARD)];
         let mut sequence = b"\x1b]52;c;".to_vec();
@@ -135,7 +143,7 @@ impl Drop for Tty {
     }
 }
 
-/// Columns and rows of the terminal.
+/// Returns the size of the terminal in columns and rows.
 pub(crate) fn size() -> (u16, u16) {
     match tcgetwinsize(io::stdout()) {
         Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
@@ -145,7 +153,7 @@ pub(crate) fn size() -> (u16, u16) {
     }
 }
 
-/// Whether the terminal is gone: its window was closed, or a connection was cut.
+/// Returns true if the terminal is gone: its window was closed, or the connection was cut.
 pub(crate) fn is_gone() -> bool {
     let stdin = io::stdin();
     let mut polled = [PollFd::new(&stdin, PollFlags::empty())];
@@ -166,7 +174,7 @@ mod tests {
     use super::pty::Pty;
     use super::*;
 
-    /// Says to this program that it was started on a terminal.
+    /// Set in a process that a test started on a terminal.
     const ON_TERMINAL: &str = "SCAP_TEST_ON_TERMINAL";
 
     /// Starts the test of this name on a terminal.
@@ -183,7 +191,7 @@ mod tests {
         Pty::start(command, (80, 24))
     }
 
-    /// Draws a word, and keeps the terminal until a key was pressed.
+    /// Draws a word, and keeps the terminal until a key is pressed.
     fn draw_and_wait(tty: &mut Tty) {
         let draw = |frame: &mut Frame<'_>| {
             frame
@@ -217,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_in_the_background_leaves_the_screen_and_is_told_afterwards() {
+    fn a_panic_in_the_background_leaves_the_screen_and_is_reported_afterwards() {
         if env::var_os(ON_TERMINAL).is_some() {
             let mut tty = Tty::take().unwrap();
             let crash = || panic!("what went wrong");
@@ -226,7 +234,7 @@ mod tests {
             return;
         }
         let mut pty =
-            on_terminal("a_panic_in_the_background_leaves_the_screen_and_is_told_afterwards");
+            on_terminal("a_panic_in_the_background_leaves_the_screen_and_is_reported_afterwards");
         pty.wait("the screen", |screen| screen.contains("the screen"));
         assert!(pty.is_raw() && pty.terminal().alternate_screen());
         assert!(!pty.screen().contains("wrong"), "{}", pty.screen());

@@ -1,8 +1,8 @@
-//! What is done in the background: counting, and answering questions.
+//! Background work: aggregation and requests.
 //!
-//! Two threads answer: one what is quick (lines, details, the state), one what may take long (searches,
-//! echoes, saving), so that nobody waits for lines because of a search. Of a kind of question only the newest
-//! counts: an older one is given up.
+//! Two threads process requests: one for fast requests (lines, details, the state), one for slow
+//! ones (searches, I/O streams, saving), so that lines never wait for a search. Only the newest
+//! request of a kind matters: an older one is cancelled.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,17 +27,17 @@ use crate::replay::IndexedCaptureError;
 use crate::replay::Scope;
 use crate::replay::SegmentReplayer;
 
-/// Most threads that count.
+/// Limit of the aggregation threads.
 const MOST_THREADS: usize = 8;
 
-/// Everything in the background. It ends when this is dropped.
+/// The background work. It ends when this is dropped.
 pub(crate) struct Work {
     aggregator: BackgroundAggregator,
     desks: [Arc<RequestQueue>; 2],
     threads: Vec<JoinHandle<()>>,
 }
 
-/// What waits for one of the threads that answer.
+/// The queue of a request thread.
 #[derive(Default)]
 struct RequestQueue {
     queue: Mutex<Queue>,
@@ -47,21 +47,21 @@ struct RequestQueue {
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<(RequestId, Request)>,
-    /// The question that is being answered, and what gives it up.
+    /// The current request, and the flag that cancels it.
     current: Option<(std::mem::Discriminant<Request>, Arc<AtomicBool>)>,
-    /// What was counted last.
+    /// The last progress of the aggregation.
     progress: Option<Progress>,
-    library: Option<Arc<IndexedCapture>>,
+    capture: Option<Arc<IndexedCapture>>,
     ended: bool,
 }
 
 impl RequestQueue {
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        // Nothing in it is left half done.
+        // No thread can panic while the queue is inconsistent.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for more to do.
+    /// Waits for a change of the queue.
     fn wait<'q>(&self, queue: MutexGuard<'q, Queue>) -> MutexGuard<'q, Queue> {
         self.more
             .wait(queue)
@@ -70,9 +70,9 @@ impl RequestQueue {
 }
 
 impl Work {
-    /// Begins to work on a capture; what it finds is sent.
+    /// Starts working on a capture; results are sent to `send`.
     pub(crate) fn start(
-        library: &Arc<IndexedCapture>,
+        capture: &Arc<IndexedCapture>,
         send: &Sender<Message>,
     ) -> std::io::Result<Self> {
         let desks = [
@@ -81,21 +81,21 @@ impl Work {
         ];
         let mut threads = Vec::new();
         for (desk, name) in desks.iter().zip(["scap-look", "scap-search"]) {
-            desk.lock().library = Some(Arc::clone(library));
+            desk.lock().capture = Some(Arc::clone(capture));
             let (desk, send) = (Arc::clone(desk), send.clone());
             let work = move || answer_all(&desk, &send);
             threads.push(thread::Builder::new().name(name.to_owned()).spawn(work)?);
         }
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let (quick, send) = (Arc::clone(&desks[0]), Mutex::new(send.clone()));
-        let tell = move |progress: Progress| {
+        let report = move |progress: Progress| {
             quick.lock().progress = Some(progress.clone());
             let send = send.lock().unwrap_or_else(PoisonError::into_inner);
-            // Nobody listens when the program ends.
+            // When the program ends the receiver is gone.
             drop(send.send(Message::Progress(progress)));
         };
         let aggregator =
-            BackgroundAggregator::new(Arc::clone(library), cores.min(MOST_THREADS), tell);
+            BackgroundAggregator::new(Arc::clone(capture), cores.min(MOST_THREADS), report);
         Ok(Self {
             aggregator,
             desks,
@@ -103,12 +103,12 @@ impl Work {
         })
     }
 
-    /// Counts what happened in a scope.
+    /// Aggregates a scope.
     pub(crate) fn capture_info(&self, scope: Scope) {
         self.aggregator.set_scope(scope);
     }
 
-    /// Answers a question.
+    /// Queues a request.
     pub(crate) fn ask(&self, ticket: RequestId, question: Request) {
         let is_quick = matches!(
             question,
@@ -129,11 +129,11 @@ impl Work {
         desk.more.notify_one();
     }
 
-    /// Goes on with a capture that has grown.
-    pub(crate) fn replace(&self, library: &Arc<IndexedCapture>) {
-        self.aggregator.replace(Arc::clone(library));
+    /// Continues with a capture that has grown.
+    pub(crate) fn replace(&self, capture: &Arc<IndexedCapture>) {
+        self.aggregator.replace(Arc::clone(capture));
         for desk in &self.desks {
-            desk.lock().library = Some(Arc::clone(library));
+            desk.lock().capture = Some(Arc::clone(capture));
         }
     }
 }
@@ -149,20 +149,20 @@ impl Drop for Work {
             desk.more.notify_one();
         }
         for thread in self.threads.drain(..) {
-            // One that crashed has said so.
+            // A panic was already reported.
             drop(thread.join());
         }
     }
 }
 
-/// What a thread keeps between questions.
+/// The data that a request thread keeps between requests.
 struct Memory {
     replayer: SegmentReplayer,
-    /// How many events each chunk has of the scope that lines were last asked of.
+    /// The number of events in each chunk for the scope of the last request for lines.
     places: Option<(Scope, Places)>,
 }
 
-/// Answers questions until there are to be no more.
+/// Processes requests until the queue is closed.
 fn answer_all(desk: &RequestQueue, send: &Sender<Message>) {
     let mut memory: Option<Memory> = None;
     loop {
@@ -178,34 +178,34 @@ fn answer_all(desk: &RequestQueue, send: &Sender<Message>) {
         };
         let stop = Arc::new(AtomicBool::new(false));
         queue.current = Some((std::mem::discriminant(&question), Arc::clone(&stop)));
-        let library = queue.library.clone();
+        let capture = queue.capture.clone();
         let progress = queue.progress.clone();
         drop(queue);
-        let Some(library) = library else {
+        let Some(capture) = capture else {
             return;
         };
-        let mut told = 0;
+        let mut reported = 0;
         let mut share = |done: u64, total: u64| {
             let percent = done.saturating_mul(100) / total.max(1);
             let percent = u8::try_from(percent.min(99)).unwrap_or(99);
-            if std::mem::replace(&mut told, percent) != percent {
-                // Nobody listens when the program ends.
+            if std::mem::replace(&mut reported, percent) != percent {
+                // When the program ends the receiver is gone.
                 drop(send.send(Message::Share(ticket, percent)));
             }
         };
         let answered = catch_unwind(AssertUnwindSafe(|| {
-            // A replayer of a shorter capture does not know the rest.
-            let is_old = |m: &Memory| !Arc::ptr_eq(m.replayer.capture(), &library);
+            // A replayer of a shorter capture lacks the new part.
+            let is_old = |m: &Memory| !Arc::ptr_eq(m.replayer.capture(), &capture);
             if memory.as_ref().is_none_or(is_old) {
                 memory = Some(Memory {
-                    replayer: SegmentReplayer::new(&library)?,
+                    replayer: SegmentReplayer::new(&capture)?,
                     places: None,
                 });
             }
             match &mut memory {
                 Some(memory) => answer(
                     memory,
-                    &library,
+                    &capture,
                     progress.as_ref(),
                     question,
                     &stop,
@@ -217,12 +217,12 @@ fn answer_all(desk: &RequestQueue, send: &Sender<Message>) {
         desk.lock().current = None;
         let answer = match answered {
             Ok(Ok(answer)) => answer,
-            // Somebody asked for something else.
+            // Superseded by a newer request.
             Ok(Err(IndexedCaptureError::Stopped)) => continue,
             Ok(Err(error)) => Response::Failed(error.to_string()),
             Err(_) => {
                 memory = None;
-                Response::Failed("this could not be answered: please report it".to_owned())
+                Response::Failed("internal error: please report it".to_owned())
             }
         };
         if send
@@ -236,7 +236,7 @@ fn answer_all(desk: &RequestQueue, send: &Sender<Message>) {
 
 fn answer(
     memory: &mut Memory,
-    library: &Arc<IndexedCapture>,
+    capture: &Arc<IndexedCapture>,
     progress: Option<&Progress>,
     question: Request,
     stop: &AtomicBool,
@@ -251,7 +251,7 @@ fn answer(
             len,
         } => {
             if memory.places.as_ref().is_none_or(|(of, _)| *of != scope) {
-                memory.places = Some((scope.clone(), Places::of(library, &scope)));
+                memory.places = Some((scope.clone(), Places::of(capture, &scope)));
             }
             let Some((_, places)) = &mut memory.places else {
                 return Err(IndexedCaptureError::Stopped);
@@ -281,20 +281,20 @@ fn answer(
                 chisel::ScriptRegistry::from_environment(),
                 Policy::default(),
             );
-            Response::Views(Scripted::new(&views, has_containers(library)))
+            Response::Views(Scripted::new(&views, has_containers(capture)))
         }
         Request::Scripted(views, view, scope) => {
             match views.table(view, replayer, &scope, stop, share)? {
                 Some(table) => Response::Scripted(view, scope, table),
-                None => Response::Failed("there is no such view".to_owned()),
+                None => Response::Failed("no such view".to_owned()),
             }
         }
-        Request::Save(scope, path) => match save::save(library, &scope, &path) {
+        Request::Save(scope, path) => match save::save(capture, &scope, &path) {
             Ok(text) => Response::Written(text),
             Err(text) => Response::Failed(text),
         },
         Request::Export(notes) => {
-            let path = notes::markdown_path(library.path());
+            let path = notes::markdown_path(capture.path());
             match std::fs::write(&path, notes.markdown()) {
                 Ok(()) => Response::Written(format!("wrote {}", path.display())),
                 Err(error) => Response::Failed(format!("cannot write {}: {error}", path.display())),

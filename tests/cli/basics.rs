@@ -224,7 +224,9 @@ fn files_that_are_no_capture() {
     );
     let (err, code) = try_file("future", b"\x89SCAP\r\n\x1a\xff\0\0\0\0\0\0\0");
     assert!(
-        err.contains("version 255, this program reads versions up to 2\nhint: the capture is from a newer"),
+        err.contains(
+            "version 255, this program reads versions up to 2\nhint: the capture is from a newer"
+        ),
         "{err}"
     );
     assert_eq!(code, 1);

@@ -172,7 +172,7 @@ fn a_capture_that_is_written_of_several_reads_the_same() {
     let convert = ["convert", merged, out.to_str().unwrap(), "--to", "sysdig"];
     let (_, err, code) = seen(&scap(&convert, None));
     assert_eq!(code, 1);
-    assert!(err.contains("was merged from several recordings"), "{err}");
+    assert!(err.contains("is merged from several recordings"), "{err}");
 }
 
 #[test]

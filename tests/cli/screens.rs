@@ -49,14 +49,14 @@ fn screen(capture: &Path, name: &str, keys: &str, size: &str) -> String {
         .env("TZ", "UTC")
         .output()
         .unwrap();
-    let told = String::from_utf8(scap.stderr).unwrap();
+    let stderr = String::from_utf8(scap.stderr).unwrap();
     let is_whole = !name.starts_with("cut-off");
     assert_eq!(
         scap.status.code(),
         Some(if is_whole { 0 } else { 3 }),
-        "{keys}: {told}"
+        "{keys}: {stderr}"
     );
-    assert_eq!(told.is_empty(), is_whole, "{told}");
+    assert_eq!(stderr.is_empty(), is_whole, "{stderr}");
     String::from_utf8(scap.stdout).unwrap()
 }
 
@@ -140,7 +140,7 @@ fn a_capture_that_was_cut_off() {
     fs::write(&path, &bytes[..bytes.len() * 2 / 3]).unwrap();
     look(&path);
     let shown = screen(&path, "cut-off.scap", "", "80x24");
-    assert!(shown.contains("CUT OFF: no end"), "{shown}");
+    assert!(shown.contains("INCOMPLETE"), "{shown}");
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn a_file_of_sysdig_is_shown_as_well() {
     )
     .unwrap();
     let shown = screen(&path, "cut-off-sysdig.scap", "", "80x24");
-    assert!(shown.contains("DAMAGED OR CUT OFF"), "{shown}");
+    assert!(shown.contains("DAMAGED OR INCOMPLETE"), "{shown}");
     let shown = screen(&path, "sysdig.scap", "6", "120x40");
     assert!(shown.contains("curl -q -s -o stage.sh"), "{shown}");
     let shown = screen(
@@ -214,8 +214,8 @@ fn a_file_of_sysdig_is_shown_as_well() {
 }
 
 #[test]
-fn what_cannot_be_done_is_said() {
-    let fails = |args: &[&str], code: i32, told: &str| {
+fn errors_have_an_exit_code_and_a_message() {
+    let fails = |args: &[&str], code: i32, message: &str| {
         let scap = Command::new(env!("CARGO_BIN_EXE_scap"))
             .current_dir(root())
             .arg("view")
@@ -224,15 +224,15 @@ fn what_cannot_be_done_is_said() {
             .unwrap();
         let err = String::from_utf8(scap.stderr).unwrap();
         assert_eq!(scap.status.code(), Some(code), "{err}");
-        assert!(err.contains(told), "no {told:?} in {err}");
+        assert!(err.contains(message), "no {message:?} in {err}");
     };
     let sample = "testdata/sample.scap";
-    fails(&[sample], 2, "no terminal to draw on");
+    fails(&[sample], 2, "standard output is not a terminal");
     let shot = ["--screenshot", "-", "--script"];
     fails(
         &[&[sample][..], &shot, &["a<Entre>"]].concat(),
         2,
-        "`<Entre>` is no key",
+        "`<Entre>` is not a key",
     );
     fails(
         &[&[sample, "proc.nmae=x"][..], &shot, &[""]].concat(),
@@ -255,7 +255,7 @@ fn what_cannot_be_done_is_said() {
         "120x40",
     );
     let late = [&[sample, "--from", "+100s"][..], &shot, &[""]].concat();
-    fails(&late, 1, "no events in that time");
+    fails(&late, 1, "no events in this range");
 }
 
 /// The pictures of docs/view.md: what they are called and the keys that lead to them.

@@ -137,7 +137,7 @@ fn a_megabyte_of_nonsense_is_refused() {
 
 /// One long word wherever a word can stand: it is named in the error, but not at full length.
 #[test]
-fn unknown_words_are_told_shortly() {
+fn unknown_words_are_shortened_in_errors() {
     let long = "x".repeat(1 << 20);
     for text in [
         long.clone(),

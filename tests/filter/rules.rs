@@ -148,7 +148,7 @@ fn load(text: &str) -> (Definitions, Vec<(String, String)>) {
         } else if let Some(name) = &item.r#macro {
             let condition = item.condition.as_deref().unwrap_or_default();
             if let Err(error) = definitions.add_macro(name, condition) {
-                panic!("macro {name}: {}", told(condition, &error));
+                panic!("macro {name}: {}", describe(condition, &error));
             }
             rules.push((format!("macro {name}"), name.clone()));
         } else if let Some(name) = &item.rule {
@@ -158,7 +158,7 @@ fn load(text: &str) -> (Definitions, Vec<(String, String)>) {
     (definitions, rules)
 }
 
-fn told(text: &str, error: &FilterError) -> String {
+fn describe(text: &str, error: &FilterError) -> String {
     let part = text.get(error.span.clone()).unwrap_or_default();
     format!("{error} at {:?} ({part}); {:?}", error.span, error.hint)
 }
@@ -179,7 +179,7 @@ fn stock_rules_compile() {
                     assert!(filter.pushdown().enters.is_empty(), "{name}");
                 }
             }
-            Err(error) => panic!("{name}: {}", told(&condition, &error)),
+            Err(error) => panic!("{name}: {}", describe(&condition, &error)),
         }
     }
 }
@@ -310,7 +310,7 @@ fn exceptions_become_conditions() {
          and not (proc.cmdline startswith anyof (ls, \"cat /etc\"))"
     );
     if let Err(error) = Filter::with_definitions(condition, &definitions) {
-        panic!("{}", told(condition, &error));
+        panic!("{}", describe(condition, &error));
     }
 }
 

@@ -622,7 +622,7 @@ fn reach_of_directions() {
 }
 
 #[test]
-fn reach_of_what_a_type_tells() {
+fn pushdown_of_fields_by_type() {
     let io = pushdown("evt.is_io = true").types;
     for (ty, is_io) in [
         (types::SYSCALL_READ_E, true),

@@ -18,9 +18,9 @@ use scap_capture_format::schema::types;
 
 /// Gives every event of a capture that is shown.
 fn each(path: &Path, mut each: impl FnMut(&Context<'_>)) {
-    let library = Arc::new(IndexedCapture::open(path).unwrap());
-    let mut replayer = SegmentReplayer::new(&library).unwrap();
-    for segment in 0..library.segments().len() {
+    let capture = Arc::new(IndexedCapture::open(path).unwrap());
+    let mut replayer = SegmentReplayer::new(&capture).unwrap();
+    for segment in 0..capture.segments().len() {
         let mut event = |cx: &Context<'_>, _: usize| {
             each(cx);
             ControlFlow::Continue(())

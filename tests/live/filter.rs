@@ -96,7 +96,7 @@ fn a_filtered_capture_keeps_names() {
 }
 
 #[test]
-fn the_kernel_leaves_out_what_nobody_needs() {
+fn the_kernel_leaves_out_unneeded_events() {
     let Some(bench) = bench() else { return };
     // Few enough that even a recorder that was not optimised comes along.
     let dd = [
@@ -137,7 +137,7 @@ fn the_kernel_leaves_out_what_nobody_needs() {
         said.contains("since the filter can match any of them"),
         "{said}"
     );
-    assert!(said.contains("the filter left out"), "{said}");
+    assert!(said.contains("the filter rejected"), "{said}");
     let summary = bench.summary("all.scap");
     let events = number(&summary, "events");
     assert!(
@@ -167,7 +167,7 @@ fn the_kernel_leaves_out_what_nobody_needs() {
 }
 
 #[test]
-fn a_wrong_filter_is_told_before_anything_is_created() {
+fn an_invalid_filter_is_reported_before_anything_is_created() {
     let Some(bench) = bench() else { return };
     let file = bench.path("never.scap");
     for command in ["record", "live"] {

@@ -269,7 +269,7 @@ fn a_full_disk_leaves_a_valid_file() {
 }
 
 #[test]
-fn trouble_is_told_with_the_next_step() {
+fn errors_are_reported_with_the_next_step() {
     let Some(bench) = bench() else { return };
     let run = |args: &[&str]| {
         let output = scap().args(args).output().unwrap();
@@ -290,7 +290,7 @@ fn trouble_is_told_with_the_next_step() {
     );
     let (code, said) = run(&["record", "-w", file, "--pid", "1,!2"]);
     assert!(
-        code == Some(2) && said.contains("give only one kind"),
+        code == Some(2) && said.contains("use only included or only excluded values"),
         "{code:?} {said}"
     );
     let (code, said) = run(&["record", "-M", "1", "-w", "/nonexistent/x.scap"]);
@@ -317,7 +317,7 @@ fn trouble_is_told_with_the_next_step() {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
-        output.status.code() == Some(2) && said.contains("not for a terminal"),
+        output.status.code() == Some(2) && said.contains("cannot be written to a terminal"),
         "{said}"
     );
 

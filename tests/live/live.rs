@@ -196,7 +196,7 @@ fn a_command_and_a_count_are_shown_like_a_capture() {
 
 /// Nobody takes the lines while the program runs: what does not fit into the rings is lost, and told.
 #[test]
-fn what_a_slow_reader_makes_it_lose_is_told() {
+fn losses_from_a_slow_reader_are_reported() {
     let Some(bench) = bench() else { return };
     const CALLS: u64 = 600_000;
     let done = bench.path("done");

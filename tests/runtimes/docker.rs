@@ -122,7 +122,7 @@ fn names_of_images() {
 }
 
 #[test]
-fn podman_is_told_from_docker() {
+fn podman_is_distinguished_from_docker() {
     let machine = Machine::new();
     machine.listen("run/podman/podman.sock", |mut stream| {
         let path = request(&mut stream);
@@ -188,7 +188,7 @@ fn event(action: &str) -> String {
 }
 
 #[test]
-fn events_bring_descriptions_and_only_news_is_told() {
+fn events_bring_descriptions_and_only_changes_are_reported() {
     let machine = Machine::new();
     let (events, name) = eventful(&machine);
     let mut resolver = machine.resolver();
@@ -239,7 +239,7 @@ fn a_runtime_that_comes_later_is_found() {
 }
 
 #[test]
-fn what_is_under_way_at_the_end_is_told() {
+fn pending_lookups_are_completed_at_the_end() {
     let machine = Machine::new();
     let (_events, name) = eventful(&machine);
     "web".clone_into(&mut name.lock().unwrap());

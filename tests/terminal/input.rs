@@ -132,7 +132,7 @@ fn the_screen_follows_the_terminals_size() {
 }
 
 #[test]
-fn a_size_that_nobody_said_is_80x24() {
+fn an_unknown_size_is_80x24() {
     let capture = intrusion();
     let mut pty = Pty::start(super::view(&capture), (0, 0));
     pty.shows("80x24", &picture(&capture, "", SIZE));

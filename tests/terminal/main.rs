@@ -59,7 +59,7 @@ fn picture(capture: &Path, keys: &str, size: (u16, u16)) -> String {
         .args(["--script", keys, "--screenshot", "-"])
         .output()
         .unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{keys}: {told}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{keys}: {stderr}");
     String::from_utf8(output.stdout).unwrap()
 }

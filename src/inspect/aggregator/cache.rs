@@ -1,4 +1,4 @@
-//! What was counted of whole segments, as much as there is room for.
+//! A cache of the counts of whole segments.
 
 use std::sync::Arc;
 
@@ -6,23 +6,23 @@ use hashbrown::HashMap;
 
 use crate::stats::tally::Tally;
 
-/// Most memory that it takes, in bytes.
+/// Memory limit in bytes.
 const BYTES: usize = 64 << 20;
 
-/// What was counted of a segment.
+/// The counts of a segment.
 #[derive(Clone)]
 pub(super) struct Counted {
     pub(super) tally: Arc<Tally>,
-    /// Damages met meanwhile.
+    /// Number of damaged places found while counting.
     pub(super) damages: u64,
 }
 
-/// Segments by filter; those that were not asked for longest go first.
+/// Segments by filter; the least recently used ones are evicted first.
 #[derive(Default)]
 pub(super) struct Cache {
     entries: HashMap<(Arc<str>, usize), Entry>,
     bytes: usize,
-    /// How often something was asked for.
+    /// Counts the lookups.
     clock: u64,
 }
 
@@ -68,7 +68,7 @@ impl Cache {
         }
     }
 
-    /// Forgets the segments for which `keep` does not hold.
+    /// Removes the segments for which `keep` returns false.
     pub(super) fn keep(&mut self, keep: impl Fn(usize) -> bool) {
         let bytes = &mut self.bytes;
         self.entries.retain(|(_, segment), entry| {

@@ -18,7 +18,7 @@ impl Column {
     }
 }
 
-/// Returns the columns of a view's table; none if it has no table.
+/// Returns the columns of a view's table; empty if the view has no table.
 pub fn columns(view: View) -> &'static [Column] {
     match view {
         View::Overview | View::Events | View::Spectrogram | View::Losses | View::Scripted(_) => &[],
@@ -35,8 +35,8 @@ pub fn columns(view: View) -> &'static [Column] {
     }
 }
 
-const EVENTS: Column = column("EVENTS", 9, "How many events there are.");
-const FAILED: Column = column("ERR", 7, "How many calls returned an error.");
+const EVENTS: Column = column("EVENTS", 9, "Number of events.");
+const FAILED: Column = column("ERR", 7, "Number of calls that returned an error.");
 const IN: Column = column("IN", 8, "Bytes read or received.");
 const OUT: Column = column("OUT", 8, "Bytes written or sent.");
 const PID: Column = column("PID", 8, "The process id.").is("proc.pid");
@@ -45,15 +45,11 @@ const CONTAINER: Column =
 
 const PROCESSES: &[Column] = &[
     PID,
-    column("USER", 8, "The user that it runs as, last.").is("user.name"),
-    column("TH", 4, "The most threads that it was seen with."),
-    column("EVENTS", 8, "How many events there are."),
+    column("USER", 8, "The user, as last seen.").is("user.name"),
+    column("TH", 4, "The maximum number of threads at a time."),
+    column("EVENTS", 8, "Number of events."),
     FAILED,
-    column(
-        "BUSY",
-        7,
-        "Time in calls that were not waiting for somebody else.",
-    ),
+    column("BUSY", 7, "Time in calls, without blocking calls."),
     column("FILE", 7, "Bytes read from and written to files."),
     column(
         "NET",
@@ -64,7 +60,7 @@ const PROCESSES: &[Column] = &[
     column(
         "COMMAND",
         0,
-        "The command line, below that of who started it.",
+        "The command line, below that of the process that started it.",
     )
     .is("proc.cmdline"),
 ];
@@ -73,28 +69,28 @@ const FILES: &[Column] = &[
     EVENTS,
     IN,
     OUT,
-    column("OPENS", 7, "How often it was opened."),
+    column("OPENS", 7, "Number of opens."),
     FAILED,
     column(
         "CHANGES",
         7,
-        "How often it was made, removed, renamed or linked, or its mode or owner changed.",
+        "Number of times that it was created, removed, renamed or linked, or its mode or owner changed.",
     ),
     column("TIME", 8, "Time in calls on it."),
-    column("PROCESS", 15, "The process that was at it last.").is("proc.name"),
+    column("PROCESS", 15, "The process that used it last.").is("proc.name"),
     column("FILE", 0, "Its path.").is("fd.name"),
 ];
 
 const DIRECTORIES: &[Column] = &[
-    column("FILES", 7, "How many of its files were used."),
+    column("FILES", 7, "Number of its files that were used."),
     IN,
     OUT,
-    column("OPENS", 7, "How often its files were opened."),
+    column("OPENS", 7, "Number of opens of its files."),
     FAILED,
     column(
         "CHANGES",
         7,
-        "How often its files were made, removed, renamed or linked, or their mode or owner changed.",
+        "Number of times that its files were created, removed, renamed or linked, or their mode or owner changed.",
     ),
     column("TIME", 8, "Time in calls on its files."),
     column("DIRECTORY", 0, "Its path.").is("fd.directory"),
@@ -104,11 +100,11 @@ const DIRECTORIES: &[Column] = &[
 const CONNECTIONS: &[Column] = &[
     column("PROCESS", 12, "The process that has the socket.").is("proc.name"),
     column("PID", 7, "The process id.").is("proc.pid"),
-    column("CLIENT", 21, "The end that asked."),
+    column("CLIENT", 21, "The client's address and port."),
     column(
         "SERVER",
         21,
-        "The end that was asked, or the address that is waited on.",
+        "The server's address and port, or the address of a listening socket.",
     ),
     column("IN", 7, "Bytes received."),
     column("OUT", 7, "Bytes sent."),
@@ -116,7 +112,7 @@ const CONNECTIONS: &[Column] = &[
     column(
         "ROLE",
         6,
-        "Which end the process is; a server also while it only waits.",
+        "The role of the process; also `server` for listening sockets.",
     ),
     EVENTS,
     FAILED,
@@ -124,12 +120,12 @@ const CONNECTIONS: &[Column] = &[
 ];
 
 const PORTS: &[Column] = &[
-    column("PORT", 6, "The port of the server's end.").is("fd.sport"),
-    column("PROTO", 7, "The transport protocols that it was used with."),
+    column("PORT", 6, "The server port.").is("fd.sport"),
+    column("PROTO", 7, "The transport protocols used."),
     column(
         "CONNECTIONS",
         11,
-        "How many connections, or sockets that wait, there are.",
+        "Number of connections and listening sockets.",
     ),
     IN,
     OUT,
@@ -138,39 +134,39 @@ const PORTS: &[Column] = &[
     column(
         "PROCESS",
         0,
-        "The process with the most events: a server's if there is one, else a client's.",
+        "The process with the most events: a server if there is one, else a client.",
     )
     .is("proc.name"),
 ];
 
 const CALLS: &[Column] = &[
-    column("CALLS", 10, "How often it was called."),
+    column("CALLS", 10, "Number of calls."),
     FAILED,
     column(
         "TOTAL",
         9,
-        "The time that all calls took, waiting included.",
+        "Total duration of all calls, blocking included.",
     ),
-    column("AVERAGE", 9, "The time that one call took in the mean."),
-    column("SLOWEST", 9, "The time that the longest took."),
+    column("AVERAGE", 9, "Mean duration of a call."),
+    column("SLOWEST", 9, "Duration of the slowest call."),
     column("CALL", 0, "Its name.").is("evt.type"),
 ];
 
 const ERRORS: &[Column] = &[
-    column("COUNT", 9, "How often it happened."),
+    column("COUNT", 9, "Number of occurrences."),
     column("ERROR", 16, "The name of the error, or its number.").is("evt.res"),
     column("CALL", 18, "The call that returned it.").is("evt.type"),
-    column("PROCESS", 16, "The thread that was told, by name.").is("proc.name"),
-    column("FIRST", 15, "When it happened first.").is("evt.rawtime"),
-    column("LAST", 15, "When it happened last.").is("evt.rawtime"),
+    column("PROCESS", 16, "The name of the calling thread.").is("proc.name"),
+    column("FIRST", 15, "Time of the first occurrence.").is("evt.rawtime"),
+    column("LAST", 15, "Time of the last occurrence.").is("evt.rawtime"),
 ];
 
 const CONTAINERS: &[Column] = &[
     column("ID", 13, "Its id.").is("container.id"),
     column("NAME", 20, "Its name.").is("container.name"),
-    column("IMAGE", 24, "The image that it was made of.").is("container.image"),
-    column("POD", 24, "The pod that it is part of, with its namespace."),
-    column("PROCESSES", 9, "How many processes events happened in."),
+    column("IMAGE", 24, "Its image.").is("container.image"),
+    column("POD", 24, "Its pod, with namespace."),
+    column("PROCESSES", 9, "Number of processes with events."),
     EVENTS,
     FAILED,
     column("FILE", 8, "Bytes read from and written to files."),
@@ -182,15 +178,15 @@ const CONTAINERS: &[Column] = &[
 ];
 
 const COMMANDS: &[Column] = &[
-    column("TIME", 16, "When it was executed.").is("evt.rawtime"),
-    column("USER", 9, "The user that it runs as.").is("user.name"),
-    column("LOGIN", 9, "The user that logged in, whoever it runs as.").is("user.loginname"),
+    column("TIME", 16, "Time of the execve.").is("evt.rawtime"),
+    column("USER", 9, "The user of the process.").is("user.name"),
+    column("LOGIN", 9, "The login user, whatever the current user is.").is("user.loginname"),
     column(
         "TTY",
         3,
-        "Whether it has a terminal: somebody may have typed it.",
+        "Whether it has a terminal: it may have been typed.",
     ),
-    column("SESSION", 8, "The session, by the process that leads it.").is("proc.sid"),
+    column("SESSION", 8, "The session id: the pid of its leader.").is("proc.sid"),
     PID,
     column("PARENT", 15, "The name of its parent.").is("proc.pname"),
     CONTAINER,
@@ -199,15 +195,11 @@ const COMMANDS: &[Column] = &[
 ];
 
 const SLOW: &[Column] = &[
-    column("LATENCY", 9, "How long it took.").is("evt.latency"),
-    column("TIME", 15, "When it returned.").is("evt.rawtime"),
-    column("PROCESS", 12, "The thread that called, by name.").is("proc.name"),
+    column("LATENCY", 9, "Duration of the call.").is("evt.latency"),
+    column("TIME", 15, "Time of its return.").is("evt.rawtime"),
+    column("PROCESS", 12, "The name of the calling thread.").is("proc.name"),
     column("CALL", 12, "The call.").is("evt.type"),
     PID,
-    column("RESULT", 8, "What it returned.").is("evt.rawres"),
-    column(
-        "ABOUT",
-        0,
-        "The path that it was given, or what its fd is open on.",
-    ),
+    column("RESULT", 8, "Its result.").is("evt.rawres"),
+    column("ABOUT", 0, "Its path, or the name of its fd."),
 ];

@@ -59,7 +59,7 @@ fn protocol(l4: L4) -> Option<&'static str> {
     })
 }
 
-/// What the connections to a port add up to.
+/// The sums of the connections to a port.
 #[derive(Default)]
 struct Sum<'t> {
     tcp: bool,
@@ -68,7 +68,7 @@ struct Sum<'t> {
     io: Io,
     events: u64,
     failed: u64,
-    /// The process to name: a server's, and the one with the most events.
+    /// The process to name: preferably a server, and the one with the most events.
     most: Option<((bool, u64), &'t Text)>,
 }
 

@@ -50,7 +50,7 @@ pub(super) fn errors(tally: &Tally) -> Vec<Row> {
     rows.collect()
 }
 
-/// Returns the name of an error that a call returned, or the number.
+/// Returns the name of an error result, or its number.
 fn error_cell(result: i64) -> Cell {
     let name = errno_name(result).and_then(|name| std::str::from_utf8(name).ok());
     name.map_or(Cell::Id(result), Cell::Word)

@@ -1,4 +1,4 @@
-//! Tables made of tallies: the rows of the views.
+//! Tables: the rows of the views, made of tallies.
 
 mod columns;
 mod connections;
@@ -15,12 +15,12 @@ use crate::replay::Span;
 use crate::state::Text;
 use crate::stats::tally::{ProcessKey, Tally};
 
-/// A view of the range.
+/// A view of the time range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum View {
-    /// What stands out.
+    /// Notable events.
     Overview,
-    /// The events, one a line.
+    /// The events, one per line.
     Events,
     /// Processes as a tree.
     Processes,
@@ -30,7 +30,7 @@ pub enum View {
     Directories,
     /// Connections.
     Connections,
-    /// Ports that servers were asked on.
+    /// Server ports.
     Ports,
     /// Calls by kind.
     Calls,
@@ -38,20 +38,20 @@ pub enum View {
     Errors,
     /// Containers and pods.
     Containers,
-    /// Programs executed, with who did it.
+    /// Executed programs.
     Commands,
     /// The slowest calls.
     Slow,
     /// Latency over time.
     Spectrogram,
-    /// What the capture lacks.
+    /// Lost events.
     Losses,
-    /// One that a script describes, by its place among them.
+    /// A view described by a script, by its index.
     Scripted(u16),
 }
 
 impl View {
-    /// All views of our own, in the order in which they are listed.
+    /// All built-in views, in the order in which they are listed.
     pub const ALL: [Self; 14] = [
         Self::Overview,
         Self::Events,
@@ -69,7 +69,7 @@ impl View {
         Self::Losses,
     ];
 
-    /// Returns its name.
+    /// Returns the name.
     pub fn title(self) -> &'static str {
         match self {
             Self::Overview => "Overview",
@@ -90,73 +90,71 @@ impl View {
         }
     }
 
-    /// Says what it shows and how that is counted.
+    /// Describes what the view shows and how it is counted.
     pub fn help(self) -> &'static str {
         match self {
             Self::Overview => {
-                "What stands out: how many events answer each of some questions, over time. Enter \
-                 shows those of a tile."
+                "Notable events: for each tile the number of events that match its filter, over time. Enter \
+                 shows the events of a tile."
             }
             Self::Events => "The events one by one, in the order of the capture.",
             Self::Processes => {
-                "The processes in which events happened, below who started them; those are there even \
-                 if they did nothing. Counts are those of all threads of a process."
+                "The processes with events, as a tree below the processes that started them, which are listed even \
+                 without events. Counts include all threads of a process."
             }
             Self::Files => {
-                "What events were about that has a path: through an fd that is open on it, or by \
-                 its path. A rename counts for both names."
+                "Files and other objects with a path that events used, through an open fd or by \
+                 path. A rename counts for both names."
             }
-            Self::Directories => {
-                "The files of the view Files, added up by the directory that they are in."
-            }
+            Self::Directories => "The files of the view Files, summed by directory.",
             Self::Connections => {
-                "Internet sockets by their two ends and the process that has them: connections, \
-                 failed ones, datagrams, and sockets that wait for others."
+                "Internet sockets by both ends and process: connections, \
+                 failed connections, datagrams, and listening sockets."
             }
             Self::Ports => {
-                "The servers' ends of the connections, added up by port, whichever end was \
+                "Connections summed by server port, whichever end was \
                  recorded."
             }
             Self::Calls => {
-                "Syscalls by name, with how long they took from enter to exit, waiting included."
+                "Syscalls by name, with their duration from enter to exit, blocking included."
             }
             Self::Errors => {
-                "Calls that returned an error, by error, call and process. Calls that only say \
-                 try again (EAGAIN) are among them."
+                "Calls that returned an error, by error, call and process. Calls that only have \
+                 to be retried (EAGAIN) are included."
             }
-            Self::Containers => "The containers in whose processes events happened, and the host.",
+            Self::Containers => "The containers with events, and the host.",
             Self::Commands => {
-                "The programs that were executed, in order, with who did it. Those of people have \
+                "The executed programs, in order, with process and user. Interactive ones have \
                  a terminal."
             }
             Self::Slow => {
-                "The thousand calls that took longest, from a millisecond on. Calls that waited \
-                 for time to pass or for somebody else are left out."
+                "The thousand slowest calls, from one millisecond on. Blocking calls, which wait \
+                 for time to pass or for another process, are left out."
             }
             Self::Spectrogram => {
-                "How many calls took how long, over time: each column is a time, each row a \
-                 latency, the brighter the more."
+                "Latency of calls over time: each column is a time, each row a \
+                 latency; brighter cells have more calls."
             }
-            Self::Losses => "Events that the capture lacks, with when and why.",
-            Self::Scripted(_) => "A view that a script describes.",
+            Self::Losses => "Lost events, with time and cause.",
+            Self::Scripted(_) => "A view described by a script.",
         }
     }
 }
 
-/// One value of a table; what it is decides how it prints and sorts.
+/// A value of a table; its variant determines how it is printed and sorted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cell {
-    /// Nothing is known.
+    /// Unknown.
     Empty,
     /// Text from the capture, not escaped.
     Text(Text),
-    /// A word of ours.
+    /// A fixed word.
     Word(&'static str),
     /// An id.
     Id(i64),
-    /// How many.
+    /// A number.
     Count(u64),
-    /// How many, in hundredths.
+    /// A number in hundredths.
     Hundredths(u64),
     /// Bytes.
     Bytes(u64),
@@ -171,15 +169,15 @@ pub enum Cell {
 pub struct Column {
     /// Its title.
     pub title: &'static str,
-    /// What it says, for the help.
+    /// Its help text.
     pub help: &'static str,
-    /// The field whose value it is, for conditions on a cell.
+    /// The field of its values, for conditions on a cell.
     pub field: Option<&'static str>,
-    /// Columns of the screen; 0 = what is left.
+    /// Width in screen columns; 0 = the remaining width.
     pub width: u16,
 }
 
-/// What a row is about: what Enter narrows everything to.
+/// The subject of a row: what Enter drills down to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// A process.
@@ -192,7 +190,7 @@ pub enum Subject {
     Connection(Text),
     /// A server port.
     Port(u16),
-    /// A kind of call.
+    /// A syscall.
     Call(Text),
     /// Error number, call, process name.
     Error(i64, Text, Text),
@@ -202,23 +200,23 @@ pub enum Subject {
     Event(u64),
     /// A tile of the overview.
     Tile(usize),
-    /// A time range, for losses.
+    /// A time range of losses.
     Range(Span),
-    /// What a script's view says that its row leads to.
+    /// The drill-down of a row of a scripted view.
     Leads(Box<Narrowed>),
 }
 
 /// A row.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// One for each column.
+    /// One cell per column.
     pub cells: Vec<Cell>,
-    /// What it is about.
+    /// What the row is about.
     pub subject: Subject,
-    /// In a tree, how many ancestors above it are in the table.
+    /// In a tree, the number of ancestors in the table.
     pub depth: u16,
-    /// When what it is about was there, to be drawn on the time axis, and whether the left and the right
-    /// end were seen (else it was there before, or after).
+    /// The lifetime of the subject, for the time axis, and whether its start and its end were seen;
+    /// otherwise it existed before, or afterwards.
     pub life: Option<(Span, bool, bool)>,
 }
 
@@ -227,19 +225,19 @@ pub struct Row {
 pub struct Table {
     /// The columns.
     pub columns: &'static [Column],
-    /// The column that it is sorted by when it opens, and whether largest first. `None`: as it is, a tree
-    /// or in order of time.
+    /// The initial sort column, and whether largest first. `None`: in the order of the rows, a tree
+    /// or by time.
     pub sorted: Option<(usize, bool)>,
     /// The rows.
     pub rows: Vec<Row>,
-    /// How many rows are left out because there are too many.
+    /// The number of rows left out because of the limit.
     pub omitted: u64,
 }
 
-/// Most rows of a table.
+/// Row limit of a table.
 pub const ROWS: usize = 65_536;
 
-/// Makes the table of a view; `None` for views that are no tables.
+/// Makes the table of a view; `None` for views without a table.
 pub fn table(view: View, tally: &Tally) -> Option<Table> {
     let columns = columns(view);
     let (rows, sorted, omitted) = match view {
@@ -271,12 +269,12 @@ pub fn table(view: View, tally: &Tally) -> Option<Table> {
 }
 
 impl Table {
-    /// Puts the rows into the order that the table opens with.
+    /// Sorts the rows in the initial order.
     fn sort(&mut self) {
         let Some((column, largest_first)) = self.sorted else {
             return;
         };
-        // Equal ones are in the order of their last columns: the names.
+        // Ties are ordered by the last columns, which are names.
         self.rows.sort_by(|a, b| {
             let (x, y) = (a.cells.get(column), b.cells.get(column));
             let order = if largest_first { y.cmp(&x) } else { x.cmp(&y) };

@@ -1,8 +1,8 @@
-//! What rows and cells narrow a scope to, as filters.
+//! Drill-down: the filters of rows and cells.
 //!
-//! Values are written so that any bytes make a valid filter. No text of a capture holds a NUL, which no
-//! filter can have: one that did is cut there. Texts as long as what is kept of them may have been cut, so
-//! that what begins with them is found.
+//! Values are escaped so that any bytes make a valid filter. Texts from captures have no NUL, which
+//! filters cannot contain; a text with one is truncated there. Texts at the length limit may have
+//! been truncated, so they are matched as a prefix.
 
 use super::{Cell, Column, Subject, TILES, View};
 use crate::event::text::escape;
@@ -11,20 +11,20 @@ use crate::filter::ast::{Op, condition};
 use crate::replay::Span;
 use crate::stats::tally::TEXT;
 
-/// What a row narrows everything to.
+/// The drill-down of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Narrowed {
-    /// What it is, escaped: `process 1234`.
+    /// Its label, escaped: `process 1234`.
     pub label: String,
-    /// The condition, or none if it is empty.
+    /// The filter; empty = none.
     pub filter: String,
     /// The view that shows it.
     pub view: View,
-    /// The time range, if it is about one.
+    /// The time range, if it has one.
     pub span: Option<Span>,
 }
 
-/// Returns what a row's subject narrows everything to.
+/// Returns the drill-down of a row's subject.
 pub fn narrowed(subject: &Subject) -> Narrowed {
     if let Subject::Leads(narrowed) = subject {
         return (**narrowed).clone();
@@ -116,7 +116,7 @@ pub(crate) fn label(kind: &str, name: &[u8]) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// Returns the condition that a field has a value, or begins with it if it may have been cut.
+/// Returns the condition that a field has a value, or starts with it if it may have been truncated.
 pub(crate) fn is(field: &str, value: &[u8]) -> String {
     let is_cut = value.len() >= TEXT || value.contains(&0);
     let op = if is_cut { Op::StartsWith } else { Op::Eq };
@@ -127,7 +127,7 @@ fn before_nul(value: &[u8]) -> &[u8] {
     value.split(|b| *b == 0).next().unwrap_or_default()
 }
 
-/// Returns the condition that an event is about a file, by fd or by path, or about a connection.
+/// Returns the condition that an event uses a file, by fd or by path, or a connection.
 fn at_path(path: &[u8]) -> String {
     let fields = [
         "fd.name",
@@ -138,8 +138,8 @@ fn at_path(path: &[u8]) -> String {
     format!("({})", fields.map(|field| is(field, path)).join(" or "))
 }
 
-/// Returns the condition that an event is about a file in a directory. Of calls by path, it finds those
-/// deeper in it too.
+/// Returns the condition that an event uses a file in a directory. Calls by path also match in its
+/// subdirectories.
 fn in_directory(path: &[u8]) -> String {
     let mut below = before_nul(path).to_vec();
     if !below.ends_with(b"/") {
@@ -150,8 +150,8 @@ fn in_directory(path: &[u8]) -> String {
     format!("({} or {})", is("fd.directory", path), paths.join(" or "))
 }
 
-/// Returns the condition that an event is about a connection to a port. One that failed leaves no trace on
-/// its fd.
+/// Returns the condition that an event uses a connection to a port. A failed connect leaves no name
+/// on its fd.
 fn at_port(port: u16) -> String {
     format!(
         "(fd.sport = {port} or (evt.type = connect and evt.failed = true and \
@@ -159,7 +159,7 @@ fn at_port(port: u16) -> String {
     )
 }
 
-/// Returns the condition that events with the value of a cell fulfil, if there is one.
+/// Returns the condition that matches events with the value of a cell, if there is one.
 pub fn cell_condition(column: &Column, cell: &Cell) -> Option<String> {
     let field = column.field?;
     let narrow = fields::lookup(field).map_or(Narrow::Equal, |f| f.info.attributes.narrow);

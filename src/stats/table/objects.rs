@@ -27,7 +27,7 @@ pub(super) fn files(tally: &Tally) -> Vec<Row> {
     tally.files.iter().map(row).collect()
 }
 
-/// What the files of a directory add up to.
+/// The sums of the files of a directory.
 #[derive(Default)]
 struct Sum {
     files: u64,
@@ -70,7 +70,7 @@ pub(super) fn directories(tally: &Tally) -> Vec<Row> {
     sums.into_iter().map(row).collect()
 }
 
-/// Returns the directory of a file; `None` for what has no path.
+/// Returns the directory of a file; `None` for names that are not paths.
 fn directory_of(path: &[u8]) -> Option<&[u8]> {
     if !path.starts_with(b"/") {
         return None;

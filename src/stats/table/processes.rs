@@ -7,8 +7,7 @@ use crate::replay::Span;
 use crate::state::Text;
 use crate::stats::tally::{ContainerTally, Io, ProcessKey, ProcessTally, Tally};
 
-/// Makes the rows: who started others stands above them, those that one started in the order in which they
-/// began.
+/// Makes the rows: children are below their parent, in the order of their start.
 pub(super) fn rows(tally: &Tally) -> Vec<Row> {
     let mut children: HashMap<Option<ProcessKey>, Vec<ProcessKey>> = HashMap::new();
     for (key, process) in &tally.processes {
@@ -18,7 +17,7 @@ pub(super) fn rows(tally: &Tally) -> Vec<Row> {
         children.entry(parent).or_default().push(*key);
     }
     for siblings in children.values_mut() {
-        // The last one first: they are taken from the end.
+        // In reverse order: they are taken from the end.
         siblings.sort_unstable_by_key(|key| std::cmp::Reverse((key.start, key.pid)));
     }
     let mut rows = Vec::with_capacity(tally.processes.len());
@@ -37,7 +36,7 @@ pub(super) fn rows(tally: &Tally) -> Vec<Row> {
     let roots = children.get(&None).into_iter().flatten().rev();
     roots.for_each(|root| add(&mut rows, *root));
     if rows.len() < tally.processes.len() {
-        // Those whose ancestors form a circle, which is none of a kernel's making.
+        // Processes whose ancestors form a cycle, which no kernel creates.
         let mut rest: Vec<_> = tally.processes.keys().copied().collect();
         rest.sort_unstable_by_key(|key| (key.start, key.pid));
         rest.into_iter().for_each(|key| add(&mut rows, key));
@@ -70,7 +69,7 @@ fn row(tally: &Tally, key: ProcessKey, process: &ProcessTally, depth: u16) -> Ro
     }
 }
 
-/// Returns when a process was there, as far as was seen.
+/// Returns the lifetime of a process, as far as it was seen.
 fn life(process: &ProcessTally) -> Option<(Span, bool, bool)> {
     let ended = process.ended.map(|(time, _)| time);
     let made = Some(process.made).filter(|made| *made > 0);
@@ -80,7 +79,7 @@ fn life(process: &ProcessTally) -> Option<(Span, bool, bool)> {
     Some((Span { from, to }, made.is_some(), ended.is_some()))
 }
 
-/// Returns a text as a cell; nothing is known if it is empty.
+/// Returns a text as a cell; an empty text is unknown.
 pub(super) fn text(text: &Text) -> Cell {
     if text.is_empty() {
         Cell::Empty
@@ -93,7 +92,7 @@ pub(super) fn bytes(io: Io) -> Cell {
     Cell::Bytes(io.bytes_in.saturating_add(io.bytes_out))
 }
 
-/// Returns what a container is called: its name, or the id.
+/// Returns the name of a container, or its id.
 pub(super) fn container(tally: &Tally, id: Option<&Text>) -> Cell {
     let Some(id) = id else {
         return Cell::Empty;

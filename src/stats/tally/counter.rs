@@ -1,4 +1,4 @@
-//! Takes events one by one and counts them.
+//! Counts events one by one.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -18,18 +18,18 @@ use crate::state::{FdInfo, FdKind, Text, Thread};
 use crate::stats::activity::{Activity, BINS, Clock};
 use crate::stats::groups::Groups;
 
-/// What all counts of an event need.
+/// The data of an event that all counts need.
 pub(super) struct Facts {
     pub(super) kind: Kind,
-    /// A call that returned, or another event that is no enter event.
+    /// True for exit events and events without enter and exit.
     pub(super) is_exit: bool,
     pub(super) ts: u64,
-    /// Of calls that have one.
+    /// The result of calls that have one.
     pub(super) result: Option<i64>,
-    /// The result is an error.
+    /// True if the result is an error.
     pub(super) failed: bool,
     pub(super) latency: Option<u64>,
-    /// What it read or wrote.
+    /// The bytes read or written.
     pub(super) io: Io,
 }
 
@@ -77,11 +77,11 @@ pub(super) struct Counter {
     tiles: Tiles,
     bins: Clock,
     times: Clock,
-    nobody: Text,
+    no_name: Text,
 }
 
 impl Counter {
-    /// Makes one for the events of a span.
+    /// Makes a counter for the events of a span.
     pub(super) fn new(span: Span) -> Self {
         Self {
             events: 0,
@@ -95,7 +95,7 @@ impl Counter {
             tiles: Tiles::new(),
             bins: Clock::new(span, BINS),
             times: Clock::new(span, TIMES),
-            nobody: Text::default(),
+            no_name: Text::default(),
         }
     }
 
@@ -136,7 +136,7 @@ impl Counter {
         waiting: bool,
     ) {
         let Some(thread) = thread else {
-            return self.objects.of_files(cx, facts, fd, &self.nobody);
+            return self.objects.of_files(cx, facts, fd, &self.no_name);
         };
         let people = &mut self.processes;
         if let Some(row) = people.container(cx, thread) {
@@ -153,7 +153,7 @@ impl Counter {
         let succeeded = facts.result.is_some_and(|r| r >= 0);
         let refresh = succeeded && facts.kind.contains(Kind::CHANGES_PROCESS);
         let Some(row) = people.process(cx, thread, refresh) else {
-            return self.objects.of_files(cx, facts, fd, &self.nobody);
+            return self.objects.of_files(cx, facts, fd, &self.no_name);
         };
         let executes = succeeded && facts.kind.contains(Kind::EXECUTES);
         let tally = people.processes.row(row);
@@ -188,7 +188,9 @@ impl Counter {
 
     fn failed(&mut self, facts: &Facts, call: usize, thread: Option<&Thread>) {
         let errno = facts.result.and_then(i64::checked_neg).unwrap_or(0);
-        let comm = thread.and_then(|t| t.comm.as_ref()).unwrap_or(&self.nobody);
+        let comm = thread
+            .and_then(|t| t.comm.as_ref())
+            .unwrap_or(&self.no_name);
         let is = |k: &(i64, usize, Text)| k.0 == errno && k.1 == call && *k.2 == **comm;
         let key = (errno, call, &**comm);
         let row = self.errors.place(&key, is, || {
@@ -261,12 +263,12 @@ impl Counter {
     }
 }
 
-/// Whether bytes moved through an fd of a kind are those of files.
+/// Returns true if I/O on an fd of this kind counts as file I/O.
 fn is_of_files(kind: FdKind) -> bool {
     matches!(kind, FdKind::File | FdKind::Directory | FdKind::Memfd)
 }
 
-/// Returns what a call was about: its path, absolute as far as it is known, or what its fd is open on.
+/// Returns the object of a call: its path, absolute as far as known, or the name of its fd.
 fn about(cx: &Context<'_>) -> Text {
     let full = cx.view.full();
     for (_, info, bytes) in full.params_with_info() {
@@ -286,14 +288,14 @@ fn about(cx: &Context<'_>) -> Text {
 /// Calls by name.
 struct Calls {
     rows: Groups<Text, CallTally>,
-    /// The row of a type.
+    /// The row of an event type.
     by_type: Vec<Option<usize>>,
-    /// The row, and the tiles, of a call without a type of its own.
+    /// The row and the tiles of a call without an event type.
     by_call: HashMap<[u64; 3], (Option<usize>, Mask)>,
     name: Vec<u8>,
 }
 
-/// More different calls there are only in captures made up for it.
+/// Only forged captures have more different calls.
 const MOST_CALLS: usize = 4 * limits::CALLS;
 
 impl Calls {
@@ -306,7 +308,7 @@ impl Calls {
         }
     }
 
-    /// Returns the row of the event's call, and the tiles that it can be in.
+    /// Returns the row of the event's call, and its possible tiles.
     fn place(&mut self, tiles: &Tiles, cx: &Context<'_>) -> (Option<usize>, Mask) {
         const ABI: usize = 9;
         let event = cx.event;
@@ -372,7 +374,7 @@ impl CallTally {
 #[derive(Default)]
 struct Slowest(BinaryHeap<Reverse<Slow>>);
 
-/// A slow call; the slower is the greater, of two that took as long the earlier.
+/// A slow call; the slower one is greater, and of two equal ones the earlier.
 struct Slow(SlowTally);
 
 impl Slow {
@@ -402,7 +404,7 @@ impl Ord for Slow {
 }
 
 impl Slowest {
-    /// Whether a call that took so long is one of them.
+    /// Returns true if a call of this duration is among the slowest.
     fn takes(&self, latency: u64) -> bool {
         let least = self.0.peek().map_or(0, |Reverse(slow)| slow.0.latency);
         self.0.len() < limits::SLOW || latency > least

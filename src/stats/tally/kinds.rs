@@ -1,4 +1,4 @@
-//! What the type of an event says about how it is counted.
+//! How the type of an event is counted.
 
 use std::sync::LazyLock;
 
@@ -14,31 +14,31 @@ bitflags! {
     /// Properties of a type.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub(super) struct Kind: u16 {
-        /// A call that returned, or had not at the end of the capture.
+        /// A call that returned, or was in flight at the end of the capture.
         const CALL = 1;
-        /// It has a result.
+        /// The event has a result.
         const RESULT = 1 << 1;
-        /// Its result is how many bytes it read from its fd.
+        /// The result is the number of bytes read from the fd.
         const READS = 1 << 2;
-        /// Its result is how many bytes it wrote to its fd.
+        /// The result is the number of bytes written to the fd.
         const WRITES = 1 << 3;
-        /// It opens a file.
+        /// The call opens a file.
         const OPENS = 1 << 4;
-        /// It works on paths: `fs.path.*` fields.
+        /// The call has paths: `fs.path.*` fields.
         const PATHS = 1 << 5;
-        /// It names the fd that it is about where that is not known.
+        /// The event has the name of its fd, if the fd is not known.
         const NAMES = 1 << 6;
-        /// It executes a program.
+        /// The call executes a program.
         const EXECUTES = 1 << 7;
-        /// It makes processes or threads.
+        /// The call creates processes or threads.
         const FORKS = 1 << 8;
         /// A thread ended.
         const ENDS = 1 << 9;
-        /// What a process is known by may be another now.
+        /// The description of the process may have changed.
         const CHANGES_PROCESS = 1 << 10;
-        /// Its name depends on the event.
+        /// The name depends on the event.
         const GENERIC = 1 << 11;
-        /// It connects a socket.
+        /// The call connects a socket.
         const CONNECTS = 1 << 12;
     }
 }
@@ -63,7 +63,7 @@ fn kind(info: &EventInfo) -> Kind {
     let has_result =
         result.is_some_and(|p| p.name == "res" || p.name == "fd" && p.ty == ParamType::Fd);
     kind.set(Kind::RESULT, has_result);
-    // Of several messages the result is how many there were.
+    // For several messages the result is their number.
     let counts_bytes = !matches!(info.name, "sendmmsg" | "recvmmsg" | "finit_module");
     let has = |flag| info.flags.contains(flag);
     let writes = has(EventTypeFlags::WRITES_TO_FD);
@@ -93,7 +93,7 @@ const OPENS: &[&str] = &["open", "openat", "openat2", "creat", "open_by_handle_a
 
 const FORKS: &[&str] = &["clone", "clone3", "fork", "vfork"];
 
-/// Calls that `fs.path.name`, `fs.path.source` and `fs.path.target` have a value for; a test compares.
+/// Calls with a value for `fs.path.name`, `fs.path.source` and `fs.path.target`; checked by a test.
 #[rustfmt::skip]
 const PATHS: &[&str] = &[
     "mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "chown", "lchown", "fchown", "fchownat",
@@ -112,7 +112,7 @@ mod tests {
     use crate::fields::{self, Context, Scratch, Session, Value};
     use crate::state::State;
 
-    /// Whether a field says a path of a call that returned 0.
+    /// Returns true if a field has the path of a successful call.
     fn has_path(info: &EventInfo, field: &str) -> bool {
         let params = info.params.iter().map(|p| match p.ty.fixed_len() {
             Some(len) => vec![0; len],
@@ -151,7 +151,8 @@ mod tests {
         for info in EVENTS.iter().filter(|i| kind(i).contains(Kind::CALL)) {
             let has = fields.iter().any(|field| has_path(info, field));
             let is_known = kind(info).contains(Kind::PATHS);
-            // These two have their path from their fd; `open` of fd 0 makes none; old types have less.
+            // `fchmod` and `fchown` have their path from the fd; `open` returning 0 creates none;
+            // old types have fewer parameters.
             let by_fd = matches!(info.name, "fchmod" | "fchown");
             let can_lack = by_fd || info.name.starts_with("open") || info.status == Status::Old;
             assert!(

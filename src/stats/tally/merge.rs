@@ -1,4 +1,4 @@
-//! Tallies of two parts of a capture, added up.
+//! Merging of tallies.
 
 use std::cmp::Reverse;
 use std::hash::Hash;
@@ -15,7 +15,7 @@ use crate::stats::activity::{Activity, spread};
 use crate::stats::table::TILES;
 
 impl Tally {
-    /// Makes one of a span in which nothing happened.
+    /// Makes the tally of a span without events.
     pub fn over(span: Span) -> Self {
         Self {
             spectrum: Some(Spectrum::over(span)),
@@ -25,7 +25,7 @@ impl Tally {
         }
     }
 
-    /// Adds what happened in another part. Its events are put where they belong in this one's span.
+    /// Adds the tally of another part at its position in this one's span.
     pub fn add(&mut self, other: &Self) {
         self.events += other.events;
         for (chunk, count) in &other.matches {
@@ -113,7 +113,7 @@ impl Tally {
         });
     }
 
-    /// Returns about how much memory it takes, in bytes.
+    /// Returns the approximate memory use in bytes.
     pub fn bytes(&self) -> usize {
         fn rows<K, V>(map: &HashMap<K, V>, text: impl Fn(&K, &V) -> usize) -> usize {
             let texts: usize = map.iter().map(|(k, v)| text(k, v)).sum();
@@ -150,7 +150,7 @@ impl Tally {
     }
 }
 
-/// Adds rows to rows. Returns how many there was no room for.
+/// Merges rows. Returns the number of omitted rows.
 fn merge<K: Clone + Eq + Hash, V: Clone>(
     mine: &mut HashMap<K, V>,
     theirs: &HashMap<K, V>,
@@ -171,7 +171,7 @@ fn merge<K: Clone + Eq + Hash, V: Clone>(
 }
 
 impl TileTally {
-    /// Returns one for each tile, of nothing.
+    /// Returns an empty tally for each tile.
     pub(super) fn all() -> Vec<Self> {
         let none = Self {
             count: 0,
@@ -191,7 +191,7 @@ impl Io {
 }
 
 impl Seen {
-    /// Makes one of an instant.
+    /// Makes the span of a single time.
     pub fn at(time: u64) -> Self {
         Self {
             from: time,
@@ -199,7 +199,7 @@ impl Seen {
         }
     }
 
-    /// Takes in an instant.
+    /// Extends the span to a time.
     pub fn extend(&mut self, time: u64) {
         self.from = self.from.min(time);
         self.to = self.to.max(time);
@@ -212,7 +212,7 @@ impl Seen {
 }
 
 impl ProcessTally {
-    /// Takes note that an event happened in it.
+    /// Notes an event of the process.
     pub(super) fn see(&mut self, time: u64) {
         match &mut self.seen {
             Some(seen) => seen.extend(time),
@@ -221,7 +221,8 @@ impl ProcessTally {
     }
 
     fn merge(&mut self, other: &Self) {
-        // What it was last is what it is known by; an ancestor's row is only what others know of it.
+        // The latest description is used; a row made for an ancestor has only what its descendants
+        // know.
         let last = |p: &Self| p.seen.map(|seen| seen.to);
         if last(other) > last(self) {
             self.comm = Text::clone(&other.comm);

@@ -1,6 +1,7 @@
-//! Counts of what happened in a part of a capture, by process, file, connection, call and so on.
+//! Tallies: counts of the events of a part of a capture, by process, file, connection, call and so
+//! on.
 //!
-//! Tallies of two parts add up to that of both. Every map has a cap; what is beyond it is counted as such.
+//! The tallies of two parts can be merged. Every map has a limit; omitted rows are counted.
 
 mod counter;
 mod kinds;
@@ -27,42 +28,42 @@ use crate::replay::Span;
 use crate::state::{FdKind, L4, Role, Text};
 use crate::stats::activity::Activity;
 
-/// Caps on what a capture can make a tally hold, in rows.
+/// Row limits of a tally, whatever the capture contains.
 pub mod limits {
-    /// Most processes.
+    /// Processes.
     pub const PROCESSES: usize = 65_536;
-    /// Most files.
+    /// Files.
     pub const FILES: usize = 65_536;
-    /// Most connections.
+    /// Connections.
     pub const CONNECTIONS: usize = 65_536;
-    /// Most kinds of calls.
+    /// Calls by name.
     pub const CALLS: usize = 4096;
-    /// Most kinds of failures.
+    /// Failures.
     pub const ERRORS: usize = 16_384;
-    /// Most containers.
+    /// Containers.
     pub const CONTAINERS: usize = 16_384;
-    /// Most programs executed.
+    /// Executed programs.
     pub const COMMANDS: usize = 65_536;
-    /// Slow calls kept.
+    /// Slow calls.
     pub const SLOW: usize = 1000;
 }
 
-/// Longest text kept, in bytes.
+/// Length limit of texts, in bytes.
 pub const TEXT: usize = 4096;
 
-/// Tells a process from others that have had its id: the id, when it began (nanoseconds since the
-/// epoch, as `proc.pid.ts`; 0 = not known), and of which machine it is.
+/// Identifies a process: its id, its start time (nanoseconds since the epoch, as `proc.pid.ts`; 0 =
+/// not known), which distinguishes processes with the same id, and its recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProcessKey {
     /// The process id.
     pub pid: i64,
-    /// When it began.
+    /// The start time.
     pub start: u64,
     /// The recording that it is from, in a merged capture.
     pub origin: Option<OriginId>,
 }
 
-/// Bytes moved and calls made, successful ones.
+/// Bytes and calls of successful I/O.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Io {
     /// Bytes read.
@@ -79,7 +80,7 @@ pub type Seen = Span;
 /// One process.
 #[derive(Clone, Debug)]
 pub struct ProcessTally {
-    /// Who started it, whatever has become of that one since.
+    /// The process that started it, even if that one has exited since.
     pub parent: Option<ProcessKey>,
     /// Its name.
     pub comm: Text,
@@ -89,13 +90,13 @@ pub struct ProcessTally {
     pub user: Text,
     /// The id of its container.
     pub container: Option<Text>,
-    /// Its first and last event; `None` for a process that is here only as an ancestor.
+    /// Its first and last event; `None` for a process that is listed only as an ancestor.
     pub seen: Option<Seen>,
-    /// When it was made, if that was in the capture (also outside of this part), else 0.
+    /// The time of its creation, if that is in the capture (also outside of this part), else 0.
     pub made: u64,
-    /// When it ended and its wait status (`procexit`'s), if that was seen in this part.
+    /// The time of its end and its wait status (`procexit`'s), if seen in this part.
     pub ended: Option<(u64, i64)>,
-    /// Most threads at a time.
+    /// Maximum number of threads at a time.
     pub threads: u32,
     /// Events.
     pub events: u64,
@@ -103,17 +104,17 @@ pub struct ProcessTally {
     pub execs: u32,
     /// Calls that returned an error (`evt.failed`).
     pub failed: u64,
-    /// Time in calls that were not waiting for somebody else, in nanoseconds.
+    /// Time in calls, without blocking calls, in nanoseconds.
     pub busy_ns: u64,
-    /// On files.
+    /// I/O on files.
     pub file: Io,
-    /// On internet sockets.
+    /// I/O on internet sockets.
     pub net: Io,
-    /// On pipes, unix sockets, terminals and everything else.
+    /// I/O on pipes, unix sockets, terminals and everything else.
     pub other: Io,
 }
 
-/// One file, or something else with a path: events on an fd that is open on it, and calls on the path.
+/// A file, or another object with a path: events on its fds, and calls on its path.
 #[derive(Clone, Debug)]
 pub struct FileTally {
     /// Reads and writes.
@@ -122,21 +123,21 @@ pub struct FileTally {
     pub events: u64,
     /// Successful opens.
     pub opens: u64,
-    /// Calls on it that failed, failed opens among them.
+    /// Failed calls, failed opens included.
     pub failed: u64,
-    /// Removed, renamed, made, its mode or owner changed: successful calls.
+    /// Successful calls that created, removed or renamed it, or changed its mode or owner.
     pub changes: u64,
     /// Time in calls on it, in nanoseconds.
     pub time_ns: u64,
-    /// The longest of them.
+    /// The longest of the calls.
     pub slowest_ns: u64,
     /// First and last event.
     pub seen: Seen,
-    /// The name of the process that was at it last.
+    /// The name of the process that used it last.
     pub comm: Text,
 }
 
-/// Tells connections apart: the fd's name (`1.2.3.4:5->6.7.8.9:80`) and whose it is.
+/// Identifies a connection: the fd's name (`1.2.3.4:5->6.7.8.9:80`) and its process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ConnectionKey {
     /// The fd's name.
@@ -145,41 +146,41 @@ pub struct ConnectionKey {
     pub process: ProcessKey,
 }
 
-/// One connection, or datagrams between two ends.
+/// A connection, or datagrams between two ends.
 #[derive(Clone, Debug)]
 pub struct ConnectionTally {
-    /// IPv4 or IPv6 (unix sockets are not among them).
+    /// IPv4 or IPv6 (not unix sockets).
     pub kind: FdKind,
     /// The protocol.
     pub l4: L4,
-    /// Which end the process is.
+    /// The role of the process.
     pub role: Role,
     /// Client and server, if known.
     pub ends: Option<(Endpoint, Endpoint)>,
-    /// The address that is waited on.
+    /// The address of a listening socket.
     pub bound: Option<Endpoint>,
     /// The process's name.
     pub comm: Text,
     /// Its container.
     pub container: Option<Text>,
-    /// What went through.
+    /// The data transferred.
     pub io: Io,
     /// Events.
     pub events: u64,
-    /// Calls on it that failed, `connect` among them.
+    /// Failed calls, `connect` included.
     pub failed: u64,
     /// First and last event.
     pub seen: Seen,
 }
 
-/// One kind of call.
+/// The calls of one syscall.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CallTally {
-    /// How often; of enter and exit only the exit counts.
+    /// Number of calls; of enter and exit only the exit counts.
     pub calls: u64,
-    /// How many returned an error.
+    /// Number of calls that returned an error.
     pub failed: u64,
-    /// How many have a latency.
+    /// Number of calls with a latency.
     pub timed: u64,
     /// The sum of these latencies in nanoseconds.
     pub total_ns: u64,
@@ -187,10 +188,10 @@ pub struct CallTally {
     pub slowest_ns: u64,
 }
 
-/// Tells failures apart: error number, the call's name, the process's name.
+/// Identifies a kind of failure: error number, name of the call, name of the process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ErrorKey {
-    /// Positive.
+    /// The error number, positive.
     pub errno: i64,
     /// The call.
     pub call: Text,
@@ -201,9 +202,9 @@ pub struct ErrorKey {
 /// One kind of failure.
 #[derive(Clone, Copy, Debug)]
 pub struct ErrorTally {
-    /// How often.
+    /// Number of occurrences.
     pub count: u64,
-    /// First and last.
+    /// First and last occurrence.
     pub seen: Seen,
 }
 
@@ -220,18 +221,18 @@ pub struct ContainerTally {
     pub events: u64,
     /// Calls that failed.
     pub failed: u64,
-    /// On files.
+    /// I/O on files.
     pub file: Io,
-    /// On internet sockets.
+    /// I/O on internet sockets.
     pub net: Io,
     /// First and last event.
     pub seen: Seen,
 }
 
-/// A program that was executed.
+/// An executed program.
 #[derive(Clone, Debug)]
 pub struct CommandTally {
-    /// When, in nanoseconds since the epoch.
+    /// The time, in nanoseconds since the epoch.
     pub ts: u64,
     /// The event.
     pub num: u64,
@@ -241,9 +242,9 @@ pub struct CommandTally {
     pub parent: Text,
     /// The name of its user, or the number.
     pub user: Text,
-    /// The user that logged in, likewise; empty = none, not known.
+    /// The login user, by name or number; empty = none or not known.
     pub login: Text,
-    /// It has a terminal.
+    /// True if it has a terminal.
     pub interactive: bool,
     /// The session's leader; -1 = not known.
     pub session: i64,
@@ -255,18 +256,18 @@ pub struct CommandTally {
     pub container: Option<Text>,
 }
 
-/// A call that took long.
+/// A slow call.
 #[derive(Clone, Debug)]
 pub struct SlowTally {
-    /// When it returned.
+    /// The time of its return.
     pub ts: u64,
     /// The event.
     pub num: u64,
-    /// How long it took, in nanoseconds.
+    /// Its duration, in nanoseconds.
     pub latency: u64,
     /// The call.
     pub call: Text,
-    /// What it was about: an fd's name or a path.
+    /// Its object: the name of its fd, or a path.
     pub about: Text,
     /// The process.
     pub process: ProcessKey,
@@ -276,7 +277,7 @@ pub struct SlowTally {
     pub result: Option<i64>,
 }
 
-/// Time intervals of a [`Spectrum`] and of a tile's series.
+/// Number of time intervals of a [`Spectrum`] and of a tile's series.
 pub const TIMES: usize = 128;
 
 /// Calls by time and latency.
@@ -288,22 +289,22 @@ pub struct Spectrum {
     pub counts: Vec<u32>,
 }
 
-/// A tile of the overview: how many events fulfil its filter, over time.
+/// A tile of the overview: the number of events that match its filter, over time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TileTally {
-    /// In all.
+    /// The total.
     pub count: u64,
     /// By time, over [`TIMES`] equal intervals.
     pub series: Vec<u32>,
 }
 
-/// What happened in a part of a capture.
+/// The counts of a part of a capture.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    /// Events that are shown (not hidden, not internal).
+    /// Events that are shown (neither hidden nor internal).
     pub events: u64,
-    /// How many of these each chunk has, by its place in the index. Chunks that were not looked at are
-    /// not in it.
+    /// The number of these events in each chunk, by its index. Chunks that were not read are
+    /// missing.
     pub matches: BTreeMap<u32, u32>,
     /// Processes.
     pub processes: HashMap<ProcessKey, ProcessTally>,
@@ -319,7 +320,7 @@ pub struct Tally {
     pub containers: HashMap<Text, ContainerTally>,
     /// Programs executed, in order.
     pub commands: Vec<CommandTally>,
-    /// The slowest calls that were not waiting for somebody else, slowest first.
+    /// The slowest calls, without blocking calls, slowest first.
     pub slow: Vec<SlowTally>,
     /// Latencies over time.
     pub spectrum: Option<Spectrum>,
@@ -327,6 +328,6 @@ pub struct Tally {
     pub activity: Option<Activity>,
     /// One for each of [`super::table::TILES`].
     pub tiles: Vec<TileTally>,
-    /// How often something did not fit: processes, files, connections, calls, errors, containers, commands.
+    /// Numbers of omitted rows: processes, files, connections, calls, errors, containers, commands.
     pub omitted: [u64; 7],
 }

@@ -1,4 +1,4 @@
-//! Files and connections: what calls were about.
+//! Files and connections: the objects of calls.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::fields::{self, Context, Field, Scratch, Value};
 use crate::state::{FdInfo, FdKind, L4, Role, Text};
 use crate::stats::groups::{Groups, Recent};
 
-/// The call made the file (table `file_flags` of the schema).
+/// The call created the file (table `file_flags` of the schema).
 const O_F_CREATED: u64 = 0x4000;
 
 /// The parameter of a `connect` with both ends.
@@ -30,7 +30,7 @@ pub(super) struct Objects {
     ends: Vec<u8>,
 }
 
-/// Whose an event is.
+/// The process and container of an event.
 pub(super) struct Owner<'a> {
     pub(super) row: usize,
     pub(super) key: ProcessKey,
@@ -54,7 +54,7 @@ impl Objects {
         }
     }
 
-    /// Counts an event for the files that it is about: the one of its fd, those of the paths it worked on.
+    /// Counts an event for its files: the file of its fd, and those of its paths.
     pub(super) fn of_files(
         &mut self,
         cx: &Context<'_>,
@@ -96,7 +96,7 @@ impl Objects {
                 tally.changes += u64::from(makes_file(cx));
             }
         }
-        // An fd has the path that it was opened by.
+        // The file of a new fd has the path that was opened.
         let opens = facts.kind.contains(Kind::OPENS);
         let has_paths = facts.kind.contains(Kind::PATHS) && !(opens && fd.is_some());
         if !succeeded || !has_paths {
@@ -121,7 +121,7 @@ impl Objects {
         }
     }
 
-    /// Counts an event for the connection that it is about.
+    /// Counts an event for its connection.
     pub(super) fn of_connections(
         &mut self,
         cx: &Context<'_>,
@@ -148,7 +148,7 @@ impl Objects {
         if let Some(row) = at_fd {
             self.connections.row(row).count(facts, info);
         }
-        // A failed one leaves no name on its fd.
+        // A failed connect leaves no name on its fd.
         if !facts.failed || !facts.kind.contains(Kind::CONNECTS) {
             return;
         }
@@ -202,7 +202,7 @@ impl Objects {
     }
 }
 
-/// Whether what an fd is open on has a path, or is a file without one.
+/// Returns true if an fd refers to an object with a path, or to a file without one.
 fn is_file(info: &FdInfo) -> bool {
     info.name.starts_with(b"/")
         || !info.name.is_empty()
@@ -241,7 +241,7 @@ fn file(
     )
 }
 
-/// Whether a successful call that opens a file made it.
+/// Returns true if a successful open created the file.
 fn makes_file(cx: &Context<'_>) -> bool {
     let full = cx.view.full();
     let Some(info) = full.info() else {

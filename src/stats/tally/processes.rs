@@ -1,4 +1,4 @@
-//! Processes and containers, and what they are known by.
+//! Processes and containers, with their descriptions.
 
 use std::sync::Arc;
 
@@ -13,15 +13,15 @@ pub(super) struct Processes {
     pub(super) processes: Groups<ProcessKey, ProcessTally>,
     pub(super) containers: Groups<Text, ContainerTally>,
     pub(super) commands: Vec<CommandTally>,
-    /// Programs executed for which there was no room.
+    /// Executed programs beyond the limit.
     pub(super) omitted: u64,
-    /// The container looked for last, and its row.
+    /// The container of the previous lookup, and its row.
     last: Option<(Option<Text>, usize)>,
     fields: Fields,
     scratch: Scratch,
 }
 
-/// Fields that are asked for when a row is made.
+/// Fields that are evaluated when a row is made.
 struct Fields {
     login: Option<Field>,
     parent: Option<Field>,
@@ -47,7 +47,7 @@ impl Fields {
     }
 }
 
-/// Returns the value of a field that is text, cut; empty if there is none.
+/// Returns the text value of a field, truncated; empty if absent.
 fn text(field: Option<&Field>, cx: &Context<'_>, scratch: &mut Scratch) -> Text {
     match field.and_then(|field| field.extract(cx, scratch)) {
         Some(Value::Text(text)) if text != b"<NA>" => cut(text),
@@ -55,12 +55,12 @@ fn text(field: Option<&Field>, cx: &Context<'_>, scratch: &mut Scratch) -> Text 
     }
 }
 
-/// Returns a copy of a text, cut to what is kept of texts.
+/// Returns a copy of a text, truncated to the length limit.
 pub(super) fn cut(text: &[u8]) -> Text {
     text.get(..TEXT).unwrap_or(text).into()
 }
 
-/// Returns what tells a process from others.
+/// Returns the key of a process.
 pub(super) fn key_of(main: Option<&Thread>, pid: i64, session: &Session) -> ProcessKey {
     let start = main.and_then(|main| main.began(session.boot_time()));
     ProcessKey {
@@ -83,7 +83,8 @@ impl Processes {
         }
     }
 
-    /// Returns the row of the event's process. `refresh`: the event may have changed what it is known by.
+    /// Returns the row of the event's process. `refresh`: the event may have changed its
+    /// description.
     pub(super) fn process(
         &mut self,
         cx: &Context<'_>,
@@ -110,7 +111,7 @@ impl Processes {
         Some(row)
     }
 
-    /// Makes rows for those who started the process of a row, and they who started them.
+    /// Makes rows for the chain of processes that started the process of a row.
     fn ancestors(&mut self, cx: &Context<'_>, row: usize) {
         let mut child = Some(row);
         for ancestor in cx.view.lineage().skip(1) {
@@ -135,7 +136,7 @@ impl Processes {
         }
     }
 
-    /// Returns the row of the container that a thread is in.
+    /// Returns the row of a thread's container.
     pub(super) fn container(&mut self, cx: &Context<'_>, thread: &Thread) -> Option<usize> {
         let id = thread.container.as_ref();
         if let Some((last, row)) = &self.last {
@@ -180,7 +181,7 @@ impl Processes {
         Some(row)
     }
 
-    /// Takes note of a program that was executed.
+    /// Adds an executed program.
     pub(super) fn command(&mut self, cx: &Context<'_>, thread: &Thread, row: usize) {
         if self.commands.len() >= limits::COMMANDS {
             self.omitted += 1;
@@ -210,7 +211,7 @@ impl Processes {
     }
 }
 
-/// Says who a process is now.
+/// Updates the description of a process.
 fn describe(tally: &mut ProcessTally, view: &View<'_>, main: &Thread) {
     if let Some(comm) = &main.comm {
         tally.comm = Text::clone(comm);
@@ -232,7 +233,7 @@ fn describe(tally: &mut ProcessTally, view: &View<'_>, main: &Thread) {
     tally.threads = tally.threads.max(threads);
 }
 
-/// Returns a command line as `proc.cmdline` shows it, cut.
+/// Returns a command line like `proc.cmdline`, truncated.
 fn command_line(comm: Option<&[u8]>, args: Option<&[u8]>) -> Vec<u8> {
     let mut line = comm.unwrap_or_default().to_vec();
     for arg in fields::items(args.unwrap_or_default()) {
@@ -253,7 +254,7 @@ fn decimal(number: u32) -> Text {
 }
 
 impl ProcessTally {
-    /// One that nothing is known of yet.
+    /// Makes a row without a description.
     fn new(ts: u64) -> Self {
         Self {
             parent: None,
@@ -275,7 +276,8 @@ impl ProcessTally {
         }
     }
 
-    /// One that is here only because it started another. `live`: it is still there.
+    /// Makes the row of a process that is listed only as an ancestor. `live`: its thread, if it
+    /// still exists.
     fn of_ancestor(ancestor: &Ancestor<'_>, live: Option<&Thread>, view: &View<'_>) -> Self {
         let mut tally = Self {
             comm: cut(ancestor.comm.unwrap_or_default()),

@@ -1,4 +1,4 @@
-//! The counting of a segment's events.
+//! Counts the events of a segment.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::replay::matcher::Matcher;
 use crate::replay::segment::Need;
 use crate::replay::{IndexedCapture, SegmentReplayer};
 
-/// Counts the events of a segment that are in a scope. A filter of the scope that is none matches nothing.
+/// Counts the events of a segment that are in a scope. An invalid filter matches nothing.
 ///
 /// # Errors
 ///
@@ -24,9 +24,9 @@ pub fn tally_segment(
     scope: &Scope,
     stop: &AtomicBool,
 ) -> Result<Tally, IndexedCaptureError> {
-    let library = Arc::clone(replayer.capture());
+    let capture = Arc::clone(replayer.capture());
     let within = |s: &Segment| s.span.intersection(scope.span);
-    let Some((part, span)) = library
+    let Some((part, span)) = capture
         .segments()
         .get(segment)
         .and_then(|s| Some((s, within(s)?)))
@@ -34,7 +34,7 @@ pub fn tally_segment(
         return Ok(Tally::default());
     };
     let mut matcher = Matcher::new(scope);
-    let wanted = wanted(&library, part, &matcher);
+    let wanted = wanted(&capture, part, &matcher);
     let first = part.chunks.start;
     let mut matches = vec![0_u32; part.chunks.len()];
     let mut counter = Counter::new(span);
@@ -82,10 +82,11 @@ pub fn tally(
     Ok(all)
 }
 
-/// Says what of each chunk of a segment is to be looked at.
-fn wanted(library: &IndexedCapture, segment: &Segment, matcher: &Matcher) -> Vec<Need> {
-    let chunks = library.index().chunks.get(segment.chunks.clone());
-    // Times run back a little between chunks: what is needed last is decided by all that follow.
+/// Returns what has to be loaded of each chunk of a segment.
+fn wanted(capture: &IndexedCapture, segment: &Segment, matcher: &Matcher) -> Vec<Need> {
+    let chunks = capture.index().chunks.get(segment.chunks.clone());
+    // Times can run back slightly between chunks: whether a chunk is the last one depends on all
+    // later ones.
     let mut later = false;
     let mut needs = Vec::with_capacity(segment.chunks.len());
     for chunk in chunks.unwrap_or_default().iter().rev() {

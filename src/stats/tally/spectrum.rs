@@ -6,7 +6,7 @@ use crate::replay::Span;
 use crate::stats::activity::{chunk_span, interval, shares, spread};
 
 impl Spectrum {
-    /// Makes one of a span without calls.
+    /// Makes the spectrum of a span without calls.
     pub fn over(span: Span) -> Self {
         Self {
             span,
@@ -14,11 +14,11 @@ impl Spectrum {
         }
     }
 
-    /// Returns what the summaries of a capture's chunks say, spread evenly over their time; nothing where they do
-    /// not tell.
-    pub fn from_index(library: &IndexedCapture, span: Span) -> Self {
+    /// Estimates the spectrum from the chunk summaries of a capture, spread evenly over their time;
+    /// empty without latencies in the summaries.
+    pub fn from_index(capture: &IndexedCapture, span: Span) -> Self {
         let mut spectrum = Self::over(span);
-        for chunk in &library.index().chunks {
+        for chunk in &capture.index().chunks {
             let Some(activity) = chunk.summary.activity() else {
                 continue;
             };
@@ -33,7 +33,7 @@ impl Spectrum {
         spectrum
     }
 
-    /// Counts a call that returned in the time interval with this number.
+    /// Counts a call that returned in a time interval.
     pub(super) fn count(&mut self, time: usize, latency: u64) {
         let at = time * LATENCIES + latency_interval(latency);
         if let Some(count) = self.counts.get_mut(at) {
@@ -41,7 +41,7 @@ impl Spectrum {
         }
     }
 
-    /// Adds the calls of another span, where they belong in time.
+    /// Adds the calls of another span at their position in time.
     pub fn add(&mut self, other: &Self) {
         let counts = &mut self.counts;
         spread(other.span, TIMES, self.span, TIMES, |at, to, share| {
@@ -56,7 +56,7 @@ impl Spectrum {
         });
     }
 
-    /// Returns the time interval that an instant is in.
+    /// Returns the time interval that contains a time.
     pub fn time_interval(&self, time: u64) -> usize {
         interval(self.span, TIMES, time)
     }

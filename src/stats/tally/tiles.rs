@@ -1,4 +1,4 @@
-//! The questions of the overview, asked of each event that they can be about.
+//! Counts the tiles of the overview.
 
 use scap_capture_format::schema::EVENTS;
 
@@ -10,7 +10,7 @@ use crate::filter::Filter;
 use crate::lanes::SLOW_NS;
 use crate::stats::table::{Among, TILES};
 
-/// A set of tiles, by their places.
+/// A set of tiles, by index.
 pub(super) type Mask = u32;
 
 const _: () = assert!(TILES.len() <= Mask::BITS as usize);
@@ -18,9 +18,9 @@ const _: () = assert!(TILES.len() <= Mask::BITS as usize);
 /// The tiles' filters and counts.
 pub(super) struct Tiles {
     filters: Vec<Option<Filter>>,
-    /// Which tiles events of a type can be in, by type.
+    /// The possible tiles of an event, by type.
     by_type: Vec<Mask>,
-    /// The tiles of failed calls alone, and those of slow ones.
+    /// The tiles of failed calls, and those of slow calls.
     failed: Mask,
     slow: Mask,
     pub(super) tallies: Vec<TileTally>,
@@ -28,7 +28,7 @@ pub(super) struct Tiles {
 
 impl Tiles {
     pub(super) fn new() -> Self {
-        // A test compiles them all.
+        // A test checks that all filters are valid.
         let filters: Vec<_> = TILES.iter().map(|t| Filter::parse(t.filter).ok()).collect();
         let mask = |may: &dyn Fn(&Filter) -> bool| {
             let bits = filters.iter().enumerate();
@@ -50,7 +50,7 @@ impl Tiles {
         }
     }
 
-    /// Returns the tiles that an event can be in as far as its type tells.
+    /// Returns the possible tiles of an event by its type.
     pub(super) fn of_type(&self, event: &Event<'_>) -> Mask {
         self.by_type
             .get(usize::from(event.ty.0))
@@ -58,8 +58,8 @@ impl Tiles {
             .unwrap_or(0)
     }
 
-    /// Returns the tiles that an event of a call without a type of its own can be in. `is_ia32`: it can be
-    /// one that has a type in another ABI.
+    /// Returns the possible tiles of a call without an event type. `is_ia32`: it may be a call of
+    /// the 32-bit ABI whose 64-bit equivalent has an event type.
     pub(super) fn of_call(&self, event: &Event<'_>, call: Call, is_ia32: bool) -> Mask {
         let mask = self.of_type(event);
         let code = call.prototype.map_or(0, |p| p.ppm_sc);
@@ -75,7 +75,7 @@ impl Tiles {
         mask & bits.fold(0, |mask: Mask, (at, _)| mask | 1 << at)
     }
 
-    /// Returns the tiles that an event can be in as far as its result and its latency tell.
+    /// Returns the possible tiles of an event by its result and its latency.
     pub(super) fn among(&self, failed: bool, latency: Option<u64>) -> Mask {
         let not_failed = if failed { 0 } else { self.failed };
         let not_slow = match latency {
@@ -85,7 +85,7 @@ impl Tiles {
         !(not_failed | not_slow)
     }
 
-    /// Counts an event in those of some tiles whose filters it fulfils.
+    /// Counts an event in those tiles of a set whose filters match.
     pub(super) fn count(&mut self, cx: &Context<'_>, mut mask: Mask, time: usize) {
         while mask != 0 {
             let at = mask.trailing_zeros() as usize;

@@ -1,4 +1,4 @@
-//! The list of a scope's events: a part of it is here, the rest is fetched when it is looked at.
+//! The event list of a scope: a page of it is loaded, other pages are requested when needed.
 
 use super::{Model, Request};
 use crate::inspect::page::{At, Line, Page};
@@ -6,30 +6,31 @@ use crate::replay::Scope;
 use crate::stats::table::View;
 use crate::tui::message::Command;
 
-/// Lines fetched at a time.
+/// Number of lines per request.
 const PAGE: u32 = 600;
-/// How many of them come before the one asked for.
+/// Number of lines before the requested one.
 const BEFORE: u32 = 200;
 
 /// The list of events.
 #[derive(Debug, Default)]
 pub(crate) struct EventList {
-    /// The lines at hand.
+    /// The loaded lines.
     pub(crate) page: Page,
-    /// Whether any lines are of the scope.
+    /// True if the loaded lines are of the current scope.
     pub(crate) is_there: bool,
-    /// The place of the selected event in the list.
+    /// The index of the selected event in the list.
     pub(crate) selected: u64,
-    /// The place of the first event on the screen.
+    /// The index of the first event on the screen.
     pub(crate) top: u64,
-    /// Where the selection is to be when the lines come.
+    /// The position to select when the lines arrive.
     pub(crate) going: Option<At>,
-    /// What lines were asked for last.
+    /// The last request.
     asked: Option<(Scope, At)>,
 }
 
 impl EventList {
-    /// The lines are of another scope: what is looked at has to be found in the new one.
+    /// Marks the lines as outdated after a change of scope: the selected event has to be located in
+    /// the new list.
     pub(crate) fn forget(&mut self) {
         if self.going.is_none() {
             self.going = self.selected_line().map(|line| At::Event(line.num));
@@ -37,7 +38,7 @@ impl EventList {
         self.is_there = false;
     }
 
-    /// Returns the line at a place in the list, if it is at hand.
+    /// Returns the line at an index in the list, if it is loaded.
     pub(crate) fn line(&self, at: u64) -> Option<&Line> {
         let at = at.checked_sub(self.page.first)?;
         self.page.lines.get(usize::try_from(at).ok()?)
@@ -48,12 +49,12 @@ impl EventList {
         self.line(self.selected)
     }
 
-    /// Takes lines that were asked for.
+    /// Takes over requested lines.
     pub(crate) fn take(&mut self, page: Page) {
         if self.going.take().is_some() || !self.is_there {
             let last = page.lines.len().saturating_sub(1);
             self.selected = page.first + page.wanted.min(last) as u64;
-            // In the middle of the screen, about; drawing makes it fit.
+            // Near the middle of the screen; drawing adjusts it.
             self.top = self.selected.saturating_sub(5);
         }
         self.page = page;
@@ -64,7 +65,7 @@ impl EventList {
         }
     }
 
-    /// Moves the part that is shown so that the selected event is in it, and nothing after the last one.
+    /// Scrolls so that the selected event is visible and no space is left after the last one.
     pub(crate) fn show_selected(&mut self, height: u64, listed: u64) {
         let height = height.max(1);
         self.top = self.top.min(listed.saturating_sub(height));
@@ -77,13 +78,13 @@ impl EventList {
 }
 
 impl Model {
-    /// How many events the list has, as far as it is known.
+    /// Returns the number of events in the list, as far as known.
     pub(crate) fn listed(&self) -> u64 {
         let here = self.events.page.first + self.events.page.lines.len() as u64;
         self.tally().map_or(0, |tally| tally.events).max(here)
     }
 
-    /// Asks for the lines that are to be shown, if they are not at hand.
+    /// Requests the visible lines, if they are not loaded.
     pub(crate) fn need_page(&mut self) -> Option<Command> {
         if self.view != View::Events {
             return None;
@@ -118,7 +119,7 @@ impl Model {
         }))
     }
 
-    /// Shows an event in the list.
+    /// Goes to an event in the list.
     pub(crate) fn go_to(&mut self, at: At) -> Option<Command> {
         if let At::Event(num) = at
             && self.events.is_there
@@ -133,7 +134,7 @@ impl Model {
         self.need_page()
     }
 
-    /// The time cursor goes with the selected event.
+    /// Moves the time cursor to the selected event.
     pub(crate) fn follow_line(&mut self) {
         if let Some(ts) = self.events.selected_line().map(|line| line.ts) {
             self.cursor = ts;

@@ -1,4 +1,4 @@
-//! What lies over a view: menus, details, texts.
+//! Overlays over a view: menus, details, texts.
 
 use std::num::NonZeroU16;
 
@@ -8,26 +8,26 @@ use crate::inspect::io_stream::{IoChunk, IoStream};
 use crate::inspect::system_view::SystemView;
 use crate::stats::table::View;
 
-/// Something over the view. Keys go to it first.
+/// An overlay over the view. It gets keys first.
 #[derive(Debug)]
 pub(crate) enum Overlay {
-    /// A list to choose from.
+    /// A menu.
     List(List),
-    /// A text to read.
+    /// A text.
     Text(TextPane),
-    /// A line that is typed.
+    /// An input line.
     Prompt(Prompt),
-    /// Everything about an event.
+    /// The details of an event.
     Detail(DetailPane),
-    /// What was read and written.
+    /// An I/O stream.
     IoStream(EchoPane),
-    /// The machine at a point in time.
+    /// The system state at a point in time.
     State(StatePane),
     /// The notes.
     Notes(List),
 }
 
-/// A list to choose from.
+/// A menu.
 #[derive(Debug)]
 pub(crate) struct List {
     pub(crate) title: &'static str,
@@ -35,49 +35,49 @@ pub(crate) struct List {
     pub(crate) selected: usize,
 }
 
-/// A line of a list.
+/// A line of a menu.
 #[derive(Debug)]
 pub(crate) struct ListItem {
-    /// What it says, safe to print.
+    /// Its label, safe to print.
     pub(crate) label: String,
     pub(crate) choice: Choice,
 }
 
-/// What choosing a line does.
+/// The action of a menu line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Choice {
     /// Shows a view.
     Show(View),
     /// Sorts by a column.
     Sort(usize),
-    /// Narrows to a condition.
+    /// Adds a condition.
     Narrow(String),
-    /// Shows the machine at the cursor.
+    /// Shows the system state at the cursor.
     State(SystemView),
-    /// Goes to what a note is about.
+    /// Goes to the event or range of a note.
     Note(usize),
-    /// Nothing: it is the heading of what follows.
+    /// None: the line is a heading.
     Heading,
 }
 
-/// A text to read.
+/// A text.
 #[derive(Debug)]
 pub(crate) struct TextPane {
     pub(crate) title: String,
-    /// Lines; one that begins with `# ` is a heading.
+    /// The lines; one that starts with `# ` is a heading.
     pub(crate) lines: Vec<String>,
     pub(crate) top: usize,
 }
 
-/// How bytes are shown.
+/// How data is displayed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// As text, line by line; what cannot be printed is escaped.
+    /// As text, line by line; unprintable bytes are escaped.
     #[default]
     Text,
-    /// As text, with a dot for what cannot be printed.
+    /// As text, with a dot for each unprintable byte.
     Dotted,
-    /// In hexadecimal, with text beside.
+    /// In hexadecimal, with text next to it.
     Hex,
 }
 
@@ -101,14 +101,14 @@ impl Form {
     }
 }
 
-/// Everything about an event.
+/// The details of an event.
 #[derive(Debug, Default)]
 pub(crate) struct DetailPane {
     /// The event's number.
     pub(crate) num: u64,
-    /// What is known; `None` until it has come.
+    /// The details; `None` until they arrive.
     pub(crate) detail: Option<Detail>,
-    /// The selected entry, counted over all groups.
+    /// The selected entry, counted across all groups.
     pub(crate) selected: usize,
     pub(crate) form: Form,
 }
@@ -127,34 +127,34 @@ impl DetailPane {
     }
 }
 
-/// What was read and written.
+/// An I/O stream.
 #[derive(Debug, Default)]
 pub(crate) struct EchoPane {
-    /// What is followed, safe to print.
+    /// The title, safe to print.
     pub(crate) title: String,
-    /// What is shown; `None` until it has come.
+    /// The stream; `None` until it arrives.
     pub(crate) echo: Option<IoStream>,
-    /// The single calls, as they are played back.
+    /// The single calls, for playback.
     pub(crate) calls: Vec<IoChunk>,
-    /// The piece that is selected.
+    /// The selected chunk.
     pub(crate) selected: usize,
-    /// Lines of it that are above the screen.
+    /// Number of its lines above the screen.
     pub(crate) skip: usize,
     pub(crate) form: Form,
     pub(crate) play: Option<Play>,
 }
 
-/// A terminal that is played back.
+/// Playback of a terminal.
 pub(crate) struct Play {
-    /// The terminal as it was at this time.
+    /// The terminal at the current time.
     pub(crate) screen: Box<vt100::Parser>,
-    /// The next piece to be shown.
+    /// The next chunk to play.
     pub(crate) next: usize,
-    /// The time of the capture that is reached, in nanoseconds since the epoch.
+    /// The current time in the capture, in nanoseconds since the epoch.
     pub(crate) time: u64,
-    /// When it was reached, in nanoseconds since the program began.
+    /// When it was reached, in nanoseconds since the program started.
     pub(crate) at: u64,
-    /// How much faster than it was, as a power of two.
+    /// The speed as a power of two.
     pub(crate) speed: i32,
     pub(crate) paused: bool,
 }
@@ -170,18 +170,18 @@ impl std::fmt::Debug for Play {
     }
 }
 
-/// A terminal has at least one row and column.
+/// Returns at least one: a terminal has at least one row and column.
 fn size(count: u16) -> NonZeroU16 {
     NonZeroU16::new(count).unwrap_or(NonZeroU16::MIN)
 }
 
-/// Longest pause that is waited for when a terminal is played back: what nobody did takes no time.
+/// Pauses are shortened to this time in playback, in nanoseconds.
 const LONGEST_PAUSE_NS: u64 = 2_000_000_000;
-/// Fastest and slowest, as powers of two.
+/// Limits of the speed, as powers of two.
 const SPEEDS: (i32, i32) = (-3, 6);
 
 impl Play {
-    /// Begins at a piece, on a terminal of so many rows and columns.
+    /// Starts at a chunk, on a terminal of this size.
     pub(crate) fn new(rows: u16, columns: u16, next: usize, time: u64, now: u64) -> Self {
         Self {
             screen: Box::new(vt100::Parser::new(size(rows), size(columns), 0)),
@@ -193,7 +193,7 @@ impl Play {
         }
     }
 
-    /// Goes on to what has been written by `now`, in nanoseconds since the program began.
+    /// Plays what was written up to `now`, in nanoseconds since the program started.
     pub(crate) fn go_on(&mut self, pieces: &[IoChunk], now: u64) {
         let passed = now.saturating_sub(self.at);
         self.at = now;
@@ -208,7 +208,7 @@ impl Play {
         while let Some(piece) = pieces.get(self.next) {
             let pause = piece.ts.saturating_sub(self.time).min(LONGEST_PAUSE_NS);
             if pause > left {
-                // Of a long pause only the end is waited for.
+                // Of a long pause only the end is played.
                 self.time = self
                     .time
                     .max(piece.ts.saturating_sub(pause))
@@ -224,7 +224,8 @@ impl Play {
         }
     }
 
-    /// Writes to the terminal as its driver does: a line that ends begins at the left again.
+    /// Writes to the terminal like its line discipline: a line feed also returns to the first
+    /// column.
     fn write(&mut self, data: &[u8]) {
         for line in data.split_inclusive(|byte| *byte == b'\n') {
             match line.split_last() {
@@ -237,13 +238,13 @@ impl Play {
         }
     }
 
-    /// Plays faster or slower.
+    /// Changes the speed.
     pub(crate) fn change_speed(&mut self, by: i32) {
         self.speed = (self.speed + by).clamp(SPEEDS.0, SPEEDS.1);
     }
 }
 
-/// The machine at a point in time.
+/// The system state at a point in time.
 #[derive(Debug)]
 pub(crate) struct StatePane {
     pub(crate) what: SystemView,
@@ -314,7 +315,7 @@ mod tests {
         assert_eq!(shown(&play), "one ");
         play.go_on(&pieces, S);
         assert_eq!(shown(&play), "one two ");
-        // Of 58 idle seconds two are waited for.
+        // The 58 idle seconds are shortened to two.
         play.go_on(&pieces, 2 * S);
         assert_eq!(shown(&play), "one two ");
         play.go_on(&pieces, 3 * S);

@@ -1,6 +1,6 @@
-//! What is on the screen, and nothing that only drawing needs.
+//! The state of the screen, without data that only drawing needs.
 //!
-//! [`super::update`] changes it, [`super::view`] draws it; both do nothing else.
+//! [`super::update`] changes it, [`super::view`] draws it.
 
 mod events;
 mod layers;
@@ -31,22 +31,22 @@ pub(crate) use pane::TablePane;
 pub(crate) use prompt::{Prompt, Purpose};
 pub(crate) use scripts::Scripts;
 
-/// Bins of the timeline's activity; more than any screen has columns.
+/// Number of bins of the timeline's activity; more than screens have columns.
 pub(crate) const BINS: usize = 512;
 
 /// The shortest window, in nanoseconds.
 pub(crate) const SHORTEST_NS: u64 = 1_000;
 
-/// One narrowing of what is shown.
+/// A step of a drill-down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Crumb {
-    /// What it says, safe to print.
+    /// Its label, safe to print.
     pub(crate) label: String,
-    /// The condition; empty = none, only a range.
+    /// Its condition; empty = none, only a range.
     pub(crate) clause: String,
 }
 
-/// Where one was, for going back.
+/// A previous state, for going back.
 #[derive(Clone, Debug)]
 pub(crate) struct HistoryEntry {
     pub(crate) trail: Vec<Crumb>,
@@ -54,17 +54,17 @@ pub(crate) struct HistoryEntry {
     pub(crate) window: Span,
     pub(crate) selection: Option<Span>,
     pub(crate) cursor: u64,
-    /// The row that was selected.
+    /// The selected row.
     pub(crate) row: usize,
     pub(crate) event: Option<u64>,
 }
 
-/// What is being waited for.
+/// The pending requests.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pending {
     pub(crate) page: Option<RequestId>,
     pub(crate) detail: Option<RequestId>,
-    /// An event that is looked for; it is shown when it is found.
+    /// The search for an event, which is shown when found.
     pub(crate) found: Option<RequestId>,
     pub(crate) echo: Option<RequestId>,
     pub(crate) system_view: Option<RequestId>,
@@ -89,10 +89,10 @@ impl Pending {
     }
 }
 
-/// A cell of the spectrogram, and the other corner of a rectangle.
+/// The selected cell of the spectrogram, and the other corner of a rectangle.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Spectral {
-    /// Column of the spectrum (time), row (latency).
+    /// Column (time) and row (latency) of the spectrum.
     pub(crate) cell: (usize, usize),
     pub(crate) anchor: Option<(usize, usize)>,
 }
@@ -100,92 +100,92 @@ pub(crate) struct Spectral {
 /// The mouse.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pointer {
-    /// The time where a range began to be drawn.
+    /// The time at which dragging a range started.
     pub(crate) drag: Option<u64>,
-    /// The row that was clicked last, and when.
+    /// The last clicked row, and the time of the click.
     pub(crate) click: Option<(usize, u64)>,
 }
 
-/// Everything on the screen.
+/// The state of the screen.
 #[derive(Debug)]
 pub(crate) struct Model {
     /// The capture.
-    pub(crate) library: Arc<IndexedCapture>,
+    pub(crate) capture: Arc<IndexedCapture>,
     /// Its name, safe to print.
     pub(crate) name: String,
-    /// From its first event to its last.
+    /// The time from its first event to its last.
     pub(crate) whole: Span,
-    /// Columns and rows of the screen.
+    /// Columns and rows.
     pub(crate) size: (u16, u16),
     pub(crate) theme: Theme,
-    /// The time range that the timeline shows.
+    /// The time range of the timeline.
     pub(crate) window: Span,
-    /// The range that was selected in it.
+    /// The selected range in the window.
     pub(crate) selection: Option<Span>,
-    /// The other end of a range that is being selected with keys.
+    /// The fixed end of a range that is being selected with keys.
     pub(crate) select_from: Option<u64>,
     /// The time cursor.
     pub(crate) cursor: u64,
-    /// How what is shown was narrowed.
+    /// The steps of the drill-down.
     pub(crate) trail: Vec<Crumb>,
-    /// Where one was before.
+    /// Previous states.
     pub(crate) history: Vec<HistoryEntry>,
     pub(crate) view: View,
-    /// What the index says of the window.
+    /// Activity in the window, estimated from the index.
     pub(crate) coarse: Activity,
-    /// Latencies in the window, as the index has them.
+    /// Latencies in the window, estimated from the index.
     pub(crate) coarse_spectrum: Spectrum,
-    /// What was counted last without a filter: better than what the index says.
+    /// Exact activity of the last aggregation without a filter.
     pub(crate) exact: Option<Activity>,
-    /// How far the counting of the scope is.
+    /// Progress of the aggregation of the scope.
     pub(crate) progress: Option<Progress>,
-    /// The scope whose count was asked for.
+    /// The scope that is being aggregated.
     pub(crate) surveyed: Option<Scope>,
     /// The table of the view, if it has one.
     pub(crate) pane: TablePane,
     pub(crate) scripts: Scripts,
     pub(crate) events: EventList,
     pub(crate) spectral: Spectral,
-    /// The tile of the overview.
+    /// The selected tile of the overview.
     pub(crate) tile: usize,
-    /// A tile was chosen, or what stands out was.
+    /// True once a tile was selected, by the user or because it is notable.
     pub(crate) has_tile: bool,
-    /// What lies over the view, the uppermost last.
+    /// The overlays over the view, the topmost last.
     pub(crate) layers: Vec<Overlay>,
-    /// What was looked for last.
+    /// The last search text.
     pub(crate) search: String,
-    /// Filters that were typed, the newest last.
+    /// Filters entered before, the newest last.
     pub(crate) past_filters: Vec<String>,
     pub(crate) notes: Notes,
-    /// What is told in the last line until the next key.
+    /// A message in the status line until the next key.
     pub(crate) status: Option<String>,
     pub(crate) pointer: Pointer,
     pub(crate) pending: Pending,
     next_ticket: RequestId,
-    /// It was made of a damaged one.
+    /// True if it was converted from a damaged capture.
     of_damaged: bool,
-    /// The capture grows.
+    /// True if the capture is still being recorded.
     pub(crate) live: bool,
-    /// The window keeps to the end of a capture that grows.
+    /// True if the window follows the end of a growing capture.
     pub(crate) follow: bool,
-    /// Nanoseconds since the program began.
+    /// Nanoseconds since the program started.
     pub(crate) now: u64,
 }
 
 impl Model {
-    /// Makes the first screen of a capture, and what it asks for.
+    /// Makes the first screen of a capture, and its commands.
     pub(crate) fn new(
-        library: Arc<IndexedCapture>,
+        capture: Arc<IndexedCapture>,
         options: Options,
         notes: Notes,
         size: (u16, u16),
     ) -> (Self, Vec<Command>) {
-        let whole = library.span().unwrap_or(Span { from: 0, to: 0 });
-        let window = events_window(&library, whole);
-        let coarse = Activity::from_index(&library, window, BINS);
-        let coarse_spectrum = Spectrum::from_index(&library, window);
+        let whole = capture.span().unwrap_or(Span { from: 0, to: 0 });
+        let window = events_window(&capture, whole);
+        let coarse = Activity::from_index(&capture, window, BINS);
+        let coarse_spectrum = Spectrum::from_index(&capture, window);
         let mut model = Self {
-            library,
+            capture,
             name: options.name,
             whole,
             size,
@@ -236,12 +236,12 @@ impl Model {
         (model, commands)
     }
 
-    /// Returns the range that every view is about.
+    /// Returns the time range of all views.
     pub(crate) fn range(&self) -> Span {
         self.selection.unwrap_or(self.window)
     }
 
-    /// Returns the condition that every view's events fulfil; empty = none.
+    /// Returns the filter of all views; empty = none.
     pub(crate) fn filter(&self) -> String {
         let clauses = self.trail.iter().map(|crumb| crumb.clause.as_str());
         let clauses: Vec<&str> = clauses.filter(|clause| !clause.is_empty()).collect();
@@ -255,7 +255,7 @@ impl Model {
         }
     }
 
-    /// Returns what every view is about.
+    /// Returns the scope of all views.
     pub(crate) fn scope(&self) -> Scope {
         Scope {
             span: self.range(),
@@ -263,13 +263,13 @@ impl Model {
         }
     }
 
-    /// Returns what was counted in the scope, if anything was yet.
+    /// Returns the counts of the scope, if there are any yet.
     pub(crate) fn tally(&self) -> Option<&Tally> {
         let progress = self.progress.as_ref()?;
         (Some(&progress.scope) == self.surveyed.as_ref()).then_some(&*progress.tally)
     }
 
-    /// Returns the latencies over time: as they were counted, or until then as the index has them.
+    /// Returns the latencies over time: exact ones, or until then estimates from the index.
     pub(crate) fn spectrum(&self) -> Option<&Spectrum> {
         match self.tally() {
             Some(tally) => tally.spectrum.as_ref(),
@@ -280,7 +280,7 @@ impl Model {
         }
     }
 
-    /// Whether the counting of the scope is done.
+    /// Returns true if the aggregation of the scope is complete.
     pub(crate) fn is_counted(&self) -> bool {
         let Some(progress) = &self.progress else {
             return false;
@@ -288,33 +288,33 @@ impl Model {
         progress.finished && Some(&progress.scope) == self.surveyed.as_ref()
     }
 
-    /// Returns how many places of the capture are damaged, as far as they were met.
+    /// Returns the number of damaged places found so far.
     pub(crate) fn damages(&self) -> u64 {
         let met = self.progress.as_ref().map_or(0, |p| p.damages);
-        met.max(self.library.damages().count())
+        met.max(self.capture.damages().count())
     }
 
-    /// Returns what else is wrong with the capture.
+    /// Returns true if the capture has no index of its own: it is truncated or being recorded.
     pub(crate) fn is_cut_off(&self) -> bool {
-        !self.live && self.library.is_cut_off()
+        !self.live && self.capture.is_cut_off()
     }
 
-    /// Whether it was made of one that was damaged or had no end.
+    /// Returns true if the capture was converted from a damaged or incomplete one.
     pub(crate) fn is_of_damaged(&self) -> bool {
         self.of_damaged
     }
 
-    /// Whether the capture is damaged or has no end.
+    /// Returns true if the capture is damaged or incomplete.
     pub(crate) fn is_damaged(&self) -> bool {
         self.of_damaged || self.is_cut_off() || self.damages() > 0
     }
 
-    /// Whether anything is still to come from the background.
+    /// Returns true if background results are pending.
     pub(crate) fn is_waiting(&self) -> bool {
         !self.is_counted() || self.pending.any()
     }
 
-    /// Whether the picture changes by itself.
+    /// Returns true if the picture changes without input.
     pub(crate) fn is_playing(&self) -> bool {
         let Some(Overlay::IoStream(pane)) = self.layers.last() else {
             return false;
@@ -323,7 +323,7 @@ impl Model {
         play.is_some_and(|play| !play.paused && play.next < pane.calls.len())
     }
 
-    /// Makes a question of which the answer is told by its ticket.
+    /// Makes a command for a request, whose response is identified by its id.
     pub(crate) fn ask(&mut self, question: Request) -> Command {
         self.next_ticket += 1;
         let ticket = self.next_ticket;
@@ -341,7 +341,8 @@ impl Model {
         Command::Ask(ticket, question)
     }
 
-    /// Whether an answer is to the newest question of its kind; it is not pending any more then.
+    /// Returns true if a response belongs to the newest request of its kind, which is then no
+    /// longer pending.
     pub(crate) fn takes(&mut self, ticket: RequestId, answer: &Response) -> bool {
         let pending = &mut self.pending;
         let slots: &mut [&mut Option<RequestId>] = match answer {
@@ -368,7 +369,7 @@ impl Model {
         slot.map(|slot| **slot = None).is_some()
     }
 
-    /// After a change of range or filter: what was shown is of another scope now.
+    /// Reloads everything after a change of range or filter.
     pub(crate) fn refresh(&mut self) -> Vec<Command> {
         let scope = self.scope();
         if self.surveyed.as_ref() == Some(&scope) {
@@ -382,16 +383,16 @@ impl Model {
         commands
     }
 
-    /// Makes the timeline of another window.
+    /// Resets the timeline after a change of the window.
     pub(crate) fn rewind(&mut self) {
-        self.coarse = Activity::from_index(&self.library, self.window, BINS);
-        self.coarse_spectrum = Spectrum::from_index(&self.library, self.window);
+        self.coarse = Activity::from_index(&self.capture, self.window, BINS);
+        self.coarse_spectrum = Spectrum::from_index(&self.capture, self.window);
     }
 
-    /// Makes the view's table of what was counted.
+    /// Rebuilds the view's table from the counts.
     pub(crate) fn remake_table(&mut self) {
         let table = match self.view {
-            View::Losses => Some(super::losses::table(&self.library, self.range())),
+            View::Losses => Some(super::losses::table(&self.capture, self.range())),
             View::Scripted(_) => self.scripted_table(),
             view => match self.tally() {
                 Some(tally) => table::table(view, tally),
@@ -399,13 +400,13 @@ impl Model {
             },
         };
         self.pane.take(self.view, table);
-        // What is run now comes last.
+        // The newest command is the last row.
         if self.follow && self.view == View::Commands && self.pane.is_as_it_comes() {
             self.pane.select(usize::MAX);
         }
     }
 
-    /// Returns where one is, for coming back.
+    /// Returns the current state, for going back.
     pub(crate) fn place(&self) -> HistoryEntry {
         HistoryEntry {
             trail: self.trail.clone(),
@@ -422,10 +423,10 @@ impl Model {
     }
 }
 
-/// Returns the window to begin with: the whole capture, but for events that only tell of users or containers and
-/// have times long before it, or none at all.
-fn events_window(library: &IndexedCapture, whole: Span) -> Span {
-    let first = library.first_time().clamp(whole.from, whole.to);
+/// Returns the initial window: the whole capture, without events that describe users or containers,
+/// whose times can be long before it or absent.
+fn events_window(capture: &IndexedCapture, whole: Span) -> Span {
+    let first = capture.first_time().clamp(whole.from, whole.to);
     let is_long_before = first - whole.from > whole.to - first;
     Span {
         from: if is_long_before { first } else { whole.from },

@@ -1,4 +1,4 @@
-//! A table on the screen: its rows in order, which of them are shown and which is selected.
+//! A table on the screen, with its sort order, filter text and selection.
 
 use crate::stats::table::{Cell, Row, Subject, Table, View};
 use crate::tui::cells;
@@ -6,25 +6,25 @@ use crate::tui::cells;
 /// A table with its order and selection.
 #[derive(Debug, Default)]
 pub(crate) struct TablePane {
-    /// The view that it is of.
+    /// The view of the table.
     of: Option<View>,
     pub(crate) table: Option<Table>,
-    /// The rows that are shown, in order, by their places in the table.
+    /// The indices of the shown rows, in order.
     pub(crate) order: Vec<u32>,
-    /// The columns that say nothing in any row: they give way where there is little room.
+    /// The columns that are empty in all rows: they are dropped first if there is little space.
     pub(crate) blank: Vec<bool>,
-    /// The column sorted by, and whether largest first; `None` = as the table comes.
+    /// The sort column, and whether largest first; `None` = the order of the table.
     pub(crate) sort: Option<(usize, bool)>,
-    /// Only rows that hold this text, in lower case.
+    /// Only rows that contain this text, in lower case.
     pub(crate) within: String,
-    /// The place of the selected row in the order.
+    /// The position of the selected row in the order.
     pub(crate) selected: usize,
-    /// The place of the first row on the screen.
+    /// The position of the first row on the screen.
     pub(crate) top: usize,
 }
 
 impl TablePane {
-    /// Makes a pane of a table.
+    /// Makes a pane for a table.
     pub(crate) fn of(table: Table) -> Self {
         let mut pane = Self {
             sort: table.sorted,
@@ -35,8 +35,8 @@ impl TablePane {
         pane
     }
 
-    /// Takes a table, in place of an older one of the same view or of another view's. The selected row stays
-    /// the selected one if it is still there and was chosen.
+    /// Replaces the table, by a newer one of the same view or that of another view. The selected
+    /// row stays selected if the user chose it and it still exists.
     pub(crate) fn take(&mut self, view: View, table: Option<Table>) {
         if self.of != Some(view) {
             *self = Self {
@@ -58,7 +58,7 @@ impl TablePane {
         }
     }
 
-    /// Selects a row as soon as it is there: the table may still have to come.
+    /// Selects a row once it exists: the table may not have arrived yet.
     pub(crate) fn resume(&mut self, at: usize) {
         match self.order.is_empty() {
             true => self.selected = at,
@@ -66,17 +66,17 @@ impl TablePane {
         }
     }
 
-    /// Whether the rows are in the order they came in.
+    /// Returns true if the rows are in the order of the table.
     pub(crate) fn is_as_it_comes(&self) -> bool {
         self.sort == self.table.as_ref().and_then(|table| table.sorted)
     }
 
-    /// Finds the row about something.
+    /// Finds the row with a subject.
     fn find(&self, subject: &Subject) -> Option<usize> {
         (0..self.order.len()).find(|at| self.row_at(*at).is_some_and(|row| row.subject == *subject))
     }
 
-    /// Puts the rows in order.
+    /// Sorts the rows.
     pub(crate) fn arrange(&mut self) {
         self.order.clear();
         self.blank.clear();
@@ -93,7 +93,7 @@ impl TablePane {
             self.order.extend((0..count).filter(fits));
             if let Some((column, falls)) = self.sort {
                 let cell = |at: u32| rows[at as usize].cells.get(column).unwrap_or(&Cell::Empty);
-                // Rows that are the same there stay in the order they came in.
+                // Equal rows stay in the order of the table.
                 match falls {
                     true => self.order.sort_by(|a, b| cell(*b).cmp(cell(*a))),
                     false => self.order.sort_by(|a, b| cell(*a).cmp(cell(*b))),
@@ -105,7 +105,7 @@ impl TablePane {
         }
     }
 
-    /// Returns the row at a place in the order.
+    /// Returns the row at a position in the order.
     pub(crate) fn row_at(&self, at: usize) -> Option<&Row> {
         let place = *self.order.get(at)?;
         self.table.as_ref()?.rows.get(place as usize)
@@ -116,12 +116,12 @@ impl TablePane {
         self.row_at(self.selected)
     }
 
-    /// Selects the row at a place, or the last one.
+    /// Selects the row at a position, or the last one.
     pub(crate) fn select(&mut self, at: usize) {
         self.selected = at.min(self.order.len().saturating_sub(1));
     }
 
-    /// Moves the part that is shown so that the selected row is in it.
+    /// Scrolls so that the selected row is visible.
     pub(crate) fn show_selected(&mut self, height: usize) {
         let height = height.max(1);
         if self.selected < self.top {
@@ -132,7 +132,8 @@ impl TablePane {
         self.top = self.top.min(self.order.len().saturating_sub(height));
     }
 
-    /// Finds the next row that holds a text in lower case, after the selected one or before it.
+    /// Finds the next row that contains a text (in lower case), after the selected one or before
+    /// it.
     pub(crate) fn search(&self, text: &str, forward: bool) -> Option<usize> {
         let count = self.order.len();
         let step = |distance: usize| match forward {
@@ -143,7 +144,7 @@ impl TablePane {
         (1..=count).map(step).find(hit)
     }
 
-    /// Sorts by a column, or the other way round if it is sorted by it.
+    /// Sorts by a column; reverses the order if it is already sorted by it.
     pub(crate) fn sort_by(&mut self, column: usize) {
         let columns = self.table.as_ref().map_or(0, |t| t.columns.len());
         if column >= columns {
@@ -151,7 +152,7 @@ impl TablePane {
         }
         self.sort = Some(match self.sort {
             Some((sorted, falls)) if sorted == column => (column, !falls),
-            // Numbers are looked for by the largest, words in the order of the alphabet.
+            // Numbers are sorted largest first, words alphabetically.
             _ => (column, !self.is_of_words(column)),
         });
         self.selected = 0;
@@ -165,7 +166,7 @@ impl TablePane {
     }
 }
 
-/// Whether a row holds a text, which is in lower case.
+/// Returns true if a row contains a text, which is in lower case.
 fn holds(row: &Row, text: &str) -> bool {
     row.cells.iter().any(|cell| match cell {
         Cell::Empty => false,
@@ -174,7 +175,7 @@ fn holds(row: &Row, text: &str) -> bool {
     })
 }
 
-/// Whether bytes hold others, whatever the case of ASCII letters.
+/// Returns true if bytes contain others, ignoring the case of ASCII letters.
 fn contains(bytes: &[u8], text: &[u8]) -> bool {
     text.is_empty()
         || bytes
@@ -190,7 +191,7 @@ mod tests {
     const COLUMNS: &[Column] = &[
         Column {
             title: "COUNT",
-            help: "how many",
+            help: "number",
             field: None,
             width: 6,
         },

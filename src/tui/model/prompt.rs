@@ -1,41 +1,41 @@
-//! A line that is typed.
+//! An input line.
 
 use unicode_width::UnicodeWidthStr as _;
 
-/// What a line is for.
+/// The purpose of an input line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// The filter.
     Filter,
     /// A text to search for.
     Search,
-    /// A text that rows have to hold.
+    /// A text that rows have to contain.
     Within,
     /// A note on an event (with its line) or on a range.
     Note,
-    /// Where events are saved.
+    /// The file to save events to.
     Save,
 }
 
-/// A line that is typed.
+/// An input line.
 #[derive(Clone, Debug)]
 pub(crate) struct Prompt {
     pub(crate) purpose: Purpose,
     pub(crate) text: String,
-    /// The place of the caret, in bytes.
+    /// The position of the caret, in bytes.
     pub(crate) caret: usize,
-    /// What is wrong with the text: where, in bytes, and why.
+    /// The error in the text: its span in bytes, and the message.
     pub(crate) error: Option<(std::ops::Range<usize>, String)>,
-    /// What the word at the caret could become.
+    /// Completions of the word at the caret.
     pub(crate) suggestions: Vec<String>,
-    /// The suggestion that is chosen.
+    /// The selected suggestion.
     pub(crate) chosen: usize,
-    /// How far back in what was typed earlier.
+    /// The position in the history of inputs.
     pub(crate) past: usize,
 }
 
 impl Prompt {
-    /// Makes a prompt with a text to begin with.
+    /// Makes a prompt with an initial text.
     pub(crate) fn new(purpose: Purpose, text: String) -> Self {
         Self {
             purpose,
@@ -100,7 +100,7 @@ impl Prompt {
         self.caret = start;
     }
 
-    /// Returns the word that ends at the caret, and where it begins.
+    /// Returns the word before the caret, with its start.
     pub(crate) fn word(&self) -> (usize, &str) {
         let before = &self.text[..self.caret];
         let is_break = |c: char| c.is_whitespace() || "()=!<>,".contains(c);
@@ -110,7 +110,7 @@ impl Prompt {
         (start, &before[start..])
     }
 
-    /// Puts a suggestion in place of the word at the caret.
+    /// Replaces the word at the caret by a suggestion.
     pub(crate) fn complete(&mut self, with: &str) {
         let (start, _) = self.word();
         self.text.replace_range(start..self.caret, with);

@@ -1,4 +1,4 @@
-//! The views that scripts describe, and the table of the one that is shown.
+//! The views described by scripts, and the table of the displayed one.
 
 use super::Model;
 use crate::inspect::scripted::Scripted;
@@ -6,33 +6,33 @@ use crate::replay::Scope;
 use crate::stats::table::{Table, View};
 use crate::tui::message::{Command, Request};
 
-/// The views that scripts describe.
+/// The views described by scripts.
 #[derive(Debug, Default)]
 pub(crate) struct Scripts {
-    /// `None` until somebody wanted to see them.
+    /// `None` until the list of views is opened.
     pub(crate) views: Option<Scripted>,
-    /// What a table was asked for.
+    /// The requested table.
     asked: Option<(View, Scope)>,
-    /// How far it is, in percent.
+    /// Its progress, in percent.
     pub(crate) share: u8,
-    /// The table that came last, and of what it is.
+    /// The last table received, with its view and scope.
     table: Option<(View, Scope, Table)>,
 }
 
 impl Scripts {
-    /// Takes a table that was asked for.
+    /// Takes over a requested table.
     pub(crate) fn take(&mut self, view: View, scope: Scope, table: Table) {
         self.table = Some((view, scope, table));
     }
 
-    /// Returns a view's name and what it shows.
+    /// Returns a view's name and description.
     pub(crate) fn describe(&self, view: View) -> Option<(&str, &str)> {
         self.views.as_ref()?.describe(view)
     }
 }
 
 impl Model {
-    /// Asks for the table of the view that is shown, if it is a script's and is not at hand.
+    /// Requests the table of the displayed view, if it is a scripted view and not loaded.
     pub(crate) fn need_scripted(&mut self) -> Option<Command> {
         let View::Scripted(_) = self.view else {
             return None;
@@ -44,8 +44,8 @@ impl Model {
             return None;
         }
         if let Some((view, scope)) = &self.scripts.asked {
-            // What was asked for and did not come would not come the next time either. And a capture that grows
-            // would begin anew for ever.
+            // A request that failed would fail again. And the table of a growing capture would be
+            // restarted for ever.
             let is_same = *scope == wanted.1;
             let grows = self.follow && scope.filter == wanted.1.filter;
             if *view == wanted.0 && (is_same || grows && self.pending.scripted.is_some()) {
@@ -58,7 +58,7 @@ impl Model {
         Some(self.ask(Request::Scripted(views, wanted.0, wanted.1)))
     }
 
-    /// Returns the table of the view that is shown, if it is a script's and at hand.
+    /// Returns the table of the displayed view, if it is a scripted view and loaded.
     pub(super) fn scripted_table(&self) -> Option<Table> {
         let (view, scope, table) = self.scripts.table.as_ref()?;
         let now = self.scope();
@@ -66,7 +66,7 @@ impl Model {
         (*view == self.view && is_it).then(|| table.clone())
     }
 
-    /// Returns how far the counting is of what is shown, in percent; `None` = it is done.
+    /// Returns the progress of the displayed view, in percent; `None` = complete.
     pub(crate) fn counting(&self) -> Option<u64> {
         if let View::Scripted(_) = self.view
             && self.pending.scripted.is_some()

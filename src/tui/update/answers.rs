@@ -1,7 +1,7 @@
-//! What comes from the background.
+//! Results from the background.
 
 use super::menu::list_scripts;
-use super::{narrow, tell};
+use super::{narrow, status};
 use crate::inspect::aggregator::Progress;
 use crate::inspect::page::At;
 use crate::stats::table::{TILES, Tile, View};
@@ -9,7 +9,7 @@ use crate::stats::tally::TileTally;
 use crate::tui::message::{Command, RequestId, Response};
 use crate::tui::model::{Model, Overlay, TablePane};
 
-/// Takes what was counted so far.
+/// Takes over partial or final counts.
 pub(super) fn progress(model: &mut Model, progress: Progress) -> Vec<Command> {
     if Some(&progress.scope) != model.surveyed.as_ref() {
         return Vec::new();
@@ -19,7 +19,7 @@ pub(super) fn progress(model: &mut Model, progress: Progress) -> Vec<Command> {
     }
     let is_first = model.tally().is_none();
     model.progress = Some(progress);
-    // What a script's view shows is not counted there.
+    // The counts do not include scripted views.
     if !matches!(model.view, View::Scripted(_)) {
         model.remake_table();
     }
@@ -35,7 +35,7 @@ pub(super) fn progress(model: &mut Model, progress: Progress) -> Vec<Command> {
     Vec::new()
 }
 
-/// Takes what is known once everything is counted.
+/// Takes over the final counts.
 fn counted(model: &mut Model) {
     let Some(tally) = model.tally() else {
         return;
@@ -43,19 +43,19 @@ fn counted(model: &mut Model) {
     let is_notable = |(tile, tally): (&Tile, &TileTally)| tile.notable && tally.count > 0;
     let notable = TILES.iter().zip(&tally.tiles).position(is_notable);
     let activity = tally.activity.clone();
-    // What is counted of a range tells less than what was counted of the window around it.
+    // Counts of a range are less useful than those of the window around it.
     let is_known = model.exact.as_ref().is_some_and(|e| e.span == model.window);
     if model.filter().is_empty() && !(model.selection.is_some() && is_known) {
         model.exact = activity;
     }
-    // What stands out is what one wants to see first.
+    // The first notable tile is selected.
     if let (false, Some(tile)) = (model.has_tile, notable) {
         model.tile = tile;
     }
     model.has_tile = true;
 }
 
-/// Takes an answer, if it is to the newest question of its kind.
+/// Takes over a response, if it belongs to the newest request of its kind.
 pub(super) fn answer(model: &mut Model, ticket: RequestId, answer: Response) -> Vec<Command> {
     if !model.takes(ticket, &answer) {
         return Vec::new();
@@ -77,7 +77,7 @@ pub(super) fn answer(model: &mut Model, ticket: RequestId, answer: Response) -> 
             }
             Vec::new()
         }
-        Response::Found(None) => tell(model, "no such event in that direction"),
+        Response::Found(None) => status(model, "no such event in that direction"),
         Response::Found(Some(num)) => {
             model.status = None;
             model.follow = false;
@@ -113,11 +113,11 @@ pub(super) fn answer(model: &mut Model, ticket: RequestId, answer: Response) -> 
             model.remake_table();
             Vec::new()
         }
-        Response::Written(text) | Response::Failed(text) => tell(model, text),
+        Response::Written(text) | Response::Failed(text) => status(model, text),
     }
 }
 
-/// Shows an event that was looked for; its details, if details are open.
+/// Shows an event that was found; its details, if details are open.
 fn found(model: &mut Model, num: u64) -> Vec<Command> {
     let has_detail = model
         .layers

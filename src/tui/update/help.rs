@@ -1,11 +1,11 @@
-//! The help, made of the table of keys and of what the views say of themselves.
+//! The help, generated from the key bindings and the descriptions of the views.
 
 use crate::stats::table::View;
 use crate::tui::cells;
 use crate::tui::keys::{BINDINGS, Context};
 use crate::tui::model::{Model, Overlay, TextPane};
 
-/// Makes the list of keys.
+/// Makes the help on keys.
 pub(super) fn keys() -> Overlay {
     let mut lines = Vec::new();
     for context in Context::ALL {
@@ -21,7 +21,7 @@ pub(super) fn keys() -> Overlay {
         "wheel                over the timeline zooms, elsewhere scrolls",
         "drag                 over the timeline selects a time range, in the spectrogram a rectangle",
         "click                selects; on a title sorts; on a tab shows the view",
-        "double click         narrows or opens, as Enter",
+        "double click         drills down or opens, like Enter",
     ] {
         lines.push(format!("  {line}"));
     }
@@ -32,7 +32,7 @@ pub(super) fn keys() -> Overlay {
     })
 }
 
-/// A key as it is written on keyboards.
+/// Returns the printed name of a key.
 fn name(key: &str) -> String {
     let inner = key.strip_prefix('<').and_then(|key| key.strip_suffix('>'));
     match inner {
@@ -41,7 +41,7 @@ fn name(key: &str) -> String {
     }
 }
 
-/// Explains the view that is shown.
+/// Makes the help on the displayed view.
 pub(super) fn view(model: &Model) -> Overlay {
     let view = model.view;
     let (title, help) = model
@@ -63,14 +63,14 @@ pub(super) fn view(model: &Model) -> Overlay {
         }
         if table.rows.iter().any(|row| row.life.is_some()) {
             lines.push(
-                "  LIFE         When it was there, on the time axis of the range: \u{251c} and \u{2524} are ends that were seen."
+                "  LIFE         Its lifetime on the time axis of the range: \u{251c} and \u{2524} are ends that were seen."
                     .to_owned(),
             );
         }
         lines.push(String::new());
     }
     if view == View::Overview {
-        lines.push("# tiles: what each counts".to_owned());
+        lines.push("# tiles and their filters".to_owned());
         for tile in crate::stats::table::TILES {
             lines.push(format!("  {:24} {}", tile.title, tile.filter));
         }

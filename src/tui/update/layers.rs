@@ -1,6 +1,6 @@
-//! Keys in what lies over a view.
+//! Key handling of overlays.
 
-use super::{action as act, moved, narrow, show, tell, time};
+use super::{action as act, moved, narrow, show, status, time};
 use crate::inspect::find::Query;
 use crate::inspect::io_stream::Follow;
 use crate::inspect::page::At;
@@ -14,7 +14,7 @@ use crate::tui::model::{
 };
 use crate::tui::view::bytes;
 
-/// Does what a key says in the uppermost layer; `None`: the key is not for it.
+/// Executes an action in the topmost overlay; `None`: the action is for the view below.
 pub(super) fn action(model: &mut Model, action: Action) -> Option<Vec<Command>> {
     let layer = model.layers.pop()?;
     if action == Action::Escape {
@@ -24,7 +24,7 @@ pub(super) fn action(model: &mut Model, action: Action) -> Option<Vec<Command>> 
         Overlay::List(list) => Some(in_list(model, list, action)),
         Overlay::Notes(list) => Some(in_notes(model, list, action)),
         Overlay::Text(text) => Some(in_text(model, text, action)),
-        // Lines that are typed have their keys before this.
+        // Keys of input lines are handled earlier.
         Overlay::Prompt(_) => Some(Vec::new()),
         Overlay::Detail(pane) => in_detail(model, pane, action),
         Overlay::IoStream(pane) => in_echo(model, pane, action),
@@ -32,7 +32,7 @@ pub(super) fn action(model: &mut Model, action: Action) -> Option<Vec<Command>> 
     }
 }
 
-/// What was pending only for the layer is not any more.
+/// Closes an overlay and cancels its pending requests.
 fn close(model: &mut Model, layer: &Overlay) -> Vec<Command> {
     match layer {
         Overlay::Detail(_) => model.pending.detail = None,
@@ -62,7 +62,7 @@ fn in_list(model: &mut Model, mut list: List, action: Action) -> Vec<Command> {
         list.selected = moved(before, list.items.len(), page, action);
         let item = list.items.get(list.selected);
         if item.is_some_and(|item| item.choice == Choice::Heading) {
-            // On in the same direction; what a heading stands over follows it.
+            // The selection skips headings in its direction.
             let back = list.selected < before && list.selected > 0;
             list.selected = if back {
                 list.selected - 1
@@ -79,7 +79,7 @@ fn in_list(model: &mut Model, mut list: List, action: Action) -> Vec<Command> {
     }
 }
 
-/// Does what a line of a list stands for.
+/// Executes the action of a menu line.
 fn choice(model: &mut Model, choice: Choice) -> Vec<Command> {
     match choice {
         Choice::Show(view) => show(model, view),
@@ -101,7 +101,7 @@ fn go_to_note(model: &mut Model, at: usize) -> Vec<Command> {
     narrow::remember(model);
     match note.event {
         Some(num) => {
-            // The event may be outside of what is shown now.
+            // The event may be outside of the displayed scope.
             model.trail.clear();
             if !model.range().contains(note.from) {
                 model.selection = None;
@@ -182,7 +182,7 @@ fn in_detail(model: &mut Model, mut pane: DetailPane, action: Action) -> Option<
                 model.status = Some("copied the condition".to_owned());
                 vec![Command::Copy(filter)]
             }
-            _ => tell(model, "this value cannot be a condition"),
+            _ => status(model, "this value cannot be a condition"),
         },
         Action::Only | Action::Not => match pane.entry().map(|entry| entry.filter.clone()) {
             Some(Some(filter)) => {
@@ -196,7 +196,7 @@ fn in_detail(model: &mut Model, mut pane: DetailPane, action: Action) -> Option<
                 model.layers.push(Overlay::Detail(pane));
                 return Some(commands);
             }
-            _ => tell(model, "this value cannot be a condition"),
+            _ => status(model, "this value cannot be a condition"),
         },
         Action::ThreadNext | Action::ThreadPrevious => match &pane.detail {
             Some(detail) => {
@@ -213,7 +213,7 @@ fn in_detail(model: &mut Model, mut pane: DetailPane, action: Action) -> Option<
         },
         Action::Opener => match &pane.detail {
             Some(detail) if detail.fd.is_some() => vec![model.ask(Request::Opener(pane.num))],
-            _ => tell(model, "the event is about no fd"),
+            _ => status(model, "the event has no fd"),
         },
         Action::Fork => vec![model.ask(Request::Fork(pane.num))],
         Action::IoStream => {
@@ -226,7 +226,7 @@ fn in_detail(model: &mut Model, mut pane: DetailPane, action: Action) -> Option<
                 Follow::FdOf(num),
             ));
         }
-        // Everything else is for the view below, where details stay open beside the list.
+        // Everything else is for the view below, where details stay open next to the list.
         Action::Show(_) | Action::NextView | Action::PreviousView | Action::Back => return None,
         _ => {
             let commands = act(model, action);
@@ -307,12 +307,12 @@ fn copy_piece(model: &mut Model) -> Vec<Command> {
     vec![Command::Copy(text)]
 }
 
-/// Moves through the pieces line by line.
+/// Scrolls through the chunks line by line.
 fn scroll(pane: &mut EchoPane, action: Action, width: usize, rows: usize) {
     let Some(echo) = &pane.echo else {
         return;
     };
-    // The head is a line, too.
+    // The heading counts as a line.
     let lines = |at: usize| {
         let piece = echo.pieces.get(at);
         piece.map_or(0, |piece| 1 + bytes::count(&piece.data, pane.form, width))
@@ -351,7 +351,7 @@ fn scroll(pane: &mut EchoPane, action: Action, width: usize, rows: usize) {
     }
 }
 
-/// Begins to play what was written, or stops and goes on.
+/// Starts playback, pauses or resumes.
 fn play_or_pause(model: &mut Model, pane: &mut EchoPane) -> Vec<Command> {
     if let Some(play) = &mut pane.play {
         play.paused = !play.paused;
@@ -372,7 +372,7 @@ fn play_or_pause(model: &mut Model, pane: &mut EchoPane) -> Vec<Command> {
     Vec::new()
 }
 
-/// Time passes for a terminal that is played back.
+/// Advances playback.
 pub(super) fn play(model: &mut Model) {
     let now = model.now;
     if let Some(Overlay::IoStream(pane)) = model.layers.last_mut()
@@ -392,7 +392,7 @@ fn in_state(model: &mut Model, mut pane: StatePane, action: Action) -> Option<Ve
             }
             Vec::new()
         }
-        // Time goes on, and the machine with it.
+        // Moves the time, and with it the system state.
         Action::CursorLeft | Action::CursorRight => {
             let by = if action == Action::CursorLeft { -1 } else { 1 };
             let mut commands = time::step(model, by, false);
@@ -411,9 +411,9 @@ fn in_state(model: &mut Model, mut pane: StatePane, action: Action) -> Option<Ve
             model.layers.push(Overlay::State(pane));
             return Some(vec![Command::Quit]);
         }
-        Action::Search | Action::Sort | Action::Within | Action::Only | Action::Not => tell(
+        Action::Search | Action::Sort | Action::Within | Action::Only | Action::Not => status(
             model,
-            "Enter narrows to the row; Left and Right go back and on in time",
+            "Enter drills down to the row; Left and Right move in time",
         ),
         _ => return None,
     };
@@ -421,7 +421,7 @@ fn in_state(model: &mut Model, mut pane: StatePane, action: Action) -> Option<Ve
     Some(commands)
 }
 
-/// Opens the machine at the cursor's time.
+/// Opens the system state at the cursor.
 fn open_state(model: &mut Model, what: SystemView) -> Vec<Command> {
     let time = model.cursor;
     model.layers.push(Overlay::State(StatePane {
@@ -432,7 +432,7 @@ fn open_state(model: &mut Model, what: SystemView) -> Vec<Command> {
     vec![model.ask(Request::SystemView(time, what))]
 }
 
-/// Opens what was read and written.
+/// Opens an I/O stream.
 pub(super) fn open_echo(
     model: &mut Model,
     title: String,

@@ -1,4 +1,4 @@
-//! The list of all views: our own, and those that scripts describe.
+//! The menu of views: built-in ones, and those described by scripts.
 
 use super::list;
 use crate::stats::table::View;
@@ -10,7 +10,7 @@ use crate::tui::view::TABS;
 /// The title of the list of views.
 const VIEWS: &str = "views";
 
-/// Opens the list. Scripts are looked for when somebody wants to see it.
+/// Opens the menu. Scripts are loaded when it is opened for the first time.
 pub(super) fn open(model: &mut Model) -> Vec<Command> {
     let item = |(view, name): &(View, &'static str)| ListItem {
         label: format!("{name:14} {}", view.help()),
@@ -25,7 +25,7 @@ pub(super) fn open(model: &mut Model) -> Vec<Command> {
     }
 }
 
-/// Adds the views that scripts describe to the list of views, if it is open.
+/// Adds scripted views to the menu of views, if it is open.
 pub(super) fn list_scripts(model: &mut Model) -> Vec<Command> {
     let (Some(Overlay::List(list)), Some(views)) = (model.layers.last_mut(), &model.scripts.views)
     else {
@@ -44,7 +44,7 @@ pub(super) fn list_scripts(model: &mut Model) -> Vec<Command> {
         return Vec::new();
     }
     list.items.push(ListItem {
-        label: "\u{2500}\u{2500} described by scripts \u{2500}\u{2500}".to_owned(),
+        label: "\u{2500}\u{2500} from scripts \u{2500}\u{2500}".to_owned(),
         choice: Choice::Heading,
     });
     list.items.extend(items);

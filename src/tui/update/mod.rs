@@ -1,5 +1,4 @@
-//! Changes the model by what happens. What is to be done outside of it is returned as commands; nothing here
-//! waits for anything.
+//! Updates the model by messages. Side effects are returned as commands; nothing here blocks.
 
 mod answers;
 mod help;
@@ -27,7 +26,7 @@ use crate::inspect::page::At;
 use crate::inspect::system_view::SystemView;
 use crate::stats::table::{TILES, View};
 
-/// Changes the model by a message.
+/// Updates the model by a message.
 pub(crate) fn update(model: &mut Model, message: Message) -> Vec<Command> {
     let mut commands = match message {
         Message::Key(key) => self::key(model, key),
@@ -49,7 +48,7 @@ pub(crate) fn update(model: &mut Model, message: Message) -> Vec<Command> {
             Vec::new()
         }
         Message::Response(ticket, answer) => answers::answer(model, ticket, *answer),
-        Message::Grown(library) => time::grown(model, library),
+        Message::Grown(capture) => time::grown(model, capture),
     };
     model.settle();
     commands.extend(model.need_page());
@@ -58,14 +57,14 @@ pub(crate) fn update(model: &mut Model, message: Message) -> Vec<Command> {
 }
 
 impl Model {
-    /// Returns where things are on the screen.
+    /// Returns the layout of the screen.
     pub(crate) fn layout(&self) -> Layout {
         let has_side =
             self.view == View::Events && matches!(self.layers.first(), Some(Overlay::Detail(_)));
         Layout::new(self.size, has_side)
     }
 
-    /// Brings what is selected into sight.
+    /// Scrolls to the selection.
     fn settle(&mut self) {
         let layout = self.layout();
         let rows = layout.table_rows();
@@ -83,7 +82,7 @@ impl Model {
     }
 }
 
-/// Returns where keys count now, the innermost first.
+/// Returns the current key contexts, the innermost first.
 fn contexts(model: &Model) -> &'static [Context] {
     match model.layers.last() {
         Some(Overlay::Prompt(_)) => &[Context::Prompt],
@@ -113,7 +112,7 @@ fn key(model: &mut Model, key: KeyEvent) -> Vec<Command> {
     }
 }
 
-/// Does what a key says.
+/// Executes an action.
 pub(super) fn action(model: &mut Model, action: Action) -> Vec<Command> {
     if let Some(commands) = layers::action(model, action) {
         return commands;
@@ -164,7 +163,7 @@ pub(super) fn action(model: &mut Model, action: Action) -> Vec<Command> {
             let scope = model.scope();
             let title = match scope.filter.as_str() {
                 "" => "everything".to_owned(),
-                _ => "everything that is shown".to_owned(),
+                _ => "all displayed events".to_owned(),
             };
             layers::open_echo(model, title, scope, Follow::Scope)
         }
@@ -177,7 +176,7 @@ pub(super) fn action(model: &mut Model, action: Action) -> Vec<Command> {
         }
         Action::FilterBar => {
             let filter = model.filter();
-            // What is typed after it is about all of it.
+            // Appended conditions have to apply to the whole filter.
             let has_or = filter.contains(" or ") && model.trail.len() == 1;
             let filter = if has_or {
                 format!("({filter})")
@@ -212,7 +211,7 @@ pub(super) fn action(model: &mut Model, action: Action) -> Vec<Command> {
         Action::Copy => copy(model),
         Action::Theme => {
             model.theme = model.theme.next();
-            tell(model, format!("theme: {}", model.theme.name()))
+            status(model, format!("theme: {}", model.theme.name()))
         }
         Action::Follow => time::follow(model),
         Action::Anchor => {
@@ -223,7 +222,7 @@ pub(super) fn action(model: &mut Model, action: Action) -> Vec<Command> {
             };
             Vec::new()
         }
-        // Only in what lies over a view.
+        // Only in overlays.
         Action::CopyFilter
         | Action::ThreadNext
         | Action::ThreadPrevious
@@ -241,7 +240,7 @@ pub(super) fn action(model: &mut Model, action: Action) -> Vec<Command> {
     }
 }
 
-/// What can be asked of the machine at a point in time.
+/// The views of the system state.
 const MOMENTS: [SystemView; 4] = [
     SystemView::Processes,
     SystemView::Tree,
@@ -249,8 +248,8 @@ const MOMENTS: [SystemView; 4] = [
     SystemView::Sockets,
 ];
 
-/// Tells something in the last line.
-fn tell(model: &mut Model, text: impl Into<String>) -> Vec<Command> {
+/// Shows a message in the status line.
+fn status(model: &mut Model, text: impl Into<String>) -> Vec<Command> {
     model.status = Some(text.into());
     Vec::new()
 }
@@ -280,7 +279,7 @@ fn type_line(model: &mut Model, purpose: Purpose, text: String) -> Vec<Command> 
         View::Overview | View::Events | View::Spectrogram
     );
     if purpose == Purpose::Within && !is_table {
-        return tell(model, "this view has no rows to keep; `:` filters events");
+        return status(model, "this view has no rows to keep; `:` filters events");
     }
     open(model, Overlay::Prompt(Prompt::new(purpose, text)))
 }
@@ -294,7 +293,7 @@ pub(super) fn show(model: &mut Model, view: View) -> Vec<Command> {
     model.view = view;
     model.remake_table();
     match view {
-        // Where the cursor is.
+        // At the time cursor.
         View::Events if model.events.going.is_none() => {
             model.go_to(At::Time(model.cursor)).into_iter().collect()
         }
@@ -311,7 +310,7 @@ fn step_view(model: &mut Model, by: usize) -> Vec<Command> {
     show(model, TABS[(at + by) % TABS.len()].0)
 }
 
-/// Moves a place in a list of so many lines.
+/// Returns the new position in a list of this many lines.
 pub(super) fn moved(at: usize, count: usize, page: usize, action: Action) -> usize {
     let last = count.saturating_sub(1);
     let to = match action {
@@ -328,7 +327,7 @@ pub(super) fn moved(at: usize, count: usize, page: usize, action: Action) -> usi
 
 fn motion(model: &mut Model, action: Action) -> Vec<Command> {
     let rows = model.layout().table_rows();
-    // Who goes back in time wants to stay there.
+    // After going back in time the window no longer follows the end.
     let is_in_time = matches!(model.view, View::Events | View::Commands);
     if is_in_time && matches!(action, Action::Up | Action::PageUp | Action::Top) {
         model.follow = false;
@@ -355,14 +354,14 @@ fn motion(model: &mut Model, action: Action) -> Vec<Command> {
             let to = moved(at, count, rows, action) as u64;
             if list.line(to).is_some() || !list.is_there {
                 list.selected = to;
-                // Whatever was on its way was for where one is no longer going.
+                // Pending moves are superseded.
                 if list.is_there && list.going.take().is_some() {
                     model.pending.page = None;
                 }
                 model.follow_line();
                 return model.need_page().into_iter().collect();
             }
-            // Not at hand: what lies between is not looked at.
+            // Not loaded: the lines between are skipped.
             let at = match action {
                 Action::Bottom if model.is_counted() => At::Index(count.saturating_sub(1) as u64),
                 Action::Bottom => At::Time(model.range().to),
@@ -395,11 +394,11 @@ fn motion(model: &mut Model, action: Action) -> Vec<Command> {
     }
 }
 
-/// Looks for the next row or event that holds what was searched.
+/// Finds the next row or event that contains the search text.
 pub(super) fn search(model: &mut Model, forward: bool) -> Vec<Command> {
     let text = model.search.to_lowercase();
     if text.is_empty() {
-        return tell(model, "nothing was searched for yet; `/` searches");
+        return status(model, "no search yet; `/` searches");
     }
     match model.view {
         View::Overview => {
@@ -411,7 +410,7 @@ pub(super) fn search(model: &mut Model, forward: bool) -> Vec<Command> {
             let is_hit = |at: &usize| TILES[*at].title.to_lowercase().contains(&text);
             match (1..=count).map(step).find(is_hit) {
                 Some(tile) => model.tile = tile,
-                None => return tell(model, "no tile is called that"),
+                None => return status(model, "no tile matches"),
             }
             Vec::new()
         }
@@ -432,20 +431,20 @@ pub(super) fn search(model: &mut Model, forward: bool) -> Vec<Command> {
                 forward,
             })]
         }
-        View::Spectrogram => tell(model, "there is no text in a spectrogram"),
+        View::Spectrogram => status(model, "there is no text in a spectrogram"),
         _ => match model.pane.search(&text, forward) {
             Some(at) => {
                 model.pane.select(at);
                 Vec::new()
             }
-            None => tell(model, format!("no row holds {:?}", model.search)),
+            None => status(model, format!("no row contains {:?}", model.search)),
         },
     }
 }
 
 fn sort_menu(model: &mut Model) -> Vec<Command> {
     let Some(table) = &model.pane.table else {
-        return tell(model, "this view cannot be sorted");
+        return status(model, "this view cannot be sorted");
     };
     let item = |(at, column): (usize, &crate::stats::table::Column)| ListItem {
         label: format!("{:12} {}", column.title, column.help),
@@ -468,14 +467,14 @@ fn notes(model: &mut Model) -> Vec<Command> {
     };
     let items = model.notes.list.iter().enumerate().map(item).collect();
     let list = List {
-        title: "notes (Enter goes there, d deletes, w writes Markdown)",
+        title: "notes (Enter: go to, d: delete, w: export Markdown)",
         items,
         selected: 0,
     };
     open(model, Overlay::Notes(list))
 }
 
-/// Copies what the row is about.
+/// Copies the subject of the row.
 fn copy(model: &mut Model) -> Vec<Command> {
     let text = match model.view {
         View::Events => model
@@ -500,11 +499,11 @@ fn copy(model: &mut Model) -> Vec<Command> {
             model.status = Some("copied".to_owned());
             vec![Command::Copy(text)]
         }
-        None => tell(model, "there is nothing to copy"),
+        None => status(model, "nothing to copy"),
     }
 }
 
-/// Follows what the row is about: what was read and written there.
+/// Follows the I/O stream of the row.
 fn echo(model: &mut Model) -> Vec<Command> {
     let (title, scope, follow) = match model.view {
         View::Events => match model.events.selected_line() {
@@ -516,7 +515,10 @@ fn echo(model: &mut Model) -> Vec<Command> {
             None => return Vec::new(),
         },
         View::Overview | View::Spectrogram | View::Losses => {
-            return tell(model, "only rows of tables and events can be followed");
+            return status(
+                model,
+                "only the I/O of table rows and events can be followed",
+            );
         }
         _ => match narrow::of_row(model) {
             Some(narrowed) => {

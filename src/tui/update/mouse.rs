@@ -9,9 +9,9 @@ use crate::tui::message::Command;
 use crate::tui::model::{Model, Overlay};
 use crate::tui::view::{overview, spectrogram, tab_at, table};
 
-/// Two clicks within so long are one double click, in nanoseconds.
+/// Two clicks within this time are a double click, in nanoseconds.
 const DOUBLE_NS: u64 = 400_000_000;
-/// Lines that a turn of the wheel scrolls.
+/// Lines per step of the wheel.
 const WHEEL: usize = 3;
 
 pub(super) fn update(model: &mut Model, mouse: MouseEvent) -> Vec<Command> {
@@ -70,7 +70,7 @@ pub(super) fn update(model: &mut Model, mouse: MouseEvent) -> Vec<Command> {
         }
         MouseEventKind::Drag(MouseButton::Left) if !is_covered => {
             if let Some(from) = model.pointer.drag {
-                // The range ends with the column that the mouse is over.
+                // The range ends with the column under the mouse.
                 let to = layout.time_at(model.window, mouse.column.saturating_add(1));
                 model.selection = Some(time::ordered(from, to));
                 model.cursor = to;
@@ -85,7 +85,7 @@ pub(super) fn update(model: &mut Model, mouse: MouseEvent) -> Vec<Command> {
             Vec::new()
         }
         MouseEventKind::Up(MouseButton::Left) => match model.pointer.drag.take() {
-            // Only now is it counted: the range is what it is.
+            // The range is aggregated only when the button is released.
             Some(_) => model.refresh(),
             None if model.view == View::Spectrogram && model.spectral.anchor.is_some() => {
                 narrow::enter(model)
@@ -101,7 +101,7 @@ fn spectral_cell(model: &Model, mouse: MouseEvent) -> Option<(usize, usize)> {
     spectrogram::Grid::new(spectrum, model.layout().body).cell_at(mouse.column, mouse.row)
 }
 
-/// A click into the view.
+/// Handles a click in the view.
 fn click(model: &mut Model, mouse: MouseEvent) -> Vec<Command> {
     let layout = model.layout();
     let body = layout.body;

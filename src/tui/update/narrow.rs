@@ -1,6 +1,6 @@
-//! Narrowing what is shown, and going back.
+//! Drill-down and history.
 
-use super::{list, show, tell};
+use super::{list, show, status};
 use crate::filter::Filter;
 use crate::inspect::page::At;
 use crate::replay::Span;
@@ -12,7 +12,7 @@ use crate::tui::message::{Command, Request};
 use crate::tui::model::{Choice, Crumb, DetailPane, ListItem, Model, Overlay};
 use crate::tui::view::spectrogram;
 
-/// Most places that are remembered for going back.
+/// Limit of the history.
 const HISTORY: usize = 256;
 
 /// Joins two conditions.
@@ -23,7 +23,7 @@ pub(super) fn both(a: &str, b: &str) -> String {
     }
 }
 
-/// Returns what the selected row narrows to.
+/// Returns the drill-down of the selected row.
 pub(super) fn of_row(model: &Model) -> Option<Narrowed> {
     let subject = match model.view {
         View::Overview => Subject::Tile(model.tile),
@@ -32,7 +32,7 @@ pub(super) fn of_row(model: &Model) -> Option<Narrowed> {
     Some(table::narrowed(&subject))
 }
 
-/// Narrows everything to the selected row, or opens the event.
+/// Drills down to the selected row, or opens the event.
 pub(super) fn enter(model: &mut Model) -> Vec<Command> {
     match model.view {
         View::Events => match model.events.selected_line().map(|line| line.num) {
@@ -67,7 +67,7 @@ pub(super) fn enter(model: &mut Model) -> Vec<Command> {
     }
 }
 
-/// Selects a range, and the window around it if it is not in sight.
+/// Selects a range, and moves the window if the range is not visible.
 pub(super) fn select_range(model: &mut Model, span: Span) {
     if let Some(span) = span.intersection(model.whole) {
         if span.intersection(model.window) != Some(span) {
@@ -108,18 +108,18 @@ pub(super) fn dig(model: &mut Model) -> Vec<Command> {
     }
 }
 
-/// Narrows to something from what lies over a view.
+/// Drills down from an overlay.
 pub(super) fn to(model: &mut Model, narrowed: Narrowed) -> Vec<Command> {
     narrow_to(model, narrowed, None)
 }
 
-/// Narrows to something, and shows the view it leads to.
+/// Drills down and shows the target view.
 fn narrow_to(model: &mut Model, narrowed: Narrowed, view: Option<View>) -> Vec<Command> {
     let is_none = narrowed.filter.is_empty() && narrowed.span.is_none();
-    // What a script's view is keyed by need not be anything for conditions.
+    // The keys of scripted views need not be valid in conditions.
     let is_wrong = !narrowed.filter.is_empty() && Filter::parse(&narrowed.filter).is_err();
     if is_none || is_wrong {
-        return tell(model, "the filter language has no condition for that");
+        return status(model, "the filter language has no condition for that");
     }
     remember(model);
     if let Some(span) = narrowed.span {
@@ -137,14 +137,14 @@ fn narrow_to(model: &mut Model, narrowed: Narrowed, view: Option<View>) -> Vec<C
     commands
 }
 
-/// Adds a narrowing, unless it is there.
+/// Adds a drill-down step, unless it already exists.
 fn add(model: &mut Model, crumb: Crumb) {
     if !crumb.clause.is_empty() && !model.trail.contains(&crumb) {
         model.trail.push(crumb);
     }
 }
 
-/// Remembers where one is.
+/// Saves the current state in the history.
 pub(super) fn remember(model: &mut Model) {
     if model.history.len() >= HISTORY {
         model.history.remove(0);
@@ -152,10 +152,10 @@ pub(super) fn remember(model: &mut Model) {
     model.history.push(model.place());
 }
 
-/// Goes back to where one was.
+/// Restores the previous state.
 pub(super) fn back(model: &mut Model) -> Vec<Command> {
     let Some(place) = model.history.pop() else {
-        return tell(model, "there is nothing to go back to");
+        return status(model, "nothing to go back to");
     };
     model.layers.clear();
     model.trail = place.trail;
@@ -179,7 +179,7 @@ pub(super) fn back(model: &mut Model) -> Vec<Command> {
     commands
 }
 
-/// Offers the conditions that the selected row's values make.
+/// Opens a menu of the conditions on the selected row's values.
 pub(super) fn choose(model: &mut Model, negate: bool) -> Vec<Command> {
     let turned = |condition: &str| match negate {
         true => format!("not ({condition})"),
@@ -221,7 +221,7 @@ pub(super) fn choose(model: &mut Model, negate: bool) -> Vec<Command> {
         }
     };
     if conditions.is_empty() {
-        return tell(model, "no value of this row can be a condition");
+        return status(model, "no value of this row can be used in a condition");
     }
     let items = conditions.into_iter().map(item).collect();
     list(
@@ -232,7 +232,7 @@ pub(super) fn choose(model: &mut Model, negate: bool) -> Vec<Command> {
     )
 }
 
-/// Offers conditions on an event: what its line shows.
+/// Opens a menu of the conditions on the selected event.
 fn choose_of_event(model: &mut Model, negate: bool) -> Vec<Command> {
     let Some(line) = model.events.selected_line() else {
         return Vec::new();
@@ -242,7 +242,7 @@ fn choose_of_event(model: &mut Model, negate: bool) -> Vec<Command> {
         format!("thread.tid = {}", line.tid),
         format!("evt.type = {}", line.name),
     ];
-    // A name that holds more than letters is better taken from the details, where it is quoted.
+    // Names with special characters are offered in the details, where they are quoted.
     let is_plain = |text: &str| {
         !text.is_empty()
             && text
@@ -276,7 +276,7 @@ fn choose_of_event(model: &mut Model, negate: bool) -> Vec<Command> {
     )
 }
 
-/// Narrows to a condition, in the view that is shown.
+/// Adds a condition, and stays in the displayed view.
 pub(super) fn by_condition(model: &mut Model, clause: String) -> Vec<Command> {
     remember(model);
     add(
@@ -289,7 +289,7 @@ pub(super) fn by_condition(model: &mut Model, clause: String) -> Vec<Command> {
     model.refresh()
 }
 
-/// Replaces the filter by one that was typed.
+/// Replaces the filter.
 pub(super) fn by_filter(model: &mut Model, filter: &str) -> Vec<Command> {
     let filter = filter.trim();
     let before = model.filter();
@@ -309,7 +309,7 @@ pub(super) fn by_filter(model: &mut Model, filter: &str) -> Vec<Command> {
     model.refresh()
 }
 
-/// Returns the process that the selected row is about, or names.
+/// Returns the process of the selected row.
 fn pid_of_row(model: &Model) -> Option<i64> {
     let row = model.pane.row()?;
     if let Subject::Process(key) = row.subject {
@@ -325,17 +325,17 @@ fn pid_of_row(model: &Model) -> Option<i64> {
     }
 }
 
-/// Shows everything that a process and all its descendants did, whatever was shown before.
+/// Shows all events of a process and its descendants, whatever was displayed before.
 pub(super) fn descendants(model: &mut Model) -> Vec<Command> {
     let pid = match model.view {
         View::Events => model.events.selected_line().map(|line| line.pid),
         _ => pid_of_row(model),
     };
     let Some(pid) = pid.filter(|pid| *pid > 0) else {
-        return tell(model, "this row is no process");
+        return status(model, "this row has no process");
     };
     remember(model);
-    // What led to the process is not all that it did.
+    // Earlier drill-down steps could hide some of its events.
     model.trail.clear();
     add(
         model,
@@ -347,7 +347,7 @@ pub(super) fn descendants(model: &mut Model) -> Vec<Command> {
     model.refresh()
 }
 
-/// Returns the condition and the time range of the rectangle in the spectrogram, or of its cell.
+/// Returns condition and time range of the rectangle in the spectrogram, or of its cell.
 fn rectangle(model: &Model) -> Option<(String, Span)> {
     let spectrum = model.spectrum()?;
     let cell = model.spectral.cell;
@@ -403,7 +403,7 @@ fn dig_rectangle(model: &mut Model) -> Vec<Command> {
     narrow_to(model, narrowed, None)
 }
 
-/// Returns the latency row that is hottest, where the spectrogram's cursor begins.
+/// Returns the cell with the highest count, the initial cursor of the spectrogram.
 pub(super) fn hottest(spectrum: &tally::Spectrum) -> (usize, usize) {
     let largest = spectrum
         .counts

@@ -1,8 +1,8 @@
-//! A line that is typed.
+//! Input lines.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::{narrow, search, tell};
+use super::{narrow, search, status};
 use crate::fields::{self, ArgForm};
 use crate::filter::Filter;
 use crate::filter::ast::written;
@@ -11,12 +11,12 @@ use crate::tui::message::{Command, Request};
 use crate::tui::model::{Model, Overlay, Prompt, Purpose};
 use crate::tui::notes::Note;
 
-/// Most suggestions shown.
+/// Limit of the suggestions.
 const SUGGESTIONS: usize = 64;
-/// Longest line that can be typed, in bytes.
+/// Length limit of an input, in bytes.
 const LONGEST: usize = 16 << 10;
 
-/// Handles a key while a line is typed.
+/// Handles a key in an input line.
 pub(super) fn key(model: &mut Model, key: KeyEvent, action: Option<Action>) -> Vec<Command> {
     let Some(Overlay::Prompt(mut prompt)) = model.layers.pop() else {
         return Vec::new();
@@ -62,7 +62,7 @@ pub(super) fn key(model: &mut Model, key: KeyEvent, action: Option<Action>) -> V
     Vec::new()
 }
 
-/// Goes through the suggestions, or through what was typed earlier where there are none.
+/// Moves in the suggestions, or in the history if there are none.
 fn choose(model: &Model, prompt: &mut Prompt, down: bool) {
     let is_empty = prompt.suggestions.is_empty() || prompt.text.is_empty() || prompt.past > 0;
     if prompt.purpose == Purpose::Filter && is_empty {
@@ -86,7 +86,7 @@ fn choose(model: &Model, prompt: &mut Prompt, down: bool) {
     };
 }
 
-/// Finds what the word at the caret could become.
+/// Finds completions of the word at the caret.
 pub(super) fn suggest(model: &mut Model) {
     let Some(Overlay::Prompt(prompt)) = model.layers.last() else {
         return;
@@ -111,7 +111,7 @@ pub(super) fn suggest(model: &mut Model) {
     }
 }
 
-/// The field that the last comparison of a text is about.
+/// Returns the field of the last comparison in a text.
 fn field_before(text: &str) -> Option<&'static str> {
     let is_break = |c: char| c.is_whitespace() || "()=!<>,".contains(c);
     let words = text.rsplit(is_break).filter(|word| !word.is_empty());
@@ -120,7 +120,7 @@ fn field_before(text: &str) -> Option<&'static str> {
         .find_map(|word| fields::lookup(word).ok().map(|field| field.info.name))
 }
 
-/// Fields, operators and words that begin like a word, then fields that hold it.
+/// Returns fields, operators and keywords that start with a word, then fields that contain it.
 fn names(word: &str) -> Vec<String> {
     const WORDS: [&str; 12] = [
         "and",
@@ -156,7 +156,7 @@ fn names(word: &str) -> Vec<String> {
     all
 }
 
-/// Values of a field that were seen in the range, the most frequent ones first.
+/// Returns values of a field that occur in the range, the most frequent ones first.
 fn values(model: &Model, field: &str, word: &str) -> Vec<String> {
     let Some(tally) = model.tally() else {
         return Vec::new();
@@ -241,7 +241,7 @@ fn values(model: &Model, field: &str, word: &str) -> Vec<String> {
     out
 }
 
-/// Takes a line.
+/// Accepts an input line.
 fn take(model: &mut Model, mut prompt: Prompt) -> Vec<Command> {
     let text = prompt.text.trim().to_owned();
     match prompt.purpose {
@@ -284,7 +284,7 @@ fn take(model: &mut Model, mut prompt: Prompt) -> Vec<Command> {
     }
 }
 
-/// The nearest place not after `at` where a character begins.
+/// Returns the last character boundary that is not after `at`.
 fn floor(text: &str, at: usize) -> usize {
     let mut at = at.min(text.len());
     while !text.is_char_boundary(at) {
@@ -293,7 +293,7 @@ fn floor(text: &str, at: usize) -> usize {
     at
 }
 
-/// Notes something about the selected range, or the selected event, or the cursor's time.
+/// Adds a note to the selected range, or the selected event, or the cursor's time.
 fn note(model: &mut Model, text: String) -> Vec<Command> {
     if text.is_empty() {
         return Vec::new();
@@ -331,11 +331,11 @@ fn note(model: &mut Model, text: String) -> Vec<Command> {
     };
     model.notes.add(note);
     let commands = vec![Command::WriteNotes(model.notes.clone())];
-    tell(model, "noted");
+    status(model, "note added");
     commands
 }
 
-/// The selected row as text.
+/// Returns the selected row as text.
 fn row_text(model: &Model) -> String {
     let cells = model
         .pane

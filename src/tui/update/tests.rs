@@ -1,4 +1,4 @@
-//! The model by sequences of messages, without a background.
+//! Tests of the model by sequences of messages, without background threads.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::tui::message::Response;
 use crate::tui::notes::Notes;
 use crate::tui::theme::Theme;
 
-/// A model of the intrusion, counted.
+/// A model of the sample intrusion, aggregated.
 fn model() -> Model {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/intrusion.scap");
-    let library = Arc::new(IndexedCapture::open(&path).unwrap());
+    let capture = Arc::new(IndexedCapture::open(&path).unwrap());
     let options = Options {
         name: "intrusion.scap".to_owned(),
         theme: Theme::Dark,
@@ -28,15 +28,15 @@ fn model() -> Model {
         live: false,
         of_damaged: false,
     };
-    let (mut model, commands) = Model::new(library, options, Notes::default(), (80, 24));
+    let (mut model, commands) = Model::new(capture, options, Notes::default(), (80, 24));
     assert!(matches!(&commands[..], [Command::CaptureInfo(scope)] if scope.filter.is_empty()));
     count(&mut model);
     model
 }
 
-/// Counts the scope as the background would.
+/// Aggregates the scope like the background.
 fn count(model: &mut Model) {
-    let mut replayer = crate::replay::SegmentReplayer::new(&model.library).unwrap();
+    let mut replayer = crate::replay::SegmentReplayer::new(&model.capture).unwrap();
     let scope = model.scope();
     let never = std::sync::atomic::AtomicBool::new(false);
     let tally = crate::stats::tally::tally(&mut replayer, &scope, &never).unwrap();
@@ -56,7 +56,7 @@ fn progress(model: &mut Model, tally: Tally) {
     update(model, Message::Progress(progress));
 }
 
-/// Presses keys; returns what they ask for.
+/// Presses keys; returns the commands.
 fn press(model: &mut Model, script: &str) -> Vec<Command> {
     let keys = keys::parse(script).unwrap();
     keys.into_iter()
@@ -96,7 +96,7 @@ fn page(first: u64, nums: std::ops::Range<u64>) -> Page {
     }
 }
 
-/// Answers the newest question about lines.
+/// Responds to the newest request for lines.
 fn answer_page(model: &mut Model, page: Page) -> Vec<Command> {
     let ticket = model.pending.page.unwrap();
     update(
@@ -114,7 +114,7 @@ fn zooming_and_panning_keep_to_the_capture() {
     let commands = press(&mut model, "+");
     assert_eq!(surveys(&commands), 1);
     assert_eq!(model.window.len_ns(), whole.len_ns().div_ceil(2));
-    // The cursor stays where it is on the screen.
+    // The position of the cursor on the screen is unchanged.
     let share = |m: &Model| (m.cursor - m.window.from) as f64 / m.window.len_ns() as f64;
     assert!((share(&model) - 1.0 / 3.0).abs() < 0.001);
     assert_eq!(model.cursor, cursor);
@@ -148,8 +148,8 @@ fn the_timeline_stays_exact_when_a_range_is_selected() {
 #[test]
 fn who_goes_back_in_time_is_not_taken_to_the_end() {
     let grow = |model: &mut Model| {
-        let library = Arc::clone(&model.library);
-        update(model, Message::Grown(library));
+        let capture = Arc::clone(&model.capture);
+        update(model, Message::Grown(capture));
         count(model);
     };
     let mut model = model();
@@ -164,7 +164,7 @@ fn who_goes_back_in_time_is_not_taken_to_the_end() {
     press(&mut model, "F");
     grow(&mut model);
     assert_eq!(model.pane.selected, last);
-    // What is sorted otherwise has the newest anywhere.
+    // In another sort order the newest row can be anywhere.
     press(&mut model, "<Home>F>G<Enter>");
     grow(&mut model);
     assert_eq!(model.pane.selected, 0);
@@ -322,7 +322,7 @@ fn lines_are_fetched_as_they_are_looked_at() {
     assert!(matches!(&commands[..], [Command::Ask(_, question)] if is_end(question)));
     let old = model.pending.page.unwrap();
     press(&mut model, "<Home>");
-    // An answer to an older question is not shown.
+    // A response to an outdated request is ignored.
     update(
         &mut model,
         Message::Response(old, Box::new(Response::Page(page(9_000, 9_000..9_600)))),
@@ -445,7 +445,7 @@ fn every_key_of_the_help_does_something_or_says_why_not() {
     }
 }
 
-/// A model of which nothing was counted.
+/// A model without aggregation.
 fn model_cheap() -> Model {
     let mut model = model_of("testdata/sample.scap");
     progress(&mut model, Tally::default());
@@ -454,7 +454,7 @@ fn model_cheap() -> Model {
 
 fn model_of(path: &str) -> Model {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-    let library = Arc::new(IndexedCapture::open(&path).unwrap());
+    let capture = Arc::new(IndexedCapture::open(&path).unwrap());
     let options = Options {
         name: "sample".to_owned(),
         theme: Theme::Plain,
@@ -463,14 +463,14 @@ fn model_of(path: &str) -> Model {
         live: false,
         of_damaged: false,
     };
-    Model::new(library, options, Notes::default(), (80, 24)).0
+    Model::new(capture, options, Notes::default(), (80, 24)).0
 }
 
 #[test]
 fn a_range_to_begin_with_is_the_window() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/sample.scap");
-    let library = Arc::new(IndexedCapture::open(&path).unwrap());
-    let whole = library.span().unwrap();
+    let capture = Arc::new(IndexedCapture::open(&path).unwrap());
+    let whole = capture.span().unwrap();
     let range = Span {
         from: whole.from + 100,
         to: whole.from + 200_000,
@@ -483,7 +483,7 @@ fn a_range_to_begin_with_is_the_window() {
         live: false,
         of_damaged: false,
     };
-    let (model, _) = Model::new(library, options, Notes::default(), (80, 24));
+    let (model, _) = Model::new(capture, options, Notes::default(), (80, 24));
     assert_eq!((model.window, model.cursor), (range, range.from));
     assert_eq!(model.filter(), "proc.name=curl");
 }

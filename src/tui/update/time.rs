@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::tell;
+use super::status;
 use crate::inspect::page::At;
 use crate::replay::IndexedCapture;
 use crate::replay::Span;
@@ -10,7 +10,7 @@ use crate::stats::table::View;
 use crate::tui::message::Command;
 use crate::tui::model::{Model, SHORTEST_NS};
 
-/// Moves the cursor by a column of the timeline; with `select` the range from where it was grows with it.
+/// Moves the cursor by a column of the timeline; with `select` the selected range is extended.
 pub(super) fn step(model: &mut Model, by: i64, select: bool) -> Vec<Command> {
     if model.view == View::Spectrogram && !select {
         let last = crate::stats::tally::TIMES - 1;
@@ -42,7 +42,7 @@ pub(super) fn step(model: &mut Model, by: i64, select: bool) -> Vec<Command> {
     }
 }
 
-/// Makes a span of two instants.
+/// Makes a span of two times.
 pub(super) fn ordered(a: u64, b: u64) -> Span {
     Span {
         from: a.min(b),
@@ -50,7 +50,7 @@ pub(super) fn ordered(a: u64, b: u64) -> Span {
     }
 }
 
-/// Moves the window by a quarter of it.
+/// Moves the window by a quarter of its length.
 pub(super) fn pan(model: &mut Model, on: bool) -> Vec<Command> {
     let step = model.window.len_ns() / 4;
     let room = match on {
@@ -66,7 +66,7 @@ pub(super) fn pan(model: &mut Model, on: bool) -> Vec<Command> {
     zoom_to(model, window)
 }
 
-/// Halves or doubles the window; the instant `around` stays where it is.
+/// Halves or doubles the window; the position of the time `around` is unchanged.
 pub(super) fn zoom(model: &mut Model, into: bool, around: u64) -> Vec<Command> {
     let window = model.window;
     let around = around.clamp(window.from, window.to);
@@ -95,7 +95,7 @@ pub(super) fn zoom(model: &mut Model, into: bool, around: u64) -> Vec<Command> {
     )
 }
 
-/// Makes the selected range the window.
+/// Zooms to the selected range.
 pub(super) fn zoom_to_selection(model: &mut Model) -> Vec<Command> {
     match model.selection {
         Some(selection) => {
@@ -106,9 +106,9 @@ pub(super) fn zoom_to_selection(model: &mut Model) -> Vec<Command> {
             model.selection = None;
             zoom_to(model, window)
         }
-        None => tell(
+        None => status(
             model,
-            "no range is selected: Shift with the arrows or the mouse selects one",
+            "no range is selected; select one with Shift and the arrow keys, or the mouse",
         ),
     }
 }
@@ -128,12 +128,12 @@ pub(super) fn zoom_to(model: &mut Model, window: Span) -> Vec<Command> {
     model.refresh()
 }
 
-/// Follows the end of a growing capture, or stops to.
+/// Starts or stops following the end of a growing capture.
 pub(super) fn follow(model: &mut Model) -> Vec<Command> {
     if !model.live {
-        return tell(
+        return status(
             model,
-            "the capture does not grow; `scap view --live` follows one that does",
+            "the capture is complete; `scap view --live` follows a growing one",
         );
     }
     model.follow = !model.follow;
@@ -146,19 +146,19 @@ pub(super) fn follow(model: &mut Model) -> Vec<Command> {
     }
 }
 
-/// The capture has grown.
-pub(super) fn grown(model: &mut Model, library: Arc<IndexedCapture>) -> Vec<Command> {
-    let Some(whole) = library.span() else {
+/// Handles a capture that has grown.
+pub(super) fn grown(model: &mut Model, capture: Arc<IndexedCapture>) -> Vec<Command> {
+    let Some(whole) = capture.span() else {
         return Vec::new();
     };
     let was_all = model.window == model.whole;
-    model.library = library;
+    model.capture = capture;
     model.whole = whole;
     if was_all && model.follow {
         model.window = whole;
     }
     model.rewind();
-    // What was counted of this scope can have grown, too.
+    // The counts of the same scope may have grown, too.
     model.surveyed = None;
     match model.follow {
         true => to_end(model),

@@ -1,12 +1,12 @@
-//! Bytes from a capture as lines that are safe to draw.
+//! Data from a capture as lines that are safe to draw.
 
 use crate::tui::cells;
 use crate::tui::model::Form;
 
-/// Bytes of a line in hexadecimal.
+/// Bytes per line in hexadecimal.
 const PER_LINE: usize = 16;
 
-/// Returns how many lines bytes take.
+/// Returns the number of lines of the data.
 pub(crate) fn count(data: &[u8], form: Form, width: usize) -> usize {
     match form {
         Form::Hex => data.len().div_ceil(PER_LINE),
@@ -15,7 +15,7 @@ pub(crate) fn count(data: &[u8], form: Form, width: usize) -> usize {
     }
 }
 
-/// Returns lines from one on.
+/// Returns lines starting at an index.
 pub(crate) fn lines(
     data: &[u8],
     form: Form,
@@ -43,7 +43,7 @@ pub(crate) fn lines(
     }
 }
 
-/// Cuts bytes at line ends, and where a line would be too long: an escape takes up to four columns a byte.
+/// Splits data at line breaks and at the width: an escape takes up to four columns per byte.
 fn pieces(data: &[u8], width: usize) -> impl Iterator<Item = &[u8]> {
     let longest = width.max(4);
     let mut rest = data;
@@ -59,7 +59,7 @@ fn pieces(data: &[u8], width: usize) -> impl Iterator<Item = &[u8]> {
                 rest = &rest[end + 1..];
                 return Some(line.strip_suffix(b"\r").unwrap_or(line));
             }
-            // No character takes more columns than its bytes do when they are escaped.
+            // No character is wider than its escaped bytes.
             let cost = if matches!(rest[end], 0x20..=0x7e) {
                 1
             } else {

@@ -1,4 +1,4 @@
-//! The list of events.
+//! Draws the event list.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -30,7 +30,7 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
     }
     let rows = u64::from(area.height - 1);
     if list.is_there && list.page.lines.is_empty() && model.pending.page.is_none() {
-        let text = "no events here";
+        let text = "no events";
         buffer.set_stringn(
             area.x,
             area.y + 1,
@@ -70,7 +70,7 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
     }
 }
 
-/// The columns: title and width; the last takes what is left.
+/// Returns title and width of the columns; the last one gets the remaining width.
 fn columns(width: u16, has_containers: bool, digits: usize) -> Vec<(&'static str, usize)> {
     let mut columns = vec![("NUM", digits), ("TIME", 15)];
     if width >= 110 {

@@ -1,4 +1,4 @@
-//! Where things are on the screen; drawing and the mouse agree on it.
+//! The layout of the screen, shared by drawing and mouse handling.
 
 use ratatui::layout::Rect;
 
@@ -7,19 +7,19 @@ use crate::replay::Span;
 
 /// Columns left of the lanes, for their names.
 pub(crate) const LABELS: u16 = 10;
-/// The smallest screen that is drawn on.
+/// The minimum size of the screen.
 pub(crate) const SMALLEST: (u16, u16) = (40, 16);
-/// From so many rows on lanes are two rows high.
+/// Screens with at least this many rows have lanes of two rows.
 const TALL: u16 = 50;
-/// From so many columns on details stand beside the list.
+/// Screens with at least this many columns show details next to the list.
 const WIDE: u16 = 140;
 
-/// Where things are on the screen.
+/// The layout of the screen.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layout {
     pub(crate) header: Rect,
     pub(crate) crumbs: Rect,
-    /// The lanes without their names; the last is that of losses.
+    /// The lanes without their names; the last one is that of losses.
     pub(crate) lanes: Rect,
     /// Rows of a lane.
     pub(crate) lane_height: u16,
@@ -27,13 +27,13 @@ pub(crate) struct Layout {
     pub(crate) tabs: Rect,
     /// The view.
     pub(crate) body: Rect,
-    /// Details, if they stand beside the view.
+    /// Details, if they are next to the view.
     pub(crate) side: Option<Rect>,
     pub(crate) status: Rect,
 }
 
 impl Layout {
-    /// Divides a screen of so many columns and rows.
+    /// Computes the layout of a screen of this size.
     pub(crate) fn new(size: (u16, u16), has_side: bool) -> Self {
         let (width, height) = size;
         let lane_height = if height >= TALL { 2 } else { 1 };
@@ -71,12 +71,12 @@ impl Layout {
         }
     }
 
-    /// Rows of the view that hold rows of a table.
+    /// Number of table rows that fit in the view.
     pub(crate) fn table_rows(&self) -> usize {
         usize::from(self.body.height.saturating_sub(1))
     }
 
-    /// Returns the time that a column of the timeline begins at.
+    /// Returns the start time of a column of the timeline.
     pub(crate) fn time_at(&self, window: Span, column: u16) -> u64 {
         let columns = u128::from(self.lanes.width.max(1));
         let column = u128::from(column.saturating_sub(self.lanes.x)).min(columns);
@@ -87,7 +87,7 @@ impl Layout {
             .min(window.to)
     }
 
-    /// Returns the column of the timeline that a time is in, from 0 on; `None`: it is not shown.
+    /// Returns the column of a time in the timeline, starting at 0; `None` if it is not visible.
     pub(crate) fn column_of(&self, window: Span, time: u64) -> Option<u16> {
         if !window.contains(time) || self.lanes.width == 0 {
             return None;

@@ -1,4 +1,4 @@
-//! Draws the model. Nothing here changes it.
+//! Draws the model without changing it.
 
 pub(crate) mod bytes;
 mod events;
@@ -38,7 +38,7 @@ pub(crate) const TABS: &[(View, &str)] = &[
     (View::Losses, "Losses"),
 ];
 
-/// Draws everything. Returns where the caret is, if there is one.
+/// Draws the screen. Returns the position of the caret, if any.
 pub(crate) fn draw(model: &Model, buffer: &mut Buffer) -> Option<Position> {
     let (width, height) = model.size;
     if width < SMALLEST.0 || height < SMALLEST.1 {
@@ -72,15 +72,15 @@ pub(crate) fn draw(model: &Model, buffer: &mut Buffer) -> Option<Position> {
     caret.map(Position::from)
 }
 
-/// The capture: name, machine, time, how much, what is wrong.
+/// Draws the header: capture, machine, time, counts, problems.
 fn draw_header(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     let row = layout.header;
     let theme = model.theme;
-    let library = &model.library;
+    let capture = &model.capture;
     let width = usize::from(row.width);
-    // What is wrong is always seen, whatever else has to be cut.
+    // Problems are always visible, whatever else has to be truncated.
     let mut wrong = Vec::new();
-    let lost: u64 = library.losses().iter().map(|l| l.count).sum();
+    let lost: u64 = capture.losses().iter().map(|l| l.count).sum();
     if lost > 0 {
         wrong.push(format!("{} LOST", grouped(lost)));
     }
@@ -89,30 +89,30 @@ fn draw_header(model: &Model, layout: &Layout, buffer: &mut Buffer) {
         wrong.push(format!("DAMAGED in {damages} places"));
     }
     if model.is_cut_off() {
-        wrong.push("CUT OFF: no end".to_owned());
+        wrong.push("INCOMPLETE".to_owned());
     }
     if model.is_of_damaged() {
-        wrong.push("DAMAGED OR CUT OFF".to_owned());
+        wrong.push("DAMAGED OR INCOMPLETE".to_owned());
     }
     match (model.live, model.follow) {
-        (true, _) if !library.is_cut_off() => wrong.push("ENDED".to_owned()),
+        (true, _) if !capture.is_cut_off() => wrong.push("ENDED".to_owned()),
         (true, true) => wrong.push("LIVE".to_owned()),
         (true, false) => wrong.push("LIVE (F: follow)".to_owned()),
         (false, _) => {}
     }
     let wrong = wrong.join("  ");
     let width = width.saturating_sub(wrong.len() + 2);
-    let host = cells::fit(library.header().machine.host_name.as_bytes(), 24);
+    let host = cells::fit(capture.header().machine.host_name.as_bytes(), 24);
     let host = if host.is_empty() {
         host
     } else {
         format!(" on {host}")
     };
-    let summaries = library.index().chunks.iter().map(|chunk| &chunk.summary);
+    let summaries = capture.index().chunks.iter().map(|chunk| &chunk.summary);
     let shown = summaries
         .map(|s| u64::from(s.events.saturating_sub(s.hidden)))
         .sum();
-    let first = library.first_time().clamp(model.whole.from, model.whole.to);
+    let first = capture.first_time().clamp(model.whole.from, model.whole.to);
     let text = format!(
         "{}{host}  {}  {}  {} events",
         cells::fit(model.name.as_bytes(), 40),
@@ -126,7 +126,7 @@ fn draw_header(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     buffer.set_stringn(x + 2, row.y, wrong, left, theme.bad());
 }
 
-/// How what is shown was narrowed, and how far the counting is.
+/// Draws the steps of the drill-down, and the progress.
 fn draw_crumbs(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     let row = layout.crumbs;
     let theme = model.theme;
@@ -167,7 +167,7 @@ fn draw_crumbs(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     }
 }
 
-/// The tab that is shown first, so that the chosen one is on the screen.
+/// Returns the first tab to draw, so that the selected one is visible.
 fn first_tab(model: &Model, width: u16) -> usize {
     let chosen = TABS
         .iter()
@@ -185,7 +185,7 @@ fn first_tab(model: &Model, width: u16) -> usize {
     first
 }
 
-/// Finds the tab at a column of the screen.
+/// Returns the tab at a column of the screen.
 pub(crate) fn tab_at(model: &Model, layout: &Layout, x: u16) -> Option<View> {
     let mut start = layout.tabs.x + scripted_tab(model).chars().count() as u16;
     for (view, name) in &TABS[first_tab(model, layout.tabs.width)..] {
@@ -198,7 +198,7 @@ pub(crate) fn tab_at(model: &Model, layout: &Layout, x: u16) -> Option<View> {
     None
 }
 
-/// The tab of the view that is shown, if a script describes it; else nothing.
+/// Returns the tab of the displayed view if it is a scripted view; else nothing.
 fn scripted_tab(model: &Model) -> String {
     let name = model.scripts.describe(model.view).map(|(name, _)| name);
     name.map_or_else(String::new, |name| {
@@ -230,7 +230,7 @@ fn draw_tabs(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     }
 }
 
-/// What was told last, else the place in the list and the most important keys.
+/// Draws the status message, or the position in the list and the most important keys.
 fn draw_status(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     let row = layout.status;
     let width = usize::from(row.width);
@@ -258,12 +258,8 @@ fn draw_status(model: &Model, layout: &Layout, buffer: &mut Buffer) {
                 pane.selected + 1
             };
             let omitted = pane.table.as_ref().map_or(0, |t| t.omitted);
-            // How many is not known: what is not kept cannot be told apart.
-            let more = if omitted > 0 {
-                " (not all are listed)"
-            } else {
-                ""
-            };
+            // The number of distinct omitted rows is not known.
+            let more = if omitted > 0 { " (incomplete)" } else { "" };
             let within = match pane.within.as_str() {
                 "" => String::new(),
                 text => format!(" with \"{}\"", cells::fit(text.as_bytes(), 20)),
@@ -273,12 +269,12 @@ fn draw_status(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     };
     let keys = match model.view {
         View::Events => {
-            "Enter detail  / search  : filter  e echo  m note  Bksp back  ? keys  q quit"
+            "Enter detail  / search  : filter  e follow  m note  Bksp back  ? keys  q quit"
         }
         View::Overview => {
             "Enter show  : filter  +/- zoom  \u{21e7}\u{2190}\u{2192} select time  F2 views  ? keys  q quit"
         }
-        View::Spectrogram => "Space rectangle  Enter dig  Bksp back  ? keys  q quit",
+        View::Spectrogram => "Space rectangle  Enter drill down  Bksp back  ? keys  q quit",
         _ => "Enter narrow  = only  ! not  d events  > sort  / search  Bksp back  ? keys",
     };
     let (x, _) = buffer.set_stringn(row.x, row.y, place, width, model.theme.header());

@@ -1,4 +1,4 @@
-//! The overview: what stands out, as tiles of which each is a filter's hits over time.
+//! Draws the overview: tiles with the matches of a filter over time.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -11,24 +11,24 @@ use crate::stats::tally::{Io, Tally};
 use crate::tui::cells;
 use crate::tui::model::Model;
 
-/// The least columns of a tile.
+/// Minimum width of a tile.
 const TILE: u16 = 38;
-/// Columns of a tile's count.
+/// Width of a tile's count.
 const COUNT: usize = 6;
-/// Rows above the tiles.
+/// Number of rows above the tiles.
 const SUMMARY: u16 = 2;
 
-/// How many tiles stand beside each other.
+/// Returns the number of tiles per row.
 pub(crate) fn across(width: u16) -> usize {
     usize::from((width / TILE).clamp(1, 4))
 }
 
-/// Returns the first row of tiles that is shown, so that one of them is.
+/// Returns the first visible row of tiles, so that the selected tile is visible.
 fn first_row(tile: usize, across: usize, rows: usize) -> usize {
     (tile / across).saturating_sub(rows.saturating_sub(1))
 }
 
-/// Finds the tile at a place of the screen.
+/// Returns the tile at a position of the screen.
 pub(crate) fn tile_at(model: &Model, area: Rect, x: u16, y: u16) -> Option<usize> {
     let across = across(area.width);
     let rows = usize::from(area.height.saturating_sub(SUMMARY));
@@ -102,7 +102,7 @@ fn draw_tile(model: &Model, tally: &Tally, at: usize, area: Rect, buffer: &mut B
     }
 }
 
-/// Two lines of sums.
+/// Draws two lines of totals.
 fn draw_summary(model: &Model, tally: &Tally, area: Rect, buffer: &mut Buffer) {
     let sum = |io: &dyn Fn(&crate::stats::tally::ProcessTally) -> Io| {
         tally
@@ -126,7 +126,7 @@ fn draw_summary(model: &Model, tally: &Tally, area: Rect, buffer: &mut Buffer) {
     let failed: u64 = tally.calls.values().map(|call| call.failed).sum();
     let range = model.range();
     let lost = model
-        .library
+        .capture
         .losses()
         .iter()
         .filter(|l| l.span.intersection(range).is_some());

@@ -1,4 +1,4 @@
-//! What lies over a view: details, echoes, the state, lists, texts, the line that is typed.
+//! Draws overlays: details, I/O streams, the system state, menus, texts, the input line.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -13,7 +13,7 @@ use crate::tui::model::{
 };
 use crate::tui::theme::Theme;
 
-/// Wipes a part of the screen and draws a frame with a title; returns what is inside.
+/// Clears a part of the screen and draws a frame with a title; returns the inner area.
 fn frame(title: &str, area: Rect, model: &Model, buffer: &mut Buffer) -> Rect {
     ratatui::widgets::Widget::render(ratatui::widgets::Clear, area, buffer);
     let block = ratatui::widgets::Block::bordered()
@@ -30,12 +30,12 @@ fn frame(title: &str, area: Rect, model: &Model, buffer: &mut Buffer) -> Rect {
     inner
 }
 
-/// Columns of the names in the details.
+/// Returns the width of the names in the details.
 fn name_width(width: usize) -> usize {
     (width / 3).clamp(8, 26)
 }
 
-/// Rows of the details that hold the data, of so many rows.
+/// Returns how many of these rows of the details show the data.
 fn data_rows(height: usize) -> usize {
     height / 3
 }
@@ -54,7 +54,7 @@ pub(super) fn detail(model: &Model, pane: &DetailPane, layout: &Layout, buffer: 
         let text = if model.pending.detail.is_some() {
             "\u{2026}"
         } else {
-            "there is no such event"
+            "no such event"
         };
         buffer.set_stringn(inner.x, inner.y, text, width, theme.dim());
         return;
@@ -66,7 +66,7 @@ pub(super) fn detail(model: &Model, pane: &DetailPane, layout: &Layout, buffer: 
         0
     };
     let rows = usize::from(inner.height) - data_rows;
-    // Headings and entries in one list; the selected entry is kept in sight.
+    // Headings and entries are one list; the selected entry is kept visible.
     let mut lines: Vec<(Option<usize>, String, String)> = Vec::new();
     let mut entry_at = 0;
     let mut selected_line = 0;
@@ -131,7 +131,7 @@ pub(super) fn detail(model: &Model, pane: &DetailPane, layout: &Layout, buffer: 
     }
 }
 
-/// Draws what was read and written.
+/// Draws an I/O stream.
 pub(super) fn echo(model: &Model, pane: &EchoPane, layout: &Layout, buffer: &mut Buffer) {
     let theme = model.theme;
     let title = format!("{} ({})", pane.title, pane.form.name());
@@ -148,7 +148,7 @@ pub(super) fn echo(model: &Model, pane: &EchoPane, layout: &Layout, buffer: &mut
         return draw_play(model, play, pane.calls.len(), inner, buffer);
     }
     if echo.pieces.is_empty() {
-        let text = "no data was read or written here, or none of it was kept";
+        let text = "no data was read or written here, or none was captured";
         buffer.set_stringn(inner.x, inner.y, text, width, theme.dim());
         return;
     }
@@ -163,7 +163,7 @@ pub(super) fn echo(model: &Model, pane: &EchoPane, layout: &Layout, buffer: &mut
             let missing = piece.len.saturating_sub(piece.data.len() as u64);
             let kept = match missing {
                 0 => String::new(),
-                missing => format!(", {missing} of them not kept"),
+                missing => format!(", {missing} of them not captured"),
             };
             let head = format!(
                 "{} {} {} {} {} fd {} {}: {} bytes{kept}",
@@ -203,12 +203,12 @@ pub(super) fn echo(model: &Model, pane: &EchoPane, layout: &Layout, buffer: &mut
         skip = 0;
     }
     if echo.cut && y < inner.bottom() {
-        let text = "there is more than is kept here: narrow the range or the filter";
+        let text = "truncated: narrow the range or the filter to see more";
         buffer.set_stringn(inner.x, y, text, width, theme.bad());
     }
 }
 
-/// Draws a terminal that is played back.
+/// Draws the playback of a terminal.
 fn draw_play(model: &Model, play: &Play, pieces: usize, area: Rect, buffer: &mut Buffer) {
     let screen = play.screen.screen();
     let (rows, columns) = screen.size();
@@ -241,7 +241,7 @@ fn draw_play(model: &Model, play: &Play, pieces: usize, area: Rect, buffer: &mut
         slower => format!("1/{}x", 1 << -slower),
     };
     let text = format!(
-        "{state} {speed}  {}  write {} of {pieces}  p: stop or go on, + -: speed, Esc: close",
+        "{state} {speed}  {}  write {} of {pieces}  p: pause or resume, + -: speed, Esc: close",
         cells::time(play.time),
         play.next,
     );
@@ -255,7 +255,7 @@ fn draw_play(model: &Model, play: &Play, pieces: usize, area: Rect, buffer: &mut
     );
 }
 
-/// Returns how a cell of a terminal looked, in the colours that every terminal has.
+/// Converts the style of a terminal cell to the sixteen standard colours.
 fn style_of(cell: &vt100::Cell, theme: Theme) -> Style {
     let mut style = Style::new();
     if theme == Theme::Plain {
@@ -275,7 +275,7 @@ fn style_of(cell: &vt100::Cell, theme: Theme) -> Style {
     style
 }
 
-/// The sixteen colours by number.
+/// The sixteen standard colours by number.
 const COLORS: [Color; 16] = [
     Color::Black,
     Color::Red,
@@ -295,7 +295,7 @@ const COLORS: [Color; 16] = [
     Color::White,
 ];
 
-/// Returns what a state pane is called.
+/// Returns the title of a view of the system state.
 pub(crate) fn moment_title(what: SystemView) -> &'static str {
     match what {
         SystemView::Processes => "processes (ps)",
@@ -305,7 +305,7 @@ pub(crate) fn moment_title(what: SystemView) -> &'static str {
     }
 }
 
-/// Draws the machine at a point in time.
+/// Draws the system state at a point in time.
 pub(super) fn state(model: &Model, pane: &StatePane, layout: &Layout, buffer: &mut Buffer) {
     let title = format!(
         "{} at {}",
@@ -321,7 +321,7 @@ pub(super) fn state(model: &Model, pane: &StatePane, layout: &Layout, buffer: &m
     }
 }
 
-/// Draws a list to choose from, in the middle.
+/// Draws a menu in the middle.
 pub(super) fn list(model: &Model, list: &List, layout: &Layout, buffer: &mut Buffer) {
     let body = layout.body;
     let longest = list
@@ -391,8 +391,8 @@ pub(super) fn text(model: &Model, pane: &TextPane, layout: &Layout, buffer: &mut
     }
 }
 
-/// Draws the line that is typed, in the last line of the screen, with what it could become above. Returns
-/// where the caret is.
+/// Draws the input line in the last line of the screen, with suggestions above. Returns the
+/// position of the caret.
 pub(super) fn prompt(
     model: &Model,
     prompt: &Prompt,
@@ -411,7 +411,7 @@ pub(super) fn prompt(
     let label = match prompt.purpose {
         Purpose::Filter => "filter: ",
         Purpose::Search => "search: ",
-        Purpose::Within => "rows with: ",
+        Purpose::Within => "rows containing:  ",
         Purpose::Note => "note: ",
         Purpose::Save => "save to (.scap, .txt, .json): ",
     };
@@ -419,7 +419,7 @@ pub(super) fn prompt(
     let room = usize::from(row.right().saturating_sub(start))
         .saturating_sub(1)
         .max(1);
-    // A long line is shown around the caret.
+    // A long line is scrolled to the caret.
     let column = prompt.column();
     let hidden = column.saturating_sub(room);
     let mut skipped = 0;
@@ -452,7 +452,7 @@ pub(super) fn prompt(
         let above = row.y.saturating_sub(1);
         clear_row(buffer, row, above);
         let mut x = row.x;
-        // So that the chosen one is in sight.
+        // Keeps the selected suggestion visible.
         let first = prompt.chosen.saturating_sub(2);
         for (at, suggestion) in prompt.suggestions.iter().enumerate().skip(first) {
             if x >= row.right() {

@@ -1,4 +1,4 @@
-//! The spectrogram: how long calls took, over time.
+//! Draws the spectrogram: latency of calls over time.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -8,16 +8,16 @@ use crate::stats::tally::{LATENCIES, PER_DECADE, Spectrum, TIMES, latency_bounds
 use crate::tui::cells;
 use crate::tui::model::Model;
 
-/// Columns for the latencies' names.
+/// Width of the latency labels.
 const LABELS: u16 = 8;
 
-/// Returns the latencies, in nanoseconds, that a row of the spectrum holds: from, and below.
+/// Returns the latency range of a row of the spectrum, in nanoseconds: from, and below.
 pub(crate) fn latencies(row: usize) -> (u64, u64) {
     let (from, below) = latency_bounds(row);
     (from, below.unwrap_or(u64::MAX))
 }
 
-/// The rows that are shown: from the shortest latency that there is to the longest.
+/// Returns the visible rows: from the shortest to the longest latency with calls.
 fn rows(spectrum: &Spectrum) -> (usize, usize) {
     let has = |row: &usize| {
         let mut counts = spectrum.counts.iter().skip(*row).step_by(LATENCIES);
@@ -28,7 +28,7 @@ fn rows(spectrum: &Spectrum) -> (usize, usize) {
     (first, last.max(first))
 }
 
-/// Where the cells of a spectrum are on the screen.
+/// The position of the cells of a spectrum on the screen.
 pub(crate) struct Grid {
     area: Rect,
     first: usize,
@@ -52,12 +52,12 @@ impl Grid {
         }
     }
 
-    /// Returns the first and the last row of the spectrum that are shown.
+    /// Returns the first and the last visible row of the spectrum.
     pub(crate) fn rows(&self) -> (usize, usize) {
         (self.first, self.last)
     }
 
-    /// Returns the cell of the spectrum (time, latency) at a place of the screen.
+    /// Returns the cell of the spectrum (time, latency) at a position of the screen.
     pub(crate) fn cell_at(&self, x: u16, y: u16) -> Option<(usize, usize)> {
         if !self.area.contains((x, y).into()) {
             return None;
@@ -68,7 +68,7 @@ impl Grid {
         Some((column, self.last - from_top.min(count - 1)))
     }
 
-    /// Returns the columns and rows of the spectrum that a cell of the screen stands for.
+    /// Returns the columns and rows of the spectrum that a cell of the screen covers.
     fn of_cell(&self, x: u16, y: u16) -> (std::ops::Range<usize>, std::ops::RangeInclusive<usize>) {
         let width = usize::from(self.area.width);
         let height = usize::from(self.area.height);
@@ -137,10 +137,10 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
     };
     let source = match model.tally() {
         Some(_) => "",
-        None => ", as the index tells, which leaves out those that wait",
+        None => ", from the index, without blocking calls",
     };
     let text = format!(
-        "{} to {to}: {} calls{source}   arrows move, Space begins a rectangle, Enter shows its calls",
+        "{} to {to}: {} calls{source}   arrows move, Space starts a rectangle, Enter shows its calls",
         cells::duration(from),
         grouped(u64::from(count)),
     );
@@ -148,7 +148,7 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
     buffer.set_stringn(area.x, y, text, usize::from(area.width), theme.dim());
 }
 
-/// How hot a count is: by powers of the largest.
+/// Returns the level of a count, by powers of the largest count.
 fn heat(count: u32, largest: u32) -> usize {
     if largest <= 1 {
         return 2;
@@ -157,7 +157,7 @@ fn heat(count: u32, largest: u32) -> usize {
     ((share * 5.0) as usize).min(4)
 }
 
-/// Whether cells are in the rectangle that is being drawn.
+/// Returns true if cells are in the rectangle that is being selected.
 fn is_marked(
     model: &Model,
     columns: &std::ops::Range<usize>,

@@ -1,4 +1,4 @@
-//! Tables.
+//! Draws tables.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -11,20 +11,20 @@ use crate::tui::theme::Theme;
 
 /// The title of the column of lifetimes.
 const LIFE: &str = "LIFE";
-/// The least that is left for the last column.
+/// Minimum width of the last column.
 const LEAST: u16 = 28;
 
 /// A column on the screen.
 #[derive(Clone, Copy, Debug)]
 struct Shown {
-    /// Its place in the table; `None` = lifetimes.
+    /// Its index in the table; `None` = lifetimes.
     column: Option<usize>,
     x: u16,
     width: u16,
 }
 
-/// Places columns: those that do not fit are left out, from the right, but for the last one, which takes
-/// what is left.
+/// Lays out columns: columns that do not fit are dropped from the right, except for the last one,
+/// which gets the remaining width.
 fn place(pane: &TablePane, columns: &[Column], area: Rect) -> Vec<Shown> {
     let mut shown = Vec::new();
     let mut x = area.x;
@@ -35,7 +35,7 @@ fn place(pane: &TablePane, columns: &[Column], area: Rect) -> Vec<Shown> {
     };
     let flexible = columns.iter().rposition(|c| c.width == 0);
     let wanted: u16 = columns.iter().map(|c| c.width + 1).sum::<u16>() + life + 2 * LEAST;
-    // What stands last is what one reads, unless there is a picture before it.
+    // The last column is usually the most important one, unless there are lifetimes before it.
     let least = match has_life {
         true => LEAST,
         false => LEAST.max(area.width * 2 / 5),
@@ -71,7 +71,7 @@ fn place(pane: &TablePane, columns: &[Column], area: Rect) -> Vec<Shown> {
     shown
 }
 
-/// Finds the column of a table that is at a column of the screen.
+/// Returns the column of a table at a column of the screen.
 pub(crate) fn column_at(pane: &TablePane, area: Rect, x: u16) -> Option<usize> {
     let table = pane.table.as_ref()?;
     let shown = place(pane, table.columns, area);
@@ -139,8 +139,8 @@ pub(super) fn draw(pane: &TablePane, range: Span, theme: Theme, area: Rect, buff
     }
     if pane.order.is_empty() && rows > 0 {
         let text = match (table.rows.is_empty(), table.omitted) {
-            (true, 0) => "nothing here",
-            _ => "no row holds that text",
+            (true, 0) => "no rows",
+            _ => "no row contains that text",
         };
         buffer.set_stringn(
             area.x,
@@ -152,7 +152,7 @@ pub(super) fn draw(pane: &TablePane, range: Span, theme: Theme, area: Rect, buff
     }
 }
 
-/// Whether a column holds numbers, which stand to the right.
+/// Returns true if a column has numbers, which are right-aligned.
 fn numbers(pane: &TablePane, column: usize) -> bool {
     let first = pane.row_at(pane.top).and_then(|row| row.cells.get(column));
     first.is_some_and(cells::is_number)
@@ -160,7 +160,7 @@ fn numbers(pane: &TablePane, column: usize) -> bool {
 
 fn draw_cell(cell: &Cell, depth: u16, theme: Theme, area: Rect, buffer: &mut Buffer) {
     let width = usize::from(area.width);
-    // However deep it is, at least half of the room is for what it is.
+    // At any depth at least half of the width is for the text.
     let indent = (usize::from(depth) * 2).min(width / 2);
     if indent >= 2 {
         let x = area.x + indent as u16 - 2;
@@ -177,7 +177,7 @@ fn draw_cell(cell: &Cell, depth: u16, theme: Theme, area: Rect, buffer: &mut Buf
     buffer.set_stringn(area.x, area.y, text, width, theme_of(cell, theme));
 }
 
-/// What is zero is less important.
+/// Zeros are dimmed.
 fn theme_of(cell: &Cell, theme: Theme) -> ratatui::style::Style {
     match cell {
         Cell::Count(0) | Cell::Hundredths(0) | Cell::Bytes(0) | Cell::Duration(0) => theme.dim(),
@@ -185,7 +185,7 @@ fn theme_of(cell: &Cell, theme: Theme) -> ratatui::style::Style {
     }
 }
 
-/// Draws when something was there, on the time axis of the range.
+/// Draws the lifetime of a row on the time axis of the range.
 fn draw_life(row: &Row, range: Span, theme: Theme, area: Rect, buffer: &mut Buffer) {
     let Some((life, saw_start, saw_end)) = row.life else {
         return;

@@ -1,4 +1,4 @@
-//! The timeline: lanes of what happened when, losses, the axis.
+//! Draws the timeline: lanes of activity, losses, the axis.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -11,12 +11,12 @@ use crate::stats::activity::{Activity, Bin};
 use crate::tui::cells;
 use crate::tui::model::Model;
 
-/// Bars by eighths of a cell.
+/// Bars in eighths of a cell.
 const BARS: [&str; 9] = [
     " ", "\u{2581}", "\u{2582}", "\u{2583}", "\u{2584}", "\u{2585}", "\u{2586}", "\u{2587}",
     "\u{2588}",
 ];
-/// What stands where events are missing.
+/// Fills times with lost events.
 const HATCH: &str = "\u{2592}";
 
 /// Counts by column of the screen.
@@ -30,7 +30,7 @@ pub(super) fn draw(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     let width = usize::from(layout.lanes.width);
     let mut total = columns(&model.coarse, model.window, width);
     if let Some(exact) = &model.exact {
-        // Where it was counted that is better than what the index tells.
+        // Exact counts are preferred over estimates from the index.
         let counted = columns(exact, model.window, width);
         for (column, counts) in total.iter_mut().enumerate() {
             let span = column_span(model.window, width, column);
@@ -81,7 +81,7 @@ fn draw_lane(
         usize::from(LABELS) - 1,
         theme.lane(lane),
     );
-    // Of what is filtered the rest stays visible behind it, on the same scale.
+    // With a filter, all activity stays visible behind the matches, on the same scale.
     let dimmed = matched.is_some();
     let style = if dimmed {
         theme.dim()
@@ -102,7 +102,7 @@ fn draw_lane(
     }
 }
 
-/// Draws a bar in each column; nothing where there is nothing.
+/// Draws a bar in each column with a count.
 fn bars(
     buffer: &mut Buffer,
     area: Rect,
@@ -124,7 +124,8 @@ fn bars(
     }
 }
 
-/// Returns how high a bar is; anything is seen. The root makes few visible beside many.
+/// Returns the height of a bar; any count is visible. The square root makes small counts visible
+/// next to large ones.
 pub(super) fn level(value: f64, largest: f64, steps: usize) -> usize {
     if value <= 0.0 || largest <= 0.0 {
         return 0;
@@ -153,7 +154,7 @@ fn draw_losses(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     if layout.lanes.height == 0 {
         return;
     }
-    let lost = model.library.losses();
+    let lost = model.capture.losses();
     let style = if lost.is_empty() {
         model.theme.dim()
     } else {
@@ -176,7 +177,7 @@ fn draw_losses(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     }
 }
 
-/// Shows the selected range and the cursor.
+/// Draws the selected range and the cursor.
 fn mark_range(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     let ends = |span: Span| {
         let shown = span.intersection(model.window)?;
@@ -238,7 +239,7 @@ fn draw_axis(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     );
 }
 
-/// Returns the times of a column.
+/// Returns the time range of a column.
 fn column_span(window: Span, width: usize, column: usize) -> Span {
     let len = u128::from(window.len_ns());
     let at = |column: usize| {
@@ -253,7 +254,7 @@ fn column_span(window: Span, width: usize, column: usize) -> Span {
     }
 }
 
-/// Puts counts over time into columns of the screen.
+/// Distributes counts over time to columns of the screen.
 fn columns(activity: &Activity, window: Span, width: usize) -> Columns {
     let mut out = vec![[0.0; LANES]; width];
     let len = window.len_ns() as f64;
@@ -263,7 +264,7 @@ fn columns(activity: &Activity, window: Span, width: usize) -> Columns {
         if *bin == Bin::default() {
             continue;
         }
-        // In columns, as far as the window goes.
+        // In columns, relative to the window.
         let start = activity.span.from as f64 - window.from as f64 + bin_len * at as f64;
         let first = start * width as f64 / len;
         let last = (start + bin_len) * width as f64 / len;

@@ -44,21 +44,21 @@ fn go() -> AtomicBool {
     AtomicBool::new(false)
 }
 
-fn library(path: &Path) -> Arc<IndexedCapture> {
+fn indexed(path: &Path) -> Arc<IndexedCapture> {
     Arc::new(IndexedCapture::open(path).unwrap())
 }
 
-fn scope(library: &IndexedCapture, filter: &str) -> Scope {
+fn scope(capture: &IndexedCapture, filter: &str) -> Scope {
     Scope {
-        span: library.span().unwrap(),
+        span: capture.span().unwrap(),
         filter: filter.to_owned(),
     }
 }
 
 fn counted(path: &Path, filter: &str) -> Tally {
-    let library = library(path);
-    let mut replayer = SegmentReplayer::new(&library).unwrap();
-    let tally = tally(&mut replayer, &scope(&library, filter), &go()).unwrap();
+    let capture = indexed(path);
+    let mut replayer = SegmentReplayer::new(&capture).unwrap();
+    let tally = tally(&mut replayer, &scope(&capture, filter), &go()).unwrap();
     assert!(replayer.damages().is_empty());
     tally
 }
@@ -119,7 +119,7 @@ fn claimed(tally: &Tally, subject: &Subject) -> Option<u64> {
 /// of a table only some are looked at.
 fn rows_are_what_their_filters_find(path: &Path, most: usize) {
     let tally = counted(path, "");
-    let pairs = library(path).is_in_pairs();
+    let pairs = indexed(path).is_in_pairs();
     let mut subjects: Vec<Subject> = (0..TILES.len()).map(Subject::Tile).collect();
     for view in View::ALL {
         let Some(table) = table(view, &tally) else {
@@ -175,7 +175,7 @@ fn rows_of_any_capture_are_what_their_filters_find() {
     let dir = tempfile::tempdir().unwrap();
     let segments = dir.path().join("segments.scap");
     rows_are_what_their_filters_find(Path::new(&path), 500);
-    if !library(Path::new(&path)).is_in_pairs() {
+    if !indexed(Path::new(&path)).is_in_pairs() {
         repeated(Path::new(&path), &segments, 1, 1000, 5000).unwrap();
         rows_are_what_their_filters_find(&segments, 500);
     }
@@ -185,7 +185,7 @@ fn rows_of_any_capture_are_what_their_filters_find() {
 fn rows_of_many_segments_are_what_their_filters_find() {
     let dir = tempfile::tempdir().unwrap();
     let path = long(dir.path());
-    assert!(library(&path).segments().len() > 10);
+    assert!(indexed(&path).segments().len() > 10);
     rows_are_what_their_filters_find(&path, usize::MAX);
 }
 
@@ -385,7 +385,7 @@ fn an_incident_is_seen_by_every_tile() {
 fn every_chunk_says_how_many_of_its_events_match() {
     let dir = tempfile::tempdir().unwrap();
     let path = long(dir.path());
-    let library = library(&path);
+    let capture = indexed(&path);
     for filter in [
         "",
         "proc.name = curl",
@@ -400,7 +400,7 @@ fn every_chunk_says_how_many_of_its_events_match() {
         };
         let events = oracle(&path, &[all.to_owned()])[0];
         assert_eq!(tally.events, events, "{filter}");
-        assert_eq!(tally.matches.len(), library.index().chunks.len());
+        assert_eq!(tally.matches.len(), capture.index().chunks.len());
         let matches: u64 = tally.matches.values().map(|n| u64::from(*n)).sum();
         assert_eq!(matches, events, "{filter}");
         let activity = tally.activity.unwrap();
@@ -409,10 +409,10 @@ fn every_chunk_says_how_many_of_its_events_match() {
     }
     let execs = format!(
         "evt.type = execve and evt.num >= {}",
-        library.index().chunks[20].summary.first_event.0
+        capture.index().chunks[20].summary.first_event.0
     );
     let tally = counted(&path, &execs);
-    for (chunk, entry) in library.index().chunks.iter().enumerate() {
+    for (chunk, entry) in capture.index().chunks.iter().enumerate() {
         let expected = match chunk < 20 {
             true => 0,
             false => entry.summary.count_of(types::SYSCALL_EXECVE_19_X),
@@ -511,11 +511,11 @@ fn sums(tally: &Tally) -> impl PartialEq + std::fmt::Debug + use<> {
 fn parts_add_up_to_the_whole_in_any_order() {
     let dir = tempfile::tempdir().unwrap();
     let path = long(dir.path());
-    let library = library(&path);
-    let mut replayer = SegmentReplayer::new(&library).unwrap();
+    let capture = indexed(&path);
+    let mut replayer = SegmentReplayer::new(&capture).unwrap();
     let whole = counted(&path, "");
-    let scope = scope(&library, "");
-    let parts: Vec<Tally> = (0..library.segments().len())
+    let scope = scope(&capture, "");
+    let parts: Vec<Tally> = (0..capture.segments().len())
         .map(|segment| tally_segment(&mut replayer, segment, &scope, &go()).unwrap())
         .collect();
     let mut backwards = Tally::over(scope.span);
@@ -552,10 +552,10 @@ fn parts_add_up_to_the_whole_in_any_order() {
 
 #[test]
 fn a_stopped_count_says_so() {
-    let library = library(&sample());
-    let mut replayer = SegmentReplayer::new(&library).unwrap();
+    let capture = indexed(&sample());
+    let mut replayer = SegmentReplayer::new(&capture).unwrap();
     let stopped = AtomicBool::new(true);
-    let result = tally(&mut replayer, &scope(&library, ""), &stopped);
+    let result = tally(&mut replayer, &scope(&capture, ""), &stopped);
     assert!(matches!(result, Err(IndexedCaptureError::Stopped)));
 }
 
@@ -606,7 +606,7 @@ fn calls_of_a_capture_with_two_events_each_are_counted_once() {
         let (_, err, code) = seen(&scap(&args, None));
         assert_eq!(code, 0, "{err}");
     }
-    assert!(library(&back).is_in_pairs());
+    assert!(indexed(&back).is_in_pairs());
     let (one, two) = (counted(&sample(), ""), counted(&back, ""));
     assert!(two.events > one.events + one.events / 2);
     for call in ["openat", "read", "execve", "connect", "mmap", "unlinkat"] {

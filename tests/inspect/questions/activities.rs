@@ -49,16 +49,16 @@ fn a_capture_that_scap_writes_has_its_lanes_in_the_index() {
         }
     });
     let replayer = replayer(&path);
-    let library = replayer.capture();
-    let [chunk] = &library.index().chunks[..] else {
+    let capture = replayer.capture();
+    let [chunk] = &capture.index().chunks[..] else {
         panic!("a small file has one chunk");
     };
     assert!(chunk.summary.hidden > 0);
     assert_eq!(chunk.summary.activity(), Some(expected));
 
-    let span = library.span().unwrap();
+    let span = capture.span().unwrap();
     for bins in [1, 7, 1024] {
-        let activity = Activity::from_index(library, span, bins);
+        let activity = Activity::from_index(capture, span, bins);
         assert_eq!(activity.bins.len(), bins);
         let sum = sum(&activity);
         assert_eq!((sum.events, sum.lanes), (events, expected.lanes), "{bins}");
@@ -67,10 +67,10 @@ fn a_capture_that_scap_writes_has_its_lanes_in_the_index() {
         to: span.from + span.len_ns() / 2,
         ..span
     };
-    let part = sum(&Activity::from_index(library, half, 100)).events;
+    let part = sum(&Activity::from_index(capture, half, 100)).events;
     assert!(part.abs_diff(events / 2) <= 1, "{part} of {events}");
     // The spectrum has the same calls.
-    let spectrum = Spectrum::from_index(library, span);
+    let spectrum = Spectrum::from_index(capture, span);
     let by_latency = |latency: usize| spectrum.counts.iter().skip(latency).step_by(LATENCIES);
     for (latency, count) in expected.latencies.iter().enumerate() {
         assert_eq!(by_latency(latency).sum::<u32>(), *count);
@@ -80,20 +80,20 @@ fn a_capture_that_scap_writes_has_its_lanes_in_the_index() {
         from: span.from - 1000,
         to: span.from - 1,
     };
-    assert_eq!(sum(&Activity::from_index(library, before, 10)).events, 0);
-    assert!(Activity::from_index(library, span, 0).bins.is_empty());
+    assert_eq!(sum(&Activity::from_index(capture, before, 10)).events, 0);
+    assert!(Activity::from_index(capture, span, 0).bins.is_empty());
 
     // The chunk has calls without a type of their own, but none of the 32-bit ABI.
-    let places = Places::of(library, &scope(&replayer, "evt.type = mount"));
+    let places = Places::of(capture, &scope(&replayer, "evt.type = mount"));
     assert_eq!(places.total(), (0, true));
 }
 
 #[test]
 fn an_old_capture_s_lanes_are_estimated() {
     let replayer = replayer(&sample());
-    let library = replayer.capture();
+    let capture = replayer.capture();
     assert!(
-        library
+        capture
             .index()
             .chunks
             .iter()
@@ -104,7 +104,7 @@ fn an_old_capture_s_lanes_are_estimated() {
         let lanes = classify(cx.event, cx.view).0;
         lanes.iter().for_each(|lane| true_lanes[lane as usize] += 1);
     });
-    let sum = sum(&Activity::from_index(library, library.span().unwrap(), 64));
+    let sum = sum(&Activity::from_index(capture, capture.span().unwrap(), 64));
     for lane in [Lane::Starts, Lane::Exits, Lane::Errors] {
         let (found, real) = (sum.lanes[lane as usize], true_lanes[lane as usize]);
         assert!(

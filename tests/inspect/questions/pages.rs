@@ -144,21 +144,21 @@ fn a_page_is_around_what_was_asked_for() {
 fn the_index_alone_counts_what_has_no_filter() {
     let dir = tempfile::tempdir().unwrap();
     let replayer = replayer(&cut_up(dir.path()));
-    let library = replayer.capture();
-    let places = Places::of(library, &scope(&replayer, ""));
+    let capture = replayer.capture();
+    let places = Places::of(capture, &scope(&replayer, ""));
     assert_eq!(
         places.total(),
-        (read(library.path(), &[]).len() as u64, true)
+        (read(capture.path(), &[]).len() as u64, true)
     );
-    let none = Places::of(library, &scope(&replayer, "evt.type = useradded"));
+    let none = Places::of(capture, &scope(&replayer, "evt.type = useradded"));
     assert_eq!(none.total(), (0, true), "no chunk has one");
-    let some = Places::of(library, &scope(&replayer, "evt.type = execve"));
+    let some = Places::of(capture, &scope(&replayer, "evt.type = execve"));
     assert_eq!(some.total(), (0, false));
     assert!(some.before(5).0 == 0);
 }
 
 #[test]
-fn a_walk_that_nobody_wants_any_more_ends() {
+fn a_cancelled_walk_ends() {
     let mut replayer = replayer(&sample());
     let scope = scope(&replayer, "evt.failed = true");
     let mut places = Places::of(replayer.capture(), &scope);
