@@ -69,7 +69,7 @@ pub(crate) enum Response {
 #[derive(Clone, Debug)]
 pub(crate) enum Command {
     /// Aggregate a scope; the results are [`Message::Progress`].
-    CaptureInfo(Scope),
+    SetScope(Scope),
     /// Process a request.
     Ask(RequestId, Request),
     /// Put a text on the clipboard of the terminal.

@@ -103,7 +103,7 @@ impl Screen {
     pub(crate) fn carry_out(&mut self, commands: Vec<Command>) {
         for command in commands {
             match command {
-                Command::CaptureInfo(scope) => self.work.capture_info(scope),
+                Command::SetScope(scope) => self.work.set_scope(scope),
                 Command::Ask(ticket, question) => self.work.ask(ticket, question),
                 Command::Copy(text) => self.copied.push(text),
                 Command::WriteNotes(notes) => {

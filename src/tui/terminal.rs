@@ -123,7 +123,7 @@ impl Show<'_> {
         let mut is_over = false;
         for command in commands {
             match command {
-                Command::CaptureInfo(scope) => self.work.capture_info(scope),
+                Command::SetScope(scope) => self.work.set_scope(scope),
                 Command::Ask(ticket, question) => self.work.ask(ticket, question),
                 Command::Copy(text) => self.tty.copy(&text)?,
                 Command::WriteNotes(notes) => {

@@ -33,7 +33,7 @@ const MOST_THREADS: usize = 8;
 /// The background work. It ends when this is dropped.
 pub(crate) struct Work {
     aggregator: BackgroundAggregator,
-    desks: [Arc<RequestQueue>; 2],
+    queues: [Arc<RequestQueue>; 2],
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -75,19 +75,19 @@ impl Work {
         capture: &Arc<IndexedCapture>,
         send: &Sender<Message>,
     ) -> std::io::Result<Self> {
-        let desks = [
+        let queues = [
             Arc::<RequestQueue>::default(),
             Arc::<RequestQueue>::default(),
         ];
         let mut threads = Vec::new();
-        for (desk, name) in desks.iter().zip(["scap-look", "scap-search"]) {
-            desk.lock().capture = Some(Arc::clone(capture));
-            let (desk, send) = (Arc::clone(desk), send.clone());
-            let work = move || answer_all(&desk, &send);
+        for (requests, name) in queues.iter().zip(["scap-look", "scap-search"]) {
+            requests.lock().capture = Some(Arc::clone(capture));
+            let (requests, send) = (Arc::clone(requests), send.clone());
+            let work = move || answer_all(&requests, &send);
             threads.push(thread::Builder::new().name(name.to_owned()).spawn(work)?);
         }
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let (quick, send) = (Arc::clone(&desks[0]), Mutex::new(send.clone()));
+        let (quick, send) = (Arc::clone(&queues[0]), Mutex::new(send.clone()));
         let report = move |progress: Progress| {
             quick.lock().progress = Some(progress.clone());
             let send = send.lock().unwrap_or_else(PoisonError::into_inner);
@@ -98,25 +98,25 @@ impl Work {
             BackgroundAggregator::new(Arc::clone(capture), cores.min(MOST_THREADS), report);
         Ok(Self {
             aggregator,
-            desks,
+            queues,
             threads,
         })
     }
 
     /// Aggregates a scope.
-    pub(crate) fn capture_info(&self, scope: Scope) {
+    pub(crate) fn set_scope(&self, scope: Scope) {
         self.aggregator.set_scope(scope);
     }
 
     /// Queues a request.
-    pub(crate) fn ask(&self, ticket: RequestId, question: Request) {
+    pub(crate) fn ask(&self, id: RequestId, request: Request) {
         let is_quick = matches!(
-            question,
+            request,
             Request::Page { .. } | Request::Detail(_) | Request::SystemView(..)
         );
-        let desk = &self.desks[usize::from(!is_quick)];
-        let kind = std::mem::discriminant(&question);
-        let mut queue = desk.lock();
+        let requests = &self.queues[usize::from(!is_quick)];
+        let kind = std::mem::discriminant(&request);
+        let mut queue = requests.lock();
         queue
             .waiting
             .retain(|(_, other)| std::mem::discriminant(other) != kind);
@@ -125,28 +125,28 @@ impl Work {
         {
             stop.store(true, Ordering::Relaxed);
         }
-        queue.waiting.push_back((ticket, question));
-        desk.more.notify_one();
+        queue.waiting.push_back((id, request));
+        requests.more.notify_one();
     }
 
     /// Continues with a capture that has grown.
     pub(crate) fn replace(&self, capture: &Arc<IndexedCapture>) {
         self.aggregator.replace(Arc::clone(capture));
-        for desk in &self.desks {
-            desk.lock().capture = Some(Arc::clone(capture));
+        for requests in &self.queues {
+            requests.lock().capture = Some(Arc::clone(capture));
         }
     }
 }
 
 impl Drop for Work {
     fn drop(&mut self) {
-        for desk in &self.desks {
-            let mut queue = desk.lock();
+        for requests in &self.queues {
+            let mut queue = requests.lock();
             queue.ended = true;
             if let Some((_, stop)) = &queue.current {
                 stop.store(true, Ordering::Relaxed);
             }
-            desk.more.notify_one();
+            requests.more.notify_one();
         }
         for thread in self.threads.drain(..) {
             // A panic was already reported.
@@ -163,21 +163,21 @@ struct Memory {
 }
 
 /// Processes requests until the queue is closed.
-fn answer_all(desk: &RequestQueue, send: &Sender<Message>) {
+fn answer_all(requests: &RequestQueue, send: &Sender<Message>) {
     let mut memory: Option<Memory> = None;
     loop {
-        let mut queue = desk.lock();
-        let (ticket, question) = loop {
+        let mut queue = requests.lock();
+        let (id, request) = loop {
             if queue.ended {
                 return;
             }
             match queue.waiting.pop_front() {
                 Some(next) => break next,
-                None => queue = desk.wait(queue),
+                None => queue = requests.wait(queue),
             }
         };
         let stop = Arc::new(AtomicBool::new(false));
-        queue.current = Some((std::mem::discriminant(&question), Arc::clone(&stop)));
+        queue.current = Some((std::mem::discriminant(&request), Arc::clone(&stop)));
         let capture = queue.capture.clone();
         let progress = queue.progress.clone();
         drop(queue);
@@ -190,7 +190,7 @@ fn answer_all(desk: &RequestQueue, send: &Sender<Message>) {
             let percent = u8::try_from(percent.min(99)).unwrap_or(99);
             if std::mem::replace(&mut reported, percent) != percent {
                 // When the program ends the receiver is gone.
-                drop(send.send(Message::Share(ticket, percent)));
+                drop(send.send(Message::Share(id, percent)));
             }
         };
         let answered = catch_unwind(AssertUnwindSafe(|| {
@@ -207,14 +207,14 @@ fn answer_all(desk: &RequestQueue, send: &Sender<Message>) {
                     memory,
                     &capture,
                     progress.as_ref(),
-                    question,
+                    request,
                     &stop,
                     &mut share,
                 ),
                 None => Ok(Response::Failed("no capture".to_owned())),
             }
         }));
-        desk.lock().current = None;
+        requests.lock().current = None;
         let answer = match answered {
             Ok(Ok(answer)) => answer,
             // Superseded by a newer request.
@@ -225,10 +225,7 @@ fn answer_all(desk: &RequestQueue, send: &Sender<Message>) {
                 Response::Failed("internal error: please report it".to_owned())
             }
         };
-        if send
-            .send(Message::Response(ticket, Box::new(answer)))
-            .is_err()
-        {
+        if send.send(Message::Response(id, Box::new(answer))).is_err() {
             return;
         }
     }
@@ -238,12 +235,12 @@ fn answer(
     memory: &mut Memory,
     capture: &Arc<IndexedCapture>,
     progress: Option<&Progress>,
-    question: Request,
+    request: Request,
     stop: &AtomicBool,
     share: &mut dyn FnMut(u64, u64),
 ) -> Result<Response, IndexedCaptureError> {
     let replayer = &mut memory.replayer;
-    Ok(match question {
+    Ok(match request {
         Request::Page {
             scope,
             at,

@@ -377,7 +377,7 @@ impl Model {
         }
         self.surveyed = Some(scope.clone());
         self.remake_table();
-        let mut commands = vec![Command::CaptureInfo(scope)];
+        let mut commands = vec![Command::SetScope(scope)];
         self.events.forget();
         commands.extend(self.need_page());
         commands

@@ -29,7 +29,7 @@ fn model() -> Model {
         of_damaged: false,
     };
     let (mut model, commands) = Model::new(capture, options, Notes::default(), (80, 24));
-    assert!(matches!(&commands[..], [Command::CaptureInfo(scope)] if scope.filter.is_empty()));
+    assert!(matches!(&commands[..], [Command::SetScope(scope)] if scope.filter.is_empty()));
     count(&mut model);
     model
 }
@@ -67,7 +67,7 @@ fn press(model: &mut Model, script: &str) -> Vec<Command> {
 fn surveys(commands: &[Command]) -> usize {
     commands
         .iter()
-        .filter(|c| matches!(c, Command::CaptureInfo(_)))
+        .filter(|c| matches!(c, Command::SetScope(_)))
         .count()
 }
 
