@@ -363,7 +363,7 @@ fn unknown_sections() {
         let file = writer.finish().unwrap();
         let indexed = IndexedReader::open(Cursor::new(&file));
         if mandatory {
-            let text = "section of unknown kind 999";
+            let text = "mandatory section of unknown kind 999";
             assert!(read_all(&file).unwrap_err().to_string().starts_with(text));
             assert!(indexed.unwrap_err().to_string().starts_with(text));
         } else {
