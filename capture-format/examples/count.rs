@@ -2,6 +2,8 @@
 //!
 //!     cargo run -p scap-capture-format --example count -- cap.scap
 
+#![expect(clippy::print_stdout, reason = "a program for the command line")]
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::File;

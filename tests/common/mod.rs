@@ -1,7 +1,11 @@
 //! A small capture of a made-up machine, written with the format's own writer.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "helpers of tests, one of which says what is skipped"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -4,7 +4,6 @@
 //! so where they are absent.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
-#![expect(clippy::print_stderr, reason = "says what is skipped")]
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
