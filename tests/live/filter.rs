@@ -118,7 +118,7 @@ fn the_kernel_leaves_out_unneeded_events() {
         "{said}"
     );
     assert!(
-        !said.contains("read, ") && said.contains("in userspace: the filter decides"),
+        !said.contains("read, ") && said.contains("in userspace: the filter is applied"),
         "{said}"
     );
     let summary = bench.summary("pushed.scap");

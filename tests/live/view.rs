@@ -136,7 +136,7 @@ fn a_view_of_a_script_grows_with_what_happens() {
     let mut pty = live(&bench);
     let soon = Duration::from_secs(30);
     pty.send(b"\x1bOQ");
-    pty.wait("the menu", |screen| screen.contains("described by scripts"));
+    pty.wait("the menu", |screen| screen.contains("from scripts"));
     // After the last of our own, the heading is passed over.
     pty.send("\x1b[B".repeat(14).as_bytes());
     pty.send(b"\r");
