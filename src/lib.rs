@@ -1,7 +1,7 @@
 //! scap: record what a Linux machine did, syscall by syscall, and find out later what happened.
 //!
 //! A capture is a sequence of events over a model of the machine. Every module below is a room with one
-//! concern; dependencies point upwards in this picture only, which `tests/layers.rs` checks:
+//! concern; dependencies point upwards in this picture only, which `tests/layers` checks:
 //!
 //! ```text
 //! capture-format  the file: sections, chunks, event schema, .scap conversion   (crate of its own)
