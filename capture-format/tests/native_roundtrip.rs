@@ -416,19 +416,19 @@ fn the_lanes_that_are_told_are_in_the_summary() {
         flags: 0,
         ..events()[0].clone()
     };
-    let told = |event: &Owned, builder: &mut ChunkBuilder, lanes: &[Lane], waited| {
+    let push = |event: &Owned, builder: &mut ChunkBuilder, lanes: &[Lane], waited| {
         let lanes = lanes.iter().copied().collect();
         event
             .with(|e| builder.push_in_lanes(e, lanes, waited))
             .unwrap();
     };
     let found = activity(&|builder| {
-        told(&close, builder, &[Lane::Files], false);
-        told(&close, builder, &[Lane::Starts, Lane::Files], true);
+        push(&close, builder, &[Lane::Files], false);
+        push(&close, builder, &[Lane::Starts, Lane::Files], true);
         // The next chunk begins with nothing.
         builder.finish_raw().unwrap();
-        told(&close, builder, &[Lane::Starts, Lane::Slow], false);
-        told(&close, builder, &[], true);
+        push(&close, builder, &[Lane::Starts, Lane::Slow], false);
+        push(&close, builder, &[], true);
     });
     let found = found.unwrap();
     assert_eq!(found.lanes, [1, 0, 0, 0, 0, 0, 1]);
@@ -437,7 +437,7 @@ fn the_lanes_that_are_told_are_in_the_summary() {
     assert_eq!(found.calls_32bit, 0);
 
     let mixed = activity(&|builder| {
-        told(&close, builder, &[Lane::Starts], false);
+        push(&close, builder, &[Lane::Starts], false);
         close.with(|e| builder.push(e)).unwrap();
     });
     assert_eq!(mixed, None, "of one event nothing is known");
@@ -446,8 +446,8 @@ fn the_lanes_that_are_told_are_in_the_summary() {
     let shown = close.clone();
     close.flags = EventFlags::HIDDEN.bits();
     let hidden = activity(&|builder| {
-        told(&shown, builder, &[Lane::Starts], false);
-        told(&close, builder, &[Lane::Starts], false);
+        push(&shown, builder, &[Lane::Starts], false);
+        push(&close, builder, &[Lane::Starts], false);
         close.with(|e| builder.push(e)).unwrap();
     });
     assert_eq!(hidden.unwrap().lanes, [1, 0, 0, 0, 0, 0, 0]);
@@ -460,7 +460,7 @@ fn the_lanes_that_are_told_are_in_the_summary() {
             .into(),
         ..shown
     };
-    let generic = |call: &Owned| activity(&|builder| told(call, builder, &[], false)).unwrap();
+    let generic = |call: &Owned| activity(&|builder| push(call, builder, &[], false)).unwrap();
     assert_eq!(generic(&call).calls_32bit, 0);
     call.params[9] = vec![1];
     assert_eq!(generic(&call).calls_32bit, 1);

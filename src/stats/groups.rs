@@ -257,12 +257,6 @@ impl<R: Ord, V> Largest<R, V> {
     }
 }
 
-impl<R: Ord, V> Default for Largest<R, V> {
-    fn default() -> Self {
-        Self::new(0)
-    }
-}
-
 /// A cache of the rows of recently seen names, found by address: fds share their names.
 #[derive(Debug)]
 pub struct Recent {
