@@ -126,9 +126,6 @@ pub(super) const FIELDS: &[FieldInfo] = &[
     .of_runtime(),
 ];
 
-/// Value of the container fields outside of containers.
-const HOST: &[u8] = b"host";
-
 pub(super) fn info<'a>(cx: &Context<'a>) -> Option<&'a ContainerInfo> {
     cx.view.container()
 }
@@ -144,21 +141,15 @@ fn truth<'a>(cx: &Context<'a>, key: &str) -> Option<Value<'a>> {
 }
 
 extract! {
-    id = |_, cx, _| {
-        cx.view.thread()?;
-        Some(Value::Text(cx.view.container_id().unwrap_or(HOST)))
-    };
-    name = |_, cx, _| {
-        cx.view.thread()?;
-        match cx.view.container_id() {
-            None => Some(Value::Text(HOST)),
-            Some(_) => described(cx, "name"),
-        }
+    id = |_, cx, _| cx.view.thread()?.container_or_host().map(Value::Text);
+    name = |_, cx, _| match cx.view.container_id() {
+        None => cx.view.thread()?.container_or_host().map(Value::Text),
+        Some(_) => described(cx, "name"),
     };
     kind = |_, cx, _| {
         let thread = cx.view.thread()?;
-        if cx.view.container_id().is_none() {
-            return Some(Value::Text(HOST));
+        if thread.container.is_none() {
+            return thread.container_or_host().map(Value::Text);
         }
         let known = info(cx).and_then(ContainerInfo::runtime);
         let seen = || crate::state::runtime_of(thread.cgroups.as_deref());

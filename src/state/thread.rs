@@ -12,6 +12,9 @@ pub type Text = Arc<[u8]>;
 /// A thread id (re-exported for callers that only deal with state).
 pub type ThreadId = Tid;
 
+/// Stands for a container's id outside of containers.
+const HOST: &[u8] = b"host";
+
 /// Unknown user or group of a thread.
 pub(super) const NO_ID: u32 = u32::MAX;
 
@@ -69,7 +72,7 @@ pub struct Thread {
     /// Start time (nanoseconds since the epoch); 0 = not known. With `tid` it identifies the thread among those with
     /// the same id.
     pub start: u64,
-    /// The id of its container, from its cgroups; `None` = the host.
+    /// The id of its container, from its cgroups; `None` = the host, or not known ([`Thread::container_or_host`]).
     pub container: Option<Text>,
     /// Adopts orphaned descendants (`PR_SET_CHILD_SUBREAPER`).
     pub is_reaper: bool,
@@ -157,6 +160,12 @@ impl Thread {
             files: None,
             dirs: None,
         }
+    }
+
+    /// Returns the id of its container, or `host` if its cgroups are known and are those of no container.
+    pub fn container_or_host(&self) -> Option<&[u8]> {
+        let host = || self.cgroups.is_some().then_some(HOST);
+        self.container.as_deref().or_else(host)
     }
 
     /// Whether this is the main thread of its process.

@@ -162,7 +162,7 @@ impl<'s> View<'s> {
         self.state.changed_name
     }
 
-    /// Returns the id of the container of the event's thread; `None` = the host.
+    /// Returns the id of the container of the event's thread; `None` = the host, or not known.
     pub fn container_id(&self) -> Option<&'s [u8]> {
         self.thread()?.container.as_deref()
     }

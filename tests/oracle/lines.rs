@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::known;
 use crate::sysdig::{self, CAPTURES, captures};
 
-/// Differences of each kind in [`known::LINES`].
+/// Lines with each of the known differences.
 type Counts = Vec<usize>;
 
 #[test]
@@ -17,7 +17,7 @@ fn the_default_print_is_the_same() {
     let mut counts = vec![0; known::LINES.len()];
     let lines: u64 = CAPTURES
         .iter()
-        .map(|capture| compare(&dir, capture, &[], 6, &mut counts))
+        .map(|capture| compare(&dir, capture, &[], 6, known::LINES, &mut counts))
         .sum();
     for ((parts, expected, why), count) in known::LINES.iter().zip(counts) {
         assert_eq!(count, *expected, "{parts:?}: {why}");
@@ -31,19 +31,30 @@ fn containers_and_pods_are_the_same() {
     let Some(dir) = captures() else {
         return;
     };
-    let mut counts = vec![0; known::LINES.len()];
+    let known = [known::LINES, &[known::CONTAINER_LINES]].concat();
+    let mut counts = vec![0; known.len()];
     for format in ["-pc", "-pk"] {
         let lines: u64 = CAPTURES
             .iter()
-            .map(|capture| compare(&dir, capture, &[format], 8, &mut counts))
+            .map(|capture| compare(&dir, capture, &[format], 8, &known, &mut counts))
             .sum();
         eprintln!("{format}: {lines} lines compared");
         assert!(lines > 5000, "{lines}");
     }
+    let (parts, expected, why) = known::CONTAINER_LINES;
+    assert_eq!(counts.last(), Some(&expected), "{parts:?}: {why}");
 }
 
 /// Compares all lines of a capture; returns how many. `type_at`: which word of a line is the event's type.
-fn compare(dir: &Path, capture: &str, args: &[&str], type_at: usize, counts: &mut Counts) -> u64 {
+/// `counts`: how many lines have each of the `known` differences.
+fn compare(
+    dir: &Path,
+    capture: &str,
+    args: &[&str],
+    type_at: usize,
+    known: &[known::Lines],
+    counts: &mut Counts,
+) -> u64 {
     let theirs = sysdig::run(dir, capture, args).unwrap();
     let ours = scap(dir, capture, args);
     let mut later_types = 0;
@@ -67,7 +78,7 @@ fn compare(dir: &Path, capture: &str, args: &[&str], type_at: usize, counts: &mu
         if sysdig::same(theirs, ours) {
             continue;
         }
-        let known = known::LINES.iter().position(|(parts, ..)| {
+        let known = known.iter().position(|(parts, ..)| {
             let mut line = theirs.to_owned();
             for (part, by) in *parts {
                 line = line.replace(part, by);

@@ -21,7 +21,25 @@ const CLONE_THREAD: u32 = 0x2000;
 /// Adds a process of the procfs at `proc`, with its threads and fds. A process that ends meanwhile is omitted, or
 /// lacks what could no longer be read.
 pub(super) fn add(snapshot: &mut Snapshot, proc: &str, pid: u32, seen: &mut Seen) {
-    let base = format!("{proc}/{pid}");
+    let tasks = format!("{proc}/{pid}/task");
+    let tids = numbers(&tasks);
+    // A thread that has ended, such as a main thread before the others, no longer has what is read here.
+    let living = tids.iter().find_map(|tid| {
+        let base = format!("{tasks}/{tid}");
+        let life = life(&base).filter(|life| !life.has_ended)?;
+        Some((base, life))
+    });
+    let (base, was) = match living {
+        Some((base, life)) => (base, Some(life)),
+        None => (format!("{tasks}/{pid}"), None),
+    };
+    let in_cgroups = cgroups(
+        &bytes(&format!("{base}/cgroup"), MAX_STRINGS),
+        &seen.cgroups,
+    );
+    // The kernel shows an ended thread in the root of each v1 hierarchy, wherever it was.
+    let is_alive = was.is_some() && life(&base) == was;
+    let in_cgroups = if is_alive { in_cgroups } else { Vec::new() };
     let mut strings = |bytes: &[u8]| snapshot.strings.intern(bytes);
     let cmdline = bytes(&format!("{base}/cmdline"), MAX_STRINGS);
     let first = cmdline
@@ -38,17 +56,14 @@ pub(super) fn add(snapshot: &mut Snapshot, proc: &str, pid: u32, seen: &mut Seen
         exepath: strings(&exepath),
         cwd: strings(&directory(files.path(&format!("{base}/cwd")))),
         root: strings(&files.path(&format!("{base}/root"))),
-        cgroups: strings(&cgroups(
-            &bytes(&format!("{base}/cgroup"), MAX_STRINGS),
-            &seen.cgroups,
-        )),
+        cgroups: strings(&in_cgroups),
         loginuid: number(&bytes(&format!("{base}/loginuid"), 16)).unwrap_or(u32::MAX),
         fdlimit: fdlimit(&bytes(&format!("{base}/limits"), MAX_STRINGS)),
         ..ThreadEntry::default()
     };
     let before = snapshot.threads.len();
-    for tid in numbers(format!("{base}/task")) {
-        let task = format!("{base}/task/{tid}");
+    for tid in tids {
+        let task = format!("{tasks}/{tid}");
         let Some(mut thread) = thread(&task, &common) else {
             continue;
         };
@@ -68,6 +83,27 @@ pub(super) fn add(snapshot: &mut Snapshot, proc: &str, pid: u32, seen: &mut Seen
     if snapshot.threads.len() > before {
         fds::add(snapshot, &base, pid, seen);
     }
+}
+
+/// Which task has a thread's number, and whether it has ended.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Life {
+    /// In clock ticks since the boot.
+    start: u64,
+    /// It is a zombie, or is about to be one.
+    has_ended: bool,
+}
+
+/// Reads the life of the thread at `task`; `None` if there is none.
+fn life(task: &str) -> Option<Life> {
+    /// `PF_EXITING` of the kernel.
+    const EXITING: u64 = 4;
+    let text = bytes(&format!("{task}/stat"), MAX_STATUS);
+    let field = stat_fields(&text)?;
+    Some(Life {
+        start: number(field(22))?,
+        has_ended: matches!(field(3), b"Z" | b"X") || number::<u64>(field(9))? & EXITING != 0,
+    })
 }
 
 /// Fills in the attributes of the program's file.
@@ -147,17 +183,22 @@ fn thread(task: &str, common: &ThreadEntry) -> Option<ThreadEntry> {
     Some(thread)
 }
 
-/// Reads `stat`. The name in parentheses can contain anything, so fields are found after the last parenthesis.
-fn stat(text: &[u8], thread: &mut ThreadEntry) {
-    let Some(end) = text.iter().rposition(|byte| *byte == b')') else {
-        return;
-    };
+/// Returns the fields of `stat` by the numbers of proc_pid_stat(5), from 3 on. The name in parentheses can contain
+/// anything, so fields are found after the last parenthesis.
+fn stat_fields<'a>(text: &'a [u8]) -> Option<impl Fn(usize) -> &'a [u8]> {
+    let end = text.iter().rposition(|byte| *byte == b')')?;
     let fields: Vec<&[u8]> = text[end + 1..]
         .split(u8::is_ascii_whitespace)
         .filter(|field| !field.is_empty())
         .collect();
-    // The first field after the name is field 3 of proc_pid_stat(5).
-    let field = |nr: usize| fields.get(nr - 3).copied().unwrap_or_default();
+    Some(move |nr: usize| fields.get(nr - 3).copied().unwrap_or_default())
+}
+
+/// Reads `stat`.
+fn stat(text: &[u8], thread: &mut ThreadEntry) {
+    let Some(field) = stat_fields(text) else {
+        return;
+    };
     thread.pgid = number(field(5)).unwrap_or(-1);
     thread.sid = number(field(6)).unwrap_or(-1);
     thread.tty = number::<i32>(field(7)).unwrap_or(0).cast_unsigned();
@@ -221,6 +262,30 @@ mod tests {
             cgroups(text, &paths),
             b"cpu=/a\0cpuacct=/a\0=/system.slice/x\0"
         );
+    }
+
+    #[test]
+    fn a_zombie_is_in_no_known_cgroup() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let task = format!("/proc/{0}/task/{0}", child.id());
+        while life(&task).is_none_or(|life| !life.has_ended) {
+            std::thread::yield_now();
+        }
+        let mut snapshot = Snapshot::default();
+        add(&mut snapshot, "/proc", child.id(), &mut Seen::default());
+        add(
+            &mut snapshot,
+            "/proc",
+            std::process::id(),
+            &mut Seen::default(),
+        );
+        child.wait().unwrap();
+        let cgroups = |pid| {
+            let thread = snapshot.threads.iter().find(|t| t.tid.0 == i64::from(pid));
+            snapshot.string(thread.unwrap().cgroups)
+        };
+        assert_eq!(cgroups(child.id()), b"");
+        assert_ne!(cgroups(std::process::id()), b"");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::event::text::escape;
 use crate::fields::{self, attributes::Narrow};
 use crate::filter::ast::{Op, condition};
 use crate::replay::Span;
-use crate::stats::tally::TEXT;
+use crate::stats::tally::{TEXT, UNKNOWN_CONTAINER};
 
 /// The drill-down of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +74,11 @@ pub fn narrowed(subject: &Subject) -> Narrowed {
         Subject::Container(id) if id.is_empty() => (
             "the host".to_owned(),
             "container.id = host".to_owned(),
+            View::Processes,
+        ),
+        Subject::Container(id) if **id == *UNKNOWN_CONTAINER => (
+            "containers not known".to_owned(),
+            "not container.id exists".to_owned(),
             View::Processes,
         ),
         Subject::Container(id) => (

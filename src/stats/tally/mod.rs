@@ -208,6 +208,9 @@ pub struct ErrorTally {
     pub seen: Seen,
 }
 
+/// Stands for the id of the container of threads whose cgroups are not known. No container has such an id.
+pub const UNKNOWN_CONTAINER: &[u8] = b"<NA>";
+
 /// One container, or the host.
 #[derive(Clone, Debug)]
 pub struct ContainerTally {

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{CommandTally, ContainerTally, Io, ProcessKey, ProcessTally, Seen, TEXT, limits};
+use super::{
+    CommandTally, ContainerTally, Io, ProcessKey, ProcessTally, Seen, TEXT, UNKNOWN_CONTAINER,
+    limits,
+};
 use crate::event::{Tid, number};
 use crate::fields::{self, Context, Field, Scratch, Session, Value};
 use crate::state::{Ancestor, Text, Thread, View};
@@ -139,7 +142,8 @@ impl Processes {
     /// Returns the row of a thread's container.
     pub(super) fn container(&mut self, cx: &Context<'_>, thread: &Thread) -> Option<usize> {
         let id = thread.container.as_ref();
-        if let Some((last, row)) = &self.last {
+        let is_known = thread.container_or_host().is_some();
+        if is_known && let Some((last, row)) = &self.last {
             let same = match (last, id) {
                 (Some(last), Some(id)) => Arc::ptr_eq(last, id),
                 (last, id) => last.is_none() && id.is_none(),
@@ -148,7 +152,11 @@ impl Processes {
                 return Some(*row);
             }
         }
-        let bytes = id.map_or(&b""[..], |id| id);
+        let bytes = match id {
+            Some(id) => id,
+            None if is_known => &b""[..],
+            None => UNKNOWN_CONTAINER,
+        };
         let bytes = bytes.get(..TEXT).unwrap_or(bytes);
         let Self {
             containers,
@@ -177,7 +185,9 @@ impl Processes {
             (cut(bytes), tally)
         };
         let row = containers.place(bytes, |k| **k == *bytes, make)?;
-        self.last = Some((id.cloned(), row));
+        if is_known {
+            self.last = Some((id.cloned(), row));
+        }
         Some(row)
     }
 
@@ -211,6 +221,14 @@ impl Processes {
     }
 }
 
+/// Returns the container of a thread: its id, `None` for the host.
+fn container_of(thread: &Thread) -> Option<Text> {
+    match thread.container_or_host() {
+        None => Some(cut(UNKNOWN_CONTAINER)),
+        Some(_) => thread.container.clone(),
+    }
+}
+
 /// Updates the description of a process.
 fn describe(tally: &mut ProcessTally, view: &View<'_>, main: &Thread) {
     if let Some(comm) = &main.comm {
@@ -227,7 +245,7 @@ fn describe(tally: &mut ProcessTally, view: &View<'_>, main: &Thread) {
         (None, 0) => cut(b"root"),
         (None, uid) => decimal(uid),
     };
-    tally.container.clone_from(&main.container);
+    tally.container = container_of(main);
     tally.made = main.clone_ts;
     let threads = view.state().threads_of(main.pid).max(1);
     tally.threads = tally.threads.max(threads);

@@ -221,6 +221,7 @@ const ROUNDING: &str = "newer LuaJIT rounds halves to even";
 const NAMES: &str = "rt_sigreturn was named sigreturn, calls without a name have their number";
 const UNKNOWN_PID: &str =
     "nothing tells the process of some threads; 0.29.3 takes their own number";
+const UNKNOWN_CGROUPS: &str = "nor their cgroups, which decide the color; 0.29.3 says host";
 const UNIX_NAME: &str = "a connect that failed gave the socket no name; 0.29.3 gives it one";
 
 /// Every difference.
@@ -284,6 +285,13 @@ pub(super) const KNOWN: &[Known] = &[
         UNKNOWN_PID,
     ),
     known(&["wsysdig_summary"], "falco-syscall", UNKNOWN_PID),
+    known(&["scallslower"], "falco-connect-localhost", UNKNOWN_CGROUPS),
+    known(&["scallslower"], "falco-syscall", UNKNOWN_CGROUPS),
+    known(
+        &["netlower", "scallslower"],
+        "libs-single-ipv6-conn",
+        UNKNOWN_CGROUPS,
+    ),
     known(&["topscalls"], "falco-cat-write", NAMES),
     known(&["topscalls"], "falco-run-as-user-0-container", NAMES),
     known(
