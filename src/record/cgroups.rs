@@ -30,6 +30,9 @@ use crate::{
 /// Most cgroups known at a time, in the kernel too. The oldest are dropped, and recorded in full again.
 pub(super) const MAX_CGROUPS: usize = 16_384;
 
+/// Most lists of cgroups kept of one cgroup; if it has more, it is recorded.
+const MAX_LISTS: usize = 8;
+
 /// Tells the kernel whether a cgroup, by its id, is excluded. If the update fails, the cgroup is recorded.
 pub(super) type TellKernel = Box<dyn FnMut(u64, bool)>;
 
@@ -44,7 +47,20 @@ pub(super) struct Cgroups {
     order: VecDeque<u64>,
 }
 
+/// A cgroup of the followed hierarchy.
+#[derive(Default)]
 struct Known {
+    /// The lists of cgroups that its threads were seen with. Threads of a container may differ from those of the host
+    /// in another hierarchy only.
+    lists: Vec<Decided>,
+    /// There were more lists than are kept.
+    has_more: bool,
+    /// What the kernel was told.
+    is_out: bool,
+}
+
+/// The filter's decision on a list of cgroups.
+struct Decided {
     /// `subsystem=path`, each followed by a NUL.
     list: Box<[u8]>,
     /// The displayed id of their container.
@@ -69,14 +85,11 @@ impl Cgroups {
     /// Records that the cgroup `id` has a thread whose list of cgroups is `list`. `state` has the descriptions of
     /// containers.
     pub(super) fn seen(&mut self, id: u64, list: &[u8], state: &State) {
-        if self
-            .known
-            .get(&id)
-            .is_some_and(|known| *known.list == *list)
-        {
+        let known = self.known.get(&id);
+        if known.is_some_and(|known| known.lists.iter().any(|seen| *seen.list == *list)) {
             return;
         }
-        if !self.known.contains_key(&id) {
+        if known.is_none() {
             if self.order.len() >= MAX_CGROUPS
                 && let Some(oldest) = self.order.pop_front()
                 && self.known.remove(&oldest).is_some_and(|known| known.is_out)
@@ -85,7 +98,36 @@ impl Cgroups {
             }
             self.order.push_back(id);
         }
-        self.decide(id, list.into(), state);
+        let decided = self.decide(list.into(), state);
+        let known = self.known.entry(id).or_default();
+        if known.lists.len() < MAX_LISTS {
+            known.lists.push(decided);
+        } else {
+            known.has_more = true;
+        }
+        self.tell(id);
+    }
+
+    /// Records that a thread was moved, which in v1 takes a step for each hierarchy: `list` may be neither the one
+    /// from which nor the one to which it is moved, and tells nothing about a cgroup that is known.
+    pub(super) fn moved(&mut self, id: u64, list: &[u8], state: &State) {
+        if !self.known.contains_key(&id) {
+            self.seen(id, list, state);
+        }
+    }
+
+    /// Records the cgroups in the lists of threads; see [`Self::seen`].
+    pub(super) fn seen_all<L: AsRef<[u8]>>(
+        &mut self,
+        hierarchy: &Hierarchy,
+        lists: impl IntoIterator<Item = L>,
+        state: &State,
+    ) {
+        for list in lists {
+            if let Some(id) = hierarchy.id(list.as_ref()) {
+                self.seen(id, list.as_ref(), state);
+            }
+        }
     }
 
     /// Decides again about the cgroups of a container that was described. `container` is its displayed id.
@@ -93,33 +135,48 @@ impl Cgroups {
         if !self.needs_runtime_metadata {
             return;
         }
-        let is_its = |known: &Known| known.container.as_deref() == Some(container);
-        let lists: Vec<_> = self
-            .known
-            .iter()
-            .filter(|(_, known)| is_its(known))
-            .map(|(id, known)| (*id, known.list.clone()))
-            .collect();
-        for (id, list) in lists {
-            self.decide(id, list, state);
+        let is_its = |seen: &Decided| seen.container.as_deref() == Some(container);
+        let has_it = |known: &Known| known.lists.iter().any(is_its);
+        let of_it = self.known.iter().filter(|(_, known)| has_it(known));
+        let ids: Vec<u64> = of_it.map(|(id, _)| *id).collect();
+        for id in ids {
+            let Some(known) = self.known.get_mut(&id) else {
+                continue;
+            };
+            let before = std::mem::take(&mut known.lists);
+            let again = before.into_iter().map(|seen| match is_its(&seen) {
+                true => self.decide(seen.list, state),
+                false => seen,
+            });
+            let lists = again.collect();
+            if let Some(known) = self.known.get_mut(&id) {
+                known.lists = lists;
+            }
+            self.tell(id);
         }
     }
 
-    fn decide(&mut self, id: u64, list: Box<[u8]>, state: &State) {
+    fn decide(&mut self, list: Box<[u8]>, state: &State) -> Decided {
         let found = state::container_of(Some(&list));
-        let name: Option<Box<[u8]>> = found.map(|found| found.id().into());
-        let info = name.as_deref().and_then(|name| state.container(name));
+        let container: Option<Box<[u8]>> = found.map(|found| found.id().into());
+        let info = container.as_deref().and_then(|id| state.container(id));
         // The filter needs metadata that the container's runtime has not reported yet.
-        let is_undescribed = self.needs_runtime_metadata && name.is_some() && info.is_none();
-        let is_out = !is_undescribed && !self.passes(&list, info);
-        let was_out = self.known.get(&id).is_some_and(|known| known.is_out);
-        let known = Known {
+        let is_undescribed = self.needs_runtime_metadata && container.is_some() && info.is_none();
+        Decided {
+            is_out: !is_undescribed && !self.passes(&list, info),
             list,
-            container: name,
-            is_out,
+            container,
+        }
+    }
+
+    /// Tells the kernel about a cgroup if its exclusion has changed. It is excluded if all of its lists are.
+    fn tell(&mut self, id: u64) {
+        let Some(known) = self.known.get_mut(&id) else {
+            return;
         };
-        self.known.insert(id, known);
-        if is_out != was_out {
+        let is_out = !known.has_more && known.lists.iter().all(|seen| seen.is_out);
+        if is_out != known.is_out {
+            known.is_out = is_out;
             (self.update_kernel)(id, is_out);
         }
     }
@@ -334,6 +391,33 @@ mod tests {
         ] {
             assert!(cgroups(filter).is_some(), "{filter}");
         }
+    }
+
+    #[test]
+    fn a_thread_on_its_way_into_a_container_does_not_let_the_host_in() {
+        let (mut cgroups, updates) = cgroups("container.name=web").unwrap();
+        let state = State::new();
+        let host = b"cpu=/\0memory=/\0";
+        let halfway = format!("cpu=/docker/{DOCKER}\0memory=/\0").into_bytes();
+        let inside = format!("cpu=/docker/{DOCKER}\0memory=/docker/{DOCKER}\0").into_bytes();
+        cgroups.seen(1, host, &state);
+        cgroups.moved(1, &halfway, &state);
+        cgroups.moved(7, &inside, &state);
+        assert_eq!(*updates.borrow(), [(1, true)]);
+        // One that stays there is recorded, whatever else is in the same cgroup.
+        cgroups.seen(1, &halfway, &state);
+        cgroups.seen(1, host, &state);
+        assert_eq!(*updates.borrow(), [(1, true), (1, false)]);
+    }
+
+    #[test]
+    fn a_cgroup_with_too_many_lists_is_recorded() {
+        let (mut cgroups, updates) = cgroups("container.id!=host").unwrap();
+        let state = State::new();
+        for number in 0..=MAX_LISTS {
+            cgroups.seen(1, format!("cpu=/{number}\0memory=/\0").as_bytes(), &state);
+        }
+        assert_eq!(*updates.borrow(), [(1, true), (1, false)]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 
 use scap_capture_format::{
     native::{Snapshot, snapshot::StringId},
-    schema::types,
+    schema::{EventType, types},
 };
 
 use super::{
@@ -33,6 +33,14 @@ impl ContainerStage {
         Self { cgroups, resolver }
     }
 
+    /// Decides about the cgroups that exist before the probe is attached, so that the calls of excluded ones do
+    /// not fill the rings until the initial state is complete. `lists`: the lists of cgroups of the processes.
+    pub(super) fn prepare(&mut self, lists: impl IntoIterator<Item = Vec<u8>>) {
+        if let Some((hierarchy, cgroups)) = &mut self.cgroups {
+            cgroups.seen_all(hierarchy, lists, &State::new());
+        }
+    }
+
     /// Takes the initial state from /proc.
     pub(super) fn begin(&mut self, snapshot: &Snapshot, state: &State) {
         for thread in state.threads() {
@@ -42,11 +50,8 @@ impl ContainerStage {
             return;
         };
         let lists: HashSet<StringId> = snapshot.threads.iter().map(|t| t.cgroups).collect();
-        for list in lists.into_iter().map(|id| snapshot.string(id)) {
-            if let Some(id) = hierarchy.id(list) {
-                cgroups.seen(id, list, state);
-            }
-        }
+        let lists = lists.into_iter().map(|id| snapshot.string(id));
+        cgroups.seen_all(hierarchy, lists, state);
     }
 
     /// Whether [`Self::cgroup`] has to be called.
@@ -54,10 +59,12 @@ impl ContainerStage {
         self.cgroups.is_some()
     }
 
-    /// Records the id of the cgroup of threads whose list of cgroups is `list`.
-    pub(super) fn cgroup(&mut self, id: u64, list: &[u8], state: &State) {
-        if let Some((_, cgroups)) = &mut self.cgroups {
-            cgroups.seen(id, list, state);
+    /// Records the id of the cgroup of threads whose list of cgroups is `list`, from an event of type `ty`.
+    pub(super) fn cgroup(&mut self, ty: EventType, id: u64, list: &[u8], state: &State) {
+        match &mut self.cgroups {
+            Some((_, cgroups)) if ty == types::ASYNCEVENT_E => cgroups.moved(id, list, state),
+            Some((_, cgroups)) => cgroups.seen(id, list, state),
+            None => {}
         }
     }
 

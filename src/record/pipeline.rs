@@ -19,7 +19,7 @@ use scap_capture_format::{
         ChunkBuilder, ChunkPool, ContainerDescription, LossReport, Origin, OriginId,
         snapshot::Snapshot,
     },
-    schema::{syscall, types},
+    schema::{EventType, syscall, types},
 };
 
 use super::{RecordError, clock, container_stage::ContainerStage, output::ChunkOutput};
@@ -161,10 +161,10 @@ impl<'a> RecordPipeline<'a> {
         self.containers.follows_cgroups()
     }
 
-    /// Records the id of the cgroup of threads whose list of cgroups is `list`.
-    pub(super) fn cgroup(&mut self, id: u64, list: &[u8]) {
+    /// Records the id of the cgroup of threads whose list of cgroups is `list`, from an event of type `ty`.
+    pub(super) fn cgroup(&mut self, ty: EventType, id: u64, list: &[u8]) {
         if let Some(origin) = self.pipeline.origins().first() {
-            self.containers.cgroup(id, list, &origin.state);
+            self.containers.cgroup(ty, id, list, &origin.state);
         }
     }
 

@@ -128,7 +128,10 @@ pub(super) fn run(
     let resolver = Resolver::start(runtimes).map_err(RecordError::Thread)?;
     let (send_snapshot, snapshot) = mpsc::sync_channel(1);
     let max_events = options.max_events.unwrap_or(u64::MAX);
-    let containers = ContainerStage::new(cgroups, resolver);
+    let mut containers = ContainerStage::new(cgroups, resolver);
+    if containers.follows_cgroups() {
+        containers.prepare(procfs::cgroup_lists(host, &cgroup_paths));
+    }
     let origin = Origin {
         machine,
         ..Origin::default()
@@ -291,7 +294,7 @@ impl Drain<'_> {
                     continue;
                 };
                 if follows_cgroups && let Some((id, list)) = cgroup(record, &event) {
-                    pipeline.cgroup(id, list);
+                    pipeline.cgroup(event.ty, id, list);
                 }
                 pipeline.event(&event);
             }

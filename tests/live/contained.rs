@@ -478,7 +478,7 @@ fn a_filter_by_container_is_the_kernels() {
             number(&summary, "excluded"),
             number(&summary, "seen_by_kernel"),
         );
-        assert!(excluded > seen, "{filter}: {summary}");
+        assert!(excluded > 10 * seen, "{filter}: {summary}");
         assert_eq!(number(&summary, "lost"), 0, "{filter}: {summary}");
         let names = said(&bench, "part.scap", &["container.name"], &[]);
         let wanted = [String::new(), "web".to_owned()];
@@ -506,16 +506,21 @@ fn a_filter_by_container_is_the_kernels() {
         "--rm",
         "--name=late",
         IMAGE,
-        "/bin/cat",
-        "/etc/hostname",
+        "/bin/sh",
+        "-c",
+        // Long enough for a slow runtime to say the name.
+        "for i in $(seq 50); do cat /etc/hostname; sleep 0.1; done",
     ]);
     finish(recorder);
-    let cats = said(&bench, "late.scap", &["evt.type"], &["proc.name=cat"]);
+    let calls = |of: &str| said(&bench, "late.scap", &["evt.type"], &[of]);
     let summary = bench.summary("late.scap");
-    let began = cats.keys().any(|line| line[1] == "execve");
+    let began = calls("proc.name=sh").keys().any(|l| l[1] == "execve");
     assert!(began || number(&summary, "undescribed") > 0, "{summary}");
-    assert!(!cats.is_empty(), "{summary}");
-    assert!(number(&summary, "excluded") > 0, "{summary}");
+    assert!(!calls("proc.name=cat").is_empty(), "{summary}");
+    assert!(
+        number(&summary, "excluded") > 100 * number(&summary, "seen_by_kernel"),
+        "{summary}"
+    );
     drop(storm);
 }
 

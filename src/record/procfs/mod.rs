@@ -10,7 +10,7 @@ mod files;
 mod net;
 mod process;
 
-use std::{fs, io::Read as _, os::unix::ffi::OsStringExt as _, path::Path};
+use std::{collections::HashSet, fs, io::Read as _, os::unix::ffi::OsStringExt as _, path::Path};
 
 use scap_capture_format::{
     event::Timestamp,
@@ -48,6 +48,15 @@ pub(super) fn take(host: &Host, cgroups: CgroupPaths, boot_to_wall: u64) -> Snap
         process::add(&mut snapshot, host.proc(), pid, &mut seen);
     }
     snapshot
+}
+
+/// Returns the different lists of cgroups of the machine's processes, as [`ThreadEntry::cgroups`].
+///
+/// [`ThreadEntry::cgroups`]: scap_capture_format::native::snapshot::ThreadEntry::cgroups
+pub(super) fn cgroup_lists(host: &Host, paths: &CgroupPaths) -> HashSet<Vec<u8>> {
+    let pids = numbers(host.proc()).into_iter();
+    pids.map(|pid| process::cgroups_of(host.proc(), pid, paths))
+        .collect()
 }
 
 /// Returns the entries of a directory that are numbers, in order.

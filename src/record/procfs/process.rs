@@ -85,6 +85,11 @@ pub(super) fn add(snapshot: &mut Snapshot, proc: &str, pid: u32, seen: &mut Seen
     }
 }
 
+/// Returns the cgroups of a process: `controller=path` texts, each followed by a NUL.
+pub(super) fn cgroups_of(proc: &str, pid: u32, paths: &CgroupPaths) -> Vec<u8> {
+    cgroups(&bytes(&format!("{proc}/{pid}/cgroup"), MAX_STRINGS), paths)
+}
+
 /// Which task has a thread's number, and whether it has ended.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Life {
