@@ -55,8 +55,8 @@ pub(super) fn template(name: &str, text: &str, error: &TemplateError) -> CliErro
     snippet(&mut block, name, text, &error.span);
     let failed = CliError::usage(error.kind.to_string()).snippet(block);
     match &error.kind {
-        TemplateErrorKind::Field(LookupError::Unknown { similar, .. }) => {
-            match did_you_mean(similar) {
+        TemplateErrorKind::Field(unknown @ LookupError::Unknown { .. }) => {
+            match did_you_mean(&unknown.similar()) {
                 Some(hint) => failed.hint(format!("{hint} `scap fields` lists them all")),
                 None => failed.hint("`scap fields` lists all fields"),
             }

@@ -19,8 +19,6 @@ pub enum LookupError {
     Unknown {
         /// The name.
         name: String,
-        /// Similar names, best first.
-        similar: Vec<&'static str>,
     },
     /// The field needs an argument.
     #[error("field `{field}` needs an argument")]
@@ -51,6 +49,17 @@ pub enum LookupError {
         /// The reason.
         reason: &'static str,
     },
+}
+
+impl LookupError {
+    /// Returns the names of fields that are similar to an unknown one, best first. This takes a while: lookups fail in
+    /// the course of things, where one is tried after another.
+    pub fn similar(&self) -> Vec<&'static str> {
+        match self {
+            Self::Unknown { name } => similar(name, classes::all().map(|f| f.name)),
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// Returns the field with exactly this name.
@@ -86,7 +95,6 @@ fn unknown(text: &str) -> LookupError {
     let name = &text[..text.find('[').unwrap_or(text.len())];
     LookupError::Unknown {
         name: name.to_owned(),
-        similar: similar(name, classes::all().map(|f| f.name)),
     }
 }
 

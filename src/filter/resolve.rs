@@ -421,7 +421,7 @@ fn regex(literal: &Literal) -> Result<regex::bytes::Regex, FilterError> {
 /// Makes an error of a failed lookup.
 pub(super) fn lookup_error(error: LookupError, span: Span) -> FilterError {
     let hint = match &error {
-        LookupError::Unknown { similar, .. } => did_you_mean(similar),
+        LookupError::Unknown { .. } => did_you_mean(&error.similar()),
         LookupError::ArgumentMissing { field, form } => Some(match form {
             ArgForm::Index | ArgForm::OptIndex => format!("for example `{field}[1]`"),
             _ => format!("for example `{field}.name` or `{field}[0]`"),
