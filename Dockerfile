@@ -9,9 +9,9 @@ WORKDIR /src
 COPY . .
 # Linked statically, so that the image needs no C library.
 RUN RUSTFLAGS="-C target-feature=+crt-static" \
-    cargo build --release --locked --target x86_64-unknown-linux-gnu
+    cargo build --profile dist --locked --target x86_64-unknown-linux-gnu
 
 FROM scratch
-COPY --from=build /src/target/x86_64-unknown-linux-gnu/release/scap /scap
+COPY --from=build /src/target/x86_64-unknown-linux-gnu/dist/scap /scap
 ENTRYPOINT ["/scap"]
 CMD ["--help"]

@@ -1,18 +1,19 @@
 //! scap: record what a Linux machine did, syscall by syscall, and find out later what happened.
 //!
 //! A capture is a sequence of events over a model of the machine. Every module below is a room with one
-//! concern; dependencies point upwards in this picture only, which `tests/layers` checks:
+//! concern; dependencies point upwards in this picture only, which `tests/layers` checks. The rooms from
+//! `event` to `stats` are the crate `scap-engine`:
 //!
 //! ```text
 //! capture-format  the file: sections, chunks, event schema, .scap conversion   (crate of its own)
 //!   event         one event and its typed values, borrowed or owned
 //!   state         the machine at an instant: threads, fds, users, containers
 //!   fields        every field: type, attributes, how its value is computed
-//!   lanes         which lane of the timeline an event belongs to
 //!   filter        sysdig's filter language: parse, resolve, compile, pushdown
 //!   format        a line or a JSON object from a format string
 //!   replay        Pipeline: source -> enter synthesis -> state -> filter -> sink
 //!                 sources: native (sequential, indexed), sysdig, merged
+//!   lanes         which lane of the timeline an event belongs to
 //!   stats         bounded group-by: tallies, tables, columns
 //!   chisel        Lua scripts: registry, runner, API, sandbox
 //!   inspect       detail, find, page, system view at a time, I/O streams, background aggregation
@@ -25,17 +26,11 @@
 //! A capture is somebody else's bytes: nothing here panics on them, allocates without a limit because
 //! of them, or lets their control characters reach a terminal.
 
+pub use scap_engine::{event, fields, filter, format, lanes, replay, state, stats};
+
 pub mod chisel;
 pub mod cli;
-pub mod event;
 pub mod export;
-pub mod fields;
-pub mod filter;
-pub mod format;
 pub mod inspect;
-pub mod lanes;
 pub mod record;
-pub mod replay;
-pub mod state;
-pub mod stats;
 pub mod tui;

@@ -277,6 +277,10 @@ impl<W: Write> EventSink for NativeSink<W> {
         self.start(origins)
     }
 
+    fn takes_between(&self) -> bool {
+        true
+    }
+
     fn between(&mut self, origins: &mut [OriginState]) -> io::Result<()> {
         let Some(writer) = &mut self.writer else {
             return Ok(());

@@ -1,11 +1,11 @@
 //! What may be concluded about a field is in the table of fields, not where the conclusion is drawn.
 //!
-//! Outside `src/fields` sources may look fields up by name and write names into formats and filters, but
+//! Outside `engine/src/fields` sources may look fields up by name and write names into formats and filters, but
 //! compare nothing with a field's name or class. [`ALLOWED`] has the exceptions.
 
 use std::fs;
 
-use crate::{root, rust_files};
+use crate::sources;
 
 /// Files that may compare names of fields, and what for.
 const ALLOWED: &[(&str, &str)] = &[(
@@ -159,12 +159,9 @@ fn compared(source: &str) -> Vec<String> {
 
 #[test]
 fn no_fact_about_a_field_is_keyed_on_its_name() {
-    let src = root().join("src");
-    let mut files = Vec::new();
-    rust_files(&src, &mut files);
     let mut found = Vec::new();
     let mut allowed: Vec<&str> = ALLOWED.iter().map(|(file, _)| *file).collect();
-    for file in files {
+    for (src, file) in sources() {
         let path = file.strip_prefix(&src).unwrap().to_str().unwrap();
         let is_test = path.ends_with("tests.rs") || path.contains("/tests/");
         if path.starts_with("fields/") || is_test {

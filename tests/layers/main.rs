@@ -1,8 +1,8 @@
 //! The dependency directions of the architecture hold.
 //!
-//! `capture-format` and `probe/common` depend on nothing of ours. In `scap` a module may name only the
-//! modules listed for it in [`MAY_USE`]; `cli` is named by `main` alone. The check reads the sources,
-//! so it also sees code behind `cfg`.
+//! `capture-format` and `probe/common` depend on nothing of ours, `engine` on `capture-format` alone. In
+//! `scap` and `engine` a module may name only the modules listed for it in [`MAY_USE`]; `cli` is named by
+//! `main` alone. The check reads the sources, so it also sees code behind `cfg`.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -11,7 +11,10 @@ mod field_names;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What each top-level module of `scap` may name; `format` and `probe` stand for the two crates.
+/// Where the modules are.
+const SOURCES: &[&str] = &["engine/src", "src"];
+
+/// What each top-level module of `engine` and `scap` may name.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("event", &["capture-format"]),
     ("state", &["capture-format", "event"]),
@@ -130,8 +133,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("main", &["cli"]),
-    // The root only declares the modules and re-exports nothing.
-    ("lib", &[]),
+    // The roots only declare their modules; that of `scap` shows those of `engine` as its own.
+    ("lib", ENGINE),
+];
+
+/// The modules of `engine`.
+const ENGINE: &[&str] = &[
+    "event", "fields", "filter", "format", "lanes", "replay", "state", "stats",
 ];
 
 /// A source text of one crate, with where its module sits.
@@ -163,7 +171,9 @@ fn named(module: &Module<'_>) -> Vec<String> {
                 }
                 depth = depth.saturating_sub(1);
             }
-            "crate" | "scap" if is_path(&tokens, at) => children(&tokens, at + 2, &mut found),
+            "crate" | "scap" | "scap_engine" if is_path(&tokens, at) => {
+                children(&tokens, at + 2, &mut found);
+            }
             "super" if is_path(&tokens, at) => {
                 let mut supers = 1;
                 let mut end = at + 2;
@@ -312,6 +322,19 @@ fn rust_files(dir: &Path, out: &mut Vec<PathBuf>) {
     }
 }
 
+/// Every source of `engine` and `scap`, with the directory of its crate's sources.
+fn sources() -> Vec<(PathBuf, PathBuf)> {
+    let mut out = Vec::new();
+    for src in SOURCES {
+        let src = root().join(src);
+        let mut files = Vec::new();
+        rust_files(&src, &mut files);
+        assert!(files.len() > 1, "no sources in {}", src.display());
+        out.extend(files.into_iter().map(|file| (src.clone(), file)));
+    }
+    out
+}
+
 /// The module path of a file below `src`.
 fn module_path(src: &Path, file: &Path) -> Vec<String> {
     let mut path: Vec<String> = file
@@ -329,12 +352,8 @@ fn module_path(src: &Path, file: &Path) -> Vec<String> {
 
 #[test]
 fn modules_of_scap_name_only_what_is_below_them() {
-    let src = root().join("src");
-    let mut files = Vec::new();
-    rust_files(&src, &mut files);
-    assert!(files.len() > 1, "no sources found");
     let mut bad = Vec::new();
-    for file in files {
+    for (src, file) in sources() {
         let path = module_path(&src, &file);
         let top = match path.first() {
             Some(first) => first.clone(),
@@ -355,6 +374,24 @@ fn modules_of_scap_name_only_what_is_below_them() {
         }
     }
     assert!(bad.is_empty(), "layers broken:\n{}", bad.join("\n"));
+}
+
+#[test]
+fn the_engine_depends_on_the_format_alone() {
+    let manifest = fs::read_to_string(root().join("engine/Cargo.toml")).unwrap();
+    let ours = ours_in_manifest(&manifest);
+    assert_eq!(ours.len(), 1, "{ours:?}");
+    assert!(ours[0].starts_with("scap-capture-format ="), "{ours:?}");
+    for (src, _) in sources()
+        .iter()
+        .filter(|(src, _)| src.ends_with("engine/src"))
+    {
+        for module in fs::read_dir(src).unwrap() {
+            let path = module.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            assert!(name == "lib" || ENGINE.contains(&name), "{name}");
+        }
+    }
 }
 
 #[test]
@@ -383,7 +420,10 @@ fn the_two_bottom_crates_depend_on_nothing_of_ours() {
                     t != own
                         && matches!(
                             t.as_str(),
-                            "scap_capture_format" | "scap_probe_common" | "scap_probe_ebpf"
+                            "scap_capture_format"
+                                | "scap_engine"
+                                | "scap_probe_common"
+                                | "scap_probe_ebpf"
                         )
                 })
                 .collect();
@@ -431,6 +471,7 @@ fn the_checker_sees_every_way_to_name_a_module() {
         "mod tests { use super::super::super::state::Thread; }",
     );
     bad(&["state"], "use scap::filter::Filter;");
+    bad(&["lib"], "pub use scap_engine::{event, cli};");
     bad(&["event"], "use crate::*;");
     bad(&["replay"], "pub use crate::cli::Args;");
     bad(&["replay"], "use scap_probe_common::Header;");

@@ -3,7 +3,7 @@
 mod columns;
 mod connections;
 mod events;
-pub(crate) mod narrow;
+pub mod narrow;
 mod objects;
 mod processes;
 

@@ -23,7 +23,7 @@ mod owned;
 
 pub use names::{FdLabel, Names, NoNames};
 pub use owned::{BufferCursor, BufferedEvent, EventBuffer, OwnedEvent};
-pub(crate) use render::errno_name;
+pub use render::errno_name;
 
 pub use scap_capture_format::event::{
     EventFlags, EventNum, EventRef as Event, Params, Pid, Tid, Timestamp,

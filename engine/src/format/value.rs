@@ -8,7 +8,7 @@ use crate::event::{net, number, text};
 use crate::fields::{FieldFlags, FieldInfo, Value, items};
 
 /// Appends a value as text, escaped.
-pub(crate) fn write(out: &mut Vec<u8>, value: Value<'_>, info: &FieldInfo, buffers: BufferFormat) {
+pub fn write(out: &mut Vec<u8>, value: Value<'_>, info: &FieldInfo, buffers: BufferFormat) {
     match value {
         // Text built from several parts is already escaped; escaping is idempotent.
         Value::Text(value) => text::escape(out, value),

@@ -38,7 +38,7 @@ mod paths;
 mod process;
 mod removed;
 mod syslog;
-#[cfg(test)]
+#[cfg(any(test, feature = "test-fields"))]
 mod test_fields;
 mod thread;
 mod user;
@@ -51,11 +51,11 @@ pub use info::{ArgForm, FieldFlags, FieldInfo, FieldType};
 pub use lookup::{LookupError, lookup, lookup_prefix};
 pub use value::{Scratch, Value};
 
-pub(crate) use value::items;
+pub use value::items;
 use value::{join, variables};
 
 /// Describes a value that is not of a single field, such as the result of a transformer: printed
 /// plainly.
-pub(crate) fn plain() -> &'static FieldInfo {
+pub fn plain() -> &'static FieldInfo {
     &info::PLAIN
 }

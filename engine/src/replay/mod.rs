@@ -34,7 +34,7 @@ pub use enters::EnterSynthesizer;
 pub use indexed::{IndexedCapture, IndexedCaptureError, Segment};
 pub use merged::MergedSource;
 pub use native::NativeSource;
-pub(crate) use pipeline::is_about_capture;
+pub use pipeline::is_about_capture;
 pub use pipeline::{End, OriginState, Pipeline, ReplayError, replay_all};
 pub use seek::{Start, first_event, start};
 pub use segment::SegmentReplayer;

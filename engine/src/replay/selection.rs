@@ -31,8 +31,15 @@ pub(super) enum WindowPosition {
 
 impl Selection {
     /// Returns the position of an event; `first` is the time of the capture's first event.
-    #[inline]
+    #[inline(always)]
     pub(super) fn position(&self, event: &Event<'_>, first: u64) -> WindowPosition {
+        if self.from.is_none() && self.to.is_none() {
+            return WindowPosition::Within;
+        }
+        self.position_in_window(event, first)
+    }
+
+    fn position_in_window(&self, event: &Event<'_>, first: u64) -> WindowPosition {
         if let Some(from) = self.from {
             let before = match from {
                 When::Event(number) => event.num.0 < number,

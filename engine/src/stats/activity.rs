@@ -37,7 +37,7 @@ impl Activity {
     }
 
     /// Counts an event in an interval.
-    pub(crate) fn count(&mut self, interval: usize, lanes: LaneSet) {
+    pub fn count(&mut self, interval: usize, lanes: LaneSet) {
         let Some(bin) = self.bins.get_mut(interval) else {
             return;
         };
@@ -119,7 +119,7 @@ pub fn beginning(span: Span, intervals: usize, interval: usize) -> u64 {
 
 /// Caches the interval of the previous time: the next one is usually the same.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
+pub struct Clock {
     span: Span,
     intervals: usize,
     at: usize,
@@ -128,7 +128,8 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    pub(crate) fn new(span: Span, intervals: usize) -> Self {
+    /// Divides a span into intervals of the same length.
+    pub fn new(span: Span, intervals: usize) -> Self {
         Self {
             span,
             intervals,
@@ -139,7 +140,7 @@ impl Clock {
     }
 
     /// Returns the interval that contains a time.
-    pub(crate) fn interval(&mut self, time: u64) -> usize {
+    pub fn interval(&mut self, time: u64) -> usize {
         if !(self.from..self.until).contains(&time) {
             self.at = interval(self.span, self.intervals, time);
             self.from = beginning(self.span, self.intervals, self.at);
@@ -151,7 +152,7 @@ impl Clock {
 
 /// The part of an interval's count that falls into another interval.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Share {
+pub struct Share {
     from: u64,
     to: u64,
     whole: u64,
@@ -159,7 +160,7 @@ pub(crate) struct Share {
 
 impl Share {
     /// Returns the part of a count. The parts of all shares of an interval add up to the count.
-    pub(crate) fn of(self, count: u32) -> u32 {
+    pub fn of(self, count: u32) -> u32 {
         if count == 0 || self.from == 0 && self.to == self.whole {
             return count;
         }
@@ -169,7 +170,7 @@ impl Share {
 }
 
 /// Returns the time range of a chunk.
-pub(crate) fn chunk_span(summary: &ChunkSummary) -> Span {
+pub fn chunk_span(summary: &ChunkSummary) -> Span {
     Span {
         from: summary.min_time.0,
         to: summary.max_time.0.max(summary.min_time.0),
@@ -178,12 +179,7 @@ pub(crate) fn chunk_span(summary: &ChunkSummary) -> Span {
 
 /// Returns which of the equal intervals of a span a time range overlaps, and which part of the
 /// range each has. Parts outside of the span are dropped.
-pub(crate) fn shares(
-    range: Span,
-    span: Span,
-    intervals: usize,
-    mut each: impl FnMut(usize, Share),
-) {
+pub fn shares(range: Span, span: Span, intervals: usize, mut each: impl FnMut(usize, Share)) {
     let Some(seen) = range.intersection(span) else {
         return;
     };
@@ -205,7 +201,7 @@ pub(crate) fn shares(
 
 /// Returns which intervals of one span overlap which of another, and by how much. Parts outside of
 /// the other span belong to its first or last interval.
-pub(crate) fn spread(
+pub fn spread(
     from: Span,
     from_intervals: usize,
     to: Span,

@@ -60,7 +60,7 @@ pub(super) fn join<'a>(out: &mut Vec<u8>, items: impl Iterator<Item = &'a [u8]>)
 }
 
 /// Iterates over NUL-terminated strings.
-pub(crate) fn items(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub fn items(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     let list = list.strip_suffix(b"\0").unwrap_or(list);
     let count = if list.is_empty() { 0 } else { usize::MAX };
     list.split(|b| *b == 0).take(count)

@@ -115,14 +115,15 @@ pub fn narrowed(subject: &Subject) -> Narrowed {
     }
 }
 
-pub(crate) fn label(kind: &str, name: &[u8]) -> String {
+/// Returns the name of a kind of thing and the escaped name of the thing.
+pub fn label(kind: &str, name: &[u8]) -> String {
     let mut out = format!("{kind} ").into_bytes();
     escape(&mut out, name);
     String::from_utf8_lossy(&out).into_owned()
 }
 
 /// Returns the condition that a field has a value, or starts with it if it may have been truncated.
-pub(crate) fn is(field: &str, value: &[u8]) -> String {
+pub fn is(field: &str, value: &[u8]) -> String {
     let is_cut = value.len() >= TEXT || value.contains(&0);
     let op = if is_cut { Op::StartsWith } else { Op::Eq };
     condition(field, op, before_nul(value))

@@ -17,7 +17,6 @@ use crate::state::State;
 
 /// Why a replay ended early.
 #[derive(Debug, Error)]
-#[non_exhaustive]
 pub enum ReplayError {
     /// The capture cannot be read further.
     #[error(transparent)]
@@ -87,6 +86,8 @@ pub struct Pipeline {
     applied: Option<TypeSet>,
     /// The first event of the window was reached.
     has_begun: bool,
+    /// The sink takes the states between events.
+    calls_between: bool,
 }
 
 impl Pipeline {
@@ -99,6 +100,7 @@ impl Pipeline {
             asked: asked.unwrap_or(TypeSet::NONE),
             applied: None,
             has_begun: false,
+            calls_between: false,
         };
         let own = [Origin::default()];
         let origins = if origins.is_empty() { &own } else { origins };
@@ -236,10 +238,10 @@ impl Pipeline {
             WindowPosition::PastEnd => return Ok(ControlFlow::Break(())),
             WindowPosition::Within => {}
         }
-        if self.has_begun {
-            sink.between(&mut self.origins)?;
-        } else {
+        if !self.has_begun {
             self.begin(sink)?;
+        } else if self.calls_between {
+            sink.between(&mut self.origins)?;
         }
         let OriginState {
             state,
@@ -280,6 +282,7 @@ impl Pipeline {
     fn begin(&mut self, sink: &mut dyn EventSink) -> io::Result<()> {
         self.has_begun = true;
         sink.begin(&mut self.origins)?;
+        self.calls_between = sink.takes_between();
         let wanted = self.asked.or(&sink.enters());
         for own in self.origins.iter_mut().filter(|own| own.lacks_enters) {
             let arch = own.session.arch.unwrap_or(Arch::X86_64);
@@ -330,7 +333,7 @@ fn changes(applied: Option<&TypeSet>, event: &Event<'_>) -> bool {
 }
 
 /// Returns true for events that describe users or containers: they can be from before the capture.
-pub(crate) fn is_about_capture(event: &Event<'_>) -> bool {
+pub fn is_about_capture(event: &Event<'_>) -> bool {
     matches!(
         event.ty,
         types::CONTAINER_E

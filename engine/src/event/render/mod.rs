@@ -302,7 +302,7 @@ fn errno_value(out: &mut Vec<u8>, result: i64, format: PrintFormat) -> Resolved 
 }
 
 /// Returns the name of an error from a call's negative result.
-pub(crate) fn errno_name(negative: i64) -> Option<&'static [u8]> {
+pub fn errno_name(negative: i64) -> Option<&'static [u8]> {
     let number = i32::try_from(negative).ok()?;
     errno::name(number).map(str::as_bytes)
 }

@@ -7,4 +7,4 @@ mod value;
 
 pub use line::{LineFormat, LineOptions};
 pub use template::{Template, TemplateError, TemplateErrorKind, standard};
-pub(crate) use value::write as write_value;
+pub use value::write as write_value;

@@ -205,7 +205,8 @@ impl Seen {
         self.to = self.to.max(time);
     }
 
-    pub(crate) fn join(&mut self, other: Self) {
+    /// Extends the span to that of another.
+    pub fn join(&mut self, other: Self) {
         self.from = self.from.min(other.from);
         self.to = self.to.max(other.to);
     }

@@ -13,8 +13,8 @@ use crate::filter::TypeSet;
 /// A consumer of events.
 ///
 /// The pipeline calls the methods in this order: [`Self::begin`] once, before the first event of the time
-/// window; then, for each event of the window, [`Self::between`] (not before the first one),
-/// [`Self::synthesized_enter`] if an enter event is needed and passes the filter, and either
+/// window; then, for each event of the window, [`Self::between`] (not before the first one, and only if
+/// [`Self::takes_between`]), [`Self::synthesized_enter`] if an enter event is needed and passes the filter, and either
 /// [`Self::event`] or [`Self::hidden`]. [`Self::loss`] and [`Self::pause`] come wherever the source reports
 /// one, also before `begin`. [`Self::end`] comes last, unless an error ended the replay.
 ///
@@ -52,6 +52,11 @@ pub trait EventSink {
     /// As [`Self::event`].
     fn begin(&mut self, _: &mut [OriginState]) -> io::Result<()> {
         Ok(())
+    }
+
+    /// Whether [`Self::between`] is to be called. Called once, after [`Self::begin`].
+    fn takes_between(&self) -> bool {
+        false
     }
 
     /// Takes the states between two events of the window.

@@ -37,7 +37,7 @@ const ONES: u64 = 0x0101_0101_0101_0101;
 /// Whether a text has no byte for which `special` returns a bit. Tests eight bytes at a time; the last word is padded
 /// with blanks, which must not be special.
 #[inline]
-pub(crate) fn is_plain(text: &[u8], special: impl Fn(u64) -> u64) -> bool {
+pub fn is_plain(text: &[u8], special: impl Fn(u64) -> u64) -> bool {
     let (words, rest) = text.as_chunks::<8>();
     let mut last = [b' '; 8];
     last[..rest.len()].copy_from_slice(rest);
@@ -49,20 +49,20 @@ pub(crate) fn is_plain(text: &[u8], special: impl Fn(u64) -> u64) -> bool {
 
 /// Returns 0 if all bytes of a word are printable ASCII characters.
 #[inline]
-pub(crate) fn unprintable(word: u64) -> u64 {
+pub fn unprintable(word: u64) -> u64 {
     let below_blank = word.wrapping_sub(ONES * 0x20) & !word;
     ((below_blank | word) & (ONES * 0x80)) | any_is(word, 0x7f)
 }
 
 /// Returns 0 if no byte of a word of ASCII characters is this one.
 #[inline]
-pub(crate) fn any_is(word: u64, byte: u8) -> u64 {
+pub fn any_is(word: u64, byte: u8) -> u64 {
     let same_is_0 = word ^ (ONES * u64::from(byte));
     same_is_0.wrapping_sub(ONES) & !same_is_0 & (ONES * 0x80)
 }
 
 /// Whether a character must not reach a terminal unescaped.
-pub(crate) fn is_unsafe(c: char) -> bool {
+pub fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
             // Arabic letter mark, soft hyphen, zero-width and direction marks, line and paragraph
@@ -90,7 +90,7 @@ fn escape_char(out: &mut Vec<u8>, c: char) {
 }
 
 /// Appends a byte as `\\xNN`.
-pub(crate) fn escape_byte(out: &mut Vec<u8>, byte: u8) {
+pub fn escape_byte(out: &mut Vec<u8>, byte: u8) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     out.extend_from_slice(&[
         b'\\',
@@ -101,7 +101,7 @@ pub(crate) fn escape_byte(out: &mut Vec<u8>, byte: u8) {
 }
 
 /// Returns the beginning of a word for a message, which a long word would make unreadable.
-pub(crate) fn short(word: &str) -> Cow<'_, str> {
+pub fn short(word: &str) -> Cow<'_, str> {
     /// Most bytes of a word that are printed.
     const MOST: usize = 200;
     if word.len() <= MOST {

@@ -12,13 +12,13 @@ use crate::replay::segment::Need;
 
 /// Returns false if a chunk has no events of a process. Events of sysdig's captures do not store
 /// their process.
-pub(crate) fn may_be_of(summary: &ChunkSummary, pid: Pid) -> bool {
+pub fn may_be_of(summary: &ChunkSummary, pid: Pid) -> bool {
     summary.threads.may_contain_pid(pid) || summary.threads.may_contain_pid(Pid(-1))
 }
 
 /// Tests events and chunks against a time range and a filter.
 #[derive(Clone, Debug)]
-pub(crate) struct Matcher {
+pub struct Matcher {
     span: Option<Span>,
     filter: Option<Filter>,
     /// The text is not a valid filter: nothing matches.
@@ -26,11 +26,13 @@ pub(crate) struct Matcher {
 }
 
 impl Matcher {
-    pub(crate) fn new(scope: &Scope) -> Self {
+    /// Makes the matcher of a scope.
+    pub fn new(scope: &Scope) -> Self {
         Self::with(Some(scope.span), &scope.filter)
     }
 
-    pub(crate) fn with(span: Option<Span>, filter: &str) -> Self {
+    /// Makes the matcher of a time range and a filter's text; a filter that is not valid matches nothing.
+    pub fn with(span: Option<Span>, filter: &str) -> Self {
         let parsed = (!filter.is_empty()).then(|| Filter::parse(filter));
         Self {
             span,
@@ -40,12 +42,12 @@ impl Matcher {
     }
 
     /// Returns true if there is a filter, which needs the state and whole events.
-    pub(crate) fn has_filter(&self) -> bool {
+    pub fn has_filter(&self) -> bool {
         self.filter.is_some() || self.never
     }
 
     /// Returns what has to be loaded of a chunk to test its events.
-    pub(crate) fn need(&self) -> Need {
+    pub fn need(&self) -> Need {
         match &self.filter {
             Some(filter) if filter.needs_payload() => Need::Everything,
             _ => Need::Events,
@@ -53,7 +55,7 @@ impl Matcher {
     }
 
     /// Returns false if no event of a chunk can match.
-    pub(crate) fn may_match(&self, summary: &ChunkSummary) -> bool {
+    pub fn may_match(&self, summary: &ChunkSummary) -> bool {
         let (from, to) = (summary.min_time.0, summary.max_time.0);
         let overlaps = |span: Span| span.from <= to && from <= span.to;
         if self.never || summary.events == summary.hidden || !self.span.is_none_or(overlaps) {
@@ -85,7 +87,7 @@ impl Matcher {
     }
 
     /// Returns how many events of a chunk match, if its summary suffices.
-    pub(crate) fn count(&self, summary: &ChunkSummary) -> Option<u32> {
+    pub fn count(&self, summary: &ChunkSummary) -> Option<u32> {
         if !self.may_match(summary) {
             return Some(0);
         }
@@ -113,12 +115,12 @@ impl Matcher {
     }
 
     /// Returns true if a time is in the range.
-    pub(crate) fn spans(&self, time: u64) -> bool {
+    pub fn spans(&self, time: u64) -> bool {
         self.span.is_none_or(|span| span.contains(time))
     }
 
     /// Returns true if an event is shown and matches.
-    pub(crate) fn matches(&mut self, cx: &Context<'_>) -> bool {
+    pub fn matches(&mut self, cx: &Context<'_>) -> bool {
         !self.never
             && self.spans(cx.event.ts.0)
             && self.filter.as_mut().is_none_or(|filter| filter.matches(cx))
