@@ -196,6 +196,7 @@ pub struct EventInfo {
 
 impl EventInfo {
     /// Returns the index and description of the parameter called `name`.
+    #[inline]
     pub fn param(&self, name: &str) -> Option<(usize, &'static ParamInfo)> {
         self.params.iter().enumerate().find(|(_, p)| p.name == name)
     }
