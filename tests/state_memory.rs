@@ -186,9 +186,10 @@ fn memory_is_bounded() {
     assert!(most <= limits::MEMORY / MIB, "{most} MiB");
     drop(state);
     let (state, most) = measure("long names", |state| {
-        let name = [b"/".as_slice(), &[b'x'; 60_000], b"\0"].concat();
+        let name = |len| [b"/".as_slice(), &vec![b'x'; len], b"\0"].concat();
+        let (longest, long) = (name(60_000), name(2 * limits::NAME));
         for fd in 0..100_000 {
-            open(state, 1, 100, fd, &name);
+            open(state, 1, 100, fd, if fd < 1000 { &longest } else { &long });
         }
     });
     let longest = state.fds(Tid(100)).map(|(_, f)| f.name.len()).max();
