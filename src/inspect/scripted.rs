@@ -237,11 +237,12 @@ fn fill(
 fn columns(view: &ViewInfo, options: ViewOptions) -> &'static [Column] {
     let is_key = |c: &&ColumnInfo| c.is_key || c.is_group_key;
     let shown = view.columns.iter().filter(|c| c.is_shown(options));
-    let column = |info: &ColumnInfo| Column {
-        title: safe(&info.name),
-        help: safe(&info.description),
-        field: is_of_one_event(info).then(|| &*String::leak(info.field.trim().to_owned())),
-        width: info.size.unwrap_or(WIDTH),
+    let column = |info: &ColumnInfo| {
+        let width = info.size.unwrap_or(WIDTH);
+        Column {
+            field: is_of_one_event(info).then(|| &*String::leak(info.field.trim().to_owned())),
+            ..Column::new(safe(&info.name), width, safe(&info.description))
+        }
     };
     let columns: Vec<Column> = shown.filter(|c| !is_key(c)).map(column).collect();
     Vec::leak(columns)

@@ -39,12 +39,8 @@ const fn column(
     field: Option<&'static str>,
     width: u16,
 ) -> Column {
-    Column {
-        title,
-        help,
-        field,
-        width,
-    }
+    let column = Column::new(title, width, help);
+    Column { field, ..column }
 }
 
 const PID: Column = column("PID", "the process id", Some("proc.pid"), 8);

@@ -7,36 +7,15 @@ use crate::replay::Span;
 use crate::stats::table::{Cell, Column, Row, Subject, Table};
 
 const COLUMNS: &[Column] = &[
-    Column {
-        title: "FROM",
-        help: "Start of the interval in which events were lost.",
-        field: None,
-        width: 15,
-    },
-    Column {
-        title: "FOR",
-        help: "Duration of the interval.",
-        field: None,
-        width: 9,
-    },
-    Column {
-        title: "LOST",
-        help: "Number of lost events.",
-        field: None,
-        width: 10,
-    },
-    Column {
-        title: "CPU",
-        help: "The CPU.",
-        field: None,
-        width: 4,
-    },
-    Column {
-        title: "CAUSE",
-        help: "The cause.",
-        field: None,
-        width: 0,
-    },
+    Column::new(
+        "FROM",
+        15,
+        "Start of the interval in which events were lost.",
+    ),
+    Column::new("FOR", 9, "Duration of the interval."),
+    Column::new("LOST", 10, "Number of lost events."),
+    Column::new("CPU", 4, "The CPU."),
+    Column::new("CAUSE", 0, "The cause."),
 ];
 
 /// Makes the table of the losses in a range.

@@ -212,6 +212,13 @@ fn the_timeline_shows_several() {
     for name in ["alpha", "beta", "gamma"] {
         assert!(processes.contains(name), "{name} in {processes}");
     }
+    for (origin, name) in ["alpha", "beta", "gamma"].iter().enumerate() {
+        let row = processes.lines().find(|line| line.contains(name)).unwrap();
+        assert!(row.trim_start().starts_with(&format!("{origin} ")), "{row}");
+    }
+    assert!(processes.contains("ORIGIN"), "{processes}");
+    let alone = view(&[&a], "3");
+    assert!(!alone.contains("ORIGIN"), "{alone}");
     let one = view(&[&a, &b, &c], "3<Enter>");
     let names = ["alpha", "beta", "gamma"];
     let shown = names

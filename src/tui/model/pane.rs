@@ -76,6 +76,20 @@ impl TablePane {
         (0..self.order.len()).find(|at| self.row_at(*at).is_some_and(|row| row.subject == *subject))
     }
 
+    /// Whether no row has a value in a column.
+    pub(crate) fn is_blank(&self, column: usize) -> bool {
+        self.blank.get(column).is_some_and(|is_blank| *is_blank)
+    }
+
+    /// Whether a column is not shown, however wide the screen is.
+    pub(crate) fn is_hidden(&self, column: usize) -> bool {
+        let Some(table) = &self.table else {
+            return false;
+        };
+        let is_optional = table.columns.get(column).is_some_and(|c| c.optional);
+        is_optional && (table.rows.is_empty() || self.is_blank(column))
+    }
+
     /// Sorts the rows.
     pub(crate) fn arrange(&mut self) {
         self.order.clear();
@@ -189,18 +203,8 @@ mod tests {
     use crate::stats::table::Column;
 
     const COLUMNS: &[Column] = &[
-        Column {
-            title: "COUNT",
-            help: "number",
-            field: None,
-            width: 6,
-        },
-        Column {
-            title: "NAME",
-            help: "who",
-            field: None,
-            width: 0,
-        },
+        Column::new("COUNT", 6, "number"),
+        Column::new("NAME", 0, "who"),
     ];
 
     fn table(rows: &[(u64, &str)]) -> Table {

@@ -52,7 +52,8 @@ pub(super) fn view(model: &Model) -> Overlay {
     let mut lines = vec![safe(help), String::new()];
     if let Some(table) = &model.pane.table {
         lines.push("# columns".to_owned());
-        for column in table.columns {
+        let columns = table.columns.iter().enumerate();
+        for (_, column) in columns.filter(|(at, _)| !model.pane.is_hidden(*at)) {
             let field = column
                 .field
                 .map_or(String::new(), |field| format!(" ({field})"));

@@ -446,12 +446,14 @@ fn sort_menu(model: &mut Model) -> Vec<Command> {
     let Some(table) = &model.pane.table else {
         return status(model, "this view cannot be sorted");
     };
-    let item = |(at, column): (usize, &crate::stats::table::Column)| ListItem {
-        label: format!("{:12} {}", column.title, column.help),
+    let item = |at: usize| ListItem {
+        label: format!("{:12} {}", table.columns[at].title, table.columns[at].help),
         choice: Choice::Sort(at),
     };
-    let items = table.columns.iter().enumerate().map(item).collect();
-    let selected = model.pane.sort.map_or(0, |(column, _)| column);
+    let shown = (0..table.columns.len()).filter(|at| !model.pane.is_hidden(*at));
+    let is_sorted = |at: usize| model.pane.sort.is_some_and(|(column, _)| column == at);
+    let selected = shown.clone().position(is_sorted).unwrap_or(0);
+    let items = shown.map(item).collect();
     list(model, "sort by", items, selected)
 }
 

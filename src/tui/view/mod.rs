@@ -12,6 +12,8 @@ mod timeline;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Position;
 use ratatui::style::Style;
+use ratatui::text::Line;
+use ratatui::widgets::{Tabs, Widget as _};
 
 use super::cells;
 use super::model::{Model, Overlay};
@@ -208,26 +210,21 @@ fn scripted_tab(model: &Model) -> String {
 
 fn draw_tabs(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     let row = layout.tabs;
-    let mut x = row.x;
     let own = scripted_tab(model);
-    (x, _) = buffer.set_stringn(
-        x,
-        row.y,
-        own,
-        usize::from(row.width),
-        model.theme.selected(),
-    );
-    for (view, name) in &TABS[first_tab(model, row.width)..] {
-        let left = usize::from(row.right().saturating_sub(x));
-        if left == 0 {
-            break;
-        }
+    let scripted = (!own.is_empty()).then(|| Line::styled(own, model.theme.selected()));
+    let shown = &TABS[first_tab(model, row.width)..];
+    let tabs = shown.iter().map(|(view, name)| {
         let style = match *view == model.view {
             true => model.theme.selected(),
             false => model.theme.dim(),
         };
-        (x, _) = buffer.set_stringn(x, row.y, format!(" {name} "), left, style);
-    }
+        Line::styled(format!(" {name} "), style)
+    });
+    Tabs::new(scripted.into_iter().chain(tabs))
+        .padding("", "")
+        .divider("")
+        .select(None)
+        .render(row, buffer);
 }
 
 /// Draws the status message, or the position in the list and the most important keys.

@@ -3,22 +3,24 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{self, Block, Clear, ListState, Paragraph, StatefulWidget, Widget as _};
 
 use super::layout::Layout;
 use super::{bytes, table};
 use crate::inspect::system_view::SystemView;
 use crate::tui::cells;
 use crate::tui::model::{
-    DetailPane, EchoPane, List, Model, Play, Prompt, Purpose, StatePane, TextPane,
+    DetailPane, EchoPane, List, ListItem, Model, Play, Prompt, Purpose, StatePane, TextPane,
 };
 use crate::tui::theme::Theme;
 
 /// Clears a part of the screen and draws a frame with a title; returns the inner area.
 fn frame(title: &str, area: Rect, model: &Model, buffer: &mut Buffer) -> Rect {
-    ratatui::widgets::Widget::render(ratatui::widgets::Clear, area, buffer);
-    let block = ratatui::widgets::Block::bordered()
+    Clear.render(area, buffer);
+    let block = Block::bordered()
         .border_style(model.theme.dim())
-        .title(ratatui::text::Span::styled(
+        .title(Span::styled(
             format!(
                 " {} ",
                 cells::fit(title.as_bytes(), usize::from(area.width.saturating_sub(6)))
@@ -26,7 +28,7 @@ fn frame(title: &str, area: Rect, model: &Model, buffer: &mut Buffer) -> Rect {
             model.theme.title(),
         ));
     let inner = block.inner(area);
-    ratatui::widgets::Widget::render(block, area, buffer);
+    block.render(area, buffer);
     inner
 }
 
@@ -344,51 +346,28 @@ pub(super) fn list(model: &Model, list: &List, layout: &Layout, buffer: &mut Buf
     )
     .intersection(body);
     let inner = frame(list.title, area, model, buffer);
-    let rows = usize::from(inner.height);
     if list.items.is_empty() {
-        buffer.set_stringn(
-            inner.x,
-            inner.y,
-            "nothing",
-            usize::from(inner.width),
-            model.theme.dim(),
-        );
+        Line::styled("nothing", model.theme.dim()).render(inner, buffer);
+        return;
     }
-    let top = (list.selected + 1).saturating_sub(rows);
-    for (row, (at, item)) in list
-        .items
-        .iter()
-        .enumerate()
-        .skip(top)
-        .take(rows)
-        .enumerate()
-    {
-        let y = inner.y + row as u16;
-        let width = usize::from(inner.width);
-        let text = cells::fit(item.label.as_bytes(), width.saturating_sub(1));
-        buffer.set_stringn(inner.x + 1, y, text, width.saturating_sub(1), Style::new());
-        if at == list.selected {
-            buffer.set_style(
-                Rect::new(inner.x, y, inner.width, 1),
-                model.theme.selected(),
-            );
-        }
-    }
+    let width = usize::from(inner.width).saturating_sub(1);
+    let label = |item: &ListItem| format!(" {}", cells::fit(item.label.as_bytes(), width));
+    let items =
+        widgets::List::new(list.items.iter().map(label)).highlight_style(model.theme.selected());
+    let mut state = ListState::default().with_selected(Some(list.selected));
+    StatefulWidget::render(items, inner, buffer, &mut state);
 }
 
 /// Draws a text over the view.
 pub(super) fn text(model: &Model, pane: &TextPane, layout: &Layout, buffer: &mut Buffer) {
     let inner = frame(&pane.title, layout.body, model, buffer);
-    let width = usize::from(inner.width);
     let rows = usize::from(inner.height);
-    for (row, line) in pane.lines.iter().skip(pane.top).take(rows).enumerate() {
-        let y = inner.y + row as u16;
-        let (text, style) = match line.strip_prefix("# ") {
-            Some(heading) => (heading, model.theme.title()),
-            None => (line.as_str(), Style::new()),
-        };
-        buffer.set_stringn(inner.x, y, text, width, style);
-    }
+    let lines = pane.lines.iter().skip(pane.top).take(rows);
+    let styled = lines.map(|line| match line.strip_prefix("# ") {
+        Some(heading) => Line::styled(heading, model.theme.title()),
+        None => Line::raw(line),
+    });
+    Paragraph::new(styled.collect::<Vec<_>>()).render(inner, buffer);
 }
 
 /// Draws the input line in the last line of the screen, with suggestions above. Returns the

@@ -1,4 +1,7 @@
 //! Draws tables.
+//!
+//! Not with ratatui's `Table`: a click has to find its column, columns without values give way on narrow screens, and
+//! lifetimes are drawn on the time axis, over the width that is left for them.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -34,14 +37,17 @@ fn place(pane: &TablePane, columns: &[Column], area: Rect) -> Vec<Shown> {
         false => 0,
     };
     let flexible = columns.iter().rposition(|c| c.width == 0);
-    let wanted: u16 = columns.iter().map(|c| c.width + 1).sum::<u16>() + life + 2 * LEAST;
+    let visible = columns
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| !pane.is_hidden(*at));
+    let wanted: u16 = visible.map(|(_, c)| c.width + 1).sum::<u16>() + life + 2 * LEAST;
     // The last column is usually the most important one, unless there are lifetimes before it.
     let least = match has_life {
         true => LEAST,
         false => LEAST.max(area.width * 2 / 5),
     };
-    let gives_way =
-        |at: usize| wanted > area.width && pane.blank.get(at).is_some_and(|is_blank| *is_blank);
+    let gives_way = |at: usize| wanted > area.width && pane.is_blank(at) || pane.is_hidden(at);
     let reserved = if flexible.is_some() {
         least.min(area.width)
     } else {

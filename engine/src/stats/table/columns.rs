@@ -3,17 +3,30 @@
 use super::{Column, View};
 
 const fn column(title: &'static str, width: u16, help: &'static str) -> Column {
-    Column {
-        title,
-        help,
-        field: None,
-        width,
-    }
+    Column::new(title, width, help)
 }
 
 impl Column {
-    const fn is(mut self, field: &'static str) -> Self {
+    /// Makes a column; a width of 0 is the remaining width.
+    pub const fn new(title: &'static str, width: u16, help: &'static str) -> Self {
+        Self {
+            title,
+            help,
+            field: None,
+            width,
+            optional: false,
+        }
+    }
+
+    /// Says of which field the values are.
+    pub const fn is(mut self, field: &'static str) -> Self {
         self.field = Some(field);
+        self
+    }
+
+    /// Hides the column while no row has a value in it.
+    pub const fn optional(mut self) -> Self {
+        self.optional = true;
         self
     }
 }
@@ -44,6 +57,13 @@ const CONTAINER: Column =
     column("CONTAINER", 14, "The container's name, or its id.").is("container.name");
 
 const PROCESSES: &[Column] = &[
+    column(
+        "ORIGIN",
+        6,
+        "The recording that it is from, in a merged capture.",
+    )
+    .is("evt.origin")
+    .optional(),
     PID,
     column("USER", 8, "The user, as last seen.").is("user.name"),
     column("TH", 4, "The maximum number of threads at a time."),

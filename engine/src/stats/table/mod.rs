@@ -175,6 +175,8 @@ pub struct Column {
     pub field: Option<&'static str>,
     /// Width in screen columns; 0 = the remaining width.
     pub width: u16,
+    /// It is shown only if a row has a value in it.
+    pub optional: bool,
 }
 
 /// The subject of a row: what Enter drills down to.

@@ -252,10 +252,8 @@ mod tests {
     fn what_a_cell_stands_for_decides_its_condition() {
         let condition = |field, cell: Cell| {
             let column = Column {
-                title: "",
-                help: "",
                 field,
-                width: 0,
+                ..Column::new("", 0, "")
             };
             cell_condition(&column, &cell)
         };

@@ -52,6 +52,8 @@ fn row(tally: &Tally, key: ProcessKey, process: &ProcessTally, depth: u16) -> Ro
     };
     Row {
         cells: vec![
+            key.origin
+                .map_or(Cell::Empty, |origin| Cell::Id(origin.0.into())),
             Cell::Id(key.pid),
             text(&process.user),
             Cell::Count(u64::from(process.threads)),
