@@ -6,8 +6,8 @@
 use std::cell::Cell;
 use std::ptr;
 
-use super::shared::{CallInput, HostState};
-use crate::fields::Context;
+use crate::fields::{Context, Session};
+use crate::state::State;
 
 /// Storage for the context of a call.
 #[derive(Default)]
@@ -72,4 +72,31 @@ impl CallContext {
             }),
         }
     }
+}
+
+/// The context of a call into a script.
+#[derive(Clone, Copy)]
+pub(super) enum CallInput<'a> {
+    Event(&'a Context<'a>),
+    HostState(HostState<'a>),
+}
+
+impl<'a> CallInput<'a> {
+    /// Returns the state and the session.
+    pub(super) fn world(self) -> HostState<'a> {
+        match self {
+            Self::HostState(world) => world,
+            Self::Event(cx) => HostState {
+                state: cx.view.state(),
+                session: cx.session,
+            },
+        }
+    }
+}
+
+/// The state and the session of a call.
+#[derive(Clone, Copy)]
+pub(super) struct HostState<'a> {
+    pub(super) state: &'a State,
+    pub(super) session: &'a Session,
 }

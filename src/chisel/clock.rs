@@ -1,6 +1,6 @@
 //! Schedules `on_interval` by event times.
 
-use super::shared::Interval;
+use super::script_state::Interval;
 
 /// Limit of the calls that one event can cause: only a forged capture has a gap of years.
 const MAX_TICKS: u64 = 10_000;

@@ -3,7 +3,8 @@
 use std::cell::UnsafeCell;
 
 use super::error::ApiError;
-use super::shared::{Run, Shared};
+use super::run::Run;
+use super::script_state::ScriptState;
 use crate::event::bytes;
 use crate::event::number;
 use crate::fields::{self, Context, Field, FieldFlags, FieldType, LookupError, Scratch, Value};
@@ -64,7 +65,7 @@ impl Fields {
     }
 
     /// Returns the value of a field in an event.
-    pub(super) fn value(&self, handle: usize, cx: &Context<'_>, shared: &Shared) -> Found {
+    pub(super) fn value(&self, handle: usize, cx: &Context<'_>, shared: &ScriptState) -> Found {
         // SAFETY: as in `request`; extracting and rendering a value never calls Lua.
         let inner = unsafe { &mut *self.0.get() };
         let Some(Some(field)) = handle.checked_sub(1).and_then(|i| inner.fields.get(i)) else {

@@ -8,13 +8,15 @@ use mlua::{Function, Lua, Table, Value};
 use super::api;
 use super::arguments;
 use super::call::Callback;
+use super::call_context::{CallInput, HostState};
 use super::clock::{Clock, Tick};
 use super::error::ChiselError;
 use super::info::Info;
 use super::native::{Native, View};
 use super::registry::Script;
+use super::run::Run;
 use super::sandbox;
-use super::shared::{CallInput, HostState, Interval, Run, Shared};
+use super::script_state::{Interval, ScriptState};
 use super::view::{ViewError, ViewInfo};
 use super::watchdog;
 use crate::event::Timestamp;
@@ -29,7 +31,7 @@ const MAX_SUCCESSORS: usize = 16;
 /// A script in its sandbox.
 pub(super) struct Chisel {
     lua: Lua,
-    pub(super) shared: Rc<Shared>,
+    pub(super) shared: Rc<ScriptState>,
     pub(super) info: Info,
     on_event: Option<Callback>,
     on_interval: Option<Function>,
@@ -46,7 +48,7 @@ impl Chisel {
     /// Runs the text of a script, which defines its functions and metadata.
     pub(super) fn load(run: &Rc<Run>, script: Script) -> Result<Self, ChiselError> {
         let slot = watchdog::slot().map_err(ChiselError::Stack)?;
-        let shared = Rc::new(Shared::new(run.clone(), script, slot));
+        let shared = Rc::new(ScriptState::new(run.clone(), script, slot));
         let failed = |error: mlua::Error| shared.error(&error, false);
         sandbox::allow(run.policy.instructions);
         let lua = sandbox::lua(&shared).map_err(failed)?;

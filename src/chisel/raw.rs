@@ -8,16 +8,16 @@ use std::ffi::{c_int, c_void};
 use mlua::ffi;
 
 use super::fields::Found;
-use super::shared::Shared;
+use super::script_state::ScriptState;
 
 /// Returns the data to which a C function is bound.
 ///
 /// # Safety
 ///
-/// `state` is one in which such a function runs, whose first upvalue is a pointer to a living [`Shared`].
-unsafe fn shared<'a>(state: *mut ffi::lua_State) -> &'a Shared {
+/// `state` is one in which such a function runs, whose first upvalue is a pointer to a living [`ScriptState`].
+unsafe fn shared<'a>(state: *mut ffi::lua_State) -> &'a ScriptState {
     // SAFETY: as above.
-    unsafe { &*ffi::lua_touserdata(state, ffi::lua_upvalueindex(1)).cast::<Shared>() }
+    unsafe { &*ffi::lua_touserdata(state, ffi::lua_upvalueindex(1)).cast::<ScriptState>() }
 }
 
 /// `evt.field(handle)`: as a C function, since it is called several times for each event.
@@ -143,7 +143,7 @@ unsafe fn push(state: *mut ffi::lua_State, number: Option<f64>) -> c_int {
 /// Creates Lua functions for these C functions.
 pub(super) fn bind(
     lua: &mlua::Lua,
-    shared: *const Shared,
+    shared: *const ScriptState,
     function: ffi::lua_CFunction,
 ) -> mlua::Result<mlua::Function> {
     // SAFETY: the closure pushes one value more than it takes, onto a stack that has room. The pointer

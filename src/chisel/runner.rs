@@ -6,13 +6,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::arguments;
+use super::call_context::{CallInput, HostState};
 use super::error::ChiselError;
 use super::info::Info;
 use super::instance::Chisel;
 use super::native;
+use super::options::{Options, Progress};
 use super::registry::{Script, ScriptRegistry};
+use super::run::Run;
 use super::sandbox::Policy;
-use super::shared::{CallInput, HostState, Options, Progress, Run};
 use super::view::ViewInfo;
 use super::watchdog::with_stack;
 use crate::event::bytes::BufferFormat;

@@ -14,7 +14,7 @@ use mlua::{Function, Lua, LuaOptions, MultiValue, StdLib, Value, ffi};
 
 use super::error::ApiError;
 use super::raw;
-use super::shared::Shared;
+use super::script_state::ScriptState;
 
 /// The permissions and limits of scripts.
 #[derive(Clone, Debug)]
@@ -132,7 +132,7 @@ fn try_hook() -> mlua::Result<bool> {
 }
 
 /// Creates a Lua state for a script.
-pub(super) fn lua(shared: &Rc<Shared>) -> mlua::Result<Lua> {
+pub(super) fn lua(shared: &Rc<ScriptState>) -> mlua::Result<Lua> {
     let policy = &shared.run.policy;
     // No C library is loaded before the script runs; a strict sandbox removes `debug` and `ffi`.
     let libraries = if policy.unrestricted {
@@ -212,7 +212,7 @@ pub(super) fn lua(shared: &Rc<Shared>) -> mlua::Result<Lua> {
 }
 
 /// Creates the function that prints its arguments to standard error.
-fn error_writer(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Function> {
+fn error_writer(lua: &Lua, shared: &Rc<ScriptState>) -> mlua::Result<Function> {
     let shared = shared.clone();
     lua.create_function(move |lua, values: MultiValue| {
         for value in values {
@@ -226,7 +226,7 @@ fn error_writer(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Function> {
 }
 
 /// Finds and compiles a required module.
-fn module(lua: &Lua, shared: &Rc<Shared>, name: &str) -> mlua::Result<Function> {
+fn module(lua: &Lua, shared: &Rc<ScriptState>, name: &str) -> mlua::Result<Function> {
     let found = shared.run.registry.module(name, &shared.script);
     let script = found.map_err(|_| {
         ApiError::Denied(format!(
@@ -237,7 +237,7 @@ fn module(lua: &Lua, shared: &Rc<Shared>, name: &str) -> mlua::Result<Function> 
 }
 
 /// Makes `require` search the locations of scripts, also for unrestricted scripts.
-fn search_directories(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<()> {
+fn search_directories(lua: &Lua, shared: &Rc<ScriptState>) -> mlua::Result<()> {
     let own = shared.clone();
     let searcher =
         lua.create_function(move |lua, name: String| match module(lua, &own, &name) {

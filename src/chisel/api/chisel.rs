@@ -7,7 +7,7 @@ use mlua::{LightUserData, Lua, MultiValue, Table, Value};
 
 use super::{number, text};
 use crate::chisel::error::ApiError;
-use crate::chisel::shared::{Shared, Successor};
+use crate::chisel::script_state::{ScriptState, Successor};
 use crate::event::time::NS_PER_S;
 use crate::filter::{Filter, TypeSet};
 use crate::format::Template;
@@ -16,10 +16,10 @@ use crate::format::Template;
 const DEFAULT_FORMAT: &str =
     "*%evt.num %evt.time %evt.cpu %proc.name (%thread.tid) %evt.dir %evt.type %evt.args";
 
-pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
+pub(super) fn table(lua: &Lua, script: &Rc<ScriptState>) -> mlua::Result<Table> {
     let table = lua.create_table()?;
 
-    let own = shared.clone();
+    let own = script.clone();
     let request_field = lua.create_function(move |lua, name: Value| {
         let name = text(lua, name, "chisel.request_field takes the name of a field")?;
         let handle = own.fields.request(&name, &own.run)?;
@@ -27,7 +27,7 @@ pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
     })?;
     table.set("request_field", request_field)?;
 
-    let own = shared.clone();
+    let own = script.clone();
     let set_filter = lua.create_function(move |lua, filter: Value| {
         let filter = text(lua, filter, "chisel.set_filter takes the text of a filter")?;
         let parsed = if filter.trim().is_empty() {
@@ -50,7 +50,7 @@ pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
     })?;
     table.set("set_filter", set_filter)?;
 
-    let own = shared.clone();
+    let own = script.clone();
     let set_event_formatter = lua.create_function(move |lua, format: Value| {
         let format = text(lua, format, "chisel.set_event_formatter takes a format")?;
         let format = match format.as_str() {
@@ -73,7 +73,7 @@ pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
         ("set_interval_s", NS_PER_S, false),
         ("set_precise_interval_ns", 1, true),
     ] {
-        let own = shared.clone();
+        let own = script.clone();
         let set = lua.create_function(move |lua, interval: Value| {
             let interval = number(lua, interval, "an interval is a number")?.saturating_mul(unit);
             let mut set = own.interval.get();
@@ -89,7 +89,7 @@ pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
         table.set(name, set)?;
     }
 
-    let own = shared.clone();
+    let own = script.clone();
     let exec = lua.create_function(move |lua, (name, rest): (Value, MultiValue)| {
         let name = text(lua, name, "chisel.exec takes the name of a chisel")?;
         let arguments = rest

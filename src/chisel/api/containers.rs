@@ -3,11 +3,11 @@
 use mlua::{Lua, Table};
 
 use crate::chisel::error::ApiError;
-use crate::chisel::shared::Shared;
+use crate::chisel::script_state::ScriptState;
 
 /// Returns `{ {id=, name=, image=, type=}, … }`.
-pub(super) fn table(lua: &Lua, shared: &Shared) -> mlua::Result<Table> {
-    let found = shared.call_context.world(|world| {
+pub(super) fn table(lua: &Lua, script: &ScriptState) -> mlua::Result<Table> {
+    let found = script.call_context.world(|world| {
         let table = lua.create_table()?;
         for info in world.state.containers() {
             let row = lua.create_table()?;
@@ -18,7 +18,7 @@ pub(super) fn table(lua: &Lua, shared: &Shared) -> mlua::Result<Table> {
                 ("type", info.runtime()),
             ] {
                 let text = text.unwrap_or_default();
-                shared.run.handed(text.as_bytes());
+                script.run.handed(text.as_bytes());
                 row.set(name, text)?;
             }
             table.push(row)?;

@@ -14,15 +14,15 @@ use std::rc::Rc;
 use mlua::{Lua, Value};
 
 use super::error::ApiError;
-use super::shared::Shared;
+use super::script_state::ScriptState;
 
 /// Creates the tables.
-pub(super) fn install(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<()> {
+pub(super) fn install(lua: &Lua, script: &Rc<ScriptState>) -> mlua::Result<()> {
     let globals = lua.globals();
-    globals.set("sysdig", sysdig::table(lua, shared)?)?;
-    globals.set("chisel", chisel::table(lua, shared)?)?;
-    globals.set("evt", evt::table(lua, shared)?)?;
-    globals.set("scap", scap::table(lua, shared)?)
+    globals.set("sysdig", sysdig::table(lua, script)?)?;
+    globals.set("chisel", chisel::table(lua, script)?)?;
+    globals.set("evt", evt::table(lua, script)?)?;
+    globals.set("scap", scap::table(lua, script)?)
 }
 
 /// Converts an argument to text; like sysdig it accepts numbers.

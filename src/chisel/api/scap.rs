@@ -5,12 +5,12 @@ use std::rc::Rc;
 use mlua::{Lua, LuaString, Table, Value};
 
 use crate::chisel::native::{Histogram, Native, Top};
-use crate::chisel::shared::Shared;
+use crate::chisel::script_state::ScriptState;
 use crate::event::{number, text};
 use crate::fields::{Context, Scratch, Value as FieldValue, lookup};
 use crate::format::json;
 
-pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
+pub(super) fn table(lua: &Lua, script: &Rc<ScriptState>) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     table.set("version", env!("CARGO_PKG_VERSION"))?;
 
@@ -21,7 +21,7 @@ pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
     })?;
     table.set("clean", clean)?;
 
-    let own = shared.clone();
+    let own = script.clone();
     let arg = lua.create_function(move |lua, (name, default): (String, Value)| {
         match own.arguments.borrow().get(&name) {
             Some(given) => Ok(Value::String(lua.create_string(given)?)),
@@ -30,7 +30,7 @@ pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
     })?;
     table.set("arg", arg)?;
 
-    let own = shared.clone();
+    let own = script.clone();
     let finding = lua.create_function(
         move |lua, (kind, what, extra): (LuaString, LuaString, Option<Table>)| {
             let mut facts = Vec::new();
@@ -66,14 +66,14 @@ pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
     )?;
     table.set("finding", finding)?;
 
-    let own = shared.clone();
+    let own = script.clone();
     let top = lua.create_function(move |_, described: Table| {
         let top = Top::from_script(&described)?;
         make_native(&own, Native::Top(Box::new(top)))
     })?;
     table.set("top", top)?;
 
-    let own = shared.clone();
+    let own = script.clone();
     let histogram = lua.create_function(move |_, described: Table| {
         let histogram = Histogram::from_script(&described)?;
         make_native(&own, Native::Histogram(Box::new(histogram)))
@@ -83,9 +83,9 @@ pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
 }
 
 /// Makes a chisel that is run natively.
-fn make_native(shared: &Shared, native: Native) -> mlua::Result<()> {
-    let mut place = shared.native.borrow_mut();
-    if place.is_some() || shared.run.is_open.get() {
+fn make_native(script: &ScriptState, native: Native) -> mlua::Result<()> {
+    let mut place = script.native.borrow_mut();
+    if place.is_some() || script.run.is_open.get() {
         let misuse = "scap.top and scap.histogram make a whole chisel: call one of them, once, before the capture starts";
         return Err(crate::chisel::error::ApiError::Misuse(misuse).into());
     }

@@ -7,44 +7,44 @@ use mlua::{Lua, LuaString, Table, Value};
 
 use super::{containers, number, text, threads};
 use crate::chisel::error::ApiError;
-use crate::chisel::shared::Shared;
+use crate::chisel::script_state::ScriptState;
 use crate::event::bytes::BufferFormat;
 use crate::event::time::NS_PER_S;
 use crate::filter::Filter;
 
-pub(super) fn table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
+pub(super) fn table(lua: &Lua, script: &Rc<ScriptState>) -> mlua::Result<Table> {
     let table = lua.create_table()?;
-    asks(lua, shared, &table)?;
-    sets(lua, shared, &table)?;
-    times(lua, shared, &table)?;
-    network(lua, shared, &table)?;
+    asks(lua, script, &table)?;
+    sets(lua, script, &table)?;
+    times(lua, script, &table)?;
+    network(lua, script, &table)?;
     for (name, parts) in threads::VARIANTS {
-        let own = shared.clone();
+        let own = script.clone();
         let get = lua.create_function(move |lua, filter: Option<LuaString>| {
             let filter = filter.map(|f| f.to_string_lossy());
             threads::table(lua, &own, filter.as_deref(), *parts)
         })?;
         table.set(*name, get)?;
     }
-    let own = shared.clone();
+    let own = script.clone();
     let get_container_table = lua.create_function(move |lua, ()| containers::table(lua, &own))?;
     table.set("get_container_table", get_container_table)?;
     Ok(table)
 }
 
 /// Functions that return information.
-fn asks(lua: &Lua, shared: &Rc<Shared>, table: &Table) -> mlua::Result<()> {
-    let own = shared.clone();
+fn asks(lua: &Lua, script: &Rc<ScriptState>, table: &Table) -> mlua::Result<()> {
+    let own = script.clone();
     table.set(
         "is_live",
         lua.create_function(move |_, ()| Ok(own.run.is_live))?,
     )?;
 
-    let own = shared.clone();
+    let own = script.clone();
     let is_tty = lua.create_function(move |_, ()| Ok(own.run.is_terminal))?;
     table.set("is_tty", is_tty)?;
 
-    let own = shared.clone();
+    let own = script.clone();
     let get_terminal_info = lua.create_function(move |lua, ()| {
         let size = own.run.terminal_size;
         let (width, height) = size.map_or((-1, -1), |(w, h)| (i32::from(w), i32::from(h)));
@@ -55,14 +55,14 @@ fn asks(lua: &Lua, shared: &Rc<Shared>, table: &Table) -> mlua::Result<()> {
     })?;
     table.set("get_terminal_info", get_terminal_info)?;
 
-    let own = shared.clone();
+    let own = script.clone();
     let get_filter = lua.create_function(move |_, ()| {
         let (filter, _) = &*own.run.filter.borrow();
         Ok(filter.clone().unwrap_or_default())
     })?;
     table.set("get_filter", get_filter)?;
 
-    let own = shared.clone();
+    let own = script.clone();
     let get_machine_info = lua.create_function(move |lua, ()| {
         let info = own.call_context.world(|world| {
             let machine = &world.session.machine;
@@ -78,16 +78,16 @@ fn asks(lua: &Lua, shared: &Rc<Shared>, table: &Table) -> mlua::Result<()> {
     })?;
     table.set("get_machine_info", get_machine_info)?;
 
-    let own = shared.clone();
+    let own = script.clone();
     let is_print_container_data = lua.create_function(move |_, ()| Ok(own.run.shows_containers))?;
     table.set("is_print_container_data", is_print_container_data)?;
 
-    let own = shared.clone();
+    let own = script.clone();
     let get_output_format =
         lua.create_function(move |_, ()| Ok(if own.run.json { "json" } else { "normal" }))?;
     table.set("get_output_format", get_output_format)?;
 
-    let own = shared.clone();
+    let own = script.clone();
     let get_evtsource_name = lua.create_function(move |_, ()| {
         let is_open = own.run.is_open.get();
         Ok(if is_open {
@@ -98,7 +98,7 @@ fn asks(lua: &Lua, shared: &Rc<Shared>, table: &Table) -> mlua::Result<()> {
     })?;
     table.set("get_evtsource_name", get_evtsource_name)?;
 
-    let own = shared.clone();
+    let own = script.clone();
     let get_read_progress = lua.create_function(move |_, ()| {
         if !own.run.is_open.get() {
             return Err(ApiError::Misuse("the capture is not open yet").into());
@@ -109,8 +109,8 @@ fn asks(lua: &Lua, shared: &Rc<Shared>, table: &Table) -> mlua::Result<()> {
 }
 
 /// Functions that change settings of the whole run.
-fn sets(lua: &Lua, shared: &Rc<Shared>, table: &Table) -> mlua::Result<()> {
-    let own = shared.clone();
+fn sets(lua: &Lua, script: &Rc<ScriptState>, table: &Table) -> mlua::Result<()> {
+    let own = script.clone();
     let set_filter = lua.create_function(move |lua, filter: Value| {
         let filter = text(lua, filter, "sysdig.set_filter takes the text of a filter")?;
         let mut set = own.run.filter.borrow_mut();
@@ -129,7 +129,7 @@ fn sets(lua: &Lua, shared: &Rc<Shared>, table: &Table) -> mlua::Result<()> {
     })?;
     table.set("set_filter", set_filter)?;
 
-    let own = shared.clone();
+    let own = script.clone();
     let set_snaplen = lua.create_function(move |lua, len: Value| {
         let len = number(lua, len, "sysdig.set_snaplen takes a number of bytes")?;
         own.run
@@ -139,7 +139,7 @@ fn sets(lua: &Lua, shared: &Rc<Shared>, table: &Table) -> mlua::Result<()> {
     })?;
     table.set("set_snaplen", set_snaplen)?;
 
-    let own = shared.clone();
+    let own = script.clone();
     let set_output_format = lua.create_function(move |lua, name: Value| {
         let name = text(
             lua,
@@ -165,14 +165,14 @@ fn sets(lua: &Lua, shared: &Rc<Shared>, table: &Table) -> mlua::Result<()> {
     let set_fatfile = lua.create_function(|_, _: Value| Ok(()))?;
     table.set("set_fatfile_dump_mode", set_fatfile)?;
 
-    let own = shared.clone();
+    let own = script.clone();
     let end_capture = lua.create_function(move |_, ()| {
         own.run.ends.set(true);
         Ok(())
     })?;
     table.set("end_capture", end_capture)?;
 
-    let own = shared.clone();
+    let own = script.clone();
     let run_app = lua.create_function(move |lua, line: Value| {
         let line = text(lua, line, "sysdig.run_app takes a command line")?;
         *own.run.again.borrow_mut() = Some(line);
@@ -180,7 +180,7 @@ fn sets(lua: &Lua, shared: &Rc<Shared>, table: &Table) -> mlua::Result<()> {
     })?;
     table.set("run_app", run_app)?;
 
-    let own = shared.clone();
+    let own = script.clone();
     let log = lua.create_function(move |lua, (message, severity): (Value, Value)| {
         let message = text(lua, message, "sysdig.log takes a message and a severity")?;
         let severity = text(lua, severity, "sysdig.log takes a message and a severity")?;
@@ -195,11 +195,11 @@ fn sets(lua: &Lua, shared: &Rc<Shared>, table: &Table) -> mlua::Result<()> {
 }
 
 /// Times are texts: as numbers they would lose their last digits.
-fn times(lua: &Lua, shared: &Rc<Shared>, table: &Table) -> mlua::Result<()> {
-    let own = shared.clone();
+fn times(lua: &Lua, script: &Rc<ScriptState>, table: &Table) -> mlua::Result<()> {
+    let own = script.clone();
     let first = lua.create_function(move |_, ()| Ok(own.run.first_time.get().to_string()))?;
     table.set("get_firstevent_ts", first)?;
-    let own = shared.clone();
+    let own = script.clone();
     let last = lua.create_function(move |_, ()| Ok(own.run.last_time.get().to_string()))?;
     table.set("get_lastevent_ts", last)?;
 
@@ -230,8 +230,8 @@ fn times(lua: &Lua, shared: &Rc<Shared>, table: &Table) -> mlua::Result<()> {
 }
 
 /// Datagrams, for chisels that feed a monitor; only without the sandbox.
-fn network(lua: &Lua, shared: &Rc<Shared>, table: &Table) -> mlua::Result<()> {
-    let own = shared.clone();
+fn network(lua: &Lua, script: &Rc<ScriptState>, table: &Table) -> mlua::Result<()> {
+    let own = script.clone();
     let set_peer = lua.create_function(move |lua, (ip, port): (Value, Value)| {
         let what = "sysdig.udp_setpeername takes an IPv4 address and a port";
         if !own.run.policy.unrestricted {
@@ -253,7 +253,7 @@ fn network(lua: &Lua, shared: &Rc<Shared>, table: &Table) -> mlua::Result<()> {
         Ok(())
     })?;
     table.set("udp_setpeername", set_peer)?;
-    let own = shared.clone();
+    let own = script.clone();
     let send = lua.create_function(move |_, message: LuaString| {
         match &*own.run.socket.borrow() {
             // Datagrams can be lost anyway, so a failure is not an error.

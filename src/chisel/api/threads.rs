@@ -6,8 +6,9 @@ use mlua::{Lua, Table};
 use scap_capture_format::event::{EventFlags, EventNum, Params, Timestamp};
 use scap_capture_format::schema::types;
 
+use crate::chisel::call_context::HostState;
 use crate::chisel::error::ApiError;
-use crate::chisel::shared::{HostState, Shared};
+use crate::chisel::script_state::ScriptState;
 use crate::event::{Event, PairedEvent};
 use crate::fields::{Context, items};
 use crate::filter::Filter;
@@ -58,7 +59,7 @@ pub(super) const VARIANTS: &[(&str, Parts)] = &[
 /// without a filter.
 pub(super) fn table(
     lua: &Lua,
-    shared: &Rc<Shared>,
+    script: &Rc<ScriptState>,
     filter: Option<&str>,
     parts: Parts,
 ) -> mlua::Result<Table> {
@@ -66,9 +67,9 @@ pub(super) fn table(
         None => None,
         Some(text) => Some(compile(text)?),
     };
-    let found = shared
+    let found = script
         .call_context
-        .world(|world| threads(lua, shared, world, filter, parts));
+        .world(|world| threads(lua, script, world, filter, parts));
     found.unwrap_or_else(|| Err(ApiError::Misuse("the capture is not open yet").into()))
 }
 
@@ -87,13 +88,13 @@ fn compile(text: &str) -> Result<Filter, ApiError> {
 
 fn threads(
     lua: &Lua,
-    shared: &Shared,
+    script: &ScriptState,
     world: HostState<'_>,
     mut filter: Option<Filter>,
     parts: Parts,
 ) -> mlua::Result<Table> {
     let table = lua.create_table()?;
-    let maker = Maker { lua, shared, world };
+    let maker = Maker { lua, script, world };
     for thread in world.state.threads().filter(|thread| !thread.dead) {
         let fds = lua.create_table()?;
         let mut passes = filter.is_none();
@@ -149,13 +150,13 @@ fn matches(filter: &mut Filter, world: HostState<'_>, thread: &Thread, fd: i64) 
 
 struct Maker<'a> {
     lua: &'a Lua,
-    shared: &'a Shared,
+    script: &'a ScriptState,
     world: HostState<'a>,
 }
 
 impl Maker<'_> {
     fn text(&self, text: &[u8]) -> mlua::Result<mlua::LuaString> {
-        self.shared.run.handed(text);
+        self.script.run.handed(text);
         self.lua.create_string(text)
     }
 

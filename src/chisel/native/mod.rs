@@ -10,8 +10,9 @@ pub(super) use histogram::Histogram;
 pub(super) use top::Top;
 pub(super) use view::{View, views};
 
+use super::call_context::HostState;
 use super::error::ApiError;
-use super::shared::{HostState, Run};
+use super::run::Run;
 use crate::fields::Context;
 use crate::filter::Filter;
 

@@ -2,8 +2,10 @@
 
 use std::rc::Rc;
 
+use crate::chisel::call_context::HostState;
 use crate::chisel::instance::Chisel;
-use crate::chisel::shared::{HostState, Options, Run};
+use crate::chisel::options::Options;
+use crate::chisel::run::Run;
 use crate::chisel::view::{ViewError, ViewInfo, ViewKind, ViewOptions, ViewTable};
 use crate::filter::Filter;
 
