@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 
 use super::State;
 use super::thread::Thread;
+use crate::event::Tid;
 
 /// Most pending threads.
 const MAX: usize = 256;
@@ -24,6 +25,19 @@ pub(super) struct PendingThread {
     pub(super) thread: Thread,
     /// Time of creation.
     pub(super) at: u64,
+    /// Its parent that has ended meanwhile, and who adopted it.
+    pub(super) adopted: Option<(Tid, Tid)>,
+}
+
+impl PendingThread {
+    /// Returns the parent, where the thread's first event names `parent`: the kernel tells the end of a process just
+    /// before it gives away its children, so that an event between the two still names the one that has ended.
+    pub(super) fn parent(&self, parent: Tid) -> Tid {
+        match self.adopted {
+            Some((ended, by)) if ended == parent => by,
+            _ => parent,
+        }
+    }
 }
 
 /// Threads that wait for their first event, oldest first.
@@ -44,13 +58,24 @@ impl State {
         &mut self,
         now: u64,
         fits: impl Fn(&PendingThread) -> bool,
-    ) -> Option<Thread> {
+    ) -> Option<PendingThread> {
         let is_late = |u: &PendingThread| now.saturating_sub(u.at) > SOON_NS;
         while self.pending_clones.0.front().is_some_and(is_late) {
             self.forget_oldest_pending();
         }
         let at = self.pending_clones.0.iter().position(fits)?;
-        self.pending_clones.0.remove(at).map(|u| u.thread)
+        self.pending_clones.0.remove(at)
+    }
+
+    /// Gives the pending children of an ended process to another one.
+    pub(super) fn reparent_pending(&mut self, from: Tid, to: Tid) {
+        for pending in &mut self.pending_clones.0 {
+            pending.adopted = match pending.adopted {
+                Some((ended, by)) if by == from => Some((ended, to)),
+                None if pending.thread.ptid == from => Some((from, to)),
+                adopted => adopted,
+            };
+        }
     }
 
     fn forget_oldest_pending(&mut self) {

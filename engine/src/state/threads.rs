@@ -300,6 +300,7 @@ impl State {
 
     /// Gives the children of an ended process to another one.
     pub(super) fn reparent(&mut self, from: Tid, to: Tid) {
+        self.reparent_pending(from, to);
         let Some(count) = self.threads.children.remove(&from.0) else {
             return;
         };

@@ -130,7 +130,8 @@ fn clone_in_child(state: &mut State, event: &Event<'_>) {
             pending.number == vtid && pending.thread.pidns_start == begin
         }
     });
-    let mut thread = made.unwrap_or_else(|| {
+    let ptid = made.as_ref().map_or(ptid, |pending| pending.parent(ptid));
+    let mut thread = made.map(|pending| pending.thread).unwrap_or_else(|| {
         let maker = if is_thread { Tid(pid.0) } else { ptid };
         inherited(state, maker, flags)
     });
@@ -156,6 +157,7 @@ fn expect_child(state: &mut State, event: &Event<'_>, number: i64, flags: u64) {
         is_outside,
         thread,
         at: event.ts.0,
+        adopted: None,
     });
 }
 

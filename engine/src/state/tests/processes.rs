@@ -84,6 +84,7 @@ fn made_in_a_pid_namespace() {
         printed.starts_with("res=3 exe=") && printed.contains("ptid=101(bash)"),
         "{printed}"
     );
+    clone(&mut m, 4, 102, 101, 2, &begin);
     m.event(
         102,
         types::PROCEXIT_1_E,
@@ -92,6 +93,9 @@ fn made_in_a_pid_namespace() {
     clone(&mut m, 0, 103, 101, 3, &begin);
     assert_eq!(m.fds(103), "3:f/a 4:f/b ");
     assert_eq!(m.state.thread(Tid(103)).unwrap().ptid, Tid(101));
+    // The end of a process is told before its children are given away: this one still named its creator.
+    clone(&mut m, 0, 104, 102, 4, &begin);
+    assert_eq!(m.state.thread(Tid(104)).unwrap().ptid, Tid(101));
     // In a session of its own, the ids are again those of its namespace.
     m.event(103, types::SYSCALL_SETSID_X, &[&i(3)]);
     let last = m.state.thread(Tid(103)).unwrap();
