@@ -55,7 +55,7 @@ struct Known {
     lists: Vec<Decided>,
     /// There were more lists than are kept.
     has_more: bool,
-    /// What the kernel was told.
+    /// Whether it is excluded in the kernel.
     is_out: bool,
 }
 
@@ -108,8 +108,8 @@ impl Cgroups {
         self.tell(id);
     }
 
-    /// Records that a thread was moved, which in v1 takes a step for each hierarchy: `list` may be neither the one
-    /// from which nor the one to which it is moved, and tells nothing about a cgroup that is known.
+    /// Records that a thread was moved, which in v1 takes a step for each hierarchy: `list` may be a mixture of the old
+    /// and the new one, and does not count for a cgroup that is known.
     pub(super) fn moved(&mut self, id: u64, list: &[u8], state: &State) {
         if !self.known.contains_key(&id) {
             self.seen(id, list, state);
@@ -140,18 +140,13 @@ impl Cgroups {
         let of_it = self.known.iter().filter(|(_, known)| has_it(known));
         let ids: Vec<u64> = of_it.map(|(id, _)| *id).collect();
         for id in ids {
-            let Some(known) = self.known.get_mut(&id) else {
+            let Some(mut known) = self.known.remove(&id) else {
                 continue;
             };
-            let before = std::mem::take(&mut known.lists);
-            let again = before.into_iter().map(|seen| match is_its(&seen) {
-                true => self.decide(seen.list, state),
-                false => seen,
-            });
-            let lists = again.collect();
-            if let Some(known) = self.known.get_mut(&id) {
-                known.lists = lists;
+            for seen in known.lists.iter_mut().filter(|seen| is_its(seen)) {
+                *seen = self.decide(std::mem::take(&mut seen.list), state);
             }
+            self.known.insert(id, known);
             self.tell(id);
         }
     }

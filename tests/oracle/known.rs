@@ -221,7 +221,7 @@ pub(crate) const CONTAINER_LINES: Lines = (
         ("(AF_LOCAL)", "(AF_LOCAL|AF_UNIX)"),
     ],
     88,
-    "nothing tells the cgroups of a thread that the capture does not introduce; 0.29.3 says host",
+    "the cgroups of a thread that the capture does not introduce are not known; 0.29.3 prints host",
 );
 
 /// Types of events that 0.29.3 does not print.

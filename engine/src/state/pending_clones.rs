@@ -30,8 +30,8 @@ pub(super) struct PendingThread {
 }
 
 impl PendingThread {
-    /// Returns the parent, where the thread's first event names `parent`: the kernel tells the end of a process just
-    /// before it gives away its children, so that an event between the two still names the one that has ended.
+    /// Returns the parent, where the thread's first event names `parent`: the exit of a process is recorded just
+    /// before its children are adopted, so that an event between the two still names the one that has ended.
     pub(super) fn parent(&self, parent: Tid) -> Tid {
         match self.adopted {
             Some((ended, by)) if ended == parent => by,

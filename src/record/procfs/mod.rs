@@ -55,7 +55,7 @@ pub(super) fn take(host: &Host, cgroups: CgroupPaths, boot_to_wall: u64) -> Snap
 /// [`ThreadEntry::cgroups`]: scap_capture_format::native::snapshot::ThreadEntry::cgroups
 pub(super) fn cgroup_lists(host: &Host, paths: &CgroupPaths) -> HashSet<Vec<u8>> {
     let pids = numbers(host.proc()).into_iter();
-    pids.map(|pid| process::cgroups_of(host.proc(), pid, paths))
+    pids.map(|pid| process::cgroups_of(&format!("{}/{pid}", host.proc()), paths))
         .collect()
 }
 

@@ -33,10 +33,7 @@ pub(super) fn add(snapshot: &mut Snapshot, proc: &str, pid: u32, seen: &mut Seen
         Some((base, life)) => (base, Some(life)),
         None => (format!("{tasks}/{pid}"), None),
     };
-    let in_cgroups = cgroups(
-        &bytes(&format!("{base}/cgroup"), MAX_STRINGS),
-        &seen.cgroups,
-    );
+    let in_cgroups = cgroups_of(&base, &seen.cgroups);
     // The kernel shows an ended thread in the root of each v1 hierarchy, wherever it was.
     let is_alive = was.is_some() && life(&base) == was;
     let in_cgroups = if is_alive { in_cgroups } else { Vec::new() };
@@ -85,9 +82,9 @@ pub(super) fn add(snapshot: &mut Snapshot, proc: &str, pid: u32, seen: &mut Seen
     }
 }
 
-/// Returns the cgroups of a process: `controller=path` texts, each followed by a NUL.
-pub(super) fn cgroups_of(proc: &str, pid: u32, paths: &CgroupPaths) -> Vec<u8> {
-    cgroups(&bytes(&format!("{proc}/{pid}/cgroup"), MAX_STRINGS), paths)
+/// Returns the cgroups of the process or thread at `base`: `controller=path` texts, each followed by a NUL.
+pub(super) fn cgroups_of(base: &str, paths: &CgroupPaths) -> Vec<u8> {
+    cgroups(&bytes(&format!("{base}/cgroup"), MAX_STRINGS), paths)
 }
 
 /// Which task has a thread's number, and whether it has ended.

@@ -93,7 +93,7 @@ fn made_in_a_pid_namespace() {
     clone(&mut m, 0, 103, 101, 3, &begin);
     assert_eq!(m.fds(103), "3:f/a 4:f/b ");
     assert_eq!(m.state.thread(Tid(103)).unwrap().ptid, Tid(101));
-    // The end of a process is told before its children are given away: this one still named its creator.
+    // The exit of a process is recorded before its children are adopted: this one still named its creator.
     clone(&mut m, 0, 104, 102, 4, &begin);
     assert_eq!(m.state.thread(Tid(104)).unwrap().ptid, Tid(101));
     // In a session of its own, the ids are again those of its namespace.
