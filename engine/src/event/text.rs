@@ -56,7 +56,7 @@ pub fn unprintable(word: u64) -> u64 {
 
 /// Returns 0 if no byte of a word of ASCII characters is this one.
 #[inline]
-pub fn any_is(word: u64, byte: u8) -> u64 {
+pub(crate) fn any_is(word: u64, byte: u8) -> u64 {
     let same_is_0 = word ^ (ONES * u64::from(byte));
     same_is_0.wrapping_sub(ONES) & !same_is_0 & (ONES * 0x80)
 }
@@ -90,7 +90,7 @@ fn escape_char(out: &mut Vec<u8>, c: char) {
 }
 
 /// Appends a byte as `\\xNN`.
-pub fn escape_byte(out: &mut Vec<u8>, byte: u8) {
+pub(crate) fn escape_byte(out: &mut Vec<u8>, byte: u8) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     out.extend_from_slice(&[
         b'\\',

@@ -120,7 +120,7 @@ impl Field {
     }
 
     /// Returns the function that computes the value from the event's type, if nothing else matters.
-    pub fn by_type(&self) -> Option<ByType> {
+    pub(crate) fn by_type(&self) -> Option<ByType> {
         self.info.attributes.by_type
     }
 

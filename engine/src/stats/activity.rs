@@ -170,7 +170,7 @@ impl Share {
 }
 
 /// Returns the time range of a chunk.
-pub fn chunk_span(summary: &ChunkSummary) -> Span {
+pub(crate) fn chunk_span(summary: &ChunkSummary) -> Span {
     Span {
         from: summary.min_time.0,
         to: summary.max_time.0.max(summary.min_time.0),
@@ -201,7 +201,7 @@ pub fn shares(range: Span, span: Span, intervals: usize, mut each: impl FnMut(us
 
 /// Returns which intervals of one span overlap which of another, and by how much. Parts outside of
 /// the other span belong to its first or last interval.
-pub fn spread(
+pub(crate) fn spread(
     from: Span,
     from_intervals: usize,
     to: Span,
