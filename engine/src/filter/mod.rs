@@ -6,13 +6,13 @@
 //! and their attributes are in [`crate::fields`].
 //!
 //! ```
-//! use scap::filter::Filter;
+//! use scap_engine::filter::Filter;
 //!
 //! let filter = Filter::parse("evt.type in (open, openat) and not proc.name = cat")?;
 //! assert!(!filter.pushdown().is_everything());
 //! let error = Filter::parse("proc.nmae = cat").unwrap_err();
 //! assert_eq!(error.span, 0..9);
-//! # Ok::<(), scap::filter::FilterError>(())
+//! # Ok::<(), scap_engine::filter::FilterError>(())
 //! ```
 
 pub mod ast;
