@@ -1,11 +1,16 @@
 //! Calls that have not returned when the recording ends.
 
-use scap_capture_format::schema::{Arch, syscall};
-use scap_probe_common::stamp;
-use scap_probe_common::wire::{LATENCY_UNKNOWN, RecordHeader, kind};
+use scap_capture_format::schema::Arch;
+use scap_probe_common::{
+    spec::{self, ABI_ENTRIES},
+    stamp,
+    wire::{LATENCY_UNKNOWN, RecordHeader, kind, record_flag},
+};
 
 use super::{
-    Options, clock,
+    Options,
+    abi::Call,
+    clock,
     host::Host,
     probe::{ring::Rings, setup::CommSet},
 };
@@ -29,7 +34,7 @@ pub(super) fn each(
         }
         for tid in super::procfs::numbers(format!("{}/{pid}/task", host.proc())) {
             let entered = rings.stamp(tid);
-            if entered == 0 {
+            if !stamp::is_call(entered) {
                 continue;
             }
             let base = format!("{}/{pid}/task/{tid}", host.proc());
@@ -42,13 +47,16 @@ pub(super) fn each(
             let Some((nr, args)) = parse(&text) else {
                 continue;
             };
-            if u64::from(nr) != stamp::nr(entered) || options.excludes(arch, nr) {
+            let place = stamp::place(entered);
+            let is_ia32 = place as usize >= ABI_ENTRIES;
+            if spec::place(u64::from(nr), is_ia32) != place || options.excludes(arch, place) {
                 continue;
             }
             let now = clock::boot();
             let latency = stamp::elapsed(entered, now);
             let header = RecordHeader {
                 kind: kind::SYSCALL,
+                flags: if is_ia32 { record_flag::IA32 } else { 0 },
                 nr,
                 tid,
                 pid,
@@ -61,7 +69,7 @@ pub(super) fn each(
                 args,
                 ..RecordHeader::default()
             };
-            let count = syscall::by_nr(arch, u32::from(nr)).map_or(6, |call| call.args.len());
+            let count = Call::at(arch, place).map_or(6, |call| call.args());
             see(&header, count);
         }
     }

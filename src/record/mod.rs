@@ -8,6 +8,7 @@
 //! Only this module needs privileges and a kernel. It does not depend on the command line: [`record`] takes
 //! [`Options`] and returns a [`Summary`].
 
+mod abi;
 mod cgroups;
 mod clock;
 pub mod command;

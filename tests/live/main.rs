@@ -17,6 +17,7 @@
 )]
 
 mod capture;
+mod cases;
 mod chisels;
 mod contained;
 mod containers;

@@ -71,13 +71,20 @@ impl Bench {
 
     /// Compiles a C program of this directory.
     pub(crate) fn compile(&self, name: &str) -> PathBuf {
+        self.compile_with(name, &["-pthread", "-Wall"])
+    }
+
+    /// The same with these flags of the compiler.
+    pub(crate) fn compile_with(&self, name: &str, flags: &[&str]) -> PathBuf {
         let source = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("tests/live")
             .join(name);
-        let program = self.path(&name.replace(".c", ""));
+        let stem = Path::new(name).file_stem().unwrap();
+        let program = self.dir.path().join(stem);
         let status = Command::new("cc")
-            .args(["-O1", "-pthread", "-Wall", "-o"])
+            .args(["-O1", "-o"])
             .args([&program, &source])
+            .args(flags)
             .status()
             .expect("a C compiler");
         assert!(status.success());

@@ -115,3 +115,65 @@ pub fn ia32_name(nr: u32) -> Option<&'static str> {
         .copied()
         .filter(|n| !n.is_empty())
 }
+
+/// Whether the 32-bit x86 ABI has a syscall with this name.
+pub fn is_ia32(name: &str) -> bool {
+    !name.is_empty() && IA32.contains(&name)
+}
+
+/// Returns the call of x86_64 that does what a call with this name of the 32-bit x86 ABI does, with the same arguments
+/// in the same order, but for 64-bit offsets, which take two arguments; `None` if there is none.
+pub fn ia32_twin(name: &str) -> Option<&'static Syscall> {
+    let of_machine = |name: &str| by_name(name).filter(|call| call.nr_x86_64.is_some());
+    if let Some((_, twin)) = IA32_TWINS.iter().find(|(other, _)| *other == name) {
+        return of_machine(twin);
+    }
+    if IA32_UNLIKE.contains(&name) {
+        return None;
+    }
+    of_machine(name).or_else(|| {
+        // A newer call with wider times, offsets or ids.
+        ["_time64", "64", "32"]
+            .iter()
+            .find_map(|suffix| of_machine(name.strip_suffix(suffix)?))
+    })
+}
+
+/// Calls of the 32-bit ABI whose counterparts have other names.
+const IA32_TWINS: &[(&str, &str)] = &[
+    ("_llseek", "lseek"),
+    ("_newselect", "select"),
+    ("fstatat64", "newfstatat"),
+    ("mmap2", "mmap"),
+    ("ugetrlimit", "getrlimit"),
+    ("umount", "umount2"),
+];
+
+/// Calls of the 32-bit ABI whose arguments differ from those of the call with the same name or root.
+const IA32_UNLIKE: &[&str] = &["select", "statfs64", "fstatfs64", "fadvise64_64"];
+
+/// The calls that the 32-bit call `socketcall` makes, by the number that it is given, by their names on x86_64.
+// linux v6.12 include/uapi/linux/net.h
+pub const SOCKETCALLS: [&str; 21] = [
+    "",
+    "socket",
+    "bind",
+    "connect",
+    "listen",
+    "accept",
+    "getsockname",
+    "getpeername",
+    "socketpair",
+    "sendto",
+    "recvfrom",
+    "sendto",
+    "recvfrom",
+    "shutdown",
+    "setsockopt",
+    "getsockopt",
+    "sendmsg",
+    "recvmsg",
+    "accept4",
+    "recvmmsg",
+    "sendmmsg",
+];

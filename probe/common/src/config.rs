@@ -103,6 +103,10 @@ offsets! {
     regs_arg4: ["pt_regs.r8"],
     regs_arg5: ["pt_regs.r9"],
     regs_nr: ["pt_regs.orig_ax"],
+    /// Arguments of a call through the 32-bit entry; its third is where the 64-bit one is.
+    regs_arg0_ia32: ["pt_regs.bx"],
+    regs_arg1_ia32: ["pt_regs.cx"],
+    regs_arg5_ia32: ["pt_regs.bp"],
     task_status: ["task_struct.thread_info.status"],
     task_files: ["task_struct.files"],
     task_fs: ["task_struct.fs"],

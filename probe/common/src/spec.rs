@@ -3,8 +3,19 @@
 //! The recorder fills the table by syscall number before it attaches; so the probe knows no
 //! syscall by name and one object serves every architecture.
 
-/// Entries of the table; higher numbers have no entry.
-pub const SYSCALL_ENTRIES: usize = 1024;
+/// Entries of the table: the machine's own calls by number, then those of its 32-bit ABI. Higher numbers of
+/// either have none.
+pub const SYSCALL_ENTRIES: usize = 2 * ABI_ENTRIES;
+
+/// Entries of one ABI.
+pub const ABI_ENTRIES: usize = 512;
+
+/// Place of the calls that the i386 call `socketcall` makes, among those of the 32-bit ABI: this much above
+/// the number that it is given. The kernel uses no such numbers.
+pub const SOCKETCALL_AT: usize = 480;
+
+/// One past the highest number that `socketcall` takes.
+pub const SOCKETCALLS: usize = 21;
 
 /// The most operations a syscall can have.
 pub const MAX_OPS: usize = 4;
@@ -33,8 +44,10 @@ pub mod family {
     pub const CLONE: u8 = 5;
     /// execve and execveat.
     pub const EXEC: u8 = 6;
+    /// The i386 call socketcall: one number for all calls on sockets, whose arguments are in memory.
+    pub const SOCKETCALL: u8 = 7;
     /// Number of families.
-    pub const COUNT: u32 = 7;
+    pub const COUNT: u32 = 8;
 }
 
 /// Operations, in [`Op::code`].
@@ -49,9 +62,9 @@ pub mod op {
     pub const SIZED: u8 = 3;
     /// As many bytes as the u32 that argument `n` points to says.
     pub const SIZED_BY_POINTER: u8 = 4;
-    /// Data: as many bytes as were returned.
+    /// Data: as many bytes as were returned, at most as many as argument `n` says.
     pub const DATA_OUT: u8 = 5;
-    /// Data: as many bytes as were returned, or as argument `n` says if the call failed.
+    /// Data: as [`DATA_OUT`], or as many bytes as argument `n` says if the call failed.
     pub const DATA_IN: u8 = 6;
     /// Facts of the open file whose descriptor is `arg`.
     pub const FILE: u8 = 7;
@@ -99,6 +112,29 @@ pub struct Op {
     pub reserved: u8,
     /// See [`op`].
     pub n: u32,
+}
+
+/// Returns the place in the table of call `nr`, by whether it came through the 32-bit entry.
+#[inline(always)]
+pub const fn place(nr: u64, is_ia32: bool) -> u32 {
+    match is_ia32 {
+        true if nr < ABI_ENTRIES as u64 => nr as u32 + ABI_ENTRIES as u32,
+        false if nr < ABI_ENTRIES as u64 => nr as u32,
+        _ => u32::MAX,
+    }
+}
+
+/// Bit that marks a number of the x32 table, whose calls below [`ABI_ENTRIES`] are those of the 64-bit one.
+pub const X32_BIT: u64 = 0x4000_0000;
+
+/// Returns a number without the mark of the x32 table.
+#[inline(always)]
+pub const fn without_x32(nr: u64) -> u64 {
+    if nr & X32_BIT != 0 && nr as i64 > 0 {
+        nr & !X32_BIT
+    } else {
+        nr
+    }
 }
 
 /// What to do for one syscall number.

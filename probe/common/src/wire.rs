@@ -5,6 +5,8 @@
 //! with a [`kind::PAD`] record. Values are the kernel's own; the recorder turns them into the
 //! event schema.
 
+use crate::spec::place;
+
 /// Records and items start at multiples of this many bytes.
 pub const ALIGN: usize = 8;
 
@@ -41,7 +43,13 @@ pub mod record_flag {
     pub const X32: u8 = 4;
     /// The record ran out of room; later items are missing.
     pub const SHORT: u8 = 8;
+    /// The call has no result: it never ran (seccomp or a tracer stopped it), or it does not return to its
+    /// caller (rt_sigreturn). `ret` is [`NO_RESULT`](super::NO_RESULT).
+    pub const NO_RESULT: u8 = 16;
 }
+
+/// `ret` of a call without a result; negative, so that nothing is fetched that a success would have left.
+pub const NO_RESULT: i64 = i64::MIN;
 
 /// `latency` of a call whose entry was not seen.
 pub const LATENCY_UNKNOWN: u64 = u64::MAX;
@@ -74,6 +82,14 @@ pub struct RecordHeader {
     pub ret: i64,
     /// The six argument registers.
     pub args: [u64; 6],
+}
+
+impl RecordHeader {
+    /// Returns the place of the call in the table of calls; see [`crate::spec::place`].
+    #[inline(always)]
+    pub const fn place(&self) -> u32 {
+        place(self.nr as u64, self.flags & record_flag::IA32 != 0)
+    }
 }
 
 /// What an item holds, in [`ItemHeader::tag`].

@@ -1,25 +1,28 @@
 //! Entry of a syscall: stamp the time, nothing else.
 
 use aya_ebpf::{
-    EbpfContext as _,
-    helpers::generated::{bpf_get_current_pid_tgid, bpf_ktime_get_boot_ns},
-    programs::BtfTracePointContext,
+    EbpfContext as _, helpers::generated::bpf_ktime_get_boot_ns, programs::BtfTracePointContext,
 };
 
-use scap_probe_common::{stamp, wire::LATENCY_UNKNOWN};
+use scap_probe_common::{
+    spec::{self, ABI_ENTRIES},
+    stamp,
+    wire::LATENCY_UNKNOWN,
+};
 
-use crate::{exit::NR_UNKNOWN, globals::STAMPS};
+use crate::{globals::STAMPS, task::caller};
 
 #[inline(always)]
 pub fn sys_enter(ctx: &BtfTracePointContext) {
     // SAFETY: the helpers have no preconditions; the second argument of the tracepoint is a long.
     unsafe {
-        let tid = bpf_get_current_pid_tgid() as u32;
-        let Some(place) = STAMPS.get_ptr_mut(tid) else {
+        let caller = caller();
+        let Some(stamp) = STAMPS.get_ptr_mut(caller.tid) else {
             return;
         };
         let nr = *(ctx.as_ptr() as *const u64).add(1);
-        core::ptr::write_volatile(place, stamp::pack(bpf_ktime_get_boot_ns(), nr));
+        let place = spec::place(spec::without_x32(nr), caller.is_ia32);
+        core::ptr::write_volatile(stamp, stamp::pack(bpf_ktime_get_boot_ns(), place));
     }
 }
 
@@ -27,9 +30,14 @@ pub fn sys_enter(ctx: &BtfTracePointContext) {
 pub struct Entry {
     /// Nanoseconds since then, or [`LATENCY_UNKNOWN`].
     pub latency: u64,
-    /// The number of the call, or [`NR_UNKNOWN`].
+    /// The number of the call in its ABI, or [`NR_UNKNOWN`].
     pub nr: u64,
+    /// The call never began.
+    pub was_stopped: bool,
 }
+
+/// A number that no call has.
+pub const NR_UNKNOWN: u64 = ABI_ENTRIES as u64 - 1;
 
 /// Takes the stamp of a thread.
 ///
@@ -39,18 +47,21 @@ pub struct Entry {
 pub fn take(tid: u32, now: u64) -> Entry {
     let mut found = Entry {
         latency: LATENCY_UNKNOWN,
-        nr: NR_UNKNOWN as u64,
+        nr: NR_UNKNOWN,
+        was_stopped: false,
     };
     let Some(place) = STAMPS.get_ptr_mut(tid) else {
         return found;
     };
     // SAFETY: `place` points into the map.
     let entry = unsafe { core::ptr::read_volatile(place) };
-    if entry != 0 {
+    if stamp::is_call(entry) {
         // SAFETY: as above.
-        unsafe { core::ptr::write_volatile(place, 0) };
+        unsafe { core::ptr::write_volatile(place, stamp::LEFT) };
         found.latency = stamp::elapsed(entry, now);
-        found.nr = stamp::nr(entry);
+        found.nr = stamp::place(entry) as u64 % ABI_ENTRIES as u64;
+    } else {
+        found.was_stopped = entry == stamp::LEFT;
     }
     found
 }

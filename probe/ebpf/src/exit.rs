@@ -4,30 +4,22 @@ use aya_ebpf::{
     EbpfContext as _,
     helpers::{
         bpf_get_current_comm,
-        generated::{bpf_get_current_pid_tgid, bpf_get_current_task_btf, bpf_ktime_get_boot_ns},
+        generated::bpf_ktime_get_boot_ns,
     },
     programs::BtfTracePointContext,
 };
 use scap_probe_common::{
-    config::{MISSING, filter, followed},
-    spec::{SyscallSpec, family, op, spec_flag},
-    wire::{kind, record_flag, tag},
+    config::{filter, followed},
+    spec::{self, SyscallSpec, family, op, spec_flag},
+    wire::{NO_RESULT, kind, record_flag, tag},
 };
 
 use crate::{
     cgroup, enter,
     globals::{COMMS, FAMILIES, FOLLOWED, PIDS, SPECS, config, offset},
-    read,
     ring::{Record, control, count},
+    task::{Caller, caller},
 };
-
-/// `thread_info::status` bit of a call through the 32-bit entry.
-// linux v6.12 arch/x86/include/asm/thread_info.h: TS_COMPAT
-const TS_COMPAT: u32 = 2;
-/// Bit that marks a number of the x32 table.
-const X32_BIT: u64 = 0x4000_0000;
-/// `nr` of a record whose number is not known.
-pub const NR_UNKNOWN: u16 = u16::MAX;
 
 #[inline(always)]
 pub fn sys_exit(ctx: &BtfTracePointContext) {
@@ -35,7 +27,7 @@ pub fn sys_exit(ctx: &BtfTracePointContext) {
     // knows the type of the first and checks every load through it.
     unsafe {
         let now = bpf_ktime_get_boot_ns();
-        let Current { pid, tid, compat } = current();
+        let Caller { pid, tid, is_ia32 } = caller();
         if pid == config!(own_pid) {
             return;
         }
@@ -45,20 +37,27 @@ pub fn sys_exit(ctx: &BtfTracePointContext) {
 
         let mut nr = *(regs.add(offset!(regs_nr) as usize) as *const u64);
         let mut flags = 0u8;
-        if compat {
+        let mut ret = *ctx_args.add(1) as i64;
+        if is_ia32 {
             flags = record_flag::IA32;
-        } else if nr & X32_BIT != 0 && nr as i64 > 0 {
+        } else if nr != spec::without_x32(nr) {
             flags = record_flag::X32;
-            nr &= !X32_BIT;
+            nr = spec::without_x32(nr);
         }
         if nr as i64 == -1 {
-            // The handler's return replaced the registers (rt_sigreturn), or the call was skipped.
+            // The return of a signal handler replaced the registers (rt_sigreturn), or a tracer
+            // had the call skipped: what stands for the result is not the call's.
             nr = entry.nr;
+            flags |= record_flag::NO_RESULT;
+            ret = NO_RESULT;
+        } else if entry.was_stopped && ret >= 0 {
+            // Stopped by seccomp: the number itself stands for the result, or what a supervisor
+            // wants the program to believe. An error is what the program sees.
+            flags |= record_flag::NO_RESULT;
+            ret = NO_RESULT;
         }
 
-        // Numbers of the other tables must not be looked up in this one.
-        let index = if flags == 0 { nr as u32 } else { u32::MAX };
-        let spec = SPECS.get_ptr(index);
+        let spec = SPECS.get_ptr(spec::place(nr, is_ia32));
         let excluded = matches!(spec, Some(spec) if (*spec).flags & spec_flag::EXCLUDED != 0);
         let left_out = |spec: *const SyscallSpec| (*spec).flags & spec_flag::STATE == 0;
         let excluded = excluded
@@ -87,17 +86,18 @@ pub fn sys_exit(ctx: &BtfTracePointContext) {
         (*header).pid = pid;
         (*header).ts = now;
         (*header).latency = entry.latency;
-        let ret = *ctx_args.add(1) as i64;
         (*header).ret = ret;
         let arg = |offset: u32| *(regs.add(offset as usize) as *const u64);
-        (*header).args[0] = arg(offset!(regs_arg0));
-        let buffer = arg(offset!(regs_arg1));
-        (*header).args[1] = buffer;
-        let size = arg(offset!(regs_arg2));
-        (*header).args[2] = size;
-        (*header).args[3] = arg(offset!(regs_arg3));
-        (*header).args[4] = arg(offset!(regs_arg4));
-        (*header).args[5] = arg(offset!(regs_arg5));
+        if is_ia32 {
+            ia32_arguments(regs, &raw mut (*header).args);
+        } else {
+            (*header).args[0] = arg(offset!(regs_arg0));
+            (*header).args[1] = arg(offset!(regs_arg1));
+            (*header).args[2] = arg(offset!(regs_arg2));
+            (*header).args[3] = arg(offset!(regs_arg3));
+            (*header).args[4] = arg(offset!(regs_arg4));
+            (*header).args[5] = arg(offset!(regs_arg5));
+        }
 
         let Some(spec) = spec else {
             return record.commit_header(6);
@@ -106,10 +106,11 @@ pub fn sys_exit(ctx: &BtfTracePointContext) {
             family::NONE => record.commit_header((*spec).args),
             family::DATA => {
                 // read(fd, buffer, size) and its like are too common for another program.
+                let buffer = (*header).args[1];
                 let len = if ret >= 0 {
                     ret as u64
                 } else if (*spec).ops[0].code == op::DATA_IN {
-                    size
+                    (*header).args[2]
                 } else {
                     0
                 };
@@ -126,36 +127,21 @@ pub fn sys_exit(ctx: &BtfTracePointContext) {
     }
 }
 
-/// Who makes the call, and through which entry.
-struct Current {
-    pid: u32,
-    tid: u32,
-    compat: bool,
-}
-
-/// One call of a helper where the kernel can hand out a typed pointer, three where it cannot.
+/// Arguments of a call through the 32-bit entry.
+// linux v6.12 arch/x86/include/asm/syscall_wrapper.h: SC_IA32_REGS_TO_ARGS
 #[inline(always)]
-unsafe fn current() -> Current {
-    let (tid, pid) = (offset!(task_pid), offset!(task_tgid));
-    let status = offset!(task_status);
-    if config!(has_task_btf) != 0 && tid != MISSING && pid != MISSING {
-        // SAFETY: the verifier knows the pointer's type and checks the loads.
-        unsafe {
-            let task = bpf_get_current_task_btf() as *const u8;
-            let load = |offset: u32| *(task.add(offset as usize) as *const u32);
-            return Current {
-                tid: load(tid),
-                pid: load(pid),
-                compat: status != MISSING && load(status) & TS_COMPAT != 0,
-            };
-        }
-    }
-    // SAFETY: the helper has no preconditions.
-    let pid_tgid = unsafe { bpf_get_current_pid_tgid() };
-    Current {
-        tid: pid_tgid as u32,
-        pid: (pid_tgid >> 32) as u32,
-        compat: read::member::<u32>(read::current(), status).unwrap_or(0) & TS_COMPAT != 0,
+unsafe fn ia32_arguments(regs: *const u8, args: *mut [u64; 6]) {
+    // SAFETY: the verifier checks every load through the tracepoint's argument.
+    let arg = |offset: u32| unsafe { *(regs.add(offset as usize) as *const u32) as u64 };
+    let place = args.cast::<u64>();
+    // SAFETY: the caller's promise.
+    unsafe {
+        *place = arg(offset!(regs_arg0_ia32));
+        *place.add(1) = arg(offset!(regs_arg1_ia32));
+        *place.add(2) = arg(offset!(regs_arg2));
+        *place.add(3) = arg(offset!(regs_arg1));
+        *place.add(4) = arg(offset!(regs_arg0));
+        *place.add(5) = arg(offset!(regs_arg5_ia32));
     }
 }
 

@@ -1,7 +1,10 @@
 //! The families that fetch what the table of operations says.
 
 use scap_probe_common::{
-    spec::{MAX_MEMORY, MAX_OPS, ON_SUCCESS, Op, QUIET, SyscallSpec, op},
+    spec::{
+        MAX_MEMORY, MAX_OPS, ON_SUCCESS, Op, QUIET, SOCKETCALL_AT, SOCKETCALLS, SyscallSpec,
+        family, op, place, spec_flag,
+    },
     wire::{ARG_RET, FileFacts, RecordHeader, item_flag, record_flag, tag},
 };
 
@@ -20,6 +23,8 @@ const MAX_VECTOR: u64 = 16;
 const BLOCK: u64 = 4;
 /// Messages of one sendmmsg or recvmmsg that are followed.
 const MAX_MESSAGES: u64 = 17;
+/// The most arguments of a call.
+const MAX_ARGS: u64 = 6;
 /// Word of [`Record::scratch`]: bytes that the buffers of a vector hold, so far.
 const VECTOR_BYTES: usize = 0;
 
@@ -43,10 +48,11 @@ fn value(header: *const RecordHeader, arg: u8) -> u64 {
 fn data_len(header: *const RecordHeader, op: &Op) -> u64 {
     // SAFETY: the header is initialised.
     let ret = unsafe { (*header).ret };
-    if ret >= 0 {
-        ret as u64
-    } else if op.code == op::DATA_IN {
+    if op.code == op::DATA_IN && ret < 0 {
         value(header, op.n as u8)
+    } else if ret >= 0 {
+        // MSG_TRUNC makes recv return the length of a datagram that was longer than the buffer.
+        (ret as u64).min(value(header, op.n as u8))
     } else {
         0
     }
@@ -55,7 +61,7 @@ fn data_len(header: *const RecordHeader, op: &Op) -> u64 {
 #[inline(always)]
 fn spec(header: *const RecordHeader) -> Option<&'static SyscallSpec> {
     // SAFETY: the header is initialised.
-    SPECS.get(unsafe { (*header).nr } as u32)
+    SPECS.get(unsafe { (*header).place() })
 }
 
 /// Runs the operations of the call in order.
@@ -168,22 +174,22 @@ pub fn vector() {
         _ if op.code == op::VECTOR_IN => u64::MAX,
         _ => 0,
     };
-    gather(&record, op.arg, vector, count, total);
+    gather(&record, op.arg, vector, count, total, width(header));
     record.commit();
 }
 
 /// Appends what the buffers of a vector hold, at most `total` bytes and the snaplen, and how much
 /// room they have.
 #[inline(always)]
-fn gather(record: &Record, arg: u8, vector: u64, count: u64, total: u64) {
+fn gather(record: &Record, arg: u8, vector: u64, count: u64, total: u64, width: u64) {
     let Some(pieces) = record.pieces(2 * config!(snaplen)) else {
         return;
     };
     let bytes = record.scratch(VECTOR_BYTES);
     // SAFETY: the word is ours while the record is built.
     unsafe { *bytes = 0 };
-    if vector_block(vector, count, total, pieces.place()) == GO_ON && count > BLOCK {
-        vector_rest(vector, count, total, pieces.place());
+    if vector_block(vector, count, total, pieces.place(), width) == GO_ON && count > BLOCK {
+        vector_rest(vector, count, total, pieces.place(), width);
     }
     pieces.finish(tag::DATA, arg);
     if count <= MAX_VECTOR {
@@ -200,20 +206,21 @@ fn gather(record: &Record, arg: u8, vector: u64, count: u64, total: u64) {
 /// loop once for each way out of it, so nothing does here.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn vector_rest(vector: u64, count: u64, total: u64, place: u64) -> u64 {
+extern "C" fn vector_rest(vector: u64, count: u64, total: u64, place: u64, width: u64) -> u64 {
     each(MAX_VECTOR / BLOCK - 1, |before| {
         let done = (before + 1) * BLOCK;
         if done >= count {
             return STOP;
         }
-        vector_block(vector + done * 16, count - done, total, place)
+        let rest = vector + done * 2 * width;
+        vector_block(rest, count - done, total, place, width)
     })
 }
 
 /// The next [`BLOCK`] elements of a vector: most have no more, which then costs one call.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn vector_block(vector: u64, count: u64, total: u64, place: u64) -> u64 {
+extern "C" fn vector_block(vector: u64, count: u64, total: u64, place: u64, width: u64) -> u64 {
     let Some(record) = Record::resume() else {
         return STOP;
     };
@@ -222,15 +229,21 @@ extern "C" fn vector_block(vector: u64, count: u64, total: u64, place: u64) -> u
         if index >= count {
             return STOP;
         }
-        buffer(&record, &pieces, vector + index * 16, total)
+        let element = vector + index * 2 * width;
+        buffer(&record, &pieces, element, total, width)
     })
 }
 
 /// One element of a vector.
 #[inline(always)]
-fn buffer(record: &Record, pieces: &Pieces<'_>, element: u64, total: u64) -> u64 {
+fn buffer(record: &Record, pieces: &Pieces<'_>, element: u64, total: u64, width: u64) -> u64 {
     let snaplen = config!(snaplen);
-    let Some([base, len]) = read::user::<[u64; 2]>(element) else {
+    let read = if width == 4 {
+        read::user::<[u32; 2]>(element).map(|[base, len]| [base as u64, len as u64])
+    } else {
+        read::user::<[u64; 2]>(element)
+    };
+    let Some([base, len]) = read else {
         pieces.fault();
         return STOP;
     };
@@ -264,6 +277,46 @@ struct MessageHeader {
     control: u64,
     control_len: u64,
     flags: u64,
+}
+
+/// The same of a 32-bit caller.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct MessageHeader32 {
+    name: u32,
+    name_len: u32,
+    vector: u32,
+    vector_len: u32,
+    control: u32,
+    control_len: u32,
+    flags: u32,
+}
+
+impl MessageHeader {
+    /// Reads the header at an address of a caller whose pointers have `width` bytes.
+    #[inline(always)]
+    fn read(address: u64, width: u64) -> Option<Self> {
+        if width != 4 {
+            return read::user(address);
+        }
+        let header = read::user::<MessageHeader32>(address)?;
+        Some(Self {
+            name: header.name as u64,
+            name_len: header.name_len as u64,
+            vector: header.vector as u64,
+            vector_len: header.vector_len as u64,
+            control: header.control as u64,
+            control_len: header.control_len as u64,
+            flags: header.flags as u64,
+        })
+    }
+}
+
+/// Bytes of a pointer of the caller.
+#[inline(always)]
+fn width(header: *const RecordHeader) -> u64 {
+    // SAFETY: the header is initialised.
+    read::pointer_bytes(unsafe { (*header).flags })
 }
 
 /// sendmsg, recvmsg and their plurals.
@@ -326,15 +379,18 @@ fn fetch_message(record: &Record, header: *const RecordHeader, op: &Op, index: u
     // SAFETY: the header is initialised.
     let ret = unsafe { (*header).ret };
     let many = op.n != 0;
-    let address = value(header, op.arg) + if many { index * 64 } else { 0 };
-    let Some(message) = read::user::<MessageHeader>(address) else {
+    let width = width(header);
+    // A message of several: its header, and the length that was moved, aligned like a pointer.
+    let (stride, length) = if width == 4 { (32, 28) } else { (64, 56) };
+    let address = value(header, op.arg) + if many { index * stride } else { 0 };
+    let Some(message) = MessageHeader::read(address, width) else {
         record.flag(record_flag::FAULT);
         return STOP;
     };
     let total = if ret < 0 {
         u64::MAX
     } else if many {
-        read::user::<u32>(address + 56).unwrap_or(0) as u64
+        read::user::<u32>(address + length).unwrap_or(0) as u64
     } else {
         ret as u64
     };
@@ -354,8 +410,60 @@ fn fetch_message(record: &Record, header: *const RecordHeader, op: &Op, index: u
             true,
         );
     }
-    gather(record, arg, message.vector, message.vector_len, total);
+    gather(
+        record,
+        arg,
+        message.vector,
+        message.vector_len,
+        total,
+        width,
+    );
     GO_ON
+}
+
+/// The call that an i386 `socketcall` makes: its arguments are in memory, by its number. Returns the family
+/// that goes on with it.
+#[inline(always)]
+pub fn socketcall() -> u8 {
+    let Some(record) = Record::resume() else {
+        return family::NONE;
+    };
+    let header = record.header();
+    let number = value(header, 0);
+    let place = place(SOCKETCALL_AT as u64 + number, true);
+    let spec = match SPECS.get(place) {
+        Some(spec) if number < SOCKETCALLS as u64 && spec.args != 0 => spec,
+        // There is none of this number.
+        _ => {
+            record.commit_header(2);
+            return family::NONE;
+        }
+    };
+    if spec.flags & spec_flag::EXCLUDED != 0 {
+        record.leave_out();
+        return family::NONE;
+    }
+    let address = value(header, 1);
+    // SAFETY: the header is initialised.
+    unsafe {
+        let args = (&raw mut (*header).args).cast::<u64>();
+        (*header).nr = (SOCKETCALL_AT as u64 + number) as u16;
+        each(MAX_ARGS, |index| {
+            let mut value = 0;
+            if index < spec.args as u64 {
+                match read::user::<u32>(address + index * 4) {
+                    Some(read) => value = read as u64,
+                    None => record.flag(record_flag::FAULT),
+                }
+            }
+            *args.add(index as usize) = value;
+            GO_ON
+        });
+    }
+    if spec.family == family::NONE {
+        record.commit_header(spec.args);
+    }
+    spec.family
 }
 
 /// Address of the file behind a descriptor of the caller.

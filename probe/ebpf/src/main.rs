@@ -22,6 +22,8 @@ mod sched;
 mod socket;
 mod task;
 
+use globals::FAMILIES;
+
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
 #[btf_tracepoint(function = "sys_enter")]
@@ -47,6 +49,15 @@ fn exit_vector(_ctx: BtfTracePointContext) {
 #[btf_tracepoint(function = "sys_exit")]
 fn exit_message(_ctx: BtfTracePointContext) {
     family::messages();
+}
+
+#[btf_tracepoint(function = "sys_exit")]
+fn exit_socketcall(ctx: BtfTracePointContext) {
+    let family = family::socketcall();
+    if family != scap_probe_common::spec::family::NONE {
+        // SAFETY: a program that is there or not; both return.
+        unsafe { globals::FAMILIES.tail_call(&ctx, family as u32) };
+    }
 }
 
 #[btf_tracepoint(function = "sys_exit")]

@@ -4,7 +4,7 @@
 use core::mem::MaybeUninit;
 
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
-use scap_probe_common::config::MISSING;
+use scap_probe_common::{config::MISSING, wire::record_flag};
 
 /// Reads a value of the kernel at `address`.
 #[inline(always)]
@@ -40,6 +40,21 @@ pub fn user<T: Copy>(address: u64) -> Option<T> {
         }
         Some(value.assume_init())
     }
+}
+
+/// Reads a pointer or a length of the caller, `width` bytes of it.
+#[inline(always)]
+pub fn user_word(address: u64, width: u64) -> Option<u64> {
+    if width == 4 {
+        return Some(user::<u32>(address)? as u64);
+    }
+    user(address)
+}
+
+/// Bytes of a pointer of the caller, by the flags of the record.
+#[inline(always)]
+pub fn pointer_bytes(flags: u8) -> u64 {
+    if flags & record_flag::IA32 != 0 { 4 } else { 8 }
 }
 
 /// Address of the field at `offset` of the structure at `base`.

@@ -197,6 +197,16 @@ impl Record {
         }
     }
 
+    /// Gives the place back: the call is not wanted after all.
+    #[inline(always)]
+    pub fn leave_out(self) {
+        // SAFETY: as in `begin`.
+        unsafe {
+            count!(self.control, excluded);
+            store(&raw mut (*self.control).busy, 0);
+        }
+    }
+
     #[inline(always)]
     unsafe fn publish(&self, len: u32) {
         // SAFETY: as in `begin`.

@@ -1,6 +1,8 @@
 //! What the clone and exec families say of the task itself.
 
-use aya_ebpf::helpers::generated::bpf_get_current_comm;
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_task_btf,
+};
 use scap_probe_common::{
     config::MISSING,
     spec::MAX_MEMORY,
@@ -27,6 +29,43 @@ enum PidType {
     Group = 1,
     ProcessGroup = 2,
     Session = 3,
+}
+
+/// `thread_info::status` bit of a call through the 32-bit entry.
+// linux v6.12 arch/x86/include/asm/thread_info.h: TS_COMPAT
+const TS_COMPAT: u32 = 2;
+
+/// Who makes a call, and through which entry.
+pub struct Caller {
+    pub pid: u32,
+    pub tid: u32,
+    pub is_ia32: bool,
+}
+
+/// One call of a helper where the kernel can hand out a typed pointer, three where it cannot.
+#[inline(always)]
+pub unsafe fn caller() -> Caller {
+    let (tid, pid) = (offset!(task_pid), offset!(task_tgid));
+    let status = offset!(task_status);
+    if config!(has_task_btf) != 0 && tid != MISSING && pid != MISSING {
+        // SAFETY: the verifier knows the pointer's type and checks the loads.
+        unsafe {
+            let task = bpf_get_current_task_btf() as *const u8;
+            let load = |offset: u32| *(task.add(offset as usize) as *const u32);
+            return Caller {
+                tid: load(tid),
+                pid: load(pid),
+                is_ia32: status != MISSING && load(status) & TS_COMPAT != 0,
+            };
+        }
+    }
+    // SAFETY: the helper has no preconditions.
+    let pid_tgid = unsafe { bpf_get_current_pid_tgid() };
+    Caller {
+        tid: pid_tgid as u32,
+        pid: (pid_tgid >> 32) as u32,
+        is_ia32: read::member::<u32>(read::current(), status).unwrap_or(0) & TS_COMPAT != 0,
+    }
 }
 
 /// clone, fork and vfork, in the parent and in the child.
@@ -77,7 +116,7 @@ pub fn exec() {
         // execveat has its arguments one place further on.
         // SAFETY: the header is initialised.
         let (name, argv, env) = unsafe {
-            let spec = crate::globals::SPECS.get((*header).nr as u32);
+            let spec = crate::globals::SPECS.get((*header).place());
             match spec {
                 Some(spec) if spec.ops[0].n == 1 => {
                     ((*header).args[1], (*header).args[2], (*header).args[3])
@@ -86,8 +125,10 @@ pub fn exec() {
             }
         };
         record.user_string(tag::MEMORY, 0, name, false);
-        pointers(tag::ARGV as u64, argv);
-        pointers(tag::ENV as u64, env);
+        // SAFETY: the header is initialised.
+        let width = read::pointer_bytes(unsafe { (*header).flags });
+        pointers(tag::ARGV as u64, argv, width);
+        pointers(tag::ENV as u64, env, width);
     } else {
         let mm: u64 = field!(task, task_mm).unwrap_or(0);
         strings(
@@ -129,7 +170,7 @@ fn strings(record: &Record, tag: u8, mm: u64, start: u32, end: u32) {
 /// The strings that a NULL-terminated array of the caller points to.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn pointers(tag: u64, array: u64) -> u64 {
+extern "C" fn pointers(tag: u64, array: u64, width: u64) -> u64 {
     let Some(record) = Record::resume() else {
         return STOP;
     };
@@ -137,7 +178,7 @@ extern "C" fn pointers(tag: u64, array: u64) -> u64 {
         return STOP;
     };
     each(MAX_STRINGS, |index| {
-        pointer(array + index * 8, pieces.place())
+        pointer(array + index * width, width, pieces.place())
     });
     pieces.finish(tag as u8, 0);
     GO_ON
@@ -146,12 +187,12 @@ extern "C" fn pointers(tag: u64, array: u64) -> u64 {
 /// One of these strings.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn pointer(element: u64, place: u64) -> u64 {
+extern "C" fn pointer(element: u64, width: u64, place: u64) -> u64 {
     let Some(record) = Record::resume() else {
         return STOP;
     };
     let pieces = record.pieces_at(place);
-    let pointer = read::user::<u64>(element).unwrap_or(0);
+    let pointer = read::user_word(element, width).unwrap_or(0);
     if pointer == 0 || pieces.len() >= MAX_MEMORY as u32 || !pieces.user_string(pointer) {
         return STOP;
     }

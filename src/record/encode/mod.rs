@@ -14,7 +14,7 @@ mod raw;
 
 use std::collections::HashMap;
 
-use scap_capture_format::schema::{Arch, EventType, Syscall, syscall, types};
+use scap_capture_format::schema::{Arch, EventType, Syscall, types};
 use scap_probe_common::{
     spec::SYSCALL_ENTRIES,
     wire::{LATENCY_UNKNOWN, kind, record_flag, tag},
@@ -25,7 +25,10 @@ pub(crate) use out::Out;
 pub(in crate::record) use process::may_write;
 pub(crate) use raw::Raw;
 
-use super::probe::ring::Record;
+use super::{
+    abi::{Call, Conversion},
+    probe::ring::Record,
+};
 
 /// Encodes the parameters of one call.
 type EncodeFn = fn(&Raw<'_>, &mut Out);
@@ -88,6 +91,10 @@ struct Entry {
     ty: EventType,
     code: u16,
     how: How,
+    /// Turns arguments of a 32-bit call into those that `how` expects.
+    conversion: Option<Conversion>,
+    is_narrow: bool,
+    args: usize,
 }
 
 /// The properties of an encoded record besides its parameters.
@@ -120,16 +127,24 @@ impl Encoder {
             ty: types::GENERIC_X,
             code: 0,
             how: How::Generic,
+            conversion: None,
+            is_narrow: false,
+            args: 6,
         };
         let mut entries = vec![generic; SYSCALL_ENTRIES];
-        for (nr, entry) in (0..).zip(&mut entries) {
-            let Some(call) = syscall::by_nr(arch, nr) else {
+        for (place, entry) in (0..).zip(&mut entries) {
+            let Some(call) = Call::at(arch, place) else {
                 continue;
             };
-            entry.code = call.ppm_sc;
-            entry.ty = type_of(call);
-            if let Some(how) = calls::how(call.name) {
-                entry.how = how;
+            entry.args = call.args();
+            entry.is_narrow = call.is_narrow();
+            entry.conversion = call.conversion();
+            if let Some(call) = call.schema {
+                entry.code = call.ppm_sc;
+                entry.ty = type_of(call);
+                if let Some(how) = calls::how(call.name) {
+                    entry.how = how;
+                }
             }
         }
         Self {
@@ -149,7 +164,7 @@ impl Encoder {
                 0
             }
             kind::SYSCALL if !record.items.is_empty() => {
-                let entry = self.entries.get(usize::from(header.nr));
+                let entry = self.entries.get(header.place() as usize);
                 let plural = entry.is_some_and(|entry| {
                     matches!(
                         entry.ty,
@@ -192,49 +207,39 @@ impl Encoder {
     fn encode_raw(&mut self, raw: &Raw<'_>, what: u8) -> Option<(Head, &Out)> {
         let header = raw.header;
         self.out.clear();
-        let out = &mut self.out;
         let ty = match what {
-            kind::SYSCALL => {
-                let foreign = header.flags & (record_flag::IA32 | record_flag::X32) != 0;
-                let entry = self
-                    .entries
-                    .get(usize::from(header.nr))
-                    .filter(|_| !foreign);
-                match entry {
-                    Some(Entry { ty, code, how }) => {
-                        let mut ty = *ty;
-                        match how {
-                            How::Generic => generic(raw, *code, out),
-                            How::Steps(steps) => run(steps, raw, out),
-                            How::Function(function) => {
-                                function(raw, out);
-                                if ty == types::SYSCALL_EXECVE_19_X
-                                    || ty == types::SYSCALL_EXECVEAT_X
-                                {
-                                    ty = self.finish_exec(raw, ty);
-                                }
-                            }
-                        }
-                        ty
+            kind::SYSCALL => match self.entries.get(header.place() as usize).copied() {
+                Some(entry) if header.flags & record_flag::IA32 != 0 => {
+                    let mut raw = Raw {
+                        is_narrow: entry.is_narrow,
+                        args: entry.args,
+                        ..*raw
+                    };
+                    let mut converted = *header;
+                    if let Some(convert) = entry.conversion {
+                        convert(&mut converted, &raw);
+                        raw.header = &converted;
                     }
-                    None => {
-                        generic(raw, 0, out);
-                        types::GENERIC_X
-                    }
+                    self.call(&entry, &raw)
                 }
-            }
+                Some(entry) => self.call(&entry, raw),
+                None => {
+                    generic(raw, 0, &mut self.out);
+                    types::GENERIC_X
+                }
+            },
             kind::SIGNAL => {
-                out.i64(header.args[1] as i64);
-                out.i64(i64::from(header.pid));
-                out.u8(header.args[0] as u8);
+                self.out.i64(header.args[1] as i64);
+                self.out.i64(i64::from(header.pid));
+                self.out.u8(header.args[0] as u8);
                 types::SIGNALDELIVER_E
             }
             kind::EXIT => {
-                process::exit(raw, out);
+                process::exit(raw, &mut self.out);
                 types::PROCEXIT_1_E
             }
             kind::CGROUP => {
-                process::moved(raw, out);
+                process::moved(raw, &mut self.out);
                 types::ASYNCEVENT_E
             }
             _ => return None,
@@ -246,6 +251,21 @@ impl Encoder {
             latency: (header.latency != LATENCY_UNKNOWN).then_some(header.latency),
         };
         Some((head, &self.out))
+    }
+
+    fn call(&mut self, entry: &Entry, raw: &Raw<'_>) -> EventType {
+        let out = &mut self.out;
+        match entry.how {
+            How::Generic => generic(raw, entry.code, out),
+            How::Steps(steps) => run(steps, raw, out),
+            How::Function(function) => function(raw, out),
+        }
+        match entry.ty {
+            types::SYSCALL_EXECVE_19_X | types::SYSCALL_EXECVEAT_X => {
+                self.finish_exec(raw, entry.ty)
+            }
+            ty => ty,
+        }
     }
 
     /// A successful execveat is an execve event in the schema. Both end with the requested name. After a success the

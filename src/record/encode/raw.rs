@@ -1,7 +1,7 @@
 //! A record, as input of the encoders.
 
 use scap_probe_common::wire::{
-    FileFacts, ItemHeader, RecordHeader, SocketFacts, TaskFacts, item_flag, tag,
+    FileFacts, ItemHeader, RecordHeader, SocketFacts, TaskFacts, item_flag, record_flag, tag,
 };
 
 use crate::record::probe::ring::Record;
@@ -25,7 +25,9 @@ pub(crate) struct Raw<'a> {
     pub(crate) returned: bool,
     /// Index of the message, for a call that moved several.
     pub(super) part: u8,
-    items: &'a [u8],
+    /// Words of structures have 32 bits.
+    pub(super) is_narrow: bool,
+    pub(super) items: &'a [u8],
 }
 
 impl<'a> Raw<'a> {
@@ -33,8 +35,9 @@ impl<'a> Raw<'a> {
         Self {
             header: &record.header,
             args: record.args,
-            returned: true,
+            returned: record.header.flags & record_flag::NO_RESULT == 0,
             part: 0,
+            is_narrow: false,
             items: record.items,
         }
     }
@@ -46,6 +49,7 @@ impl<'a> Raw<'a> {
             args,
             returned: false,
             part: 0,
+            is_narrow: false,
             items: &[],
         }
     }
@@ -83,7 +87,15 @@ impl<'a> Raw<'a> {
         Some(u32::from_le_bytes(bytes.try_into().ok()?))
     }
 
-    pub(super) fn memory_u64(&self, arg: u8, nth: usize) -> Option<u64> {
+    /// Returns the nth word of a structure of words as wide as a `long` of the caller.
+    pub(in crate::record) fn memory_u64(&self, arg: u8, nth: usize) -> Option<u64> {
+        if self.is_narrow {
+            return Some(match self.memory_u32(arg, nth)? {
+                // Unlimited, or as long as ever.
+                u32::MAX => u64::MAX,
+                word => u64::from(word),
+            });
+        }
         let bytes = self.memory(arg)?.get(nth * 8..nth * 8 + 8)?;
         Some(u64::from_le_bytes(bytes.try_into().ok()?))
     }

@@ -3,11 +3,16 @@
 //! The probe knows no syscall by name; this table, turned into numbers of the running machine, is
 //! all that it knows. What the fetched bytes become is decided in [`super::encode`].
 
-use scap_capture_format::schema::{Arch, syscall};
+use scap_capture_format::schema::Arch;
 use scap_probe_common::{
-    spec::{self, MAX_MEMORY, ON_SUCCESS, Op, QUIET, SYSCALL_ENTRIES, SyscallSpec, family, op},
+    spec::{
+        self, ABI_ENTRIES, MAX_MEMORY, ON_SUCCESS, Op, QUIET, SOCKETCALL_AT, SOCKETCALLS,
+        SYSCALL_ENTRIES, SyscallSpec, family, op,
+    },
     wire::{ARG_RET, FileFacts, RecordHeader, SEGMENT_BYTES, SocketFacts, TaskFacts},
 };
+
+use crate::record::abi::Call;
 
 /// Shorthand for the table.
 const fn fetch(code: u8, arg: u8, n: u32, when: u8) -> Op {
@@ -39,7 +44,7 @@ const fn socket(arg: u8) -> Op {
 }
 /// The file that the call opened.
 const OPENED: Op = fetch(op::FILE, ARG_RET, 0, ON_SUCCESS);
-const DATA_OUT: Op = fetch(op::DATA_OUT, 1, 0, ON_SUCCESS);
+const DATA_OUT: Op = fetch(op::DATA_OUT, 1, 2, ON_SUCCESS);
 const DATA_IN: Op = fetch(op::DATA_IN, 1, 2, 0);
 const VECTOR_OUT: Op = fetch(op::VECTOR_OUT, 1, 2, ON_SUCCESS);
 const VECTOR_IN: Op = fetch(op::VECTOR_IN, 1, 2, 0);
@@ -231,7 +236,13 @@ const TABLE: &[(&[&str], u8, &[Op])] = &[
     (&["execveat"], family::EXEC, &[fetch(op::NONE, 0, 1, 0)]),
 ];
 
-/// The table of one machine, by syscall number.
+/// The structure that the i386 call `mmap` passes its arguments in, at twice its width (see [`Call::is_narrow`]), and
+/// memory use as of its twin.
+const OLD_MMAP: &[Op] = &[fixed(0, 48), fetch(op::VM, 0, 0, 0)];
+/// Where `_llseek` leaves the offset.
+const LLSEEK: &[Op] = &[result(3, 8)];
+
+/// The table of one machine, by place.
 pub(crate) fn specs(arch: Arch, snaplen: u32) -> Vec<SyscallSpec> {
     let header = size_of::<RecordHeader>() as u32;
     let plain = SyscallSpec {
@@ -240,21 +251,41 @@ pub(crate) fn specs(arch: Arch, snaplen: u32) -> Vec<SyscallSpec> {
         ..SyscallSpec::default()
     };
     let mut specs = vec![plain; SYSCALL_ENTRIES];
-    for (nr, spec) in (0..).zip(&mut specs) {
-        if let Some(call) = syscall::by_nr(arch, nr) {
-            spec.args = call.args.len().min(6) as u8;
+    for (place, spec) in (0..).zip(&mut specs) {
+        let Some(call) = Call::at(arch, place) else {
+            // Of a number that socketcall does not take, nothing is known.
+            continue;
+        };
+        spec.args = call.args() as u8;
+        let row = call.schema.and_then(|schema| {
+            TABLE
+                .iter()
+                .find(|(names, ..)| names.contains(&schema.name))
+        });
+        let (family, ops) = match (row, call.name) {
+            (_, "socketcall") if call.is_ia32 => (family::SOCKETCALL, &[][..]),
+            // The old calls have their arguments, and the new offset, in memory.
+            (_, "mmap") if call.is_ia32 => (family::OPS, OLD_MMAP),
+            (_, "_llseek") => (family::OPS, LLSEEK),
+            (Some((_, family, ops)), _) => (*family, *ops),
+            (None, _) => continue,
+        };
+        spec.family = family;
+        spec.count = ops.len() as u8;
+        for (to, op) in spec.ops.iter_mut().zip(ops) {
+            *to = *op;
+            if call.is_narrow() && op.code == op::FIXED {
+                to.n /= 2;
+            }
         }
+        spec.need = header + room(family, ops, snaplen);
     }
-    for (names, family, ops) in TABLE {
-        for name in *names {
-            let nr = syscall::by_name(name).and_then(|call| call.nr(arch));
-            let Some(entry) = nr.and_then(|nr| specs.get_mut(usize::from(nr))) else {
-                continue;
-            };
-            entry.family = *family;
-            entry.count = ops.len() as u8;
-            entry.ops[..ops.len()].copy_from_slice(ops);
-            entry.need = header + room(*family, ops, snaplen);
+    let largest = |specs: &[SyscallSpec]| specs.iter().map(|spec| spec.need).max().unwrap_or(0);
+    let of_socketcall = ABI_ENTRIES + SOCKETCALL_AT;
+    let need = largest(&specs[of_socketcall..of_socketcall + SOCKETCALLS]);
+    for spec in &mut specs {
+        if spec.family == family::SOCKETCALL {
+            spec.need = need;
         }
     }
     specs
@@ -304,6 +335,8 @@ pub(crate) fn keep_for_state(spec: &mut SyscallSpec) {
 
 #[cfg(test)]
 mod tests {
+    use scap_capture_format::schema::syscall;
+
     use super::*;
 
     #[test]

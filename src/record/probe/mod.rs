@@ -37,6 +37,7 @@ const FAMILIES: &[(u8, &str)] = &[
     (family::MESSAGE, "exit_message"),
     (family::CLONE, "exit_clone"),
     (family::EXEC, "exit_exec"),
+    (family::SOCKETCALL, "exit_socketcall"),
 ];
 
 /// Programs and their tracepoints, in the order in which they are attached: whoever leaves a stamp

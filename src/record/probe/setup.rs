@@ -3,11 +3,14 @@
 use scap_capture_format::schema::{Arch, syscall, types};
 use scap_probe_common::{
     config::{Config, MISSING, filter},
+    spec::{ABI_ENTRIES, SOCKETCALL_AT, SOCKETCALLS},
     wire::SEGMENT_BYTES,
 };
 
 use super::{ProbeOptions, arg_specs};
-use crate::record::{Options, RecordError, cgroups::Hierarchy, encode, preflight::Kernel};
+use crate::record::{
+    Options, RecordError, abi::Call, cgroups::Hierarchy, encode, preflight::Kernel,
+};
 use crate::{
     event::suggest::similar,
     filter::{Filter, TypeSet},
@@ -26,8 +29,8 @@ pub(in crate::record) fn plan(
     hierarchy: Hierarchy,
 ) -> Result<ProbeOptions, RecordError> {
     let mut specs = arg_specs::specs(kernel.arch, options.snaplen);
-    for (nr, spec) in (0..).zip(&mut specs) {
-        if options.excludes(kernel.arch, nr) {
+    for (place, spec) in (0..).zip(&mut specs) {
+        if options.excludes(kernel.arch, place) {
             arg_specs::exclude(spec);
         }
     }
@@ -36,8 +39,8 @@ pub(in crate::record) fn plan(
         .as_ref()
         .and_then(Filter::container_prefilter);
     if by_container.is_some() {
-        for (nr, spec) in (0..).zip(&mut specs) {
-            if changes_state(kernel.arch, nr) {
+        for (place, spec) in (0..).zip(&mut specs) {
+            if changes_state(Call::at(kernel.arch, place)) {
                 arg_specs::keep_for_state(spec);
             }
         }
@@ -119,18 +122,24 @@ impl Options {
     }
 
     /// Whether a call is left out: it was excluded by name, or nobody looks at it.
-    pub(in crate::record) fn excludes(&self, arch: Arch, nr: u16) -> bool {
-        self.excludes_by_name(arch, nr) || !self.needs(arch, nr)
+    pub(in crate::record) fn excludes(&self, arch: Arch, place: u32) -> bool {
+        let call = Call::at(arch, place);
+        if call.is_some_and(|call| call.name == "socketcall" && call.is_ia32) {
+            // The probe decides when it knows which one it is.
+            let first = (ABI_ENTRIES + SOCKETCALL_AT) as u32;
+            return (first + 1..first + SOCKETCALLS as u32).all(|place| self.excludes(arch, place));
+        }
+        self.excludes_by_name(call) || !self.needs(call)
     }
 
     /// Whether a call can be one that is looked at, or changes the state that others are seen in.
-    fn needs(&self, arch: Arch, nr: u16) -> bool {
+    fn needs(&self, call: Option<Call>) -> bool {
         let pushdown = self.filter.as_ref().map(Filter::pushdown);
         if pushdown.is_some_and(|pushdown| pushdown.depends_on_all.is_some()) {
             return true;
         }
-        let call = syscall::by_nr(arch, u32::from(nr));
-        let is_in = |types: &TypeSet| match call {
+        let schema = call.and_then(|call| call.schema);
+        let is_in = |types: &TypeSet| match schema {
             None => types.contains_call(0),
             Some(call) => match encode::type_of(call) {
                 types::GENERIC_X => types.contains_call(call.ppm_sc),
@@ -139,21 +148,24 @@ impl Options {
         };
         let passes = pushdown.is_none_or(|pushdown| is_in(&pushdown.types));
         let is_looked_at = self.types.as_ref().is_none_or(is_in);
-        passes && is_looked_at || changes_state(arch, nr)
+        passes && is_looked_at || changes_state(call)
     }
 
-    fn excludes_by_name(&self, arch: Arch, nr: u16) -> bool {
-        let name = syscall::by_nr(arch, u32::from(nr)).map_or("", |call| call.name);
-        match (self.syscalls.as_slice(), self.not_syscalls.as_slice()) {
-            ([], exclude) => exclude.iter().any(|other| other == name),
-            (include, _) => !include.iter().any(|other| other == name),
+    fn excludes_by_name(&self, call: Option<Call>) -> bool {
+        let is_in = |names: &[String]| {
+            let is_its = |name: &String| call.is_some_and(|call| call.is_named(name));
+            names.iter().any(is_its)
+        };
+        match self.syscalls.as_slice() {
+            [] => is_in(&self.not_syscalls),
+            include => !is_in(include),
         }
     }
 }
 
 /// Whether a call changes what later events mean.
-fn changes_state(arch: Arch, nr: u16) -> bool {
-    let Some(call) = syscall::by_nr(arch, u32::from(nr)) else {
+fn changes_state(call: Option<Call>) -> bool {
+    let Some(call) = call.and_then(|call| call.schema) else {
         return true;
     };
     match encode::type_of(call) {
@@ -183,15 +195,17 @@ pub fn kernel_choice(options: &Options) -> KernelChoice {
     let calls = syscall::SYSCALLS
         .iter()
         .filter(|call| numbered(call).is_some());
-    let wanted =
-        |call: &&syscall::Syscall| numbered(call).is_some_and(|nr| !options.excludes(arch, nr));
+    let wanted = |call: &&syscall::Syscall| {
+        numbered(call).is_some_and(|nr| !options.excludes(arch, u32::from(nr)))
+    };
     let by_container = options
         .filter
         .as_ref()
         .and_then(Filter::container_prefilter);
     let elsewhere = by_container.map(|_| {
         let changes = |call: &&syscall::Syscall| {
-            wanted(call) && numbered(call).is_some_and(|nr| changes_state(arch, nr))
+            let at = |nr: u16| Call::at(arch, u32::from(nr));
+            wanted(call) && numbered(call).is_some_and(|nr| changes_state(at(nr)))
         };
         calls.clone().filter(changes).count()
     });
@@ -209,7 +223,7 @@ pub fn kernel_choice(options: &Options) -> KernelChoice {
 /// Checks names of syscalls before anything is started.
 pub(in crate::record) fn check_names(options: &Options) -> Result<(), RecordError> {
     for name in options.syscalls.iter().chain(&options.not_syscalls) {
-        if syscall::by_name(name).is_none() {
+        if syscall::by_name(name).is_none() && !syscall::is_ia32(name) {
             return Err(RecordError::UnknownSyscall {
                 name: name.clone(),
                 nearest: similar(name, syscall::SYSCALLS.iter().map(|call| call.name))

@@ -36,7 +36,18 @@ pub(super) fn rawres<'a>(_: &'a Field, cx: &Context<'a>, _: &'a mut Scratch) -> 
 }
 
 pub(super) fn failed<'a>(_: &'a Field, cx: &Context<'a>, _: &'a mut Scratch) -> Option<Value<'a>> {
-    Some(Value::Bool(result(cx).is_some_and(|r| r < 0)))
+    if let Some(result) = result(cx) {
+        return Some(Value::Bool(result < 0));
+    }
+    // A call whose result is not known, or that never ran, has neither failed nor succeeded.
+    let event = cx.event;
+    let index = syscall::result_param(event.ty);
+    let has_none = event.flags.contains(EventFlags::IN_FLIGHT)
+        || !event.ty.is_enter()
+            // Older events end before it, and count as sysdig counts them.
+            && index < event.params.len()
+            && event.info().is_some_and(|info| is_result(info, index));
+    (!has_none).then_some(Value::Bool(false))
 }
 
 pub(super) fn res<'a>(_: &'a Field, cx: &Context<'a>, _: &'a mut Scratch) -> Option<Value<'a>> {
