@@ -65,7 +65,7 @@ fn times() {
     assert_eq!(second(&["-t", "h"]), "22:13:20.000002000");
     assert_eq!(second(&["-t", "a"]), "1700000000.000002000");
     assert_eq!(second(&["-t", "r"]), "0.000001000");
-    assert_eq!(second(&["-t", "d"]), "0.000001500");
+    assert_eq!(second(&["-t", "d"]), "0.000000500");
     assert_eq!(second(&["-t", "D"]), "0.000001000");
     let (out, err, code) = seen(&scap(&["read", "-", "-t", "x"], Some(b"")));
     assert_eq!((out.as_str(), code), ("", 2));
@@ -76,7 +76,7 @@ fn times() {
 fn latencies() {
     let out = read(&["--latency"]);
     let lines: Vec<&str> = out.lines().collect();
-    assert!(lines[0].ends_with(" ino=42 <0.000001500>"));
+    assert!(lines[0].ends_with(" ino=42 <0.000000500>"));
     assert!(lines[8].ends_with(" size=1 <unfinished>"));
 }
 

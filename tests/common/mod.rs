@@ -53,7 +53,7 @@ pub(crate) fn event(at: u64, tid: i64, ty: EventType, params: &[&[u8]]) -> TestE
         tid,
         pid: tid,
         ty,
-        latency: Some(1500),
+        latency: Some(500),
         flags: EventFlags::empty(),
         params: params.iter().map(|p| p.to_vec()).collect(),
     }

@@ -10,6 +10,18 @@ use crate::event::Tid;
 pub(super) struct Dirs {
     pub(super) cwd: Option<Text>,
     pub(super) root: Option<Text>,
+    /// The working directory before the last change of it, which calls that entered before started from.
+    before: Option<Text>,
+    /// When the call that changed it entered and returned, in nanoseconds.
+    changed: (u64, u64),
+}
+
+impl Dirs {
+    /// Bytes of text charged against the limits.
+    pub(super) fn text_len(&self) -> usize {
+        let texts = [&self.cwd, &self.root, &self.before];
+        texts.into_iter().flatten().map(|text| text.len()).sum()
+    }
 }
 
 impl State {
@@ -17,6 +29,20 @@ impl State {
     pub(super) fn cwd(&self, tid: Tid) -> Option<&[u8]> {
         let dirs = self.dirs.get(self.threads.get(tid)?.dirs?)?;
         dirs.cwd.as_deref()
+    }
+
+    /// Returns the directory that relative paths of a thread's last call started from. `None`: not known, since another
+    /// thread changed the directory while the call entered.
+    pub(super) fn base(&self, tid: Tid) -> Option<&[u8]> {
+        let dirs = self.dirs.get(self.threads.get(tid)?.dirs?)?;
+        let (entered, returned) = dirs.changed;
+        if self.entered >= returned {
+            dirs.cwd.as_deref()
+        } else if self.entered <= entered {
+            dirs.before.as_deref()
+        } else {
+            None
+        }
     }
 
     /// Returns a thread's root directory.
@@ -32,24 +58,34 @@ impl State {
         let Some(slot) = self.threads.get(tid).and_then(|t| t.dirs) else {
             return;
         };
+        self.change_dirs(slot, |dirs| {
+            if let Some(new) = new_root {
+                dirs.root = Some(new);
+            }
+            if let Some(new) = new_cwd {
+                dirs.before = dirs.cwd.replace(new);
+            }
+        });
+    }
+
+    fn change_dirs(&mut self, slot: Slot, change: impl FnOnce(&mut Dirs)) {
         let Some(dirs) = self.dirs.get_mut(slot) else {
             return;
         };
-        for (place, new) in [(&mut dirs.cwd, new_cwd), (&mut dirs.root, new_root)] {
-            if let Some(new) = new {
-                self.used.text = self.used.text.saturating_add(new.len());
-                let old = place.replace(new).map_or(0, |t| t.len());
-                self.used.text = self.used.text.saturating_sub(old);
-            }
-        }
+        let before = dirs.text_len();
+        change(dirs);
+        dirs.changed = (self.entered, self.now);
+        self.used.text = self
+            .used
+            .text
+            .saturating_sub(before)
+            .saturating_add(dirs.text_len());
     }
 
     /// Removes a thread's working directory, after it changed to an unknown one.
     pub(super) fn forget_cwd(&mut self, tid: Tid) {
-        let slot = self.threads.get(tid).and_then(|t| t.dirs);
-        if let Some(dirs) = slot.and_then(|slot| self.dirs.get_mut(slot)) {
-            let old = dirs.cwd.take().map_or(0, |t| t.len());
-            self.used.text = self.used.text.saturating_sub(old);
+        if let Some(slot) = self.threads.get(tid).and_then(|t| t.dirs) {
+            self.change_dirs(slot, |dirs| dirs.before = dirs.cwd.take());
         }
     }
 
@@ -71,9 +107,7 @@ impl State {
             return self.dirs.hold(from);
         }
         let copy = self.dirs.get(from).cloned().unwrap_or_default();
-        for text in [&copy.cwd, &copy.root].into_iter().flatten() {
-            self.used.text = self.used.text.saturating_add(text.len());
-        }
+        self.used.text = self.used.text.saturating_add(copy.text_len());
         self.dirs.add(copy)
     }
 }

@@ -1,6 +1,6 @@
 //! Fds and their tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::shared::Slot;
@@ -177,6 +177,8 @@ pub struct FdInfo {
     pub unix_ends: (u64, u64),
     /// Whether a socket is connected.
     pub connection: Connection,
+    /// When the call that made it returned, in nanoseconds; 0 = before the recording.
+    pub(super) since: u64,
 }
 
 /// State of a socket's connection.
@@ -208,6 +210,7 @@ impl FdInfo {
             raw_name: None,
             unix_ends: (0, 0),
             connection: Connection::None,
+            since: 0,
         }
     }
 
@@ -237,11 +240,31 @@ pub(super) type Files = BTreeMap<i64, FdInfo>;
 #[derive(Clone, Debug, Default)]
 pub(super) struct FdTable {
     fds: Arc<Files>,
+    /// What numbers meant before, of a table that several threads share: oldest first. Calls are seen in order of
+    /// return, but take effect before: while one thread's `close` returns, another can have been given its number.
+    past: VecDeque<Past>,
 }
+
+/// The fd that a number meant until it was closed, for calls that entered before.
+#[derive(Clone, Debug)]
+struct Past {
+    fd: i64,
+    info: FdInfo,
+    until: u64,
+}
+
+/// Most earlier fds of one table.
+const MAX_PAST: usize = 32;
 
 impl FdTable {
     pub(super) fn get(&self, fd: i64) -> Option<&FdInfo> {
         self.fds.get(&fd)
+    }
+
+    /// Returns the fd that a number meant before the one that it means now.
+    fn before(&self, fd: i64, time: u64) -> Option<&FdInfo> {
+        let meant = |past: &&Past| past.fd == fd && past.info.since <= time && time < past.until;
+        self.past.iter().rev().find(meant).map(|past| &past.info)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -267,6 +290,40 @@ impl State {
     pub fn share_fds(&self, one: Tid, other: Tid) -> bool {
         let files = |tid| self.threads.get(tid).and_then(|t| t.files);
         one == other || files(one).is_some_and(|slot| files(other) == Some(slot))
+    }
+
+    /// Returns what a number meant to a thread when the last event's call entered.
+    pub fn fd(&self, tid: Tid, fd: i64) -> Option<&FdInfo> {
+        let table = self.files.get(self.threads.get(tid)?.files?)?;
+        match table.get(fd) {
+            Some(info) if self.is_current(fd, info) => Some(info),
+            _ if table.past.is_empty() => None,
+            _ => table.before(fd, self.entered),
+        }
+    }
+
+    /// Whether an fd is the one that its number meant when the last event's call entered, or that the event made.
+    fn is_current(&self, fd: i64, info: &FdInfo) -> bool {
+        info.since <= self.entered || self.made.contains(&fd)
+    }
+
+    /// Keeps an fd that its number no longer means, if other threads can be in a call on it.
+    fn keep_past(&mut self, slot: Slot, fd: i64, info: FdInfo, until: u64) {
+        let text = info.text_len();
+        if !self.files.is_shared(slot) || self.used.fds >= limits::FDS || !self.has_room(text) {
+            return;
+        }
+        let Some(table) = self.files.get_mut(slot) else {
+            return;
+        };
+        let oldest = (table.past.len() >= MAX_PAST).then(|| table.past.pop_front());
+        table.past.push_back(Past { fd, info, until });
+        self.used.fds += 1;
+        self.used.text += text;
+        if let Some(oldest) = oldest.flatten() {
+            self.used.fds -= 1;
+            self.used.text -= oldest.info.text_len();
+        }
     }
 
     /// Changes a table of fds. A table inherited from another process is copied first; without room for the copy, its
@@ -296,8 +353,17 @@ impl State {
         Some(result)
     }
 
-    /// Adds an fd to a thread's table, replacing one with the same number.
+    /// Adds an fd to a thread's table. One with the same number has been closed, by a call that has not returned.
     pub(super) fn add_fd(&mut self, tid: Tid, fd: i64, info: FdInfo) {
+        self.put_fd(tid, fd, info, self.now);
+    }
+
+    /// The same by a call that closes the one with the same number itself.
+    pub(super) fn replace_fd(&mut self, tid: Tid, fd: i64, info: FdInfo) {
+        self.put_fd(tid, fd, info, self.entered);
+    }
+
+    fn put_fd(&mut self, tid: Tid, fd: i64, mut info: FdInfo, old_until: u64) {
         if !(0..=limits::FD_NUMBER).contains(&fd) || self.used.fds >= limits::FDS {
             return;
         }
@@ -308,21 +374,25 @@ impl State {
         if self.made.len() < MADE {
             self.made.push(fd);
         }
+        info.since = self.now;
         let new = info.text_len();
-        let text = |old: Option<FdInfo>| old.map_or(0, |f| f.text_len());
-        let old = self.change_files(slot, |files| text(files.insert(fd, info)));
-        let old = old.unwrap_or(0);
-        self.used.text = self.used.text.saturating_add(new).saturating_sub(old);
+        let old = self.change_files(slot, |files| files.insert(fd, info));
+        self.used.text = self.used.text.saturating_add(new);
+        if let Some(old) = old.flatten() {
+            self.used.text = self.used.text.saturating_sub(old.text_len());
+            self.keep_past(slot, fd, old, old_until);
+        }
     }
 
     /// Changes an fd of a thread, if it exists.
     pub(super) fn update_fd(&mut self, tid: Tid, fd: i64, change: impl FnOnce(&mut FdInfo)) {
-        if self.fd(tid, fd).is_none() {
-            return;
-        }
         let Some(slot) = self.threads.get(tid).and_then(|t| t.files) else {
             return;
         };
+        let current = self.files.get(slot).and_then(|table| table.get(fd));
+        if !current.is_some_and(|info| self.is_current(fd, info)) {
+            return;
+        }
         let lens = self.change_files(slot, |files| {
             files.get_mut(&fd).map(|info| {
                 let before = info.text_len();
@@ -346,18 +416,25 @@ impl State {
 
     /// Removes fds from a table.
     pub(super) fn close_range(&mut self, slot: Slot, first: i64, last: i64) {
+        let time = self.entered;
         if first == last {
             // The common case: no search of the table for one fd.
-            if self.files.get(slot).is_some_and(|t| t.get(first).is_some()) {
-                let text = |old: Option<FdInfo>| old.map_or(0, |f| f.text_len());
-                let text = self.change_files(slot, |files| text(files.remove(&first)));
-                self.used.text = self.used.text.saturating_sub(text.unwrap_or(0));
+            let current = self.files.get(slot).and_then(|table| table.get(first));
+            // One that was made later has another's number.
+            if current.is_some_and(|info| info.since <= time) {
+                let old = self.change_files(slot, |files| files.remove(&first));
+                if let Some(old) = old.flatten() {
+                    self.used.text = self.used.text.saturating_sub(old.text_len());
+                    self.keep_past(slot, first, old, self.now);
+                }
             }
             return;
         }
         let any = |files: &Files| first <= last && files.range(first..=last).next().is_some();
         if self.files.get(slot).is_some_and(|t| any(&t.fds)) {
-            self.remove_fds(slot, |fd, _| (first..=last).contains(&fd));
+            self.remove_fds(slot, |fd, info| {
+                (first..=last).contains(&fd) && info.since <= time
+            });
         }
     }
 
@@ -402,8 +479,11 @@ impl State {
         if share {
             return self.files.hold(from);
         }
-        let copy = self.files.get(from).cloned().unwrap_or_default();
-        self.files.add(copy)
+        let fds = self.files.get(from).map(|table| Arc::clone(&table.fds));
+        self.files.add(FdTable {
+            fds: fds.unwrap_or_default(),
+            past: VecDeque::new(),
+        })
     }
 
     /// Gives a thread its own copy of fds that it shares (`unshare`, `execve`).
@@ -420,9 +500,14 @@ impl State {
 
     /// Releases a reference to a table of fds.
     pub(super) fn release_files(&mut self, slot: Slot) {
-        if let Some(table) = self.files.release(slot)
-            && let Ok(files) = Arc::try_unwrap(table.fds)
-        {
+        let Some(table) = self.files.release(slot) else {
+            return;
+        };
+        for past in table.past {
+            self.used.fds = self.used.fds.saturating_sub(1);
+            self.used.text = self.used.text.saturating_sub(past.info.text_len());
+        }
+        if let Ok(files) = Arc::try_unwrap(table.fds) {
             let (fds, text) = FdTable::cost(&files);
             self.used.fds = self.used.fds.saturating_sub(fds);
             self.used.text = self.used.text.saturating_sub(text);

@@ -112,6 +112,10 @@ pub struct State {
     /// The fds that the last event created, up to a limit.
     made: Vec<i64>,
     scratch: Vec<u8>,
+    /// The last event's time, and when its call entered, in nanoseconds: calls are seen when they return, but mean what
+    /// numbers meant when they entered.
+    now: u64,
+    entered: u64,
 }
 
 /// An address of the recorded machine.
@@ -160,6 +164,8 @@ impl State {
         }
         self.changed_name = false;
         self.made.clear();
+        self.now = paired.event.ts.0;
+        self.entered = self.now.saturating_sub(paired.full.latency.unwrap_or(0));
         apply::event(self, &paired);
     }
 
@@ -258,11 +264,6 @@ impl State {
     /// Returns how many threads are known.
     pub fn thread_count(&self) -> usize {
         self.threads.len()
-    }
-
-    /// Returns an fd of a thread.
-    pub fn fd(&self, tid: Tid, fd: i64) -> Option<&FdInfo> {
-        self.files.get(self.threads.get(tid)?.files?)?.get(fd)
     }
 
     /// Returns a user of the host (`None`) or of a container.

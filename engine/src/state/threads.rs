@@ -5,7 +5,7 @@ use std::cell::Cell;
 use hashbrown::HashMap;
 
 use super::dirs::Dirs;
-use super::thread::{Text, Thread};
+use super::thread::Thread;
 use super::{Ended, State, containers, limits};
 use crate::event::{Pid, Tid};
 
@@ -292,9 +292,7 @@ impl State {
             self.release_files(slot);
         }
         if let Some(dirs) = thread.dirs.and_then(|slot| self.dirs.release(slot)) {
-            let len = |t: &Option<Text>| t.as_ref().map_or(0, |t| t.len());
-            let text = len(&dirs.cwd) + len(&dirs.root);
-            self.used.text = self.used.text.saturating_sub(text);
+            self.used.text = self.used.text.saturating_sub(dirs.text_len());
         }
     }
 

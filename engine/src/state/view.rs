@@ -144,7 +144,7 @@ impl<'s> View<'s> {
 
     /// Returns an fd of the event's thread.
     pub fn fd_of(&self, fd: i64) -> Option<&'s FdInfo> {
-        self.state.files.get(self.thread()?.files?)?.get(fd)
+        self.state.fd(self.paired.event.tid, fd)
     }
 
     /// Whether the event created an fd with this number in its thread: opened, duplicated or received it.
@@ -267,7 +267,7 @@ impl State {
     /// Appends the absolute form of a path that a thread passed, if its directory is known.
     pub(super) fn resolve(&self, tid: Tid, dirfd: Option<i64>, path: &[u8], out: &mut Vec<u8>) {
         let dir: &[u8] = match dirfd {
-            None | Some(AT_FDCWD) => self.cwd(tid).unwrap_or(b""),
+            None | Some(AT_FDCWD) => self.base(tid).unwrap_or(b""),
             Some(fd) => match self.fd(tid, fd) {
                 Some(info) => info.name.as_ref(),
                 None if path.starts_with(b"/") => b"",

@@ -98,7 +98,7 @@ fn copy(state: &mut State, tid: Tid, old: i64, new: i64, cloexec: bool) {
     match state.fd(tid, old).cloned() {
         Some(mut info) => {
             info.cloexec = cloexec;
-            state.add_fd(tid, new, info);
+            state.replace_fd(tid, new, info);
         }
         // A duplicate of an unknown fd is unknown; the previous fd with that number is closed.
         None => state.end_fds(tid, new, new),

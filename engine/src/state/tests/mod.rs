@@ -5,6 +5,7 @@ mod containers;
 mod exec;
 mod files;
 mod moves;
+mod order;
 mod owners;
 mod processes;
 mod snapshots;
@@ -26,6 +27,8 @@ const THREAD: u32 = 0x2000 | 0x1 | 0x2 | 0x8000;
 struct Machine {
     state: State,
     now: u64,
+    /// Duration of the next event's call in microseconds; events are one apart.
+    took: Option<u64>,
 }
 
 impl Machine {
@@ -44,6 +47,7 @@ impl Machine {
         Self {
             state,
             now: 1_000_000_000_000,
+            took: None,
         }
     }
 
@@ -63,7 +67,7 @@ impl Machine {
             pid: Pid(pid),
             cpu: 0,
             ty,
-            latency: None,
+            latency: self.took.take().map(|micros| micros * 1000),
             flags: EventFlags::empty(),
             params: Params::new(&lens, &bytes).unwrap(),
         };
