@@ -186,3 +186,112 @@ fn nothing_behind_the_buffer_is_taken_for_received() {
     ]);
     case.never("PRIVATE-MEMORY");
 }
+
+#[test]
+fn fds_that_come_by_message_ioctl_or_number_have_names() {
+    let Some(case) = Case::new("fd_makers", &["-lutil", "-lrt"], &[]) else {
+        return;
+    };
+    case.shows(&[
+        "fd_makers recvmsg res=1 size=1",
+        "fd_makers read res=1 data=* fd=*(<f>/etc/group) size=1",
+        "fd_makers fchdir res=0 fd=*(<d>/usr)",
+        "fd_makers write res=1 data=x fd=*(<4t>127.0.0.1:*->127.0.0.1:19999) size=1",
+        "fd_makers recvmmsg res=1",
+        "fd_makers read res=1 data=* fd=*(<f>/etc/hostname) size=1",
+        "fd_makers write res=1 data=t fd=*(<f>/dev/pts/*) size=1",
+        "fd_makers read res=1 data=Q fd=*(<f>/made-by-test) size=1",
+        "fd_makers read res=-22(EINVAL) data= fd=*(<P>) size=1",
+        "fd_makers read res=1 data=* fd=*(<f>/etc/group) size=1",
+        "fd_makers open_by_handle_at fd=",
+        "fd_makers read res=1 data=* fd=*(<f>/etc/shells) size=1",
+    ]);
+    // What the recorder found out is no event of the program.
+    case.never("asyncevent");
+}
+
+#[test]
+fn what_a_ring_opened_and_closed_is_not_taken_for_what_was_there_before() {
+    let Some(case) = Case::new("io_uring", &["-pthread"], &[]) else {
+        return;
+    };
+    if case.bench.summary("case.scap")["command_status"] == 3 {
+        eprintln!("skipped: no io_uring here");
+        return;
+    }
+    case.shows(&[
+        "io_uring openat fd=*(<f>/etc/passwd)",
+        "io_uring read res=1 data=* fd=*(<f>/etc/group) size=1",
+        "io_uring read res=-9(EBADF) data= fd=4 size=1",
+        "io_uring openat fd=*(<f>/etc/hosts)",
+        "io_uring newfstatat res=0 dirfd=*(<f>/etc/shells)",
+        "io_uring lseek res=0 fd=*(<f>/etc/shells)",
+        "io_uring dup2 res=40(<f>/etc/shells) oldfd=*(<f>/etc/shells) newfd=40(<f>/etc/shells)",
+        "io_uring read res=1 data=* fd=40(<f>/etc/shells) size=1",
+        "io_uring close res=0 fd=*(<f>/etc/shells)",
+    ]);
+}
+
+#[test]
+fn close_on_exec_is_followed_however_it_is_set() {
+    let Some(case) = Case::new("cloexec", &[], &[]) else {
+        return;
+    };
+    case.shows(&[
+        "exe read res=1 data=* fd=20(<f>/etc/hosts)",
+        "exe read res=-9(EBADF) data= fd=21 ",
+        "exe read res=-9(EBADF) data= fd=22 ",
+        "exe read res=1 data=* fd=23(<f>/etc/hosts)",
+        "exe read res=-9(EBADF) data= fd=24 ",
+        "exe read res=1 data=* fd=25(<f>/etc/hosts)",
+    ]);
+}
+
+#[test]
+fn names_written_to_proc_are_followed() {
+    let Some(bench) = bench() else { return };
+    let script = "printf kworker/0:1 >/proc/$$/comm; read -r line </etc/hosts; \
+                  printf long-long-long-name >/proc/self/comm; exec 2>/dev/null";
+    bench.record("comm.scap", &["--", "/bin/sh", "-c", script]);
+    let opens = ["evt.type=openat and fd.name=/etc/hosts"];
+    assert_eq!(
+        bench.printed("comm.scap", "%proc.name", &opens),
+        ["kworker/0:1"]
+    );
+    let ends = ["evt.type=procexit"];
+    assert_eq!(
+        bench.printed("comm.scap", "%proc.name", &ends),
+        ["long-long-long-"]
+    );
+}
+
+#[test]
+fn threads_that_share_fds_are_each_shown_with_their_own_files() {
+    let Some(bench) = bench() else { return };
+    let program = bench.compile("cases/shared_fds.c");
+    let dir = bench.dir.path().to_str().unwrap();
+    let args = ["--buffer-size", "256", "--", program.to_str().unwrap(), dir];
+    bench.record("shared.scap", &args);
+    // The thread's own file is the one that its openat names.
+    let calls = bench.printed(
+        "shared.scap",
+        "*%thread.tid %evt.type %fd.name",
+        &["fd.num > 2 and evt.type in (openat, write, pread, lseek, close)"],
+    );
+    let mut own: std::collections::HashMap<&str, &str> = std::collections::HashMap::new();
+    let mut compared = 0;
+    for call in &calls {
+        let mut words = call.split(' ');
+        let (Some(tid), Some(call_name), Some(name)) = (words.next(), words.next(), words.next())
+        else {
+            panic!("{call}");
+        };
+        if call_name == "openat" && name.contains("/file-") {
+            own.insert(tid, name);
+        } else if let Some(file) = own.get(tid) {
+            compared += 1;
+            assert_eq!(name, *file, "{call}");
+        }
+    }
+    assert!(compared > 20_000, "{compared}");
+}

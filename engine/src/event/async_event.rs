@@ -7,3 +7,77 @@ pub const CONTAINER: &[u8] = b"container";
 pub const CGROUP_PROCS: &[u8] = b"cgroup.procs";
 /// A thread was moved to other cgroups; scap's own.
 pub const CGROUP_THREADS: &[u8] = b"cgroup.threads";
+/// A thread was given another name by other means than its own calls; the data is the name. scap's own.
+pub const COMM: &[u8] = b"comm";
+/// What an fd is that no event of a call describes: received by message, made by io_uring or an ioctl. The data is an
+/// [`OpenFd`]; scap's own.
+pub const FD: &[u8] = b"fd";
+
+/// The data of an [`FD`] event. Encoded little-endian in this order; the texts have their lengths before them in 16 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenFd<'a> {
+    /// The number.
+    pub fd: i64,
+    /// The kind, numbered as in snapshots; 0 = nothing is open at the number.
+    pub kind: u8,
+    /// Whether `execve` closes it.
+    pub cloexec: bool,
+    /// A socket that accepts connections.
+    pub is_listening: bool,
+    /// Transport protocol of a socket, numbered as in snapshots.
+    pub l4: u8,
+    /// Open flags (`PPM_O_*`).
+    pub open_flags: u32,
+    /// Device of a file, in the encoding of user space.
+    pub dev: u32,
+    /// Inode.
+    pub ino: u64,
+    /// Name as in `/proc`; empty for a socket.
+    pub name: &'a [u8],
+    /// Own end and peer of a socket, as a parameter of type SOCKTUPLE; empty if there are none.
+    pub tuple: &'a [u8],
+}
+
+impl<'a> OpenFd<'a> {
+    /// Appends the data.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.fd.to_le_bytes());
+        let bits = u8::from(self.cloexec) | u8::from(self.is_listening) << 1;
+        out.extend_from_slice(&[self.kind, bits, self.l4, 0]);
+        out.extend_from_slice(&self.open_flags.to_le_bytes());
+        out.extend_from_slice(&self.dev.to_le_bytes());
+        out.extend_from_slice(&self.ino.to_le_bytes());
+        for text in [self.name, self.tuple] {
+            let text = &text[..text.len().min(usize::from(u16::MAX))];
+            out.extend_from_slice(&(text.len() as u16).to_le_bytes());
+            out.extend_from_slice(text);
+        }
+    }
+
+    /// Reads the data; `None` if it is malformed.
+    pub fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let (fd, rest) = bytes.split_first_chunk()?;
+        let ([kind, bits, l4, _], rest) = rest.split_first_chunk()?;
+        let (open_flags, rest) = rest.split_first_chunk()?;
+        let (dev, rest) = rest.split_first_chunk()?;
+        let (ino, rest) = rest.split_first_chunk()?;
+        let text = |rest: &'a [u8]| {
+            let (len, rest) = rest.split_first_chunk()?;
+            rest.split_at_checked(usize::from(u16::from_le_bytes(*len)))
+        };
+        let (name, rest) = text(rest)?;
+        let (tuple, _) = text(rest)?;
+        Some(Self {
+            fd: i64::from_le_bytes(*fd),
+            kind: *kind,
+            cloexec: bits & 1 != 0,
+            is_listening: bits & 2 != 0,
+            l4: *l4,
+            open_flags: u32::from_le_bytes(*open_flags),
+            dev: u32::from_le_bytes(*dev),
+            ino: u64::from_le_bytes(*ino),
+            name,
+            tuple,
+        })
+    }
+}

@@ -29,7 +29,7 @@ pub use scap_capture_format::event::{
     EventFlags, EventNum, EventRef as Event, Params, Pid, Tid, Timestamp,
 };
 
-use scap_capture_format::schema::{EventInfo, EventType, ParamInfo, SourceCategory};
+use scap_capture_format::schema::{EventInfo, EventType, ParamInfo, SourceCategory, types};
 
 /// An event, combined with its enter event.
 ///
@@ -87,7 +87,8 @@ pub trait EventExt<'a> {
     /// Returns the result of a call; `None` for other events and for a call in flight.
     fn result(&self) -> Option<i64>;
 
-    /// Whether it is the recorder's own bookkeeping, which sysdig numbers but does not show.
+    /// Whether it is the recorder's own bookkeeping, which sysdig numbers but does not show; what the recorder says of an
+    /// fd is, too.
     fn is_internal(&self) -> bool;
 
     /// Iterates over the parameters that both the event and the schema have; absent ones are empty.
@@ -121,6 +122,7 @@ impl<'a> EventExt<'a> for Event<'a> {
     fn is_internal(&self) -> bool {
         let info = self.info();
         info.is_some_and(|i| i.source_category.contains(SourceCategory::INTERNAL))
+            || self.ty == types::ASYNCEVENT_E && self.text(1) == Some(async_event::FD)
     }
 
     fn params_with_info(&self) -> impl Iterator<Item = (usize, &'static ParamInfo, &'a [u8])> {

@@ -255,7 +255,7 @@ fn interface(snapshot: &Snapshot, entry: &InterfaceEntry) -> Option<Interface> {
 }
 
 /// Kinds of fds, numbered as in .scap files.
-fn kind(number: u8) -> FdKind {
+pub(super) fn kind(number: u8) -> FdKind {
     match number {
         1 | 16 => FdKind::File,
         2 => FdKind::Directory,

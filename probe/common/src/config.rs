@@ -129,6 +129,7 @@ offsets! {
     files_fdt: ["files_struct.fdt"],
     fdt_fd: ["fdtable.fd"],
     fdt_max: ["fdtable.max_fds"],
+    fdt_cloexec: ["fdtable.close_on_exec"],
     file_inode: ["file.f_inode"],
     file_mode: ["file.f_mode"],
     file_flags: ["file.f_flags"],

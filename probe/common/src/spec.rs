@@ -26,6 +26,12 @@ pub mod spec_flag {
     pub const EXCLUDED: u8 = 1;
     /// The call changes what later events mean: it is recorded whatever cgroup the caller is in.
     pub const STATE: u8 = 2;
+    /// The call's first argument is an fd.
+    pub const USES_FD: u8 = 4;
+    /// The event of the call says what name it gives to the caller.
+    pub const SAYS_COMM: u8 = 16;
+    /// The call lets fds of the process change without calls that would be seen (io_uring).
+    pub const UNSEEN: u8 = 8;
 }
 
 /// Which program finishes the record; [`SyscallSpec::family`].
@@ -46,8 +52,10 @@ pub mod family {
     pub const EXEC: u8 = 6;
     /// The i386 call socketcall: one number for all calls on sockets, whose arguments are in memory.
     pub const SOCKETCALL: u8 = 7;
+    /// Not of a call: what follows messages that fds came with.
+    pub const RIGHTS: u8 = 8;
     /// Number of families.
-    pub const COUNT: u32 = 8;
+    pub const COUNT: u32 = 9;
 }
 
 /// Operations, in [`Op::code`].
@@ -88,6 +96,8 @@ pub mod op {
     pub const SOCKET_AT: u8 = 16;
     /// Memory use of the process.
     pub const VM: u8 = 17;
+    /// The fd that `arg` is, if it is not 0: a record of its own says what it is.
+    pub const NEW_FD: u8 = 18;
 }
 
 /// The most bytes that one operation other than data fetches; the longest path with its NUL.

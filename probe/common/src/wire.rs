@@ -29,6 +29,12 @@ pub mod kind {
     /// A task was moved to other cgroups; `args` = 1 if all threads of its group were. The record's
     /// ids are those of the task, which need not be the one that did it.
     pub const CGROUP: u8 = 5;
+    /// What an fd is that no event of a call describes: `args` = number, 1 if execve closes it, 1 if nothing is
+    /// open at the number, 1 if it is a pidfd; items: facts of the file, and of the socket or its path.
+    pub const FD: u8 = 6;
+    /// A thread was given another name by other means than its own calls; one item: the name. The record's ids
+    /// are those of the thread.
+    pub const COMM: u8 = 7;
     /// Nothing: skip to the next segment.
     pub const PAD: u8 = 255;
 }
@@ -126,6 +132,8 @@ pub mod tag {
     pub const VM: u8 = 14;
     /// A u64: bytes that all buffers of a vector hold. Missing if the vector was too long.
     pub const VECTOR_BYTES: u8 = 15;
+    /// Names of the directories from an open file up to the root, leaf first, each with a NUL.
+    pub const PATH: u8 = 18;
     /// A u64: the flags that the kernel cloned the task with.
     pub const CLONE_FLAGS: u8 = 16;
 }

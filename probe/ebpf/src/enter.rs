@@ -10,7 +10,11 @@ use scap_probe_common::{
     wire::LATENCY_UNKNOWN,
 };
 
-use crate::{globals::STAMPS, task::caller};
+use crate::{
+    fds,
+    globals::{CHECKS, STAMPS, offset},
+    task::{Caller, caller},
+};
 
 #[inline(always)]
 pub fn sys_enter(ctx: &BtfTracePointContext) {
@@ -20,9 +24,39 @@ pub fn sys_enter(ctx: &BtfTracePointContext) {
         let Some(stamp) = STAMPS.get_ptr_mut(caller.tid) else {
             return;
         };
-        let nr = *(ctx.as_ptr() as *const u64).add(1);
-        let place = spec::place(spec::without_x32(nr), caller.is_ia32);
-        core::ptr::write_volatile(stamp, stamp::pack(bpf_ktime_get_boot_ns(), place));
+        core::ptr::write_volatile(stamp, stamp::pack(bpf_ktime_get_boot_ns(), place(ctx, &caller)));
+        if fds::is_distrusted(caller.pid) {
+            CHECKS.tail_call(ctx, 0);
+        }
+    }
+}
+
+/// The place of the call that enters.
+#[inline(always)]
+unsafe fn place(ctx: &BtfTracePointContext, caller: &Caller) -> u32 {
+    // SAFETY: the second argument of the tracepoint is a long.
+    let nr = unsafe { *(ctx.as_ptr() as *const u64).add(1) };
+    spec::place(spec::without_x32(nr), caller.is_ia32)
+}
+
+/// Goes on at the entry of a call of a process whose fds can have changed unseen.
+#[inline(always)]
+pub fn checked(ctx: &BtfTracePointContext) {
+    // SAFETY: the first argument of the tracepoint is the saved registers.
+    unsafe {
+        let caller = caller();
+        let regs = *(ctx.as_ptr() as *const u64) as *const u8;
+        let first = if caller.is_ia32 {
+            *(regs.add(offset!(regs_arg0_ia32) as usize) as *const u64)
+        } else {
+            *(regs.add(offset!(regs_arg0) as usize) as *const u64)
+        };
+        let place = place(ctx, &caller);
+        fds::check(place, first);
+        // The call begins after what was found.
+        if let Some(stamp) = STAMPS.get_ptr_mut(caller.tid) {
+            core::ptr::write_volatile(stamp, stamp::pack(bpf_ktime_get_boot_ns(), place));
+        }
     }
 }
 

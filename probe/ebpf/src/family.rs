@@ -9,6 +9,7 @@ use scap_probe_common::{
 };
 
 use crate::{
+    fds,
     global::{GO_ON, STOP, each},
     globals::{SPECS, config},
     read::{self, field},
@@ -22,9 +23,11 @@ const MAX_VECTOR: u64 = 16;
 /// Elements of a vector that one call of [`vector_block`] follows.
 const BLOCK: u64 = 4;
 /// Messages of one sendmmsg or recvmmsg that are followed.
-const MAX_MESSAGES: u64 = 17;
+pub const MAX_MESSAGES: u64 = 17;
 /// The most arguments of a call.
 const MAX_ARGS: u64 = 6;
+/// Word of [`Record::scratch`]: bytes of control messages, of one of the messages that had some.
+const CONTROL_BYTES: usize = 1;
 /// Word of [`Record::scratch`]: bytes that the buffers of a vector hold, so far.
 const VECTOR_BYTES: usize = 0;
 
@@ -85,7 +88,23 @@ pub fn ops() {
         }
         operation(before + 1)
     });
+    // What the last one is about has a record of its own, after this one.
+    let last = &spec.ops[MAX_OPS - 1];
+    let fd = if last.code == op::NEW_FD {
+        value(header, last.arg)
+    } else {
+        0
+    };
+    // The result of an ioctl can be any number; that of some requests is a new fd.
+    let is_new = last.n == 0 || value(header, 1) == last.n as u64;
+    if spec.flags & spec_flag::UNSEEN != 0 {
+        // SAFETY: the header is initialised.
+        fds::distrust(unsafe { (*header).pid });
+    }
     record.commit();
+    if fd as i64 > 0 {
+        fds::tell_fd(fd, if is_new { fds::NEW } else { fds::OLD });
+    }
 }
 
 /// Runs one operation of the call.
@@ -126,6 +145,7 @@ fn run(record: &Record, header: *const RecordHeader, op: &Op) {
             socket_facts(op.arg as u64, pointer);
         }
         op::VM => task::vm(record),
+        op::NEW_FD => {}
         _ if pointer == 0 => {}
         op::STRING => record.user_string(tag::MEMORY, op.arg, pointer, quiet),
         op::DATA_OUT | op::DATA_IN => {
@@ -269,13 +289,13 @@ fn buffer(record: &Record, pieces: &Pieces<'_>, element: u64, total: u64, width:
 /// `struct user_msghdr` of a 64-bit caller.
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct MessageHeader {
+pub struct MessageHeader {
     name: u64,
     name_len: u64,
     vector: u64,
     vector_len: u64,
-    control: u64,
-    control_len: u64,
+    pub control: u64,
+    pub control_len: u64,
     flags: u64,
 }
 
@@ -295,7 +315,7 @@ struct MessageHeader32 {
 impl MessageHeader {
     /// Reads the header at an address of a caller whose pointers have `width` bytes.
     #[inline(always)]
-    fn read(address: u64, width: u64) -> Option<Self> {
+    pub fn read(address: u64, width: u64) -> Option<Self> {
         if width != 4 {
             return read::user(address);
         }
@@ -312,6 +332,12 @@ impl MessageHeader {
     }
 }
 
+/// Bytes of a message of several (`struct mmsghdr`).
+#[inline(always)]
+pub const fn message_bytes(width: u64) -> u64 {
+    if width == 4 { 32 } else { 64 }
+}
+
 /// Bytes of a pointer of the caller.
 #[inline(always)]
 fn width(header: *const RecordHeader) -> u64 {
@@ -319,22 +345,27 @@ fn width(header: *const RecordHeader) -> u64 {
     read::pointer_bytes(unsafe { (*header).flags })
 }
 
-/// sendmsg, recvmsg and their plurals.
+/// sendmsg, recvmsg and their plurals. Returns whether fds can have come.
 #[inline(always)]
-pub fn messages() {
+pub fn messages() -> bool {
     let Some(record) = Record::resume() else {
-        return;
+        return false;
     };
     let header = record.header();
     let Some(spec) = spec(header) else {
-        return record.commit();
+        record.commit();
+        return false;
     };
     let op = &spec.ops[0];
-    // SAFETY: the header is initialised.
-    let ret = unsafe { (*header).ret };
+    // SAFETY: the header is initialised; the word is ours while the record is built.
+    let ret = unsafe {
+        *record.scratch(CONTROL_BYTES) = 0;
+        (*header).ret
+    };
     facts(&record, 0, value(header, 0));
     if op.code == op::MESSAGE_OUT && ret < 0 {
-        return record.commit();
+        record.commit();
+        return false;
     }
     // `n` != 0: an array of headers, each followed by the length that was moved.
     let count = if op.n != 0 && ret > 1 { ret as u64 } else { 1 };
@@ -345,7 +376,10 @@ pub fn messages() {
     {
         record.flag(record_flag::SHORT);
     }
+    // SAFETY: as above.
+    let has_control = unsafe { *record.scratch(CONTROL_BYTES) } != 0;
     record.commit();
+    has_control && op.code == op::MESSAGE_OUT
 }
 
 /// The messages after the first. [`STOP`]: these were all, or a header could not be read.
@@ -380,8 +414,9 @@ fn fetch_message(record: &Record, header: *const RecordHeader, op: &Op, index: u
     let ret = unsafe { (*header).ret };
     let many = op.n != 0;
     let width = width(header);
-    // A message of several: its header, and the length that was moved, aligned like a pointer.
-    let (stride, length) = if width == 4 { (32, 28) } else { (64, 56) };
+    let stride = message_bytes(width);
+    // Behind the header is the length that was moved.
+    let length = if width == 4 { 28 } else { 56 };
     let address = value(header, op.arg) + if many { index * stride } else { 0 };
     let Some(message) = MessageHeader::read(address, width) else {
         record.flag(record_flag::FAULT);
@@ -401,6 +436,8 @@ fn fetch_message(record: &Record, header: *const RecordHeader, op: &Op, index: u
     }
     let out = op.code == op::MESSAGE_OUT;
     if out && message.control != 0 && message.control_len != 0 {
+        // SAFETY: the word is ours while the record is built.
+        unsafe { *record.scratch(CONTROL_BYTES) = message.control_len };
         record.user(
             tag::CONTROL,
             arg,
@@ -481,10 +518,17 @@ pub fn file_of(fd: u64) -> Option<u64> {
     if file == 0 { None } else { Some(file) }
 }
 
-/// Appends the facts of an open file.
+/// Appends the facts of the open file behind a descriptor.
 #[inline(always)]
 fn file(record: &Record, arg: u8, fd: u64) {
-    let Some(file) = file_of(fd) else { return };
+    if let Some(file) = file_of(fd) {
+        file_facts(record, arg, file);
+    }
+}
+
+/// Appends the facts of an open file.
+#[inline(always)]
+pub fn file_facts(record: &Record, arg: u8, file: u64) {
     let Some(inode) = field!(file, file_inode) else {
         return;
     };

@@ -94,6 +94,18 @@ pub static FOLLOWED: HashMap<u32, u8> = HashMap::with_max_entries(65_536, BPF_F_
 #[map]
 pub static CGROUPS_OUT: HashMap<u64, u8> = HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
 
+/// By process: 1 if its fds can change without calls that would be seen. Sized by the loader.
+#[map]
+pub static UNSEEN: Array<u8> = Array::with_max_entries(1, 0);
+
+/// What a record said last of an fd, by process and number.
+#[map]
+pub static KNOWN_FDS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(32_768, 0);
+
+/// Programs that the entry of a call goes on with: [`check`].
+#[map]
+pub static CHECKS: ProgramArray = ProgramArray::with_max_entries(1, 0);
+
 /// Flags that a task was cloned with, by thread id of the parent and of the child, until their
 /// calls return. The caller's memory cannot be asked: by then others may have written to it.
 #[map]

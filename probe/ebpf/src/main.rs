@@ -12,23 +12,29 @@ mod cgroup;
 mod enter;
 mod exit;
 mod family;
+mod fds;
 mod global;
 mod globals;
 mod path;
 mod read;
 mod reaper;
+mod rights;
 mod ring;
 mod sched;
 mod socket;
 mod task;
 
-use globals::FAMILIES;
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
 #[btf_tracepoint(function = "sys_enter")]
 fn sys_enter(ctx: BtfTracePointContext) {
     enter::sys_enter(&ctx);
+}
+
+#[btf_tracepoint(function = "sys_enter")]
+fn enter_checked(ctx: BtfTracePointContext) {
+    enter::checked(&ctx);
 }
 
 #[btf_tracepoint(function = "sys_exit")]
@@ -47,16 +53,29 @@ fn exit_vector(_ctx: BtfTracePointContext) {
 }
 
 #[btf_tracepoint(function = "sys_exit")]
-fn exit_message(_ctx: BtfTracePointContext) {
-    family::messages();
+fn exit_message(ctx: BtfTracePointContext) {
+    if family::messages() {
+        go_on(&ctx, scap_probe_common::spec::family::RIGHTS);
+    }
+}
+
+#[btf_tracepoint(function = "sys_exit")]
+fn exit_rights(ctx: BtfTracePointContext) {
+    rights::received(&ctx);
+}
+
+/// Goes on with the program of a family.
+#[inline(always)]
+fn go_on(ctx: &BtfTracePointContext, family: u8) {
+    // SAFETY: a program that is there or not; both return.
+    unsafe { globals::FAMILIES.tail_call(ctx, family as u32) };
 }
 
 #[btf_tracepoint(function = "sys_exit")]
 fn exit_socketcall(ctx: BtfTracePointContext) {
     let family = family::socketcall();
     if family != scap_probe_common::spec::family::NONE {
-        // SAFETY: a program that is there or not; both return.
-        unsafe { globals::FAMILIES.tail_call(&ctx, family as u32) };
+        go_on(&ctx, family);
     }
 }
 
@@ -93,6 +112,11 @@ fn sched_process_exit(ctx: BtfTracePointContext) {
 #[btf_tracepoint(function = "cgroup_attach_task")]
 fn cgroup_attach_task(ctx: BtfTracePointContext) {
     cgroup::attached(&ctx);
+}
+
+#[btf_tracepoint(function = "task_rename")]
+fn task_rename(ctx: BtfTracePointContext) {
+    sched::rename(&ctx);
 }
 
 #[btf_tracepoint(function = "signal_deliver")]

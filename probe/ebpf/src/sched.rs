@@ -7,13 +7,14 @@ use aya_ebpf::{
 };
 use scap_probe_common::{
     config::followed,
-    spec::MAX_MEMORY,
+    spec::{MAX_MEMORY, spec_flag},
+    stamp,
     wire::{LATENCY_UNKNOWN, RecordHeader, kind, tag},
 };
 
 use crate::{
     exit::wanted,
-    globals::{CLONES, FOLLOWED, STAMPS, config},
+    globals::{CLONES, FOLLOWED, SPECS, STAMPS, UNSEEN, config},
     read::field,
     reaper::adopter,
     ring::{Record, control, count},
@@ -135,8 +136,40 @@ pub fn process_exit(ctx: &BtfTracePointContext) {
             (*record.header()).args[2] = adopter as u64;
             record.commit_header(3);
         }
+        if last && let Some(unseen) = UNSEEN.get_ptr_mut((pid_tgid >> 32) as u32) {
+            *unseen = 0;
+        }
         if last && config!(follow) != 0 {
             let _ = FOLLOWED.remove(&((pid_tgid >> 32) as u32));
+        }
+    }
+}
+
+/// A thread is given another name: the task, the name.
+#[inline(always)]
+pub fn rename(ctx: &BtfTracePointContext) {
+    let task = arg(ctx, 0);
+    // SAFETY: see `begin`.
+    unsafe {
+        let pid_tgid = bpf_get_current_pid_tgid();
+        let call = STAMPS.get_ptr(pid_tgid as u32).map_or(0, |stamp| *stamp);
+        if let Some(spec) = SPECS.get(stamp::place(call))
+            && stamp::is_call(call)
+            && spec.flags & spec_flag::SAYS_COMM != 0
+        {
+            return;
+        }
+        // A thread of the kernel has no memory of its own.
+        let mm: u64 = field!(task, task_mm).unwrap_or(0);
+        if mm == 0 {
+            return;
+        }
+        if let Some(record) = begin(kind::COMM, HEADER + 24, [0, 0]) {
+            let header = record.header();
+            (*header).tid = field!(task, task_pid).unwrap_or(pid_tgid as u32);
+            (*header).pid = field!(task, task_tgid).unwrap_or((pid_tgid >> 32) as u32);
+            record.kernel(tag::MEMORY, 0, arg(ctx, 1), 16, 16);
+            record.commit();
         }
     }
 }

@@ -18,10 +18,9 @@ const S_IFSOCK: u16 = 0o140_000;
 /// Family and path of a `sockaddr_un`.
 const UNIX_ADDRESS: u32 = 110;
 
-/// The kernel's socket behind a descriptor of the caller.
+/// The kernel's socket behind an open file.
 #[inline(always)]
-fn sock_of(fd: u64) -> Option<u64> {
-    let file = file_of(fd)?;
+fn sock_of(file: u64) -> Option<u64> {
     let inode: u64 = field!(file, file_inode)?;
     let mode: u16 = field!(inode, inode_mode)?;
     if mode & S_IFMT != S_IFSOCK {
@@ -46,9 +45,19 @@ pub extern "C" fn socket_facts(arg: u64, fd: u64) -> u64 {
 /// The same, for a program that does it in one place.
 #[inline(always)]
 pub fn facts(record: &Record, arg: u8, fd: u64) {
-    let Some(sk) = sock_of(fd) else { return };
+    if let Some(file) = file_of(fd) {
+        facts_of_file(record, arg, file);
+    }
+}
+
+/// Appends the facts of the socket behind an open file; returns whether it is one.
+#[inline(always)]
+pub fn facts_of_file(record: &Record, arg: u8, file: u64) -> bool {
+    let Some(sk) = sock_of(file) else {
+        return false;
+    };
     let Some(family) = field!(sk, sock_family) else {
-        return;
+        return true;
     };
     let family: u16 = family;
     let peer: u64 = if family == AF_UNIX {
@@ -97,6 +106,7 @@ pub fn facts(record: &Record, arg: u8, fd: u64) {
             unix_path(record, tag::UNIX_PEER, arg, peer);
         }
     }
+    true
 }
 
 /// `skc_state` is one byte wide.

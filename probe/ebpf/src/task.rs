@@ -10,15 +10,16 @@ use scap_probe_common::{
 };
 
 use crate::{
-    cgroup,
+    cgroup, fds,
     global::{GO_ON, STOP, each},
-    globals::{CLONES, config, offset},
+    globals::{CLONES, SPECS, config, offset},
     path,
     read::{self, at, field},
     ring::Record,
 };
 
 const RLIMIT_NOFILE: u64 = 7;
+const CLONE_PIDFD: u64 = 0x1000;
 const UNKNOWN: u32 = u32::MAX;
 /// Argument pointers of a failed execve that are followed.
 const MAX_STRINGS: u64 = 20;
@@ -77,11 +78,24 @@ pub fn clone() {
     let task = read::current();
     task_facts(task);
     let header = record.header();
+    let mut pidfd = 0;
     // SAFETY: the header is initialised; the pointer is into the map.
     unsafe {
         let tid = (*header).tid;
         if let Some(flags) = CLONES.get_ptr(&tid) {
             let flags = *flags;
+            if flags & CLONE_PIDFD != 0 && (*header).ret > 0 {
+                // clone3 has the pointer in a structure, clone where it otherwise has that of the tid.
+                let is_clone3 = SPECS
+                    .get((*header).place())
+                    .is_some_and(|spec| spec.ops[0].n != 0);
+                let pointer = if is_clone3 {
+                    read::user::<u64>((*header).args[0] + 8).unwrap_or(0)
+                } else {
+                    (*header).args[2]
+                };
+                pidfd = read::user::<u32>(pointer).unwrap_or(0);
+            }
             record.structure(tag::CLONE_FLAGS, 0, |to: *mut u64| *to = flags);
             let _ = CLONES.remove(&tid);
         } else if (*header).ret < 0 {
@@ -99,6 +113,9 @@ pub fn clone() {
     );
     cgroup::append(&record, task);
     record.commit();
+    if pidfd != 0 {
+        fds::tell_fd(pidfd as u64, fds::NEW_PIDFD);
+    }
 }
 
 /// execve and execveat.
@@ -116,7 +133,7 @@ pub fn exec() {
         // execveat has its arguments one place further on.
         // SAFETY: the header is initialised.
         let (name, argv, env) = unsafe {
-            let spec = crate::globals::SPECS.get((*header).place());
+            let spec = SPECS.get((*header).place());
             match spec {
                 Some(spec) if spec.ops[0].n == 1 => {
                     ((*header).args[1], (*header).args[2], (*header).args[3])

@@ -1,8 +1,12 @@
 //! Files: results of `open` and similar calls, vectors, pipes, polls.
 
-use scap_probe_common::wire::ARG_RET;
+use scap_probe_common::wire::{ARG_RET, FileFacts, item_flag, tag};
 
-use super::{Out, Raw, flags};
+use super::{Out, Raw, flags, net, process};
+use crate::{
+    event::async_event::{FD, OpenFd},
+    record::procfs::{self, kind},
+};
 
 /// FMODE_CREATED: the call created the file.
 // linux v6.12 include/linux/fs.h: FMODE_CREATED
@@ -253,4 +257,69 @@ pub(super) fn writev(raw: &Raw<'_>, out: &mut Out) {
 pub(super) fn pwritev(raw: &Raw<'_>, out: &mut Out) {
     writev(raw, out);
     out.u64(raw.header.args[3]);
+}
+
+/// What an fd is: source, name and an [`OpenFd`].
+pub(super) fn open_fd(raw: &Raw<'_>, out: &mut Out) {
+    let [fd, cloexec, is_closed, is_pidfd, ..] = raw.header.args;
+    let facts = raw.file(0).unwrap_or_default();
+    let socket = raw.socket(0);
+    out.u32(0);
+    out.str(FD);
+    let mut scratch = std::mem::take(&mut out.scratch);
+    scratch.clear();
+    let kind = match &socket {
+        _ if is_closed != 0 => 0,
+        Some(socket) => {
+            net::ends_of(raw, 0, socket, &mut scratch);
+            net::snapshot_kind(socket)
+        }
+        None if is_pidfd != 0 => kind::PIDFD,
+        None => link_text(raw, &facts, &mut scratch),
+    };
+    let (name, tuple) = match &socket {
+        Some(_) => (&[][..], scratch.as_slice()),
+        None => (procfs::fd_name(kind, &scratch), &[][..]),
+    };
+    let start = out.begin();
+    OpenFd {
+        fd: fd as i64,
+        kind,
+        cloexec: cloexec != 0,
+        is_listening: socket.as_ref().is_some_and(net::is_listening),
+        l4: socket.as_ref().map_or(0, net::snapshot_l4),
+        open_flags: flags::open(u64::from(facts.f_flags)),
+        dev: device(facts.dev),
+        ino: facts.ino,
+        name,
+        tuple,
+    }
+    .write(&mut out.data);
+    out.end(start);
+    out.scratch = scratch;
+}
+
+/// Appends the text that `/proc` has for an open file that is no socket, as far as it is known, and returns its kind.
+fn link_text(raw: &Raw<'_>, facts: &FileFacts, out: &mut Vec<u8>) -> u8 {
+    const S_IFMT: u32 = 0o170_000;
+    const S_IFIFO: u32 = 0o010_000;
+    let names = raw.find(tag::PATH, 0);
+    let is_whole = names.is_some_and(|names| names.flags & item_flag::PARTIAL == 0);
+    match facts.mode & S_IFMT {
+        // Files of the kernel's own have no type.
+        0 => {
+            out.extend_from_slice(b"anon_inode:");
+            let name = names.map_or(&[][..], |names| names.bytes);
+            out.extend_from_slice(name.split(|byte| *byte == 0).next().unwrap_or_default());
+        }
+        S_IFIFO if names.is_none_or(|names| names.bytes.iter().all(|byte| *byte == 0)) => {
+            return kind::FIFO;
+        }
+        _ => {
+            if let Some(names) = names.filter(|_| is_whole) {
+                process::path(names, out);
+            }
+        }
+    }
+    procfs::classify(out, u64::from(facts.f_flags)).0
 }

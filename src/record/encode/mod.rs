@@ -242,6 +242,14 @@ impl Encoder {
                 process::moved(raw, &mut self.out);
                 types::ASYNCEVENT_E
             }
+            kind::COMM => {
+                process::renamed(raw, &mut self.out);
+                types::ASYNCEVENT_E
+            }
+            kind::FD => {
+                file::open_fd(raw, &mut self.out);
+                types::ASYNCEVENT_E
+            }
             _ => return None,
         };
         let head = Head {

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use scap_probe_common::wire::{ARG_RET, SocketFacts, tag};
 
 use super::{Out, Raw, flags};
+use crate::record::procfs::kind;
 
 const AF_UNIX: u16 = 1;
 const AF_INET: u16 = 2;
@@ -103,6 +104,44 @@ fn ends<'a>(raw: &Raw<'a>, arg: u8, socket: &SocketFacts) -> Option<(End<'a>, En
     }
 }
 
+/// Kind of a socket's fd, numbered as in snapshots.
+pub(super) fn snapshot_kind(socket: &SocketFacts) -> u8 {
+    const AF_NETLINK: u16 = 16;
+    match socket.family {
+        AF_INET => kind::IPV4,
+        AF_INET6 => kind::IPV6,
+        AF_UNIX => kind::UNIX,
+        AF_NETLINK => kind::NETLINK,
+        _ => kind::UNSUPPORTED,
+    }
+}
+
+/// Transport protocol of a socket, numbered as in snapshots.
+pub(super) fn snapshot_l4(socket: &SocketFacts) -> u8 {
+    const SOCK_RAW: u16 = 3;
+    match (socket.kind, socket.protocol) {
+        (SOCK_RAW, _) => 5,
+        (_, 6) => 2,
+        (_, 17) => 3,
+        (_, 1) => 4,
+        _ => 0,
+    }
+}
+
+/// Whether it is a TCP socket that accepts connections.
+pub(super) fn is_listening(socket: &SocketFacts) -> bool {
+    /// `TCP_LISTEN`; a unix socket has it, too.
+    const LISTEN: u16 = 10;
+    socket.state == LISTEN
+}
+
+/// Appends own end and peer of a socket as a SOCKTUPLE; nothing if it has no addresses.
+pub(super) fn ends_of(raw: &Raw<'_>, arg: u8, socket: &SocketFacts, out: &mut Vec<u8>) {
+    if let Some((own, peer)) = ends(raw, arg, socket) {
+        write_tuple(own, peer, own, peer, out);
+    }
+}
+
 /// The end that is the source of a tuple.
 #[derive(Clone, Copy, PartialEq)]
 enum From {
@@ -139,36 +178,51 @@ fn put_tuple(raw: &Raw<'_>, arg: u8, from: From, other: Option<&[u8]>, out: &mut
         (peer, own)
     };
     let start = out.begin();
+    if write_tuple(source, dest, own, peer, &mut out.data) {
+        out.end(start);
+    } else {
+        out.absent();
+    }
+}
+
+/// Appends a SOCKTUPLE, whose ends `own` and `peer` are as well; returns whether there is one.
+fn write_tuple(
+    source: End<'_>,
+    dest: End<'_>,
+    own: End<'_>,
+    peer: End<'_>,
+    out: &mut Vec<u8>,
+) -> bool {
     match (source, dest) {
         (End::Inet(source, sport), End::Inet(dest, dport)) => {
-            out.data.push(AF_INET as u8);
-            out.data.extend_from_slice(&source);
-            out.data.extend_from_slice(&sport.to_le_bytes());
-            out.data.extend_from_slice(&dest);
-            out.data.extend_from_slice(&dport.to_le_bytes());
+            out.push(AF_INET as u8);
+            out.extend_from_slice(&source);
+            out.extend_from_slice(&sport.to_le_bytes());
+            out.extend_from_slice(&dest);
+            out.extend_from_slice(&dport.to_le_bytes());
         }
         (End::Inet6(source, sport), End::Inet6(dest, dport)) => {
-            out.data.push(AF_INET6 as u8);
-            out.data.extend_from_slice(&source);
-            out.data.extend_from_slice(&sport.to_le_bytes());
-            out.data.extend_from_slice(&dest);
-            out.data.extend_from_slice(&dport.to_le_bytes());
+            out.push(AF_INET6 as u8);
+            out.extend_from_slice(&source);
+            out.extend_from_slice(&sport.to_le_bytes());
+            out.extend_from_slice(&dest);
+            out.extend_from_slice(&dport.to_le_bytes());
         }
         (End::Unix(source, _), End::Unix(dest, dest_path)) => {
-            out.data.push(AF_UNIX as u8);
-            out.data.extend_from_slice(&source.to_le_bytes());
-            out.data.extend_from_slice(&dest.to_le_bytes());
+            out.push(AF_UNIX as u8);
+            out.extend_from_slice(&source.to_le_bytes());
+            out.extend_from_slice(&dest.to_le_bytes());
             // The path is that of the listener, the only end with a path.
             let path = match (own, peer) {
                 (End::Unix(_, own), End::Unix(..)) if dest_path.is_empty() => own,
                 _ => dest_path,
             };
-            out.data.extend_from_slice(path);
-            out.data.push(0);
+            out.extend_from_slice(path);
+            out.push(0);
         }
-        _ => return out.absent(),
+        _ => return false,
     }
-    out.end(start);
+    true
 }
 
 pub(super) fn bind(raw: &Raw<'_>, out: &mut Out) {

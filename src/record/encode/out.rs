@@ -8,6 +8,8 @@ pub(crate) struct Out {
     pub(crate) lens: Vec<u32>,
     /// The parameters, back to back.
     pub(crate) data: Vec<u8>,
+    /// Parts of a parameter that are put together elsewhere first.
+    pub(super) scratch: Vec<u8>,
 }
 
 impl Out {
@@ -15,6 +17,7 @@ impl Out {
         Self {
             lens: Vec::with_capacity(40),
             data: Vec::with_capacity(1 << 18),
+            scratch: Vec::new(),
         }
     }
 

@@ -6,7 +6,7 @@ use scap_probe_common::{
 };
 
 use super::{Out, Raw, flags, out::kilobytes, raw::Item};
-use crate::event::async_event::{CGROUP_PROCS, CGROUP_THREADS};
+use crate::event::async_event::{CGROUP_PROCS, CGROUP_THREADS, COMM};
 
 /// EXE_WRITABLE and EXE_FROM_MEMFD of the schema.
 const EXE_WRITABLE: u32 = 1;
@@ -43,11 +43,11 @@ fn item<'a>(raw: &Raw<'a>, tag: u8) -> &'a [u8] {
     raw.find(tag, 0).map_or(&[], |item| item.bytes)
 }
 
-/// Writes `names`, leaf first, as a path.
-fn path(names: Item<'_>, out: &mut Out) {
+/// Appends `names`, leaf first, as a path.
+pub(super) fn path(names: Item<'_>, out: &mut Vec<u8>) {
     let mut rest = names.bytes.strip_suffix(&[0]).unwrap_or(names.bytes);
     if rest.is_empty() {
-        out.data.push(b'/');
+        out.push(b'/');
         return;
     }
     while !rest.is_empty() {
@@ -55,8 +55,8 @@ fn path(names: Item<'_>, out: &mut Out) {
             .iter()
             .rposition(|byte| *byte == 0)
             .map_or(0, |at| at + 1);
-        out.data.push(b'/');
-        out.data.extend_from_slice(&rest[start..]);
+        out.push(b'/');
+        out.extend_from_slice(&rest[start..]);
         rest = &rest[..start.saturating_sub(1)];
     }
 }
@@ -77,12 +77,12 @@ fn cgroups(raw: &Raw<'_>, out: &mut Out) {
         };
         out.data.extend_from_slice(name.as_bytes());
         out.data.push(b'=');
-        path(names, out);
+        path(names, &mut out.data);
         out.data.push(0);
     }
     if let Some(names) = unified {
         out.data.push(b'=');
-        path(names, out);
+        path(names, &mut out.data);
         out.data.push(0);
     }
     out.end(start);
@@ -97,6 +97,16 @@ pub(super) fn moved(raw: &Raw<'_>, out: &mut Out) {
         CGROUP_PROCS
     });
     cgroups(raw, out);
+}
+
+/// A thread's new name: source, name and the text.
+pub(super) fn renamed(raw: &Raw<'_>, out: &mut Out) {
+    out.u32(0);
+    out.str(COMM);
+    match raw.memory(0) {
+        Some(name) => out.str(first_and_rest(name).0),
+        None => out.absent(),
+    }
 }
 
 fn comm(facts: &TaskFacts) -> &[u8] {
@@ -232,7 +242,7 @@ pub(super) fn exec(raw: &Raw<'_>, out: &mut Out) {
         // An incomplete path is used only for a memfd, which has no other.
         Some(names) if names.flags & item_flag::PARTIAL == 0 || memfd => {
             let start = out.begin();
-            path(names, out);
+            path(names, &mut out.data);
             out.data.push(0);
             out.end(start);
         }

@@ -3,10 +3,10 @@
 //! The probe knows no syscall by name; this table, turned into numbers of the running machine, is
 //! all that it knows. What the fetched bytes become is decided in [`super::encode`].
 
-use scap_capture_format::schema::Arch;
+use scap_capture_format::schema::{Arch, Syscall};
 use scap_probe_common::{
     spec::{
-        self, ABI_ENTRIES, MAX_MEMORY, ON_SUCCESS, Op, QUIET, SOCKETCALL_AT, SOCKETCALLS,
+        self, ABI_ENTRIES, MAX_MEMORY, MAX_OPS, ON_SUCCESS, Op, QUIET, SOCKETCALL_AT, SOCKETCALLS,
         SYSCALL_ENTRIES, SyscallSpec, family, op,
     },
     wire::{ARG_RET, FileFacts, RecordHeader, SEGMENT_BYTES, SocketFacts, TaskFacts},
@@ -231,7 +231,9 @@ const TABLE: &[(&[&str], u8, &[Op])] = &[
         &[fixed(1, 8), fixed(3, 8)],
     ),
     (&["ptrace"], family::OPS, &[fetch(op::FIXED, 3, 8, QUIET)]),
-    (&["clone", "clone3", "fork", "vfork"], family::CLONE, &[]),
+    (&["clone", "fork", "vfork"], family::CLONE, &[]),
+    // Its arguments are in a structure.
+    (&["clone3"], family::CLONE, &[fetch(op::NONE, 0, 1, 0)]),
     (&["execve"], family::EXEC, &[fetch(op::NONE, 0, 0, 0)]),
     (&["execveat"], family::EXEC, &[fetch(op::NONE, 0, 1, 0)]),
 ];
@@ -257,6 +259,21 @@ pub(crate) fn specs(arch: Arch, snaplen: u32) -> Vec<SyscallSpec> {
             continue;
         };
         spec.args = call.args() as u8;
+        let schema = call.schema.map_or("", |schema| schema.name);
+        if call.schema.is_some_and(uses_fd) {
+            spec.flags |= spec::spec_flag::USES_FD;
+        }
+        if matches!(schema, "prctl" | "execve" | "execveat") {
+            spec.flags |= spec::spec_flag::SAYS_COMM;
+        }
+        if CHANGES_UNSEEN.contains(&schema) {
+            spec.flags |= spec::spec_flag::UNSEEN;
+            spec.family = family::OPS;
+        }
+        if let Some((_, request)) = MAKES_FD.iter().find(|(name, _)| *name == schema) {
+            spec.family = family::OPS;
+            spec.ops[MAX_OPS - 1] = fetch(op::NEW_FD, ARG_RET, *request, 0);
+        }
         let row = call.schema.and_then(|schema| {
             TABLE
                 .iter()
@@ -289,6 +306,36 @@ pub(crate) fn specs(arch: Arch, snaplen: u32) -> Vec<SyscallSpec> {
         }
     }
     specs
+}
+
+/// Calls that return an fd of which their event does not say what it is, and of an ioctl the request that surely
+/// returns a new one: `TIOCGPTPEER`, the other end of a terminal.
+const MAKES_FD: &[(&str, u32)] = &[
+    ("fanotify_init", 0),
+    ("fsmount", 0),
+    ("fsopen", 0),
+    ("fspick", 0),
+    ("ioctl", 0x5441),
+    ("landlock_create_ruleset", 0),
+    ("memfd_secret", 0),
+    ("mq_open", 0),
+    ("open_by_handle_at", 0),
+    ("open_tree", 0),
+    ("perf_event_open", 0),
+    ("pidfd_getfd", 0),
+    ("seccomp", 0),
+];
+
+/// Calls through which fds of the process change without a call that would be seen.
+const CHANGES_UNSEEN: &[&str] = &["io_uring_setup", "io_uring_enter", "io_uring_register"];
+
+/// Whether a call's first argument is an fd.
+fn uses_fd(call: &Syscall) -> bool {
+    call.args.first().is_some_and(|arg| {
+        // Not the lists of poll.
+        (arg.name.contains("fd") && !arg.name.ends_with("fds"))
+            || matches!(arg.name, "fildes" | "mqdes")
+    })
 }
 
 /// The most bytes that the items of a record can take.

@@ -38,6 +38,7 @@ const FAMILIES: &[(u8, &str)] = &[
     (family::CLONE, "exit_clone"),
     (family::EXEC, "exit_exec"),
     (family::SOCKETCALL, "exit_socketcall"),
+    (family::RIGHTS, "exit_rights"),
 ];
 
 /// Programs and their tracepoints, in the order in which they are attached: whoever leaves a stamp
@@ -49,9 +50,13 @@ const TRACEPOINTS: &[(&str, &str)] = &[
     ("sched_process_exec", "sched_process_exec"),
     ("sched_process_exit", "sched_process_exit"),
     ("signal_deliver", "signal_deliver"),
+    ("task_rename", "task_rename"),
     (CGROUP_MOVES, CGROUP_MOVES),
     ("sys_exit", "sys_exit"),
 ];
+
+/// Where the entry of a call goes on, of a process whose fds can have changed unseen.
+const ENTER_CHECKED: &str = "enter_checked";
 
 /// The one that a kernel without control groups lacks.
 const CGROUP_MOVES: &str = "cgroup_attach_task";
@@ -144,6 +149,7 @@ impl Probe {
             .override_global("CONFIG", &config, true)
             .override_global("OFFSETS", &offsets, true)
             .map_max_entries("STAMPS", options.pid_max)
+            .map_max_entries("UNSEEN", options.pid_max)
             .map_max_entries("CONTROL", options.possible_cpus)
             .map_max_entries("SEGMENTS", segments)
             .load(OBJECT)?;
@@ -183,6 +189,15 @@ impl Probe {
         for (family, fd) in &fds {
             families.set(u32::from(*family), fd, 0)?;
         }
+
+        load_program(&mut ebpf, ENTER_CHECKED, "sys_enter", &btf)?;
+        let program = program_mut(&mut ebpf, ENTER_CHECKED)?;
+        let fd = program
+            .fd()
+            .and_then(|fd| fd.try_clone().map_err(ProgramError::IOError))
+            .map_err(|source| refused(ENTER_CHECKED, source))?;
+        let mut checks: ProgramArray<_> = map_mut(&mut ebpf, "CHECKS")?;
+        checks.set(0, &fd, 0)?;
 
         let control = map_memory(
             &ebpf,

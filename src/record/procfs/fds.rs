@@ -11,27 +11,27 @@ use super::{Seen, bytes, link, number, numbers};
 use crate::record::encode::{encode_device, open_flags};
 
 /// Kinds of fd, numbered as in .scap files.
-pub(super) mod kind {
-    pub(in super::super) const DIRECTORY: u8 = 2;
-    pub(in super::super) const IPV4: u8 = 3;
-    pub(in super::super) const IPV6: u8 = 4;
-    pub(in super::super) const IPV4_SERVER: u8 = 5;
-    pub(in super::super) const IPV6_SERVER: u8 = 6;
-    pub(in super::super) const FIFO: u8 = 7;
-    pub(in super::super) const UNIX: u8 = 8;
-    pub(in super::super) const EVENT: u8 = 9;
-    pub(in super::super) const UNSUPPORTED: u8 = 10;
-    pub(in super::super) const SIGNAL: u8 = 11;
-    pub(in super::super) const EVENTPOLL: u8 = 12;
-    pub(in super::super) const INOTIFY: u8 = 13;
-    pub(in super::super) const TIMER: u8 = 14;
-    pub(in super::super) const NETLINK: u8 = 15;
-    pub(in super::super) const FILE: u8 = 16;
-    pub(in super::super) const BPF: u8 = 17;
-    pub(in super::super) const USERFAULT: u8 = 18;
-    pub(in super::super) const IO_URING: u8 = 19;
-    pub(in super::super) const MEMFD: u8 = 20;
-    pub(in super::super) const PIDFD: u8 = 21;
+pub(in crate::record) mod kind {
+    pub(in crate::record) const DIRECTORY: u8 = 2;
+    pub(in crate::record) const IPV4: u8 = 3;
+    pub(in crate::record) const IPV6: u8 = 4;
+    pub(in crate::record) const IPV4_SERVER: u8 = 5;
+    pub(in crate::record) const IPV6_SERVER: u8 = 6;
+    pub(in crate::record) const FIFO: u8 = 7;
+    pub(in crate::record) const UNIX: u8 = 8;
+    pub(in crate::record) const EVENT: u8 = 9;
+    pub(in crate::record) const UNSUPPORTED: u8 = 10;
+    pub(in crate::record) const SIGNAL: u8 = 11;
+    pub(in crate::record) const EVENTPOLL: u8 = 12;
+    pub(in crate::record) const INOTIFY: u8 = 13;
+    pub(in crate::record) const TIMER: u8 = 14;
+    pub(in crate::record) const NETLINK: u8 = 15;
+    pub(in crate::record) const FILE: u8 = 16;
+    pub(in crate::record) const BPF: u8 = 17;
+    pub(in crate::record) const USERFAULT: u8 = 18;
+    pub(in crate::record) const IO_URING: u8 = 19;
+    pub(in crate::record) const MEMFD: u8 = 20;
+    pub(in crate::record) const PIDFD: u8 = 21;
 }
 
 /// Link texts of fds without a path.
@@ -161,14 +161,17 @@ pub(super) fn add(snapshot: &mut Snapshot, base: &str, pid: u32, seen: &mut Seen
             if matches!(what, kind::FILE | kind::DIRECTORY) {
                 entry.dev = mounts.devices.get(&info.mount).copied().unwrap_or(0);
             }
-            // A memfd has the name given at its creation, as in the `memfd_create` event.
-            let name = match what {
-                kind::MEMFD => target.strip_prefix(b"/memfd:").unwrap_or(&target),
-                _ => &target,
-            };
-            entry.name = snapshot.strings.intern(name);
+            entry.name = snapshot.strings.intern(name(what, &target));
         }
         snapshot.fds.push(entry);
+    }
+}
+
+/// Returns the name of an fd by its link text. A memfd has the one given at its creation, as in the `memfd_create` event.
+pub(in crate::record) fn name(what: u8, target: &[u8]) -> &[u8] {
+    match what {
+        kind::MEMFD => target.strip_prefix(b"/memfd:").unwrap_or(target),
+        _ => target,
     }
 }
 
@@ -178,7 +181,7 @@ fn bracketed(target: &[u8], prefix: &[u8]) -> Option<u64> {
 }
 
 /// Returns the kind of fd for a link text, and the inode if the text has it.
-fn classify(target: &[u8], flags: u64) -> (u8, Option<u64>) {
+pub(in crate::record) fn classify(target: &[u8], flags: u64) -> (u8, Option<u64>) {
     const O_DIRECTORY: u64 = 0o200_000;
     if let Some(inode) = bracketed(target, b"pipe:[") {
         return (kind::FIFO, Some(inode));

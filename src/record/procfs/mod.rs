@@ -10,6 +10,8 @@ mod files;
 mod net;
 mod process;
 
+pub(in crate::record) use fds::{classify, kind, name as fd_name};
+
 use std::{collections::HashSet, fs, io::Read as _, os::unix::ffi::OsStringExt as _, path::Path};
 
 use scap_capture_format::{

@@ -5,7 +5,7 @@ use scap_capture_format::schema::types;
 use super::super::lineage::Lineage;
 use super::super::pending_clones::PendingThread;
 use super::super::thread::{NO_ID, Text, Thread};
-use super::super::{State, limits};
+use super::super::{State, containers, limits};
 use super::params::{counters, id, is_list, own_pid, set_cgroups, set_text};
 use crate::event::{Event, EventExt as _, Pid, Tid};
 
@@ -113,7 +113,18 @@ fn clone_in_child(state: &mut State, event: &Event<'_>) {
     let vpid = event.int(clone_param::VPID).unwrap_or(-1);
     if is_fresh(state, event.tid, event.ts.0) {
         let begin = event.uint(clone_param::PIDNS_START).filter(|t| *t != 0);
-        state.update_thread(event.tid, |t| enter_pid_namespace(t, vtid, vpid, begin));
+        // Its creator's event has the creator's cgroups; it can have been made in others (CLONE_INTO_CGROUP).
+        let known = state.thread(event.tid).and_then(|t| t.cgroups.clone());
+        let mut cgroups = known.clone();
+        set_cgroups(state, &mut cgroups, event.params.get(clone_param::CGROUPS));
+        let container = (cgroups != known).then(|| containers::id_of(cgroups.as_deref()));
+        state.update_thread(event.tid, |t| {
+            enter_pid_namespace(t, vtid, vpid, begin);
+            t.cgroups = cgroups;
+            if let Some(container) = container {
+                t.container = container;
+            }
+        });
         return;
     }
     let flags = event.uint(clone_param::FLAGS).unwrap_or(0);

@@ -127,6 +127,30 @@ pub(super) fn fcntl(state: &mut State, event: &Event<'_>) {
     }
 }
 
+/// Requests that set and clear close-on-exec.
+pub(super) fn ioctl(state: &mut State, event: &Event<'_>) {
+    if let (Some(fd), Some(cloexec)) = (event.int(1), sets_cloexec(event)) {
+        state.update_fd(event.tid, fd, |f| f.cloexec = cloexec);
+    }
+}
+
+/// Returns what a successful ioctl sets close-on-exec to, if it does.
+fn sets_cloexec(event: &Event<'_>) -> Option<bool> {
+    // linux v6.12 include/uapi/asm-generic/ioctls.h
+    const FIONCLEX: u64 = 0x5450;
+    const FIOCLEX: u64 = 0x5451;
+    match (event.result()?, event.uint(2)? & 0xffff_ffff) {
+        (0, FIONCLEX) => Some(false),
+        (0, FIOCLEX) => Some(true),
+        _ => None,
+    }
+}
+
+/// Whether an ioctl can change the meaning of later events.
+pub(super) fn is_harmless_ioctl(event: &Event<'_>) -> bool {
+    event.ty == types::SYSCALL_IOCTL_3_X && sets_cloexec(event).is_none()
+}
+
 pub(super) fn pipe(state: &mut State, event: &Event<'_>, flags: u64) {
     if event.result() != Some(0) {
         return;

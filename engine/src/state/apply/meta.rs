@@ -3,9 +3,11 @@
 use scap_capture_format::schema::types;
 
 use super::super::users::{self, User};
-use super::super::{ContainerInfo, State, containers};
+use super::super::{ContainerInfo, State, containers, limits};
 use super::params::{MOVED_CGROUPS, set_cgroups};
-use crate::event::{Event, EventExt as _, Tid, async_event};
+use super::sockets;
+use crate::event::async_event::{self, OpenFd};
+use crate::event::{Event, EventExt as _, Tid};
 
 pub(super) fn event(state: &mut State, event: &Event<'_>) {
     match event.ty {
@@ -13,6 +15,8 @@ pub(super) fn event(state: &mut State, event: &Event<'_>) {
         types::ASYNCEVENT_E => match event.text(1) {
             Some(async_event::CGROUP_PROCS) => moved(state, event, Moved::Process),
             Some(async_event::CGROUP_THREADS) => moved(state, event, Moved::Thread),
+            Some(async_event::COMM) => renamed(state, event),
+            Some(async_event::FD) => open_fd(state, event),
             _ => describe(state, event),
         },
         types::USER_ADDED_E | types::USER_DELETED_E => user(state, event),
@@ -25,6 +29,38 @@ fn describe(state: &mut State, event: &Event<'_>) {
     if let Some(info) = ContainerInfo::of(event) {
         state.describe_container(info);
     }
+}
+
+/// The parameter of an asynchronous event with its data.
+const DATA: usize = 2;
+
+/// The event's thread has another name.
+fn renamed(state: &mut State, event: &Event<'_>) {
+    if event.tid.0 < 0 {
+        return;
+    }
+    state.ensure_thread(event.tid, event.pid);
+    let comm = event
+        .text(DATA)
+        .and_then(|name| state.keep(name, limits::NAME));
+    state.update_thread(event.tid, |thread| thread.comm = comm);
+}
+
+/// The kernel was asked what an fd of the event's process is.
+fn open_fd(state: &mut State, event: &Event<'_>) {
+    let Some(fd) = event.params.get(DATA).and_then(OpenFd::parse) else {
+        return;
+    };
+    if event.tid.0 < 0 {
+        return;
+    }
+    // A worker of io_uring has no events of its own; its fds are its process's.
+    let tid = match state.thread(event.tid) {
+        None if event.pid.0 >= 0 => Tid(event.pid.0),
+        _ => event.tid,
+    };
+    state.ensure_thread(tid, event.pid);
+    sockets::open_fd(state, tid, &fd);
 }
 
 /// The scope of a move between cgroups.

@@ -54,6 +54,7 @@ pub fn may_affect_state(ty: EventType) -> bool {
                 | types::SYSCALL_CAPSET_X
                 | types::SYSCALL_CHDIR_X
                 | types::SYSCALL_GETCWD_X
+                | types::SYSCALL_IOCTL_3_X
                 | types::ASYNCEVENT_E
         )
 }
@@ -69,7 +70,8 @@ pub fn affects_state(event: &Event<'_>) -> bool {
     const EINPROGRESS: i64 = 115;
     let can =
         may_affect_state(event.ty) || (event.ty == types::GENERIC_X && files::makes_fd(event));
-    can && !event.result().is_some_and(|r| r < 0 && r != -EINPROGRESS)
+    can && !files::is_harmless_ioctl(event)
+        && !event.result().is_some_and(|r| r < 0 && r != -EINPROGRESS)
 }
 
 /// Whether events of a type have the memory usage of their process, the only change to the state that
@@ -208,6 +210,7 @@ pub(super) fn event(state: &mut State, paired: &PairedEvent<'_>) {
             files::dup(state, event, cloexec);
         }
         types::SYSCALL_FCNTL_X => files::fcntl(state, event),
+        types::SYSCALL_IOCTL_3_X => files::ioctl(state, event),
         types::SYSCALL_PIPE_X => files::pipe(state, event, 0),
         types::SYSCALL_PIPE2_X => files::pipe(state, event, event.uint(4).unwrap_or(0)),
         types::SYSCALL_MEMFD_CREATE_X => files::memfd(state, event),

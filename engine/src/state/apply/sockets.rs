@@ -1,11 +1,12 @@
 //! Sockets: their addresses and roles.
 
 use super::super::fd::{Connection, FdInfo, FdKind, L4, Role};
-use super::super::{State, limits};
+use super::super::{State, limits, restore};
 use super::O_CLOEXEC;
 use super::files::made;
+use crate::event::async_event::OpenFd;
 use crate::event::net::{self, Endpoint, SockAddr, SockTuple};
-use crate::event::{Event, EventExt as _};
+use crate::event::{Event, EventExt as _, Tid};
 
 /// `SOCK_CLOEXEC`, in the type of `socket` and the flags of `accept4`.
 const SOCK_CLOEXEC: u64 = 0o2_000_000;
@@ -127,7 +128,7 @@ pub(super) fn connect(state: &mut State, event: &Event<'_>) {
     };
     state.update_fd(event.tid, fd, |info| info.connection = connection);
     if let Some(tuple) = tuple {
-        set_tuple(state, event, fd, tuple, |role| {
+        set_tuple(state, event.tid, fd, tuple, |role| {
             if role == Role::Unknown {
                 Role::Client
             } else {
@@ -144,10 +145,75 @@ fn unspecified_like(end: Endpoint) -> Endpoint {
     }
 }
 
+/// Takes what the kernel says of an fd, unless it is what is known already.
+pub(super) fn open_fd(state: &mut State, tid: Tid, found: &OpenFd<'_>) {
+    if found.kind == 0 {
+        return state.end_fds(tid, found.fd, found.fd);
+    }
+    let mut info = FdInfo::new(restore::kind(found.kind));
+    info.name = state.keep(found.name, limits::NAME).unwrap_or(info.name);
+    info.cloexec = found.cloexec;
+    info.open_flags = found.open_flags;
+    info.dev = found.dev;
+    // Of a pidfd it is the process, which the kernel's file does not tell.
+    info.ino = if info.kind == FdKind::Pidfd {
+        0
+    } else {
+        found.ino
+    };
+    info.l4 = restore::l4(found.l4);
+    let mut tuple = SockTuple::parse(found.tuple);
+    if let Some(SockTuple::Inet(own, peer)) = tuple {
+        let (own, peer) = net::unmap(own, peer);
+        info.kind = kind_of(own);
+        tuple = (!peer.is_unspecified()).then_some(SockTuple::Inet(own, peer));
+        if tuple.is_some() {
+            info.connection = Connection::Established;
+            info.role = guess_role(&info, own, peer);
+        } else if found.is_listening {
+            info.bound = Some(own);
+            info.role = Role::Server;
+            let mut name = Vec::new();
+            own.render(&mut name);
+            info.name = state.keep(&name, limits::NAME).unwrap_or(info.name);
+        }
+        if info.role == Role::Server && tuple.is_some() {
+            tuple = Some(SockTuple::Inet(peer, own));
+        }
+    }
+    let known = state.fd(tid, found.fd);
+    if known.is_some_and(|known| is_same(known, &info, tuple)) {
+        return state.update_fd(tid, found.fd, |known| known.cloexec = found.cloexec);
+    }
+    let role = info.role;
+    state.add_fd(tid, found.fd, info);
+    if let Some(tuple) = tuple {
+        set_tuple(state, tid, found.fd, tuple, |_| role);
+    }
+}
+
+/// Whether what is known of an fd fits what the kernel says, so that its name is right.
+fn is_same(known: &FdInfo, found: &FdInfo, tuple: Option<SockTuple<'_>>) -> bool {
+    let is_news = known.name.is_empty() && !found.name.is_empty();
+    if known.kind != found.kind || is_news {
+        return false;
+    }
+    match tuple {
+        Some(SockTuple::Inet(one, other)) => {
+            known.ends == Some((one, other)) || known.ends == Some((other, one))
+        }
+        Some(SockTuple::Unix(own, peer, _)) => known.unix_ends == (own, peer),
+        _ if found.bound.is_some() => known.bound == found.bound,
+        // Sockets without addresses are alike.
+        _ if found.kind.is_inet() => known.ends.is_none() && known.bound.is_none(),
+        _ => (known.dev, known.ino) == (found.dev, found.ino) && found.ino != 0,
+    }
+}
+
 /// Sets the ends of a connection, source first.
 fn set_tuple(
     state: &mut State,
-    event: &Event<'_>,
+    tid: Tid,
     fd: i64,
     tuple: SockTuple<'_>,
     role: impl FnOnce(Role) -> Role,
@@ -164,7 +230,7 @@ fn set_tuple(
     let Some(text) = text else {
         return;
     };
-    state.update_fd(event.tid, fd, |info| {
+    state.update_fd(tid, fd, |info| {
         info.name = text;
         info.ends = ends;
         info.role = role(info.role);
@@ -200,7 +266,7 @@ pub(super) fn accept(state: &mut State, event: &Event<'_>, flags: u64) {
     info.cloexec = flags & (SOCK_CLOEXEC | O_CLOEXEC) != 0;
     state.add_fd(event.tid, fd, info);
     if let Some(tuple) = tuple {
-        set_tuple(state, event, fd, tuple, |role| role);
+        set_tuple(state, event.tid, fd, tuple, |role| role);
     }
 }
 
@@ -303,7 +369,8 @@ pub(super) fn transfer(state: &mut State, event: &Event<'_>, tuple: usize, way: 
     } else {
         info.l4
     };
-    set_tuple(state, event, fd, SockTuple::Inet(client, server), |_| role);
+    let tuple = SockTuple::Inet(client, server);
+    set_tuple(state, event.tid, fd, tuple, |_| role);
     state.update_fd(event.tid, fd, |info| info.l4 = l4);
 }
 
@@ -328,7 +395,8 @@ fn guess_role(info: &FdInfo, here: Endpoint, there: Endpoint) -> Role {
     }
 }
 
-/// Fds received through a unix socket (`SCM_RIGHTS`, unix(7)): they are open, but their kind is unknown.
+/// Fds received through a unix socket (`SCM_RIGHTS`, unix(7)): they are open, but their kind is unknown. Of scap's
+/// recorder, events follow that have it.
 pub(super) fn received_fds(state: &mut State, event: &Event<'_>, control: usize) {
     /// `struct cmsghdr` of a 64-bit program: length with the header, level, type.
     const HEADER: usize = 16;

@@ -1,0 +1,148 @@
+//! What fds are of which no event of a call says it: fds received by message, made by an ioctl or by calls
+//! that are only known by number; and all fds of processes that use io_uring, which opens and closes without
+//! calls that could be seen.
+
+use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_ktime_get_boot_ns};
+use scap_probe_common::{
+    spec::{MAX_MEMORY, spec_flag},
+    wire::{FileFacts, LATENCY_UNKNOWN, RecordHeader, SocketFacts, kind, tag},
+};
+
+use crate::{
+    exit::wanted,
+    family::{file_facts, file_of},
+    global::{GO_ON, STOP},
+    globals::{KNOWN_FDS, SPECS, UNSEEN, config},
+    path,
+    read::{self, field},
+    ring::Record,
+    socket::facts_of_file,
+};
+
+/// Room for the largest record: an open file, a socket with its two unix addresses, a path.
+const NEED: u32 = size_of::<RecordHeader>() as u32
+    + size_of::<FileFacts>() as u32
+    + size_of::<SocketFacts>() as u32
+    + 2 * 128
+    + MAX_MEMORY as u32
+    + 5 * 8;
+
+/// `args[2]` of a record: nothing is open at this number.
+const CLOSED: u64 = 1;
+
+/// `hint` of [`tell_fd`]: an fd that was there.
+pub const OLD: u64 = 0;
+/// The same: a new one.
+pub const NEW: u64 = 1;
+/// The same: a new one of a process.
+pub const NEW_PIDFD: u64 = 2;
+
+/// Makes a record of what an fd of the current process is. One that was there is left out if the last record of it
+/// said the same.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn tell_fd(fd: u64, hint: u64) -> u64 {
+    // SAFETY: the helpers have no preconditions; the header is ours.
+    unsafe {
+        let pid_tgid = bpf_get_current_pid_tgid();
+        let pid = (pid_tgid >> 32) as u32;
+        let file = file_of(fd).unwrap_or(0);
+        let key = (pid as u64) << 32 | fd & 0xffff_ffff;
+        let is = identity(file);
+        if hint == OLD
+            && let Some(told) = KNOWN_FDS.get_ptr(&key)
+            && *told == is
+        {
+            return GO_ON;
+        }
+        if pid == config!(own_pid) || !wanted(pid) {
+            return STOP;
+        }
+        let now = bpf_ktime_get_boot_ns();
+        let Some(record) = Record::begin(NEED, now) else {
+            return STOP;
+        };
+        let _ = KNOWN_FDS.insert(&key, &is, 0);
+        let header = record.header();
+        (*header).kind = kind::FD;
+        (*header).flags = 0;
+        (*header).nr = 0;
+        (*header).tid = pid_tgid as u32;
+        (*header).pid = pid;
+        (*header).ts = now;
+        (*header).latency = LATENCY_UNKNOWN;
+        (*header).ret = 0;
+        (*header).args[0] = fd;
+        (*header).args[1] = cloexec(fd);
+        (*header).args[2] = if file == 0 { CLOSED } else { 0 };
+        (*header).args[3] = (hint == NEW_PIDFD) as u64;
+        (*header).args[4] = 0;
+        (*header).args[5] = 0;
+        if file != 0 {
+            file_facts(&record, 0, file);
+            if !facts_of_file(&record, 0, file) {
+                path::file(tag::PATH, file);
+            }
+        }
+        record.commit();
+    }
+    GO_ON
+}
+
+/// What tells an open file from another one at the same address: its inode and its name.
+#[inline(always)]
+fn identity(file: u64) -> u64 {
+    // The process, too: its id can be another's later.
+    let process: u64 = field!(read::current(), task_signal).unwrap_or(0);
+    if file == 0 {
+        return process;
+    }
+    let inode: u64 = field!(file, file_inode).unwrap_or(0);
+    let dentry: u64 = read::at(file, crate::globals::offset!(file_path))
+        .and_then(|path| field!(path, path_dentry))
+        .unwrap_or(0);
+    file ^ inode.rotate_left(17) ^ dentry.rotate_left(34) ^ process.rotate_left(51)
+}
+
+/// 1 if execve closes an fd of the caller.
+#[inline(always)]
+fn cloexec(fd: u64) -> u64 {
+    let word = || {
+        let files: u64 = field!(read::current(), task_files)?;
+        let table: u64 = field!(files, files_fdt)?;
+        let words: u64 = field!(table, fdt_cloexec)?;
+        read::kernel::<u64>(words + fd / 64 * 8)
+    };
+    word().unwrap_or(0) >> (fd % 64) & 1
+}
+
+/// At the entry of a call of a process whose fds change unseen: says what the fd is that the call is given.
+#[inline(always)]
+pub fn check(place: u32, fd: u64) {
+    // AT_FDCWD and the like are none.
+    if (fd as i32) >= 0
+        && let Some(spec) = SPECS.get(place)
+        && spec.flags & spec_flag::USES_FD != 0
+    {
+        tell_fd(fd & 0xffff_ffff, OLD);
+    }
+}
+
+/// Notes that fds of a process can change without calls that would be seen.
+#[inline(always)]
+pub fn distrust(pid: u32) {
+    if let Some(place) = UNSEEN.get_ptr_mut(pid) {
+        // SAFETY: the pointer is into the map.
+        unsafe { *place = 1 };
+    }
+}
+
+/// Whether fds of a process can change without calls that would be seen.
+#[inline(always)]
+pub fn is_distrusted(pid: u32) -> bool {
+    match UNSEEN.get_ptr(pid) {
+        // SAFETY: the pointer is into the map.
+        Some(place) => unsafe { *place != 0 },
+        None => false,
+    }
+}

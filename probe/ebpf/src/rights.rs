@@ -1,0 +1,117 @@
+//! Fds that came with messages. A program of its own, after the record of the call: the kernel limits the stack
+//! of one program and what it calls.
+
+use aya_ebpf::{EbpfContext as _, programs::BtfTracePointContext};
+use scap_probe_common::{
+    spec::{self, family},
+    wire::record_flag,
+};
+
+use crate::{
+    family::{MAX_MESSAGES, MessageHeader, message_bytes},
+    fds,
+    global::{GO_ON, STOP, each},
+    globals::{SPECS, offset},
+    read,
+    task::caller,
+};
+
+/// Says what the fds are that came with the messages of the call that returns.
+#[inline(always)]
+pub fn received(ctx: &BtfTracePointContext) {
+    // SAFETY: the tracepoint's arguments are the saved registers and the result.
+    unsafe {
+        let args = ctx.as_ptr() as *const u64;
+        let regs = *args as *const u8;
+        let ret = *args.add(1);
+        let is_ia32 = caller().is_ia32;
+        let nr = *(regs.add(offset!(regs_nr) as usize) as *const u64);
+        let mut place = spec::place(spec::without_x32(nr), is_ia32);
+        let mut address = *(regs.add(offset!(regs_arg1) as usize) as *const u64);
+        let mut width = 8;
+        if is_ia32 {
+            width = read::pointer_bytes(record_flag::IA32);
+            address = *(regs.add(offset!(regs_arg1_ia32) as usize) as *const u64) & 0xffff_ffff;
+        }
+        if let Some(spec) = SPECS.get(place)
+            && spec.family == family::SOCKETCALL
+        {
+            let number = *(regs.add(offset!(regs_arg0_ia32) as usize) as *const u64);
+            place = spec::place(spec::SOCKETCALL_AT as u64 + number, true);
+            address = read::user::<u32>(address + 4).unwrap_or(0) as u64;
+        }
+        let Some(spec) = SPECS.get(place) else {
+            return;
+        };
+        let is_plural = spec.ops[0].n != 0;
+        let (stride, count) = if is_plural {
+            (message_bytes(width), ret)
+        } else {
+            (0, 1)
+        };
+        each(MAX_MESSAGES, |index| {
+            if index >= count {
+                return STOP;
+            }
+            received_with(address + index * stride, width)
+        });
+    }
+}
+
+/// The most control messages of one message that are looked at for fds.
+const MAX_CONTROLS: u64 = 4;
+/// The most fds in one control message (`SCM_MAX_FD`).
+const MAX_RIGHTS: u64 = 253;
+
+/// Says what the fds are that came with one message.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn received_with(address: u64, width: u64) -> u64 {
+    const SOL_SOCKET: u32 = 1;
+    const SCM_RIGHTS: u32 = 1;
+    const SCM_PIDFD: u32 = 4;
+    let Some(message) = MessageHeader::read(address, width) else {
+        return GO_ON;
+    };
+    let end = message.control + message.control_len;
+    let mut at = message.control;
+    each(MAX_CONTROLS, |_| {
+        let head = width + 8;
+        if at + head > end {
+            return STOP;
+        }
+        // `struct cmsghdr`: length with the header, as wide as a pointer, level, type.
+        let len = read::user_word(at, width).unwrap_or(0);
+        let [level, what] = read::user::<[u32; 2]>(at + width).unwrap_or([0, 0]);
+        if len < head || len > end - at {
+            return STOP;
+        }
+        if level == SOL_SOCKET && (what == SCM_RIGHTS || what == SCM_PIDFD) {
+            let hint = if what == SCM_PIDFD {
+                fds::NEW_PIDFD
+            } else {
+                fds::NEW
+            };
+            rights(at + head, (len - head) / 4, hint);
+        }
+        at += len + (width - 1) & !(width - 1);
+        GO_ON
+    });
+    GO_ON
+}
+
+/// Says what the fds in a list are.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn rights(list: u64, count: u64, hint: u64) -> u64 {
+    each(MAX_RIGHTS, |index| {
+        if index >= count {
+            return STOP;
+        }
+        if let Some(fd) = read::user::<u32>(list + index * 4) {
+            fds::tell_fd(fd as u64, hint);
+        }
+        GO_ON
+    })
+}
+
