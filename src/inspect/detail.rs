@@ -4,7 +4,10 @@ use std::sync::atomic::AtomicBool;
 
 use super::line::{pid_of, shorten};
 use super::seek::at_event;
+use scap_capture_format::schema::ParamType;
+
 use crate::event::bytes::BufferFormat;
+use crate::event::time::LocalClock;
 use crate::event::{EventExt as _, number, syscall, text};
 use crate::fields::attributes::{Listing, Subject};
 use crate::fields::{self, Context, Scratch, Value};
@@ -14,8 +17,12 @@ use crate::format::Template;
 use crate::replay::IndexedCaptureError;
 use crate::replay::SegmentReplayer;
 
-/// Length limit of a value, in characters.
-pub const MAX_VALUE: usize = 4096;
+/// Length limit of a value, in characters: above that of everything that a recorder keeps.
+pub const MAX_VALUE: usize = 256 << 10;
+/// Limit of the listed arguments of a program, and of its environment variables.
+pub const MAX_ITEMS: usize = 1024;
+/// Length limit of a value in a condition, in bytes: above that of paths in Linux.
+const MAX_LITERAL: usize = 4096;
 /// Limit of the data, in bytes.
 pub const MAX_DATA: usize = 64 << 10;
 
@@ -91,11 +98,19 @@ pub fn describe(cx: &Context<'_>) -> Detail {
         });
         if subject == Subject::Process {
             groups.push(Group {
+                title: "Command line",
+                entries: command_line(cx),
+            });
+            groups.push(Group {
                 title: "Ancestors",
                 entries: ancestors(cx),
             });
         }
     }
+    groups.push(Group {
+        title: "Environment",
+        entries: environment(cx),
+    });
     groups.retain(|group| !group.entries.is_empty());
     let data = event
         .info()
@@ -170,8 +185,7 @@ fn condition(name: &str, cx: &Context<'_>) -> Option<String> {
         Value::Ports(port, _) => number::udec(&mut literal, u64::from(port)),
         Value::Bytes(_) | Value::Texts(_) | Value::Ints(_) => return None,
     }
-    // Above the length limit of paths in Linux.
-    if literal.len() > MAX_VALUE {
+    if literal.len() > MAX_LITERAL {
         return None;
     }
     let text = ast::condition(name, Op::Eq, &literal);
@@ -203,9 +217,17 @@ fn arguments(cx: &Context<'_>) -> Vec<Entry> {
 
 fn argument(name: &str, cx: &Context<'_>) -> Option<Entry> {
     let [decoded, raw] = ["evt.arg", "evt.rawarg"].map(|class| format!("{class}.{name}"));
-    let values = [printed(&raw, cx), printed(&decoded, cx)];
+    let mut values = [printed(&raw, cx), printed(&decoded, cx)];
+    if let Some(date) = date(name, cx) {
+        values[1] = Some(date);
+    }
+    // Lines abbreviate long texts.
+    let is_part = |raw: &[u8], decoded: &[u8]| {
+        let start = decoded.strip_suffix(b"...");
+        start.is_some_and(|start| raw.len() > start.len() && raw.starts_with(start))
+    };
     let mut value = match values {
-        [Some(raw), Some(decoded)] if raw == decoded => raw,
+        [Some(raw), Some(decoded)] if raw == decoded || is_part(&raw, &decoded) => raw,
         [Some(raw), Some(decoded)] => [&*raw, b" (", &*decoded, b")"].concat(),
         [raw, decoded] => raw.or(decoded)?,
     };
@@ -217,17 +239,97 @@ fn argument(name: &str, cx: &Context<'_>) -> Option<Entry> {
     })
 }
 
-/// Returns the chain of processes that started the event's process: the pid as the name, the
-/// command line as the value.
+/// Returns the date and time of an argument that is a time, which `evt.arg` does not print.
+fn date(name: &str, cx: &Context<'_>) -> Option<Vec<u8>> {
+    let full = cx.view.full();
+    let (index, info) = full.info()?.param(name)?;
+    let ns = full.uint(index).filter(|_| info.ty == ParamType::AbsTime)?;
+    let mut out = Vec::new();
+    LocalClock::default().date_time(&mut out, ns);
+    Some(out)
+}
+
+/// Returns `argv` of the event's thread, one entry per argument: their boundaries are not visible in a
+/// command line.
+fn command_line(cx: &Context<'_>) -> Vec<Entry> {
+    let Some(thread) = cx.view.thread() else {
+        return Vec::new();
+    };
+    let exe = thread.exe.as_deref().filter(|exe| !exe.is_empty());
+    let first = exe.map(|exe| item("argv[0]".to_owned(), exe, condition("proc.exe", cx)));
+    let args = fields::items(thread.args.as_deref().unwrap_or_default());
+    let args = args.enumerate().map(|(index, arg)| {
+        let filter = condition(&format!("proc.args[{index}]"), cx);
+        item(format!("argv[{}]", index + 1), arg, filter)
+    });
+    limited(first.into_iter().chain(args))
+}
+
+/// Returns the environment of the event's process, one entry per variable.
+fn environment(cx: &Context<'_>) -> Vec<Entry> {
+    let main = cx.view.thread().and_then(|thread| cx.view.main(thread));
+    let Some(main) = main else {
+        return Vec::new();
+    };
+    let variables = fields::items(main.env.as_deref().unwrap_or_default());
+    limited(variables.map(|variable| {
+        let at = variable.iter().position(|byte| *byte == b'=');
+        let (name, value) = match at {
+            Some(at) => (&variable[..at], &variable[at + 1..]),
+            None => (variable, &[][..]),
+        };
+        let filter = std::str::from_utf8(name).ok();
+        let filter = filter.and_then(|name| condition(&format!("proc.env[{name}]"), cx));
+        let mut escaped = Vec::new();
+        text::escape(&mut escaped, name);
+        item(
+            String::from_utf8_lossy(&escaped).into_owned(),
+            value,
+            filter,
+        )
+    }))
+}
+
+/// Returns the first entries, and the number of the others as a last one.
+fn limited(mut entries: impl Iterator<Item = Entry>) -> Vec<Entry> {
+    let mut list: Vec<Entry> = entries.by_ref().take(MAX_ITEMS).collect();
+    let more = entries.count();
+    if more > 0 {
+        list.push(item(
+            "\u{2026}".to_owned(),
+            format!("{more} more").as_bytes(),
+            None,
+        ));
+    }
+    list
+}
+
+fn item(name: String, value: &[u8], filter: Option<String>) -> Entry {
+    let mut escaped = Vec::new();
+    text::escape(&mut escaped, value);
+    Entry {
+        name,
+        value: shorten(escaped, MAX_VALUE),
+        filter,
+    }
+}
+
+/// Returns the chain of processes that started the event's process: the pid as the name, name and
+/// command line as the value. A process that has adopted it comes first.
 fn ancestors(cx: &Context<'_>) -> Vec<Entry> {
     let mut entries = Vec::new();
+    if let (_, Some(adopter)) = cx.view.starter() {
+        let (exe, comm, args) = (&adopter.exe, &adopter.comm, &adopter.args);
+        let value = program(exe.as_deref(), comm.as_deref(), args.as_deref());
+        let pid = format!("{} ", adopter.pid.0).into_bytes();
+        entries.push(Entry {
+            name: "adopted by".to_owned(),
+            value: shorten([pid, value].concat(), MAX_VALUE),
+            filter: condition("proc.ppid", cx),
+        });
+    }
     for (index, ancestor) in cx.view.lineage().enumerate().skip(1) {
-        let mut value = Vec::new();
-        text::escape(&mut value, ancestor.comm.unwrap_or(b"<NA>"));
-        if let Some(cmdline) = printed(&format!("proc.lineage.cmdline[{index}]"), cx) {
-            value.extend_from_slice(b": ");
-            value.extend_from_slice(&cmdline);
-        }
+        let value = program(ancestor.exe, ancestor.comm, ancestor.args);
         entries.push(Entry {
             name: ancestor.pid.0.to_string(),
             value: shorten(value, MAX_VALUE),
@@ -235,4 +337,15 @@ fn ancestors(cx: &Context<'_>) -> Vec<Entry> {
         });
     }
     entries
+}
+
+/// Returns name and command line of a process as escaped text.
+fn program(exe: Option<&[u8]>, comm: Option<&[u8]>, args: Option<&[u8]>) -> Vec<u8> {
+    let mut line = Vec::new();
+    fields::command_line(&mut line, exe, comm, args, MAX_VALUE);
+    let mut value = Vec::new();
+    text::escape(&mut value, comm.unwrap_or(b"<NA>"));
+    value.extend_from_slice(b": ");
+    text::escape(&mut value, &line);
+    value
 }

@@ -7,7 +7,8 @@ use hashbrown::{HashMap, HashSet};
 use scap_capture_format::event::Tid;
 
 use crate::event::net::Endpoint;
-use crate::fields::{Context, Session, items};
+use crate::event::number;
+use crate::fields::{Context, Session, command_line};
 use crate::replay::IndexedCaptureError;
 use crate::replay::SegmentReplayer;
 use crate::replay::segment::Need;
@@ -50,6 +51,13 @@ const FD: Column = column("FD", "the fd number", Some("fd.num"), 6);
 const PROCESSES: &[Column] = &[
     PID,
     column("PPID", "the parent process id", Some("proc.ppid"), 8),
+    column(
+        "STARTED BY",
+        "the process that started it, if the parent has only adopted it",
+        None,
+        15,
+    )
+    .optional(),
     column("USER", "the user name or uid", Some("user.name"), 12),
     column("START", "the start time, if known", None, 15),
     column("THR", "the number of threads", Some("proc.nthreads"), 5),
@@ -67,7 +75,12 @@ const PROCESSES: &[Column] = &[
         14,
     ),
     NAME,
-    column("COMMAND", "the command line", Some("proc.cmdline"), 0),
+    column(
+        "COMMAND",
+        "the command line as it was executed",
+        Some("proc.exeline"),
+        0,
+    ),
 ];
 
 const FILES: &[Column] = &[
@@ -217,6 +230,18 @@ impl Machine<'_> {
         parent.map(|parent| parent.pid.0).filter(|pid| *pid > 0)
     }
 
+    /// Returns name and pid of the process that started a process that has been adopted.
+    fn starter(&self, main: &Thread) -> Cell {
+        let adopter = self.state.adopter(main);
+        let Some(starter) = adopter.and_then(|_| main.lineage().nth(1)) else {
+            return Cell::Empty;
+        };
+        let mut text = starter.comm.unwrap_or(b"<NA>").to_vec();
+        text.push(b' ');
+        number::dec(&mut text, starter.pid.0);
+        Cell::Text(text.into())
+    }
+
     fn user(&self, main: &Thread) -> Cell {
         if main.uid == u32::MAX {
             return Cell::Empty;
@@ -237,6 +262,7 @@ impl Machine<'_> {
             cells: vec![
                 Cell::Id(main.pid.0),
                 parent.map_or(Cell::Empty, Cell::Id),
+                self.starter(main),
                 self.user(main),
                 match key.start {
                     0 => Cell::Empty,
@@ -388,18 +414,18 @@ fn name(main: &Thread) -> Cell {
     main.comm.clone().map_or(Cell::Empty, Cell::Text)
 }
 
-/// Returns a command line like `proc.cmdline`, truncated.
+/// Returns the command line that was executed, truncated.
 fn cmdline(main: &Thread) -> Text {
-    let mut line = main.comm.as_deref().unwrap_or_default().to_vec();
-    let args = main.args.as_deref().unwrap_or_default();
-    for arg in items(args) {
-        if line.len() > MAX_CMDLINE {
-            break;
-        }
-        line.push(b' ');
-        line.extend_from_slice(arg);
-    }
-    line.truncate(MAX_CMDLINE);
+    let mut line = Vec::new();
+    let (exe, comm, args) = (&main.exe, &main.comm, &main.args);
+    let args = args.as_deref();
+    command_line(
+        &mut line,
+        exe.as_deref(),
+        comm.as_deref(),
+        args,
+        MAX_CMDLINE,
+    );
     line.into()
 }
 

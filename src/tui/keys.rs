@@ -53,7 +53,7 @@ impl Context {
             Self::List => "menus",
             Self::Notes => "notes",
             Self::Prompt => "input line",
-            Self::Text => "help",
+            Self::Text => "help and texts",
         }
     }
 }
@@ -119,6 +119,8 @@ pub(crate) enum Action {
     Not,
     /// Drills down to a process and all its descendants.
     Descendants,
+    /// Shows the row's values, or a value, in full.
+    Whole,
     /// Shows the row's events.
     Dig,
     /// Follows the row's I/O stream.
@@ -242,6 +244,7 @@ pub(crate) const BINDINGS: &[Binding] = bindings! {
         ["!"] A::Not, "exclude this value";
         ["D"] A::Descendants, "events of the row's process and its descendants";
         ["d" "<F6>"] A::Dig, "the row's events";
+        ["i"] A::Whole, "the row's values in full: read, copy, save";
         ["e" "<F5>"] A::IoStream, "follow the row's I/O stream";
         ["E"] A::EchoAll, "follow the I/O of all displayed events";
         [":" "<F4>"] A::FilterBar, "edit the filter";
@@ -278,7 +281,7 @@ pub(crate) const BINDINGS: &[Binding] = bindings! {
     }
     Detail {
         ["<Esc>" "<Backspace>"] A::Escape, "close";
-        ["<Enter>"] A::Copy, "copy the value";
+        ["<Enter>" "i"] A::Whole, "the value in full: read, copy, save";
         ["]"] A::ThreadNext, "next event of the thread";
         ["["] A::ThreadPrevious, "previous event of the thread";
         ["o"] A::Opener, "event that opened the fd";
@@ -323,13 +326,15 @@ pub(crate) const BINDINGS: &[Binding] = bindings! {
         ["<C-w>"] A::DeleteWord, "delete a word";
     }
     Text {
-        ["<Esc>" "<Backspace>" "q" "?" "<F1>" "<F7>"] A::Escape, "close";
+        ["<Esc>" "<Backspace>" "q" "?" "<F1>" "<F7>" "i"] A::Escape, "close";
         ["<Up>" "k"] A::Up, "up";
         ["<Down>" "j"] A::Down, "down";
         ["<PageUp>"] A::PageUp, "page up";
         ["<PageDown>" "<Space>"] A::PageDown, "page down";
         ["<Home>" "g"] A::Top, "first line";
         ["<End>" "G"] A::Bottom, "last line";
+        ["y"] A::Copy, "copy the text";
+        ["w"] A::Save, "save the text to a file";
     }
 };
 

@@ -65,6 +65,9 @@ pub(crate) enum Response {
     Failed(String),
 }
 
+/// Length limit of a copied text, in bytes: terminals ignore longer ones.
+pub(crate) const CLIPBOARD: usize = 64 << 10;
+
 /// A side effect requested by the model. All of them are done in the background.
 #[derive(Clone, Debug)]
 pub(crate) enum Command {
@@ -121,6 +124,8 @@ pub(crate) enum Request {
     Scripted(Scripted, View, Scope),
     /// Save the scope's events to a file, in the format of its extension.
     Save(Scope, PathBuf),
+    /// Save a text to a file.
+    SaveText(String, PathBuf),
     /// Write the notes as Markdown.
     Export(Notes),
 }

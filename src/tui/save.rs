@@ -35,17 +35,40 @@ pub(super) fn save(capture: &IndexedCapture, scope: &Scope, path: &Path) -> Resu
             ));
         }
     };
-    let out = OpenOptions::new().write(true).create_new(true).open(path);
-    let out = out.map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => format!("{name} already exists; choose another name"),
-        _ => format!("cannot write {name}: {error}"),
-    })?;
+    let out = create(path)?;
     let written = match form {
         None => write_capture(capture, scope, out),
         Some(json) => lines(capture, scope, out, json),
     };
     match written {
         Ok(events) => Ok(format!("{events} events in {name}")),
+        Err(error) => {
+            // A partial file would look complete.
+            drop(std::fs::remove_file(path));
+            Err(format!("cannot save: {error}"))
+        }
+    }
+}
+
+/// Creates a file that must not exist.
+fn create(path: &Path) -> Result<File, String> {
+    let out = OpenOptions::new().write(true).create_new(true).open(path);
+    out.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            format!("{} already exists; choose another name", path.display())
+        }
+        _ => format!("cannot write {}: {error}", path.display()),
+    })
+}
+
+/// Saves a text, with a line feed at its end, to a new file. Returns the status message.
+pub(super) fn save_text(text: &str, path: &Path) -> Result<String, String> {
+    if path.extension().is_none_or(|extension| extension != "txt") {
+        return Err(format!("{}: the extension has to be .txt", path.display()));
+    }
+    let mut out = create(path)?;
+    match writeln!(out, "{text}") {
+        Ok(()) => Ok(format!("{} bytes in {}", text.len() + 1, path.display())),
         Err(error) => {
             // A partial file would look complete.
             drop(std::fs::remove_file(path));

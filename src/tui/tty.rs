@@ -27,8 +27,6 @@ const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1002h\x1b[?1015h\x1b[?1006h";
 const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1015l\x1b[?1002l\x1b[?1000l";
 /// Size of the output buffer in bytes.
 const PICTURE: usize = 64 << 10;
-/// Length limit of a clipboard text, in bytes: terminals accept no more.
-const CLIPBOARD: usize = 64 << 10;
 /// Default columns and rows for terminals of unknown size, such as a serial line.
 const USUAL: (u16, u16) = (80, 24);
 /// Limit of columns and rows.
@@ -127,9 +125,8 @@ impl Tty {
     /// Copies a text to the terminal's clipboard, also over ssh (OSC 52). It is base64, so that it
     /// cannot control the terminal.
     pub(crate) fn copy(&mut self, text: &str) -> io::Result<()> {
-        let text = &text.as_bytes()[..text.len().min(CLIPBOARD)];
         let mut sequence = b"\x1b]52;c;".to_vec();
-        bytes::render(&mut sequence, text, BufferFormat::Base64);
+        bytes::render(&mut sequence, text.as_bytes(), BufferFormat::Base64);
         sequence.push(b'\x07');
         let out = self.terminal.backend_mut();
         out.write_all(&sequence)?;

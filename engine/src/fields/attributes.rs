@@ -156,6 +156,8 @@ pub enum Narrow {
     OrNumber(&'static str),
     /// The value may also be a value of this other field.
     Or(&'static str),
+    /// A command line as it was executed; a process without `argv[0]` has its name there.
+    CommandLine,
     /// The path of a file, or the name of a connection: calls that take a path have no fd.
     Path,
     /// The directory of a file.

@@ -51,6 +51,7 @@ pub use info::{ArgForm, FieldFlags, FieldInfo, FieldType};
 pub use lookup::{LookupError, lookup, lookup_prefix};
 pub use value::{Scratch, Value};
 
+pub use process::command_line;
 pub use value::items;
 use value::{join, variables};
 

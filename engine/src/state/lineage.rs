@@ -234,7 +234,7 @@ impl Lineage {
 
 impl Thread {
     /// Iterates over a process, by its main thread, and its starters, nearest first.
-    pub(super) fn lineage(&self) -> impl Iterator<Item = Ancestor<'_>> {
+    pub fn lineage(&self) -> impl Iterator<Item = Ancestor<'_>> {
         let starters = self.lineage.iter().map(|s| Ancestor::then(&s.who));
         std::iter::once(Ancestor::now(self)).chain(starters)
     }
@@ -248,6 +248,17 @@ fn main(threads: &Threads, tid: Tid) -> Option<Tid> {
 }
 
 impl State {
+    /// Returns the parent of a process, by its main thread, if that did not start it but has adopted
+    /// it.
+    pub fn adopter(&self, main: &Thread) -> Option<&Thread> {
+        let starter = main.lineage().nth(1)?;
+        let parent = self.thread(main.ptid).filter(|_| main.ptid.0 > 0)?;
+        let parent = self.thread(Tid(parent.pid.0)).unwrap_or(parent);
+        let is_starter = parent.pid == starter.pid
+            && (parent.clone_ts, parent.start) == (starter.clone_ts, starter.start);
+        (!is_starter).then_some(parent)
+    }
+
     /// Returns the lineage of a process that a thread creates now.
     pub(super) fn lineage_of_child(&mut self, maker: Tid) -> Lineage {
         let main = main(&self.threads, maker);

@@ -111,6 +111,16 @@ impl<'s> View<'s> {
         own.into_iter().flat_map(Thread::lineage)
     }
 
+    /// Returns the process that started the event's process, as it was then, and the process that
+    /// has adopted it since: the parent, if that is another one.
+    pub fn starter(&self) -> (Option<Ancestor<'s>>, Option<&'s Thread>) {
+        let starter = self.lineage().nth(1);
+        let adopter = self
+            .thread()
+            .and_then(|t| self.state.adopter(self.main(t)?));
+        (starter, adopter)
+    }
+
     /// Returns a thread's parent, if it is known.
     pub fn parent(&self, thread: &Thread) -> Option<&'s Thread> {
         self.state.thread(thread.ptid).filter(|_| thread.ptid.0 > 0)

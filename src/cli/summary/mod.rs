@@ -120,14 +120,20 @@ impl Account {
         self.started.add(|| {
             let mut row = row;
             command_line(&mut row, event);
-            let parent = param(event, "ptid")
-                .and_then(|i| event.int(i))
-                .and_then(|tid| view.comm(tid));
             row.extend_from_slice(b"  (");
             number::dec(&mut row, event.pid.0);
-            if let Some(parent) = parent {
+            let (starter, adopter) = view.starter();
+            let parent = || {
+                let tid = event.int(param(event, "ptid")?)?;
+                view.comm(tid)
+            };
+            if let Some(name) = starter.and_then(|starter| starter.comm).or_else(parent) {
                 row.extend_from_slice(b", by ");
-                text::escape(&mut row, parent);
+                safe(&mut row, name);
+            }
+            if let Some(name) = adopter.and_then(|adopter| adopter.comm.as_deref()) {
+                row.extend_from_slice(b", adopted by ");
+                safe(&mut row, name);
             }
             row.push(b')');
             row

@@ -2,6 +2,8 @@
 
 use std::num::NonZeroU16;
 
+use unicode_width::UnicodeWidthChar as _;
+
 use super::{Prompt, TablePane};
 use crate::inspect::detail::{Detail, Entry};
 use crate::inspect::io_stream::{IoChunk, IoStream};
@@ -64,9 +66,56 @@ pub(crate) enum Choice {
 #[derive(Debug)]
 pub(crate) struct TextPane {
     pub(crate) title: String,
-    /// The lines; one that starts with `# ` is a heading.
+    /// The lines; one that starts with `# ` is a heading, unless they are a value.
     pub(crate) lines: Vec<String>,
     pub(crate) top: usize,
+    /// The value of which the lines are wrapped, safe to print.
+    pub(crate) value: Option<String>,
+}
+
+impl TextPane {
+    /// Shows a value, wrapped to a width in columns.
+    pub(crate) fn of_value(title: String, value: String, width: usize) -> Self {
+        let mut pane = Self {
+            title,
+            lines: Vec::new(),
+            top: 0,
+            value: Some(value),
+        };
+        pane.wrap(width);
+        pane
+    }
+
+    /// Wraps the value to a width in columns.
+    pub(crate) fn wrap(&mut self, width: usize) {
+        if let Some(value) = &self.value {
+            self.lines = value.split('\n').flat_map(|l| wrapped(l, width)).collect();
+            self.top = self.top.min(self.lines.len().saturating_sub(1));
+        }
+    }
+
+    /// Returns the whole text.
+    pub(crate) fn text(&self) -> String {
+        self.value.clone().unwrap_or_else(|| self.lines.join("\n"))
+    }
+}
+
+/// Splits a line into parts of at most this many columns, at any character: joined they are the line.
+fn wrapped(line: &str, width: usize) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut used = 0;
+    for c in line.chars() {
+        let columns = c.width().unwrap_or(0);
+        if used + columns > width.max(2) {
+            parts.push(String::new());
+            used = 0;
+        }
+        used += columns;
+        if let Some(part) = parts.last_mut() {
+            part.push(c);
+        }
+    }
+    parts
 }
 
 /// How data is displayed.

@@ -335,7 +335,9 @@ impl Model {
             Request::SystemView(..) => &mut self.pending.system_view,
             Request::Views => &mut self.pending.views,
             Request::Scripted(..) => &mut self.pending.scripted,
-            Request::Save(..) | Request::Export(_) => &mut self.pending.written,
+            Request::Save(..) | Request::SaveText(..) | Request::Export(_) => {
+                &mut self.pending.written
+            }
         };
         *pending = Some(ticket);
         Command::Ask(ticket, question)

@@ -15,6 +15,8 @@ pub(crate) enum Purpose {
     Note,
     /// The file to save events to.
     Save,
+    /// The file to save this text to.
+    SaveText(String),
 }
 
 /// An input line.

@@ -29,6 +29,7 @@ pub(super) fn keys() -> Overlay {
         title: "keys".to_owned(),
         lines,
         top: 0,
+        value: None,
     })
 }
 
@@ -86,5 +87,6 @@ pub(super) fn view(model: &Model) -> Overlay {
         title: safe(title),
         lines,
         top: 0,
+        value: None,
     })
 }

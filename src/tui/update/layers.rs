@@ -10,7 +10,7 @@ use crate::stats::table::View;
 use crate::tui::keys::Action;
 use crate::tui::message::{Command, Request};
 use crate::tui::model::{
-    Choice, DetailPane, EchoPane, List, Model, Overlay, Play, StatePane, TextPane,
+    Choice, DetailPane, EchoPane, List, Model, Overlay, Play, Prompt, Purpose, StatePane, TextPane,
 };
 use crate::tui::view::bytes;
 
@@ -155,8 +155,16 @@ fn in_text(model: &mut Model, mut text: TextPane, action: Action) -> Vec<Command
     let rows = usize::from(model.layout().body.height.saturating_sub(2));
     let last = text.lines.len().saturating_sub(rows);
     text.top = moved(text.top, last + 1, rows, action);
+    let whole = matches!(action, Action::Copy | Action::Save).then(|| text.text());
     model.layers.push(Overlay::Text(text));
-    Vec::new()
+    match (action, whole) {
+        (Action::Copy, Some(whole)) => super::copy_text(model, "", whole),
+        (Action::Save, Some(whole)) => {
+            let prompt = Prompt::new(Purpose::SaveText(whole), String::new());
+            super::open(model, Overlay::Prompt(prompt))
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn in_detail(model: &mut Model, mut pane: DetailPane, action: Action) -> Option<Vec<Command>> {
@@ -170,18 +178,24 @@ fn in_detail(model: &mut Model, mut pane: DetailPane, action: Action) -> Option<
             pane.form = pane.form.next();
             Vec::new()
         }
-        Action::Copy | Action::Enter => match pane.entry() {
+        Action::Whole => match pane.entry() {
             Some(entry) => {
-                model.status = Some(format!("copied {}", entry.name));
-                vec![Command::Copy(entry.value.clone())]
+                let (title, value) = (entry.name.clone(), entry.value.clone());
+                model.layers.push(Overlay::Detail(pane));
+                let title = format!("{title} (y: copy, w: save)");
+                return Some(super::open_value(model, title, value));
+            }
+            None => Vec::new(),
+        },
+        Action::Copy => match pane.entry() {
+            Some(entry) => {
+                let (name, value) = (entry.name.clone(), entry.value.clone());
+                super::copy_text(model, &name, value)
             }
             None => Vec::new(),
         },
         Action::CopyFilter => match pane.entry().map(|entry| entry.filter.clone()) {
-            Some(Some(filter)) => {
-                model.status = Some("copied the condition".to_owned());
-                vec![Command::Copy(filter)]
-            }
+            Some(Some(filter)) => super::copy_text(model, "the condition", filter),
             _ => status(model, "this value cannot be a condition"),
         },
         Action::Only | Action::Not => match pane.entry().map(|entry| entry.filter.clone()) {
@@ -303,8 +317,7 @@ fn copy_piece(model: &mut Model) -> Vec<Command> {
         return Vec::new();
     };
     let text = String::from_utf8_lossy(&piece.data).into_owned();
-    model.status = Some("copied".to_owned());
-    vec![Command::Copy(text)]
+    super::copy_text(model, "", text)
 }
 
 /// Scrolls through the chunks line by line.
@@ -407,6 +420,14 @@ fn in_state(model: &mut Model, mut pane: StatePane, action: Action) -> Option<Ve
             }
             None => Vec::new(),
         },
+        Action::Whole => {
+            let value = pane.pane.as_ref().and_then(super::row_in_full);
+            model.layers.push(Overlay::State(pane));
+            return Some(match value {
+                Some(value) => super::open_value(model, "row (y: copy, w: save)".to_owned(), value),
+                None => Vec::new(),
+            });
+        }
         Action::Quit => {
             model.layers.push(Overlay::State(pane));
             return Some(vec![Command::Quit]);

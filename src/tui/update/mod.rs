@@ -15,8 +15,8 @@ use crossterm::event::{KeyEvent, KeyEventKind};
 
 use super::cells;
 use super::keys::{self, Action, Context};
-use super::message::{Command, Message, Request};
-use super::model::{Choice, List, ListItem, Model, Overlay, Prompt, Purpose};
+use super::message::{CLIPBOARD, Command, Message, Request};
+use super::model::{Choice, List, ListItem, Model, Overlay, Prompt, Purpose, TablePane, TextPane};
 use super::notes::Note;
 use super::view::layout::Layout;
 use super::view::{TABS, moment_title, overview};
@@ -24,7 +24,8 @@ use crate::inspect::find::Query;
 use crate::inspect::io_stream::Follow;
 use crate::inspect::page::At;
 use crate::inspect::system_view::SystemView;
-use crate::stats::table::{TILES, View};
+use crate::stats::table::{Cell, TILES, View};
+use crate::stats::tally;
 
 /// Updates the model by a message.
 pub(crate) fn update(model: &mut Model, message: Message) -> Vec<Command> {
@@ -33,6 +34,12 @@ pub(crate) fn update(model: &mut Model, message: Message) -> Vec<Command> {
         Message::Mouse(mouse) => mouse::update(model, mouse),
         Message::Resize(width, height) => {
             model.size = (width, height);
+            let width = text_width(model);
+            for layer in &mut model.layers {
+                if let Overlay::Text(pane) = layer {
+                    pane.wrap(width);
+                }
+            }
             Vec::new()
         }
         Message::Tick(now) => {
@@ -157,6 +164,7 @@ pub(super) fn action(model: &mut Model, action: Action) -> Vec<Command> {
         Action::Only => narrow::choose(model, false),
         Action::Not => narrow::choose(model, true),
         Action::Descendants => narrow::descendants(model),
+        Action::Whole => whole(model),
         Action::Dig => narrow::dig(model),
         Action::IoStream => echo(model),
         Action::EchoAll => {
@@ -487,7 +495,7 @@ fn copy(model: &mut Model) -> Vec<Command> {
         View::Spectrogram => None,
         _ => {
             let row = model.pane.row().map(|row| {
-                let cells = row.cells.iter().map(|c| cells::text(c, 4096));
+                let cells = row.cells.iter().map(|c| cells::text(c, usize::MAX));
                 cells
                     .filter(|text| !text.is_empty())
                     .collect::<Vec<_>>()
@@ -497,12 +505,66 @@ fn copy(model: &mut Model) -> Vec<Command> {
         }
     };
     match text {
-        Some(text) => {
-            model.status = Some("copied".to_owned());
-            vec![Command::Copy(text)]
-        }
+        Some(text) => copy_text(model, "", text),
         None => status(model, "nothing to copy"),
     }
+}
+
+/// Returns the width of a text over the view, inside its frame.
+fn text_width(model: &Model) -> usize {
+    usize::from(model.layout().body.width.saturating_sub(2))
+}
+
+/// Shows a value in full.
+fn open_value(model: &mut Model, title: String, value: String) -> Vec<Command> {
+    let pane = TextPane::of_value(title, value, text_width(model));
+    open(model, Overlay::Text(pane))
+}
+
+/// Shows all values of the row in full.
+fn whole(model: &mut Model) -> Vec<Command> {
+    match model.view {
+        View::Events => return narrow::enter(model),
+        View::Overview => {
+            if let Some(tile) = TILES.get(model.tile) {
+                return open_value(model, tile.title.to_owned(), tile.filter.to_owned());
+            }
+        }
+        _ => {
+            if let Some(value) = row_in_full(&model.pane) {
+                return open_value(model, "row (y: copy, w: save)".to_owned(), value);
+            }
+        }
+    }
+    status(model, "there is no row")
+}
+
+/// Returns the titles and whole values of the selected row, line by line.
+fn row_in_full(pane: &TablePane) -> Option<String> {
+    let (row, table) = (pane.row()?, pane.table.as_ref()?);
+    let cells = table.columns.iter().zip(&row.cells);
+    let lines = cells.filter(|(_, cell)| **cell != Cell::Empty);
+    let lines = lines.map(|(column, cell)| {
+        let cut = match cell {
+            Cell::Text(text) if text.len() >= tally::TEXT => {
+                " (only the beginning; the details of its events have all of it)"
+            }
+            _ => "",
+        };
+        format!("{:12} {}{cut}", column.title, cells::text(cell, usize::MAX))
+    });
+    Some(lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// Copies a text, and says so: the clipboard takes only the beginning of a very long one.
+fn copy_text(model: &mut Model, what: &str, mut text: String) -> Vec<Command> {
+    let all = text.len();
+    text.truncate(text.floor_char_boundary(CLIPBOARD));
+    model.status = Some(match text.len() {
+        len if len < all => format!("copied only {len} of {all} bytes"),
+        _ => format!("copied {what}").trim_end().to_owned(),
+    });
+    vec![Command::Copy(text)]
 }
 
 /// Follows the I/O stream of the row.

@@ -275,7 +275,8 @@ fn take(model: &mut Model, mut prompt: Prompt) -> Vec<Command> {
             Vec::new()
         }
         Purpose::Note => note(model, text),
-        Purpose::Save if text.is_empty() => Vec::new(),
+        Purpose::Save | Purpose::SaveText(_) if text.is_empty() => Vec::new(),
+        Purpose::SaveText(content) => vec![model.ask(Request::SaveText(content, text.into()))],
         Purpose::Save => {
             let scope = model.scope();
             model.status = Some(format!("saving {text}"));

@@ -39,7 +39,7 @@ fn count(model: &mut Model) {
     let mut replayer = crate::replay::SegmentReplayer::new(&model.capture).unwrap();
     let scope = model.scope();
     let never = std::sync::atomic::AtomicBool::new(false);
-    let tally = crate::stats::tally::tally(&mut replayer, &scope, &never).unwrap();
+    let tally = tally::tally(&mut replayer, &scope, &never).unwrap();
     progress(model, tally);
 }
 

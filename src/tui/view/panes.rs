@@ -363,7 +363,11 @@ pub(super) fn text(model: &Model, pane: &TextPane, layout: &Layout, buffer: &mut
     let inner = frame(&pane.title, layout.body, model, buffer);
     let rows = usize::from(inner.height);
     let lines = pane.lines.iter().skip(pane.top).take(rows);
-    let styled = lines.map(|line| match line.strip_prefix("# ") {
+    let heading = |line| match pane.value {
+        Some(_) => None,
+        None => str::strip_prefix(line, "# "),
+    };
+    let styled = lines.map(|line| match heading(line) {
         Some(heading) => Line::styled(heading, model.theme.title()),
         None => Line::raw(line),
     });
@@ -393,6 +397,7 @@ pub(super) fn prompt(
         Purpose::Within => "rows containing:  ",
         Purpose::Note => "note: ",
         Purpose::Save => "save to (.scap, .txt, .json): ",
+        Purpose::SaveText(_) => "save the text to (.txt): ",
     };
     let (start, _) = buffer.set_stringn(row.x, row.y, label, usize::from(row.width), theme.title());
     let room = usize::from(row.right().saturating_sub(start))

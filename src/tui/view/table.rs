@@ -160,7 +160,9 @@ pub(super) fn draw(pane: &TablePane, range: Span, theme: Theme, area: Rect, buff
 
 /// Returns true if a column has numbers, which are right-aligned.
 fn numbers(pane: &TablePane, column: usize) -> bool {
-    let first = pane.row_at(pane.top).and_then(|row| row.cells.get(column));
+    let rows = (pane.top..pane.order.len()).filter_map(|at| pane.row_at(at));
+    let mut cells = rows.filter_map(|row| row.cells.get(column));
+    let first = cells.find(|cell| **cell != Cell::Empty);
     first.is_some_and(cells::is_number)
 }
 

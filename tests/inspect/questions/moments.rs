@@ -53,7 +53,7 @@ fn a_moment_is_the_state_that_one_gets_from_the_front() {
             .collect();
         expected.sort();
         let processes = get(SystemView::Processes);
-        let named = |row: &Row| match (&row.cells[0], &row.cells[8]) {
+        let named = |row: &Row| match (&row.cells[0], &row.cells[9]) {
             (Cell::Id(pid), Cell::Text(name)) => (*pid, String::from_utf8(name.to_vec()).unwrap()),
             (Cell::Id(pid), Cell::Empty) => (*pid, String::new()),
             other => panic!("{other:?}"),

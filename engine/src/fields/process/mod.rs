@@ -44,6 +44,31 @@ pub(super) fn with_args(out: &mut Vec<u8>, name: &[u8], args: Option<&[u8]>) {
     }
 }
 
+/// Appends the command line that was executed, `argv` separated by blanks, up to about `most` bytes.
+/// A process without `argv[0]`, such as a kernel thread, has its name instead.
+///
+/// It is not `proc.cmdline`, which begins with the name of the program: for a script
+/// `/bin/bash /tmp/x` was executed, but its name is `x`.
+pub fn command_line(
+    out: &mut Vec<u8>,
+    exe: Option<&[u8]>,
+    comm: Option<&[u8]>,
+    args: Option<&[u8]>,
+    most: usize,
+) {
+    let start = out.len();
+    let exe = exe.filter(|exe| !exe.is_empty());
+    out.extend_from_slice(exe.or(comm).unwrap_or_default());
+    for arg in items(args.unwrap_or_default()) {
+        if out.len() - start >= most {
+            break;
+        }
+        out.push(b' ');
+        out.extend_from_slice(arg);
+    }
+    out.truncate(start + most);
+}
+
 fn main<'a>(cx: &Context<'a>) -> Option<&'a Thread> {
     cx.view.main(cx.view.thread()?)
 }

@@ -14,7 +14,7 @@ use super::{
     vpgid_name, vpid,
 };
 use crate::fields::ancestors::{aargs, acmdline, aenv, aexe, aexepath, aname, apid};
-use crate::fields::attributes::{Listing, Needs, Role, Unit};
+use crate::fields::attributes::{Listing, Narrow, Needs, Role, Unit};
 use crate::fields::info::{
     ArgForm, FieldFlags, FieldInfo, FieldType, boolean, double, int, interval, text, time, uint,
 };
@@ -78,9 +78,7 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
     .arg(ArgForm::OptIndex)
     .of_thread(),
     uint("proc.cmdlenargs", "summed length of args", cmdlenargs).of_thread(),
-    text("proc.cmdline", "comm + args", cmdline)
-        .of_thread()
-        .listing(Listing::First(11)),
+    text("proc.cmdline", "comm + args", cmdline).of_thread(),
     uint("proc.cmdnargs", "number of args", cmdnargs).of_thread(),
     text("proc.cwd", "working directory with trailing slash", cwd)
         .of_thread()
@@ -116,7 +114,10 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
     .of_thread()
     .compared_as(FieldType::Interval),
     time("proc.exe_ino.mtime", "mtime of exe, epoch ns", exe_mtime).of_thread(),
-    text("proc.exeline", "exe + args", exeline).of_thread(),
+    text("proc.exeline", "exe + args", exeline)
+        .of_thread()
+        .listing(Listing::First(11))
+        .narrow(Narrow::CommandLine),
     text("proc.exepath", "full executable path", exepath)
         .of_thread()
         .listing(Listing::First(12)),

@@ -208,6 +208,29 @@ fn a_double_fork_does_not_hide_who_did_it() {
 }
 
 #[test]
+fn a_parent_that_did_not_start_a_process_has_adopted_it() {
+    let mut m = Machine::new();
+    m.fork(100, 200);
+    m.fork(200, 201);
+    let adopter = |state: &State| {
+        let main = state.thread(Tid(201)).unwrap();
+        state.adopter(main).map(|adopter| adopter.pid.0)
+    };
+    // The starter is the parent, whatever program it executes now.
+    m.exec(200, 100, "dropper");
+    assert_eq!(adopter(&m.state), None);
+    m.exit(200, 1);
+    assert_eq!(adopter(&m.state), Some(1));
+    assert_eq!(adopter(&m.restored()), Some(1));
+    // A new process with the number of the starter is not the starter.
+    m.fork(100, 200);
+    assert_eq!(adopter(&m.state), Some(1));
+    m.exit(201, 1);
+    m.fork(1, 201);
+    assert_eq!(adopter(&m.state), None);
+}
+
+#[test]
 fn a_starter_is_as_it_was_when_it_forked() {
     let mut m = Machine::new();
     m.fork(100, 200);

@@ -80,9 +80,9 @@ const PROCESSES: &[Column] = &[
     column(
         "COMMAND",
         0,
-        "The command line, below that of the process that started it.",
+        "The command line as it was executed, below that of the process that started it.",
     )
-    .is("proc.cmdline"),
+    .is("proc.exeline"),
 ];
 
 const FILES: &[Column] = &[
@@ -208,10 +208,22 @@ const COMMANDS: &[Column] = &[
     ),
     column("SESSION", 8, "The session id: the pid of its leader.").is("proc.sid"),
     PID,
-    column("PARENT", 15, "The name of its parent.").is("proc.pname"),
+    column(
+        "PARENT",
+        15,
+        "The name of its parent: the process that started it, or one that has adopted it since.",
+    )
+    .is("proc.pname"),
+    column(
+        "STARTED BY",
+        15,
+        "The name of the process that started it, if the parent has only adopted it.",
+    )
+    .is("proc.lineage[1]")
+    .optional(),
     CONTAINER,
     column("CWD", 20, "The working directory.").is("proc.cwd"),
-    column("COMMAND", 0, "The command line.").is("proc.cmdline"),
+    column("COMMAND", 0, "The command line as it was executed.").is("proc.exeline"),
 ];
 
 const SLOW: &[Column] = &[

@@ -69,6 +69,7 @@ pub(super) fn commands(tally: &Tally) -> Vec<Row> {
             },
             Cell::Id(command.process.pid),
             text(&command.parent),
+            text(&command.starter),
             container(tally, command.container.as_ref()),
             text(&command.cwd),
             text(&command.cmdline),

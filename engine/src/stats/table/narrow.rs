@@ -175,6 +175,12 @@ pub fn cell_condition(column: &Column, cell: &Cell) -> Option<String> {
         (Narrow::Or(other), Cell::Text(text)) => {
             format!("({} or {})", is(field, text), is(other, text))
         }
+        (Narrow::CommandLine, Cell::Text(line)) => format!(
+            "({} or ({} and {}))",
+            is(field, line),
+            condition("proc.exe", Op::Eq, b""),
+            is("proc.cmdline", line)
+        ),
         (Narrow::Path, Cell::Text(path)) => at_path(path),
         (Narrow::Directory, Cell::Text(path)) => in_directory(path),
         (Narrow::ServerPort, Cell::Id(port)) => at_port(u16::try_from(*port).ok()?),
@@ -267,5 +273,11 @@ mod tests {
         is("evt.res", Cell::Word("ENOENT"), "evt.res = ENOENT");
         is("evt.res", Cell::Id(-4000), "evt.rawres = -4000");
         is("proc.name", text(b"a b"), "proc.name = \"a b\"");
+        is(
+            "proc.exeline",
+            text(b"/bin/sh /tmp/x"),
+            "(proc.exeline = \"/bin/sh /tmp/x\" or \
+             (proc.exe = \"\" and proc.cmdline = \"/bin/sh /tmp/x\"))",
+        );
     }
 }

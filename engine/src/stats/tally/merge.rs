@@ -132,7 +132,13 @@ impl Tally {
                 id.len() + c.name.len() + c.image.len() + c.pod.len()
             })
             + commands
-                .map(|c| size_of_val(c) + c.cmdline.len() + c.cwd.len() + c.parent.len())
+                .map(|c| {
+                    size_of_val(c)
+                        + c.cmdline.len()
+                        + c.cwd.len()
+                        + c.parent.len()
+                        + c.starter.len()
+                })
                 .sum::<usize>()
             + slow
                 .map(|s| size_of_val(s) + s.about.len() + s.call.len())

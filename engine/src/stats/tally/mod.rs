@@ -84,7 +84,7 @@ pub struct ProcessTally {
     pub parent: Option<ProcessKey>,
     /// Its name.
     pub comm: Text,
-    /// Its command line, as `proc.cmdline`.
+    /// Its command line as it was executed, truncated to [`TEXT`].
     pub cmdline: Text,
     /// The name of its user, or the number as text; empty = not known.
     pub user: Text,
@@ -241,8 +241,10 @@ pub struct CommandTally {
     pub num: u64,
     /// The process.
     pub process: ProcessKey,
-    /// The name of the program that started it.
+    /// The name of its parent.
     pub parent: Text,
+    /// The name of the process that started it, if the parent is one that adopted it.
+    pub starter: Text,
     /// The name of its user, or the number.
     pub user: Text,
     /// The login user, by name or number; empty = none or not known.
@@ -253,7 +255,7 @@ pub struct CommandTally {
     pub session: i64,
     /// The working directory.
     pub cwd: Text,
-    /// The command line.
+    /// The command line as it was executed, truncated to [`TEXT`].
     pub cmdline: Text,
     /// Its container.
     pub container: Option<Text>,

@@ -205,7 +205,12 @@ impl Processes {
             (name, id) if name.is_empty() => decimal(id),
             (name, _) => name,
         };
+        let starter = match cx.view.starter() {
+            (Some(starter), Some(_adopter)) => cut(starter.comm.unwrap_or_default()),
+            _ => Text::default(),
+        };
         self.commands.push(CommandTally {
+            starter,
             ts: cx.event.ts.0,
             num: cx.event.num.0,
             parent: text(&fields.parent),
@@ -234,7 +239,11 @@ fn describe(tally: &mut ProcessTally, view: &View<'_>, main: &Thread) {
     if let Some(comm) = &main.comm {
         tally.comm = Text::clone(comm);
     }
-    let line = command_line(main.comm.as_deref(), main.args.as_deref());
+    let line = command_line(
+        main.exe.as_deref(),
+        main.comm.as_deref(),
+        main.args.as_deref(),
+    );
     if *line != *tally.cmdline {
         tally.cmdline = line.as_slice().into();
     }
@@ -251,17 +260,10 @@ fn describe(tally: &mut ProcessTally, view: &View<'_>, main: &Thread) {
     tally.threads = tally.threads.max(threads);
 }
 
-/// Returns a command line like `proc.cmdline`, truncated.
-fn command_line(comm: Option<&[u8]>, args: Option<&[u8]>) -> Vec<u8> {
-    let mut line = comm.unwrap_or_default().to_vec();
-    for arg in fields::items(args.unwrap_or_default()) {
-        if line.len() >= TEXT {
-            break;
-        }
-        line.push(b' ');
-        line.extend_from_slice(arg);
-    }
-    line.truncate(TEXT);
+/// Returns the command line that was executed, truncated.
+fn command_line(exe: Option<&[u8]>, comm: Option<&[u8]>, args: Option<&[u8]>) -> Vec<u8> {
+    let mut line = Vec::new();
+    fields::command_line(&mut line, exe, comm, args, TEXT);
     line
 }
 
@@ -299,7 +301,9 @@ impl ProcessTally {
     fn of_ancestor(ancestor: &Ancestor<'_>, live: Option<&Thread>, view: &View<'_>) -> Self {
         let mut tally = Self {
             comm: cut(ancestor.comm.unwrap_or_default()),
-            cmdline: command_line(ancestor.comm, ancestor.args).as_slice().into(),
+            cmdline: command_line(ancestor.exe, ancestor.comm, ancestor.args)
+                .as_slice()
+                .into(),
             made: ancestor.clone_ts,
             seen: None,
             ..Self::new(0)
