@@ -100,7 +100,7 @@ const WHO: &[&str] = &[
     "user.name",
     "container.id",
     "container.name",
-    "proc.cmdline",
+    "proc.exeline",
 ];
 
 /// Returns the text of a field; empty if it is absent.

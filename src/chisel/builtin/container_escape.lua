@@ -15,7 +15,7 @@ local reported = recent.new(10000)
 local fields = {}
 for _, name in ipairs {
   "evt.type", "evt.abspath", "fd.name", "evt.arg.dir", "evt.arg.dev", "evt.arg.type", "evt.arg.flags", "evt.arg.addr",
-  "evt.arg.request", "evt.is_open_write", "proc.pid", "proc.cwd", "proc.cmdline", "evt.res", "evt.rawarg.mode",
+  "evt.arg.request", "evt.is_open_write", "proc.pid", "proc.cwd", "proc.exeline", "evt.res", "evt.rawarg.mode",
   "evt.arg.path",
 } do
   fields[name] = chisel.request_field(name)
@@ -64,7 +64,7 @@ local function report(what, facts)
   local key = string.format("%s\0%s\0%s", value("proc.pid"), what, facts.file or "")
   if reported:get(key) then return end
   reported:set(key, true)
-  facts.result, facts.command = value("evt.res"), value("proc.cmdline")
+  facts.result, facts.command = value("evt.res"), value("proc.exeline")
   scap.finding("container_escape", what, facts)
 end
 

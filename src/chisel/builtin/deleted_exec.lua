@@ -14,7 +14,7 @@ local running = recent.new(10000)
 
 local fields = {}
 for _, name in ipairs {
-  "evt.type", "evt.failed", "proc.pid", "proc.exepath", "proc.cwd", "proc.args[0]", "proc.cmdline", "fs.path.name",
+  "evt.type", "evt.failed", "proc.pid", "proc.exepath", "proc.cwd", "proc.args[0]", "proc.exeline", "fs.path.name",
   "fs.path.source", "fs.path.target", "fd.name", "thread.ismain",
 } do
   fields[name] = chisel.request_field(name)
@@ -34,7 +34,7 @@ local function on_exec()
   local pid, path = evt.field(fields["proc.pid"]), evt.field(fields["proc.exepath"]) or ""
   if path:find(" %(deleted%)$") or deleted:get(path) then
     scap.finding("deleted_exec", "a program is run whose file is deleted",
-      { file = path, command = evt.field(fields["proc.cmdline"]) })
+      { file = path, command = evt.field(fields["proc.exeline"]) })
   end
   local own = {
     path,

@@ -19,7 +19,7 @@ local links = recent.new(1000)
 local fields = {}
 for _, name in ipairs {
   "evt.type", "evt.arg.flags", "evt.arg.target", "evt.arg.fd", "evt.arg.length", "evt.rawres", "fd.name", "fs.path.name",
-  "fs.path.source", "fs.path.target", "proc.pid", "proc.cmdline", "proc.env[HISTFILE]", "proc.env[HISTSIZE]",
+  "fs.path.source", "fs.path.target", "proc.pid", "proc.exeline", "proc.env[HISTFILE]", "proc.env[HISTSIZE]",
   "proc.env[HISTFILESIZE]", "evt.is_io_write",
   "evt.is_open_create",
 } do
@@ -61,7 +61,7 @@ local function check(path, how)
   local key = path .. "\0" .. value("proc.pid")
   if reported:get(key) then return end
   reported:set(key, true)
-  scap.finding("history_wipe", kind .. " " .. how, { file = path, command = value("proc.cmdline") })
+  scap.finding("history_wipe", kind .. " " .. how, { file = path, command = value("proc.exeline") })
 end
 
 local function on_exec()
@@ -73,7 +73,7 @@ local function on_exec()
   if how and not reported:get(how) then
     reported:set(how, true)
     scap.finding("history_wipe", "shells are told to keep no history",
-      { variable = how, command = value("proc.cmdline") })
+      { variable = how, command = value("proc.exeline") })
   end
 end
 

@@ -6,7 +6,7 @@ category = "Security"
 args = {}
 
 local path = chisel.request_field("proc.exepath")
-local command = chisel.request_field("proc.cmdline")
+local command = chisel.request_field("proc.exeline")
 local parent = chisel.request_field("proc.pcmdline")
 
 function on_init()

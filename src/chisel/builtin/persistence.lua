@@ -63,7 +63,7 @@ local reported = recent.new(10000)
 
 local fields = {}
 for _, name in ipairs {
-  "evt.type", "fd.name", "fs.path.name", "fs.path.source", "fs.path.target", "proc.pid", "proc.cmdline",
+  "evt.type", "fd.name", "fs.path.name", "fs.path.source", "fs.path.target", "proc.pid", "proc.exeline",
 } do
   fields[name] = chisel.request_field(name)
 end
@@ -83,7 +83,7 @@ local function check(path, how)
       if reported:get(key) then return end
       reported:set(key, true)
       scap.finding("persistence", place[1] .. ": " .. how,
-        { file = path, command = evt.field(fields["proc.cmdline"]) })
+        { file = path, command = evt.field(fields["proc.exeline"]) })
       return
     end
   end

@@ -13,7 +13,7 @@ local SHELLS = "(sh, bash, dash, ash, zsh, ksh, mksh, csh, tcsh, fish, busybox, 
 
 local fields = {}
 for _, name in ipairs {
-  "evt.type", "proc.pid", "proc.ppid", "proc.cmdline", "proc.args", "proc.pcmdline", "proc.pexepath", "proc.pexe", "proc.stdin.type",
+  "evt.type", "proc.pid", "proc.ppid", "proc.cmdline", "proc.exeline", "proc.args", "proc.pcmdline", "proc.pexepath", "proc.pexe", "proc.stdin.type",
   "proc.stdin.name", "proc.stdout.type", "proc.stdout.name", "proc.stderr.type", "fd.name", "fd.typechar",
 } do
   fields[name] = chisel.request_field(name)
@@ -55,14 +55,14 @@ local function on_exec()
     if INET[input] and INET[output] then
       if once(value("proc.pid")) then
         scap.finding("reverse_shell", "a shell whose input and output are a connection",
-          { connection = value("proc.stdin.name"), command = value("proc.cmdline") })
+          { connection = value("proc.stdin.name"), command = value("proc.exeline") })
       end
       return
     end
     local arguments = " " .. (value("proc.args") or "") .. " "
     if (input == "pipe" or input == "unix") and arguments:find(" -i ", 1, true) and
         not arguments:find(" -%a*c") and once(value("proc.pid")) then
-      scap.finding("reverse_shell", "an interactive shell that has no terminal", { command = value("proc.cmdline") })
+      scap.finding("reverse_shell", "an interactive shell that has no terminal", { command = value("proc.exeline") })
     end
     return
   end
