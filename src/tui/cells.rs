@@ -17,6 +17,13 @@ pub(crate) fn text(cell: &Cell, width: usize) -> String {
     match cell {
         Cell::Empty => String::new(),
         Cell::Text(bytes) => fit(bytes, width),
+        Cell::List(texts, more) => {
+            let mut all = texts.join(&b", "[..]);
+            if *more {
+                all.extend_from_slice(", \u{2026}".as_bytes());
+            }
+            fit(&all, width)
+        }
         Cell::Word(word) => fit(word.as_bytes(), width),
         Cell::Id(id) => id.to_string(),
         // Numbers are never truncated.
@@ -42,7 +49,7 @@ pub(crate) fn text(cell: &Cell, width: usize) -> String {
 pub(crate) fn is_number(cell: &Cell) -> bool {
     !matches!(
         cell,
-        Cell::Empty | Cell::Text(_) | Cell::Word(_) | Cell::Time(_)
+        Cell::Empty | Cell::Text(_) | Cell::List(..) | Cell::Word(_) | Cell::Time(_)
     )
 }
 

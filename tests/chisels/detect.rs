@@ -1,8 +1,10 @@
 //! What the detecting chisels tell, and that they tell nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+
+use scap::stats::table::TILES;
 
 use crate::{capture, each, read, scap};
 
@@ -57,6 +59,27 @@ fn detectors_tell_of_nothing_else() {
             "{chisel} on {capture}:\n{printed}"
         );
     });
+}
+
+/// Detectors report what the tiles of the same matter count, and what takes several calls besides.
+#[test]
+fn detectors_and_tiles_agree() {
+    let cases: [(&str, &str, &[u64]); 2] = [
+        ("persistence", "persistence", &[]),
+        ("histories or logs wiped", "history_wipe", &[795, 1140]),
+    ];
+    for (title, chisel, of_several_calls) in cases {
+        let tile = TILES.iter().find(|tile| tile.title == title).unwrap();
+        let printed = read(chisel, &["-p", "%evt.num", tile.filter]);
+        let counted: BTreeSet<u64> = printed.lines().map(|l| l.parse().unwrap()).collect();
+        let printed = read(chisel, &["-c", chisel]);
+        let number = |line: &str| line.split(['#', ' ']).nth(2)?.parse().ok();
+        let reported: BTreeSet<u64> = printed.lines().map(|l| number(l).unwrap()).collect();
+        let only: Vec<u64> = reported.difference(&counted).copied().collect();
+        assert_eq!(only, of_several_calls, "{title}");
+        // A second call of a process on the same file is counted, but not reported again.
+        assert!(counted.len() <= reported.len(), "{counted:?} {reported:?}");
+    }
 }
 
 /// How often each kind of finding was told, with its text; under `-j` one object a line.

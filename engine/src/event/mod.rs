@@ -84,7 +84,8 @@ pub trait EventExt<'a> {
     /// Returns parameter `index` as text without its terminator.
     fn text(&self, index: usize) -> Option<&'a [u8]>;
 
-    /// Returns the result of a call; `None` for other events and for a call in flight.
+    /// Returns the result of a call; `None` for other events, for a call in flight, and for a call that
+    /// has none.
     fn result(&self) -> Option<i64>;
 
     /// Whether it is the recorder's own bookkeeping, which sysdig numbers but does not show; what the recorder says of an
@@ -114,6 +115,9 @@ impl<'a> EventExt<'a> for Event<'a> {
 
     fn result(&self) -> Option<i64> {
         if self.flags.contains(EventFlags::IN_FLIGHT) || self.ty.is_enter() {
+            return None;
+        }
+        if !syscall::has_result(self) {
             return None;
         }
         self.int(syscall::result_param(self.ty))

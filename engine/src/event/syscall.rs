@@ -45,6 +45,41 @@ pub fn result_param(ty: EventType) -> usize {
     }
 }
 
+/// `sigreturn` and `rt_sigreturn` in the 32-bit ABI of x86.
+const SIGRETURN_IA32: [u64; 2] = [119, 173];
+/// The codes of these calls in the schema.
+const SIGRETURN: [u64; 2] = [410, 298];
+
+/// Whether a call has a result. Those that return from a signal handler restore the registers of the
+/// interrupted code: what they seem to return is the value of a register.
+#[inline]
+pub fn has_result(event: &Event<'_>) -> bool {
+    if event.ty != types::GENERIC_X {
+        return true;
+    }
+    let is_one = |index, of: [u64; 2]| event.uint(index).is_some_and(|n| of.contains(&n));
+    match event.uint(param::ABI) {
+        Some(ABI_IA32) => !is_one(param::NATIVE_ID, SIGRETURN_IA32),
+        _ => !is_one(param::ID, SIGRETURN),
+    }
+}
+
+/// Returns the fd that a call without a type of its own is about: its argument `fd`. A `utimensat`
+/// without a path, which is how `futimens` calls it, is about its directory fd.
+pub fn fd_argument(event: &Event<'_>, arch: Option<Arch>) -> Option<i64> {
+    if event.ty != types::GENERIC_X {
+        return None;
+    }
+    let call = call(event, arch).prototype?;
+    let is_fd = |arg: &SyscallArg| arg.name == "fd" && matches!(form(arg), Form::Fd);
+    let index = match call.name {
+        "utimensat" if event.uint(param::FIRST_ARG + 1) == Some(0) => 0,
+        _ => call.args.iter().position(is_fd)?,
+    };
+    let low = event.uint(param::FIRST_ARG + index)? & 0xffff_ffff;
+    Some(i64::from(u32::try_from(low).ok()?.cast_signed()))
+}
+
 /// Returns the call of a generic event; `arch` is the architecture of the recorded machine.
 pub fn call(event: &Event<'_>, arch: Option<Arch>) -> Call {
     let number = event
@@ -289,4 +324,17 @@ pub fn category(name: &str) -> &'static str {
         .iter()
         .find(|(prefix, _)| name.starts_with(prefix))
         .map_or("other", |(_, category)| category)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_calls_without_a_result_are_those_that_return_from_a_handler() {
+        let named = SIGRETURN_IA32.map(|n| syscall::ia32_name(n as u32));
+        assert_eq!(named, [Some("sigreturn"), Some("rt_sigreturn")]);
+        let named = SIGRETURN.map(|code| syscall::by_ppm_sc(code as u16).map(|call| call.name));
+        assert_eq!(named, [Some("sigreturn"), Some("rt_sigreturn")]);
+    }
 }

@@ -63,6 +63,9 @@ const WAITS: &[&str] = &[
     "mq_timedsend", "io_getevents", "io_pgetevents", "io_uring_enter", "restart_syscall", "sched_yield",
 ];
 
+/// Calls that return from a signal handler have no result.
+const NO_RESULT: &[&str] = &["sigreturn", "rt_sigreturn"];
+
 /// New namespaces of `clone`, in the schema's encoding.
 const CLONE_NEW: u64 = 0x1010_0000 | 0xf8;
 /// The creator waits until the new process executes a program, in the schema's encoding.
@@ -209,7 +212,7 @@ impl Known {
         Self {
             traits: Traits::of_name(name)
                 .with(Traits::CALL)
-                .with(Traits::RESULT),
+                .with_if(!NO_RESULT.contains(&name), Traits::RESULT),
             result: u8::try_from(generic::result_param(types::GENERIC_X)).unwrap_or(NO_PARAM),
             fd: NO_PARAM,
         }

@@ -77,6 +77,59 @@ macro_rules! written {
     };
 }
 
+/// Files that make a machine run something later, by path, in a field.
+macro_rules! autostart {
+    ($field:literal) => {
+        concat!(
+            "(",
+            $field,
+            " in (/etc/ld.so.preload, /etc/anacrontab, /etc/rc.local, /etc/profile, ",
+            "/etc/bash.bashrc, /etc/bashrc, /etc/environment, /etc/passwd, /etc/shadow) or ",
+            $field,
+            " startswith anyof (/etc/ld.so.conf, /etc/cron, /var/spool/cron/, /var/spool/at/, ",
+            "/etc/systemd/, /usr/lib/systemd/, /lib/systemd/, /usr/local/lib/systemd/, ",
+            "/etc/init.d/, /etc/rc0.d/, /etc/rc1.d/, /etc/rc2.d/, /etc/rc3.d/, /etc/rc4.d/, ",
+            "/etc/rc5.d/, /etc/rc6.d/, /etc/rcS.d/, /etc/update-motd.d/, /etc/profile.d/, ",
+            "/etc/zsh/, /etc/sudoers, /etc/pam.d/, /etc/udev/rules.d/, /etc/modules) or ",
+            $field,
+            " endswith anyof (/.ssh/authorized_keys, /.ssh/authorized_keys2, /.ssh/rc, ",
+            "/.bashrc, /.bash_profile, /.bash_login, /.bash_logout, /.profile, /.zshrc, ",
+            "/.zprofile, /.zshenv) or ",
+            $field,
+            " contains /.config/systemd/user/ or (",
+            $field,
+            " contains /security/pam_ and ",
+            $field,
+            " endswith .so) or (",
+            $field,
+            " startswith /lib/modules/ and ",
+            $field,
+            " contains .ko) or (",
+            $field,
+            " contains /autostart/ and ",
+            $field,
+            " endswith .desktop))"
+        )
+    };
+}
+
+/// Histories of shells, records of logins and logs that intruders wipe, by path, in a field.
+macro_rules! traces {
+    ($field:literal) => {
+        concat!(
+            "(",
+            $field,
+            " endswith anyof (_history, /.history, /.histfile) or ",
+            $field,
+            " startswith anyof (/var/log/wtmp, /var/log/btmp, /var/log/lastlog, /run/utmp, ",
+            "/var/run/utmp, /var/log/audit/, /var/log/journal/) or ",
+            $field,
+            " in (/var/log/auth.log, /var/log/secure, /var/log/messages, /var/log/syslog, ",
+            "/var/log/kern.log, /var/log/cron))"
+        )
+    };
+}
+
 /// The tiles: the first questions of an investigation.
 pub const TILES: &[Tile] = &[
     tile("programs executed", View::Commands, executed!()),
@@ -178,22 +231,59 @@ pub const TILES: &[Tile] = &[
             "fd.name endswith /.pgpass or fd.name endswith _history)"
         ),
     ),
+    // The chisel `persistence` reports the same, except what package managers and programs that
+    // maintain accounts do.
     notable(
         "persistence",
         View::Files,
         concat!(
+            "(",
             written!(),
-            " and (fd.name startswith /etc/cron or fd.name startswith /var/spool/cron or ",
-            "fd.name startswith /etc/systemd/ or fd.name startswith /usr/lib/systemd/ or ",
-            "fd.name startswith /lib/systemd/ or fd.name contains /.config/systemd/ or ",
-            "fd.name startswith /etc/ld.so. or fd.name startswith /etc/profile or ",
-            "fd.name startswith /etc/init.d/ or fd.name startswith /etc/rc or ",
-            "fd.name startswith /etc/udev/rules.d/ or fd.name startswith /etc/pam.d/ or ",
-            "fd.name contains /.config/autostart/ or fd.name endswith /.ssh/authorized_keys or ",
-            "fd.name endswith /.bashrc or fd.name endswith /.bash_profile or ",
-            "fd.name endswith /.bash_login or fd.name endswith /.bash_logout or ",
-            "fd.name endswith /.profile or fd.name endswith /.zshrc or ",
-            "fd.name endswith /.zprofile or fd.name endswith /bash.bashrc)"
+            " and ",
+            autostart!("fd.name"),
+            ") or (evt.type in (rename, renameat, renameat2) and evt.rawres = 0 and ",
+            autostart!("fs.path.target"),
+            ") or (evt.type in (link, linkat, symlink, symlinkat) and evt.rawres = 0 and ",
+            autostart!("fs.path.source"),
+            ") or (evt.type = truncate and evt.rawres = 0 and ",
+            autostart!("fs.path.name"),
+            ")"
+        ),
+    ),
+    // The chisel `history_wipe` reports these, except those of programs that maintain logs, and also
+    // what takes several calls: histories that are replaced or switched off.
+    notable(
+        "histories or logs wiped",
+        View::Files,
+        concat!(
+            "(evt.type in (unlink, unlinkat) and evt.rawres = 0 and ",
+            traces!("fs.path.name"),
+            ") or (evt.type in (rename, renameat, renameat2) and evt.rawres = 0 and ",
+            traces!("fs.path.source"),
+            " and not fs.path.target startswith /var/log/ and not ",
+            traces!("fs.path.target"),
+            ") or (",
+            opened!(),
+            " and evt.rawres >= 0 and evt.arg.flags contains O_TRUNC and ",
+            "evt.is_open_create = false and ",
+            traces!("fd.name"),
+            ") or (evt.type in (symlink, symlinkat) and evt.rawres = 0 and ",
+            "evt.arg.target = /dev/null and ",
+            traces!("fs.path.source"),
+            ") or (evt.type = truncate and evt.rawres = 0 and evt.arg.length = 0 and ",
+            traces!("fs.path.name"),
+            ") or (evt.type = ftruncate and evt.rawres = 0 and evt.arg.length = 0 and ",
+            "(evt.arg.fd endswith \"_history)\" or evt.arg.fd endswith \"/.history)\" or ",
+            "evt.arg.fd endswith \"/.histfile)\" or evt.arg.fd contains <f>/var/log/wtmp or ",
+            "evt.arg.fd contains <f>/var/log/btmp or evt.arg.fd contains <f>/var/log/lastlog or ",
+            "evt.arg.fd contains <f>/run/utmp or evt.arg.fd contains <f>/var/run/utmp or ",
+            "evt.arg.fd contains <f>/var/log/audit/ or evt.arg.fd contains <f>/var/log/journal/ or ",
+            "evt.arg.fd endswith \"<f>/var/log/auth.log)\" or ",
+            "evt.arg.fd endswith \"<f>/var/log/secure)\" or ",
+            "evt.arg.fd endswith \"<f>/var/log/messages)\" or ",
+            "evt.arg.fd endswith \"<f>/var/log/syslog)\" or ",
+            "evt.arg.fd endswith \"<f>/var/log/kern.log)\" or ",
+            "evt.arg.fd endswith \"<f>/var/log/cron)\"))"
         ),
     ),
     tile(

@@ -9,6 +9,7 @@ use crate::chisel::script_state::ScriptState;
 use crate::event::{number, text};
 use crate::fields::{Context, Scratch, Value as FieldValue, lookup};
 use crate::format::json;
+use crate::stats::tiles::TILES;
 
 pub(super) fn table(lua: &Lua, script: &Rc<ScriptState>) -> mlua::Result<Table> {
     let table = lua.create_table()?;
@@ -20,6 +21,15 @@ pub(super) fn table(lua: &Lua, script: &Rc<ScriptState>) -> mlua::Result<Table> 
         lua.create_string(safe)
     })?;
     table.set("clean", clean)?;
+
+    let tile = lua.create_function(|_, title: String| {
+        let found = TILES.iter().find(|tile| tile.title == title);
+        found.map(|tile| tile.filter).ok_or_else(|| {
+            let misuse = "scap.tile takes the title of a tile of the overview of `scap view`";
+            crate::chisel::error::ApiError::Misuse(misuse).into()
+        })
+    })?;
+    table.set("tile", tile)?;
 
     let own = script.clone();
     let arg = lua.create_function(move |lua, (name, default): (String, Value)| {

@@ -1,6 +1,7 @@
 description = "Removal of traces: shell histories that are deleted, emptied or linked to /dev/null, shells whose " ..
   "history is disabled, logs and login records that are deleted or emptied by other programs than those " ..
-  "that maintain them. Known false positives: bash before 4.4, which empties its history before it " ..
+  "that maintain them. The tile `histories or logs wiped` of `scap view` counts single calls only, of all " ..
+  "programs. Known false positives: bash before 4.4, which empties its history before it " ..
   "rewrites it; images and tests that clean up."
 short_description = "Wiped histories and logs"
 category = "Security"

@@ -1,6 +1,7 @@
 description = "Changes to files that make a machine run something later: cron, at, systemd units, rc.local and init " ..
   "scripts, ld.so.preload, start files of shells, authorized_keys, sudoers, passwd, PAM, udev rules, " ..
-  "autostart entries, modules to load. Package managers and programs that create accounts are excluded. " ..
+  "autostart entries, modules to load: the tile `persistence` of `scap view`, without package managers and " ..
+  "programs that create accounts. " ..
   "Known false positives: administrators and configuration management, whose changes are the same as an " ..
   "attacker's."
 short_description = "Changes to autostart files"
@@ -69,24 +70,25 @@ for _, name in ipairs {
 end
 
 function on_init()
-  chisel.set_filter("evt.dir=< and evt.failed=false and ((evt.is_open_write=true and fd.type=file) or evt.type in " ..
-    "(rename, renameat, renameat2, link, linkat, symlink, symlinkat, truncate)) and not " .. paths.PACKAGES ..
-    " and not " .. WORKERS .. " and not proc.exepath in (/lib/systemd/systemd, /usr/lib/systemd/systemd)")
+  -- What counts is the tile of `scap view`; the places below only give it a name.
+  chisel.set_filter("(" .. scap.tile("persistence") .. ") and not " .. paths.PACKAGES .. " and not " .. WORKERS .. " and not proc.exepath in (/lib/systemd/systemd, /usr/lib/systemd/systemd)")
   return true
+end
+
+local function name_of(path)
+  for _, place in ipairs(PLACES) do
+    if path:find(place[2]) then return place[1] end
+  end
+  return "autostart"
 end
 
 local function check(path, how)
   if not path then return end
-  for _, place in ipairs(PLACES) do
-    if path:find(place[2]) then
-      local key = path .. "\0" .. evt.field(fields["proc.pid"])
-      if reported:get(key) then return end
-      reported:set(key, true)
-      scap.finding("persistence", place[1] .. ": " .. how,
-        { file = path, command = evt.field(fields["proc.exeline"]) })
-      return
-    end
-  end
+  local key = path .. "\0" .. evt.field(fields["proc.pid"])
+  if reported:get(key) then return end
+  reported:set(key, true)
+  scap.finding("persistence", name_of(path) .. ": " .. how,
+    { file = path, command = evt.field(fields["proc.exeline"]) })
 end
 
 function on_event()

@@ -12,7 +12,7 @@ use crate::stats::groups::Counts;
 
 /// Width of the lines.
 const WIDTH: usize = 100;
-/// Number of busiest processes listed.
+/// Number of processes with the most events listed.
 const BUSY: usize = 4;
 /// Number of calls listed per error.
 const CALLS: usize = 3;
@@ -23,7 +23,7 @@ impl Account {
     /// Appends the account, after a header about the capture.
     pub(in crate::cli) fn print(&self, out: &mut Vec<u8>, capture_info: &CaptureInfo) {
         head(out, capture_info);
-        self.busiest(out, capture_info.events);
+        self.most_events(out, capture_info.events);
         rows(out, "programs started", &self.started);
         self.changed(out);
         counted(out, "connections", &[&self.connections, &self.local]);
@@ -41,12 +41,12 @@ impl Account {
         }
     }
 
-    fn busiest(&self, out: &mut Vec<u8>, events: u64) {
+    fn most_events(&self, out: &mut Vec<u8>, events: u64) {
         let busy = self.busy.ranked(|_, (count, _)| *count);
         if busy.is_empty() {
             return;
         }
-        out.extend_from_slice(b"busiest: ");
+        out.extend_from_slice(b"most events: ");
         for (i, (pid, (count, name))) in busy.into_iter().take(BUSY).enumerate() {
             out.extend_from_slice(if i == 0 { b"" } else { b", " });
             out.extend_from_slice(name);

@@ -25,11 +25,14 @@ pub(super) fn both(a: &str, b: &str) -> String {
 
 /// Returns the drill-down of the selected row.
 pub(super) fn of_row(model: &Model) -> Option<Narrowed> {
-    let subject = match model.view {
-        View::Overview => Subject::Tile(model.tile),
-        _ => model.pane.row()?.subject.clone(),
-    };
-    Some(table::narrowed(&subject))
+    if model.view != View::Overview {
+        return Some(table::narrowed(&model.pane.row()?.subject));
+    }
+    // Until everything is counted, the files and connections of a tile are not known.
+    Some(match model.tally() {
+        Some(tally) if model.is_counted() => table::narrowed_tile(model.tile, tally),
+        _ => table::only_calls(table::narrowed(&Subject::Tile(model.tile))),
+    })
 }
 
 /// Drills down to the selected row, or opens the event.
@@ -99,8 +102,12 @@ pub(super) fn dig(model: &mut Model) -> Vec<Command> {
     match model.view {
         View::Events => enter(model),
         View::Spectrogram => dig_rectangle(model),
+        View::Overview => {
+            let calls = table::narrowed(&Subject::Tile(model.tile));
+            narrow_to(model, calls, Some(View::Events))
+        }
         _ => match of_row(model) {
-            Some(narrowed) if model.pane.row().is_some() || model.view == View::Overview => {
+            Some(narrowed) if model.pane.row().is_some() => {
                 narrow_to(model, narrowed, Some(View::Events))
             }
             _ => Vec::new(),

@@ -9,14 +9,8 @@ use crate::event::{EventExt as _, EventFlags, syscall};
 fn result(cx: &Context<'_>) -> Option<i64> {
     let event = cx.event;
     let info = event.info()?;
-    if event.flags.contains(EventFlags::IN_FLIGHT) || event.ty.is_enter() {
-        return None;
-    }
-    let index = syscall::result_param(event.ty);
-    if !is_result(info, index) {
-        return None;
-    }
-    event.int(index)
+    let has_result = is_result(info, syscall::result_param(event.ty));
+    event.result().filter(|_| has_result)
 }
 
 fn is_result(info: &EventInfo, index: usize) -> bool {

@@ -69,7 +69,12 @@ const PROCESSES: &[Column] = &[
     column("TH", 4, "The maximum number of threads at a time."),
     column("EVENTS", 8, "Number of events."),
     FAILED,
-    column("BUSY", 7, "Time in calls, without blocking calls."),
+    column(
+        "IN CALLS",
+        8,
+        "Time that passed in calls, without those that wait for time, other processes or data. It is not CPU time: that \
+         is not in a capture.",
+    ),
     column("FILE", 7, "Bytes read from and written to files."),
     column(
         "NET",
@@ -94,10 +99,11 @@ const FILES: &[Column] = &[
     column(
         "CHANGES",
         7,
-        "Number of times that it was created, removed, renamed or linked, or its mode or owner changed.",
+        "Number of calls that changed it: that created, emptied, wrote, resized, removed, renamed or linked it, or \
+         changed its mode, owner, times or attributes. Writes through a memory mapping are not calls.",
     ),
-    column("TIME", 8, "Time in calls on it."),
-    column("PROCESS", 15, "The process that used it last.").is("proc.name"),
+    column("TIME", 8, "Time in calls on it, waiting included."),
+    column("PROCESSES", 15, "The processes that used it.").is("proc.name"),
     column("FILE", 0, "Its path.").is("fd.name"),
 ];
 
@@ -110,16 +116,21 @@ const DIRECTORIES: &[Column] = &[
     column(
         "CHANGES",
         7,
-        "Number of times that its files were created, removed, renamed or linked, or their mode or owner changed.",
+        "Number of calls that changed its files, as in Files.",
     ),
-    column("TIME", 8, "Time in calls on its files."),
+    column("TIME", 8, "Time in calls on its files, waiting included."),
     column("DIRECTORY", 0, "Its path.").is("fd.directory"),
 ];
 
 // The first six fit into 80 columns.
 const CONNECTIONS: &[Column] = &[
-    column("PROCESS", 12, "The process that has the socket.").is("proc.name"),
-    column("PID", 7, "The process id.").is("proc.pid"),
+    column(
+        "PROCESS",
+        12,
+        "The processes that used the socket: it may have been inherited or passed on.",
+    )
+    .is("proc.name"),
+    column("PID", 7, "Their ids.").is("proc.pid"),
     column("CLIENT", 21, "The client's address and port."),
     column(
         "SERVER",
@@ -132,7 +143,7 @@ const CONNECTIONS: &[Column] = &[
     column(
         "ROLE",
         6,
-        "The role of the process; also `server` for listening sockets.",
+        "The role of the processes; also `server` for listening sockets.",
     ),
     EVENTS,
     FAILED,
@@ -154,7 +165,7 @@ const PORTS: &[Column] = &[
     column(
         "PROCESS",
         0,
-        "The process with the most events: a server if there is one, else a client.",
+        "The servers, or the clients if no server was recorded.",
     )
     .is("proc.name"),
 ];

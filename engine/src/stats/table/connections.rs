@@ -2,11 +2,11 @@
 
 use hashbrown::HashMap;
 
-use super::processes::{container, text};
+use super::processes::{container, ids, names, text};
 use super::{Cell, Row, Subject};
 use crate::event::net::Endpoint;
 use crate::state::{L4, Role, Text};
-use crate::stats::tally::{ConnectionKey, ConnectionTally, Io, Tally};
+use crate::stats::tally::{ConnectionKey, ConnectionTally, Few, Io, Tally};
 
 pub(super) fn connections(tally: &Tally) -> Vec<Row> {
     let row = |(key, it): (&ConnectionKey, &ConnectionTally)| {
@@ -19,8 +19,8 @@ pub(super) fn connections(tally: &Tally) -> Vec<Row> {
         };
         Row {
             cells: vec![
-                text(&it.comm),
-                Cell::Id(key.process.pid),
+                names(&it.users),
+                ids(&it.pids),
                 client,
                 server,
                 Cell::Bytes(it.io.bytes_in),
@@ -61,19 +61,20 @@ fn protocol(l4: L4) -> Option<&'static str> {
 
 /// The sums of the connections to a port.
 #[derive(Default)]
-struct Sum<'t> {
+struct Sum {
     tcp: bool,
     udp: bool,
     connections: u64,
     io: Io,
     events: u64,
     failed: u64,
-    /// The process to name: preferably a server, and the one with the most events.
-    most: Option<((bool, u64), &'t Text)>,
+    /// The processes of the servers, and of the clients.
+    servers: Few<Text>,
+    clients: Few<Text>,
 }
 
 pub(super) fn ports(tally: &Tally) -> Vec<Row> {
-    let mut sums: HashMap<u16, Sum<'_>> = HashMap::new();
+    let mut sums: HashMap<u16, Sum> = HashMap::new();
     for it in tally.connections.values() {
         let server = it.ends.map(|(_, server)| server).or(it.bound);
         let Some(server) = server.filter(|_| it.role != Role::Unknown) else {
@@ -86,12 +87,12 @@ pub(super) fn ports(tally: &Tally) -> Vec<Row> {
         sum.io.add(it.io);
         sum.events += it.events;
         sum.failed += it.failed;
-        let rank = (it.role == Role::Server, it.events);
-        if sum.most.is_none_or(|most| (rank, &it.comm) > most) {
-            sum.most = Some((rank, &it.comm));
+        match it.role {
+            Role::Server => sum.servers.join(&it.users),
+            _ => sum.clients.join(&it.users),
         }
     }
-    let row = |(port, sum): (u16, Sum<'_>)| Row {
+    let row = |(port, sum): (u16, Sum)| Row {
         cells: vec![
             Cell::Id(i64::from(port)),
             match (sum.tcp, sum.udp) {
@@ -105,7 +106,10 @@ pub(super) fn ports(tally: &Tally) -> Vec<Row> {
             Cell::Bytes(sum.io.bytes_out),
             Cell::Count(sum.events),
             Cell::Count(sum.failed),
-            sum.most.map_or(Cell::Empty, |(_, comm)| text(comm)),
+            match sum.servers.values() {
+                [] => names(&sum.clients),
+                _ => names(&sum.servers),
+            },
         ],
         subject: Subject::Port(port),
         depth: 0,

@@ -9,7 +9,9 @@ mod processes;
 
 pub use crate::stats::tiles::{Among, TILES, Tile};
 pub use columns::columns;
-pub use narrow::{Narrowed, cell_condition, narrowed};
+pub use narrow::{Narrowed, cell_condition, narrowed, narrowed_tile, only_calls};
+
+use std::sync::Arc;
 
 use crate::replay::Span;
 use crate::state::Text;
@@ -108,8 +110,9 @@ impl View {
             }
             Self::Directories => "The files of the view Files, summed by directory.",
             Self::Connections => {
-                "Internet sockets by both ends and process: connections, \
-                 failed connections, datagrams, and listening sockets."
+                "Internet sockets by both ends: connections, failed connections, datagrams, and listening \
+                 sockets. A connection whose ends are both on the machine has a row for each end; processes that \
+                 inherited a socket share its row."
             }
             Self::Ports => {
                 "Connections summed by server port, whichever end was \
@@ -148,6 +151,8 @@ pub enum Cell {
     Empty,
     /// Text from the capture, not escaped.
     Text(Text),
+    /// Several texts, and whether there are more.
+    List(Arc<[Text]>, bool),
     /// A fixed word.
     Word(&'static str),
     /// An id.

@@ -7,9 +7,10 @@
 use super::{Cell, Column, Subject, TILES, View};
 use crate::event::text::escape;
 use crate::fields::{self, attributes::Narrow};
-use crate::filter::ast::{Op, condition};
+use crate::filter::ast::{Op, condition, written};
 use crate::replay::Span;
-use crate::stats::tally::{TEXT, UNKNOWN_CONTAINER};
+use crate::state::Text;
+use crate::stats::tally::{TEXT, Tally, TileSet, UNKNOWN_CONTAINER};
 
 /// The drill-down of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,11 +47,7 @@ pub fn narrowed(subject: &Subject) -> Narrowed {
         Subject::File(path) => (label("file", path), at_path(path), View::Events),
         Subject::Directory(path) => (label("directory", path), in_directory(path), View::Files),
         Subject::Connection(name) => {
-            let filter = format!(
-                "({} or (evt.type = connect and {}))",
-                is("fd.name", name),
-                is("evt.arg.tuple", name)
-            );
+            let filter = on_any_connection(&[Text::clone(name)]);
             (label("connection", name), filter, View::Events)
         }
         Subject::Port(port) => (format!("port {port}"), at_port(*port), View::Connections),
@@ -115,6 +112,79 @@ pub fn narrowed(subject: &Subject) -> Narrowed {
     }
 }
 
+/// Limits of the objects in the drill-down of a tile, and of its length in bytes.
+const MOST_OBJECTS: usize = 1000;
+const LONGEST_FILTER: usize = 64 << 10;
+
+/// Returns the drill-down of a tile by a complete tally: its events, and all others of the files,
+/// connections or processes that they used. Of a file that was opened, a tile only has the `open`; what
+/// was read and written counts, too.
+pub fn narrowed_tile(at: usize, tally: &Tally) -> Narrowed {
+    let calls = narrowed(&Subject::Tile(at));
+    let is_in = |tiles: TileSet| tiles >> at & 1 == 1;
+    let files = || tally.files.iter().filter(|(_, f)| is_in(f.tiles));
+    let connections = || tally.connections.iter().filter(|(_, c)| is_in(c.tiles));
+    let objects = match calls.view {
+        View::Files if files().count() <= MOST_OBJECTS => {
+            let mut paths: Vec<Text> = files().map(|(path, _)| Text::clone(path)).collect();
+            paths.sort();
+            at_any_path(&paths)
+        }
+        View::Connections if connections().count() <= MOST_OBJECTS => {
+            let names = connections().map(|(key, _)| Text::clone(&key.name));
+            let mut names: Vec<Text> = names.collect();
+            names.sort();
+            names.dedup();
+            on_any_connection(&names)
+        }
+        View::Ports if connections().count() <= MOST_OBJECTS => {
+            let servers = connections().filter_map(|(_, c)| c.ends.map(|ends| ends.1).or(c.bound));
+            let mut ports: Vec<u16> = servers.map(|server| server.port()).collect();
+            ports.sort_unstable();
+            ports.dedup();
+            ports
+                .into_iter()
+                .map(at_port)
+                .collect::<Vec<_>>()
+                .join(" or ")
+        }
+        View::Processes => {
+            let processes = tally.processes.iter().filter(|(_, p)| is_in(p.tiles));
+            let mut keys: Vec<_> = processes.map(|(key, _)| *key).collect();
+            keys.sort();
+            keys.truncate(MOST_OBJECTS + 1);
+            let of = |key| format!("({})", narrowed(&Subject::Process(key)).filter);
+            let filters = keys.iter().filter(|_| keys.len() <= MOST_OBJECTS);
+            filters.map(|key| of(*key)).collect::<Vec<_>>().join(" or ")
+        }
+        _ => String::new(),
+    };
+    if tally.tiles.get(at).is_none_or(|tile| tile.count == 0) {
+        return calls;
+    }
+    if objects.is_empty() || objects.len() > LONGEST_FILTER {
+        return only_calls(calls);
+    }
+    Narrowed {
+        filter: format!("({} or {objects})", calls.filter),
+        ..calls
+    }
+}
+
+/// Says of the drill-down of a tile to objects that it has only the events of the tile.
+pub fn only_calls(calls: Narrowed) -> Narrowed {
+    if !matches!(
+        calls.view,
+        View::Files | View::Connections | View::Ports | View::Processes
+    ) {
+        return calls;
+    }
+    Narrowed {
+        label: format!("{}: only these calls", calls.label),
+        ..calls
+    }
+}
+
 /// Returns the name of a kind of thing and the escaped name of the thing.
 pub fn label(kind: &str, name: &[u8]) -> String {
     let mut out = format!("{kind} ").into_bytes();
@@ -133,15 +203,53 @@ fn before_nul(value: &[u8]) -> &[u8] {
     value.split(|b| *b == 0).next().unwrap_or_default()
 }
 
+/// Returns the condition that a field has one of these values.
+fn any_of(field: &str, values: &[Text]) -> String {
+    let is_exact = |value: &&Text| value.len() < TEXT && !value.contains(&0);
+    let (exact, others): (Vec<&Text>, Vec<&Text>) = values.iter().partition(is_exact);
+    let mut parts: Vec<String> = others.into_iter().map(|value| is(field, value)).collect();
+    match &exact[..] {
+        [] => {}
+        [one] => parts.push(is(field, one)),
+        several => {
+            let list: Vec<String> = several.iter().map(|value| written(value)).collect();
+            parts.push(format!("{field} in ({})", list.join(", ")));
+        }
+    }
+    match &parts[..] {
+        [one] => one.clone(),
+        _ => format!("({})", parts.join(" or ")),
+    }
+}
+
 /// Returns the condition that an event uses a file, by fd or by path, or a connection.
 fn at_path(path: &[u8]) -> String {
+    at_any_path(&[path.into()])
+}
+
+fn at_any_path(paths: &[Text]) -> String {
     let fields = [
         "fd.name",
         "fs.path.name",
         "fs.path.source",
         "fs.path.target",
     ];
-    format!("({})", fields.map(|field| is(field, path)).join(" or "))
+    match paths {
+        [] => String::new(),
+        _ => format!("({})", fields.map(|f| any_of(f, paths)).join(" or ")),
+    }
+}
+
+/// Returns the condition that an event uses a connection. A failed connect leaves no name on its fd.
+fn on_any_connection(names: &[Text]) -> String {
+    match names {
+        [] => String::new(),
+        _ => format!(
+            "({} or (evt.type = connect and {}))",
+            any_of("fd.name", names),
+            any_of("evt.arg.tuple", names)
+        ),
+    }
 }
 
 /// Returns the condition that an event uses a file in a directory. Calls by path also match in its
@@ -185,6 +293,7 @@ pub fn cell_condition(column: &Column, cell: &Cell) -> Option<String> {
         (Narrow::Directory, Cell::Text(path)) => in_directory(path),
         (Narrow::ServerPort, Cell::Id(port)) => at_port(u16::try_from(*port).ok()?),
         (_, Cell::Empty | Cell::Hundredths(_)) => return None,
+        (_, Cell::List(texts, _)) => any_of(field, texts),
         (_, Cell::Text(text)) => is(field, text),
         (_, Cell::Word(word)) => is(field, word.as_bytes()),
         (_, Cell::Id(id)) => format!("{field} = {id}"),
@@ -202,7 +311,6 @@ fn is_number(text: &[u8]) -> bool {
 mod tests {
     use super::*;
     use crate::filter::Filter;
-    use crate::state::Text;
     use crate::stats::tally::ProcessKey;
 
     #[test]

@@ -2,7 +2,7 @@
 
 use hashbrown::HashMap;
 
-use super::processes::{bytes, text};
+use super::processes::{bytes, names, text};
 use super::{Cell, Row, Subject};
 use crate::state::Text;
 use crate::stats::tally::{FileTally, Io, Tally};
@@ -17,7 +17,7 @@ pub(super) fn files(tally: &Tally) -> Vec<Row> {
             Cell::Count(file.failed),
             Cell::Count(file.changes),
             Cell::Duration(file.time_ns),
-            text(&file.comm),
+            names(&file.users),
             text(path),
         ],
         subject: Subject::File(Text::clone(path)),

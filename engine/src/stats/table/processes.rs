@@ -5,7 +5,7 @@ use hashbrown::{HashMap, HashSet};
 use super::{Cell, Row, Subject};
 use crate::replay::Span;
 use crate::state::Text;
-use crate::stats::tally::{ContainerTally, Io, ProcessKey, ProcessTally, Tally};
+use crate::stats::tally::{ContainerTally, Few, Io, ProcessKey, ProcessTally, Tally};
 
 /// Makes the rows: children are below their parent, in the order of their start.
 pub(super) fn rows(tally: &Tally) -> Vec<Row> {
@@ -87,6 +87,33 @@ pub(super) fn text(text: &Text) -> Cell {
         Cell::Empty
     } else {
         Cell::Text(Text::clone(text))
+    }
+}
+
+/// Returns names as a cell, in alphabetical order.
+pub(super) fn names(names: &Few<Text>) -> Cell {
+    match names.values() {
+        [] => Cell::Empty,
+        [name] if !names.has_more() => text(name),
+        several => {
+            let mut several = several.to_vec();
+            several.sort();
+            Cell::List(several.into(), names.has_more())
+        }
+    }
+}
+
+/// Returns ids as a cell.
+pub(super) fn ids(ids: &Few<i64>) -> Cell {
+    match ids.values() {
+        [] => Cell::Empty,
+        [id] if !ids.has_more() => Cell::Id(*id),
+        several => {
+            let mut several = several.to_vec();
+            several.sort_unstable();
+            let several = several.iter().map(|id| id.to_string().into_bytes().into());
+            Cell::List(several.collect(), ids.has_more())
+        }
     }
 }
 

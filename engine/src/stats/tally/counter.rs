@@ -5,14 +5,16 @@ use std::collections::BinaryHeap;
 
 use hashbrown::HashMap;
 
-use super::kinds::Kind;
+use super::kinds::{self, Kind};
 use super::objects::{Objects, Owner};
 use super::processes::{Processes, cut};
-use super::tiles::{Mask, Tiles};
-use super::{CallTally, ErrorKey, ErrorTally, Io, Seen, SlowTally, Spectrum, TIMES, Tally, limits};
+use super::tiles::Tiles;
+use super::{
+    CallTally, ErrorKey, ErrorTally, Io, Seen, SlowTally, Spectrum, TIMES, Tally, TileSet, limits,
+};
 use crate::event::{Event, EventExt as _, syscall, value};
 use crate::fields::Context;
-use crate::lanes::{SLOW_NS, classify};
+use crate::lanes::{self, SLOW_NS, classify};
 use crate::replay::Span;
 use crate::state::{FdInfo, FdKind, Text, Thread};
 use crate::stats::activity::{Activity, BINS, Clock};
@@ -31,10 +33,12 @@ pub(super) struct Facts {
     pub(super) latency: Option<u64>,
     /// The bytes read or written.
     pub(super) io: Io,
+    /// True if the call changed a file: wrote to it, or changed its size, name, mode or times.
+    pub(super) changes: bool,
 }
 
 impl Facts {
-    fn of(event: &Event<'_>) -> Self {
+    fn of(event: &Event<'_>, full: &Event<'_>) -> Self {
         let kind = Kind::of(event.ty);
         let result = if kind.contains(Kind::RESULT) {
             event.result()
@@ -52,8 +56,12 @@ impl Facts {
                 io.bytes_in = moved;
             }
         }
+        let succeeded = result.is_some_and(|r| r >= 0);
+        let changes = succeeded
+            && (io.bytes_out > 0 || !kind.contains(Kind::OPENS) && lanes::is_change(full));
         Self {
             kind,
+            changes,
             is_exit: event.ty.is_exit(),
             ts: event.ts.0,
             failed: result.is_some_and(|r| r < 0),
@@ -102,15 +110,29 @@ impl Counter {
     /// Counts an event.
     pub(super) fn event(&mut self, cx: &Context<'_>) {
         let (event, view) = (cx.event, cx.view);
-        let facts = Facts::of(event);
+        let facts = Facts::of(event, view.full());
         let (lanes, waiting) = classify(event, view);
         self.events += 1;
         self.activity.count(self.bins.interval(facts.ts), lanes);
         let time = self.times.interval(facts.ts);
         let thread = view.thread();
+        let Place {
+            row: call,
+            tiles: mask,
+            has_fd,
+        } = self.calls.place(&self.tiles, cx);
         let fd = view.fd_info();
-        self.of_process(cx, &facts, thread, fd, waiting);
-        let (call, mask) = self.calls.place(&self.tiles, cx);
+        self.objects.begin();
+        let process = self.of_process(cx, &facts, thread, fd, waiting);
+        if has_fd && fd.is_none() && facts.changes {
+            let fd = syscall::fd_argument(event, cx.session.arch);
+            if let Some(info) = fd.and_then(|fd| view.fd_of(fd)) {
+                let comm = thread
+                    .and_then(|t| t.comm.as_ref())
+                    .unwrap_or(&self.no_name);
+                self.objects.of_file(&facts, info, Io::default(), comm);
+            }
+        }
         if let Some(call) = call {
             self.calls.rows.row(call).count(&facts);
             if facts.failed {
@@ -120,13 +142,20 @@ impl Counter {
         if let Some(latency) = facts.latency {
             self.spectrum.count(time, latency);
             if latency >= SLOW_NS && !waiting && self.slow.takes(latency) {
-                self.slow(cx, latency, thread);
+                self.slow(cx, latency, thread, fd);
             }
         }
         let mask = mask & self.tiles.among(facts.failed, facts.latency);
-        self.tiles.count(cx, mask, time);
+        let tiles = self.tiles.count(cx, mask, time);
+        if tiles != 0 {
+            self.objects.in_tiles(tiles);
+            if let Some(row) = process {
+                self.processes.processes.row(row).tiles |= tiles;
+            }
+        }
     }
 
+    /// Counts an event for its process and for what it used; returns the row of the process.
     fn of_process(
         &mut self,
         cx: &Context<'_>,
@@ -134,26 +163,32 @@ impl Counter {
         thread: Option<&Thread>,
         fd: Option<&FdInfo>,
         waiting: bool,
-    ) {
+    ) -> Option<usize> {
         let Some(thread) = thread else {
-            return self.objects.of_files(cx, facts, fd, &self.no_name);
+            self.objects.of_files(cx, facts, fd, &self.no_name);
+            return None;
         };
+        let transfer = transfer(cx, facts);
+        let moves = transfer.unwrap_or([(fd, facts.io), (None, Io::default())]);
         let people = &mut self.processes;
         if let Some(row) = people.container(cx, thread) {
             let tally = people.containers.row(row);
             tally.events += 1;
             tally.failed += u64::from(facts.failed);
             tally.seen.extend(facts.ts);
-            match fd.map(|fd| fd.kind) {
-                Some(kind) if is_of_files(kind) => tally.file.add(facts.io),
-                Some(kind) if kind.is_inet() => tally.net.add(facts.io),
-                _ => {}
+            for (fd, io) in moves {
+                match fd.map(|fd| fd.kind) {
+                    Some(kind) if is_of_files(kind) => tally.file.add(io),
+                    Some(kind) if kind.is_inet() => tally.net.add(io),
+                    _ => {}
+                }
             }
         }
         let succeeded = facts.result.is_some_and(|r| r >= 0);
         let refresh = succeeded && facts.kind.contains(Kind::CHANGES_PROCESS);
         let Some(row) = people.process(cx, thread, refresh) else {
-            return self.objects.of_files(cx, facts, fd, &self.no_name);
+            self.objects.of_files(cx, facts, fd, &self.no_name);
+            return None;
         };
         let executes = succeeded && facts.kind.contains(Kind::EXECUTES);
         let tally = people.processes.row(row);
@@ -164,10 +199,12 @@ impl Counter {
         if let Some(latency) = facts.latency.filter(|_| !waiting) {
             tally.busy_ns = tally.busy_ns.saturating_add(latency);
         }
-        match fd.map(|fd| fd.kind) {
-            Some(kind) if is_of_files(kind) => tally.file.add(facts.io),
-            Some(kind) if kind.is_inet() => tally.net.add(facts.io),
-            _ => tally.other.add(facts.io),
+        for (fd, io) in moves {
+            match fd.map(|fd| fd.kind) {
+                Some(kind) if is_of_files(kind) => tally.file.add(io),
+                Some(kind) if kind.is_inet() => tally.net.add(io),
+                _ => tally.other.add(io),
+            }
         }
         if facts.kind.contains(Kind::ENDS) && cx.view.state().threads_of(thread.pid) <= 1 {
             tally.ended = Some((facts.ts, cx.view.full().int(0).unwrap_or(0)));
@@ -177,13 +214,22 @@ impl Counter {
         }
         let (key, tally) = self.processes.processes.get(row);
         let owner = Owner {
-            row,
             key: *key,
             comm: &tally.comm,
             container: tally.container.as_ref(),
         };
         self.objects.of_files(cx, facts, fd, &tally.comm);
         self.objects.of_connections(cx, facts, fd, &owner);
+        for (fd, io) in transfer.into_iter().flatten() {
+            match fd {
+                Some(info) if info.kind.is_inet() => {
+                    self.objects.of_connection(facts, info, io, &owner);
+                }
+                Some(info) => self.objects.of_file(facts, info, io, &tally.comm),
+                None => {}
+            }
+        }
+        Some(row)
     }
 
     fn failed(&mut self, facts: &Facts, call: usize, thread: Option<&Thread>) {
@@ -207,7 +253,13 @@ impl Counter {
         }
     }
 
-    fn slow(&mut self, cx: &Context<'_>, latency: u64, thread: Option<&Thread>) {
+    fn slow(
+        &mut self,
+        cx: &Context<'_>,
+        latency: u64,
+        thread: Option<&Thread>,
+        fd: Option<&FdInfo>,
+    ) {
         let mut name = Vec::new();
         syscall::event_name(&mut name, cx.event, cx.session.arch);
         let main = thread.and_then(|t| cx.view.main(t));
@@ -217,7 +269,7 @@ impl Counter {
             num: cx.event.num.0,
             latency,
             call: cut(&name),
-            about: about(cx),
+            about: about(cx, fd),
             process: super::processes::key_of(main, pid, cx.session),
             comm: thread.and_then(|t| t.comm.clone()).unwrap_or_default(),
             result: cx.event.result(),
@@ -263,13 +315,32 @@ impl Counter {
     }
 }
 
+/// Returns the fds from which and to which a call transferred data, each with the bytes: its event is
+/// about one of them only.
+fn transfer<'s>(cx: &Context<'s>, facts: &Facts) -> Option<[(Option<&'s FdInfo>, Io); 2]> {
+    let (from, to) = kinds::transfer(cx.event.ty)?;
+    let bytes = u64::try_from(facts.result?).ok()?;
+    let fd = |param| cx.view.full().int(param).and_then(|fd| cx.view.fd_of(fd));
+    let read = Io {
+        bytes_in: bytes,
+        calls: 1,
+        ..Io::default()
+    };
+    let written = Io {
+        bytes_out: bytes,
+        calls: 1,
+        ..Io::default()
+    };
+    Some([(fd(from), read), (fd(to), written)])
+}
+
 /// Returns true if I/O on an fd of this kind counts as file I/O.
 fn is_of_files(kind: FdKind) -> bool {
     matches!(kind, FdKind::File | FdKind::Directory | FdKind::Memfd)
 }
 
 /// Returns the object of a call: its path, absolute as far as known, or the name of its fd.
-fn about(cx: &Context<'_>) -> Text {
+fn about(cx: &Context<'_>, fd: Option<&FdInfo>) -> Text {
     let full = cx.view.full();
     for (_, info, bytes) in full.params_with_info() {
         let (path, dirfd) = match value::Value::decode(info, bytes).0 {
@@ -281,8 +352,7 @@ fn about(cx: &Context<'_>) -> Text {
         cx.view.absolute_path(dirfd, path, &mut absolute);
         return cut(&absolute);
     }
-    let fd = cx.view.fd_info().map(|info| &*info.name);
-    fd.map_or_else(Text::default, cut)
+    fd.map_or_else(Text::default, |info| cut(&info.name))
 }
 
 /// Calls by name.
@@ -290,9 +360,19 @@ struct Calls {
     rows: Groups<Text, CallTally>,
     /// The row of an event type.
     by_type: Vec<Option<usize>>,
-    /// The row and the tiles of a call without an event type.
-    by_call: HashMap<[u64; 3], (Option<usize>, Mask)>,
+    /// By call without an event type.
+    by_call: HashMap<[u64; 3], Place>,
     name: Vec<u8>,
+}
+
+/// What is known of a call by its name.
+#[derive(Clone, Copy)]
+struct Place {
+    row: Option<usize>,
+    /// Its possible tiles.
+    tiles: TileSet,
+    /// True for calls without an event type that may have an fd as an argument.
+    has_fd: bool,
 }
 
 /// Only forged captures have more different calls.
@@ -309,7 +389,7 @@ impl Calls {
     }
 
     /// Returns the row of the event's call, and its possible tiles.
-    fn place(&mut self, tiles: &Tiles, cx: &Context<'_>) -> (Option<usize>, Mask) {
+    fn place(&mut self, tiles: &Tiles, cx: &Context<'_>) -> Place {
         const ABI: usize = 9;
         let event = cx.event;
         let kind = Kind::of(event.ty);
@@ -323,27 +403,36 @@ impl Calls {
             let call = syscall::call(event, cx.session.arch);
             let is_ia32 = number(ABI) == 1;
             let row = self.named(cx, kind);
-            let found = (row, tiles.of_call(event, call, is_ia32));
+            let args = call.prototype.map_or(&[][..], |p| p.args);
+            let found = Place {
+                row,
+                tiles: tiles.of_call(event, call, is_ia32),
+                has_fd: args.iter().any(|arg| matches!(arg.name, "fd" | "dfd")),
+            };
             if self.by_call.len() >= MOST_CALLS {
                 self.by_call.clear();
             }
             self.by_call.insert(key, found);
             return found;
         }
-        let mask = tiles.of_type(event);
+        let place = |row| Place {
+            row,
+            tiles: tiles.of_type(event),
+            has_fd: false,
+        };
         if !kind.contains(Kind::CALL) {
-            return (None, mask);
+            return place(None);
         }
         let ty = usize::from(event.ty.0);
         if let Some(Some(row)) = self.by_type.get(ty) {
-            return (Some(*row), mask);
+            return place(Some(*row));
         }
         let row = self.named(cx, kind);
         if ty >= self.by_type.len() {
             self.by_type.resize(ty + 1, None);
         }
         self.by_type[ty] = row;
-        (row, mask)
+        place(row)
     }
 
     fn named(&mut self, cx: &Context<'_>, kind: Kind) -> Option<usize> {

@@ -64,7 +64,9 @@ fn kind(info: &EventInfo) -> Kind {
         result.is_some_and(|p| p.name == "res" || p.name == "fd" && p.ty == ParamType::Fd);
     kind.set(Kind::RESULT, has_result);
     // For several messages the result is their number.
-    let counts_bytes = !matches!(info.name, "sendmmsg" | "recvmmsg" | "finit_module");
+    // Bytes that go from one fd to another are counted for both.
+    let counts_bytes = !matches!(info.name, "sendmmsg" | "recvmmsg" | "finit_module")
+        && transfer(info.ty).is_none();
     let has = |flag| info.flags.contains(flag);
     let writes = has(EventTypeFlags::WRITES_TO_FD);
     kind.set(Kind::WRITES, writes && counts_bytes);
@@ -87,6 +89,17 @@ fn kind(info: &EventInfo) -> Kind {
         || info.ty == types::SYSCALL_PRCTL_X;
     kind.set(Kind::CHANGES_PROCESS, changes);
     kind
+}
+
+/// Returns the parameters with the fds from which and to which a call transfers data, if it is one that
+/// does both; its result is the number of bytes.
+pub(super) fn transfer(ty: EventType) -> Option<(usize, usize)> {
+    match ty {
+        types::SYSCALL_SENDFILE_X => Some((3, 2)),
+        types::SYSCALL_SPLICE_X => Some((1, 2)),
+        types::SYSCALL_COPY_FILE_RANGE_X => Some((3, 1)),
+        _ => None,
+    }
 }
 
 const OPENS: &[&str] = &["open", "openat", "openat2", "creat", "open_by_handle_at"];
@@ -143,6 +156,22 @@ mod tests {
         let field = fields::lookup(field).unwrap();
         let mut scratch = Scratch::default();
         matches!(field.extract(&cx, &mut scratch), Some(Value::Text(path)) if !path.is_empty())
+    }
+
+    #[test]
+    fn what_is_transferred_goes_from_one_fd_to_another() {
+        let transfers = EVENTS.iter().filter_map(|info| {
+            let (from, to) = transfer(info.ty)?;
+            Some([info.name, info.params[from].name, info.params[to].name])
+        });
+        assert_eq!(
+            transfers.collect::<Vec<_>>(),
+            [
+                ["splice", "fd_in", "fd_out"],
+                ["sendfile", "in_fd", "out_fd"],
+                ["copy_file_range", "fdin", "fdout"],
+            ]
+        );
     }
 
     #[test]

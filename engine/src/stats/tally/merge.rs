@@ -124,8 +124,12 @@ impl Tally {
         size_of::<Self>()
             + self.matches.len() * 3 * size_of::<u64>()
             + rows(&self.processes, |_, p| p.cmdline.len() + p.user.len())
-            + rows(&self.files, |path, _| path.len())
-            + rows(&self.connections, |key, _| key.name.len())
+            + rows(&self.files, |path, f| {
+                path.len() + size_of_val(f.users.values())
+            })
+            + rows(&self.connections, |key, c| {
+                key.name.len() + size_of_val(c.users.values()) + size_of_val(c.pids.values())
+            })
             + rows(&self.calls, |name, _| name.len())
             + rows(&self.errors, |_, _| 0)
             + rows(&self.containers, |id, c| {
@@ -252,6 +256,7 @@ impl ProcessTally {
         self.events += other.events;
         self.execs = self.execs.saturating_add(other.execs);
         self.failed += other.failed;
+        self.tiles |= other.tiles;
         self.busy_ns = self.busy_ns.saturating_add(other.busy_ns);
         self.file.add(other.file);
         self.net.add(other.net);
@@ -261,9 +266,8 @@ impl ProcessTally {
 
 impl FileTally {
     fn merge(&mut self, other: &Self) {
-        if other.seen.to > self.seen.to {
-            self.comm = Text::clone(&other.comm);
-        }
+        self.users.join(&other.users);
+        self.tiles |= other.tiles;
         self.io.add(other.io);
         self.events += other.events;
         self.opens += other.opens;
@@ -284,9 +288,11 @@ impl ConnectionTally {
             self.l4 = other.l4;
         }
         if other.seen.to > self.seen.to {
-            self.comm = Text::clone(&other.comm);
             self.container.clone_from(&other.container);
         }
+        self.users.join(&other.users);
+        self.pids.join(&other.pids);
+        self.tiles |= other.tiles;
         self.io.add(other.io);
         self.events += other.events;
         self.failed += other.failed;

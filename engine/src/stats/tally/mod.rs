@@ -74,6 +74,59 @@ pub struct Io {
     pub calls: u64,
 }
 
+/// Different values in the order in which they were seen, up to [`Few::MOST`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Few<T> {
+    values: Vec<T>,
+    /// True if there were more.
+    more: bool,
+}
+
+impl<T> Default for Few<T> {
+    fn default() -> Self {
+        Self {
+            values: Vec::new(),
+            more: false,
+        }
+    }
+}
+
+impl<T: Clone + PartialEq> Few<T> {
+    /// Number of values kept.
+    pub const MOST: usize = 16;
+
+    /// Adds a value.
+    #[inline]
+    pub fn add(&mut self, value: &T) {
+        if self.values.last() == Some(value) || self.values.contains(value) {
+            return;
+        }
+        match self.values.len() < Self::MOST {
+            true => self.values.push(value.clone()),
+            false => self.more = true,
+        }
+    }
+
+    /// Adds the values of others.
+    pub fn join(&mut self, others: &Self) {
+        others.values.iter().for_each(|value| self.add(value));
+        self.more |= others.more;
+    }
+
+    /// Returns the values.
+    pub fn values(&self) -> &[T] {
+        &self.values
+    }
+
+    /// Returns true if there were more values.
+    pub fn has_more(&self) -> bool {
+        self.more
+    }
+}
+
+/// A set of tiles of the overview, by index.
+pub type TileSet = u32;
+
 /// Times of the first and last event of something, in nanoseconds since the epoch.
 pub type Seen = Span;
 
@@ -104,8 +157,10 @@ pub struct ProcessTally {
     pub execs: u32,
     /// Calls that returned an error (`evt.failed`).
     pub failed: u64,
-    /// Time in calls, without blocking calls, in nanoseconds.
+    /// Time in calls, without waiting ones, in nanoseconds; it is not CPU time.
     pub busy_ns: u64,
+    /// The tiles that its events are in.
+    pub tiles: TileSet,
     /// I/O on files.
     pub file: Io,
     /// I/O on internet sockets.
@@ -125,7 +180,7 @@ pub struct FileTally {
     pub opens: u64,
     /// Failed calls, failed opens included.
     pub failed: u64,
-    /// Successful calls that created, removed or renamed it, or changed its mode or owner.
+    /// Successful calls that changed it: its content, its name, or what is known about it.
     pub changes: u64,
     /// Time in calls on it, in nanoseconds.
     pub time_ns: u64,
@@ -133,17 +188,22 @@ pub struct FileTally {
     pub slowest_ns: u64,
     /// First and last event.
     pub seen: Seen,
-    /// The name of the process that used it last.
-    pub comm: Text,
+    /// The names of the processes that used it.
+    pub users: Few<Text>,
+    /// The tiles that its events are in.
+    pub tiles: TileSet,
 }
 
-/// Identifies a connection: the fd's name (`1.2.3.4:5->6.7.8.9:80`) and its process.
+/// Identifies a connection by the fd's name (`1.2.3.4:5->6.7.8.9:80`), whichever processes have
+/// inherited it. If both ends are on the machine, each is one of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ConnectionKey {
     /// The fd's name.
     pub name: Text,
-    /// The process.
-    pub process: ProcessKey,
+    /// True for the server's end.
+    pub is_server: bool,
+    /// The recording that it is from, in a merged capture.
+    pub origin: Option<OriginId>,
 }
 
 /// A connection, or datagrams between two ends.
@@ -153,15 +213,19 @@ pub struct ConnectionTally {
     pub kind: FdKind,
     /// The protocol.
     pub l4: L4,
-    /// The role of the process.
+    /// The role of its processes.
     pub role: Role,
     /// Client and server, if known.
     pub ends: Option<(Endpoint, Endpoint)>,
     /// The address of a listening socket.
     pub bound: Option<Endpoint>,
-    /// The process's name.
-    pub comm: Text,
-    /// Its container.
+    /// The names of the processes that used it.
+    pub users: Few<Text>,
+    /// Their ids.
+    pub pids: Few<i64>,
+    /// The tiles that its events are in.
+    pub tiles: TileSet,
+    /// The container of one of them.
     pub container: Option<Text>,
     /// The data transferred.
     pub io: Io,

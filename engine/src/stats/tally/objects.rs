@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use super::counter::Facts;
-use super::kinds::Kind;
+use super::kinds::{self, Kind};
 use super::processes::cut;
-use super::{ConnectionKey, ConnectionTally, FileTally, Io, ProcessKey, Seen, TEXT, limits};
+use super::{
+    ConnectionKey, ConnectionTally, Few, FileTally, Io, ProcessKey, Seen, TEXT, TileSet, limits,
+};
 use crate::event::EventExt as _;
 use crate::event::net::{SockTuple, unmap};
 use crate::fields::{self, Context, Field, Scratch, Value};
 use crate::state::{FdInfo, FdKind, L4, Role, Text};
 use crate::stats::groups::{Groups, Recent};
 
-/// The call created the file (table `file_flags` of the schema).
+/// The call created the file, or emptied it (table `file_flags` of the schema).
 const O_F_CREATED: u64 = 0x4000;
+const O_TRUNC: u64 = 0x100;
 
 /// The parameter of a `connect` with both ends.
 const CONNECT_TUPLE: usize = 1;
@@ -28,14 +31,27 @@ pub(super) struct Objects {
     paths: Vec<Field>,
     scratch: Scratch,
     ends: Vec<u8>,
+    /// The rows of the present event.
+    rows_of_files: Vec<usize>,
+    rows_of_connections: Vec<usize>,
 }
 
 /// The process and container of an event.
 pub(super) struct Owner<'a> {
-    pub(super) row: usize,
     pub(super) key: ProcessKey,
     pub(super) comm: &'a Text,
     pub(super) container: Option<&'a Text>,
+}
+
+impl Owner<'_> {
+    /// Returns a number that distinguishes the ends of connections with the same name.
+    fn end(&self, info: &FdInfo) -> usize {
+        let origin = self
+            .key
+            .origin
+            .map_or(0, |origin| 1 + usize::from(origin.0));
+        2 * origin + usize::from(info.role == Role::Server)
+    }
 }
 
 impl Objects {
@@ -51,6 +67,24 @@ impl Objects {
             paths: paths.collect(),
             scratch: Scratch::default(),
             ends: Vec::new(),
+            rows_of_files: Vec::new(),
+            rows_of_connections: Vec::new(),
+        }
+    }
+
+    /// Begins a new event.
+    pub(super) fn begin(&mut self) {
+        self.rows_of_files.clear();
+        self.rows_of_connections.clear();
+    }
+
+    /// Notes in which tiles the present event is.
+    pub(super) fn in_tiles(&mut self, tiles: TileSet) {
+        for row in &self.rows_of_files {
+            self.files.row(*row).tiles |= tiles;
+        }
+        for row in &self.rows_of_connections {
+            self.connections.row(*row).tiles |= tiles;
         }
     }
 
@@ -66,7 +100,7 @@ impl Objects {
             Some(info) if is_file(info) => match self.recent_files.get(&info.name, 0) {
                 Some(row) => Some(row),
                 None => {
-                    let row = file(&mut self.files, &info.name, facts, comm, Some(&info.name));
+                    let row = file(&mut self.files, &info.name, facts, Some(&info.name));
                     if let Some(row) = row {
                         self.recent_files.set(&info.name, 0, row);
                     }
@@ -80,7 +114,7 @@ impl Objects {
                     .and_then(|f| f.extract(cx, &mut self.scratch))
                 {
                     Some(Value::Text(name)) if name.starts_with(b"/") => {
-                        file(&mut self.files, name, facts, comm, None)
+                        file(&mut self.files, name, facts, None)
                     }
                     _ => None,
                 }
@@ -88,17 +122,24 @@ impl Objects {
             _ => None,
         };
         let succeeded = facts.result.is_some_and(|r| r >= 0);
-        if let Some(row) = at_fd {
-            let tally = self.files.row(row);
-            tally.count(facts, comm);
-            if facts.kind.contains(Kind::OPENS) && succeeded {
-                tally.opens += 1;
-                tally.changes += u64::from(makes_file(cx));
-            }
-        }
         // The file of a new fd has the path that was opened.
         let opens = facts.kind.contains(Kind::OPENS);
         let has_paths = facts.kind.contains(Kind::PATHS) && !(opens && fd.is_some());
+        if let Some(row) = at_fd {
+            let tally = self.files.row(row);
+            tally.count(facts, comm);
+            if opens && succeeded {
+                tally.opens += 1;
+                tally.changes += u64::from(makes_file(cx) && fd.is_none_or(stores_data));
+            } else if facts.changes
+                && !has_paths
+                && kinds::transfer(cx.event.ty).is_none()
+                && fd.is_none_or(stores_data)
+            {
+                tally.changes += 1;
+            }
+            self.rows_of_files.push(row);
+        }
         if !succeeded || !has_paths {
             return;
         }
@@ -108,7 +149,7 @@ impl Objects {
                 Some(Value::Text(path)) if !path.is_empty() => path,
                 _ => continue,
             };
-            let row = file(&mut self.files, path, facts, comm, None);
+            let row = file(&mut self.files, path, facts, None);
             let Some(row) = row.filter(|row| done != Some(*row)) else {
                 continue;
             };
@@ -116,8 +157,9 @@ impl Objects {
             let tally = self.files.row(row);
             if at_fd != Some(row) {
                 tally.count(facts, comm);
+                self.rows_of_files.push(row);
             }
-            tally.changes += u64::from(!opens);
+            tally.changes += u64::from(facts.changes);
         }
     }
 
@@ -134,19 +176,21 @@ impl Objects {
         };
         let mut at_fd = None;
         if !info.name.is_empty() {
-            at_fd = match self.recent_connections.get(&info.name, owner.row) {
+            let with = owner.end(info);
+            at_fd = match self.recent_connections.get(&info.name, with) {
                 Some(row) => Some(row),
                 None => {
                     let row = self.connection(&info.name, Some(&info.name), info, facts, owner);
                     if let Some(row) = row {
-                        self.recent_connections.set(&info.name, owner.row, row);
+                        self.recent_connections.set(&info.name, with, row);
                     }
                     row
                 }
             };
         }
         if let Some(row) = at_fd {
-            self.connections.row(row).count(facts, info);
+            self.connections.row(row).count(facts, info, owner);
+            self.rows_of_connections.push(row);
         }
         // A failed connect leaves no name on its fd.
         if !facts.failed || !facts.kind.contains(Kind::CONNECTS) {
@@ -164,9 +208,48 @@ impl Objects {
         self.ends = name;
         if let Some(row) = row.filter(|row| at_fd != Some(*row)) {
             let tally = self.connections.row(row);
-            tally.count(facts, info);
+            tally.count(facts, info, owner);
             tally.role = Role::Client;
             tally.ends = Some(unmap(source, destination));
+            self.rows_of_connections.push(row);
+        }
+    }
+
+    /// Counts bytes of a file, and a change of it by a call whose event is about another fd or none: it is
+    /// not one of the file's events.
+    pub(super) fn of_file(&mut self, facts: &Facts, info: &FdInfo, io: Io, comm: &Text) {
+        if !is_file(info) {
+            return;
+        }
+        if let Some(row) = file(&mut self.files, &info.name, facts, Some(&info.name)) {
+            let changes = io.bytes_out > 0 || facts.changes && io.bytes_in == 0;
+            let tally = self.files.row(row);
+            tally.io.add(io);
+            tally.seen.extend(facts.ts);
+            tally.changes += u64::from(changes && stores_data(info));
+            if !comm.is_empty() {
+                tally.users.add(comm);
+            }
+        }
+    }
+
+    /// Counts bytes of a connection, likewise.
+    pub(super) fn of_connection(
+        &mut self,
+        facts: &Facts,
+        info: &FdInfo,
+        io: Io,
+        owner: &Owner<'_>,
+    ) {
+        if info.name.is_empty() {
+            return;
+        }
+        let row = self.connection(&info.name, Some(&info.name), info, facts, owner);
+        if let Some(row) = row {
+            let tally = self.connections.row(row);
+            tally.learn(info, owner);
+            tally.io.add(io);
+            tally.seen.extend(facts.ts);
         }
     }
 
@@ -178,11 +261,15 @@ impl Objects {
         facts: &Facts,
         owner: &Owner<'_>,
     ) -> Option<usize> {
-        let is = |k: &ConnectionKey| k.process == owner.key && *k.name == *name;
-        self.connections.place(&(name, owner.key), is, || {
+        let is_server = info.role == Role::Server;
+        let origin = owner.key.origin;
+        let is =
+            |k: &ConnectionKey| (k.is_server, k.origin) == (is_server, origin) && *k.name == *name;
+        self.connections.place(&(name, is_server, origin), is, || {
             let key = ConnectionKey {
                 name: shared.map_or_else(|| cut(name), Arc::clone),
-                process: owner.key,
+                is_server,
+                origin,
             };
             let tally = ConnectionTally {
                 kind: info.kind,
@@ -190,7 +277,9 @@ impl Objects {
                 role: Role::Unknown,
                 ends: None,
                 bound: None,
-                comm: Text::clone(owner.comm),
+                users: Few::default(),
+                pids: Few::default(),
+                tiles: 0,
                 container: owner.container.cloned(),
                 io: Io::default(),
                 events: 0,
@@ -213,7 +302,6 @@ fn file(
     files: &mut Groups<Text, FileTally>,
     path: &[u8],
     facts: &Facts,
-    comm: &Text,
     shared: Option<&Text>,
 ) -> Option<usize> {
     let path = path.get(..TEXT).unwrap_or(path);
@@ -234,14 +322,21 @@ fn file(
                 time_ns: 0,
                 slowest_ns: 0,
                 seen: Seen::at(facts.ts),
-                comm: Text::clone(comm),
+                users: Few::default(),
+                tiles: 0,
             };
             (key, tally)
         },
     )
 }
 
-/// Returns true if a successful open created the file.
+/// Returns true if an fd is of a file that keeps what is written to it.
+fn stores_data(info: &FdInfo) -> bool {
+    let is_device = info.name.starts_with(b"/dev/") && !info.name.starts_with(b"/dev/shm/");
+    matches!(info.kind, FdKind::File | FdKind::Directory | FdKind::Memfd) && !is_device
+}
+
+/// Returns true if a successful open created the file, or emptied it.
 fn makes_file(cx: &Context<'_>) -> bool {
     let full = cx.view.full();
     let Some(info) = full.info() else {
@@ -249,7 +344,7 @@ fn makes_file(cx: &Context<'_>) -> bool {
     };
     let flags = info.param("flags").and_then(|(at, _)| full.uint(at));
     let creat = info.param("creat_flags").is_some();
-    creat || flags.is_some_and(|flags| flags & O_F_CREATED != 0)
+    creat || flags.is_some_and(|flags| flags & (O_F_CREATED | O_TRUNC) != 0)
 }
 
 impl FileTally {
@@ -262,18 +357,27 @@ impl FileTally {
             self.time_ns = self.time_ns.saturating_add(latency);
             self.slowest_ns = self.slowest_ns.max(latency);
         }
-        if !Arc::ptr_eq(&self.comm, comm) {
-            self.comm = Text::clone(comm);
+        if !comm.is_empty() {
+            self.users.add(comm);
         }
     }
 }
 
 impl ConnectionTally {
-    fn count(&mut self, facts: &Facts, info: &FdInfo) {
+    fn count(&mut self, facts: &Facts, info: &FdInfo, owner: &Owner<'_>) {
         self.events += 1;
         self.seen.extend(facts.ts);
         self.io.add(facts.io);
         self.failed += u64::from(facts.failed);
+        self.learn(info, owner);
+    }
+
+    /// Adds what is known about the socket and its process.
+    fn learn(&mut self, info: &FdInfo, owner: &Owner<'_>) {
+        if !owner.comm.is_empty() {
+            self.users.add(owner.comm);
+        }
+        self.pids.add(&owner.key.pid);
         if self.role == Role::Unknown && info.role != Role::Unknown {
             self.role = info.role;
             self.ends = info.ends;

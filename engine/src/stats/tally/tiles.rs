@@ -2,16 +2,13 @@
 
 use scap_capture_format::schema::EVENTS;
 
-use super::TileTally;
+use super::{TileSet as Mask, TileTally};
 use crate::event::Event;
 use crate::event::syscall::Call;
 use crate::fields::Context;
 use crate::filter::Filter;
 use crate::lanes::SLOW_NS;
 use crate::stats::table::{Among, TILES};
-
-/// A set of tiles, by index.
-pub(super) type Mask = u32;
 
 const _: () = assert!(TILES.len() <= Mask::BITS as usize);
 
@@ -85,8 +82,9 @@ impl Tiles {
         !(not_failed | not_slow)
     }
 
-    /// Counts an event in those tiles of a set whose filters match.
-    pub(super) fn count(&mut self, cx: &Context<'_>, mut mask: Mask, time: usize) {
+    /// Counts an event in those tiles of a set whose filters match, and returns them.
+    pub(super) fn count(&mut self, cx: &Context<'_>, mut mask: Mask, time: usize) -> Mask {
+        let mut matching = 0;
         while mask != 0 {
             let at = mask.trailing_zeros() as usize;
             mask &= mask - 1;
@@ -96,11 +94,13 @@ impl Tiles {
                 continue;
             };
             if filter.matches(cx) {
+                matching |= 1 << at;
                 tally.count += 1;
                 if let Some(count) = tally.series.get_mut(time) {
                     *count = count.saturating_add(1);
                 }
             }
         }
+        matching
     }
 }
