@@ -58,7 +58,7 @@ pub(super) struct PrintArgs {
     #[arg(short = 'b', long = "base64", group = "buffers")]
     base64: bool,
 
-    /// End each line with the duration of the call, in seconds
+    /// End each line with the duration of the call, in seconds, and what it waited for
     #[arg(short = 'T', long)]
     latency: bool,
 

@@ -230,6 +230,7 @@ pub(crate) const BINDINGS: &[Binding] = bindings! {
         ["8"] A::Show(View::Calls), "Syscalls";
         ["9"] A::Show(View::Slow), "Slow calls";
         ["0"] A::Show(View::Containers), "Containers and pods";
+        ["W"] A::Show(View::Waits), "Waits: what processes waited for";
         ["<Tab>"] A::NextView, "next view";
         ["<S-Tab>"] A::PreviousView, "previous view";
         ["<Up>" "k"] A::Up, "up";

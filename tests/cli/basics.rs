@@ -5,6 +5,7 @@
 use std::fs;
 
 use crate::common::{event, file, i64b, scap, seen, story, write};
+use scap_capture_format::event::EventFlags;
 use scap_capture_format::schema::types;
 use tempfile::tempdir;
 
@@ -78,6 +79,42 @@ fn latencies() {
     let lines: Vec<&str> = out.lines().collect();
     assert!(lines[0].ends_with(" ino=42 <0.000000500>"));
     assert!(lines[8].ends_with(" size=1 <unfinished>"));
+}
+
+#[test]
+fn a_wait_says_for_what_and_how_long() {
+    let list = [&1_u16.to_le_bytes()[..], &i64b(5), &[0, 0]].concat();
+    let waited = |at, latency, ty, params: &[&[u8]]| {
+        let mut event = event(at, 100, ty, params);
+        event.latency = Some(latency);
+        event
+    };
+    let (zero, lock) = (i64b(0), 0x5000_u64.to_le_bytes());
+    let mut deadlock = waited(
+        9_000_000,
+        8_000_000_000,
+        types::SYSCALL_FUTEX_X,
+        &[b"", &lock, &[0, 0], &zero],
+    );
+    deadlock.flags = EventFlags::IN_FLIGHT;
+    let poll: &[&[u8]] = &[&zero, &list, &zero];
+    let events = [
+        waited(1_000_000, 2_000_000_000, types::SYSCALL_POLL_X, poll),
+        // Too short to be worth a word.
+        waited(2_000_000, 2000, types::SYSCALL_POLL_X, poll),
+        deadlock,
+    ];
+    let capture = write(&events, 4, true);
+    let (out, err, code) = seen(&scap(&["read", "-", "-T"], Some(&capture)));
+    assert_eq!((err.as_str(), code), ("", 0));
+    let peer = "5(<4u>10.0.0.5:40000->8.8.8.8:53)";
+    assert!(
+        out.contains(&format!(" <2.000000000 waiting for {peer}>\n")),
+        "{out}"
+    );
+    assert!(out.contains(" <0.000002000>\n"), "{out}");
+    let unfinished = " <8.000000000 unfinished waiting for futex 0x5000>\n";
+    assert!(out.contains(unfinished), "{out}");
 }
 
 #[test]

@@ -101,7 +101,7 @@ fn screen(scripts: &TempDir, keys: &str) -> String {
 
 /// Keys that open the view at a place among those of scripts. From the first of the program's own fourteen.
 fn open(place: usize) -> String {
-    format!("1<F2><Home>{}<Enter>", "<Down>".repeat(14 + place))
+    format!("1<F2><Home>{}<Enter>", "<Down>".repeat(15 + place))
 }
 
 /// Rows of the table on a screen: the words of each.

@@ -17,6 +17,7 @@ pub mod syscall;
 pub mod text;
 pub mod time;
 pub mod value;
+pub mod waits;
 
 mod names;
 mod owned;

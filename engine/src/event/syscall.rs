@@ -76,8 +76,26 @@ pub fn fd_argument(event: &Event<'_>, arch: Option<Arch>) -> Option<i64> {
         "utimensat" if event.uint(param::FIRST_ARG + 1) == Some(0) => 0,
         _ => call.args.iter().position(is_fd)?,
     };
-    let low = event.uint(param::FIRST_ARG + index)? & 0xffff_ffff;
-    Some(i64::from(u32::try_from(low).ok()?.cast_signed()))
+    number_of(event, index, true)
+}
+
+/// Returns the argument with this name of a call without a type of its own as a number.
+pub fn argument_number(event: &Event<'_>, arch: Option<Arch>, name: &str) -> Option<i64> {
+    let args = call(event, arch).prototype?.args;
+    let index = args.iter().position(|arg| arg.name == name)?;
+    let is_32bit = matches!(form(&args[index]), Form::Fd | Form::Signed(32));
+    number_of(event, index, is_32bit)
+}
+
+/// Returns an argument: a register has 64 bits, of which a call may use the lower half only.
+fn number_of(event: &Event<'_>, index: usize, is_32bit: bool) -> Option<i64> {
+    let value = event.uint(param::FIRST_ARG + index)?;
+    match is_32bit {
+        true => Some(i64::from(
+            u32::try_from(value & 0xffff_ffff).ok()?.cast_signed(),
+        )),
+        false => Some(value.cast_signed()),
+    }
 }
 
 /// Returns the call of a generic event; `arch` is the architecture of the recorded machine.

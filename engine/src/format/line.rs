@@ -1,12 +1,14 @@
 //! The default line: sysdig's
 //! `*%evt.num %evt.outputtime %evt.cpu %proc.name (%thread.tid) %evt.dir %evt.type %evt.info`.
 
+use std::ops::Range;
+
 use scap_capture_format::schema::Arch;
 
 use crate::event::bytes::BufferFormat;
 use crate::event::render::Renderer;
 use crate::event::time::{self, LocalClock};
-use crate::event::{Event, EventFlags, number, syscall, text};
+use crate::event::{Event, EventFlags, number, syscall, text, waits};
 use crate::fields::TimeFormat;
 use crate::state::View;
 
@@ -30,6 +32,8 @@ pub struct LineFormat {
     clock: LocalClock,
     first: Option<u64>,
     previous: Option<u64>,
+    /// What the call of the present line waited for.
+    target: Vec<u8>,
 }
 
 impl LineFormat {
@@ -42,6 +46,7 @@ impl LineFormat {
             clock: LocalClock::default(),
             first: None,
             previous: None,
+            target: Vec::new(),
         }
     }
 
@@ -64,11 +69,13 @@ impl LineFormat {
         } else {
             b") < "
         });
+        let name = out.len();
         syscall::event_name(out, event, self.arch);
+        let name = name..out.len();
         out.push(b' ');
         self.renderer.info(out, event, view);
         if self.options.latency {
-            latency(out, event);
+            self.latency(out, event, view, name);
         }
         out.push(b'\n');
     }
@@ -85,15 +92,42 @@ impl LineFormat {
             TimeFormat::DeltaPrevious => time::seconds(out, now.saturating_sub(previous)),
         }
     }
-}
 
-/// Appends the duration of a call, like `strace -T`.
-fn latency(out: &mut Vec<u8>, event: &Event<'_>) {
-    if event.flags.contains(EventFlags::IN_FLIGHT) {
-        out.extend_from_slice(b"<unfinished>");
-    } else if let Some(ns) = event.latency {
+    /// Appends the duration of a call, like `strace -T`: for one that waited with what it waited for. The
+    /// name of the call is at `name` in `out`.
+    fn latency(
+        &mut self,
+        out: &mut Vec<u8>,
+        event: &Event<'_>,
+        view: &View<'_>,
+        name: Range<usize>,
+    ) {
+        let is_unfinished = event.flags.contains(EventFlags::IN_FLIGHT);
+        if !is_unfinished && event.latency.is_none() {
+            return;
+        }
         out.push(b'<');
-        time::seconds(out, ns);
+        if let Some(ns) = event.latency {
+            time::seconds(out, ns);
+        }
+        if is_unfinished {
+            out.extend_from_slice(match event.latency {
+                Some(_) => b" unfinished",
+                None => b"unfinished",
+            });
+        }
+        let name = &out[name];
+        let waited = event.latency.is_some_and(|ns| ns >= waits::LEAST_NS);
+        if waited && waits::CALLS.iter().any(|call| call.as_bytes() == name) {
+            let mut target = std::mem::take(&mut self.target);
+            target.clear();
+            waits::target(&mut target, view.full(), name, self.arch, view);
+            if !target.is_empty() {
+                out.extend_from_slice(b" waiting for ");
+                out.extend_from_slice(&target);
+            }
+            self.target = target;
+        }
         out.push(b'>');
     }
 }

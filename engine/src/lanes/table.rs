@@ -9,6 +9,7 @@ use scap_capture_format::schema::{
 
 use super::Lane;
 use crate::event::syscall as generic;
+use crate::event::waits::CALLS as WAITS;
 use crate::event::{Event, EventExt as _, value};
 use crate::state::has_fd;
 
@@ -51,16 +52,6 @@ const PRCTL_OPTIONS: &[(u64, &str)] = &[
     (28, "PR_SET_SECUREBITS"),
     (38, "PR_SET_NO_NEW_PRIVS"),
     (47, "PR_CAP_AMBIENT"),
-];
-
-/// Calls that wait for time to pass, for other processes or for their data.
-#[rustfmt::skip]
-const WAITS: &[&str] = &[
-    "poll", "ppoll", "select", "pselect6", "_newselect", "epoll_wait", "epoll_pwait", "epoll_pwait2",
-    "epoll_wait_old", "nanosleep", "clock_nanosleep", "futex", "futex_wait", "futex_waitv",
-    "wait4", "waitid", "waitpid", "pause", "rt_sigtimedwait", "rt_sigsuspend", "sigsuspend",
-    "accept", "accept4", "vfork", "semop", "semtimedop", "msgrcv", "msgsnd", "mq_timedreceive",
-    "mq_timedsend", "io_getevents", "io_pgetevents", "io_uring_enter", "restart_syscall", "sched_yield",
 ];
 
 /// Calls that return from a signal handler have no result.
@@ -328,11 +319,11 @@ fn filter_of(lane: Lane) -> String {
         }
         Lane::Exits => "evt.type in (procexit, signaldeliver)".to_owned(),
         Lane::Slow => format!(
-            "evt.latency > {} and not evt.type in ({}) and \
-             not (evt.type in (clone, clone3) and evt.arg.flags contains CLONE_VFORK) and \
-             not ((evt.is_io_read = true or evt.type = splice) and \
+            "evt.latency > {} and not (evt.type in ({}) or \
+             (evt.type in (clone, clone3) and evt.arg.flags contains CLONE_VFORK) or \
+             ((evt.is_io_read = true or evt.type = splice) and \
              not (fd.type = directory or (fd.type in (file, memfd) and \
-             (not fd.name startswith /dev/ or fd.name startswith /dev/shm/))))",
+             (not fd.name startswith /dev/ or fd.name startswith /dev/shm/)))))",
             super::SLOW_NS,
             join(WAITS)
         ),

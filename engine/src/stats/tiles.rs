@@ -130,6 +130,22 @@ macro_rules! traces {
     };
 }
 
+/// Calls that wait, as the timeline understands it, without a condition on their duration.
+macro_rules! waiting {
+    () => {
+        "(evt.type in (poll, ppoll, select, pselect6, _newselect, epoll_wait, epoll_pwait, \
+         epoll_pwait2, epoll_wait_old, nanosleep, clock_nanosleep, futex, futex_wait, \
+         futex_waitv, wait4, waitid, waitpid, pause, rt_sigtimedwait, rt_sigsuspend, \
+         sigsuspend, accept, accept4, vfork, semop, semtimedop, msgrcv, msgsnd, \
+         mq_timedreceive, mq_timedsend, io_getevents, io_pgetevents, io_uring_enter, \
+         restart_syscall, sched_yield) or \
+         (evt.type in (clone, clone3) and evt.arg.flags contains CLONE_VFORK) or \
+         ((evt.is_io_read = true or evt.type = splice) and \
+         not (fd.type = directory or (fd.type in (file, memfd) and \
+         (not fd.name startswith /dev/ or fd.name startswith /dev/shm/)))))"
+    };
+}
+
 /// The tiles: the first questions of an investigation.
 pub const TILES: &[Tile] = &[
     tile("programs executed", View::Commands, executed!()),
@@ -348,16 +364,13 @@ pub const TILES: &[Tile] = &[
     tile(
         "calls over 100 ms",
         View::Slow,
-        "evt.latency > 100ms and not evt.type in (poll, ppoll, select, pselect6, _newselect, epoll_wait, epoll_pwait, \
-         epoll_pwait2, epoll_wait_old, nanosleep, clock_nanosleep, futex, futex_wait, \
-         futex_waitv, wait4, waitid, waitpid, pause, rt_sigtimedwait, rt_sigsuspend, \
-         sigsuspend, accept, accept4, vfork, semop, semtimedop, msgrcv, msgsnd, \
-         mq_timedreceive, mq_timedsend, io_getevents, io_pgetevents, io_uring_enter, \
-         restart_syscall, sched_yield) and \
-         not (evt.type in (clone, clone3) and evt.arg.flags contains CLONE_VFORK) and \
-         not ((evt.is_io_read = true or evt.type = splice) and \
-         not (fd.type = directory or (fd.type in (file, memfd) and \
-         (not fd.name startswith /dev/ or fd.name startswith /dev/shm/))))",
+        concat!("evt.latency > 100ms and not ", waiting!()),
+    )
+    .among(Among::Slow),
+    tile(
+        "waits over 1 s",
+        View::Waits,
+        concat!("evt.latency > 1s and ", waiting!()),
     )
     .among(Among::Slow),
 ];
@@ -376,6 +389,13 @@ mod tests {
             assert!(filter.unanswerable().is_empty() && !filter.needs_payload());
             assert!(filter.pushdown().depends_on_all.is_none(), "{}", tile.title);
         }
+    }
+
+    #[test]
+    fn waiting_is_what_the_engine_calls_so() {
+        let list = format!("evt.type in ({})", crate::event::waits::CALLS.join(", "));
+        let tidy: Vec<&str> = waiting!().split_whitespace().collect();
+        assert!(tidy.join(" ").contains(&list), "{list}");
     }
 
     #[test]

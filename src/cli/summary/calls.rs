@@ -1,9 +1,10 @@
 //! Failed calls and slow calls.
 
-use scap_capture_format::schema::{Arch, Category, ParamType, errno as errnos};
+use scap_capture_format::schema::{Arch, ParamType, errno as errnos};
 
-use super::{KINDS, safe, who};
-use crate::event::{Event, EventExt as _, Names as _, syscall};
+use super::{KINDS, ROWS, safe, who};
+use crate::event::{Event, EventExt as _, EventFlags, Names as _, syscall, waits};
+use crate::lanes;
 use crate::state::View;
 use crate::stats::groups::{Counts, Groups, Largest};
 
@@ -12,35 +13,6 @@ const SLOWEST: usize = 5;
 
 /// Calls below this duration, in ns, are never listed as slow.
 const SLOW_NS: u64 = 1_000_000;
-
-/// Blocking calls: their duration is waiting time, not slowness.
-const WAITS: &[&str] = &[
-    "accept",
-    "accept4",
-    "clock_nanosleep",
-    "epoll_pwait",
-    "epoll_pwait2",
-    "epoll_wait",
-    "futex",
-    "futex_wait",
-    "futex_waitv",
-    "io_getevents",
-    "io_uring_enter",
-    "msgrcv",
-    "nanosleep",
-    "pause",
-    "poll",
-    "ppoll",
-    "pselect6",
-    "restart_syscall",
-    "rt_sigsuspend",
-    "rt_sigtimedwait",
-    "select",
-    "semop",
-    "semtimedop",
-    "wait4",
-    "waitid",
-];
 
 /// Prefixes of calls whose failures are more significant than those of `stat` or `access`.
 const TELLING: &[&str] = &[
@@ -161,21 +133,111 @@ impl Slow {
         let Some(latency) = event.latency.filter(|ns| *ns >= SLOW_NS) else {
             return;
         };
-        if !self.calls.keeps(&latency)
-            || event.info().is_some_and(|i| i.category == Category::Sleep)
-        {
+        if !self.calls.keeps(&latency) || lanes::is_waiting(event, view) {
             return;
         }
         let mut name = Vec::new();
         syscall::event_name(&mut name, event, arch);
-        if WAITS.iter().any(|wait| wait.as_bytes() == name) {
-            return;
-        }
         let mut row = Vec::new();
         who(&mut row, event, view);
         row.push(b' ');
         row.extend_from_slice(&name);
         object(&mut row, event, view);
         self.calls.add(latency, row);
+    }
+}
+
+/// Single waits for less than this, in ns, are not counted: a daemon that looks around every 50 ms
+/// does not hang.
+const WAITED_NS: u64 = 100_000_000;
+
+/// Waits of processes for data and locks. Those for time, for children and for signals are left out:
+/// sleeping programs, and shells behind their commands, do nothing else.
+#[derive(Debug)]
+pub(super) struct Waits {
+    by_target: Groups<(i64, Vec<u8>, Vec<u8>), Waited>,
+    name: Vec<u8>,
+    target: Vec<u8>,
+}
+
+/// Waits of a process in a call for one thing.
+#[derive(Debug, Default)]
+pub(super) struct Waited {
+    who: Vec<u8>,
+    count: u64,
+    timeouts: u64,
+    is_unfinished: bool,
+    total_ns: u64,
+}
+
+impl Waits {
+    pub(super) fn new() -> Self {
+        Self {
+            by_target: Groups::new(KINDS),
+            name: Vec::new(),
+            target: Vec::new(),
+        }
+    }
+
+    pub(super) fn add(&mut self, event: &Event<'_>, view: &View<'_>, arch: Option<Arch>) {
+        let Some(latency) = event.latency.filter(|ns| *ns >= WAITED_NS) else {
+            return;
+        };
+        if !lanes::is_waiting(event, view) {
+            return;
+        }
+        self.name.clear();
+        syscall::event_name(&mut self.name, event, arch);
+        let name = &*self.name;
+        if waits::is_for_time_or_child(name) {
+            return;
+        }
+        self.target.clear();
+        waits::target(&mut self.target, view.full(), name, arch, view);
+        let (pid, target) = (event.pid.0, &*self.target);
+        let is = |k: &(i64, Vec<u8>, Vec<u8>)| k.0 == pid && k.1 == name && k.2 == target;
+        let place = self.by_target.place(&(pid, name, target), is, || {
+            ((pid, name.to_vec(), target.to_vec()), Waited::default())
+        });
+        let Some(waited) = place.map(|place| self.by_target.row(place)) else {
+            return;
+        };
+        if waited.who.is_empty() {
+            who(&mut waited.who, event, view);
+        }
+        waited.count += 1;
+        waited.timeouts += u64::from(waits::is_timeout(name, event.result()));
+        waited.is_unfinished |= event.flags.contains(EventFlags::IN_FLIGHT);
+        waited.total_ns = waited.total_ns.saturating_add(latency);
+    }
+
+    /// Returns the longest waits, each with its duration in nanoseconds and its line.
+    pub(super) fn rows(&self) -> Vec<(u64, Vec<u8>)> {
+        let ranked = self.by_target.ranked(|_, waited| waited.total_ns);
+        let rows = ranked
+            .into_iter()
+            .take(ROWS)
+            .map(|((_, name, target), waited)| {
+                let mut row = waited.who.clone();
+                row.push(b' ');
+                row.extend_from_slice(name);
+                let mut add = |text: &str| row.extend_from_slice(text.as_bytes());
+                match (waited.count, waited.timeouts) {
+                    (1, 0) => {}
+                    (1, _) => add(", timed out"),
+                    (count, 0) => add(&format!(" {count} times")),
+                    (count, over) => add(&format!(" {count} times, {over} timed out")),
+                }
+                if waited.is_unfinished {
+                    add(", not ended");
+                }
+                if !target.is_empty() {
+                    add(": ");
+                    // It is escaped.
+                    row.extend_from_slice(target);
+                }
+                (waited.total_ns, row)
+            });
+        rows.collect()
     }
 }

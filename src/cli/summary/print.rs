@@ -12,6 +12,10 @@ use crate::stats::groups::Counts;
 
 /// Width of the lines.
 const WIDTH: usize = 100;
+/// Lines of a started program: its command line is not hidden.
+const STARTED_LINES: usize = 4;
+/// Indentation of continued lines: after the time.
+const INDENT: usize = 11;
 /// Number of processes with the most events listed.
 const BUSY: usize = 4;
 /// Number of calls listed per error.
@@ -24,21 +28,23 @@ impl Account {
     pub(in crate::cli) fn print(&self, out: &mut Vec<u8>, capture_info: &CaptureInfo) {
         head(out, capture_info);
         self.most_events(out, capture_info.events);
-        rows(out, "programs started", &self.started);
+        rows(out, "programs started", &self.started, STARTED_LINES);
         self.changed(out);
         counted(out, "connections", &[&self.connections, &self.local]);
-        rows(out, "ended badly", &self.ended);
+        rows(out, "ended badly", &self.ended, 1);
         self.failures(out);
-        if !self.slow.calls.rows().is_empty() {
-            heading(out, "slowest calls, without blocking calls", None);
-        }
-        for (ns, call) in self.slow.calls.rows() {
-            #[expect(clippy::cast_precision_loss, reason = "milliseconds are shown")]
-            let seconds = *ns as f64 / time::NS_PER_S as f64;
-            let mut row = format!("{seconds:>7.3} s  ").into_bytes();
-            row.extend_from_slice(call);
-            line(out, &row);
-        }
+        let slow = self.slow.calls.rows().iter();
+        timed(
+            out,
+            "slowest calls, without those that wait",
+            slow.map(|(ns, row)| (*ns, &**row)),
+        );
+        let waits = self.waits.rows();
+        timed(
+            out,
+            "longest waits for data and locks",
+            waits.iter().map(|(ns, row)| (*ns, &**row)),
+        );
     }
 
     fn most_events(&self, out: &mut Vec<u8>, events: u64) {
@@ -189,13 +195,27 @@ fn heading(out: &mut Vec<u8>, title: &str, count: Option<u64>) {
     out.push(b'\n');
 }
 
-fn rows(out: &mut Vec<u8>, title: &str, rows: &Rows) {
+/// Appends lines that begin with a duration in nanoseconds.
+fn timed<'r>(out: &mut Vec<u8>, title: &str, rows: impl Iterator<Item = (u64, &'r [u8])>) {
+    for (index, (ns, text)) in rows.enumerate() {
+        if index == 0 {
+            heading(out, title, None);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds are shown")]
+        let seconds = ns as f64 / time::NS_PER_S as f64;
+        let mut row = format!("{seconds:>7.3} s  ").into_bytes();
+        row.extend_from_slice(text);
+        line(out, &row);
+    }
+}
+
+fn rows(out: &mut Vec<u8>, title: &str, rows: &Rows, lines: usize) {
     if rows.count == 0 {
         return;
     }
     heading(out, title, Some(rows.count));
     for row in &rows.rows {
-        line(out, row);
+        wrapped(out, row, lines);
     }
     more(out, rows.count, ROWS);
 }
@@ -228,16 +248,31 @@ fn more(out: &mut Vec<u8>, count: u64, shown: usize) {
 
 /// Appends an indented line that is already escaped, cut to the width.
 fn line(out: &mut Vec<u8>, row: &[u8]) {
+    wrapped(out, row, 1);
+}
+
+/// Appends text that is already escaped in at most this many indented lines; what does not fit is cut.
+fn wrapped(out: &mut Vec<u8>, row: &[u8], lines: usize) {
     let row = String::from_utf8_lossy(row);
-    out.extend_from_slice(b"  ");
-    let room = WIDTH - 2;
-    match row.char_indices().nth(room) {
-        None => out.extend_from_slice(row.as_bytes()),
-        Some(_) => {
-            let end = row.char_indices().nth(room - 3).map_or(0, |(at, _)| at);
-            out.extend_from_slice(&row.as_bytes()[..end]);
-            out.extend_from_slice(b"...");
+    let mut rest = &*row;
+    let mut indent = 2;
+    for left in (0..lines).rev() {
+        out.extend(std::iter::repeat_n(b' ', indent));
+        let room = WIDTH - indent;
+        let Some((end, _)) = rest.char_indices().nth(room) else {
+            out.extend_from_slice(rest.as_bytes());
+            out.push(b'\n');
+            return;
+        };
+        if left == 0 {
+            let end = rest.char_indices().nth(room - 3).map_or(0, |(at, _)| at);
+            out.extend_from_slice(&rest.as_bytes()[..end]);
+            out.extend_from_slice(b"...\n");
+            return;
         }
+        out.extend_from_slice(&rest.as_bytes()[..end]);
+        out.push(b'\n');
+        rest = &rest[end..];
+        indent = INDENT;
     }
-    out.push(b'\n');
 }

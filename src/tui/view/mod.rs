@@ -33,6 +33,7 @@ pub(crate) const TABS: &[(View, &str)] = &[
     (View::Errors, "7 Errors"),
     (View::Calls, "8 Syscalls"),
     (View::Slow, "9 Slow"),
+    (View::Waits, "W Waits"),
     (View::Containers, "0 Containers"),
     (View::Directories, "Directories"),
     (View::Ports, "Ports"),

@@ -24,9 +24,10 @@ use scap::replay::SegmentReplayer;
 use scap::replay::Span;
 use scap::replay::{EventSink, NativeSource, replay_all};
 use scap::stats::table::{
-    Subject, TILES, View, cell_condition, columns, narrowed, narrowed_tile, table,
+    Cell, Subject, TILES, View, cell_condition, columns, narrowed, narrowed_tile, table,
 };
 use scap::stats::tally::{Few, Tally, limits, tally, tally_segment};
+use scap_capture_format::event::EventFlags;
 use scap_capture_format::native::{CaptureWriter, WriterOptions};
 use scap_capture_format::schema::{EventType, syscall, types};
 
@@ -111,6 +112,12 @@ fn claimed(tally: &Tally, subject: &Subject) -> Option<u64> {
             same.next().map(|(_, e)| e.count)
         }
         Subject::Container(id) => Some(tally.containers[id].events),
+        // All waits of the process in the call are found, whatever they waited for.
+        Subject::Waits(key) => {
+            let all = tally.waits.iter();
+            let same = all.filter(|(k, _)| (k.process, &k.call) == (key.process, &key.call));
+            Some(same.map(|(_, wait)| wait.count).sum())
+        }
         Subject::Event(_) => Some(1),
         Subject::Tile(at) => Some(tally.tiles[*at].count),
         Subject::Port(_) | Subject::Directory(_) | Subject::Range(_) | Subject::Leads(_) => None,
@@ -276,6 +283,8 @@ fn incident() -> Vec<TestEvent> {
     let done = |at, ty, given: &[(&str, &[u8])]| call(at, SHELL, ty, given);
     let mut slow = done(45, types::SYSCALL_FLOCK_X, &[("fd", &fd)]);
     slow.latency = Some(300_000_000);
+    let mut hang = done(46, types::SYSCALL_POLL_X, &[]);
+    hang.latency = Some(2_000_000_000);
     vec![
         clone(1, NGINX, SHELL, NGINX, 1),
         clone(2, SHELL, 0, SHELL, NGINX),
@@ -342,6 +351,7 @@ fn incident() -> Vec<TestEvent> {
             &[("res", &i64b(40)), ("fd", &fd)],
         ),
         slow,
+        hang,
         call(
             50,
             SHELL,
@@ -556,6 +566,110 @@ fn counts_are_of_all_that_happened_to_a_file_and_a_connection() {
     );
     assert_eq!(found, [2, 0]);
     rows_are_what_their_filters_find(&path, 1000);
+}
+
+/// A program that hangs: in polls of a server that does not answer, and for ever in a lock.
+fn hangs() -> Vec<TestEvent> {
+    const TID: i64 = 600;
+    let (fd, ok, id) = (i64b(4), i64b(0), i64b(TID));
+    let end = |ip: [u8; 4], port: u16| [&ip[..], &port.to_le_bytes()].concat();
+    let tuple = [
+        &[2][..],
+        &end([10, 0, 0, 5], 40_000),
+        &end([8, 8, 8, 8], 53),
+    ]
+    .concat();
+    let waited = |mut event: TestEvent, ms: u64| {
+        event.latency = Some(ms * 1_000_000);
+        event
+    };
+    let list = [&1_u16.to_le_bytes()[..], &fd, &[0, 0]].concat();
+    let poll = |at: u64| {
+        let given: &[(&str, &[u8])] = &[("res", &ok), ("fds", &list)];
+        waited(call(at, TID, types::SYSCALL_POLL_X, given), 2000)
+    };
+    let given: &[(&str, &[u8])] = &[
+        ("res", &ok),
+        ("exe", b"host\0"),
+        ("tid", &id),
+        ("pid", &id),
+        ("ptid", &i64b(1)),
+        ("comm", b"host\0"),
+    ];
+    let lock = 0x5000_u64.to_le_bytes();
+    let mut futex = waited(
+        call(9000, TID, types::SYSCALL_FUTEX_X, &[("addr", &lock)]),
+        900,
+    );
+    futex.flags = EventFlags::IN_FLIGHT;
+    let opens: &[(&str, &[u8])] = &[("fd", &fd), ("domain", &u32b(2)), ("type", &u32b(2))];
+    let connects: &[(&str, &[u8])] = &[("res", &ok), ("tuple", &tuple), ("fd", &fd)];
+    let mut short = poll(8200);
+    short.latency = Some(1000);
+    vec![
+        call(1, TID, types::SYSCALL_EXECVE_19_X, given),
+        call(2, TID, types::SOCKET_SOCKET_X, opens),
+        call(3, TID, types::SOCKET_CONNECT_X, connects),
+        poll(2003),
+        poll(4003),
+        poll(6003),
+        poll(8003),
+        short,
+        waited(raw(8300, TID, "clock_nanosleep", 0, &[]), 90),
+        futex,
+    ]
+}
+
+#[test]
+fn a_program_that_hangs_is_seen_to_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    for in_one in [7, 2] {
+        let path = file(
+            dir.path(),
+            "hangs.scap",
+            &crate::common::write(&hangs(), in_one, true),
+        );
+        let tally = counted(&path, "");
+        let shown = table(View::Waits, &tally).unwrap();
+        let rows: Vec<String> = shown
+            .rows
+            .iter()
+            .map(|row| {
+                row.cells
+                    .iter()
+                    .map(|cell| match cell {
+                        Cell::Text(text) => String::from_utf8_lossy(text).into_owned(),
+                        Cell::Duration(ns) => format!("{}ms", ns / 1_000_000),
+                        Cell::Count(n) => n.to_string(),
+                        Cell::Id(n) => n.to_string(),
+                        _ => "-".to_owned(),
+                    })
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            })
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                "8000ms 2000ms 4 4 0 host 600 poll 4(<4u>10.0.0.5:40000->8.8.8.8:53)",
+                "900ms 900ms 1 0 1 host 600 futex futex 0x5000",
+                "90ms 90ms 1 0 0 host 600 clock_nanosleep -",
+            ]
+        );
+        let host = tally
+            .processes
+            .iter()
+            .find(|(key, _)| key.pid == 600)
+            .unwrap()
+            .1;
+        assert_eq!(host.waited_ns / 1_000_000, 8990);
+        let at = TILES
+            .iter()
+            .position(|tile| tile.view == View::Waits)
+            .unwrap();
+        assert_eq!(tally.tiles[at].count, 4);
+        rows_are_what_their_filters_find(&path, 1000);
+    }
 }
 
 #[test]

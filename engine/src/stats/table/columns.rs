@@ -45,6 +45,7 @@ pub fn columns(view: View) -> &'static [Column] {
         View::Containers => CONTAINERS,
         View::Commands => COMMANDS,
         View::Slow => SLOW,
+        View::Waits => WAITS,
     }
 }
 
@@ -74,6 +75,11 @@ const PROCESSES: &[Column] = &[
         8,
         "Time that passed in calls, without those that wait for time, other processes or data. It is not CPU time: that \
          is not in a capture.",
+    ),
+    column(
+        "WAITED",
+        7,
+        "Time that passed in calls that wait for time, other processes or data, of all threads; see Waits.",
     ),
     column("FILE", 7, "Bytes read from and written to files."),
     column(
@@ -245,4 +251,32 @@ const SLOW: &[Column] = &[
     PID,
     column("RESULT", 8, "Its result.").is("evt.rawres"),
     column("ABOUT", 0, "Its path, or the name of its fd."),
+];
+
+const WAITS: &[Column] = &[
+    column(
+        "WAITED",
+        9,
+        "Sum of the durations of the waits, of all threads of the process.",
+    ),
+    column("LONGEST", 9, "Duration of the longest wait."),
+    column("COUNT", 7, "Number of waits."),
+    column(
+        "TIMEOUTS",
+        8,
+        "Number of waits that ended because their time was over: nothing had happened.",
+    ),
+    column(
+        "OPEN",
+        5,
+        "Number of waits that had not ended at the end of the capture.",
+    ),
+    column("PROCESS", 14, "The name of the process.").is("proc.name"),
+    PID,
+    column("CALL", 13, "The call.").is("evt.type"),
+    column(
+        "WAITED FOR",
+        0,
+        "Fds with their files and connections, a lock by its address (futex), a process. Empty: only time, or not known.",
+    ),
 ];

@@ -98,3 +98,23 @@ pub(super) fn slow(tally: &Tally) -> Vec<Row> {
     });
     rows.collect()
 }
+
+pub(super) fn waits(tally: &Tally) -> Vec<Row> {
+    let rows = tally.waits.iter().map(|(key, wait)| Row {
+        cells: vec![
+            Cell::Duration(wait.total_ns),
+            Cell::Duration(wait.longest_ns),
+            Cell::Count(wait.count),
+            Cell::Count(wait.timeouts),
+            Cell::Count(wait.unfinished),
+            text(&wait.comm),
+            Cell::Id(key.process.pid),
+            text(&key.call),
+            text(&key.target),
+        ],
+        subject: Subject::Waits(key.clone()),
+        depth: 0,
+        life: Some((wait.seen, true, wait.unfinished == 0)),
+    });
+    rows.collect()
+}

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::replay::Span;
 use crate::state::Text;
-use crate::stats::tally::{ProcessKey, Tally};
+use crate::stats::tally::{ProcessKey, Tally, WaitKey};
 
 /// A view of the time range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,6 +44,8 @@ pub enum View {
     Commands,
     /// The slowest calls.
     Slow,
+    /// What processes waited for.
+    Waits,
     /// Latency over time.
     Spectrogram,
     /// Lost events.
@@ -54,7 +56,7 @@ pub enum View {
 
 impl View {
     /// All built-in views, in the order in which they are listed.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Overview,
         Self::Events,
         Self::Processes,
@@ -67,6 +69,7 @@ impl View {
         Self::Containers,
         Self::Commands,
         Self::Slow,
+        Self::Waits,
         Self::Spectrogram,
         Self::Losses,
     ];
@@ -86,6 +89,7 @@ impl View {
             Self::Containers => "Containers",
             Self::Commands => "Commands",
             Self::Slow => "Slow calls",
+            Self::Waits => "Waits",
             Self::Spectrogram => "Spectrogram",
             Self::Losses => "Losses",
             Self::Scripted(_) => "View",
@@ -131,8 +135,13 @@ impl View {
                  a terminal."
             }
             Self::Slow => {
-                "The thousand slowest calls, from one millisecond on. Blocking calls, which wait \
-                 for time to pass or for another process, are left out."
+                "The thousand slowest calls, from one millisecond on. Calls that wait for time to pass, for \
+                 another process or for data are in the view Waits."
+            }
+            Self::Waits => {
+                "Calls that waited for a millisecond or longer, by process, call and what they waited for: data on \
+                 an fd, a lock (futex), a process, time. A server that is idle waits, too; a program that hangs \
+                 waits for a peer that does not answer (TIMEOUTS), or for ever (OPEN)."
             }
             Self::Spectrogram => {
                 "Latency of calls over time: each column is a time, each row a \
@@ -203,6 +212,8 @@ pub enum Subject {
     Error(i64, Text, Text),
     /// A container's id; empty = the host.
     Container(Text),
+    /// The waits of a process in a call for one thing.
+    Waits(WaitKey),
     /// An event.
     Event(u64),
     /// A tile of the overview.
@@ -260,7 +271,8 @@ pub fn table(view: View, tally: &Tally) -> Option<Table> {
         View::Errors => (events::errors(tally), Some((0, true)), 4),
         View::Containers => (objects::containers(tally), Some((5, true)), 5),
         View::Commands => (events::commands(tally), None, 6),
-        View::Slow => (events::slow(tally), Some((0, true)), 7),
+        View::Slow => (events::slow(tally), Some((0, true)), usize::MAX),
+        View::Waits => (events::waits(tally), Some((0, true)), 7),
     };
     let mut table = Table {
         columns,

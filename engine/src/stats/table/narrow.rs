@@ -6,6 +6,7 @@
 
 use super::{Cell, Column, Subject, TILES, View};
 use crate::event::text::escape;
+use crate::event::waits;
 use crate::fields::{self, attributes::Narrow};
 use crate::filter::ast::{Op, condition, written};
 use crate::replay::Span;
@@ -68,6 +69,20 @@ pub fn narrowed(subject: &Subject) -> Narrowed {
             );
             (label(&format!("{name} of"), call), filter, View::Events)
         }
+        // What was waited for is no value of a field: these are the waits of the process in this call.
+        Subject::Waits(key) => (
+            label(
+                &format!("waits of process {} in", key.process.pid),
+                &key.call,
+            ),
+            format!(
+                "{} and {} and evt.latency >= {}",
+                narrowed(&Subject::Process(key.process)).filter,
+                is("evt.type", &key.call),
+                waits::LEAST_NS
+            ),
+            View::Events,
+        ),
         Subject::Container(id) if id.is_empty() => (
             "the host".to_owned(),
             "container.id = host".to_owned(),

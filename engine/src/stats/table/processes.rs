@@ -60,6 +60,7 @@ fn row(tally: &Tally, key: ProcessKey, process: &ProcessTally, depth: u16) -> Ro
             Cell::Count(process.events),
             Cell::Count(process.failed),
             Cell::Duration(process.busy_ns),
+            Cell::Duration(process.waited_ns),
             bytes(process.file),
             bytes(process.net),
             container(tally, process.container.as_ref()),

@@ -2,6 +2,7 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 
@@ -10,9 +11,10 @@ use super::objects::{Objects, Owner};
 use super::processes::{Processes, cut};
 use super::tiles::Tiles;
 use super::{
-    CallTally, ErrorKey, ErrorTally, Io, Seen, SlowTally, Spectrum, TIMES, Tally, TileSet, limits,
+    CallTally, ErrorKey, ErrorTally, Io, ProcessKey, Seen, SlowTally, Spectrum, TEXT, TIMES, Tally,
+    TileSet, WaitKey, WaitTally, limits,
 };
-use crate::event::{Event, EventExt as _, syscall, value};
+use crate::event::{Event, EventExt as _, EventFlags, syscall, value, waits};
 use crate::fields::Context;
 use crate::lanes::{self, SLOW_NS, classify};
 use crate::replay::Span;
@@ -80,6 +82,7 @@ pub(super) struct Counter {
     calls: Calls,
     errors: Groups<(i64, usize, Text), ErrorTally>,
     slow: Slowest,
+    waits: Waits,
     activity: Activity,
     spectrum: Spectrum,
     tiles: Tiles,
@@ -98,6 +101,7 @@ impl Counter {
             calls: Calls::new(),
             errors: Groups::new(limits::ERRORS),
             slow: Slowest::default(),
+            waits: Waits::new(),
             activity: Activity::over(span),
             spectrum: Spectrum::over(span),
             tiles: Tiles::new(),
@@ -143,6 +147,15 @@ impl Counter {
             self.spectrum.count(time, latency);
             if latency >= SLOW_NS && !waiting && self.slow.takes(latency) {
                 self.slow(cx, latency, thread, fd);
+            }
+            if let (Some(call), Some(row)) = (call, process)
+                && waiting
+                && latency >= waits::LEAST_NS
+            {
+                let (process, tally) = self.processes.processes.get(row);
+                let name = self.calls.rows.get(call).0;
+                self.waits
+                    .add(cx, &facts, (*process, &tally.comm), (call, name), latency);
             }
         }
         let mask = mask & self.tiles.among(facts.failed, facts.latency);
@@ -196,8 +209,13 @@ impl Counter {
         tally.see(facts.ts);
         tally.failed += u64::from(facts.failed);
         tally.execs = tally.execs.saturating_add(u32::from(executes));
-        if let Some(latency) = facts.latency.filter(|_| !waiting) {
-            tally.busy_ns = tally.busy_ns.saturating_add(latency);
+        if let Some(latency) = facts.latency {
+            let sum = if waiting {
+                &mut tally.waited_ns
+            } else {
+                &mut tally.busy_ns
+            };
+            *sum = sum.saturating_add(latency);
         }
         for (fd, io) in moves {
             match fd.map(|fd| fd.kind) {
@@ -287,6 +305,7 @@ impl Counter {
             self.errors.omitted(),
             people.containers.omitted(),
             people.omitted,
+            self.waits.rows.omitted(),
         ];
         let calls: Vec<_> = self.calls.rows.into_rows().collect();
         let errors = self
@@ -296,8 +315,19 @@ impl Counter {
                 let call = Text::clone(&calls.get(call)?.0);
                 Some((ErrorKey { errno, call, comm }, tally))
             });
+        let waits = self.waits.rows.into_rows();
+        let waits = waits.filter_map(|((process, call, target), tally)| {
+            let call = Text::clone(&calls.get(call)?.0);
+            let key = WaitKey {
+                process,
+                call,
+                target,
+            };
+            Some((key, tally))
+        });
         Tally {
             events: self.events,
+            waits: waits.collect(),
             errors: errors.collect(),
             processes: people.processes.into_rows().collect(),
             files: objects.files.into_rows().collect(),
@@ -456,6 +486,66 @@ impl CallTally {
             self.total_ns = self.total_ns.saturating_add(latency);
             self.slowest_ns = self.slowest_ns.max(latency);
         }
+    }
+}
+
+/// Waits by process, call and what was waited for.
+struct Waits {
+    rows: Groups<(ProcessKey, usize, Text), WaitTally>,
+    target: Vec<u8>,
+}
+
+impl Waits {
+    fn new() -> Self {
+        Self {
+            rows: Groups::new(limits::WAITS),
+            target: Vec::new(),
+        }
+    }
+
+    /// Adds a wait of a process, by key and name, in a call, by row and name.
+    fn add(
+        &mut self,
+        cx: &Context<'_>,
+        facts: &Facts,
+        (process, comm): (ProcessKey, &Text),
+        (call, name): (usize, &Text),
+        latency: u64,
+    ) {
+        self.target.clear();
+        let (full, arch) = (cx.view.full(), cx.session.arch);
+        waits::target(&mut self.target, full, name, arch, cx.view);
+        self.target.truncate(TEXT);
+        let target = &*self.target;
+        let is = |k: &(ProcessKey, usize, Text)| (k.0, k.1) == (process, call) && *k.2 == *target;
+        let begin = facts.ts.saturating_sub(latency);
+        let row = self.rows.place(&(process, call, target), is, || {
+            let tally = WaitTally {
+                comm: Text::clone(comm),
+                count: 0,
+                timeouts: 0,
+                unfinished: 0,
+                total_ns: 0,
+                longest_ns: 0,
+                seen: Seen::at(begin),
+            };
+            ((process, call, target.into()), tally)
+        });
+        let Some(row) = row else {
+            return;
+        };
+        let is_unfinished = cx.event.flags.contains(EventFlags::IN_FLIGHT);
+        let tally = self.rows.row(row);
+        if !Arc::ptr_eq(&tally.comm, comm) {
+            tally.comm = Text::clone(comm);
+        }
+        tally.count += 1;
+        tally.timeouts += u64::from(waits::is_timeout(name, facts.result));
+        tally.unfinished += u64::from(is_unfinished);
+        tally.total_ns = tally.total_ns.saturating_add(latency);
+        tally.longest_ns = tally.longest_ns.max(latency);
+        tally.seen.extend(begin);
+        tally.seen.extend(facts.ts);
     }
 }
 

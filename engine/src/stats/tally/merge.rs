@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 
 use super::{
     CallTally, ConnectionTally, ContainerTally, ErrorTally, FileTally, Io, ProcessTally, Seen,
-    Spectrum, TIMES, Tally, TileTally, limits,
+    Spectrum, TIMES, Tally, TileTally, WaitTally, limits,
 };
 use crate::replay::Span;
 use crate::state::{L4, Role, Text};
@@ -43,6 +43,7 @@ impl Tally {
             errors,
             containers,
             commands,
+            waits,
         ] = &mut self.omitted;
         *processes += merge(
             &mut self.processes,
@@ -79,6 +80,12 @@ impl Tally {
             &other.containers,
             limits::CONTAINERS,
             ContainerTally::merge,
+        );
+        *waits += merge(
+            &mut self.waits,
+            &other.waits,
+            limits::WAITS,
+            WaitTally::merge,
         );
         self.commands.extend_from_slice(&other.commands);
         self.commands.sort_by_key(|c| (c.ts, c.num));
@@ -132,6 +139,7 @@ impl Tally {
             })
             + rows(&self.calls, |name, _| name.len())
             + rows(&self.errors, |_, _| 0)
+            + rows(&self.waits, |key, _| key.target.len())
             + rows(&self.containers, |id, c| {
                 id.len() + c.name.len() + c.image.len() + c.pod.len()
             })
@@ -257,6 +265,7 @@ impl ProcessTally {
         self.execs = self.execs.saturating_add(other.execs);
         self.failed += other.failed;
         self.tiles |= other.tiles;
+        self.waited_ns = self.waited_ns.saturating_add(other.waited_ns);
         self.busy_ns = self.busy_ns.saturating_add(other.busy_ns);
         self.file.add(other.file);
         self.net.add(other.net);
@@ -313,6 +322,20 @@ impl CallTally {
 impl ErrorTally {
     fn merge(&mut self, other: &Self) {
         self.count += other.count;
+        self.seen.join(other.seen);
+    }
+}
+
+impl WaitTally {
+    fn merge(&mut self, other: &Self) {
+        if other.seen.to > self.seen.to {
+            self.comm = Text::clone(&other.comm);
+        }
+        self.count += other.count;
+        self.timeouts += other.timeouts;
+        self.unfinished += other.unfinished;
+        self.total_ns = self.total_ns.saturating_add(other.total_ns);
+        self.longest_ns = self.longest_ns.max(other.longest_ns);
         self.seen.join(other.seen);
     }
 }

@@ -46,6 +46,8 @@ pub mod limits {
     pub const COMMANDS: usize = 65_536;
     /// Slow calls.
     pub const SLOW: usize = 1000;
+    /// Waits.
+    pub const WAITS: usize = 16_384;
 }
 
 /// Length limit of texts, in bytes.
@@ -159,6 +161,8 @@ pub struct ProcessTally {
     pub failed: u64,
     /// Time in calls, without waiting ones, in nanoseconds; it is not CPU time.
     pub busy_ns: u64,
+    /// Time in calls that waited, of all threads, in nanoseconds.
+    pub waited_ns: u64,
     /// The tiles that its events are in.
     pub tiles: TileSet,
     /// I/O on files.
@@ -346,6 +350,36 @@ pub struct SlowTally {
     pub result: Option<i64>,
 }
 
+/// Identifies the waits of a process in one call for one thing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct WaitKey {
+    /// The process.
+    pub process: ProcessKey,
+    /// The call.
+    pub call: Text,
+    /// What it waited for; empty = not known, or only time.
+    pub target: Text,
+}
+
+/// Waits of at least [`crate::event::waits::LEAST_NS`].
+#[derive(Clone, Debug)]
+pub struct WaitTally {
+    /// The process's name.
+    pub comm: Text,
+    /// Number of waits.
+    pub count: u64,
+    /// Those that ended because their time was over.
+    pub timeouts: u64,
+    /// Those that had not ended at the end of the capture.
+    pub unfinished: u64,
+    /// The sum of their durations, in nanoseconds.
+    pub total_ns: u64,
+    /// The longest.
+    pub longest_ns: u64,
+    /// From the beginning of the first to the end of the last.
+    pub seen: Seen,
+}
+
 /// Number of time intervals of a [`Spectrum`] and of a tile's series.
 pub const TIMES: usize = 128;
 
@@ -391,12 +425,14 @@ pub struct Tally {
     pub commands: Vec<CommandTally>,
     /// The slowest calls, without blocking calls, slowest first.
     pub slow: Vec<SlowTally>,
+    /// Waits.
+    pub waits: HashMap<WaitKey, WaitTally>,
     /// Latencies over time.
     pub spectrum: Option<Spectrum>,
     /// Lanes over time.
     pub activity: Option<Activity>,
     /// One for each of [`super::table::TILES`].
     pub tiles: Vec<TileTally>,
-    /// Numbers of omitted rows: processes, files, connections, calls, errors, containers, commands.
-    pub omitted: [u64; 7],
+    /// Numbers of omitted rows: processes, files, connections, calls, errors, containers, commands, waits.
+    pub omitted: [u64; 8],
 }

@@ -290,6 +290,7 @@ impl ProcessTally {
             execs: 0,
             failed: 0,
             busy_ns: 0,
+            waited_ns: 0,
             tiles: 0,
             file: Io::default(),
             net: Io::default(),
