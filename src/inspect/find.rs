@@ -10,6 +10,7 @@ use scap_capture_format::schema::EventTypeFlags;
 use super::line::write_line;
 use super::seek::{Search, at_event};
 use crate::event::EventExt as _;
+use crate::event::time::{LocalClock, short_duration};
 use crate::fields::Context;
 use crate::replay::IndexedCaptureError;
 use crate::replay::SegmentReplayer;
@@ -22,7 +23,8 @@ use crate::replay::segment::Need;
 pub enum Query {
     /// Events that match a filter, which has to be valid.
     Filter(String),
-    /// Events whose line contains a text, ignoring case.
+    /// Events whose line contains a text as it is shown, ignoring case: with escapes, resolved names,
+    /// number, time, CPU and latency.
     Text {
         /// The text.
         text: String,
@@ -61,8 +63,10 @@ pub fn find(
             Query::Text { .. } => Need::Everything,
         },
     };
+    let mut clock = LocalClock::default();
     let mut is = |cx: &Context<'_>| {
-        matcher.matches(cx) && text.as_ref().is_none_or(|text| line_has(cx, text))
+        let mut has = |text: &String| line_has(cx, text, &mut clock);
+        matcher.matches(cx) && text.as_ref().is_none_or(&mut has)
     };
     match forward {
         true => search.first_after(from, &mut is),
@@ -70,11 +74,13 @@ pub fn find(
     }
 }
 
-/// Returns true if the line of an event contains a text, which has to be lower case.
-fn line_has(cx: &Context<'_>, text: &str) -> bool {
+/// Returns true if the line of an event, as the list shows it, contains a text, which has to be lower
+/// case.
+fn line_has(cx: &Context<'_>, text: &str, clock: &mut LocalClock) -> bool {
     let line = write_line(cx);
+    let mark = if line.enter { ">" } else { "" };
     let (comm, tid, name, args) = (&line.comm, line.tid, &line.name, &line.args);
-    let mut shown = format!("{comm} ({tid}) {name} {args}");
+    let mut shown = format!("{comm} {tid} {mark}{name} {args}");
     if !line.container.is_empty() {
         shown.push(' ');
         shown.push_str(&line.container);
@@ -83,7 +89,21 @@ fn line_has(cx: &Context<'_>, text: &str) -> bool {
         true => shown.make_ascii_lowercase(),
         false => shown = shown.to_lowercase(),
     }
-    shown.contains(text)
+    if shown.contains(text) {
+        return true;
+    }
+    // The numbers of the line: rarely looked for, and not worth printing for a word.
+    if !text.bytes().any(|byte| byte.is_ascii_digit()) {
+        return false;
+    }
+    let latency = line.latency.map_or_else(String::new, short_duration);
+    let numbers = [
+        line.num.to_string(),
+        clock.microseconds(line.ts),
+        line.cpu.to_string(),
+        latency,
+    ];
+    numbers.iter().any(|number| number.contains(text)) || numbers.join(" ").contains(text)
 }
 
 /// A process, distinguished from others with the same pid by the event of the capture that created

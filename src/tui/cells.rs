@@ -4,7 +4,7 @@ use unicode_width::UnicodeWidthChar as _;
 
 use crate::event::number::grouped;
 use crate::event::text;
-use crate::event::time::LocalClock;
+use crate::event::time::{LocalClock, short_duration};
 use crate::stats::table::Cell;
 
 /// Marks text that is left out.
@@ -66,12 +66,32 @@ pub(crate) fn fit(bytes: &[u8], width: usize) -> String {
     let cut = &bytes[..end];
     let mut escaped = Vec::with_capacity(cut.len());
     text::escape(&mut escaped, cut);
-    let mut out = String::with_capacity(escaped.len());
+    shorten(
+        &String::from_utf8_lossy(&escaped),
+        width,
+        cut.len() < bytes.len(),
+    )
+}
+
+/// Returns text that was made for the screen, of parts that are escaped already, truncated to a width in
+/// columns. Escaping it again would show other escapes than those that it has.
+pub(crate) fn clip(text: &str, width: usize) -> String {
+    let looked_at = width.saturating_add(1).saturating_mul(1 + MARKS);
+    let end = text.char_indices().nth(looked_at).map(|(at, _)| at);
+    let cut = &text[..end.unwrap_or(text.len())];
+    match cut.chars().any(text::is_unsafe) {
+        true => fit(text.as_bytes(), width),
+        false => shorten(cut, width, end.is_some()),
+    }
+}
+
+/// Truncates safe text to a width in columns; `has_more`: it was truncated already.
+fn shorten(text: &str, width: usize, has_more: bool) -> String {
+    let mut out = String::with_capacity(text.len());
     let mut used = 0;
     let mut marks = 0;
-    let escaped = String::from_utf8_lossy(&escaped);
     let mut ends: Vec<(usize, usize)> = Vec::new();
-    for c in escaped.chars() {
+    for c in text.chars() {
         let columns = c.width().unwrap_or(0);
         marks = if columns == 0 { marks + 1 } else { 0 };
         if marks > MARKS || (columns == 0 && out.is_empty()) {
@@ -96,7 +116,7 @@ pub(crate) fn fit(bytes: &[u8], width: usize) -> String {
         out.push(c);
         used += columns;
     }
-    if cut.len() < bytes.len() && used < width {
+    if has_more && used < width {
         out.push(MORE);
     }
     out
@@ -133,37 +153,14 @@ fn scaled(number: u64, base: u64, units: [&str; 6]) -> String {
     }
 }
 
-/// Formats a duration in nanoseconds in few columns: `850ns`, `1.23ms`, `12.5s`, `3m20s`, `2h05m`,
-/// `3d04h`.
+/// Formats a duration in nanoseconds in few columns: `850ns`, `1.23ms`, `12.5s`, `3m20s`.
 pub(crate) fn duration(ns: u64) -> String {
-    let scaled = |unit: u64, name: &str| {
-        let hundredths = ns / (unit / 100);
-        match hundredths {
-            0..1000 => format!("{}.{:02}{name}", hundredths / 100, hundredths % 100),
-            1000..10_000 => format!("{}.{}{name}", hundredths / 100, hundredths / 10 % 10),
-            _ => format!("{}{name}", hundredths / 100),
-        }
-    };
-    const S: u64 = 1_000_000_000;
-    match ns {
-        0..1_000 => format!("{ns}ns"),
-        1_000..1_000_000 => scaled(1_000, "us"),
-        1_000_000..S => scaled(1_000_000, "ms"),
-        S..60_000_000_000 => scaled(S, "s"),
-        60_000_000_000..3_600_000_000_000 => format!("{}m{:02}s", ns / (60 * S), ns / S % 60),
-        3_600_000_000_000..86_400_000_000_000 => {
-            format!("{}h{:02}m", ns / (3600 * S), ns / (60 * S) % 60)
-        }
-        _ => format!("{}d{:02}h", ns / (86_400 * S), ns / (3600 * S) % 24),
-    }
+    short_duration(ns)
 }
 
 /// Formats a local time of day with microseconds.
 pub(crate) fn time(ns: u64) -> String {
-    let mut out = Vec::with_capacity(18);
-    LocalClock::default().time_of_day(&mut out, ns);
-    out.truncate("HH:MM:SS.uuuuuu".len());
-    String::from_utf8_lossy(&out).into_owned()
+    LocalClock::default().microseconds(ns)
 }
 
 /// Formats a time of day with enough digits to distinguish times this many nanoseconds apart.
@@ -211,6 +208,10 @@ mod tests {
     #[test]
     fn hostile_text_fits_too() {
         assert_eq!(fit(b"\x1b[2J", 20), "\\x1b[2J");
+        // What is escaped stays as it is; what is not is escaped.
+        assert_eq!(clip("\\x1b[2J", 20), "\\x1b[2J");
+        assert_eq!(clip("\x1b[2J", 20), "\\x1b[2J");
+        assert_eq!(clip("\\x1b[2J", 4), "\\x1\u{2026}");
         assert_eq!(fit("a\u{202e}b".as_bytes(), 20), "a\\u{202e}b");
         let accents = format!("a{}b", "\u{301}".repeat(5000));
         assert_eq!(fit(accents.as_bytes(), 3), "a\u{301}\u{301}\u{2026}");

@@ -334,6 +334,9 @@ pub(crate) const BINDINGS: &[Binding] = bindings! {
         ["<PageDown>" "<Space>"] A::PageDown, "page down";
         ["<Home>" "g"] A::Top, "first line";
         ["<End>" "G"] A::Bottom, "last line";
+        ["/"] A::Search, "search";
+        ["n"] A::SearchNext, "next match";
+        ["N"] A::SearchPrevious, "previous match";
         ["y"] A::Copy, "copy the text";
         ["w"] A::Save, "save the text to a file";
     }

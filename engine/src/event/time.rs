@@ -10,6 +10,31 @@ use super::number;
 /// Nanoseconds in a second.
 pub const NS_PER_S: u64 = 1_000_000_000;
 
+/// Formats a duration in nanoseconds in few columns: `850ns`, `1.23ms`, `12.5s`, `3m20s`, `2h05m`,
+/// `3d04h`.
+pub fn short_duration(ns: u64) -> String {
+    let scaled = |unit: u64, name: &str| {
+        let hundredths = ns / (unit / 100);
+        match hundredths {
+            0..1000 => format!("{}.{:02}{name}", hundredths / 100, hundredths % 100),
+            1000..10_000 => format!("{}.{}{name}", hundredths / 100, hundredths / 10 % 10),
+            _ => format!("{}{name}", hundredths / 100),
+        }
+    };
+    const S: u64 = 1_000_000_000;
+    match ns {
+        0..1_000 => format!("{ns}ns"),
+        1_000..1_000_000 => scaled(1_000, "us"),
+        1_000_000..S => scaled(1_000_000, "ms"),
+        S..60_000_000_000 => scaled(S, "s"),
+        60_000_000_000..3_600_000_000_000 => format!("{}m{:02}s", ns / (60 * S), ns / S % 60),
+        3_600_000_000_000..86_400_000_000_000 => {
+            format!("{}h{:02}m", ns / (3600 * S), ns / (60 * S) % 60)
+        }
+        _ => format!("{}d{:02}h", ns / (86_400 * S), ns / (3600 * S) % 24),
+    }
+}
+
 /// Formats local times, and keeps the text of the last second.
 #[derive(Clone, Debug, Default)]
 pub struct LocalClock {
@@ -36,6 +61,14 @@ impl LocalClock {
         fraction(out, ns);
         out.push(b' ');
         out.extend_from_slice(&self.zone);
+    }
+
+    /// Returns `HH:MM:SS.uuuuuu`, as lists show times.
+    pub fn microseconds(&mut self, ns: u64) -> String {
+        let mut out = Vec::with_capacity(18);
+        self.time_of_day(&mut out, ns);
+        out.truncate("HH:MM:SS.uuuuuu".len());
+        String::from_utf8_lossy(&out).into_owned()
     }
 
     /// Appends `HH:MM:SS`.

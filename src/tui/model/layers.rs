@@ -94,6 +94,26 @@ impl TextPane {
         }
     }
 
+    /// Finds the next line after the first one on the screen, or before it, that contains a text, which is
+    /// in lower case. In a value also what the end of a line divides is found.
+    pub(crate) fn find(&self, text: &str, forward: bool) -> Option<usize> {
+        let count = self.lines.len();
+        let is_hit = |at: &usize| {
+            let line = &self.lines[*at];
+            let mut shown = line.clone();
+            if let (Some(_), Some(next)) = (&self.value, self.lines.get(at + 1)) {
+                // Not what is in the next line alone.
+                shown.extend(next.chars().take(text.chars().count().saturating_sub(1)));
+            }
+            shown.to_lowercase().contains(text)
+        };
+        let step = |distance: usize| match forward {
+            true => (self.top + distance) % count,
+            false => (self.top + count - distance % count) % count,
+        };
+        (1..=count).map(step).find(is_hit)
+    }
+
     /// Returns the whole text.
     pub(crate) fn text(&self) -> String {
         self.value.clone().unwrap_or_else(|| self.lines.join("\n"))

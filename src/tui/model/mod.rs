@@ -228,7 +228,7 @@ impl Model {
         }
         if !options.filter.is_empty() {
             model.trail.push(Crumb {
-                label: cells::fit(options.filter.as_bytes(), 200),
+                label: cells::clip(&options.filter, 200),
                 clause: options.filter,
             });
         }

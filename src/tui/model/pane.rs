@@ -1,6 +1,6 @@
 //! A table on the screen, with its sort order, filter text and selection.
 
-use crate::stats::table::{Cell, Row, Subject, Table, View};
+use crate::stats::table::{Cell, Column, Row, Subject, Table, View};
 use crate::tui::cells;
 
 /// A table with its order and selection.
@@ -103,7 +103,8 @@ impl TablePane {
             let count = u32::try_from(table.rows.len()).unwrap_or(u32::MAX);
             let rows = &table.rows;
             let within = &self.within;
-            let fits = |at: &u32| within.is_empty() || holds(&rows[*at as usize], within);
+            let columns = table.columns;
+            let fits = |at: &u32| within.is_empty() || holds(&rows[*at as usize], columns, within);
             self.order.extend((0..count).filter(fits));
             if let Some((column, falls)) = self.sort {
                 let cell = |at: u32| rows[at as usize].cells.get(column).unwrap_or(&Cell::Empty);
@@ -154,7 +155,11 @@ impl TablePane {
             true => (self.selected + distance) % count,
             false => (self.selected + count - distance % count) % count,
         };
-        let hit = |at: &usize| self.row_at(*at).is_some_and(|row| holds(row, text));
+        let columns = self.table.as_ref().map_or(&[][..], |table| table.columns);
+        let hit = |at: &usize| {
+            self.row_at(*at)
+                .is_some_and(|row| holds(row, columns, text))
+        };
         (1..=count).map(step).find(hit)
     }
 
@@ -180,16 +185,39 @@ impl TablePane {
     }
 }
 
-/// Returns true if a row contains a text, which is in lower case.
-fn holds(row: &Row, text: &str) -> bool {
-    row.cells.iter().any(|cell| match cell {
+/// Returns true if a row contains a text as it is shown, in lower case: with escapes and units.
+fn holds(row: &Row, columns: &[Column], text: &str) -> bool {
+    let width = |at: usize| {
+        columns
+            .get(at)
+            .map_or(0, |column| usize::from(column.width))
+    };
+    let mut cells = row.cells.iter().enumerate();
+    cells.any(|(at, cell)| match cell {
         Cell::Empty => false,
-        Cell::Text(bytes) => contains(bytes, text.as_bytes()),
-        other => contains(cells::text(other, 64).as_bytes(), text.as_bytes()),
+        Cell::Text(bytes) if is_shown_as_is(bytes) => contains(bytes, text.as_bytes()),
+        Cell::Text(_) | Cell::List(..) => {
+            let shown = cells::text(cell, usize::MAX);
+            shown.to_lowercase().contains(text)
+        }
+        Cell::Count(count) => {
+            // In full, in groups, and as a narrow column shows it.
+            count.to_string().contains(text)
+                || [usize::MAX, width(at)]
+                    .iter()
+                    .any(|width| cells::text(cell, *width).to_lowercase().contains(text))
+        }
+        other => cells::text(other, usize::MAX).to_lowercase().contains(text),
     })
 }
 
-/// Returns true if bytes contain others, ignoring the case of ASCII letters.
+/// Returns true if a text is shown as it is: most are plain ASCII.
+fn is_shown_as_is(bytes: &[u8]) -> bool {
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'\\';
+    bytes.iter().all(is_plain)
+}
+
+/// Returns true if plain bytes contain others, ignoring case.
 fn contains(bytes: &[u8], text: &[u8]) -> bool {
     text.is_empty()
         || bytes
@@ -200,7 +228,6 @@ fn contains(bytes: &[u8], text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::table::Column;
 
     const COLUMNS: &[Column] = &[
         Column::new("COUNT", 6, "number"),
@@ -240,6 +267,32 @@ mod tests {
         );
         pane.take(View::Calls, Some(table(&[(1, "x")])));
         assert_eq!((pane.selected, pane.sort), (0, Some((0, true))));
+    }
+
+    #[test]
+    fn what_is_shown_is_found() {
+        let row = |cell: Cell| Row {
+            cells: vec![cell],
+            subject: Subject::Call(b"x"[..].into()),
+            depth: 0,
+            life: None,
+        };
+        let found = |cell: Cell, text: &str| holds(&row(cell), COLUMNS, &text.to_lowercase());
+        let text = |text: &str| Cell::Text(text.as_bytes().into());
+        assert!(found(text("a\x1b[2J\nb"), "\\x1b[2J\\nB"));
+        assert!(!found(text("a\x1b[2J"), "\x1b"));
+        assert!(found(Cell::Text(b"\xff\xfe"[..].into()), "\\xff\\XFE"));
+        assert!(found(text("\u{c9}t\u{c9}"), "\u{e9}T\u{e9}"));
+        assert!(found(text("a\u{202e}b"), "\\u{202e}"));
+        for shown in ["2,166,920", "2166920", "2.1m"] {
+            assert!(found(Cell::Count(2_166_920), shown), "{shown}");
+        }
+        assert!(found(Cell::Duration(8_003_000_000), "8.00s"));
+        assert!(found(Cell::Bytes(20_000), "19.5K"));
+        assert!(found(Cell::Time(0), &cells::time(0)[3..]));
+        let list = Cell::List([b"cat"[..].into(), b"sh"[..].into()].into(), true);
+        assert!(found(list.clone(), "cat, SH") && !found(list, "bash"));
+        assert!(!found(Cell::Empty, "") && found(Cell::Word("ENOENT"), "enoent"));
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub(super) fn view(model: &Model) -> Overlay {
         .scripts
         .describe(view)
         .unwrap_or((view.title(), view.help()));
-    let safe = |text: &str| cells::fit(text.as_bytes(), 4096);
+    let safe = |text: &str| cells::clip(text, 4096);
     let mut lines = vec![safe(help), String::new()];
     if let Some(table) = &model.pane.table {
         lines.push("# columns".to_owned());
@@ -81,7 +81,7 @@ pub(super) fn view(model: &Model) -> Overlay {
     let filter = model.filter();
     if !filter.is_empty() {
         lines.push("# filter".to_owned());
-        lines.push(format!("  {}", cells::fit(filter.as_bytes(), 4096)));
+        lines.push(format!("  {}", cells::clip(&filter, 4096)));
     }
     Overlay::Text(TextPane {
         title: safe(title),

@@ -157,6 +157,9 @@ fn in_text(model: &mut Model, mut text: TextPane, action: Action) -> Vec<Command
     text.top = moved(text.top, last + 1, rows, action);
     let whole = matches!(action, Action::Copy | Action::Save).then(|| text.text());
     model.layers.push(Overlay::Text(text));
+    if let Some(commands) = search(model, action) {
+        return commands;
+    }
     match (action, whole) {
         (Action::Copy, Some(whole)) => super::copy_text(model, "", whole),
         (Action::Save, Some(whole)) => {
@@ -164,6 +167,39 @@ fn in_text(model: &mut Model, mut text: TextPane, action: Action) -> Vec<Command
             super::open(model, Overlay::Prompt(prompt))
         }
         _ => Vec::new(),
+    }
+}
+
+/// Searches in the topmost overlay, a text or a table; `None`: the action does not search.
+fn search(model: &mut Model, action: Action) -> Option<Vec<Command>> {
+    match action {
+        Action::Search => {
+            let prompt = Prompt::new(Purpose::Search, String::new());
+            Some(super::open(model, Overlay::Prompt(prompt)))
+        }
+        Action::SearchNext | Action::SearchPrevious => {
+            Some(super::search(model, action == Action::SearchNext))
+        }
+        _ => None,
+    }
+}
+
+/// Moves to the next line or row of the topmost overlay that contains a text, which is in lower case;
+/// `None`: it is no overlay to search in.
+pub(super) fn find(model: &mut Model, text: &str, forward: bool) -> Option<bool> {
+    match model.layers.last_mut()? {
+        Overlay::Text(pane) => {
+            let found = pane.find(text, forward);
+            pane.top = found.unwrap_or(pane.top);
+            Some(found.is_some())
+        }
+        Overlay::State(pane) => {
+            let rows = pane.pane.as_mut()?;
+            let found = rows.search(text, forward);
+            rows.select(found.unwrap_or(rows.selected));
+            Some(found.is_some())
+        }
+        _ => None,
     }
 }
 
@@ -432,7 +468,11 @@ fn in_state(model: &mut Model, mut pane: StatePane, action: Action) -> Option<Ve
             model.layers.push(Overlay::State(pane));
             return Some(vec![Command::Quit]);
         }
-        Action::Search | Action::Sort | Action::Within | Action::Only | Action::Not => status(
+        Action::Search | Action::SearchNext | Action::SearchPrevious => {
+            model.layers.push(Overlay::State(pane));
+            return search(model, action);
+        }
+        Action::Sort | Action::Within | Action::Only | Action::Not => status(
             model,
             "Enter drills down to the row; Left and Right move in time",
         ),

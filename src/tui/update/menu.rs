@@ -32,11 +32,7 @@ pub(super) fn list_scripts(model: &mut Model) -> Vec<Command> {
         return Vec::new();
     };
     let item = |(view, name, help): (View, &str, &str)| ListItem {
-        label: format!(
-            "{:24} {}",
-            cells::fit(name.as_bytes(), 24),
-            cells::fit(help.as_bytes(), 400)
-        ),
+        label: format!("{:24} {}", cells::clip(name, 24), cells::clip(help, 400)),
         choice: Choice::Show(view),
     };
     let items: Vec<ListItem> = views.iter().map(item).collect();

@@ -408,6 +408,11 @@ pub(super) fn search(model: &mut Model, forward: bool) -> Vec<Command> {
     if text.is_empty() {
         return status(model, "no search yet; `/` searches");
     }
+    match layers::find(model, &text, forward) {
+        Some(true) => return Vec::new(),
+        Some(false) => return status(model, format!("nothing contains {:?}", model.search)),
+        None => {}
+    }
     match model.view {
         View::Overview => {
             let count = TILES.len();
@@ -470,8 +475,8 @@ fn notes(model: &mut Model) -> Vec<Command> {
         label: format!(
             "{}  {}  {}",
             cells::time(note.from),
-            cells::fit(note.text.as_bytes(), 80),
-            cells::fit(note.line.as_bytes(), 80),
+            cells::clip(&note.text, 80),
+            cells::clip(&note.line, 80),
         ),
         choice: Choice::Note(at),
     };

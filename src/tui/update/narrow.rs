@@ -195,7 +195,7 @@ pub(super) fn choose(model: &mut Model, negate: bool) -> Vec<Command> {
     let item = |condition: String| {
         let clause = turned(&condition);
         ListItem {
-            label: cells::fit(clause.as_bytes(), 200),
+            label: cells::clip(&clause, 200),
             choice: Choice::Narrow(clause),
         }
     };
@@ -289,7 +289,7 @@ pub(super) fn by_condition(model: &mut Model, clause: String) -> Vec<Command> {
     add(
         model,
         Crumb {
-            label: cells::fit(clause.as_bytes(), 200),
+            label: cells::clip(&clause, 200),
             clause,
         },
     );
@@ -307,7 +307,7 @@ pub(super) fn by_filter(model: &mut Model, filter: &str) -> Vec<Command> {
     model.trail.clear();
     if !filter.is_empty() {
         model.trail.push(Crumb {
-            label: cells::fit(filter.as_bytes(), 200),
+            label: cells::clip(filter, 200),
             clause: filter.to_owned(),
         });
         model.past_filters.retain(|past| past != filter);

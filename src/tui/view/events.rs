@@ -100,11 +100,11 @@ fn draw_line(
             "NUM" => format!("{:>width$}", line.num),
             "TIME" => cells::time(line.ts),
             "CPU" => format!("{:>width$}", line.cpu),
-            "CONTAINER" => cells::fit(line.container.as_bytes(), *width),
+            "CONTAINER" => cells::clip(&line.container, *width),
             "PROCESS" => {
                 let id = format!(" {}", line.tid);
                 let name = width.saturating_sub(id.len());
-                format!("{}{id}", cells::fit(line.comm.as_bytes(), name))
+                format!("{}{id}", cells::clip(&line.comm, name))
             }
             "LATENCY" => {
                 let latency = line.latency.map_or(String::new(), cells::duration);
@@ -112,9 +112,9 @@ fn draw_line(
             }
             "CALL" => {
                 let direction = if line.enter { ">" } else { "" };
-                cells::fit(format!("{direction}{}", line.name).as_bytes(), *width)
+                cells::clip(&format!("{direction}{}", line.name), *width)
             }
-            _ => cells::fit(line.args.as_bytes(), *width),
+            _ => cells::clip(&line.args, *width),
         };
         let left = usize::from(area.right().saturating_sub(x));
         buffer.set_stringn(x, area.y, text, left.min(*width), style);

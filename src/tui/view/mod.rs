@@ -123,7 +123,7 @@ fn draw_header(model: &Model, layout: &Layout, buffer: &mut Buffer) {
         cells::duration(model.whole.to - first),
         grouped(shown),
     );
-    let text = cells::fit(text.as_bytes(), width);
+    let text = cells::clip(&text, width);
     let (x, _) = buffer.set_stringn(row.x, row.y, text, width, theme.header());
     let left = usize::from(row.right().saturating_sub(x + 2));
     buffer.set_stringn(x + 2, row.y, wrong, left, theme.bad());
@@ -153,7 +153,7 @@ fn draw_crumbs(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     let mut x = row.x;
     let mut put = |text: &str, style: Style| {
         let left = usize::from(end.saturating_sub(x));
-        let shown = cells::fit(text.as_bytes(), left);
+        let shown = cells::clip(text, left);
         (x, _) = buffer.set_stringn(x, row.y, shown, left, style);
     };
     put(
@@ -233,7 +233,7 @@ fn draw_status(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     let row = layout.status;
     let width = usize::from(row.width);
     if let Some(status) = &model.status {
-        let text = cells::fit(status.as_bytes(), width);
+        let text = cells::clip(status, width);
         buffer.set_stringn(row.x, row.y, text, width, model.theme.notable());
         return;
     }

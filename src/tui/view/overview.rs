@@ -82,7 +82,7 @@ fn draw_tile(model: &Model, tally: &Tally, at: usize, area: Rect, buffer: &mut B
     let title = longest.min(usize::from(area.width).saturating_sub(COUNT + 9));
     let text = format!(
         "{mark}{:title$} {:>COUNT$} ",
-        cells::fit(tile.title.as_bytes(), title),
+        cells::clip(tile.title, title),
         cells::short(count),
     );
     buffer.set_stringn(area.x, area.y, &text, usize::from(area.width), style);

@@ -23,7 +23,7 @@ fn frame(title: &str, area: Rect, model: &Model, buffer: &mut Buffer) -> Rect {
         .title(Span::styled(
             format!(
                 " {} ",
-                cells::fit(title.as_bytes(), usize::from(area.width.saturating_sub(6)))
+                cells::clip(title, usize::from(area.width.saturating_sub(6)))
             ),
             model.theme.title(),
         ));
@@ -96,10 +96,10 @@ pub(super) fn detail(model: &Model, pane: &DetailPane, layout: &Layout, buffer: 
                 buffer.set_stringn(inner.x, y, name, width, theme.title());
             }
             Some(at) => {
-                let name = cells::fit(name.as_bytes(), names);
+                let name = cells::clip(name, names);
                 buffer.set_stringn(inner.x + 1, y, name, names, theme.dim());
                 let left = width.saturating_sub(names + 2);
-                let value = cells::fit(value.as_bytes(), left);
+                let value = cells::clip(value, left);
                 buffer.set_stringn(inner.x + names as u16 + 2, y, value, left, Style::new());
                 if *at == pane.selected {
                     buffer.set_style(Rect::new(inner.x, y, inner.width, 1), theme.selected());
@@ -222,7 +222,7 @@ fn draw_play(model: &Model, play: &Play, pieces: usize, area: Rect, buffer: &mut
             let cell = screen.cell(y, x);
             let contents = cell.map_or("", |cell| cell.contents());
             let style = cell.map_or(Style::new(), |cell| style_of(cell, model.theme));
-            let text = cells::fit(contents.as_bytes(), 2);
+            let text = cells::clip(contents, 2);
             let (end, _) = buffer.set_stringn(
                 area.x + x,
                 area.y + y,
@@ -351,7 +351,7 @@ pub(super) fn list(model: &Model, list: &List, layout: &Layout, buffer: &mut Buf
         return;
     }
     let width = usize::from(inner.width).saturating_sub(1);
-    let label = |item: &ListItem| format!(" {}", cells::fit(item.label.as_bytes(), width));
+    let label = |item: &ListItem| format!(" {}", cells::clip(&item.label, width));
     let items =
         widgets::List::new(list.items.iter().map(label)).highlight_style(model.theme.selected());
     let mut state = ListState::default().with_selected(Some(list.selected));
@@ -415,7 +415,7 @@ pub(super) fn prompt(
         skipped += unicode_width::UnicodeWidthChar::width(c).unwrap_or(0);
         visible = &visible[c.len_utf8()..];
     }
-    let text = cells::fit(visible.as_bytes(), room);
+    let text = cells::clip(visible, room);
     buffer.set_stringn(start, row.y, text, room, Style::new());
     let caret = start + (column - skipped).min(room) as u16;
     if let Some((span, message)) = &prompt.error {
@@ -430,7 +430,7 @@ pub(super) fn prompt(
             .len()
             .clamp(1, room.saturating_sub(usize::from(at)).max(1));
         buffer.set_stringn(start + at, above + 1, "v".repeat(len), room, theme.bad());
-        let message = cells::fit(message.as_bytes(), usize::from(row.width));
+        let message = cells::clip(message, usize::from(row.width));
         buffer.set_stringn(row.x, above, message, usize::from(row.width), theme.bad());
     } else if !prompt.suggestions.is_empty() {
         let above = row.y.saturating_sub(1);
@@ -448,7 +448,7 @@ pub(super) fn prompt(
                 theme.dim()
             };
             let left = usize::from(row.right() - x);
-            let shown = cells::fit(suggestion.as_bytes(), left.min(48));
+            let shown = cells::clip(suggestion, left.min(48));
             let (end, _) = buffer.set_stringn(x, above, shown, left, style);
             x = end + 2;
         }
