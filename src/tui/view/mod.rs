@@ -265,7 +265,14 @@ fn draw_status(model: &Model, layout: &Layout, buffer: &mut Buffer) {
             format!("{at}/{}{within}{more}  ", pane.order.len())
         }
     };
-    let keys = match model.view {
+    let of_overlay = match model.layers.last() {
+        Some(Overlay::Detail(_)) => {
+            Some("Enter whole value  y copy  = only  ! not  ] [ thread  o opener  Esc close")
+        }
+        Some(Overlay::Text(_)) => Some("y copy  w save  / search  Esc close"),
+        _ => None,
+    };
+    let keys = of_overlay.unwrap_or(match model.view {
         View::Events => {
             "Enter detail  / search  : filter  e follow  m note  Bksp back  ? keys  q quit"
         }
@@ -273,8 +280,8 @@ fn draw_status(model: &Model, layout: &Layout, buffer: &mut Buffer) {
             "Enter show  : filter  +/- zoom  \u{21e7}\u{2190}\u{2192} select time  F2 views  ? keys  q quit"
         }
         View::Spectrogram => "Space rectangle  Enter drill down  Bksp back  ? keys  q quit",
-        _ => "Enter narrow  = only  ! not  d events  > sort  / search  Bksp back  ? keys",
-    };
+        _ => "Enter narrow  i whole row  = only  ! not  d events  > sort  / search  ? keys",
+    });
     let (x, _) = buffer.set_stringn(row.x, row.y, place, width, model.theme.header());
     let left = usize::from(row.right().saturating_sub(x));
     buffer.set_stringn(x, row.y, keys, left, model.theme.dim());

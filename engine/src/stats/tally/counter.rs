@@ -37,6 +37,8 @@ pub(super) struct Facts {
     pub(super) io: Io,
     /// True if the call changed a file: wrote to it, or changed its size, name, mode or times.
     pub(super) changes: bool,
+    /// True for calls without an event type that may have an fd as an argument.
+    pub(super) has_fd_argument: bool,
 }
 
 impl Facts {
@@ -64,6 +66,7 @@ impl Facts {
         Self {
             kind,
             changes,
+            has_fd_argument: false,
             is_exit: event.ty.is_exit(),
             ts: event.ts.0,
             failed: result.is_some_and(|r| r < 0),
@@ -114,7 +117,7 @@ impl Counter {
     /// Counts an event.
     pub(super) fn event(&mut self, cx: &Context<'_>) {
         let (event, view) = (cx.event, cx.view);
-        let facts = Facts::of(event, view.full());
+        let mut facts = Facts::of(event, view.full());
         let (lanes, waiting) = classify(event, view);
         self.events += 1;
         self.activity.count(self.bins.interval(facts.ts), lanes);
@@ -125,10 +128,11 @@ impl Counter {
             tiles: mask,
             has_fd,
         } = self.calls.place(&self.tiles, cx);
+        facts.has_fd_argument = has_fd;
         let fd = view.fd_info();
         self.objects.begin();
         let process = self.of_process(cx, &facts, thread, fd, waiting);
-        if has_fd && fd.is_none() && facts.changes {
+        if has_fd && facts.changes && self.objects.has_no_file() {
             let fd = syscall::fd_argument(event, cx.session.arch);
             if let Some(info) = fd.and_then(|fd| view.fd_of(fd)) {
                 let comm = thread

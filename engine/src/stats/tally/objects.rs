@@ -78,6 +78,11 @@ impl Objects {
         self.rows_of_connections.clear();
     }
 
+    /// Returns true if the present event is counted for no file.
+    pub(super) fn has_no_file(&self) -> bool {
+        self.rows_of_files.is_empty()
+    }
+
     /// Notes in which tiles the present event is.
     pub(super) fn in_tiles(&mut self, tiles: TileSet) {
         for row in &self.rows_of_files {
@@ -107,7 +112,9 @@ impl Objects {
                     row
                 }
             },
-            None if facts.kind.contains(Kind::NAMES) && facts.is_exit => {
+            None if (facts.kind.contains(Kind::NAMES) || facts.has_fd_argument)
+                && facts.is_exit =>
+            {
                 match self
                     .name
                     .as_ref()
