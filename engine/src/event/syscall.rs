@@ -64,19 +64,19 @@ pub fn has_result(event: &Event<'_>) -> bool {
     }
 }
 
-/// Returns the fd that a call without a type of its own is about: its argument `fd`. A `utimensat`
-/// without a path, which is how `futimens` calls it, is about its directory fd.
-pub fn fd_argument(event: &Event<'_>, arch: Option<Arch>) -> Option<i64> {
+/// Returns the fd whose file a call without a type of its own works on: its argument `fd`. A `utimensat`
+/// without a path, which is how `futimens` calls it, works on its directory fd; with a path, a directory
+/// fd is only where the path starts.
+pub fn file_argument(event: &Event<'_>, arch: Option<Arch>) -> Option<i64> {
     if event.ty != types::GENERIC_X {
         return None;
     }
-    let call = call(event, arch).prototype?;
-    let is_fd = |arg: &SyscallArg| arg.name == "fd" && matches!(form(arg), Form::Fd);
-    let index = match call.name {
-        "utimensat" if event.uint(param::FIRST_ARG + 1) == Some(0) => 0,
-        _ => call.args.iter().position(is_fd)?,
-    };
-    number_of(event, index, true)
+    match call(event, arch).name {
+        Some("utimensat") if event.uint(param::FIRST_ARG + 1) == Some(0) => {
+            number_of(event, 0, true)
+        }
+        _ => argument_number(event, arch, "fd"),
+    }
 }
 
 /// Returns the argument with this name of a call without a type of its own as a number.

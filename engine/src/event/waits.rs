@@ -105,7 +105,7 @@ pub fn target<N: Names + ?Sized>(
                 .info()
                 .is_some_and(|info| info.flags.contains(EventTypeFlags::CREATES_FD));
             let own = || event.int(usize::from(event.info()?.fd_param?));
-            let fd = own().or_else(|| syscall::fd_argument(event, arch));
+            let fd = own().or_else(|| syscall::file_argument(event, arch));
             if let Some(fd) = fd.filter(|fd| *fd >= 0 && !is_new) {
                 let _resolved = render::fd(out, fd, names);
             }

@@ -469,6 +469,8 @@ fn uses() -> Vec<TestEvent> {
         raw(4, MAIN, "ftruncate", 0, &[7, 10]),
         raw(5, MAIN, "utimensat", 0, &[7, 0]),
         raw(6, MAIN, "fsetxattr", 0, &[7]),
+        // This changes a file in the directory of the fd.
+        raw(7, MAIN, "utimensat", 0, &[7, 0x1234]),
         // What fails, and what changes nothing.
         raw(7, MAIN, "ftruncate", -22, &[7, 10]),
         raw(8, MAIN, "fsync", 0, &[7]),

@@ -129,17 +129,20 @@ impl Counter {
             has_fd,
         } = self.calls.place(&self.tiles, cx);
         facts.has_fd_argument = has_fd;
+        let changed = (has_fd && facts.changes)
+            .then(|| syscall::file_argument(event, cx.session.arch))
+            .flatten();
+        // A call on a path does not change the directory that the path starts from.
+        facts.changes &= !has_fd || changed.is_some();
         let fd = view.fd_info();
         self.objects.begin();
         let process = self.of_process(cx, &facts, thread, fd, waiting);
-        if has_fd && facts.changes && self.objects.has_no_file() {
-            let fd = syscall::fd_argument(event, cx.session.arch);
-            if let Some(info) = fd.and_then(|fd| view.fd_of(fd)) {
-                let comm = thread
-                    .and_then(|t| t.comm.as_ref())
-                    .unwrap_or(&self.no_name);
-                self.objects.of_file(&facts, info, Io::default(), comm);
-            }
+        if let Some(fd) = changed.filter(|_| self.objects.has_no_file())
+            && let Some(info) = view.fd_of(fd)
+        {
+            let comm = thread.and_then(|t| t.comm.as_ref());
+            let comm = comm.unwrap_or(&self.no_name);
+            self.objects.of_file(&facts, info, Io::default(), comm);
         }
         if let Some(call) = call {
             self.calls.rows.row(call).count(&facts);
