@@ -280,10 +280,10 @@ pub const TILES: &[Tile] = &[
             traces!("fs.path.target"),
             ") or (",
             opened!(),
-            " and evt.rawres >= 0 and evt.arg.flags contains O_TRUNC and ",
-            "evt.is_open_create = false and ",
+            " and evt.rawres >= 0 and evt.is_open_create = false and ",
             traces!("fd.name"),
-            ") or (evt.type in (symlink, symlinkat) and evt.rawres = 0 and ",
+            // Last: flags are compared as text.
+            " and evt.arg.flags contains O_TRUNC) or (evt.type in (symlink, symlinkat) and evt.rawres = 0 and ",
             "evt.arg.target = /dev/null and ",
             traces!("fs.path.source"),
             ") or (evt.type = truncate and evt.rawres = 0 and evt.arg.length = 0 and ",
