@@ -295,3 +295,80 @@ fn threads_that_share_fds_are_each_shown_with_their_own_files() {
     }
     assert!(compared > 20_000, "{compared}");
 }
+
+#[test]
+fn flags_that_the_schema_lacks_are_shown() {
+    let Some(case) = Case::new("flags", &["-w"], &[]) else {
+        return;
+    };
+    case.shows(&[
+        "flags openat fd=*(<f>/etc/shadow) dirfd=-100(AT_FDCWD) name=/etc/shadow flags=16777216(O_PATH) ",
+        "flags openat fd=*(<f>/etc/passwd) dirfd=-100(AT_FDCWD) name=/etc/passwd flags=33554433(O_RDONLY|O_NOATIME) ",
+        "flags openat fd=*(<f>/etc/passwd) dirfd=-100(AT_FDCWD) name=/etc/passwd flags=335544322(O_WRONLY|O_NOFOLLOW|O_NOCTTY) ",
+        "flags openat fd=*(<f>/etc/passwd) dirfd=-100(AT_FDCWD) name=/etc/passwd flags=134218257(O_DIRECT|O_DSYNC|O_RDONLY|O_ASYNC) ",
+        "flags openat2 fd=*(<f>/etc/passwd) dirfd=-100(AT_FDCWD) name=/etc/passwd flags=83886080(O_PATH|O_NOFOLLOW) mode=0 \
+         resolve=40(RESOLVE_NO_SYMLINKS|RESOLVE_CACHED) ",
+        "flags mmap res=* vm_size=* vm_rss=* vm_swap=* addr=7000000000 length=4096 prot=1(PROT_READ) \
+         flags=1179658(MAP_PRIVATE|MAP_ANONYMOUS|MAP_STACK|MAP_FIXED_NOREPLACE) ",
+        "flags mount res=-2(ENOENT) dev=none dir=/tmp/no-such type=tmpfs flags=258(NOSUID|NOSYMFOLLOW) ",
+        "flags unshare res=0 flags=1073741824(CLONE_NEWTIME) ",
+        "flags fcntl res=0 fd=* cmd=137(F_ADD_SEALS) arg=8 ",
+        "flags fcntl res=8 fd=* cmd=138(F_GET_SEALS) arg=0 ",
+    ]);
+    let show = |filter: &str| case.bench.printed("case.scap", "*%evt.args", &[filter]);
+    let clones = show("evt.type=clone3");
+    assert_eq!(clones.len(), 2);
+    for clone in clones {
+        assert!(
+            clone.contains("(CLONE_PIDFD|CLONE_CLEAR_SIGHAND)"),
+            "{clone}"
+        );
+    }
+    // The bit without a name is in the number.
+    let unnamed = show(
+        "evt.type=openat and evt.rawarg.flags >= 67108864 and proc.name=flags and fd.name=/etc/passwd",
+    );
+    assert_eq!(unnamed.len(), 3, "{unnamed:#?}");
+    let reads = show("evt.is_open_read=true and fd.name=/etc/shadow");
+    assert_eq!(reads, [""; 0]);
+}
+
+#[test]
+fn owners_in_a_user_namespace_are_the_machines() {
+    let Some(case) = Case::new("user_namespace", &["-w"], &[]) else {
+        return;
+    };
+    let lines = case.bench.printed(
+        "case.scap",
+        "*%evt.type %evt.args %user.uid",
+        &["evt.type in (setresuid, setresgid, setreuid, setuid, geteuid, getresuid)"],
+    );
+    // Names of the machine's users are beside the point.
+    let bare = |line: &String| {
+        let mut text = String::new();
+        let mut depth = 0;
+        for letter in line.chars() {
+            depth += i32::from(letter == '(');
+            if depth == 0 {
+                text.push(letter);
+            }
+            depth -= i32::from(letter == ')');
+        }
+        text
+    };
+    let lines: Vec<_> = lines.iter().map(bare).collect();
+    assert_eq!(
+        lines,
+        [
+            "setresgid res=0 rgid=1000 egid=1000 sgid=1000  0",
+            "setresuid res=0 ruid=1000 euid=1000 suid=1000  1000",
+            "setresuid res=0 ruid=1000 euid=1000 suid=1000  1000",
+            "geteuid euid=1000  1000",
+            "setresgid res=0 rgid=1000 egid=-1 sgid=1000  1000",
+            "setreuid res=0 ruid=-1 euid=100032  100032",
+            "getresuid res=0 ruid=1000 euid=100032 suid=100032  100032",
+            "setresuid res=-22 ruid=<NA> euid=<NA> suid=<NA>  100032",
+            "setuid res=-22 uid=<NA>  100032",
+        ]
+    );
+}

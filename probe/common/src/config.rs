@@ -196,6 +196,10 @@ offsets! {
     mm_total_vm: ["mm_struct.total_vm"],
     mm_rss: ["mm_struct.rss_stat.count", "mm_struct.rss_stat"],
     percpu_counter_count: ["percpu_counter.count"],
+    /// The first of eight ids that follow each other: real, saved, effective, for files; user and group each.
+    cred_uid: ["cred.uid"],
+    cred_user_ns: ["cred.user_ns"],
+    user_ns_level: ["user_namespace.level"],
     cred_euid: ["cred.euid"],
     cred_egid: ["cred.egid"],
     cred_cap_inheritable: ["cred.cap_inheritable"],

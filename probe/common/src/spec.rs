@@ -98,6 +98,8 @@ pub mod op {
     pub const VM: u8 = 17;
     /// The fd that `arg` is, if it is not 0: a record of its own says what it is.
     pub const NEW_FD: u8 = 18;
+    /// Owners of the caller.
+    pub const OWNERS: u8 = 19;
 }
 
 /// The most bytes that one operation other than data fetches; the longest path with its NUL.

@@ -132,6 +132,8 @@ pub mod tag {
     pub const VM: u8 = 14;
     /// A u64: bytes that all buffers of a vector hold. Missing if the vector was too long.
     pub const VECTOR_BYTES: u8 = 15;
+    /// An [`OwnerFacts`](super::OwnerFacts) of the caller.
+    pub const OWNERS: u8 = 19;
     /// Names of the directories from an open file up to the root, leaf first, each with a NUL.
     pub const PATH: u8 = 18;
     /// A u64: the flags that the kernel cloned the task with.
@@ -213,6 +215,16 @@ pub struct SocketFacts {
     pub local: [u8; 16],
     /// Remote address.
     pub remote: [u8; 16],
+}
+
+/// Users and groups of the caller, as the initial user namespace sees them.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnerFacts {
+    /// Real user and group, saved ones, effective ones, those for files.
+    pub ids: [u32; 8],
+    /// Nesting of the user namespace, 0 = initial: ids of calls are those of the machine. `u32::MAX` = not known.
+    pub level: u32,
 }
 
 /// Facts of the current task for the clone and exec families. `u32::MAX`/`u64::MAX` = unknown.

@@ -146,6 +146,7 @@ fn run(record: &Record, header: *const RecordHeader, op: &Op) {
         }
         op::VM => task::vm(record),
         op::NEW_FD => {}
+        op::OWNERS => task::owners(record),
         _ if pointer == 0 => {}
         op::STRING => record.user_string(tag::MEMORY, op.arg, pointer, quiet),
         op::DATA_OUT | op::DATA_IN => {

@@ -6,7 +6,7 @@ use aya_ebpf::helpers::generated::{
 use scap_probe_common::{
     config::MISSING,
     spec::MAX_MEMORY,
-    wire::{TaskFacts, tag},
+    wire::{OwnerFacts, TaskFacts, tag},
 };
 
 use crate::{
@@ -67,6 +67,20 @@ pub unsafe fn caller() -> Caller {
         pid: (pid_tgid >> 32) as u32,
         is_ia32: read::member::<u32>(read::current(), status).unwrap_or(0) & TS_COMPAT != 0,
     }
+}
+
+/// Appends who the current task acts for.
+#[inline(always)]
+pub fn owners(record: &Record) {
+    let cred: u64 = field!(read::current(), task_cred).unwrap_or(0);
+    let Some(ids) = field!(cred, cred_uid) else {
+        return;
+    };
+    let namespace: u64 = field!(cred, cred_user_ns).unwrap_or(0);
+    record.structure(tag::OWNERS, 0, |facts: *mut OwnerFacts| unsafe {
+        (*facts).ids = ids;
+        (*facts).level = field!(namespace, user_ns_level).unwrap_or(UNKNOWN);
+    });
 }
 
 /// clone, fork and vfork, in the parent and in the child.

@@ -3,12 +3,26 @@
 //! Pairs are (kernel, schema). Kernel values are those of x86_64 and the generic ABI; schema
 //! values are in `capture-format/schema/flags.csv`.
 
-/// Translates a bit mask. Kernel bits without a schema bit are dropped.
-pub(super) fn bits(value: u64, table: &[(u32, u32)]) -> u32 {
-    table
-        .iter()
-        .filter(|(kernel, _)| value & u64::from(*kernel) == u64::from(*kernel))
-        .fold(0, |out, (_, schema)| out | schema)
+/// Schema bit of kernel bits that have none, and whose place is that of another schema bit.
+const OTHER: u32 = 0x8000_0000;
+
+/// Translates a bit mask. Kernel bits that the table does not have keep their place, if it is free in the schema;
+/// otherwise [`OTHER`] says that there were some.
+pub(super) fn bits(value: u64, table: &[(u64, u32)]) -> u32 {
+    let (mut out, mut rest, mut taken) = (0, value, OTHER);
+    for (kernel, schema) in table {
+        taken |= schema;
+        if value & kernel == *kernel {
+            out |= schema;
+            rest &= !kernel;
+        }
+    }
+    let fits = rest as u32 & !taken;
+    out |= fits;
+    if rest != u64::from(fits) {
+        out |= OTHER;
+    }
+    out
 }
 
 /// Translates one of several values; `other` if it has no counterpart.
@@ -21,13 +35,17 @@ pub(super) fn one(value: u64, table: &[(u32, u32)], other: u32) -> u32 {
 
 /// `open` flags; the access mode is not a bit mask.
 pub(super) fn open(flags: u64) -> u32 {
+    const O_PATH: u64 = 0x20_0000;
     let access = match flags & 3 {
+        // Such an fd neither reads nor writes.
+        _ if flags & O_PATH != 0 => 0,
         0 => 1,
         1 => 2,
         2 => 3,
         _ => 0,
     };
-    let mut out = access | bits(flags, OPEN);
+    // The kernel ignores the upper half.
+    let mut out = access | bits(u64::from(flags as u32) & !3, OPEN);
     // O_SYNC contains O_DSYNC, O_TMPFILE contains O_DIRECTORY.
     if flags & 0x10_1000 == 0x10_1000 {
         out = (out & !0x10) | 0x80;
@@ -50,7 +68,7 @@ pub(super) fn short_descriptor(flags: u64) -> u8 {
     descriptor(flags) as u8 | u8::from(flags & O_CLOEXEC != 0)
 }
 
-const OPEN: &[(u32, u32)] = &[
+const OPEN: &[(u64, u32)] = &[
     (0x8000, 0x800),
     (0x1_0000, 0x400),
     (0x4000, 0x200),
@@ -61,9 +79,15 @@ const OPEN: &[(u32, u32)] = &[
     (0x400, 0x8),
     (0x40, 0x4),
     (0x8_0000, 0x1000),
+    // Ours, see native-flags.csv: O_PATH, O_NOATIME, O_NOFOLLOW, O_ASYNC, O_NOCTTY.
+    (0x20_0000, 0x100_0000),
+    (0x4_0000, 0x200_0000),
+    (0x2_0000, 0x400_0000),
+    (0x2000, 0x800_0000),
+    (0x100, 0x1000_0000),
 ];
 
-pub(super) const CLONE: &[(u32, u32)] = &[
+pub(super) const CLONE: &[(u64, u32)] = &[
     (0x400, 0x1),
     (0x200, 0x2),
     (0x8000_0000, 0x4),
@@ -86,11 +110,17 @@ pub(super) const CLONE: &[(u32, u32)] = &[
     (0x8_0000, 0x200_0000),
     (0x4000, 0x800_0000),
     (0x200_0000, 0x1000_0000),
+    // Ours: CLONE_DETACHED, CLONE_PIDFD, CLONE_CLEAR_SIGHAND, CLONE_NEWTIME, CLONE_INTO_CGROUP.
+    (0x40_0000, 0x8_0000),
+    (0x1000, 0x20_0000),
+    (0x1_0000_0000, 0x40_0000),
+    (0x80, 0x4000_0000),
+    (0x2_0000_0000, 0x8000_0000),
 ];
 /// Schema bit of a child in a new pid namespace.
 pub(super) const CHILD_IN_PIDNS: u32 = 0x2000_0000;
 
-pub(super) const MMAP: &[(u32, u32)] = &[
+pub(super) const MMAP: &[(u64, u32)] = &[
     (0x1, 0x1),
     (0x2, 0x2),
     (0x10, 0x4),
@@ -103,9 +133,15 @@ pub(super) const MMAP: &[(u32, u32)] = &[
     (0x800, 0x400),
     (0x1000, 0x800),
     (0x2000, 0x4000),
+    // Ours: MAP_STACK, MAP_HUGETLB, MAP_SYNC, MAP_FIXED_NOREPLACE, MAP_DROPPABLE.
+    (0x2_0000, 0x2_0000),
+    (0x4_0000, 0x4_0000),
+    (0x8_0000, 0x8_0000),
+    (0x10_0000, 0x10_0000),
+    (0x8, 0x20_0000),
 ];
 
-pub(super) const PROT: &[(u32, u32)] = &[
+pub(super) const PROT: &[(u64, u32)] = &[
     (1, 1),
     (2, 2),
     (4, 4),
@@ -139,6 +175,15 @@ pub(super) const FCNTL: &[(u32, u32)] = &[
     (0x406, 0x1a),
     (0x407, 0x1c),
     (0x408, 0x1d),
+    // Ours.
+    (0x403, 0x83),
+    (0x404, 0x84),
+    (0x409, 0x89),
+    (0x40a, 0x8a),
+    (0x40b, 0x8b),
+    (0x40c, 0x8c),
+    (0x40d, 0x8d),
+    (0x40e, 0x8e),
 ];
 
 pub(super) const PTRACE: &[(u32, u32)] = &[
@@ -182,7 +227,7 @@ pub(super) const PTRACE: &[(u32, u32)] = &[
     (0x420b, 0x19),
 ];
 
-pub(super) const RESOLVE: &[(u32, u32)] = &[
+pub(super) const RESOLVE: &[(u64, u32)] = &[
     (0x8, 0x1),
     (0x10, 0x2),
     (0x2, 0x4),
@@ -206,10 +251,10 @@ pub(super) const SEMCTL: &[(u32, u32)] = &[
     (0x11, 0x800),
     (0x10, 0x1000),
 ];
-pub(super) const SEMGET: &[(u32, u32)] = &[(0x400, 0x4000), (0x200, 0x2000)];
-pub(super) const SEMOP: &[(u32, u32)] = &[(0x800, 0x1), (0x1000, 0x2)];
+pub(super) const SEMGET: &[(u64, u32)] = &[(0x400, 0x4000), (0x200, 0x2000)];
+pub(super) const SEMOP: &[(u64, u32)] = &[(0x800, 0x1), (0x1000, 0x2)];
 
-pub(super) const POLL: &[(u32, u32)] = &[
+pub(super) const POLL: &[(u64, u32)] = &[
     (0x1, 0x1),
     (0x2, 0x2),
     (0x4, 0x4),
@@ -223,10 +268,10 @@ pub(super) const POLL: &[(u32, u32)] = &[
     (0x200, 0x400),
 ];
 
-pub(super) const DELETE_MODULE: &[(u32, u32)] = &[(0x800, 0x2), (0x200, 0x1)];
-pub(super) const EPOLL_CREATE: &[(u32, u32)] = &[(0x8_0000, 0x1)];
-pub(super) const PIDFD_OPEN: &[(u32, u32)] = &[(0x800, 0x1)];
-pub(super) const FCHOWNAT: &[(u32, u32)] = &[(0x100, 0x400), (0x1000, 0x1000)];
+pub(super) const DELETE_MODULE: &[(u64, u32)] = &[(0x800, 0x2), (0x200, 0x1)];
+pub(super) const EPOLL_CREATE: &[(u64, u32)] = &[(0x8_0000, 0x1)];
+pub(super) const PIDFD_OPEN: &[(u64, u32)] = &[(0x800, 0x1)];
+pub(super) const FCHOWNAT: &[(u64, u32)] = &[(0x100, 0x400), (0x1000, 0x1000)];
 
 /// Socket options of SOL_SOCKET with other numbers in the schema.
 pub(super) const SOCKET_OPTION: &[(u32, u32)] = &[(57, 53), (55, 52), (59, 51)];

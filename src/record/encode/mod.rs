@@ -9,6 +9,7 @@ mod file;
 mod flags;
 mod net;
 mod out;
+mod owners;
 mod process;
 mod raw;
 
@@ -52,7 +53,7 @@ enum Step {
     /// A C string in memory.
     Str(usize),
     /// A mask through a table.
-    Bits32(usize, &'static [(u32, u32)]),
+    Bits32(usize, &'static [(u64, u32)]),
     /// One of several values through a table, and the value for all others.
     One16(usize, &'static [(u32, u32)], u32),
     /// Flags of an fd that is created by a call other than `open`.
@@ -73,8 +74,6 @@ enum Step {
     Timespec(usize),
     /// Not recorded.
     Absent,
-    /// A 32-bit result.
-    Ret32,
 }
 
 /// How the event of a call is encoded.
@@ -333,13 +332,6 @@ fn run(steps: &[Step], raw: &Raw<'_>, out: &mut Out) {
     for step in steps {
         match *step {
             Step::Ret => out.ret(raw),
-            Step::Ret32 => {
-                if raw.returned {
-                    out.u32(raw.header.ret as u32);
-                } else {
-                    out.absent();
-                }
-            }
             Step::Fd(index) | Step::Pid(index) | Step::Int64(index) => {
                 out.i64(i64::from(arg(index) as i32));
             }
@@ -348,11 +340,11 @@ fn run(steps: &[Step], raw: &Raw<'_>, out: &mut Out) {
             Step::U16(index) => out.u16(arg(index) as u16),
             Step::U8(index) => out.u8(arg(index) as u8),
             Step::Str(index) => out.opt_str(raw.string(index as u8)),
-            Step::Bits32(index, table) => out.u32(flags::bits(arg(index), table)),
+            Step::Bits32(index, table) => out.u32(flags::bits(u64::from(arg(index) as u32), table)),
             Step::One16(index, table, other) => {
                 out.u16(flags::one(u64::from(arg(index) as u32), table, other) as u16);
             }
-            Step::Descriptor32(index) => out.u32(flags::descriptor(arg(index))),
+            Step::Descriptor32(index) => out.u32(flags::descriptor(u64::from(arg(index) as u32))),
             Step::Descriptor16(index) => out.u16(flags::descriptor(arg(index)) as u16),
             Step::Descriptor8(index) => out.u8(flags::short_descriptor(arg(index))),
             Step::Data => out.opt_bytes(raw.data()),

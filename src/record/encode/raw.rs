@@ -1,7 +1,8 @@
 //! A record, as input of the encoders.
 
 use scap_probe_common::wire::{
-    FileFacts, ItemHeader, RecordHeader, SocketFacts, TaskFacts, item_flag, record_flag, tag,
+    FileFacts, ItemHeader, OwnerFacts, RecordHeader, SocketFacts, TaskFacts, item_flag,
+    record_flag, tag,
 };
 
 use crate::record::probe::ring::Record;
@@ -163,6 +164,19 @@ impl<'a> Raw<'a> {
             reserved: words.u32()?,
             local: words.array()?,
             remote: words.array()?,
+        })
+    }
+
+    /// Returns users and groups of the caller.
+    pub(super) fn owners(&self) -> Option<OwnerFacts> {
+        let mut words = Words(self.find(tag::OWNERS, 0)?.bytes);
+        let mut ids = [0; 8];
+        for id in &mut ids {
+            *id = words.u32()?;
+        }
+        Some(OwnerFacts {
+            ids,
+            level: words.u32()?,
         })
     }
 

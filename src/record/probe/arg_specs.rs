@@ -9,7 +9,7 @@ use scap_probe_common::{
         self, ABI_ENTRIES, MAX_MEMORY, MAX_OPS, ON_SUCCESS, Op, QUIET, SOCKETCALL_AT, SOCKETCALLS,
         SYSCALL_ENTRIES, SyscallSpec, family, op,
     },
-    wire::{ARG_RET, FileFacts, RecordHeader, SEGMENT_BYTES, SocketFacts, TaskFacts},
+    wire::{ARG_RET, FileFacts, OwnerFacts, RecordHeader, SEGMENT_BYTES, SocketFacts, TaskFacts},
 };
 
 use crate::record::abi::Call;
@@ -204,9 +204,22 @@ const TABLE: &[(&[&str], u8, &[Op])] = &[
     ),
     (&["semop"], family::OPS, &[array(1, 2, 6)]),
     (
-        &["getresuid", "getresgid"],
+        &[
+            "getuid",
+            "geteuid",
+            "getgid",
+            "getegid",
+            "getresuid",
+            "getresgid",
+            "setuid",
+            "setgid",
+            "setreuid",
+            "setregid",
+            "setresuid",
+            "setresgid",
+        ],
         family::OPS,
-        &[result(0, 4), result(1, 4), result(2, 4)],
+        &[fetch(op::OWNERS, 0, 0, 0)],
     ),
     (&["capset"], family::OPS, &[fixed(1, 24)]),
     (&["prctl"], family::OPS, &[fetch(op::STRING, 1, 0, QUIET)]),
@@ -363,6 +376,7 @@ fn room(family: u8, ops: &[Op], snaplen: u32) -> u32 {
                 op::SOCKET | op::SOCKET_AT => socket,
                 op::DATA_IN | op::DATA_OUT => data,
                 op::VM => item(24),
+                op::OWNERS => item(size_of::<OwnerFacts>() as u32),
                 // The probe asks for room for the longest.
                 _ => item(MEMORY),
             })
