@@ -372,3 +372,28 @@ fn owners_in_a_user_namespace_are_the_machines() {
         ]
     );
 }
+
+#[test]
+fn arguments_in_memory_are_what_the_kernel_was_given() {
+    let Some(case) = Case::new("inputs", &["-pthread", "-w"], &[]) else {
+        return;
+    };
+    case.shows(&[
+        "inputs openat fd=*(<f>/tmp/inputs-real) dirfd=-100(AT_FDCWD) name=/tmp/inputs-real flags=1(O_RDONLY)",
+        "inputs read res=0 data= fd=*(<f>/tmp/inputs-real)",
+        "inputs openat fd=*(<f>/tmp/inputs-real) dirfd=-100(AT_FDCWD) name=/tmp/inputs-real flags=1(O_RDONLY)",
+        "inputs read res=0 data= fd=*(<f>/tmp/inputs-real)",
+        "inputs stat res=0 path=/etc/hosts",
+        "inputs sendfile res=10 offset=7 ",
+        "inputs openat fd=*(<f>/etc/group)",
+    ]);
+    case.never("inputs-fake");
+    case.never("<unreadable>");
+    let sleeps = ["evt.type in (nanosleep, clock_nanosleep) and evt.arg.interval exists"];
+    let intervals = case
+        .bench
+        .printed("case.scap", "*%evt.rawarg.interval", &sleeps);
+    assert!(intervals.iter().all(|ns| ns == "1000000"), "{intervals:?}");
+    let peers = ["evt.type=connect and evt.arg.addr contains inputs-socket"];
+    assert_eq!(case.bench.printed("case.scap", "%evt.res", &peers).len(), 2);
+}

@@ -8,6 +8,7 @@
 
 pub mod config;
 pub mod control;
+pub mod inputs;
 pub mod spec;
 pub mod stamp;
 pub mod wire;

@@ -28,6 +28,8 @@ pub mod spec_flag {
     pub const STATE: u8 = 2;
     /// The call's first argument is an fd.
     pub const USES_FD: u8 = 4;
+    /// One of the first two operations is [`AT_ENTRY`](super::AT_ENTRY).
+    pub const AT_ENTRY: u8 = 32;
     /// The event of the call says what name it gives to the caller.
     pub const SAYS_COMM: u8 = 16;
     /// The call lets fds of the process change without calls that would be seen (io_uring).
@@ -54,8 +56,10 @@ pub mod family {
     pub const SOCKETCALL: u8 = 7;
     /// Not of a call: what follows messages that fds came with.
     pub const RIGHTS: u8 = 8;
+    /// Not of a call: what follows one that returned an fd of which nothing is known.
+    pub const NEW_FD: u8 = 9;
     /// Number of families.
-    pub const COUNT: u32 = 9;
+    pub const COUNT: u32 = 10;
 }
 
 /// Operations, in [`Op::code`].
@@ -96,7 +100,8 @@ pub mod op {
     pub const SOCKET_AT: u8 = 16;
     /// Memory use of the process.
     pub const VM: u8 = 17;
-    /// The fd that `arg` is, if it is not 0: a record of its own says what it is.
+    /// The fd that was returned, if it is not 0: a record of its own says what it is. `n`: only of calls with
+    /// this second argument it is surely a new one; 0 = of all.
     pub const NEW_FD: u8 = 18;
     /// Owners of the caller.
     pub const OWNERS: u8 = 19;
@@ -110,6 +115,9 @@ pub const ON_SUCCESS: u8 = 1;
 /// Bit of [`Op::when`]: the argument need not be a pointer, so a fault says nothing.
 pub const QUIET: u8 = 2;
 
+/// Bit of [`Op::when`]: it is something that the call is given, fetched when the call begins.
+pub const AT_ENTRY: u8 = 4;
+
 /// One thing to fetch.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -118,7 +126,7 @@ pub struct Op {
     pub code: u8,
     /// Argument 0 to 5, or [`ARG_RET`](crate::wire::ARG_RET).
     pub arg: u8,
-    /// [`ON_SUCCESS`] and [`QUIET`].
+    /// [`ON_SUCCESS`], [`QUIET`] and [`AT_ENTRY`].
     pub when: u8,
     /// Zero.
     pub reserved: u8,

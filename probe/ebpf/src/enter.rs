@@ -5,14 +5,15 @@ use aya_ebpf::{
 };
 
 use scap_probe_common::{
-    spec::{self, ABI_ENTRIES},
+    spec::{self, ABI_ENTRIES, spec_flag},
     stamp,
     wire::LATENCY_UNKNOWN,
 };
 
 use crate::{
-    fds,
-    globals::{CHECKS, STAMPS, offset},
+    exit, fds,
+    globals::{ENTRIES, SPECS, STAMPS, config},
+    inputs,
     task::{Caller, caller},
 };
 
@@ -24,9 +25,12 @@ pub fn sys_enter(ctx: &BtfTracePointContext) {
         let Some(stamp) = STAMPS.get_ptr_mut(caller.tid) else {
             return;
         };
-        core::ptr::write_volatile(stamp, stamp::pack(bpf_ktime_get_boot_ns(), place(ctx, &caller)));
-        if fds::is_distrusted(caller.pid) {
-            CHECKS.tail_call(ctx, 0);
+        let place = place(ctx, &caller);
+        core::ptr::write_volatile(stamp, stamp::pack(bpf_ktime_get_boot_ns(), place));
+        let has_inputs =
+            matches!(SPECS.get(place), Some(spec) if spec.flags & spec_flag::AT_ENTRY != 0);
+        if has_inputs || fds::is_distrusted(caller.pid) {
+            ENTRIES.tail_call(ctx, 0);
         }
     }
 }
@@ -39,23 +43,43 @@ unsafe fn place(ctx: &BtfTracePointContext, caller: &Caller) -> u32 {
     spec::place(spec::without_x32(nr), caller.is_ia32)
 }
 
-/// Goes on at the entry of a call of a process whose fds can have changed unseen.
+/// Goes on at the entry of a call that is given something in memory, or of a process whose fds can have changed
+/// unseen.
 #[inline(always)]
-pub fn checked(ctx: &BtfTracePointContext) {
+pub fn more(ctx: &BtfTracePointContext) {
     // SAFETY: the first argument of the tracepoint is the saved registers.
     unsafe {
         let caller = caller();
-        let regs = *(ctx.as_ptr() as *const u64) as *const u8;
-        let first = if caller.is_ia32 {
-            *(regs.add(offset!(regs_arg0_ia32) as usize) as *const u64)
-        } else {
-            *(regs.add(offset!(regs_arg0) as usize) as *const u64)
-        };
+        if caller.pid == config!(own_pid) {
+            return;
+        }
         let place = place(ctx, &caller);
-        fds::check(place, first);
+        let Some(spec) = SPECS.get(place) else {
+            return;
+        };
+        if spec.flags & spec_flag::EXCLUDED != 0 {
+            return;
+        }
+        let regs = *(ctx.as_ptr() as *const u64) as *const u8;
+        let mut args = [0u64; 6];
+        exit::arguments(regs, caller.is_ia32, &raw mut args);
+        if fds::is_distrusted(caller.pid) {
+            fds::check(spec, args[0]);
+        }
         // The call begins after what was found.
+        let now = bpf_ktime_get_boot_ns();
         if let Some(stamp) = STAMPS.get_ptr_mut(caller.tid) {
-            core::ptr::write_volatile(stamp, stamp::pack(bpf_ktime_get_boot_ns(), place));
+            core::ptr::write_volatile(stamp, stamp::pack(now, place));
+        }
+        if spec.flags & spec_flag::AT_ENTRY != 0 {
+            inputs::fetch(spec, caller.tid, now, |arg| match arg {
+                0 => args[0],
+                1 => args[1],
+                2 => args[2],
+                3 => args[3],
+                4 => args[4],
+                _ => args[5],
+            });
         }
     }
 }

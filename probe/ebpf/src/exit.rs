@@ -87,17 +87,7 @@ pub fn sys_exit(ctx: &BtfTracePointContext) {
         (*header).ts = now;
         (*header).latency = entry.latency;
         (*header).ret = ret;
-        let arg = |offset: u32| *(regs.add(offset as usize) as *const u64);
-        if is_ia32 {
-            ia32_arguments(regs, &raw mut (*header).args);
-        } else {
-            (*header).args[0] = arg(offset!(regs_arg0));
-            (*header).args[1] = arg(offset!(regs_arg1));
-            (*header).args[2] = arg(offset!(regs_arg2));
-            (*header).args[3] = arg(offset!(regs_arg3));
-            (*header).args[4] = arg(offset!(regs_arg4));
-            (*header).args[5] = arg(offset!(regs_arg5));
-        }
+        arguments(regs, is_ia32, &raw mut (*header).args);
 
         let Some(spec) = spec else {
             return record.commit_header(6);
@@ -124,6 +114,27 @@ pub fn sys_exit(ctx: &BtfTracePointContext) {
                 record.commit_header(6);
             }
         }
+    }
+}
+
+/// Writes the arguments of a call.
+#[inline(always)]
+pub unsafe fn arguments(regs: *const u8, is_ia32: bool, args: *mut [u64; 6]) {
+    if is_ia32 {
+        // SAFETY: the caller's promise.
+        return unsafe { ia32_arguments(regs, args) };
+    }
+    // SAFETY: the verifier checks every load through the tracepoint's argument.
+    let arg = |offset: u32| unsafe { *(regs.add(offset as usize) as *const u64) };
+    let place = args.cast::<u64>();
+    // SAFETY: the caller's promise.
+    unsafe {
+        *place = arg(offset!(regs_arg0));
+        *place.add(1) = arg(offset!(regs_arg1));
+        *place.add(2) = arg(offset!(regs_arg2));
+        *place.add(3) = arg(offset!(regs_arg3));
+        *place.add(4) = arg(offset!(regs_arg4));
+        *place.add(5) = arg(offset!(regs_arg5));
     }
 }
 

@@ -12,9 +12,10 @@ use crate::{
     fds,
     global::{GO_ON, STOP, each},
     globals::{SPECS, config},
+    inputs,
     read::{self, field},
     ring::{Pieces, Record, forget},
-    socket::{facts, socket_facts},
+    socket::socket_facts,
     task,
 };
 
@@ -67,15 +68,16 @@ fn spec(header: *const RecordHeader) -> Option<&'static SyscallSpec> {
     SPECS.get(unsafe { (*header).place() })
 }
 
-/// Runs the operations of the call in order.
+/// Runs the operations of the call in order. Returns whether the call returned an fd of which nothing is known.
 #[inline(always)]
-pub fn ops() {
+pub fn ops() -> bool {
     let Some(record) = Record::resume() else {
-        return;
+        return false;
     };
     let header = record.header();
     let Some(spec) = spec(header) else {
-        return record.commit();
+        record.commit();
+        return false;
     };
     let count = spec.count as u64;
     if count != 0 {
@@ -88,23 +90,14 @@ pub fn ops() {
         }
         operation(before + 1)
     });
-    // What the last one is about has a record of its own, after this one.
-    let last = &spec.ops[MAX_OPS - 1];
-    let fd = if last.code == op::NEW_FD {
-        value(header, last.arg)
-    } else {
-        0
-    };
-    // The result of an ioctl can be any number; that of some requests is a new fd.
-    let is_new = last.n == 0 || value(header, 1) == last.n as u64;
     if spec.flags & spec_flag::UNSEEN != 0 {
         // SAFETY: the header is initialised.
         fds::distrust(unsafe { (*header).pid });
     }
+    // What the last operation is about has a record of its own, after this one.
+    let has_fd = spec.ops[MAX_OPS - 1].code == op::NEW_FD && value(header, ARG_RET) as i64 > 0;
     record.commit();
-    if fd as i64 > 0 {
-        fds::tell_fd(fd, if is_new { fds::NEW } else { fds::OLD });
-    }
+    has_fd
 }
 
 /// Runs one operation of the call.
@@ -148,6 +141,7 @@ fn run(record: &Record, header: *const RecordHeader, op: &Op) {
         op::NEW_FD => {}
         op::OWNERS => task::owners(record),
         _ if pointer == 0 => {}
+        _ if inputs::is_input(op) && inputs::append(record, header, op) => {}
         op::STRING => record.user_string(tag::MEMORY, op.arg, pointer, quiet),
         op::DATA_OUT | op::DATA_IN => {
             let len = data_len(header, op);
@@ -363,7 +357,7 @@ pub fn messages() -> bool {
         *record.scratch(CONTROL_BYTES) = 0;
         (*header).ret
     };
-    facts(&record, 0, value(header, 0));
+    socket_facts(0, value(header, 0));
     if op.code == op::MESSAGE_OUT && ret < 0 {
         record.commit();
         return false;
@@ -535,12 +529,17 @@ pub fn file_facts(record: &Record, arg: u8, file: u64) {
     };
     let inode: u64 = inode;
     let superblock: u64 = field!(inode, inode_sb).unwrap_or(0);
-    record.structure(tag::FILE, arg, |facts: *mut FileFacts| unsafe {
+    let Some((place, facts)) = record.room::<FileFacts>() else {
+        return;
+    };
+    // SAFETY: `facts` is room for the structure in the ring.
+    unsafe {
         (*facts).ino = field!(inode, inode_ino).unwrap_or(0);
         (*facts).dev = field!(superblock, sb_dev).unwrap_or(0);
         let mode: u16 = field!(inode, inode_mode).unwrap_or(0);
         (*facts).mode = mode as u32;
         (*facts).f_mode = field!(file, file_mode).unwrap_or(0);
         (*facts).f_flags = field!(file, file_flags).unwrap_or(0);
-    });
+    }
+    record.filled::<FileFacts>(place, tag::FILE, arg);
 }

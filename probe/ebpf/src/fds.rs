@@ -4,7 +4,7 @@
 
 use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_ktime_get_boot_ns};
 use scap_probe_common::{
-    spec::{MAX_MEMORY, spec_flag},
+    spec::{MAX_MEMORY, SyscallSpec, spec_flag},
     wire::{FileFacts, LATENCY_UNKNOWN, RecordHeader, SocketFacts, kind, tag},
 };
 
@@ -12,7 +12,7 @@ use crate::{
     exit::wanted,
     family::{file_facts, file_of},
     global::{GO_ON, STOP},
-    globals::{KNOWN_FDS, SPECS, UNSEEN, config},
+    globals::{KNOWN_FDS, UNSEEN, config},
     path,
     read::{self, field},
     ring::Record,
@@ -118,28 +118,36 @@ fn cloexec(fd: u64) -> u64 {
 
 /// At the entry of a call of a process whose fds change unseen: says what the fd is that the call is given.
 #[inline(always)]
-pub fn check(place: u32, fd: u64) {
+pub fn check(spec: &SyscallSpec, fd: u64) {
     // AT_FDCWD and the like are none.
-    if (fd as i32) >= 0
-        && let Some(spec) = SPECS.get(place)
-        && spec.flags & spec_flag::USES_FD != 0
-    {
+    if (fd as i32) >= 0 && spec.flags & spec_flag::USES_FD != 0 {
         tell_fd(fd & 0xffff_ffff, OLD);
     }
 }
+
+/// 1 once there has been a process whose fds can change unseen: most machines have none, and need not look.
+#[unsafe(no_mangle)]
+static mut HAS_UNSEEN: u64 = 0;
 
 /// Notes that fds of a process can change without calls that would be seen.
 #[inline(always)]
 pub fn distrust(pid: u32) {
     if let Some(place) = UNSEEN.get_ptr_mut(pid) {
         // SAFETY: the pointer is into the map.
-        unsafe { *place = 1 };
+        unsafe {
+            *place = 1;
+            core::ptr::write_volatile(&raw mut HAS_UNSEEN, 1);
+        }
     }
 }
 
 /// Whether fds of a process can change without calls that would be seen.
 #[inline(always)]
 pub fn is_distrusted(pid: u32) -> bool {
+    // SAFETY: a word of the program's own memory.
+    if unsafe { core::ptr::read_volatile(&raw const HAS_UNSEEN) } == 0 {
+        return false;
+    }
     match UNSEEN.get_ptr(pid) {
         // SAFETY: the pointer is into the map.
         Some(place) => unsafe { *place != 0 },

@@ -7,6 +7,7 @@ use aya_ebpf::{
 use scap_probe_common::{
     config::{Config, Offsets},
     control::RingControl,
+    inputs::{INPUT_SLOTS, Inputs},
     spec::{SYSCALL_ENTRIES, SyscallSpec, family},
     wire::SEGMENT_BYTES,
 };
@@ -102,9 +103,13 @@ pub static UNSEEN: Array<u8> = Array::with_max_entries(1, 0);
 #[map]
 pub static KNOWN_FDS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(32_768, 0);
 
-/// Programs that the entry of a call goes on with: [`check`].
+/// What calls were given, by the low bits of the thread id.
 #[map]
-pub static CHECKS: ProgramArray = ProgramArray::with_max_entries(1, 0);
+pub static INPUTS_BY_TID: Array<Inputs> = Array::with_max_entries(INPUT_SLOTS, 0);
+
+/// The program that the entry of a call goes on with where it is more than a stamp.
+#[map]
+pub static ENTRIES: ProgramArray = ProgramArray::with_max_entries(1, 0);
 
 /// Flags that a task was cloned with, by thread id of the parent and of the child, until their
 /// calls return. The caller's memory cannot be asked: by then others may have written to it.

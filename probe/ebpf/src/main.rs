@@ -15,6 +15,7 @@ mod family;
 mod fds;
 mod global;
 mod globals;
+mod inputs;
 mod path;
 mod read;
 mod reaper;
@@ -33,8 +34,8 @@ fn sys_enter(ctx: BtfTracePointContext) {
 }
 
 #[btf_tracepoint(function = "sys_enter")]
-fn enter_checked(ctx: BtfTracePointContext) {
-    enter::checked(&ctx);
+fn enter_more(ctx: BtfTracePointContext) {
+    enter::more(&ctx);
 }
 
 #[btf_tracepoint(function = "sys_exit")]
@@ -43,8 +44,15 @@ fn sys_exit(ctx: BtfTracePointContext) {
 }
 
 #[btf_tracepoint(function = "sys_exit")]
-fn exit_ops(_ctx: BtfTracePointContext) {
-    family::ops();
+fn exit_ops(ctx: BtfTracePointContext) {
+    if family::ops() {
+        go_on(&ctx, scap_probe_common::spec::family::NEW_FD);
+    }
+}
+
+#[btf_tracepoint(function = "sys_exit")]
+fn exit_new_fd(ctx: BtfTracePointContext) {
+    rights::returned(&ctx);
 }
 
 #[btf_tracepoint(function = "sys_exit")]

@@ -1,9 +1,9 @@
-//! Fds that came with messages. A program of its own, after the record of the call: the kernel limits the stack
-//! of one program and what it calls.
+//! Fds that a call returned, or that came with its messages. Programs of their own, after the record of the call:
+//! the kernel limits the stack of one program and what it calls.
 
 use aya_ebpf::{EbpfContext as _, programs::BtfTracePointContext};
 use scap_probe_common::{
-    spec::{self, family},
+    spec::{self, MAX_OPS, family},
     wire::record_flag,
 };
 
@@ -15,6 +15,30 @@ use crate::{
     read,
     task::caller,
 };
+
+/// Says what the fd is that the call returns.
+#[inline(always)]
+pub fn returned(ctx: &BtfTracePointContext) {
+    // SAFETY: the tracepoint's arguments are the saved registers and the result.
+    unsafe {
+        let args = ctx.as_ptr() as *const u64;
+        let regs = *args as *const u8;
+        let is_ia32 = caller().is_ia32;
+        let nr = *(regs.add(offset!(regs_nr) as usize) as *const u64);
+        let request = if is_ia32 {
+            *(regs.add(offset!(regs_arg1_ia32) as usize) as *const u64)
+        } else {
+            *(regs.add(offset!(regs_arg1) as usize) as *const u64)
+        };
+        let Some(spec) = SPECS.get(spec::place(spec::without_x32(nr), is_ia32)) else {
+            return;
+        };
+        // The result of an ioctl can be any number; that of some requests is a new fd.
+        let new = spec.ops[MAX_OPS - 1].n;
+        let is_new = new == 0 || request as u32 == new;
+        fds::tell_fd(*args.add(1), if is_new { fds::NEW } else { fds::OLD });
+    }
+}
 
 /// Says what the fds are that came with the messages of the call that returns.
 #[inline(always)]

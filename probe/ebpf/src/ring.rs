@@ -364,14 +364,25 @@ impl Record {
     /// `fill` must write every field.
     #[inline(always)]
     pub fn structure<T>(&self, tag: u8, arg: u8, fill: impl FnOnce(*mut T)) {
-        let Some(place) = self.place(size_of::<T>() as u32) else {
-            return;
-        };
+        if let Some((place, to)) = self.room() {
+            fill(to);
+            self.filled::<T>(place, tag, arg);
+        }
+    }
+
+    /// The first half of [`Self::structure`], where a closure that several programs use would become a function
+    /// with a stack of its own: where it is, and room for it.
+    #[inline(always)]
+    pub fn room<T>(&self) -> Option<(u32, *mut T)> {
+        let place = self.place(size_of::<T>() as u32)?;
         // It is room for a `T`, and items are aligned to eight bytes.
-        let Some(to) = self.at(place + ITEM, size_of::<T>() as u32) else {
-            return;
-        };
-        fill(to.cast());
+        let to = self.at(place + ITEM, size_of::<T>() as u32)?;
+        Some((place, to.cast()))
+    }
+
+    /// The second half.
+    #[inline(always)]
+    pub fn filled<T>(&self, place: u32, tag: u8, arg: u8) {
         self.finish(place, size_of::<T>() as u32, tag, arg, 0);
     }
 

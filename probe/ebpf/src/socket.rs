@@ -38,16 +38,10 @@ pub extern "C" fn socket_facts(arg: u64, fd: u64) -> u64 {
     let Some(record) = Record::resume() else {
         return STOP;
     };
-    facts(&record, arg as u8, fd);
-    GO_ON
-}
-
-/// The same, for a program that does it in one place.
-#[inline(always)]
-pub fn facts(record: &Record, arg: u8, fd: u64) {
     if let Some(file) = file_of(fd) {
-        facts_of_file(record, arg, file);
+        facts_of_file(&record, arg as u8, file);
     }
+    GO_ON
 }
 
 /// Appends the facts of the socket behind an open file; returns whether it is one.
@@ -65,7 +59,11 @@ pub fn facts_of_file(record: &Record, arg: u8, file: u64) -> bool {
     } else {
         0
     };
-    record.structure(tag::SOCKET, arg, |facts: *mut SocketFacts| unsafe {
+    let Some((place, facts)) = record.room::<SocketFacts>() else {
+        return true;
+    };
+    // SAFETY: `facts` is room for the structure in the ring.
+    unsafe {
         (*facts).sk = sk;
         (*facts).peer = peer;
         (*facts).family = family;
@@ -99,7 +97,8 @@ pub fn facts_of_file(record: &Record, arg: u8, file: u64) -> bool {
         (*facts).remote_port = remote_port;
         (*facts).local = local;
         (*facts).remote = remote;
-    });
+    }
+    record.filled::<SocketFacts>(place, tag::SOCKET, arg);
     if family == AF_UNIX {
         unix_path(record, tag::UNIX_LOCAL, arg, sk);
         if peer != 0 {

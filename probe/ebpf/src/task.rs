@@ -367,7 +367,10 @@ pub fn vm(record: &Record) {
     let Some(mm) = field!(read::current(), task_mm) else {
         return;
     };
-    record.structure(tag::VM, 0, |to| pages(mm, to));
+    if let Some((place, to)) = record.room::<[u64; 3]>() {
+        pages(mm, to);
+        record.filled::<[u64; 3]>(place, tag::VM, 0);
+    }
 }
 
 /// Pages of address space, resident, swapped.

@@ -5,9 +5,10 @@
 
 use scap_capture_format::schema::{Arch, Syscall};
 use scap_probe_common::{
+    inputs::INPUTS,
     spec::{
-        self, ABI_ENTRIES, MAX_MEMORY, MAX_OPS, ON_SUCCESS, Op, QUIET, SOCKETCALL_AT, SOCKETCALLS,
-        SYSCALL_ENTRIES, SyscallSpec, family, op,
+        self, ABI_ENTRIES, AT_ENTRY, MAX_MEMORY, MAX_OPS, ON_SUCCESS, Op, QUIET, SOCKETCALL_AT,
+        SOCKETCALLS, SYSCALL_ENTRIES, SyscallSpec, family, op,
     },
     wire::{ARG_RET, FileFacts, OwnerFacts, RecordHeader, SEGMENT_BYTES, SocketFacts, TaskFacts},
 };
@@ -230,7 +231,7 @@ const TABLE: &[(&[&str], u8, &[Op])] = &[
         &[string(2), fetch(op::STRING, 3, 0, QUIET)],
     ),
     (&["quotactl"], family::OPS, &[string(1)]),
-    (&["io_uring_setup"], family::OPS, &[fixed(1, 120)]),
+    (&["io_uring_setup"], family::OPS, &[result(1, 120)]),
     (
         &["io_uring_enter"],
         family::OPS,
@@ -302,10 +303,16 @@ pub(crate) fn specs(arch: Arch, snaplen: u32) -> Vec<SyscallSpec> {
         };
         spec.family = family;
         spec.count = ops.len() as u8;
-        for (to, op) in spec.ops.iter_mut().zip(ops) {
+        for (nth, (to, op)) in spec.ops.iter_mut().zip(ops).enumerate() {
             *to = *op;
             if call.is_narrow() && op.code == op::FIXED {
                 to.n /= 2;
+            }
+            // What is left for the caller, or need not be a pointer, is read when the call returns.
+            let is_memory = matches!(op.code, op::STRING | op::FIXED | op::SIZED);
+            if nth < INPUTS && is_memory && op.when == 0 && family == family::OPS {
+                to.when |= AT_ENTRY;
+                spec.flags |= spec::spec_flag::AT_ENTRY;
             }
         }
         spec.need = header + room(family, ops, snaplen);

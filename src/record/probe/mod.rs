@@ -39,6 +39,7 @@ const FAMILIES: &[(u8, &str)] = &[
     (family::EXEC, "exit_exec"),
     (family::SOCKETCALL, "exit_socketcall"),
     (family::RIGHTS, "exit_rights"),
+    (family::NEW_FD, "exit_new_fd"),
 ];
 
 /// Programs and their tracepoints, in the order in which they are attached: whoever leaves a stamp
@@ -55,8 +56,8 @@ const TRACEPOINTS: &[(&str, &str)] = &[
     ("sys_exit", "sys_exit"),
 ];
 
-/// Where the entry of a call goes on, of a process whose fds can have changed unseen.
-const ENTER_CHECKED: &str = "enter_checked";
+/// Where the entry of a call goes on that is more than a stamp.
+const ENTER_MORE: &str = "enter_more";
 
 /// The one that a kernel without control groups lacks.
 const CGROUP_MOVES: &str = "cgroup_attach_task";
@@ -190,14 +191,14 @@ impl Probe {
             families.set(u32::from(*family), fd, 0)?;
         }
 
-        load_program(&mut ebpf, ENTER_CHECKED, "sys_enter", &btf)?;
-        let program = program_mut(&mut ebpf, ENTER_CHECKED)?;
+        load_program(&mut ebpf, ENTER_MORE, "sys_enter", &btf)?;
+        let program = program_mut(&mut ebpf, ENTER_MORE)?;
         let fd = program
             .fd()
             .and_then(|fd| fd.try_clone().map_err(ProgramError::IOError))
-            .map_err(|source| refused(ENTER_CHECKED, source))?;
-        let mut checks: ProgramArray<_> = map_mut(&mut ebpf, "CHECKS")?;
-        checks.set(0, &fd, 0)?;
+            .map_err(|source| refused(ENTER_MORE, source))?;
+        let mut entries: ProgramArray<_> = map_mut(&mut ebpf, "ENTRIES")?;
+        entries.set(0, &fd, 0)?;
 
         let control = map_memory(
             &ebpf,
