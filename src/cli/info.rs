@@ -35,8 +35,12 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         true => stats::sysdig_capture_info(input.bytes),
         false => stats::capture_info(input.bytes),
     };
-    let capture_info = surveyed.map_err(|e| CliError::capture(&input.name, &e))?;
-    let report = Report::new(&input.name, &capture_info);
+    let damage = input.stream_damage;
+    let capture_info = surveyed.map_err(|e| Input::unreadable(&input.name, &damage, &e))?;
+    let mut report = Report::new(&input.name, &capture_info);
+    report.compression = input.compressions.iter().map(ToString::to_string).collect();
+    report.integrity.compressed_stream = damage.get();
+    report.integrity.intact &= damage.get().is_none();
     let mut output = Output::new();
     if args.json {
         let json = serde_json::to_string_pretty(&report)
@@ -59,6 +63,9 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
 struct Report<'a> {
     file: &'a str,
     format: &'static str,
+    /// The compressed streams around the capture, outermost first.
+    compression: Vec<String>,
+    /// The size of the capture, decompressed.
     bytes: u64,
     machine: Machine<'a>,
     /// The recordings that the capture was merged from; empty for a single recording.
@@ -67,7 +74,7 @@ struct Report<'a> {
     time: Option<TimeRange>,
     events: Events<'a>,
     lost: Lost,
-    integrity: Integrity,
+    integrity: Integrity<'a>,
 }
 
 #[derive(Debug, Serialize)]
@@ -154,8 +161,10 @@ struct LostEntry {
 }
 
 #[derive(Debug, Serialize)]
-struct Integrity {
+struct Integrity<'a> {
     intact: bool,
+    /// Damage of the compressed stream around the capture.
+    compressed_stream: Option<&'a str>,
     complete: bool,
     index: bool,
     chunks: u64,
@@ -220,6 +229,7 @@ impl<'a> Report<'a> {
             } else {
                 "native"
             },
+            compression: Vec::new(),
             bytes: capture_info.bytes,
             machine: Machine::new(machine),
             origins: origins.collect(),
@@ -271,6 +281,7 @@ impl<'a> Report<'a> {
             },
             integrity: Integrity {
                 intact: damages.is_empty() && capture_info.complete,
+                compressed_stream: None,
                 complete: capture_info.complete,
                 index: capture_info.has_index,
                 chunks: capture_info.chunks,
@@ -291,7 +302,11 @@ impl<'a> Report<'a> {
 
     fn text(&self, out: &mut Vec<u8>) {
         let mut lines = Lines { out, any: false };
-        lines.line("file", &format!("{}, {}", self.file, bytes(self.bytes)));
+        let mut file = format!("{}, {}", self.file, bytes(self.bytes));
+        if !self.compression.is_empty() {
+            file += &format!(", decompressed from {}", self.compression.join(" and "));
+        }
+        lines.line("file", &file);
         self.machine_text(&mut lines);
         let events = &self.events;
         match &self.time {
@@ -433,6 +448,7 @@ impl<'a> Report<'a> {
         }
         lines.line("sections", &sections);
         let state = match (integrity.damages, integrity.complete) {
+            _ if let Some(what) = integrity.compressed_stream => what.to_owned(),
             (0, true) => "intact".to_owned(),
             (0, false) => {
                 "is incomplete: the recorder was killed or is still running, or the copy is not \

@@ -7,21 +7,29 @@ use std::sync::Arc;
 
 use scap_capture_format::native::{Header, Origin};
 
-use super::error::{CliError, warn};
+use super::compressed::{self, Bytes, Compression};
+use super::error::{CliError, EXIT_DAMAGED, warn};
 use crate::chisel::Progress;
 use crate::event::text;
 use crate::fields::Session;
 use crate::filter::When;
 use crate::replay::{self, EventSource, MergedSource, NativeSource, Start, SysdigSource};
 
+/// How many compressed streams a capture can be in, one in another.
+const MAX_COMPRESSIONS: usize = 3;
+
 /// An open capture and its name.
 pub(super) struct Input {
     /// Its name, safe to print.
     pub(super) name: String,
     /// Its bytes.
-    pub(super) bytes: Box<dyn Read + Send>,
+    pub(super) bytes: Bytes,
     /// True for .scap files of sysdig.
     pub(super) is_sysdig: bool,
+    /// The compressed streams that it was in, outermost first; gzip is a part of the .scap format.
+    pub(super) compressions: Vec<Compression>,
+    /// Damage of the compressed streams.
+    pub(super) stream_damage: compressed::Damage,
     /// The path of the capture, if it is a seekable file.
     path: Option<PathBuf>,
 }
@@ -49,27 +57,68 @@ impl Input {
         }
         let is_regular = file.metadata().is_ok_and(|m| m.is_file());
         let mut input = Self::checked(name, Box::new(file))?;
-        input.path = is_regular.then(|| path.to_owned());
+        let is_plain = input.compressions.is_empty();
+        input.path = (is_regular && is_plain).then(|| path.to_owned());
         Ok(input)
     }
 
-    /// Detects the file format from the first bytes.
-    fn checked(name: String, mut bytes: Box<dyn Read + Send>) -> Result<Self, CliError> {
+    /// Detects the file format from the first bytes, within compressed streams.
+    fn checked(name: String, mut bytes: Bytes) -> Result<Self, CliError> {
         const SYSDIG: [u8; 4] = 0x0a0d_0d0a_u32.to_le_bytes();
-        const GZIP: [u8; 2] = [0x1f, 0x8b];
-        let mut first = Vec::new();
-        let limit = SYSDIG.len() as u64;
-        bytes
-            .by_ref()
-            .take(limit)
-            .read_to_end(&mut first)
-            .map_err(|e| CliError::failed(format!("cannot read {name}: {}", reason(&e))))?;
+        let failed = |e| CliError::failed(format!("cannot read {name}: {}", reason(&e)));
+        let stream_damage = compressed::Damage::default();
+        let mut compressions = Vec::new();
+        let is_sysdig = loop {
+            let mut first = Vec::new();
+            let mut head = bytes.by_ref().take(compressed::MAGIC_BYTES as u64);
+            head.read_to_end(&mut first).map_err(failed)?;
+            let compression = Compression::of(&first);
+            let is_sysdig = first.starts_with(&SYSDIG);
+            bytes = Box::new(io::Cursor::new(first).chain(bytes));
+            let Some(compression) = compression else {
+                break is_sysdig;
+            };
+            if let Compression::Unsupported(_, command) = compression {
+                return Err(CliError::failed(format!(
+                    "{name} is compressed with {compression}, which scap does not read"
+                ))
+                .hint(format!("decompress it first: `{command}`")));
+            }
+            if compression == Compression::Gzip {
+                let (head, again) = compressed::gzip_head::<4>(bytes);
+                bytes = again;
+                // The reader of .scap files recovers more from a damaged gzip stream.
+                if head == SYSDIG {
+                    break true;
+                }
+            }
+            if compressions.len() == MAX_COMPRESSIONS {
+                let message = format!("{name} is compressed more than {MAX_COMPRESSIONS} times");
+                return Err(CliError::failed(message).hint("decompress it first"));
+            }
+            bytes = compressed::decompress(compression, bytes, &stream_damage).map_err(failed)?;
+            compressions.push(compression);
+        };
         Ok(Self {
             name,
-            is_sysdig: first.starts_with(&SYSDIG) || first.starts_with(&GZIP),
-            bytes: Box::new(io::Cursor::new(first).chain(bytes)),
+            bytes,
+            is_sysdig,
+            compressions,
+            stream_damage,
             path: None,
         })
+    }
+
+    /// Makes the error of a capture that is not readable.
+    pub(super) fn unreadable(
+        name: &str,
+        damage: &compressed::Damage,
+        error: &scap_capture_format::Error,
+    ) -> CliError {
+        match damage.get() {
+            Some(what) => CliError::failed(format!("{name}: {what}")).code(EXIT_DAMAGED),
+            None => CliError::capture(name, error),
+        }
     }
 
     /// Updates `progress` with the percentage of the file that was read.
@@ -104,10 +153,13 @@ impl Input {
     }
 
     /// Opens the capture as a source of events, from its beginning or from `start`.
-    fn source(self, start: Option<Start>) -> Result<(String, Source), CliError> {
+    fn source(self, start: Option<Start>) -> Result<(Name, Source), CliError> {
         let again = self.again();
-        let name = self.name;
-        let failed = |e| CliError::capture(&name, &e);
+        let name = Name {
+            text: self.name,
+            stream_damage: self.stream_damage,
+        };
+        let failed = |e| Self::unreadable(&name.text, &name.stream_damage, &e);
         let source: Source = if self.is_sysdig {
             Box::new(SysdigSource::new(self.bytes).map_err(failed)?)
         } else if let (Some(start), Some(file)) =
@@ -132,10 +184,16 @@ impl Input {
 
 type Source = Box<dyn EventSource + Send>;
 
+/// What reports about a capture need.
+struct Name {
+    /// Its name, safe to print.
+    text: String,
+    stream_damage: compressed::Damage,
+}
+
 /// Captures opened as one source of events; several captures are merged by time.
 pub(super) struct Captures {
-    /// Their names, safe to print.
-    names: Vec<String>,
+    names: Vec<Name>,
     source: Source,
 }
 
@@ -173,8 +231,8 @@ impl Captures {
         let mut sources = Vec::new();
         for (input, start) in inputs.into_iter().zip(starts) {
             let (name, source) = input.source(start)?;
-            names.push(name.clone());
-            sources.push((name, source));
+            sources.push((name.text.clone(), source));
+            names.push(name);
         }
         let source = match sources.len() {
             1 => sources.remove(0).1,
@@ -188,7 +246,8 @@ impl Captures {
 
     /// Returns a name for all captures in messages.
     pub(super) fn name(&self) -> String {
-        self.names.join(", ")
+        let names: Vec<&str> = self.names.iter().map(|name| &*name.text).collect();
+        names.join(", ")
     }
 
     /// Returns the source of the events.
@@ -209,8 +268,8 @@ impl Captures {
     /// Warns about damage in captures that were read to their end; returns true if there is any.
     pub(super) fn report_damage(&self, events: u64) -> bool {
         let parts = self.source.parts();
-        if parts.is_empty() {
-            return report_damage(&self.name(), self.source.as_ref(), Some(events));
+        if let (true, [name]) = (parts.is_empty(), &self.names[..]) {
+            return report_damage(name, self.source.as_ref(), Some(events));
         }
         let mut is_damaged = false;
         for (name, source) in self.names.iter().zip(parts) {
@@ -251,7 +310,11 @@ fn reason(error: &io::Error) -> String {
 
 /// Warns about damage in a capture that was read to its end; returns true if there is any. `events`
 /// is how many events were readable, if known.
-fn report_damage(name: &str, source: &dyn EventSource, events: Option<u64>) -> bool {
+fn report_damage(name: &Name, source: &dyn EventSource, events: Option<u64>) -> bool {
+    let Name {
+        text: name,
+        stream_damage,
+    } = name;
     let read = match events {
         Some(events) => format!("; {events} events could be read"),
         None => String::new(),
@@ -266,6 +329,13 @@ fn report_damage(name: &str, source: &dyn EventSource, events: Option<u64>) -> b
             ),
             None,
         );
+    }
+    if let Some(what) = stream_damage.get() {
+        warn(
+            &format!("{name}: {what}{read}"),
+            Some("the file is not whole; only what is before the damage can be read"),
+        );
+        return true;
     }
     let damages = source.damages();
     if let Some(first) = damages.list().first() {

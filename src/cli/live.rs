@@ -13,6 +13,7 @@ use super::output::Output;
 use super::positionals;
 use super::print::{PrintArgs, Printer};
 use super::record::{What, on_signals, print_choice, status, warn_of_runtime};
+use super::sysdig_options::SysdigOptions;
 use crate::event::EventExt as _;
 use crate::event::number::grouped;
 use crate::fields::Context;
@@ -30,10 +31,14 @@ pub(super) struct Args {
 
     #[command(flatten)]
     chisels: ChiselArgs,
+
+    #[command(flatten)]
+    sysdig: SysdigOptions,
 }
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
+    args.sysdig.check()?;
     args.chisels.check()?;
     // The limit of `-n` counts printed lines, not recorded events.
     let options = args.what.options(None)?;

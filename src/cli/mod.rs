@@ -5,6 +5,7 @@
 //! in part; 4 missing privilege or kernel support.
 
 mod chisel;
+mod compressed;
 mod containers;
 mod convert;
 mod diagnostic;
@@ -21,6 +22,7 @@ mod read;
 mod record;
 mod reference;
 mod summary;
+mod sysdig_options;
 mod table;
 mod try_cmd;
 mod view;

@@ -10,30 +10,53 @@ use crate::replay::Selection;
 
 /// Splits the words into files and the text of a filter.
 ///
-/// All words before the first that is not a file are files; with `-r` there are none.
+/// All words before the first that is not a file are files; with `-r` there are none. A filter can
+/// also come before all files.
 pub(super) fn split(
     read: &[PathBuf],
     words: &[OsString],
 ) -> Result<(Vec<PathBuf>, Option<String>), CliError> {
-    let is_file = |word: &OsString| word == "-" || Path::new(word).exists();
-    let files = match (read.is_empty(), words) {
-        (true, [first, rest @ ..]) => {
-            // The first word is always a file; if it does not exist, opening it reports that.
-            let more = rest.iter().take_while(|w| is_file(w)).count();
-            std::iter::once(first)
-                .chain(&rest[..more])
-                .map(PathBuf::from)
-                .collect()
-        }
-        _ => read.to_vec(),
+    if !read.is_empty() {
+        return Ok((read.to_vec(), filter_text(words)?));
+    }
+    let files = words.iter().take_while(|word| is_file(word)).count();
+    if files > 0 {
+        let (files, filter) = words.split_at(files);
+        return Ok((paths(files), filter_text(filter)?));
+    }
+    let is_filter = |words: &[OsString]| {
+        join(words).is_ok_and(|text| !text.trim().is_empty() && Filter::parse(&text).is_ok())
     };
-    let used = if read.is_empty() { files.len() } else { 0 };
-    let filter = words.get(used..).filter(|rest| !rest.is_empty());
-    let filter = filter
-        .map(filter_text)
-        .transpose()?
-        .filter(|text| !text.trim().is_empty());
-    Ok((files, filter))
+    // A value in the filter can be the name of a file, too: what is before the files has to be a
+    // filter, and everything after it a file.
+    let starts = 1..words.len();
+    let start = starts
+        .into_iter()
+        .find(|at| words[*at..].iter().all(is_file) && is_filter(&words[..*at]));
+    if let Some((filter, files)) = start.map(|at| words.split_at(at)) {
+        return Ok((paths(files), filter_text(filter)?));
+    }
+    match words {
+        [first, ..] if is_filter(words) || is_filter(std::slice::from_ref(first)) => {
+            let first = first.to_string_lossy();
+            Err(
+                CliError::usage(format!("`{first}` is a filter, not a capture"))
+                    .hint("name the captures first, then the filter"),
+            )
+        }
+        // If the first word does not exist, opening it reports that.
+        [first, filter @ ..] => Ok((vec![first.into()], filter_text(filter)?)),
+        [] => Err(CliError::usage("no capture is named")
+            .hint("name one or more captures, then the filter; `-` is standard input")),
+    }
+}
+
+fn is_file(word: &OsString) -> bool {
+    word == "-" || Path::new(word).exists()
+}
+
+fn paths(words: &[OsString]) -> Vec<PathBuf> {
+    words.iter().map(PathBuf::from).collect()
 }
 
 /// Joins the words of a filter, so that a filter need not be quoted as one argument.
@@ -51,8 +74,8 @@ pub(super) fn join(words: &[OsString]) -> Result<String, CliError> {
     Ok(text)
 }
 
-/// Joins the words of a filter that follows files.
-fn filter_text(words: &[OsString]) -> Result<String, CliError> {
+/// Joins the words of a filter beside files; `None` without a filter.
+fn filter_text(words: &[OsString]) -> Result<Option<String>, CliError> {
     let text = join(words)?;
     // A single word that looks like a path was probably meant as a file.
     if let [word] = words
@@ -60,11 +83,13 @@ fn filter_text(words: &[OsString]) -> Result<String, CliError> {
         && (word.contains('/') || word.ends_with(".scap"))
         && !word.contains([' ', '=', '(', '<', '>'])
     {
-        return Err(CliError::failed(format!(
-            "cannot read {word}: no such file"
-        )));
+        return Err(match Path::new(word).exists() {
+            true => CliError::usage(format!("{word} is a capture, and so is the file of -r"))
+                .hint("repeat -r, or name all captures without it"),
+            false => CliError::failed(format!("cannot read {word}: no such file")),
+        });
     }
-    Ok(text)
+    Ok((!text.trim().is_empty()).then_some(text))
 }
 
 /// Parses a filter.
@@ -120,6 +145,35 @@ mod tests {
     fn a_file_given_by_option_leaves_the_words_to_the_filter() {
         let (files, filter) = split(&["a".into()], &words(&["-", "x"])).unwrap();
         assert_eq!((files, filter), (vec!["a".into()], Some("- x".to_owned())));
+    }
+
+    #[test]
+    fn a_filter_can_come_first() {
+        let here = file!();
+        let both = |w: &[&str]| split(&[], &words(w));
+        let found = |filter: &str| (vec![PathBuf::from(here)], Some(filter.to_owned()));
+        for filter in [
+            "proc.name=x",
+            "proc.name = x and not fd.num=3",
+            "fd.name exists",
+            "fd.name = /",
+        ] {
+            let mut line: Vec<&str> = filter.split(' ').collect();
+            line.push(here);
+            assert_eq!(both(&line).unwrap(), found(filter));
+            assert_eq!(both(&[filter, here]).unwrap(), found(filter));
+        }
+        let (files, filter) = both(&["evt.type=open", here, "-"]).unwrap();
+        assert_eq!((files.len(), filter.as_deref()), (2, Some("evt.type=open")));
+        // Without a capture, with a filter at both ends, or before a file that does not exist.
+        for line in [
+            &["proc.name=x"][..],
+            &["proc.name=x", "nowhere"],
+            &["proc.name=x", here, "fd.num=3"],
+        ] {
+            let refused = both(line).unwrap_err().text();
+            assert!(refused.contains("is a filter, not a capture"), "{refused}");
+        }
     }
 
     #[test]

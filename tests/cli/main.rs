@@ -4,6 +4,7 @@ mod basics;
 mod chisels;
 #[path = "../common/mod.rs"]
 mod common;
+mod compressed;
 mod containers;
 mod merged;
 mod native_chisels;

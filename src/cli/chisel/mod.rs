@@ -130,13 +130,14 @@ impl From<ChiselError> for CliError {
         use super::diagnostic;
         match error {
             ChiselError::NotFound { name, similar } => {
+                if name == "l" {
+                    return Self::usage("-cl is an option of sysdig")
+                        .hint("`scap chisel list` lists the chisels");
+                }
                 let failed = Self::usage(format!("there is no chisel `{name}`"));
-                match (&*name, did_you_mean(&similar)) {
-                    ("l", _) => failed.hint("`scap chisel list` lists them"),
-                    (_, Some(hint)) => {
-                        failed.hint(format!("{hint} `scap chisel list` lists them all"))
-                    }
-                    _ => failed.hint("`scap chisel list` lists them all; a path names a file"),
+                match did_you_mean(&similar) {
+                    Some(hint) => failed.hint(format!("{hint} `scap chisel list` lists them all")),
+                    None => failed.hint("`scap chisel list` lists them all; a path names a file"),
                 }
             }
             ChiselError::Arguments {

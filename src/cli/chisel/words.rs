@@ -55,7 +55,8 @@ pub(in crate::cli) fn expand(words: Vec<OsString>) -> Vec<OsString> {
         if let Some(next) = rest.clone().next() {
             let following: Vec<&OsString> = rest.clone().collect();
             let is_capture = !has_capture && (next == "-" || Path::new(next).is_file());
-            if !is_capture && takes(&declared, &next.to_string_lossy(), || is_filter(&following)) {
+            let is_filter = || is_filter(&following, !has_capture);
+            if !is_capture && takes(&declared, &next.to_string_lossy(), is_filter) {
                 arguments.clone_from(next);
                 rest.next();
             }
@@ -80,9 +81,22 @@ fn attached(word: &str) -> Option<String> {
     Some(name.or_else(short)?.to_owned())
 }
 
-/// Returns true if the words up to the next option are a filter.
-fn is_filter(words: &[&OsString]) -> bool {
-    let words = words.iter().map(|word| word.to_string_lossy());
-    let words: Vec<_> = words.take_while(|word| !word.starts_with('-')).collect();
-    Filter::parse(&words.join(" ")).is_ok()
+/// Returns true if the words up to the next option are a filter. Captures can follow it if none was
+/// named before.
+fn is_filter(words: &[&OsString], captures_follow: bool) -> bool {
+    let option = words
+        .iter()
+        .position(|w| w.as_encoded_bytes().starts_with(b"-"));
+    let mut words = &words[..option.unwrap_or(words.len())];
+    let is_filter = |words: &[&OsString]| {
+        let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+        Filter::parse(&words.join(" ")).is_ok()
+    };
+    loop {
+        match words {
+            _ if is_filter(words) => return true,
+            [filter @ .., last] if captures_follow && Path::new(last).is_file() => words = filter,
+            _ => return false,
+        }
+    }
 }

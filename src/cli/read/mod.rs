@@ -13,6 +13,7 @@ use super::input::Captures;
 use super::output::Output;
 use super::positionals;
 use super::print::{PrintArgs, Printer};
+use super::sysdig_options::SysdigOptions;
 use crate::event::number::grouped;
 use crate::event::{EventExt as _, Timestamp};
 use crate::fields::Context;
@@ -25,7 +26,7 @@ pub(in crate::cli) struct Args {
     /// Captures to read; several are merged by time; `-` is standard input. The words after the
     /// files are a filter in the language of sysdig and Falco, such as 'proc.name=sshd and
     /// evt.type=execve'
-    #[arg(required_unless_present = "read", value_name = "FILE… [FILTER")]
+    #[arg(value_name = "FILE… [FILTER")]
     words: Vec<OsString>,
 
     /// Read this capture; all other words are the filter
@@ -50,9 +51,12 @@ pub(in crate::cli) struct Args {
     #[arg(short, long)]
     quiet: bool,
 
-    /// Accepted for sysdig; written captures always keep the events that later ones depend on
-    #[arg(short = 'F', hide = true)]
-    fat: bool,
+    /// Accepted for sysdig; the data was cut when it was recorded
+    #[arg(short = 's', long = "snaplen", value_name = "BYTES", hide = true)]
+    snaplen: Option<u32>,
+
+    #[command(flatten)]
+    sysdig: SysdigOptions,
 
     #[command(flatten)]
     print: PrintArgs,
@@ -74,6 +78,7 @@ impl Args {
 
 /// Runs the command. Also returns the command line that a chisel asks to run next.
 pub(in crate::cli) fn run(args: &Args) -> Result<(Outcome, Option<Rerun>), CliError> {
+    args.sysdig.check()?;
     if args.chisels.is_empty() {
         return without_chisels(args).map(|outcome| (outcome, None));
     }
