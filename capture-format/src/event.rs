@@ -29,6 +29,18 @@ pub struct EventNum(pub u64);
 )]
 pub struct Timestamp(pub u64);
 
+impl Timestamp {
+    /// Returns the time; `None` for the two values by which recorders say that an event has none: .scap files have container events
+    /// at 0, and events that a recorder makes up can be at 2^64-1.
+    #[inline]
+    pub const fn known(self) -> Option<u64> {
+        match self.0 {
+            0 | u64::MAX => None,
+            ns => Some(ns),
+        }
+    }
+}
+
 bitflags! {
     /// Flags of a stored event.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -10,7 +10,7 @@ use super::output::Output;
 use super::registry::ScriptRegistry;
 use super::sandbox::Policy;
 use crate::event::bytes::BufferFormat;
-use crate::event::text;
+use crate::event::{Timestamp, text};
 use crate::filter::TypeSet;
 use crate::replay::Needs;
 
@@ -89,8 +89,10 @@ impl Run {
     /// Notes the time of an event; events of different CPUs and synthesised ones can be slightly
     /// out of order.
     #[inline]
-    pub(super) fn note_time(&self, time: u64) {
-        self.last_time.set(self.last_time.get().max(time));
+    pub(super) fn note_time(&self, time: Timestamp) {
+        if let Some(time) = time.known() {
+            self.last_time.set(self.last_time.get().max(time));
+        }
     }
 
     /// Prints to standard error, escaped.

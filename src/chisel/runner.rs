@@ -281,7 +281,7 @@ impl ChiselRunner {
     /// Handles an event of the capture.
     pub fn take(&mut self, cx: &Context<'_>) -> ControlFlow<()> {
         if self.left > 1 && self.is_unwanted(cx) {
-            self.run.note_time(cx.event.ts.0);
+            self.run.note_time(cx.event.ts);
             self.events += 1;
             self.left -= 1;
             return ControlFlow::Continue(());
@@ -295,7 +295,7 @@ impl ChiselRunner {
     /// Handles a synthesised enter event.
     pub fn take_synthesized_enter(&mut self, cx: &Context<'_>) -> ControlFlow<()> {
         if self.is_unwanted(cx) {
-            self.run.note_time(cx.event.ts.0);
+            self.run.note_time(cx.event.ts);
             return ControlFlow::Continue(());
         }
         match self.meet(cx) {
@@ -320,7 +320,7 @@ impl ChiselRunner {
     #[inline]
     fn meet(&mut self, cx: &Context<'_>) -> bool {
         if self.wanted.0 == self.run.changes.get() && self.failed.is_none() {
-            self.run.note_time(cx.event.ts.0);
+            self.run.note_time(cx.event.ts);
             return true;
         }
         self.meet_first(cx)
@@ -340,11 +340,11 @@ impl ChiselRunner {
             self.begin_all(&world);
         }
         // A synthesised enter event can be from before the first event.
-        let time = cx.event.ts.0.max(cx.session.first_time);
+        let time = cx.event.ts.known().unwrap_or(0).max(cx.session.first_time);
         if self.run.first_time.get() == 0 {
             self.run.first_time.set(time);
         }
-        self.run.note_time(time);
+        self.run.note_time(Timestamp(time));
         if self.wanted.0 != self.run.changes.get() {
             self.settle();
         }

@@ -127,6 +127,7 @@ struct TimeRange {
 struct Events<'a> {
     total: u64,
     hidden: u64,
+    without_time: u64,
     failed: u64,
     in_flight: u64,
     truncated: u64,
@@ -253,6 +254,7 @@ impl<'a> Report<'a> {
             events: Events {
                 total: capture_info.events,
                 hidden: capture_info.hidden,
+                without_time: capture_info.untimed,
                 failed: capture_info.failed,
                 in_flight: capture_info.in_flight,
                 truncated: capture_info.truncated,
@@ -316,6 +318,13 @@ impl<'a> Report<'a> {
                 lines.line("duration", &format!("{:.6} s", time.duration_s));
             }
             None => lines.line("time", "no events"),
+        }
+        if events.without_time > 0 {
+            let text = match events.without_time {
+                1 => "of one event is not known".to_owned(),
+                count => format!("of {count} events is not known"),
+            };
+            lines.line("time", &text);
         }
         let mut total = events.total.to_string();
         if let Some(time) = self.time.as_ref().filter(|t| t.duration_s > 0.0) {

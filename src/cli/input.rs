@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use scap_capture_format::native::{Header, Origin};
+use scap_capture_format::native::{Header, IndexedReader, Origin};
 
 use super::compressed::{self, Bytes, Compression};
 use super::error::{CliError, EXIT_DAMAGED, warn};
@@ -14,6 +14,7 @@ use crate::event::text;
 use crate::fields::Session;
 use crate::filter::When;
 use crate::replay::{self, EventSource, MergedSource, NativeSource, Start, SysdigSource};
+use crate::stats;
 
 /// How many compressed streams a capture can be in, one in another.
 const MAX_COMPRESSIONS: usize = 3;
@@ -143,6 +144,23 @@ impl Input {
     /// Opens the capture file again.
     fn again(&self) -> Option<File> {
         File::open(self.path.as_ref()?).ok()
+    }
+
+    /// Returns the times of the first and the last event. Reads the whole capture if it has no index.
+    pub(super) fn times(self) -> Result<Option<(u64, u64)>, CliError> {
+        let index = self
+            .again()
+            .filter(|_| !self.is_sysdig)
+            .and_then(|file| IndexedReader::open(file).ok());
+        if let Some(range) = index.and_then(|reader| reader.index().time_range()) {
+            return Ok(Some((range.0.0, range.1.0)));
+        }
+        let read = match self.is_sysdig {
+            true => stats::sysdig_capture_info(self.bytes),
+            false => stats::capture_info(self.bytes),
+        };
+        let info = read.map_err(|e| Self::unreadable(&self.name, &self.stream_damage, &e))?;
+        Ok(info.times)
     }
 
     /// Returns where reading can start for events from `from` on, if an index shows that an earlier

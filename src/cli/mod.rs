@@ -26,6 +26,7 @@ mod sysdig_options;
 mod table;
 mod try_cmd;
 mod view;
+mod window;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -22,7 +22,7 @@ pub(super) struct PrintArgs {
     #[arg(short, long)]
     pub(super) verbose: bool,
 
-    /// Show the time as: h local time, a seconds since the epoch, r seconds since the first event,
+    /// Show the time as: h local time of day, i local date and time with zone (ISO 8601), a seconds since the epoch, r seconds since the first event,
     /// d duration of the call in seconds, D seconds since the previous event
     #[arg(
         short = 't',
@@ -72,6 +72,8 @@ pub(super) struct PrintArgs {
 enum Time {
     #[value(name = "h")]
     Human,
+    #[value(name = "i", alias = "iso")]
+    Iso,
     #[value(name = "a")]
     Absolute,
     #[value(name = "r")]
@@ -86,6 +88,7 @@ impl From<Time> for TimeFormat {
     fn from(time: Time) -> Self {
         match time {
             Time::Human => Self::Human,
+            Time::Iso => Self::Iso,
             Time::Absolute => Self::Absolute,
             Time::Relative => Self::Relative,
             Time::Delta => Self::Delta,

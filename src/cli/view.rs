@@ -14,6 +14,7 @@ use super::input::Input;
 use super::positionals;
 use super::read::cannot_write;
 use super::record::on_signals;
+use super::window;
 use crate::filter::When;
 use crate::record::{self, Destination, Notice};
 use crate::replay::IndexedCapture;
@@ -224,7 +225,10 @@ fn range(args: &Args, path: &Path) -> Result<Option<Span>, CliError> {
     let time = |when: Option<When>, otherwise: u64| match when {
         Some(When::Event(_)) => Err(CliError::usage("--from and --to accept only times here")
             .hint("use evt.num in the filter for event numbers")),
-        Some(when) => Ok(when.time(capture.first_time()).unwrap_or(otherwise)),
+        Some(when) => Ok(when
+            .within(whole.from, whole.to)
+            .time(capture.first_time())
+            .unwrap_or(otherwise)),
         None => Ok(otherwise),
     };
     let from = time(selection.from, whole.from)?;
@@ -236,7 +240,7 @@ fn range(args: &Args, path: &Path) -> Result<Option<Span>, CliError> {
     match range.intersection(whole) {
         Some(range) => Ok(Some(range)),
         None => Err(CliError::failed("the capture has no events in this range")
-            .hint("`scap info` shows when it was recorded")),
+            .hint(window::range_text((whole.from, whole.to)))),
     }
 }
 

@@ -254,7 +254,8 @@ impl Snapshots {
             schedule.add(usize::try_from(bytes).unwrap_or(usize::MAX));
         }
         self.chunks = chunks.len();
-        schedule.is_due(now.0) && self.bytes >= self.cost.saturating_mul(SHARE)
+        now.known().is_some_and(|now| schedule.is_due(now))
+            && self.bytes >= self.cost.saturating_mul(SHARE)
     }
 
     /// Records that a snapshot was written.

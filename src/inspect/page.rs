@@ -211,7 +211,7 @@ impl Pager<'_> {
             let matcher = &self.matcher;
             let mut all = 0;
             self.replayer.columns(chunk, &mut |event| {
-                if matcher.spans(event.ts.0) {
+                if matcher.spans(event.ts) {
                     all += 1;
                     count(event.num.0, event.ts.0);
                 }

@@ -172,7 +172,7 @@ fn go_to(
     let mut until = None;
     if last.is_some() {
         replayer.columns(chunk, &mut |event| {
-            if event.ts.0 <= time {
+            if event.ts.known().is_none_or(|ts| ts <= time) {
                 until = Some(event.num.0);
             }
         })?;

@@ -70,7 +70,7 @@ fn times() {
     assert_eq!(second(&["-t", "D"]), "0.000001000");
     let (out, err, code) = seen(&scap(&["read", "-", "-t", "x"], Some(b"")));
     assert_eq!((out.as_str(), code), ("", 2));
-    assert!(err.contains("[possible values: h, a, r, d, D]"), "{err}");
+    assert!(err.contains("[possible values: h, i, a, r, d, D]"), "{err}");
 }
 
 #[test]

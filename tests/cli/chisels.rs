@@ -120,7 +120,7 @@ fn the_word_after_the_name_is_its_arguments_or_not() {
             "there is no chisel `musd`\nhint: did you mean `must`?",
         ),
         (&["-c", "nowhere", "x y"], "there is no chisel `nowhere`"),
-        (&["-cl"], "hint: `scap chisel list` lists them"),
+        (&["-cl"], "hint: `scap chisel list` lists the chisels"),
         (
             &["-c", "must", "1", "-w", "x"],
             "-w writes events, -c runs a chisel over them",

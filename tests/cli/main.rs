@@ -11,4 +11,5 @@ mod native_chisels;
 mod sample;
 mod screens;
 mod scripted_views;
+mod times;
 mod written;

@@ -258,7 +258,7 @@ pub(crate) fn push<W: std::io::Write>(writer: &mut CaptureWriter<W>, e: &TestEve
     writer
         .push(&EventRef {
             num: EventNum(0),
-            ts: Timestamp(START + e.at),
+            ts: Timestamp(START.wrapping_add(e.at)),
             tid: Tid(e.tid),
             pid: Pid(e.pid),
             cpu: 1,

@@ -75,8 +75,10 @@ impl Index {
 
     /// Returns the times of the first and the last event.
     pub fn time_range(&self) -> Option<(Timestamp, Timestamp)> {
-        let first = self.chunks.iter().map(|c| c.summary.min_time).min()?;
-        let last = self.chunks.iter().map(|c| c.summary.max_time).max()?;
+        let is_known = |time: &Timestamp| time.known().is_some();
+        let chunks = || self.chunks.iter().map(|c| &c.summary);
+        let first = chunks().map(|s| s.min_time).filter(is_known).min()?;
+        let last = chunks().map(|s| s.max_time).filter(is_known).max()?;
         Some((first, last))
     }
 

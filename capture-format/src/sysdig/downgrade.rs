@@ -206,7 +206,10 @@ impl Downgrade {
         if exit.is_some() {
             self.exit.fill(&plan.exit_from, &event.params);
         }
-        let began = event.ts.0.saturating_sub(event.latency.unwrap_or(0));
+        let began = match event.ts.known() {
+            Some(ts) => ts.saturating_sub(event.latency.unwrap_or(0)),
+            None => event.ts.0,
+        };
         Pair {
             enter: enter.map(|ty| self.enter.event(event, ty, Timestamp(began))),
             exit: exit.map(|ty| self.exit.event(event, ty, event.ts)),

@@ -45,6 +45,8 @@ pub struct InOrder {
     bytes: usize,
     most: usize,
     last: u64,
+    /// The latest known time that was added.
+    added: u64,
     moved: u64,
 }
 
@@ -57,6 +59,8 @@ struct Held {
     cpu: u16,
     ty: EventType,
     latency: Option<u64>,
+    /// Not known for an event that follows the one before it and keeps having no time.
+    ts: Timestamp,
     flags: EventFlags,
     lens: Vec<u32>,
     bytes: Vec<u8>,
@@ -82,6 +86,7 @@ impl InOrder {
             bytes: 0,
             most: limits::ORDER_BYTES,
             last: 0,
+            added: 0,
             moved: 0,
         }
     }
@@ -96,6 +101,7 @@ impl InOrder {
                 cpu: 0,
                 ty: EventType(0),
                 latency: None,
+                ts: Timestamp(0),
                 flags: EventFlags::empty(),
                 lens: Vec::new(),
                 bytes: Vec::new(),
@@ -112,6 +118,7 @@ impl InOrder {
         held.cpu = event.cpu;
         held.ty = event.ty;
         held.latency = event.latency;
+        held.ts = event.ts;
         held.flags = event.flags;
         held.lens.clear();
         held.bytes.clear();
@@ -121,7 +128,9 @@ impl InOrder {
             held.bytes.extend_from_slice(value);
         }
         self.bytes = self.bytes.saturating_add(held.size());
-        self.heap.push(Reverse((event.ts.0, self.arrived, slot)));
+        let time = event.ts.known().unwrap_or(self.added);
+        self.added = self.added.max(time);
+        self.heap.push(Reverse((time, self.arrived, slot)));
         self.arrived = self.arrived.wrapping_add(1);
     }
 
@@ -146,7 +155,10 @@ impl InOrder {
         self.bytes = self.bytes.saturating_sub(held.size());
         Some(EventRef {
             num: held.num,
-            ts: Timestamp(self.last),
+            ts: match held.ts.known() {
+                Some(_) => Timestamp(self.last),
+                None => held.ts,
+            },
             tid: held.tid,
             pid: held.pid,
             cpu: held.cpu,

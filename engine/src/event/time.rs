@@ -71,6 +71,19 @@ impl LocalClock {
         String::from_utf8_lossy(&out).into_owned()
     }
 
+    /// Appends `YYYY-MM-DDTHH:MM:SS.nnnnnnnnn+zz:zz`.
+    pub fn iso8601(&mut self, out: &mut Vec<u8>, ns: u64) {
+        self.load(ns / NS_PER_S);
+        out.extend_from_slice(&self.date);
+        out.push(b'T');
+        out.extend_from_slice(&self.time_of_day);
+        fraction(out, ns);
+        let (hours, minutes) = self.zone.split_at(self.zone.len().min(3));
+        out.extend_from_slice(hours);
+        out.push(b':');
+        out.extend_from_slice(minutes);
+    }
+
     /// Appends `HH:MM:SS`.
     pub fn time_of_day_s(&mut self, out: &mut Vec<u8>, ns: u64) {
         self.load(ns / NS_PER_S);

@@ -92,7 +92,7 @@ pub enum Zone {
 pub struct TimeLiterals {
     /// The zone of times without one.
     pub zone: Zone,
-    /// True if a time of day is accepted.
+    /// True if a time of day, or an offset from the first event, is accepted.
     pub time_of_day: bool,
     /// True if the value itself is text.
     pub text: bool,

@@ -89,6 +89,8 @@ pub enum TimeFormat {
     /// `HH:MM:SS.nnnnnnnnn`, local time.
     #[default]
     Human,
+    /// `YYYY-MM-DDTHH:MM:SS.nnnnnnnnn+hh:mm`, local time: with date and zone.
+    Iso,
     /// Seconds since the epoch.
     Absolute,
     /// Seconds since the first event.

@@ -204,8 +204,18 @@ impl Pred {
                     *exit
                 }
             }
-            Self::Time(test) => test.matches(cx.event.ts.0),
-            Self::Around { time, distance } => cx.event.ts.0.abs_diff(*time) <= *distance,
+            Self::Time(test) => {
+                let first = cx.session.first_time;
+                cx.event
+                    .ts
+                    .known()
+                    .is_some_and(|ns| test.matches(ns, first))
+            }
+            Self::Around { time, distance } => cx
+                .event
+                .ts
+                .known()
+                .is_some_and(|ns| ns.abs_diff(*time) <= *distance),
             Self::Value(check) => {
                 let ValueTest { operand, test, all } = &mut **check;
                 match operand.value(cx) {

@@ -91,7 +91,7 @@ pub(super) struct Reading {
     pub(super) unit: u64,
     /// The time zone of times without a zone; `None` = the field is not a time.
     pub(super) zone: Option<Zone>,
-    /// True if the field can be compared with a time of day.
+    /// True if the field can be compared with a time of day, or an offset from the first event.
     pub(super) time_of_day: bool,
     /// True if the printed form of the field is text.
     pub(super) text: bool,
@@ -138,6 +138,11 @@ pub(super) fn read(literal: &Literal, ty: Ty, reading: Reading) -> Result<Datum,
     };
     if ty.dynamic {
         return dynamic(literal, ty, &invalid);
+    }
+    if reading.time_of_day
+        && let Some(ns) = text().and_then(time_literal::offset_from_first)
+    {
+        return Ok(Datum::TimeLiteral(TimeLiteral::Offset(ns)));
     }
     if let Some(zone) = reading.zone
         && let Some(found) = text().and_then(|t| time_literal::time_literal(t, zone))

@@ -2,7 +2,7 @@
 //!
 //! A point in time is `2026-11-24T03:12:01.5+01:00`. A space can replace `T`; the seconds, the
 //! whole time of day and the zone are optional; the default is the local zone. A time of day is
-//! `03:12`, `03:12:01` or `03:12:01.5`. An interval is a number with a unit from `ns` to `d`.
+//! `03:12`, `03:12:01` or `03:12:01.5`. `+12.5s` counts from the first event. An interval is a number with a unit from `ns` to `d`.
 
 use chrono::{
     DateTime, FixedOffset, Local, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _,
@@ -21,6 +21,21 @@ pub(super) enum TimeLiteral {
     Instant(u64),
     /// Nanoseconds since midnight.
     TimeOfDay(u64),
+    /// Nanoseconds since the first event.
+    Offset(u64),
+}
+
+/// Parses an offset from the first event: `+12.5s`; the default unit is seconds.
+pub(super) fn offset_from_first(text: &str) -> Option<u64> {
+    let offset = text.strip_prefix('+')?;
+    if !offset.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
+        return None;
+    }
+    let ns = match interval(offset) {
+        Some(ns) => ns,
+        None => interval(&format!("{offset}s"))?,
+    };
+    u64::try_from(ns).ok()
 }
 
 /// Parses a point in time or a time of day.

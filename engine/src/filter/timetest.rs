@@ -34,12 +34,15 @@ impl TimeTest {
         }
     }
 
-    /// Returns true if an event at `ns` matches.
-    pub(super) fn matches(&mut self, ns: u64) -> bool {
+    /// Returns true if an event at `ns` matches; `first` is the time of the capture's first event, 0
+    /// before it.
+    pub(super) fn matches(&mut self, ns: u64, first: u64) -> bool {
         let ns = if self.seconds { ns - ns % NS_PER_S } else { ns };
         let order = match self.time_literal {
             TimeLiteral::Instant(other) => ns.cmp(&other),
             TimeLiteral::TimeOfDay(other) => self.time_of_day(ns).cmp(&other),
+            TimeLiteral::Offset(_) if first == 0 => return false,
+            TimeLiteral::Offset(other) => ns.cmp(&first.saturating_add(other)),
         };
         holds(self.op, order)
     }
@@ -64,7 +67,7 @@ impl TimeTest {
     /// `negated`.
     pub(super) fn bounds(&self, negated: bool) -> (u64, u64) {
         match self.time_literal {
-            TimeLiteral::TimeOfDay(_) => (0, u64::MAX),
+            TimeLiteral::TimeOfDay(_) | TimeLiteral::Offset(_) => (0, u64::MAX),
             TimeLiteral::Instant(at) => {
                 let (first, last) = bounds(self.op, at, negated);
                 let slack = if self.seconds { NS_PER_S - 1 } else { 0 };

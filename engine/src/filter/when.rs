@@ -46,15 +46,11 @@ impl When {
         if number.bytes().all(|b| b.is_ascii_digit()) {
             return number.parse().ok().map(Self::Event);
         }
-        if let Some(offset) = text.strip_prefix('+') {
-            let ns = match time_literal::interval(offset) {
-                Some(ns) => ns,
-                // The default unit is seconds.
-                None => time_literal::interval(&format!("{offset}s"))?,
-            };
-            return u64::try_from(ns).ok().map(Self::After);
+        if text.starts_with('+') {
+            return time_literal::offset_from_first(text).map(Self::After);
         }
         match time_literal::time_literal(text, Zone::Local)? {
+            TimeLiteral::Offset(ns) => Some(Self::After(ns)),
             TimeLiteral::Instant(ns) => Some(Self::At(ns)),
             TimeLiteral::TimeOfDay(ns) => Some(Self::TimeOfDay(ns)),
         }
@@ -62,19 +58,39 @@ impl When {
 
     /// Returns the time for a capture whose first event is at `start`; `None` for an event number.
     ///
-    /// A time of day is its first occurrence at or after the start of the capture.
+    /// A time of day is of the day of the start; [`Self::within`] knows better where the end is known.
     pub fn time(self, start: u64) -> Option<u64> {
         match self {
             Self::At(ns) => Some(ns),
             Self::After(ns) => Some(start.saturating_add(ns)),
-            Self::TimeOfDay(ns) => {
-                let now = time_of_day(start);
-                let later = (ns + time_literal::NS_PER_DAY - now) % time_literal::NS_PER_DAY;
-                Some(start.saturating_add(later))
-            }
+            Self::TimeOfDay(ns) => Some(on_day_of(start, ns)),
             Self::Event(_) => None,
         }
     }
+
+    /// Makes a point in time of a time of day: the first one within a range of times, which is that
+    /// of a capture; otherwise the one on the day on which the range begins.
+    #[must_use]
+    pub fn within(self, first: u64, last: u64) -> Self {
+        let Self::TimeOfDay(ns) = self else {
+            return self;
+        };
+        let today = on_day_of(first, ns);
+        let tomorrow = on_day_of(today.saturating_add(time_literal::NS_PER_DAY), ns);
+        match today < first && tomorrow <= last {
+            true => Self::At(tomorrow),
+            false => Self::At(today),
+        }
+    }
+}
+
+/// Returns the point in time with this local time of day on the day of another.
+fn on_day_of(day: u64, ns: u64) -> u64 {
+    let found = day.saturating_add(ns).saturating_sub(time_of_day(day));
+    // On a day on which clocks are changed, the result is off by the change.
+    let change =
+        time_literal::local_offset(found / NS_PER_S) - time_literal::local_offset(day / NS_PER_S);
+    found.saturating_add_signed(-change.saturating_mul(NS_PER_S.cast_signed()))
 }
 
 /// Returns the local time of day in nanoseconds since midnight.
@@ -130,14 +146,30 @@ mod tests {
         assert_eq!(When::Event(7).time(start), None);
         let now = time_of_day(start);
         assert_eq!(When::TimeOfDay(now).time(start), Some(start));
-        assert_eq!(
-            When::TimeOfDay((now + NS_PER_S) % time_literal::NS_PER_DAY).time(start),
-            Some(start + NS_PER_S)
-        );
-        let before = (now + time_literal::NS_PER_DAY - 1) % time_literal::NS_PER_DAY;
-        assert_eq!(
-            When::TimeOfDay(before).time(start),
-            Some(start + time_literal::NS_PER_DAY - 1)
-        );
+        let at = |ns| When::TimeOfDay(ns).time(start);
+        assert_eq!(at(now - NS_PER_S), Some(start - NS_PER_S));
+        assert_eq!(at(now + NS_PER_S), Some(start + NS_PER_S));
+    }
+
+    #[test]
+    fn a_time_of_day_is_of_the_day_of_the_capture() {
+        const HOUR: u64 = 3600 * NS_PER_S;
+        let noon = 1_700_000_000 * NS_PER_S;
+        let midnight = noon - time_of_day(noon);
+        let of = |hour: u64, first: u64, last: u64| {
+            let found = When::TimeOfDay(hour * HOUR)
+                .within(midnight + first * HOUR, midnight + last * HOUR);
+            match found {
+                When::At(ns) => (ns - midnight) / HOUR,
+                other => panic!("{other:?}"),
+            }
+        };
+        // Within the capture, before it, after it.
+        assert_eq!([of(12, 10, 14), of(3, 10, 14), of(20, 10, 14)], [12, 3, 20]);
+        // Over midnight.
+        assert_eq!([of(23, 22, 26), of(1, 22, 26), of(3, 22, 26)], [23, 25, 3]);
+        // Several days: the first one.
+        assert_eq!([of(9, 10, 70), of(11, 10, 70)], [33, 11]);
+        assert_eq!(When::Event(5).within(0, 9), When::Event(5));
     }
 }

@@ -81,11 +81,14 @@ impl LineFormat {
     }
 
     fn time(&mut self, out: &mut Vec<u8>, event: &Event<'_>) {
-        let now = event.ts.0;
+        let Some(now) = event.ts.known() else {
+            return out.extend_from_slice(b"<NA>");
+        };
         let first = *self.first.get_or_insert(now);
         let previous = self.previous.replace(now).unwrap_or(now);
         match self.options.time {
             TimeFormat::Human => self.clock.time_of_day(out, now),
+            TimeFormat::Iso => self.clock.iso8601(out, now),
             TimeFormat::Absolute => time::seconds(out, now),
             TimeFormat::Relative => time::seconds(out, now.saturating_sub(first)),
             TimeFormat::Delta => time::seconds(out, event.latency.unwrap_or(0)),

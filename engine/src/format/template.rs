@@ -226,7 +226,10 @@ impl Template {
                 Some(Part::Field { field, .. }) => {
                     // Text has the time in the chosen format, JSON always has nanoseconds.
                     if field.role() == Role::OutputTime {
-                        number::udec(out, cx.event.ts.0);
+                        match cx.event.ts.known() {
+                            Some(ns) => number::udec(out, ns),
+                            None => out.extend_from_slice(b"null"),
+                        }
                         continue;
                     }
                     (field.extract(cx, &mut self.scratch), field.info)

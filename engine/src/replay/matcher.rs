@@ -1,6 +1,6 @@
 //! Which events, and which chunks, a scope contains.
 
-use scap_capture_format::event::{Pid, Tid};
+use scap_capture_format::event::{Pid, Tid, Timestamp};
 use scap_capture_format::native::ChunkSummary;
 use scap_capture_format::schema::SourceCategory;
 
@@ -114,15 +114,17 @@ impl Matcher {
         })
     }
 
-    /// Returns true if a time is in the range.
-    pub fn spans(&self, time: u64) -> bool {
-        self.span.is_none_or(|span| span.contains(time))
+    /// Returns true if an event of a chunk that overlaps the range is in it. Events without a time
+    /// belong to those around them.
+    pub fn spans(&self, time: Timestamp) -> bool {
+        let contains = |span: Span| time.known().is_none_or(|time| span.contains(time));
+        self.span.is_none_or(contains)
     }
 
     /// Returns true if an event is shown and matches.
     pub fn matches(&mut self, cx: &Context<'_>) -> bool {
         !self.never
-            && self.spans(cx.event.ts.0)
+            && self.spans(cx.event.ts)
             && self.filter.as_mut().is_none_or(|filter| filter.matches(cx))
     }
 }

@@ -233,6 +233,8 @@ struct Input {
     batch: Batch,
     /// The index of the next entry.
     next: usize,
+    /// The time of the last event that has one: those without follow it.
+    latest: u64,
     cursor: BufferCursor,
 }
 
@@ -243,6 +245,7 @@ impl Input {
             first,
             batch: Batch::default(),
             next: 0,
+            latest: 0,
             cursor: BufferCursor::default(),
         }
     }
@@ -268,7 +271,9 @@ impl Input {
             let item = match entry {
                 Entry::Event | Entry::StateOnly => {
                     let time = self.batch.events.time(self.cursor);
-                    return Ok(ControlFlow::Continue(time.map(|t| t.0)));
+                    let place = time.map(|time| time.known().unwrap_or(self.latest));
+                    self.latest = place.unwrap_or(self.latest);
+                    return Ok(ControlFlow::Continue(place));
                 }
                 Entry::Machine(machine) => Item::Machine(machine),
                 Entry::Snapshot(snapshot) => Item::Snapshot(snapshot),

@@ -86,6 +86,10 @@ pub struct Pipeline {
     applied: Option<TypeSet>,
     /// The first event of the window was reached.
     has_begun: bool,
+    /// True if an event with a time was in the time window.
+    has_hit: bool,
+    /// The time of the last event that has one, if there is a time window.
+    latest: u64,
     /// The sink takes the states between events.
     calls_between: bool,
 }
@@ -100,6 +104,8 @@ impl Pipeline {
             asked: asked.unwrap_or(TypeSet::NONE),
             applied: None,
             has_begun: false,
+            has_hit: false,
+            latest: 0,
             calls_between: false,
         };
         let own = [Origin::default()];
@@ -194,6 +200,11 @@ impl Pipeline {
         Ok(ControlFlow::Continue(()))
     }
 
+    /// Returns true if the selection has a time window and no event was in it.
+    pub fn has_missed(&self) -> bool {
+        self.selection.has_window() && !self.has_hit
+    }
+
     /// Lets the sink flush its output: all events up to `time` were passed on.
     ///
     /// # Errors
@@ -216,14 +227,25 @@ impl Pipeline {
     ) -> io::Result<ControlFlow<()>> {
         let event = paired.event;
         let own = &mut self.origins[origin];
-        if own.session.first_time == 0 && !is_about_capture(event) {
+        if own.session.first_time == 0
+            && let Some(time) = event.ts.known()
+            && !is_about_capture(event)
+        {
             // `+5s` counts from the first event of all origins.
             for origin in &mut self.origins {
-                origin.session.first_time = event.ts.0;
+                origin.session.first_time = time;
             }
         }
         let own = &mut self.origins[origin];
-        match self.selection.position(event, own.session.first_time) {
+        let mut position = WindowPosition::Within;
+        if self.selection.has_window() {
+            // An event without a time belongs to the one before it.
+            self.latest = event.ts.known().unwrap_or(self.latest);
+            let first = own.session.first_time;
+            position = self.selection.position(event, self.latest, first);
+            self.has_hit |= position == WindowPosition::Within && event.ts.known().is_some();
+        }
+        match position {
             WindowPosition::Before | WindowPosition::After => {
                 own.state.apply(paired);
                 return Ok(ControlFlow::Continue(()));

@@ -57,8 +57,10 @@ pub fn first_event(reader: &mut IndexedReader<impl Read + Seek>) -> Option<(Even
         let chunk = reader.chunk(index).ok()?;
         let mut rows = chunk.decode(&mut decoder, Load::COLUMNS).ok()?;
         while let Some(event) = rows.next().ok()? {
-            if !super::is_about_capture(&event) {
-                return Some((event.num, event.ts.0));
+            if let Some(time) = event.ts.known()
+                && !super::is_about_capture(&event)
+            {
+                return Some((event.num, time));
             }
         }
     }

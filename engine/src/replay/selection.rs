@@ -30,20 +30,19 @@ pub(super) enum WindowPosition {
 }
 
 impl Selection {
-    /// Returns the position of an event; `first` is the time of the capture's first event.
+    /// Returns true if there is a start or an end.
     #[inline(always)]
-    pub(super) fn position(&self, event: &Event<'_>, first: u64) -> WindowPosition {
-        if self.from.is_none() && self.to.is_none() {
-            return WindowPosition::Within;
-        }
-        self.position_in_window(event, first)
+    pub(super) fn has_window(&self) -> bool {
+        self.from.is_some() || self.to.is_some()
     }
 
-    fn position_in_window(&self, event: &Event<'_>, first: u64) -> WindowPosition {
+    /// Returns the position of an event that counts as being at `now`; `first` is the time of the
+    /// capture's first event.
+    pub(super) fn position(&self, event: &Event<'_>, now: u64, first: u64) -> WindowPosition {
         if let Some(from) = self.from {
             let before = match from {
                 When::Event(number) => event.num.0 < number,
-                time => time.time(first).is_some_and(|time| event.ts.0 < time),
+                time => time.time(first).is_some_and(|time| now < time),
             };
             if before {
                 return WindowPosition::Before;
@@ -52,10 +51,8 @@ impl Selection {
         match self.to {
             Some(When::Event(number)) if event.num.0 > number => WindowPosition::PastEnd,
             Some(to) => match to.time(first) {
-                Some(time) if event.ts.0 > time.saturating_add(DISORDER_NS) => {
-                    WindowPosition::PastEnd
-                }
-                Some(time) if event.ts.0 > time => WindowPosition::After,
+                Some(time) if now > time.saturating_add(DISORDER_NS) => WindowPosition::PastEnd,
+                Some(time) if now > time => WindowPosition::After,
                 _ => WindowPosition::Within,
             },
             None => WindowPosition::Within,

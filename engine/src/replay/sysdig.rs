@@ -108,7 +108,8 @@ impl<R: Read> EventSource for SysdigSource<R> {
                     let mut enter_fd = None;
                     if let Some(enter) = self.converter.pair(&event) {
                         enter_fd = enter.fd;
-                        event.latency = Some(event.ts.0.saturating_sub(enter.ts.0));
+                        let times = event.ts.known().zip(enter.ts.known());
+                        event.latency = times.map(|(end, begin)| end.saturating_sub(begin));
                     }
                     let merged = match self.converter.wants(event.ty) {
                         true => self.converter.merged(&event),

@@ -42,6 +42,8 @@ pub struct CaptureInfo {
     pub hidden: u64,
     /// Times of the first and last event, in nanoseconds since the epoch.
     pub times: Option<(u64, u64)>,
+    /// Number of events without a time.
+    pub untimed: u64,
     /// Events by name.
     pub types: BTreeMap<String, u64>,
     /// Threads that events happened in.
@@ -275,9 +277,13 @@ impl Counter {
         for (flag, count) in counts {
             *count += u64::from(event.flags.contains(flag));
         }
-        let now = event.ts.0;
-        let (first, last) = capture_info.times.unwrap_or((now, now));
-        capture_info.times = Some((first.min(now), last.max(now)));
+        match event.ts.known() {
+            Some(now) => {
+                let (first, last) = capture_info.times.unwrap_or((now, now));
+                capture_info.times = Some((first.min(now), last.max(now)));
+            }
+            None => capture_info.untimed += 1,
+        }
         if self.last_tid != Some(event.tid.0) {
             self.last_tid = Some(event.tid.0);
             for (seen, id) in [(&mut self.tids, event.tid.0), (&mut self.pids, event.pid.0)] {

@@ -18,6 +18,7 @@ use crate::cli::error::{CliError, EXIT_FAILED, Outcome};
 use crate::cli::input::{Captures, Input};
 use crate::cli::positionals;
 use crate::cli::print::PrintArgs;
+use crate::cli::window::Window;
 use crate::fields::Context;
 use crate::filter::TypeSet;
 use crate::replay::{End, EventSink, OriginState, Pipeline, ReplayError, Selection};
@@ -121,6 +122,7 @@ fn replay(
     filter: Option<String>,
     mut selection: Selection,
 ) -> Result<(Outcome, Option<Rerun>), CliError> {
+    let window = Window::new(files, &mut selection);
     let names: Vec<_> = files.iter().map(|file| file.to_string_lossy()).collect();
     let options = options(args, print, filter.clone(), &names.join(", "));
     let size = options.terminal_size;
@@ -165,6 +167,9 @@ fn replay(
         // Chisels print by themselves: a sink error of the replay is an error of standard output.
         Err(ReplayError::Sink(error)) => return Err(CliError::output(&error)),
     };
+    if pipeline.has_missed() {
+        window.warn_of_no_events();
+    }
     let Ended { again, exit } = ended?;
     if let Some(code) = exit {
         return exited(code).map(|outcome| (outcome, None));

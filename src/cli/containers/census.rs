@@ -165,11 +165,12 @@ impl EventSink for Census {
             return Ok(ControlFlow::Continue(()));
         }
         self.events += 1;
-        let now = cx.event.ts.0;
         if let Some(seen) = self.met(cx) {
             seen.events += 1;
-            let (first, last) = seen.times.unwrap_or((now, now));
-            seen.times = Some((first.min(now), last.max(now)));
+            if let Some(now) = cx.event.ts.known() {
+                let (first, last) = seen.times.unwrap_or((now, now));
+                seen.times = Some((first.min(now), last.max(now)));
+            }
         }
         Ok(ControlFlow::Continue(()))
     }

@@ -14,6 +14,7 @@ use super::error::{CliError, Outcome, warn};
 use super::input::Captures;
 use super::output::Output;
 use super::positionals;
+use super::window::Window;
 use crate::fields::{Context, Session};
 use crate::filter::{Filter, When};
 use crate::replay::{End, Pipeline, Selection};
@@ -54,15 +55,17 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         when.map_err(|error| diagnostic::filter("--at", text, &error))
     });
     let at = at.transpose()?;
-    let mut session = Session::default();
-    let mut captures = Captures::open(std::slice::from_ref(&args.file), at, &mut session)?;
-    let name = captures.name();
-    let failed = |error| CliError::replay(&name, &error);
-    let selection = Selection {
+    let files = std::slice::from_ref(&args.file);
+    let mut selection = Selection {
         filter: filter.clone().filter(|_| at.is_none()),
         from: at,
         to: None,
     };
+    let window = Window::new(files, &mut selection);
+    let mut session = Session::default();
+    let mut captures = Captures::open(files, selection.from, &mut session)?;
+    let name = captures.name();
+    let failed = |error| CliError::replay(&name, &error);
     let mut pipeline = Pipeline::new(session, captures.origins(), selection);
     let (census, end) = match at {
         None => {
@@ -83,6 +86,9 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
             &format!("{name}: too many containers; only the first ones are listed"),
             None,
         );
+    }
+    if pipeline.has_missed() {
+        window.warn_of_no_events();
     }
     let mut output = Output::new();
     let rows = print::rows(&census, pipeline.origins());

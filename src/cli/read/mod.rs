@@ -14,6 +14,7 @@ use super::output::Output;
 use super::positionals;
 use super::print::{PrintArgs, Printer};
 use super::sysdig_options::SysdigOptions;
+use super::window::Window;
 use crate::event::number::grouped;
 use crate::event::{EventExt as _, Timestamp};
 use crate::fields::Context;
@@ -107,7 +108,8 @@ fn without_chisels(args: &Args) -> Result<Outcome, CliError> {
 }
 
 /// Prints the events of captures.
-fn print(args: &Args, files: &[PathBuf], selection: Selection) -> Result<Outcome, CliError> {
+fn print(args: &Args, files: &[PathBuf], mut selection: Selection) -> Result<Outcome, CliError> {
+    let window = Window::new(files, &mut selection);
     let mut session = args.print.session(None);
     let mut captures = Captures::open(files, selection.from, &mut session)?;
     let arch = replay::arch(captures.header());
@@ -125,6 +127,9 @@ fn print(args: &Args, files: &[PathBuf], selection: Selection) -> Result<Outcome
     output.flush().map_err(|e| CliError::output(&e))?;
     let end = replayed.map_err(|e| CliError::replay(&captures.name(), &e))?;
     output.finish()?;
+    if pipeline.has_missed() {
+        window.warn_of_no_events();
+    }
     if args.print.verbose {
         print_count(events);
     }

@@ -8,6 +8,7 @@ use super::Args;
 use crate::cli::error::{CliError, Outcome};
 use crate::cli::input::Captures;
 use crate::cli::record::status;
+use crate::cli::window::Window;
 use crate::event::number::grouped;
 use crate::export::NativeSink;
 use crate::replay::{End, Pipeline, ReplayError, Selection};
@@ -36,12 +37,13 @@ pub(super) fn run(
     args: &Args,
     files: &[PathBuf],
     path: &Path,
-    selection: Selection,
+    mut selection: Selection,
     filter: Option<&str>,
 ) -> Result<Outcome, CliError> {
     for file in files {
         refuse_same(file, path)?;
     }
+    let window = Window::new(files, &mut selection);
     let mut session = args.print.session(None);
     let mut captures = Captures::open(files, selection.from, &mut session)?;
     let out = destination(path)?;
@@ -63,6 +65,9 @@ pub(super) fn run(
         Err(ReplayError::Sink(error)) => return Err(cannot_write(path, &error)),
         Err(other) => return Err(CliError::replay(&captures.name(), &other)),
     };
+    if pipeline.has_missed() {
+        window.warn_of_no_events();
+    }
     let (shown, hidden) = sink.counts();
     let written = sink.finish().and_then(|mut out| out.flush());
     written.map_err(|error| cannot_write(path, &error))?;

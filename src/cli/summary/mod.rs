@@ -86,7 +86,11 @@ impl Account {
 
     /// Starts a line with the time since the first event.
     fn at(&self, event: &Event<'_>) -> Vec<u8> {
-        let since = event.ts.0.saturating_sub(self.first.unwrap_or(0));
+        let since = event
+            .ts
+            .known()
+            .unwrap_or(0)
+            .saturating_sub(self.first.unwrap_or(0));
         let mut row = Vec::new();
         let (seconds, ms) = (since / time::NS_PER_S, since % time::NS_PER_S / 1_000_000);
         number::display(&mut row, format_args!("{seconds:>3}.{ms:03}  "));
@@ -202,7 +206,7 @@ const ACCEPTS: &str = "accepted";
 impl EventSink for Account {
     fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
         let (event, view) = (cx.event, cx.view);
-        self.first.get_or_insert(event.ts.0);
+        self.first = self.first.or(event.ts.known());
         self.count(event, view);
         self.waits.add(event, view, self.arch);
         if event.flags.contains(EventFlags::IN_FLIGHT) {

@@ -231,12 +231,17 @@ impl ChunkBuilder {
         let ts = event.ts;
         if buffers.rows == 0 {
             buffers.base_time = ts;
-            buffers.min_time = ts;
-            buffers.max_time = ts;
+            buffers.min_time = Timestamp(0);
+            buffers.max_time = Timestamp(0);
             self.last_time = ts;
         }
-        buffers.min_time = buffers.min_time.min(ts);
-        buffers.max_time = buffers.max_time.max(ts);
+        if ts.known().is_some() {
+            buffers.max_time = buffers.max_time.max(ts);
+            buffers.min_time = match buffers.min_time.known() {
+                Some(_) => buffers.min_time.min(ts),
+                None => ts,
+            };
+        }
         let delta = ts.0.wrapping_sub(self.last_time.0).cast_signed();
         self.last_time = ts;
         let latency = event.latency.unwrap_or(0);

@@ -10,9 +10,9 @@ use crate::schema::EventType;
 /// What is known about a chunk without decompressing it. Repeated in the index.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChunkSummary {
-    /// Earliest time of an event.
+    /// Earliest time of an event with a time; 0 if there is none.
     pub min_time: Timestamp,
-    /// Latest time of an event.
+    /// Latest time of an event with a time; 0 if there is none.
     pub max_time: Timestamp,
     /// Number of the first event; the others follow consecutively.
     pub first_event: EventNum,

@@ -16,7 +16,8 @@ pub(super) fn time_of_day<'a>(
     scratch: &'a mut Scratch,
 ) -> Option<Value<'a>> {
     let mut clock = cx.session.clock.borrow_mut();
-    scratch.text(|out| clock.time_of_day(out, cx.event.ts.0))
+    let ns = cx.event.ts.known()?;
+    scratch.text(|out| clock.time_of_day(out, ns))
 }
 
 pub(super) fn time_of_day_s<'a>(
@@ -25,7 +26,8 @@ pub(super) fn time_of_day_s<'a>(
     scratch: &'a mut Scratch,
 ) -> Option<Value<'a>> {
     let mut clock = cx.session.clock.borrow_mut();
-    scratch.text(|out| clock.time_of_day_s(out, cx.event.ts.0))
+    let ns = cx.event.ts.known()?;
+    scratch.text(|out| clock.time_of_day_s(out, ns))
 }
 
 pub(super) fn datetime<'a>(
@@ -34,10 +36,11 @@ pub(super) fn datetime<'a>(
     scratch: &'a mut Scratch,
 ) -> Option<Value<'a>> {
     let mut clock = cx.session.clock.borrow_mut();
+    let ns = cx.event.ts.known()?;
     scratch.text(|out| {
-        clock.date(out, cx.event.ts.0);
+        clock.date(out, ns);
         out.push(b' ');
-        clock.time_of_day(out, cx.event.ts.0);
+        clock.time_of_day(out, ns);
     })
 }
 
@@ -47,10 +50,11 @@ pub(super) fn datetime_s<'a>(
     scratch: &'a mut Scratch,
 ) -> Option<Value<'a>> {
     let mut clock = cx.session.clock.borrow_mut();
+    let ns = cx.event.ts.known()?;
     scratch.text(|out| {
-        clock.date(out, cx.event.ts.0);
+        clock.date(out, ns);
         out.push(b' ');
-        clock.time_of_day_s(out, cx.event.ts.0);
+        clock.time_of_day_s(out, ns);
     })
 }
 
@@ -59,7 +63,7 @@ pub(super) fn iso8601<'a>(
     cx: &Context<'a>,
     scratch: &'a mut Scratch,
 ) -> Option<Value<'a>> {
-    let ns = cx.event.ts.0;
+    let ns = cx.event.ts.known()?;
     scratch.text(|out| {
         // sysdig writes the zone without a colon.
         let text = time::iso8601(ns, 0);
@@ -74,14 +78,20 @@ pub(super) fn outputtime<'a>(
     cx: &Context<'a>,
     scratch: &'a mut Scratch,
 ) -> Option<Value<'a>> {
-    let now = cx.event.ts.0;
+    let Some(now) = cx.event.ts.known() else {
+        return match cx.session.time {
+            TimeFormat::Delta => scratch.text(|out| time::seconds(out, took(cx))),
+            _ => None,
+        };
+    };
     let previous = field.memory.replace(now);
     let mut clock = cx.session.clock.borrow_mut();
     scratch.text(|out| match cx.session.time {
         TimeFormat::Human => clock.time_of_day(out, now),
+        TimeFormat::Iso => clock.iso8601(out, now),
         TimeFormat::Absolute => time::seconds(out, now),
-        TimeFormat::Relative => time::seconds(out, since_first(cx)),
-        TimeFormat::Delta => time::seconds(out, cx.event.latency.unwrap_or(0)),
+        TimeFormat::Relative => time::seconds(out, since_first(cx, now)),
+        TimeFormat::Delta => time::seconds(out, took(cx)),
         TimeFormat::DeltaPrevious => {
             let previous = if previous == 0 { now } else { previous };
             time::seconds(out, now.saturating_sub(previous));
@@ -90,7 +100,7 @@ pub(super) fn outputtime<'a>(
 }
 
 pub(super) fn rawtime<'a>(_: &'a Field, cx: &Context<'a>, _: &'a mut Scratch) -> Option<Value<'a>> {
-    Some(Value::Uint(cx.event.ts.0))
+    cx.event.ts.known().map(Value::Uint)
 }
 
 pub(super) fn rawtime_s<'a>(
@@ -98,7 +108,7 @@ pub(super) fn rawtime_s<'a>(
     cx: &Context<'a>,
     _: &'a mut Scratch,
 ) -> Option<Value<'a>> {
-    Some(Value::Uint(cx.event.ts.0 / NS_PER_S))
+    Some(Value::Uint(cx.event.ts.known()? / NS_PER_S))
 }
 
 pub(super) fn rawtime_ns<'a>(
@@ -106,18 +116,19 @@ pub(super) fn rawtime_ns<'a>(
     cx: &Context<'a>,
     _: &'a mut Scratch,
 ) -> Option<Value<'a>> {
-    Some(Value::Uint(cx.event.ts.0 % NS_PER_S))
+    Some(Value::Uint(cx.event.ts.known()? % NS_PER_S))
 }
 
-fn since_first(cx: &Context<'_>) -> u64 {
+fn since_first(cx: &Context<'_>, now: u64) -> u64 {
     match cx.session.first_time {
         0 => 0,
-        first => cx.event.ts.0.saturating_sub(first),
+        first => now.saturating_sub(first),
     }
 }
 
 pub(super) fn reltime<'a>(_: &'a Field, cx: &Context<'a>, _: &'a mut Scratch) -> Option<Value<'a>> {
-    Some(Value::Uint(since_first(cx)))
+    let now = cx.event.ts.known()?;
+    Some(Value::Uint(since_first(cx, now)))
 }
 
 pub(super) fn reltime_s<'a>(
@@ -125,7 +136,8 @@ pub(super) fn reltime_s<'a>(
     cx: &Context<'a>,
     _: &'a mut Scratch,
 ) -> Option<Value<'a>> {
-    Some(Value::Uint(since_first(cx) / NS_PER_S))
+    let now = cx.event.ts.known()?;
+    Some(Value::Uint(since_first(cx, now) / NS_PER_S))
 }
 
 pub(super) fn reltime_ns<'a>(
@@ -133,16 +145,17 @@ pub(super) fn reltime_ns<'a>(
     cx: &Context<'a>,
     _: &'a mut Scratch,
 ) -> Option<Value<'a>> {
-    Some(Value::Uint(since_first(cx) % NS_PER_S))
+    let now = cx.event.ts.known()?;
+    Some(Value::Uint(since_first(cx, now) % NS_PER_S))
 }
 
 /// The time since the previous event on which this field was evaluated.
-fn since_previous(field: &Field, cx: &Context<'_>) -> u64 {
-    let now = cx.event.ts.0;
-    match field.memory.replace(now) {
+fn since_previous(field: &Field, cx: &Context<'_>) -> Option<u64> {
+    let now = cx.event.ts.known()?;
+    Some(match field.memory.replace(now) {
         0 => 0,
         previous => now.saturating_sub(previous),
-    }
+    })
 }
 
 pub(super) fn delta<'a>(
@@ -150,7 +163,7 @@ pub(super) fn delta<'a>(
     cx: &Context<'a>,
     _: &'a mut Scratch,
 ) -> Option<Value<'a>> {
-    Some(Value::Uint(since_previous(field, cx)))
+    Some(Value::Uint(since_previous(field, cx)?))
 }
 
 pub(super) fn delta_s<'a>(
@@ -158,7 +171,7 @@ pub(super) fn delta_s<'a>(
     cx: &Context<'a>,
     _: &'a mut Scratch,
 ) -> Option<Value<'a>> {
-    Some(Value::Uint(since_previous(field, cx) / NS_PER_S))
+    Some(Value::Uint(since_previous(field, cx)? / NS_PER_S))
 }
 
 pub(super) fn delta_ns<'a>(
@@ -166,7 +179,7 @@ pub(super) fn delta_ns<'a>(
     cx: &Context<'a>,
     _: &'a mut Scratch,
 ) -> Option<Value<'a>> {
-    Some(Value::Uint(since_previous(field, cx) % NS_PER_S))
+    Some(Value::Uint(since_previous(field, cx)? % NS_PER_S))
 }
 
 fn took(cx: &Context<'_>) -> u64 {
@@ -258,7 +271,7 @@ pub(super) fn around<'a>(
     let FieldArg::Index(time) = field.arg else {
         return None;
     };
-    let distance = cx.event.ts.0.abs_diff(time.cast_unsigned());
+    let distance = cx.event.ts.known()?.abs_diff(time.cast_unsigned());
     Some(Value::Uint(distance.div_ceil(NS_PER_MS)))
 }
 

@@ -14,7 +14,7 @@ use super::{
     CallTally, ErrorKey, ErrorTally, Io, ProcessKey, Seen, SlowTally, Spectrum, TEXT, TIMES, Tally,
     TileSet, WaitKey, WaitTally, limits,
 };
-use crate::event::{Event, EventExt as _, EventFlags, syscall, value, waits};
+use crate::event::{Event, EventExt as _, EventFlags, Timestamp, syscall, value, waits};
 use crate::fields::Context;
 use crate::lanes::{self, SLOW_NS, classify};
 use crate::replay::Span;
@@ -91,6 +91,8 @@ pub(super) struct Counter {
     tiles: Tiles,
     bins: Clock,
     times: Clock,
+    /// The time of the last event that has one, or the beginning of the span.
+    latest: Timestamp,
     no_name: Text,
 }
 
@@ -110,12 +112,26 @@ impl Counter {
             tiles: Tiles::new(),
             bins: Clock::new(span, BINS),
             times: Clock::new(span, TIMES),
+            latest: Timestamp(span.from),
             no_name: Text::default(),
         }
     }
 
-    /// Counts an event.
+    /// Counts an event. An event without a time counts at the time of the one before it.
     pub(super) fn event(&mut self, cx: &Context<'_>) {
+        if cx.event.ts.known().is_some() {
+            self.latest = cx.event.ts;
+            return self.count(cx);
+        }
+        let mut event = *cx.event;
+        event.ts = self.latest;
+        self.count(&Context {
+            event: &event,
+            ..*cx
+        });
+    }
+
+    fn count(&mut self, cx: &Context<'_>) {
         let (event, view) = (cx.event, cx.view);
         let mut facts = Facts::of(event, view.full());
         let (lanes, waiting) = classify(event, view);
