@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::fd::{Connection, FdInfo, FdKind, L4, Role};
 use super::snapshot::O_CLOEXEC;
 use super::thread::Text;
-use crate::event::net::Endpoint;
+use crate::event::net::{self, Endpoint};
 
 /// Number of scap's entry in the `extra` list of a thread.
 pub(super) const THREAD_EXTRA: u32 = 1;
@@ -172,8 +172,11 @@ impl FdExtra {
             },
             is_unknown: flags & 1 != 0,
             cloexec: flags & 2 != 0,
-            ends: client.zip(server),
-            bound,
+            // Older captures have IPv4-mapped addresses here.
+            ends: client
+                .zip(server)
+                .map(|(client, server)| net::unmap(client, server)),
+            bound: bound.map(Endpoint::unmapped),
             raw_name: Some(rest).filter(|r| !r.is_empty()).map(Text::from),
         })
     }

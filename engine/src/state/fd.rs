@@ -101,6 +101,14 @@ impl FdKind {
         })
     }
 
+    /// Returns the kind of a socket with this address.
+    pub(super) fn of_end(end: Endpoint) -> Self {
+        match end {
+            Endpoint::V4(..) => Self::Ipv4,
+            Endpoint::V6(..) => Self::Ipv6,
+        }
+    }
+
     /// Whether it is an internet socket.
     pub fn is_inet(self) -> bool {
         matches!(self, Self::Ipv4 | Self::Ipv6)
@@ -146,6 +154,21 @@ pub enum Role {
     Client,
     /// The program accepted or listens.
     Server,
+}
+
+/// The first port that the kernel chooses by itself, unless it is configured otherwise
+/// (`linux v6.12 net/ipv4/af_inet.c: inet_init_net`).
+pub(super) const EPHEMERAL: u16 = 32_768;
+
+impl Role {
+    /// Returns the role of a socket that was bound before the capture and has no peer. A datagram socket at a port that
+    /// the kernel gives to clients can be either.
+    pub(super) fn of_bound(l4: L4, end: Endpoint) -> Self {
+        match l4 == L4::Udp && end.port() >= EPHEMERAL {
+            true => Self::Unknown,
+            false => Self::Server,
+        }
+    }
 }
 
 /// One fd.
@@ -224,10 +247,9 @@ impl FdInfo {
         FdLabel {
             typechar: self.kind.typechar(),
             // As in sysdig, where the protocol is known together with the addresses.
-            l4: self
-                .l4
-                .letter()
-                .filter(|_| self.kind.is_inet() && self.role != Role::Unknown),
+            l4: self.l4.letter().filter(|_| {
+                self.kind.is_inet() && (self.role != Role::Unknown || self.bound.is_some())
+            }),
             name: &self.name,
         }
     }

@@ -16,7 +16,7 @@ use super::snapshot::O_CLOEXEC;
 use super::thread::{Program, ProgramFlags, Text, Thread};
 use super::users::{self, User};
 use super::{ContainerInfo, Interface, State, limits};
-use crate::event::net::{Endpoint, SockTuple};
+use crate::event::net::{self, Endpoint, SockTuple};
 use crate::event::{Pid, Tid};
 
 impl State {
@@ -193,14 +193,18 @@ impl State {
         }
         if let Some(more) = FdExtra::read(&entry.extra) {
             more.apply(&mut info);
+            if let Some((client, _)) = info.ends {
+                info.kind = FdKind::of_end(client);
+            }
         } else if let Some((source, destination, l4)) = endpoints(&entry.socket) {
             info.l4 = l4;
+            info.kind = FdKind::of_end(source);
             name.clear();
             if destination.is_unspecified() && destination.port() == 0 {
                 if source.port() != 0 {
                     source.render(&mut name);
                     info.bound = Some(source);
-                    info.role = Role::Server;
+                    info.role = Role::of_bound(l4, source);
                 }
             } else {
                 // The table has the own end; the listening ports decide which end is the server.
@@ -308,11 +312,13 @@ fn endpoints(socket: &SocketEntry) -> Option<(Endpoint, Endpoint, L4)> {
             source_port,
             dest_port,
             l4proto,
-        } => Some((
-            Endpoint::V6(source.into(), source_port),
-            Endpoint::V6(dest.into(), dest_port),
-            l4(l4proto),
-        )),
+        } => {
+            let (source, dest) = net::unmap(
+                Endpoint::V6(source.into(), source_port),
+                Endpoint::V6(dest.into(), dest_port),
+            );
+            Some((source, dest, l4(l4proto)))
+        }
         SocketEntry::Unix { .. } | SocketEntry::None => None,
     }
 }

@@ -4,8 +4,6 @@ mod table;
 
 pub(super) use table::FIELDS;
 
-use std::net::IpAddr;
-
 use scap_capture_format::schema::EventInfo;
 
 use super::{Context, Field, FieldArg, Scratch, Value};
@@ -145,15 +143,7 @@ extract! {
     };
     is_server = |_, cx, _| {
         let info = fd(cx)?;
-        let server = match (info.ends, info.bound) {
-            (None, Some(_)) => true,
-            (Some((client, server)), _) => {
-                // sysdig labels both ends of a connection within the machine as server.
-                let is_client = info.role == Role::Client && is_local(cx, client.ip());
-                !is_client && is_local(cx, server.ip())
-            }
-            (None, None) => false,
-        };
+        let server = info.role == Role::Server;
         Some(Value::Bool(server))
     };
     cip = |_, cx, _| client(cx).map(|end| Value::Ip(end.ip()));
@@ -312,35 +302,8 @@ fn server(cx: &Context<'_>) -> Option<Endpoint> {
 fn local(cx: &Context<'_>) -> Option<(Endpoint, Endpoint)> {
     let info = fd(cx).filter(|f| f.role != Role::Unknown)?;
     let (client, server) = info.ends?;
-    // Within the machine both ends are local, and the role decides; sysdig uses the client's for
-    // both.
-    let is_client =
-        is_local(cx, client.ip()) && (info.role == Role::Client || !is_local(cx, server.ip()));
-    Some(if is_client {
-        (client, server)
-    } else {
-        (server, client)
+    Some(match info.role {
+        Role::Server => (server, client),
+        _ => (client, server),
     })
-}
-
-/// Returns true for addresses of the recorded machine or of one of its containers
-/// (falcosecurity libs: `ifinfo.cpp`).
-fn is_local(cx: &Context<'_>, ip: IpAddr) -> bool {
-    let state = cx.view.state();
-    let is = |text: &str| text.parse() == Ok(ip);
-    if cx.view.container_id().is_some() {
-        match cx
-            .view
-            .container()
-            .and_then(|c| c.text("ip"))
-            .filter(|t| !t.is_empty())
-        {
-            Some(own) if is(own) => return true,
-            Some(_) => {}
-            None => {
-                return state.containers().filter_map(|c| c.text("ip")).any(is);
-            }
-        }
-    }
-    state.interfaces().iter().any(|i| i.address == ip)
 }

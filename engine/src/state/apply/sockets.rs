@@ -1,11 +1,11 @@
 //! Sockets: their addresses and roles.
 
-use super::super::fd::{Connection, FdInfo, FdKind, L4, Role};
+use super::super::fd::{Connection, EPHEMERAL, FdInfo, FdKind, L4, Role};
 use super::super::{State, limits, restore};
 use super::O_CLOEXEC;
 use super::files::made;
 use crate::event::async_event::OpenFd;
-use crate::event::net::{self, Endpoint, SockAddr, SockTuple};
+use crate::event::net::{Endpoint, SockAddr, SockTuple};
 use crate::event::{Event, EventExt as _, Tid};
 
 /// `SOCK_CLOEXEC`, in the type of `socket` and the flags of `accept4`.
@@ -90,7 +90,7 @@ pub(super) fn bind(state: &mut State, event: &Event<'_>) {
         if let Some(end) = end.filter(|end| end.port() > 0) {
             info.bound = Some(end);
             info.role = Role::Server;
-            info.kind = kind_of(end);
+            info.kind = FdKind::of_end(end);
         }
         if let Some(text) = text {
             info.name = text;
@@ -98,44 +98,81 @@ pub(super) fn bind(state: &mut State, event: &Event<'_>) {
     });
 }
 
-fn kind_of(end: Endpoint) -> FdKind {
-    match end {
-        Endpoint::V4(..) => FdKind::Ipv4,
-        Endpoint::V6(..) => FdKind::Ipv6,
-    }
-}
-
 pub(super) fn connect(state: &mut State, event: &Event<'_>) {
-    const EINPROGRESS: i64 = 115;
+    const AF_UNSPEC: u8 = 0;
+    const EINTR: i64 = -4;
+    const EISCONN: i64 = -106;
+    const EALREADY: i64 = -114;
+    const EINPROGRESS: i64 = -115;
     let (Some(result), Some(fd)) = (event.result(), event.int(2)) else {
         return;
     };
-    if result < 0 && result != -EINPROGRESS {
+    let connection = match result {
+        EISCONN => Connection::Established,
+        EINTR | EALREADY | EINPROGRESS => Connection::Pending,
+        result if result < 0 => {
+            // An attempt that had not finished has failed now.
+            return state.update_fd(event.tid, fd, |info| {
+                if info.connection == Connection::Pending {
+                    info.connection = Connection::None;
+                }
+            });
+        }
+        _ => Connection::Established,
+    };
+    let address = event.params.get(3).and_then(SockAddr::parse);
+    if result >= 0 && address == Some(SockAddr::Other(AF_UNSPEC)) {
+        return disconnect(state, event, fd);
+    }
+    state.update_fd(event.tid, fd, |info| info.connection = connection);
+    if result == EISCONN {
         return;
     }
     let tuple = event.params.get(1).and_then(SockTuple::parse).or_else(|| {
         // Without both ends, the address that the program passed is still the peer.
-        match event.params.get(3).and_then(SockAddr::parse)? {
+        match address? {
             SockAddr::Inet(there) => Some(SockTuple::Inet(unspecified_like(there), there)),
             SockAddr::Unix(path) => Some(SockTuple::Unix(0, 0, path)),
             SockAddr::Other(_) | SockAddr::Invalid(_) => None,
         }
     });
-    let connection = if result < 0 {
-        Connection::Pending
-    } else {
-        Connection::Established
+    let Some(tuple) = tuple else {
+        return;
     };
-    state.update_fd(event.tid, fd, |info| info.connection = connection);
-    if let Some(tuple) = tuple {
-        set_tuple(state, event.tid, fd, tuple, |role| {
-            if role == Role::Unknown {
-                Role::Client
-            } else {
-                role
-            }
-        });
+    // The server of datagrams can connect to a client of its own.
+    let was_server = state
+        .fd(event.tid, fd)
+        .is_some_and(|i| i.l4 == L4::Udp && i.role == Role::Server && i.ends.is_some());
+    match tuple {
+        SockTuple::Inet(here, there)
+            if was_server && by_port(here, there) != Some(Role::Client) =>
+        {
+            set_tuple(state, event.tid, fd, SockTuple::Inet(there, here), |_| {
+                Role::Server
+            });
+        }
+        _ => set_tuple(state, event.tid, fd, tuple, |_| Role::Client),
     }
+}
+
+/// A `connect` to no address ends the association of a datagram socket.
+fn disconnect(state: &mut State, event: &Event<'_>, fd: i64) {
+    let mut name = std::mem::take(&mut state.scratch);
+    name.clear();
+    if let Some(bound) = state.fd(event.tid, fd).and_then(|info| info.bound) {
+        bound.render(&mut name);
+    }
+    let text = state.keep(&name, limits::NAME);
+    state.scratch = name;
+    state.update_fd(event.tid, fd, |info| {
+        info.connection = Connection::None;
+        info.ends = None;
+        info.name = text.unwrap_or_default();
+        info.role = match info.bound {
+            Some(_) => Role::Server,
+            None => Role::Unknown,
+        };
+    });
 }
 
 fn unspecified_like(end: Endpoint) -> Endpoint {
@@ -164,12 +201,19 @@ pub(super) fn open_fd(state: &mut State, tid: Tid, found: &OpenFd<'_>) {
     info.l4 = restore::l4(found.l4);
     let mut tuple = SockTuple::parse(found.tuple);
     if let Some(SockTuple::Inet(own, peer)) = tuple {
-        let (own, peer) = net::unmap(own, peer);
-        info.kind = kind_of(own);
+        info.kind = match own {
+            Endpoint::V4(..) => FdKind::Ipv4,
+            Endpoint::V6(..) => FdKind::Ipv6,
+        };
         tuple = (!peer.is_unspecified()).then_some(SockTuple::Inet(own, peer));
         if tuple.is_some() {
             info.connection = Connection::Established;
-            info.role = guess_role(&info, own, peer);
+            let lower = if own.port() < peer.port() {
+                Role::Server
+            } else {
+                Role::Client
+            };
+            info.role = by_port(own, peer).unwrap_or(lower);
         } else if found.is_listening {
             info.bound = Some(own);
             info.role = Role::Server;
@@ -219,7 +263,7 @@ fn set_tuple(
     role: impl FnOnce(Role) -> Role,
 ) {
     let ends = match tuple {
-        SockTuple::Inet(source, destination) => Some(net::unmap(source, destination)),
+        SockTuple::Inet(source, destination) => Some((source, destination)),
         _ => None,
     };
     let mut name = std::mem::take(&mut state.scratch);
@@ -235,7 +279,7 @@ fn set_tuple(
         info.ends = ends;
         info.role = role(info.role);
         match (tuple, ends) {
-            (_, Some((source, _))) => info.kind = kind_of(source),
+            (_, Some((source, _))) => info.kind = FdKind::of_end(source),
             (SockTuple::Unix(source, peer, _), _) => {
                 info.kind = FdKind::Unix;
                 info.unix_ends = (source, peer);
@@ -251,7 +295,7 @@ pub(super) fn accept(state: &mut State, event: &Event<'_>, flags: u64) {
     };
     let tuple = event.params.get(1).and_then(SockTuple::parse);
     let mut info = FdInfo::new(match tuple {
-        Some(SockTuple::Inet(source, _)) => kind_of(source),
+        Some(SockTuple::Inet(source, _)) => FdKind::of_end(source),
         Some(SockTuple::Unix(..)) => FdKind::Unix,
         _ => FdKind::Unknown,
     });
@@ -331,7 +375,6 @@ pub(super) fn transfer(state: &mut State, event: &Event<'_>, tuple: usize, way: 
     let Some(fd) = fd.filter(|fd| *fd >= 0) else {
         return;
     };
-    let (source, destination) = net::unmap(source, destination);
     let (here, there) = match way {
         Way::Out => (source, destination),
         Way::In => (destination, source),
@@ -340,28 +383,34 @@ pub(super) fn transfer(state: &mut State, event: &Event<'_>, tuple: usize, way: 
     if there.is_unspecified() && there.port() == 0 {
         return;
     }
-    let here = with_own_address(state, here, there);
     let is_new = state.fd(event.tid, fd).is_none();
     if is_new {
-        let mut info = FdInfo::new(kind_of(source));
+        let mut info = FdInfo::new(FdKind::of_end(source));
         info.l4 = L4::Udp;
         state.add_fd(event.tid, fd, info);
     }
     let Some(info) = state.fd(event.tid, fd) else {
         return;
     };
-    let role = match info.role {
-        Role::Unknown if !is_new && info.bound.is_none() && way == Way::Out => Role::Client,
-        Role::Unknown => guess_role(info, here, there),
-        role => role,
+    let here = with_own_address(state, with_known_port(info, here), there);
+    if info.connection == Connection::Pending {
+        state.update_fd(event.tid, fd, |info| {
+            info.connection = Connection::Established;
+        });
+    }
+    let Some(info) = state.fd(event.tid, fd) else {
+        return;
     };
+    if info.l4 == L4::Tcp && !info.name.is_empty() {
+        return;
+    }
+    let role = role_in_transfer(info, here, there, way, is_new);
     let (client, server) = if role == Role::Client {
         (here, there)
     } else {
         (there, here)
     };
-    let settled = info.l4 == L4::Tcp && !info.name.is_empty();
-    if settled || info.ends == Some((client, server)) {
+    if info.ends == Some((client, server)) && info.role == role {
         return;
     }
     let l4 = if info.l4 == L4::Unknown {
@@ -372,6 +421,21 @@ pub(super) fn transfer(state: &mut State, event: &Event<'_>, tuple: usize, way: 
     let tuple = SockTuple::Inet(client, server);
     set_tuple(state, event.tid, fd, tuple, |_| role);
     state.update_fd(event.tid, fd, |info| info.l4 = l4);
+}
+
+/// Completes an own end whose port is not in the event: recorders that read it when the call begins do not know the port
+/// that the kernel chooses.
+fn with_known_port(info: &FdInfo, here: Endpoint) -> Endpoint {
+    let own = match (info.role, info.ends) {
+        (Role::Client, Some((client, _))) => Some(client),
+        (Role::Server, Some((_, server))) => Some(server),
+        _ => info.bound,
+    };
+    match (here, own) {
+        (Endpoint::V4(ip, 0), Some(own)) => Endpoint::V4(ip, own.port()),
+        (Endpoint::V6(ip, 0), Some(own)) => Endpoint::V6(ip, own.port()),
+        _ => here,
+    }
 }
 
 /// Completes the own end of a socket that is not bound: packets to an address of the machine itself are sent from that
@@ -386,12 +450,43 @@ fn with_own_address(state: &State, here: Endpoint, there: Endpoint) -> Endpoint 
     }
 }
 
-/// The server's end is the bound one, else the one with the lower port.
-fn guess_role(info: &FdInfo, here: Endpoint, there: Endpoint) -> Role {
-    if info.bound.is_some_and(|b| b.port() == here.port()) || here.port() < there.port() {
-        Role::Server
-    } else {
-        Role::Client
+/// Ports that only privileged programs can bind: services.
+const SERVICES: u16 = 1024;
+
+/// Returns the role that ports tell: only one of both ends has the port of a service.
+fn by_port(here: Endpoint, there: Endpoint) -> Option<Role> {
+    let is_service = |end: Endpoint| (1..SERVICES).contains(&end.port());
+    match (is_service(here), is_service(there)) {
+        (true, false) => Some(Role::Server),
+        (false, true) => Some(Role::Client),
+        _ => None,
+    }
+}
+
+/// Returns the role of a socket in a transfer. It depends on the ports rather than on who sent: each side both sends and
+/// receives.
+fn role_in_transfer(
+    info: &FdInfo,
+    here: Endpoint,
+    there: Endpoint,
+    way: Way,
+    is_new: bool,
+) -> Role {
+    if let Some(role) = by_port(here, there) {
+        return role;
+    }
+    // Whether a bound socket is a server's shows with its first datagram.
+    if info.ends.is_some() && info.role != Role::Unknown {
+        return info.role;
+    }
+    let is_bound = info.bound.is_some_and(|bound| bound.port() == here.port());
+    match way {
+        // Nobody knows the port of a client that has sent nothing.
+        Way::In if is_bound => Role::Server,
+        Way::Out if is_bound && here.port() >= EPHEMERAL => Role::Client,
+        Way::Out if !is_bound && !is_new => Role::Client,
+        _ if here.port() != 0 && here.port() < there.port() => Role::Server,
+        _ => Role::Client,
     }
 }
 

@@ -202,3 +202,55 @@ fn what_only_events_have_told() {
     });
     assert_eq!(before, after);
 }
+
+#[test]
+fn mapped_addresses_are_of_ipv4() {
+    let mapped = |ip: [u8; 4]| {
+        let mut out = [0; 16];
+        out[10..12].copy_from_slice(&[0xff, 0xff]);
+        out[12..].copy_from_slice(&ip);
+        out
+    };
+    let inet6 = |source, dest, ports: (u16, u16), l4proto| SocketEntry::Inet6 {
+        source,
+        dest,
+        source_port: ports.0,
+        dest_port: ports.1,
+        l4proto,
+    };
+    let mut s = Snapshot::default();
+    thread(&mut s, 100, 100, b"server", b"/");
+    let (here, there) = (mapped([10, 0, 0, 1]), mapped([10, 0, 0, 9]));
+    fd(&mut s, 100, 3, 6, b"", inet6([0; 16], [0; 16], (80, 0), 2));
+    fd(&mut s, 100, 4, 4, b"", inet6(here, there, (80, 5000), 2));
+    fd(&mut s, 100, 5, 4, b"", inet6(here, there, (5001, 443), 2));
+    fd(
+        &mut s,
+        100,
+        6,
+        4,
+        b"",
+        inet6([0; 16], [0; 16], (45_000, 0), 3),
+    );
+    fd(&mut s, 100, 7, 4, b"", inet6(here, [0; 16], (514, 0), 3));
+    let mut m = Machine::new();
+    m.state.restore(&s);
+    let fds = "3:6:::80 4:410.0.0.9:5000->10.0.0.1:80 5:410.0.0.1:5001->10.0.0.9:443 \
+               6:6:::45000 7:410.0.0.1:514 ";
+    assert_eq!(m.fds(100), fds);
+    let role = |m: &Machine, fd| m.state.fd(Tid(100), fd).unwrap().role;
+    let roles = [
+        Role::Server,
+        Role::Server,
+        Role::Client,
+        Role::Unknown,
+        Role::Server,
+    ];
+    assert_eq!([3, 4, 5, 6, 7].map(|fd| role(&m, fd)), roles);
+    // And in a snapshot of that.
+    let again = m.state.snapshot();
+    let mut m = Machine::new();
+    m.state.restore(&again);
+    assert_eq!(m.fds(100), fds);
+    assert_eq!([3, 4, 5, 6, 7].map(|fd| role(&m, fd)), roles);
+}

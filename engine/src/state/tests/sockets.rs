@@ -84,3 +84,203 @@ fn datagrams_keep_client_and_server_apart() {
     assert_eq!(m.fds(100), "3:410.0.0.1:40000->10.0.0.2:53 ");
     assert_eq!(m.state.fd(Tid(100), 3).unwrap().role, Role::Client);
 }
+
+/// A datagram from this machine's socket to a peer, or back, with the own end first.
+fn datagram(m: &mut Machine, fd: i64, way: &str, here: ([u8; 4], u16), there: ([u8; 4], u16)) {
+    let (source, destination) = if way == "out" {
+        (here, there)
+    } else {
+        (there, here)
+    };
+    let tuple = [
+        &[2][..],
+        &v4(source.0, source.1),
+        &v4(destination.0, destination.1),
+    ]
+    .concat();
+    match way {
+        "out" => m.event(
+            100,
+            types::SOCKET_SENDTO_X,
+            &[&i(1), b"x", &i(fd), &u(1), &tuple],
+        ),
+        _ => m.event(
+            100,
+            types::SOCKET_RECVFROM_X,
+            &[&i(1), b"x", &tuple, &i(fd), &u(1)],
+        ),
+    };
+}
+
+fn ends(m: &Machine, fd: i64) -> (Role, String) {
+    let info = m.state.fd(Tid(100), fd).unwrap();
+    (info.role, String::from_utf8_lossy(&info.name).into_owned())
+}
+
+#[test]
+fn the_port_of_a_service_is_the_servers_whoever_sends() {
+    const ANY: [u8; 4] = [0; 4];
+    const PEER: [u8; 4] = [203, 0, 113, 7];
+    let client = |port: u16, service: u16| {
+        (
+            Role::Client,
+            format!("0.0.0.0:{port}->203.0.113.7:{service}"),
+        )
+    };
+    // The own address and port are not known, as in captures of recorders that read them on entry.
+    for (port, service) in [
+        (0, 514),
+        (0, 53),
+        (45_000, 514),
+        (45_000, 40_000),
+        (514, 514),
+    ] {
+        let mut m = Machine::new();
+        socket(&mut m, 3, 2, 2);
+        datagram(&mut m, 3, "out", (ANY, port), (PEER, service));
+        assert_eq!(ends(&m, 3), client(port, service));
+        datagram(&mut m, 3, "in", (ANY, port), (PEER, service));
+        assert_eq!(ends(&m, 3), client(port, service));
+        // Nor is the socket.
+        datagram(&mut m, 4, "out", (ANY, port), (PEER, service));
+        if (port, service) != (514, 514) {
+            assert_eq!(ends(&m, 4), client(port, service));
+        }
+        datagram(&mut m, 5, "in", (ANY, port), (PEER, service));
+        if service < 1024 && port != 514 {
+            assert_eq!(ends(&m, 5), client(port, service));
+        }
+    }
+    // A socket that is bound, and answers or asks.
+    let bound = |port: u16| {
+        let mut m = Machine::new();
+        socket(&mut m, 3, 2, 2);
+        let address = [&[2][..], &v4(ANY, port)].concat();
+        m.event(100, types::SOCKET_BIND_X, &[&i(0), &address, &i(3)]);
+        m
+    };
+    let server =
+        |there: u16, port: u16| (Role::Server, format!("203.0.113.7:{there}->0.0.0.0:{port}"));
+    for (way, port, there, expected) in [
+        ("in", 514, 40_000, server(40_000, 514)),
+        ("out", 514, 40_000, server(40_000, 514)),
+        ("in", 47_779, 40_009, server(40_009, 47_779)),
+        ("in", 5000, 4000, server(4000, 5000)),
+        ("out", 45_000, 53, client(45_000, 53)),
+        ("in", 45_000, 53, client(45_000, 53)),
+        ("out", 45_000, 5060, client(45_000, 5060)),
+        ("out", 5060, 45_000, server(45_000, 5060)),
+    ] {
+        let mut m = bound(port);
+        datagram(&mut m, 3, way, (ANY, port), (PEER, there));
+        assert_eq!(ends(&m, 3), expected, "{way} {port} {there}");
+        let back = if way == "in" { "out" } else { "in" };
+        datagram(&mut m, 3, back, (ANY, 0), (PEER, there));
+        assert_eq!(ends(&m, 3), expected, "and {back} {port} {there}");
+    }
+}
+
+#[test]
+fn connections_that_take_time() {
+    let connect = |m: &mut Machine, res: i64| {
+        m.event(
+            100,
+            types::SOCKET_CONNECT_X,
+            &[&i(res), &tuple(4000, 80), &i(3)],
+        );
+        m.state.fd(Tid(100), 3).unwrap().connection
+    };
+    let start = || {
+        let mut m = Machine::new();
+        socket(&mut m, 3, 2, 1);
+        assert_eq!(connect(&mut m, -115), Connection::Pending);
+        assert_eq!(ends(&m, 3).0, Role::Client);
+        m
+    };
+    let mut m = start();
+    assert_eq!(connect(&mut m, -114), Connection::Pending);
+    assert_eq!(connect(&mut m, -106), Connection::Established);
+    assert_eq!(connect(&mut start(), 0), Connection::Established);
+    assert_eq!(connect(&mut start(), -111), Connection::None);
+    // A transfer shows that it is there.
+    let mut m = start();
+    m.event(
+        100,
+        types::SOCKET_SENDTO_X,
+        &[&i(5), b"query", &i(3), &u(5), &tuple(4000, 80)],
+    );
+    let info = m.state.fd(Tid(100), 3).unwrap();
+    assert_eq!(
+        (info.connection, info.role),
+        (Connection::Established, Role::Client)
+    );
+    // A client can choose its port.
+    let mut m = Machine::new();
+    socket(&mut m, 3, 2, 1);
+    let address = [&[2][..], &v4([0; 4], 4000)].concat();
+    m.event(100, types::SOCKET_BIND_X, &[&i(0), &address, &i(3)]);
+    connect(&mut m, -115);
+    assert_eq!(
+        ends(&m, 3),
+        (Role::Client, "10.0.0.1:4000->10.0.0.2:80".to_owned())
+    );
+}
+
+#[test]
+fn datagram_sockets_are_disconnected() {
+    let mut m = Machine::new();
+    socket(&mut m, 3, 2, 2);
+    m.event(
+        100,
+        types::SOCKET_CONNECT_X,
+        &[&i(0), &tuple(4000, 53), &i(3)],
+    );
+    assert_eq!(ends(&m, 3).1, "10.0.0.1:4000->10.0.0.2:53");
+    m.event(
+        100,
+        types::SOCKET_CONNECT_X,
+        &[&i(0), &tuple(4000, 0), &i(3), &[0]],
+    );
+    let info = m.state.fd(Tid(100), 3).unwrap();
+    assert_eq!(
+        (&*info.name, info.ends, info.connection),
+        (&b""[..], None, Connection::None)
+    );
+}
+
+#[test]
+fn mapped_addresses_are_of_ipv4() {
+    let mapped =
+        |ip: [u8; 4], port: u16| [&[0; 10][..], &[0xff, 0xff], &ip, &port.to_le_bytes()].concat();
+    let any = |port: u16| [&[0; 16][..], &port.to_le_bytes()].concat();
+    let mut m = Machine::new();
+    socket(&mut m, 3, 10, 2);
+    let address = [&[10][..], &any(514)].concat();
+    m.event(100, types::SOCKET_BIND_X, &[&i(0), &address, &i(3)]);
+    let tuple = [&[10][..], &mapped([203, 0, 113, 7], 4000), &any(514)].concat();
+    let line = m.event(
+        100,
+        types::SOCKET_RECVFROM_X,
+        &[&i(1), b"x", &tuple, &i(3), &u(1)],
+    );
+    assert!(
+        line.contains(
+            "tuple=203.0.113.7:4000->0.0.0.0:514 fd=3(<4u>203.0.113.7:4000->0.0.0.0:514)"
+        ),
+        "{line}"
+    );
+    let info = m.state.fd(Tid(100), 3).unwrap();
+    assert_eq!((info.kind, info.role), (FdKind::Ipv4, Role::Server));
+    // In the address that the program passed.
+    socket(&mut m, 4, 10, 1);
+    let there = [&[10][..], &mapped([10, 0, 0, 2], 80)].concat();
+    m.event(
+        100,
+        types::SOCKET_CONNECT_X,
+        &[&i(-115), &[], &i(4), &there],
+    );
+    assert_eq!(
+        ends(&m, 4),
+        (Role::Client, "0.0.0.0:0->10.0.0.2:80".to_owned())
+    );
+}
