@@ -225,7 +225,15 @@ fn events(
         list.push(format!(
             "ParamInfo {{ name: {:?}, ty: ParamType::{}, format: PrintFormat::{}, info: {detail} }}",
             row["param"],
-            param_type(&row["pt_type"]),
+            // File offsets are signed numbers in the kernel, whatever the tables say: `lseek` goes back by a negative one.
+            match (
+                row.get("event_name").map(String::as_str),
+                row["param"].as_str()
+            ) {
+                (Some("mmap"), _) => param_type(&row["pt_type"]),
+                (Some(_), "offset" | "pos" | "offin" | "offout") => "Int64",
+                _ => param_type(&row["pt_type"]),
+            },
             print_format(&row["print_format"]),
         ));
     }

@@ -6,6 +6,7 @@ mod chisels;
 mod common;
 mod compressed;
 mod containers;
+mod fds;
 mod merged;
 mod native_chisels;
 mod sample;

@@ -17,6 +17,8 @@ struct Count {
     pairs: u64,
     differ: u64,
     /// Some that differ: the event, theirs, ours.
+    /// How many of them have no fd in 0.29.3, and one here: those are listed, but no disagreement.
+    more: u64,
     examples: Vec<String>,
 }
 
@@ -46,7 +48,7 @@ fn every_field_has_the_same_value() {
         // Memory that was never set agrees with nothing.
         if listed.is_none_or(|listed| !listed.random) {
             pairs += count.pairs;
-            differ += count.differ;
+            differ += count.differ - count.more;
         }
         let expected = match listed {
             Some(listed) => {
@@ -129,6 +131,7 @@ fn compare_some<'f>(
             };
             if !same {
                 count.differ += 1;
+                count.more += u64::from(name.starts_with("fd.") && theirs == "<NA>");
                 if count.examples.len() < 3 {
                     count
                         .examples

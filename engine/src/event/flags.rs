@@ -4,6 +4,8 @@
 
 use scap_capture_format::schema::FlagTable;
 
+use super::number;
+
 /// Names collected into `(A|B)`; empty if no name matched.
 struct Names<'a> {
     out: &'a mut Vec<u8>,
@@ -17,6 +19,14 @@ impl Names<'_> {
         self.open = true;
     }
 
+    /// Adds the bits that have no name, if others have one.
+    fn rest(&mut self, bits: u64, write: impl FnOnce(&mut Vec<u8>, u64)) {
+        if self.open && bits != 0 {
+            self.out.push(b'|');
+            write(self.out, bits);
+        }
+    }
+
     fn finish(self) {
         if self.open {
             self.out.push(b')');
@@ -24,7 +34,8 @@ impl Names<'_> {
     }
 }
 
-/// Appends `(A|B)` for the bits of a mask that have names.
+/// Appends `(A|B)` for the bits of a mask that have names. Bits without one follow as a number, `(A|0x200000)`; a mask
+/// without any name is only the number before it.
 pub fn mask(out: &mut Vec<u8>, value: u64, table: &FlagTable) {
     let mut names = Names { out, open: false };
     let mut remaining = value;
@@ -42,6 +53,10 @@ pub fn mask(out: &mut Vec<u8>, value: u64, table: &FlagTable) {
             break;
         }
     }
+    names.rest(remaining, |out, bits| {
+        out.extend_from_slice(b"0x");
+        number::hex_lower(out, bits);
+    });
     names.finish();
 }
 
@@ -56,7 +71,7 @@ pub fn enumeration(out: &mut Vec<u8>, value: u64, table: &FlagTable) {
     names.finish();
 }
 
-/// Appends the names of permission and file type bits.
+/// Appends the names of permission and file type bits; bits without one follow as an octal number.
 pub fn mode(out: &mut Vec<u8>, value: u32, table: &FlagTable) {
     let mut names = Names { out, open: false };
     let value = u64::from(value);
@@ -71,6 +86,7 @@ pub fn mode(out: &mut Vec<u8>, value: u32, table: &FlagTable) {
             remaining &= !bits;
         }
     }
+    names.rest(remaining, number::oct);
     names.finish();
 }
 
@@ -103,6 +119,7 @@ mod tests {
         assert_eq!(m(3), "(O_RDWR)");
         assert_eq!(m(52), "(O_EXCL|O_DSYNC|O_CREAT)");
         assert_eq!(m(0x8000_0000), "");
+        assert_eq!(m(0x8000_1001), "(O_RDONLY|O_CLOEXEC|0x80000000)");
         let mmap = table(types::SYSCALL_MMAP_X, "flags");
         assert_eq!(
             printed(|o| mask(o, 10, mmap)),
@@ -131,6 +148,6 @@ mod tests {
             "(S_IXOTH|S_IROTH|S_IXGRP|S_IRGRP|S_IXUSR|S_IWUSR|S_IRUSR|S_ISUID)"
         );
         assert_eq!(m(0), "");
-        assert_eq!(m(0o100_644), "(S_IROTH|S_IRGRP|S_IWUSR|S_IRUSR)");
+        assert_eq!(m(0o100_644), "(S_IROTH|S_IRGRP|S_IWUSR|S_IRUSR|0100000)");
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod async_event;
 pub mod bytes;
+pub mod fds;
 pub mod flags;
 pub mod glob;
 pub mod net;

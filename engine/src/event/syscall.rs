@@ -5,8 +5,8 @@
 
 use scap_capture_format::schema::{Arch, EventType, Syscall, SyscallArg, syscall, types};
 
-use super::number;
 use super::{Event, EventExt as _, Names};
+use super::{fds, number};
 
 /// Parameters of `syscall <`.
 mod param {
@@ -202,9 +202,11 @@ fn form(arg: &SyscallArg) -> Form {
         return Form::Hex;
     }
     match arg.ctype.trim_start_matches("const ") {
-        "int" | "unsigned int" | "unsigned" if is_fd_name(arg.name) => Form::Fd,
-        "int" | "pid_t" | "key_t" | "key_serial_t" | "clockid_t" | "timer_t" | "mqd_t"
-        | "qid_t" | "rwf_t" => Form::Signed(32),
+        "int" | "unsigned int" | "unsigned" | "unsigned long" if is_fd_name(arg.name) => Form::Fd,
+        // On Linux, message queues are fds.
+        "mqd_t" => Form::Fd,
+        "int" | "pid_t" | "key_t" | "key_serial_t" | "clockid_t" | "timer_t" | "qid_t"
+        | "rwf_t" => Form::Signed(32),
         "long" | "loff_t" | "off_t" => Form::Signed(64),
         "unsigned int" | "unsigned" | "u32" | "__u32" | "uid_t" | "gid_t" => Form::Unsigned(32),
         "unsigned char" => Form::Unsigned(8),
@@ -216,7 +218,9 @@ fn form(arg: &SyscallArg) -> Form {
 
 /// Whether the kernel's name of an argument means an fd.
 fn is_fd_name(name: &str) -> bool {
-    name.ends_with("fd") || name.ends_with("fildes") || matches!(name, "fd_in" | "fd_out" | "dfd")
+    name.ends_with("fd")
+        || name.ends_with("fildes")
+        || matches!(name, "fd_in" | "fd_out" | "fdin" | "fdout")
 }
 
 fn argument<N: Names + ?Sized>(out: &mut Vec<u8>, arg: &SyscallArg, value: u64, names: &N) {
@@ -225,7 +229,7 @@ fn argument<N: Names + ?Sized>(out: &mut Vec<u8>, arg: &SyscallArg, value: u64, 
     match form(arg) {
         Form::Fd => {
             let fd = u32::try_from(low).unwrap_or(0).cast_signed();
-            let _resolved = super::render::fd(out, i64::from(fd), names);
+            super::render::fd(out, fds::passed(fd.into(), || arg.name), names);
         }
         Form::Signed(32) => {
             let int = u32::try_from(low).unwrap_or(0).cast_signed();
@@ -241,6 +245,23 @@ fn argument<N: Names + ?Sized>(out: &mut Vec<u8>, arg: &SyscallArg, value: u64, 
             number::hex_lower(out, value);
         }
     }
+}
+
+/// Whether a call takes an fd.
+pub fn has_fd_argument(call: &Syscall) -> bool {
+    call.args.iter().any(|arg| matches!(form(arg), Form::Fd))
+}
+
+/// Returns the first fd among the arguments of a call without a type of its own, if it has one.
+pub fn fd_argument(event: &Event<'_>, arch: Option<Arch>) -> Option<i64> {
+    let prototype = call(event, arch).prototype?;
+    let index = prototype
+        .args
+        .iter()
+        .position(|arg| matches!(form(arg), Form::Fd))?;
+    // The call uses the low half of the register.
+    let value = event.uint(param::FIRST_ARG + index)? & 0xffff_ffff;
+    Some(u32::try_from(value).ok()?.cast_signed().into())
 }
 
 /// Appends the argument with this name of a call without a type of its own; returns false if there is none.

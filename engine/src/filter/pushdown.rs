@@ -8,6 +8,7 @@ use super::compare::{NumberTest, Test};
 use super::compile::{Pred, ValueTest};
 use super::timetest;
 use super::typeset::TypeSet;
+use crate::event::{fds, syscall};
 use crate::fields::Field;
 use crate::fields::attributes::Role;
 use crate::state;
@@ -108,7 +109,13 @@ fn types(pred: &Pred, negated: bool, narrow: bool) -> TypeSet {
         }
         // `evt.num = 0` is the customary condition that is always false.
         Pred::Value(check) if !negated && is_never(check) => TypeSet::NONE,
-        Pred::Value(check) if !negated && requires_fd(check) => TypeSet::of(state::has_fd),
+        Pred::Value(check) if !negated && requires_fd(check) => {
+            let mut set = TypeSet::of(fds::may_be_used);
+            set.retain_calls(|call| {
+                syscall::has_fd_argument(call) || state::call_may_affect_state(call.name)
+            });
+            set
+        }
         _ => TypeSet::ALL,
     }
 }

@@ -1,6 +1,6 @@
 //! Sets of event types, and conditions on type names.
 
-use scap_capture_format::schema::{self, EventType, Status, syscall, types};
+use scap_capture_format::schema::{self, EventType, Status, Syscall, syscall, types};
 
 use super::compare::TextTest;
 use crate::event::syscall as generic;
@@ -77,6 +77,20 @@ impl TypeSet {
             *types |= 1 << (index % 64);
             *calls |= 1 << (code % 64);
         }
+    }
+
+    /// Leaves out calls without an event type of their own, by their prototypes. Calls without a code
+    /// stay.
+    pub fn retain_calls(&mut self, wanted: impl Fn(&Syscall) -> bool) {
+        let mut calls = [0; CODE_WORDS];
+        calls[0] = 1;
+        for call in syscall::all().filter(|call| wanted(call)) {
+            if let Some(word) = calls.get_mut(usize::from(call.ppm_sc / 64)) {
+                *word |= 1 << (call.ppm_sc % 64);
+            }
+        }
+        let words = self.calls.iter_mut().zip(calls);
+        words.for_each(|(word, wanted)| *word &= wanted);
     }
 
     /// Returns true if a call without an event type is included, by its code in the field's

@@ -53,8 +53,10 @@ pub struct OriginState {
 
 impl OriginState {
     fn new(session: Session, origin: &Origin) -> Self {
+        let mut state = State::new();
+        state.set_arch(session.arch);
         Self {
-            state: State::new(),
+            state,
             session,
             is_trusted: false,
             is_filtered: origin.is_filtered,
@@ -178,7 +180,10 @@ impl Pipeline {
         match item {
             Item::Event(event) => return self.event(origin, event, sink),
             Item::StateOnly(event) => own.state.apply(event),
-            Item::Machine(machine) => own.session.set_machine(machine),
+            Item::Machine(machine) => {
+                own.session.set_machine(machine);
+                own.state.set_arch(own.session.arch);
+            }
             Item::Snapshot(snapshot) => {
                 if !own.is_trusted || own.is_filtered {
                     own.state.restore(snapshot);

@@ -53,6 +53,8 @@ use shared::{Shared, Slot};
 use threads::Threads;
 use users::Users;
 
+use scap_capture_format::schema::Arch;
+
 use crate::event::{PairedEvent, Pid, Tid};
 
 /// Limits of what a capture can make the state hold.
@@ -111,6 +113,8 @@ pub struct State {
     changed_name: bool,
     /// The fds that the last event created, up to a limit.
     made: Vec<i64>,
+    /// The architecture of the machine, for calls without an event type.
+    arch: Option<Arch>,
     scratch: Vec<u8>,
     /// The last event's time, and when its call entered, in nanoseconds: calls are seen when they return, but mean what
     /// numbers meant when they entered.
@@ -150,6 +154,11 @@ enum Ended {
 }
 
 impl State {
+    /// Sets the architecture of the machine, if it is known.
+    pub fn set_arch(&mut self, arch: Option<Arch>) {
+        self.arch = arch;
+    }
+
     /// Makes an empty state.
     pub fn new() -> Self {
         Self::default()

@@ -26,6 +26,7 @@ impl State {
         *self = Self {
             described: std::mem::take(&mut self.described),
             preloaded: std::mem::take(&mut self.preloaded),
+            arch: self.arch,
             ..Self::new()
         };
         let container = |id: StringId| Some(snapshot.string(id)).filter(|id| !id.is_empty());

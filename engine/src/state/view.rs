@@ -1,16 +1,13 @@
 //! The state around one event.
 
-use scap_capture_format::schema::{EventType, EventTypeFlags, SourceCategory, types};
+use scap_capture_format::schema::{Arch, EventType, EventTypeFlags, SourceCategory, types};
 
+use super::apply::files;
 use super::{Ancestor, ContainerInfo, FdInfo, State, Thread, User, paths};
-use crate::event::{Event, EventExt as _, FdLabel, Names, PairedEvent, Tid};
+use crate::event::{Event, EventExt as _, FdLabel, Names, PairedEvent, Tid, fds, syscall};
 
 /// Most ancestors followed; a hostile capture can have parents in a cycle.
 const MAX_ANCESTORS: usize = 512;
-
-/// Most parameters of `mmap` events from recorders with two events per call: sysdig did not count those calls as calls
-/// that use an fd.
-const MMAP_PAIR_PARAMS: usize = 6;
 
 /// Whether events of a type have an fd.
 pub fn has_fd(ty: EventType) -> bool {
@@ -128,20 +125,21 @@ impl<'s> View<'s> {
 
     /// Returns the fd that the event is about: the one it uses, creates or closes.
     pub fn fd_number(&self) -> Option<i64> {
-        event_fd(&self.paired)
+        event_fd(&self.paired, self.state.arch)
     }
 
     /// Whether the event is about an fd.
     pub fn has_fd(&self) -> bool {
-        let event = self.paired.event;
-        let is_mmap = matches!(
-            event.ty.exit(),
-            types::SYSCALL_MMAP_X | types::SYSCALL_MMAP2_X
-        );
-        if is_mmap && event.params.len() <= MMAP_PAIR_PARAMS {
-            return false;
+        let ty = self.paired.event.ty;
+        match ty.exit() {
+            // An anonymous mapping has none.
+            types::SYSCALL_MMAP_X | types::SYSCALL_MMAP2_X => {
+                event_fd(&self.paired, self.state.arch)
+                    .is_some_and(|fd| fd >= 0 && fd != i64::from(u32::MAX))
+            }
+            types::GENERIC_X => event_fd(&self.paired, self.state.arch).is_some(),
+            _ => fds::may_be_used(ty),
         }
-        has_fd(event.ty)
     }
 
     /// Returns the fd that the event is about, if it is known.
@@ -215,20 +213,28 @@ impl<'s> View<'s> {
 }
 
 /// Returns the fd that an event is about, if its parameters have it.
-pub(super) fn event_fd(paired: &PairedEvent<'_>) -> Option<i64> {
+fn event_fd(paired: &PairedEvent<'_>, arch: Option<Arch>) -> Option<i64> {
     let full = paired.full;
     let info = full.info()?;
+    if syscall::is_generic(full.ty) {
+        return match files::makes_fd(full, arch) {
+            true => full.result().filter(|fd| *fd >= 0),
+            false => syscall::fd_argument(full, arch),
+        };
+    }
+    let used = || fds::param(full.ty).and_then(|index| full.int(index));
     if info.flags.contains(EventTypeFlags::CREATES_FD) {
-        return match full.ty {
+        let made = match full.ty {
             // Of two new fds, the second, as in sysdig.
             types::SYSCALL_PIPE_X | types::SYSCALL_PIPE2_X | types::SOCKET_SOCKETPAIR_X => {
                 full.result().filter(|r| *r == 0).and_then(|_| full.int(2))
             }
             _ => full.result().filter(|fd| *fd >= 0),
         };
+        // A duplicate that was not made, or not yet.
+        return made.or_else(used);
     }
-    let own = info.fd_param.and_then(|index| full.int(usize::from(index)));
-    own.or(paired.enter_fd)
+    used().or(paired.enter_fd)
 }
 
 impl Names for View<'_> {
@@ -270,14 +276,11 @@ fn named(user: Option<&User>, id: u32) -> Option<&[u8]> {
     }
 }
 
-/// The directory fd that means the working directory.
-const AT_FDCWD: i64 = -100;
-
 impl State {
     /// Appends the absolute form of a path that a thread passed, if its directory is known.
     pub(super) fn resolve(&self, tid: Tid, dirfd: Option<i64>, path: &[u8], out: &mut Vec<u8>) {
         let dir: &[u8] = match dirfd {
-            None | Some(AT_FDCWD) => self.base(tid).unwrap_or(b""),
+            None | Some(fds::AT_FDCWD) => self.base(tid).unwrap_or(b""),
             Some(fd) => match self.fd(tid, fd) {
                 Some(info) => info.name.as_ref(),
                 None if path.starts_with(b"/") => b"",

@@ -14,12 +14,10 @@ use scap_capture_format::schema::{
 };
 
 use super::bytes::{self, BufferFormat};
+use super::fds::{self, FdValue};
 use super::time::{self, LocalClock};
 use super::value::Value;
 use super::{Event, EventExt as _, EventFlags, Names, flags, net, number, syscall, text};
-
-/// The value of a directory fd that means the working directory.
-const AT_FDCWD: i64 = -100;
 
 /// Renders arguments into a buffer that the caller reuses. Only scratch space is kept between events.
 #[derive(Clone, Debug, Default)]
@@ -91,6 +89,9 @@ impl Renderer {
             Value::Path(path, relative_to) => {
                 let dirfd = relative_to.and_then(|i| event.int(usize::from(i)));
                 self.path(out, path, dirfd, names);
+            }
+            Value::Fd(number) => {
+                fd(out, fds::meaning(event, index, number), names);
             }
             Value::AbsTime(Some(ns)) => self.clock.date_time(out, ns),
             Value::Bytes(data) => bytes::render(out, data, self.buffers),
@@ -205,7 +206,8 @@ fn simple<N: Names + ?Sized>(
             number::formatted(out, value.cast_signed(), false, len, format);
         }
         Value::Errno(result) => return errno_value(out, result, format),
-        Value::Fd(number) => return fd(out, number, names),
+        // The renderer handles it, since its meaning depends on the event.
+        Value::Fd(number) => number::dec(out, number),
         Value::Pid(tid) => {
             number::dec(out, tid);
             return named(out, names.comm(tid).filter(|c| !c.is_empty()));
@@ -271,23 +273,30 @@ fn simple<N: Names + ?Sized>(
     None
 }
 
-/// Appends an fd with its name.
-pub(super) fn fd<N: Names + ?Sized>(out: &mut Vec<u8>, fd: i64, names: &N) -> Resolved {
-    number::dec(out, fd);
-    let at = out.len();
-    if fd == AT_FDCWD {
-        out.extend_from_slice(b"(AT_FDCWD)");
-    } else if fd < 0 {
-        named(out, errno_name(fd));
-    } else if let Some(label) = names.fd(fd) {
-        out.extend_from_slice(b"(<");
-        out.push(label.typechar);
-        out.extend(label.l4);
-        out.push(b'>');
-        text::escape(out, label.name);
-        out.push(b')');
+/// Appends the value of an fd parameter with its name.
+pub(super) fn fd<N: Names + ?Sized>(out: &mut Vec<u8>, value: FdValue, names: &N) {
+    match value {
+        FdValue::WorkingDirectory => {
+            number::dec(out, fds::AT_FDCWD);
+            out.extend_from_slice(b"(AT_FDCWD)");
+        }
+        FdValue::Error(error) => {
+            number::dec(out, error);
+            named(out, errno_name(error));
+        }
+        FdValue::Number(number) => number::dec(out, number),
+        FdValue::Fd(fd) => {
+            number::dec(out, fd);
+            if let Some(label) = names.fd(fd) {
+                out.extend_from_slice(b"(<");
+                out.push(label.typechar);
+                out.extend(label.l4);
+                out.push(b'>');
+                text::escape(out, label.name);
+                out.push(b')');
+            }
+        }
     }
-    (out.len() > at).then_some(at)
 }
 
 fn errno_value(out: &mut Vec<u8>, result: i64, format: PrintFormat) -> Resolved {

@@ -3,6 +3,7 @@
 use scap_capture_format::schema::{ParamInfo, ParamType, types};
 
 use super::super::{Context, Field, FieldArg, Scratch, Value};
+use crate::event::fds::{self, FdValue};
 use crate::event::value::{self, Value as Param};
 use crate::event::{Event, EventExt as _, errno_name, number, syscall};
 use crate::state::View;
@@ -45,7 +46,7 @@ pub(super) fn arg<'a>(
 ) -> Option<Value<'a>> {
     let out = &mut scratch.bytes;
     out.clear();
-    let Some((_, info, bytes)) = find(cx.event, &field.arg) else {
+    let Some((index, info, bytes)) = find(cx.event, &field.arg) else {
         return generic_arg(field, cx, out).then_some(Value::Text(out));
     };
     if bytes.is_empty() && info.ty != ParamType::ByteBuf {
@@ -64,7 +65,7 @@ pub(super) fn arg<'a>(
             let dirfd = dirfd.and_then(|i| cx.event.int(usize::from(i)));
             cx.view.absolute_path(dirfd, path, out);
         }
-        Param::Fd(fd) => fd_text(out, cx.view, fd),
+        Param::Fd(fd) => fd_text(out, cx.view, fds::meaning(cx.event, index, fd)),
         _ => cx
             .session
             .renderer
@@ -84,23 +85,24 @@ fn generic_arg(field: &Field, cx: &Context<'_>, out: &mut Vec<u8>) -> bool {
 }
 
 /// Writes what an fd refers to, unescaped.
-fn fd_text(out: &mut Vec<u8>, view: &View<'_>, fd: i64) {
-    const AT_FDCWD: i64 = -100;
-    if fd == AT_FDCWD {
-        out.extend_from_slice(b"AT_FDCWD");
-    } else if fd < 0 {
-        match errno_name(fd) {
+fn fd_text(out: &mut Vec<u8>, view: &View<'_>, value: FdValue) {
+    match value {
+        FdValue::WorkingDirectory => out.extend_from_slice(b"AT_FDCWD"),
+        FdValue::Error(error) => match errno_name(error) {
             Some(name) => out.extend_from_slice(name),
+            None => number::dec(out, error),
+        },
+        FdValue::Number(number) => number::dec(out, number),
+        FdValue::Fd(fd) => match view.fd_of(fd).map(crate::state::FdInfo::label) {
+            Some(label) => {
+                out.push(b'<');
+                out.push(label.typechar);
+                out.extend(label.l4);
+                out.push(b'>');
+                out.extend_from_slice(label.name);
+            }
             None => number::dec(out, fd),
-        }
-    } else if let Some(label) = view.fd_of(fd).map(crate::state::FdInfo::label) {
-        out.push(b'<');
-        out.push(label.typechar);
-        out.extend(label.l4);
-        out.push(b'>');
-        out.extend_from_slice(label.name);
-    } else {
-        number::dec(out, fd);
+        },
     }
 }
 

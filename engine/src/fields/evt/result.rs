@@ -1,6 +1,6 @@
 //! The result of a call.
 
-use scap_capture_format::schema::{EventInfo, ParamType, errno};
+use scap_capture_format::schema::{EventInfo, ParamInfo, ParamType, errno};
 
 use super::super::{Context, Field, Scratch, Value};
 use crate::event::{EventExt as _, EventFlags, syscall};
@@ -9,15 +9,27 @@ use crate::event::{EventExt as _, EventFlags, syscall};
 fn result(cx: &Context<'_>) -> Option<i64> {
     let event = cx.event;
     let info = event.info()?;
-    let has_result = is_result(info, syscall::result_param(event.ty));
-    event.result().filter(|_| has_result)
+    let index = syscall::result_param(event.ty);
+    if !is_result(info, index) {
+        return None;
+    }
+    let result = event.result()?;
+    match info.params.get(index).is_some_and(is_id) {
+        true => event.uint(index).and_then(|id| i64::try_from(id).ok()),
+        false => Some(result),
+    }
 }
 
 fn is_result(info: &EventInfo, index: usize) -> bool {
     let Some(param) = info.params.get(index) else {
         return false;
     };
-    param.name == "res" || (param.name == "fd" && param.ty == ParamType::Fd)
+    param.name == "res" || (param.name == "fd" && param.ty == ParamType::Fd) || is_id(param)
+}
+
+/// Whether a result is the id that a call like `getuid` returns, which cannot fail.
+fn is_id(param: &ParamInfo) -> bool {
+    matches!(param.ty, ParamType::Uid | ParamType::Gid)
 }
 
 /// Returns the error number of a failed call.

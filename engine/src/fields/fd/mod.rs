@@ -127,7 +127,7 @@ extract! {
     };
     l4proto = |_, cx, _| {
         let info = fd(cx)?;
-        let known = info.kind.is_inet() && (info.role != Role::Unknown || info.bound.is_some());
+        let known = info.kind.is_inet();
         Some(Value::Text(match info.l4 {
             L4::Tcp if known => b"tcp",
             L4::Udp if known => b"udp",

@@ -1,6 +1,6 @@
 //! Fds that are not sockets.
 
-use scap_capture_format::schema::types;
+use scap_capture_format::schema::{Arch, types};
 
 use super::super::fd::{FdInfo, FdKind};
 use super::super::{State, limits};
@@ -219,15 +219,16 @@ pub(super) fn made_by(call: &str) -> Option<(&'static str, bool)> {
 }
 
 /// Whether a call without an event type of its own creates an fd.
-pub(super) fn makes_fd(event: &Event<'_>) -> bool {
-    syscall::call(event, None)
+pub(in crate::state) fn makes_fd(event: &Event<'_>, arch: Option<Arch>) -> bool {
+    syscall::call(event, arch)
         .name
         .is_some_and(|name| made_by(name).is_some())
 }
 
 /// Calls without an event type of their own.
 pub(super) fn generic(state: &mut State, event: &Event<'_>) {
-    let made_by = || made_by(syscall::call(event, None).name?);
+    let arch = state.arch;
+    let made_by = || made_by(syscall::call(event, arch).name?);
     let (Some(fd), Some((name, cloexec))) = (made(event), made_by()) else {
         return;
     };

@@ -8,7 +8,7 @@
 
 mod clone;
 mod dirs;
-mod files;
+pub(super) mod files;
 mod meta;
 mod owners;
 mod params;
@@ -68,8 +68,8 @@ pub fn call_may_affect_state(name: &str) -> bool {
 /// it. Counters of memory and page faults are not considered.
 pub fn affects_state(event: &Event<'_>) -> bool {
     const EINPROGRESS: i64 = 115;
-    let can =
-        may_affect_state(event.ty) || (event.ty == types::GENERIC_X && files::makes_fd(event));
+    let can = may_affect_state(event.ty)
+        || (event.ty == types::GENERIC_X && files::makes_fd(event, None));
     can && !files::is_harmless_ioctl(event)
         && !event.result().is_some_and(|r| r < 0 && r != -EINPROGRESS)
 }

@@ -53,7 +53,8 @@ fn protocol(ty: u64, proto: u64) -> L4 {
         (SOCK_RAW, _) | (_, 255) => L4::Raw,
         (_, 6) | (SOCK_STREAM, 0) => L4::Tcp,
         (_, 17) | (SOCK_DGRAM, 0) => L4::Udp,
-        (_, 1) => L4::Icmp,
+        // Of IPv4 and of IPv6.
+        (_, 1 | 58) => L4::Icmp,
         _ => L4::Unknown,
     }
 }
@@ -472,7 +473,9 @@ fn role_in_transfer(
     way: Way,
     is_new: bool,
 ) -> Role {
-    if let Some(role) = by_port(here, there) {
+    // The numbers of raw sockets are not ports: they are a protocol, or an identifier.
+    let has_ports = !matches!(info.l4, L4::Raw | L4::Icmp);
+    if let Some(role) = by_port(here, there).filter(|_| has_ports) {
         return role;
     }
     // Whether a bound socket is a server's shows with its first datagram.
@@ -485,7 +488,7 @@ fn role_in_transfer(
         Way::In if is_bound => Role::Server,
         Way::Out if is_bound && here.port() >= EPHEMERAL => Role::Client,
         Way::Out if !is_bound && !is_new => Role::Client,
-        _ if here.port() != 0 && here.port() < there.port() => Role::Server,
+        _ if has_ports && here.port() != 0 && here.port() < there.port() => Role::Server,
         _ => Role::Client,
     }
 }

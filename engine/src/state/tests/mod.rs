@@ -13,7 +13,7 @@ mod sockets;
 
 use std::fmt::Write as _;
 
-use scap_capture_format::schema::{Arch, EventType, types};
+use scap_capture_format::schema::{EventType, types};
 
 use super::*;
 use crate::event::bytes::BufferFormat;
