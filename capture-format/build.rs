@@ -212,7 +212,10 @@ fn events(
         let list = params.entry(row["type"].parse().unwrap()).or_default();
         expect_index(&row, list.len());
         let info = row["info"].as_str();
-        let detail = if info.is_empty() {
+        let detail = if info.is_empty() && row["pt_type"] == "PT_FSRELPATH" {
+            // Enter events have the directory before the path.
+            format!("ParamDetail::DirFd({})", list.len() - 1)
+        } else if info.is_empty() {
             "ParamDetail::None".to_owned()
         } else if let Some(index) = info.strip_prefix("dirfd_param=") {
             format!("ParamDetail::DirFd({})", index.parse::<u8>().unwrap())

@@ -9,6 +9,7 @@ mod containers;
 mod fds;
 mod merged;
 mod native_chisels;
+mod paths;
 mod sample;
 mod screens;
 mod scripted_views;

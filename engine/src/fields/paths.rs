@@ -76,6 +76,17 @@ fn absolute<'a>(
     name: &str,
     scratch: &'a mut Scratch,
 ) -> Option<Value<'a>> {
+    let (dirfd, path) = with_directory(cx, info, name)?;
+    scratch.text(|out| cx.view.absolute_path(dirfd, path, out))
+}
+
+/// Returns a path as passed by the program, and the fd of the directory that it is relative to, if
+/// the call has one.
+fn with_directory<'a>(
+    cx: &Context<'a>,
+    info: &EventInfo,
+    name: &str,
+) -> Option<(Option<i64>, &'a [u8])> {
     let full = cx.view.full();
     let (index, param) = info.param(name)?;
     let path = value::text(full.params.get(index)?);
@@ -83,7 +94,17 @@ fn absolute<'a>(
         (ParamType::FsRelPath, ParamDetail::DirFd(dirfd)) => full.int(usize::from(dirfd)),
         _ => None,
     };
-    scratch.text(|out| cx.view.absolute_path(dirfd, path, out))
+    Some((dirfd, path))
+}
+
+/// Whether the source of a mount is a path: that of other file systems than those on devices is only a name.
+fn mounts_a_path(cx: &Context<'_>, info: &EventInfo) -> bool {
+    const MS_BIND: u64 = 0x1000;
+    const MS_MOVE: u64 = 0x2000;
+    let full = cx.view.full();
+    let flags = info.param("flags").and_then(|(index, _)| full.uint(index));
+    flags.is_some_and(|flags| flags & (MS_BIND | MS_MOVE) != 0)
+        || given(cx, info, "dev").is_some_and(|source| source.starts_with(b"/"))
 }
 
 extract! {
@@ -109,6 +130,9 @@ extract! {
     };
     source = |_, cx, scratch| {
         let info = successful(cx)?;
+        if info.name == "mount" && !mounts_a_path(cx, info) {
+            return None;
+        }
         absolute(cx, info, two(info)?.0, scratch)
     };
     sourceraw = |_, cx, _| {
@@ -117,7 +141,13 @@ extract! {
     };
     target = |_, cx, scratch| {
         let info = successful(cx)?;
-        absolute(cx, info, two(info)?.1, scratch)
+        let (source, target) = two(info)?;
+        if matches!(info.name, "symlink" | "symlinkat") {
+            let (dirfd, link) = with_directory(cx, info, source)?;
+            let target = given(cx, info, target)?;
+            return scratch.text(|out| cx.view.link_target(dirfd, link, target, out));
+        }
+        absolute(cx, info, target, scratch)
     };
     targetraw = |_, cx, _| {
         let info = successful(cx)?;

@@ -22,7 +22,32 @@ pub fn join(out: &mut Vec<u8>, dir: &[u8], path: &[u8]) {
         out.push(b'/');
     }
     let root = out.len();
-    for component in pieces.iter().flat_map(|p| p.split(|b| *b == b'/')) {
+    for piece in pieces {
+        extend(out, start, root, piece);
+    }
+}
+
+/// Replaces an absolute path, which begins at `start`, by what a symbolic link with this path points to.
+pub fn follow_link(out: &mut Vec<u8>, start: usize, target: &[u8]) {
+    if target.starts_with(b"/") {
+        out.truncate(start);
+        return join(out, b"", target);
+    }
+    let link = out.get(start..).unwrap_or_default();
+    let root = match link {
+        [b'/', ..] => start + 1,
+        // Where the directory is not known, the target's is not either.
+        link if link.starts_with(UNKNOWN) => start + UNKNOWN.len(),
+        _ => start,
+    };
+    let directory = out[root..].iter().rposition(|b| *b == b'/');
+    out.truncate(root + directory.unwrap_or(0));
+    extend(out, start, root, target);
+}
+
+/// Appends the components of a path to a path that begins at `start` and does not go above `root`.
+fn extend(out: &mut Vec<u8>, start: usize, root: usize, path: &[u8]) {
+    for component in path.split(|b| *b == b'/') {
         match component {
             b"" | b"." => {}
             b".." => {
@@ -51,6 +76,26 @@ mod tests {
         let mut out = b">".to_vec();
         join(&mut out, dir.as_bytes(), path.as_bytes());
         String::from_utf8(out).unwrap()[1..].to_owned()
+    }
+
+    #[test]
+    fn links_point_from_their_directory() {
+        let target = |link: &str, target: &str| {
+            let mut out = format!(">{link}").into_bytes();
+            follow_link(&mut out, 1, target.as_bytes());
+            String::from_utf8(out).unwrap()[1..].to_owned()
+        };
+        assert_eq!(target("/tmp/d/one", "hosts"), "/tmp/d/hosts");
+        assert_eq!(target("/tmp/d/two", "../x"), "/tmp/x");
+        assert_eq!(target("/tmp/d/two", "../../../x"), "/x");
+        assert_eq!(target("/one", "x"), "/x");
+        assert_eq!(target("/tmp/d/three", "/etc//passwd"), "/etc/passwd");
+        assert_eq!(target("/tmp/d/dot", "."), "/tmp/d");
+        assert_eq!(target("rel/one", "x"), "rel/x");
+        assert_eq!(target("<UNKNOWN>one", "x"), "<UNKNOWN>x");
+        assert_eq!(target("<UNKNOWN>d/one", "x"), "<UNKNOWN>d/x");
+        assert_eq!(target("one", "x"), "x");
+        assert_eq!(target("", ".."), "");
     }
 
     #[test]

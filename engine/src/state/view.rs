@@ -205,6 +205,13 @@ impl<'s> View<'s> {
         self.state.cwd(self.thread()?.tid)
     }
 
+    /// Appends the absolute form of what a new symbolic link points to: its path is relative to the directory of the link.
+    pub fn link_target(&self, dirfd: Option<i64>, link: &[u8], target: &[u8], out: &mut Vec<u8>) {
+        let start = out.len();
+        self.absolute_path(dirfd, link, out);
+        paths::follow_link(out, start, target);
+    }
+
     /// Appends the absolute form of a path that the event's thread passed.
     pub fn absolute_path(&self, dirfd: Option<i64>, path: &[u8], out: &mut Vec<u8>) {
         let tid = self.paired.event.tid;

@@ -1,6 +1,6 @@
 //! The arguments of an event.
 
-use scap_capture_format::schema::{ParamInfo, ParamType, types};
+use scap_capture_format::schema::{ParamDetail, ParamInfo, ParamType, types};
 
 use super::super::{Context, Field, FieldArg, Scratch, Value};
 use crate::event::fds::{self, FdValue};
@@ -152,28 +152,27 @@ pub(super) fn buffer<'a>(_: &'a Field, cx: &Context<'a>, _: &'a mut Scratch) -> 
 /// The parameters that a path is made of: directory fd and name.
 type PathParams = (Option<usize>, usize);
 
-/// Paths of calls that have two, source (the existing one) and destination.
-fn two_paths(cx: &Context<'_>) -> Option<(PathParams, PathParams)> {
-    Some(match cx.view.full().ty {
-        types::SYSCALL_RENAMEAT_X | types::SYSCALL_RENAMEAT2_X | types::SYSCALL_LINKAT_2_X => {
-            ((Some(1), 2), (Some(3), 4))
-        }
-        _ => return None,
-    })
-}
-
-/// The path of calls that have one.
-fn one_path(cx: &Context<'_>) -> Option<PathParams> {
-    Some(match cx.view.full().ty {
-        types::SYSCALL_OPENAT_2_X
-        | types::SYSCALL_OPENAT2_X
-        | types::SYSCALL_UNLINKAT_2_X
-        | types::SYSCALL_MKDIRAT_X
-        | types::SYSCALL_FCHMODAT_X => (Some(1), 2),
-        types::SYSCALL_SYMLINKAT_X => (Some(2), 3),
-        types::SYSCALL_OPEN_BY_HANDLE_AT_X => (None, 3),
-        _ => return None,
-    })
+/// The path of the event's call that is relative to the fd of a directory; of two, the first or the
+/// last.
+fn relative_path(cx: &Context<'_>, last: bool) -> Option<PathParams> {
+    let full = cx.view.full();
+    if full.ty == types::SYSCALL_OPEN_BY_HANDLE_AT_X {
+        return Some((None, 3));
+    }
+    let params = full.info()?.params;
+    let mut paths =
+        params
+            .iter()
+            .enumerate()
+            .filter_map(|(at, param)| match (param.ty, param.info) {
+                (ParamType::FsRelPath, ParamDetail::DirFd(dirfd)) => Some((Some(dirfd.into()), at)),
+                _ => None,
+            });
+    if last {
+        paths.next_back()
+    } else {
+        paths.next()
+    }
 }
 
 pub(super) fn abspath<'a>(
@@ -182,12 +181,9 @@ pub(super) fn abspath<'a>(
     scratch: &'a mut Scratch,
 ) -> Option<Value<'a>> {
     let (dirfd, path) = match &field.arg {
-        FieldArg::Name(which) => match two_paths(cx) {
-            Some((source, _)) if &**which == "src" => source,
-            Some((_, destination)) => destination,
-            None => one_path(cx)?,
-        },
-        _ => one_path(cx)?,
+        FieldArg::Name(which) => relative_path(cx, &**which != "src")?,
+        // Without a choice, calls with two paths have none.
+        _ => relative_path(cx, false).filter(|path| relative_path(cx, true) == Some(*path))?,
     };
     let full = cx.view.full();
     let path = value::text(full.params.get(path)?);
