@@ -6,7 +6,7 @@ use std::rc::Rc;
 use mlua::{Function, Lua, Table, Value};
 
 use super::api;
-use super::arguments;
+use super::arguments::{self, Argument};
 use super::call::Callback;
 use super::call_context::{CallInput, HostState};
 use super::clock::{Clock, Tick};
@@ -47,16 +47,8 @@ pub(super) struct Chisel {
 impl Chisel {
     /// Runs the text of a script, which defines its functions and metadata.
     pub(super) fn load(run: &Rc<Run>, script: Script) -> Result<Self, ChiselError> {
-        let slot = watchdog::slot().map_err(ChiselError::Stack)?;
-        let shared = Rc::new(ScriptState::new(run.clone(), script, slot));
-        let failed = |error: mlua::Error| shared.error(&error, false);
-        sandbox::allow(run.policy.instructions);
-        let lua = sandbox::lua(&shared).map_err(failed)?;
-        api::install(&lua, &shared).map_err(failed)?;
-        let chunk = shared.compile(&lua, &shared.script).map_err(failed)?;
-        let going = shared.begin_call();
-        chunk.call::<()>(()).map_err(failed)?;
-        drop(going);
+        let (lua, shared, loaded) = Self::run_script(run, script)?;
+        loaded.map_err(|error| shared.error(&error, false))?;
         let info = Info::read(&shared.script, &lua.globals())?;
         Ok(Self {
             lua,
@@ -69,6 +61,33 @@ impl Chisel {
             is_dead: false,
             shared,
         })
+    }
+
+    /// Returns the arguments that a script declares, as far as it could be loaded.
+    pub(super) fn declared(run: &Rc<Run>, script: Script) -> Vec<Argument> {
+        let arguments = || {
+            let (lua, shared, _failed_later) = Self::run_script(run, script).ok()?;
+            Info::read(&shared.script, &lua.globals()).ok()?.arguments
+        };
+        arguments().unwrap_or_default()
+    }
+
+    /// Makes a Lua state and runs a script in it; also returns whether that failed.
+    fn run_script(
+        run: &Rc<Run>,
+        script: Script,
+    ) -> Result<(Lua, Rc<ScriptState>, mlua::Result<()>), ChiselError> {
+        let slot = watchdog::slot().map_err(ChiselError::Stack)?;
+        let shared = Rc::new(ScriptState::new(run.clone(), script, slot));
+        let failed = |error: mlua::Error| shared.error(&error, false);
+        sandbox::allow(run.policy.instructions);
+        let lua = sandbox::lua(&shared).map_err(failed)?;
+        api::install(&lua, &shared).map_err(failed)?;
+        let chunk = shared.compile(&lua, &shared.script).map_err(failed)?;
+        let going = shared.begin_call();
+        let loaded = chunk.call::<()>(());
+        drop(going);
+        Ok((lua, shared, loaded))
     }
 
     /// Loads a chisel by name, passes its arguments and initializes it.

@@ -39,6 +39,6 @@ pub use error::{ChiselError, Place};
 pub use info::Info;
 pub use options::{Options, Progress};
 pub use registry::{Script, ScriptRegistry};
-pub use runner::{ChiselRunner, Ended, Wanted, info, views};
+pub use runner::{ChiselRunner, Ended, Wanted, declared_arguments, info, views};
 pub use sandbox::Policy;
 pub use watchdog::{watch, with_stack};

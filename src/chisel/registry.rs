@@ -115,9 +115,12 @@ impl ScriptRegistry {
     ///
     /// As [`Self::find`].
     pub(super) fn module(&self, name: &str, from: &Script) -> Result<Script, ChiselError> {
-        let is_plain = name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+        // As in Lua, dots separate directories.
+        let is_plain = name.split('.').all(|part| {
+            let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+            !part.is_empty() && part.bytes().all(plain)
+        });
+        let name = &*name.replace('.', "/");
         if is_plain
             && let Some(dir) = from.path.as_deref().and_then(Path::parent)
             && let Some(script) = Place::Directory(dir.to_owned()).script(name)
@@ -131,7 +134,7 @@ impl ScriptRegistry {
             }
         }
         Err(ChiselError::NotFound {
-            name: name.to_owned(),
+            name: name.replace('/', "."),
             similar: Vec::new(),
         })
     }

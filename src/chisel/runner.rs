@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::arguments;
+use super::arguments::{self, Argument};
 use super::call_context::{CallInput, HostState};
 use super::error::ChiselError;
 use super::info::Info;
@@ -418,12 +418,31 @@ impl EventSink for ChiselRunner {
 /// # Errors
 ///
 /// Those of loading the script.
-pub fn info(registry: ScriptRegistry, policy: Policy, script: Script) -> Result<Info, ChiselError> {
+pub fn info(
+    registry: ScriptRegistry,
+    mut policy: Policy,
+    script: Script,
+) -> Result<Info, ChiselError> {
+    policy.describes = true;
     with_stack(|| {
         let run = Rc::new(Run::new(Options::quiet(registry, policy)));
         Chisel::load(&run, script).map(|chisel| chisel.info)
     })
     .map_err(ChiselError::Stack)?
+}
+
+/// Returns the arguments that a script declares; for one that cannot be loaded, those that it
+/// declared before it failed.
+pub fn declared_arguments(registry: ScriptRegistry, script: Script) -> Vec<Argument> {
+    let policy = Policy {
+        describes: true,
+        ..Policy::default()
+    };
+    let declared = with_stack(|| {
+        let run = Rc::new(Run::new(Options::quiet(registry, policy)));
+        Chisel::declared(&run, script)
+    });
+    declared.unwrap_or_default()
 }
 
 /// Returns the available views, by name; scripts without a valid view are skipped.

@@ -68,6 +68,17 @@ if not is_strict then
   return
 end
 
+if host.describes then
+  -- A file that takes everything and has nothing in it.
+  local nothing = function() return nil end
+  local no_file = { read = nothing, lines = function() return nothing end, seek = function() return 0 end }
+  for _, name in ipairs { 'write', 'flush', 'setvbuf', 'close' } do
+    no_file[name] = function(self) return self end
+  end
+  own_io.open = function() return no_file end
+  host.make_dir = function() return 0 end
+end
+
 for _, name in ipairs { 'popen', 'tmpfile', 'lines', 'input', 'read' } do
   own_io[name] = denied('io.' .. name)
 end

@@ -21,6 +21,9 @@ use super::script_state::ScriptState;
 pub struct Policy {
     /// The directory in which they may write and read files; `None` = no files.
     pub output: Option<PathBuf>,
+    /// The script is loaded only for its metadata: files that it opens while it loads are not there, but
+    /// can be written and read.
+    pub describes: bool,
     /// No restrictions: files, programs, C libraries.
     pub unrestricted: bool,
     /// Memory limit of one script, in bytes.
@@ -33,6 +36,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             output: None,
+            describes: false,
             unrestricted: false,
             memory: 512 << 20,
             instructions: 2_000_000_000,
@@ -198,6 +202,7 @@ pub(super) fn lua(shared: &Rc<ScriptState>) -> mlua::Result<Lua> {
     let own = shared.clone();
     let module = lua.create_function(move |lua, name: String| module(lua, &own, &name))?;
     host.set("module", module)?;
+    host.set("describes", policy.describes)?;
     let prelude = lua
         .load(include_str!("sandbox.lua"))
         .set_name("=sandbox")

@@ -203,6 +203,8 @@ impl Printer {
                 arch,
             )),
             Some(text) => {
+                // As in sysdig, so that a format can be written without the shell's help.
+                let text = &*text.replace("\\n", "\n").replace("\\t", "\t");
                 let template =
                     Template::new(text).map_err(|e| diagnostic::template("format", text, &e))?;
                 match args.json {

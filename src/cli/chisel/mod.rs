@@ -12,7 +12,7 @@ use clap::Subcommand;
 
 use super::error::{CliError, Outcome};
 use crate::chisel::view::ViewErrorKind;
-use crate::chisel::{ChiselError, Policy, ScriptRegistry, Wanted};
+use crate::chisel::{self, ChiselError, Policy, ScriptRegistry, Wanted};
 use crate::event::suggest::did_you_mean;
 
 pub(super) use run::{Rerun, live, read, watched};
@@ -73,8 +73,16 @@ impl ChiselArgs {
     /// words after it are parsed as a filter.
     pub(super) fn check(&self) -> Result<(), CliError> {
         let registry = ScriptRegistry::from_environment();
-        let found = self.chisel.iter().map(|name| registry.find(name).map(drop));
-        found.collect::<Result<(), _>>().map_err(CliError::from)
+        for name in &self.chisel {
+            let script = registry.find(name)?;
+            // The error of a script that cannot be loaded comes before that of a word that would have
+            // been its argument.
+            if !self.chisel_unsafe {
+                let registry = ScriptRegistry::from_environment();
+                chisel::info(registry, self.policy(), script)?;
+            }
+        }
+        Ok(())
     }
 
     fn wanted(&self) -> Vec<Wanted> {
@@ -88,6 +96,7 @@ impl ChiselArgs {
 
     fn policy(&self) -> Policy {
         Policy {
+            describes: false,
             output: self.chisel_output.clone(),
             unrestricted: self.chisel_unsafe,
             memory: (self.chisel_memory as usize) << 20,

@@ -7,8 +7,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use super::run::metadata;
-use crate::chisel::{ScriptRegistry, takes};
+use crate::chisel::{ScriptRegistry, declared_arguments, takes};
 use crate::filter::Filter;
 
 /// The hidden option that carries the arguments of a chisel.
@@ -49,9 +48,8 @@ pub(in crate::cli) fn expand(words: Vec<OsString>) -> Vec<OsString> {
         let mut arguments = OsString::new();
         let declared = registry
             .find(&name)
-            .ok()
-            .and_then(|script| metadata(script).ok());
-        let declared = declared.and_then(|info| info.arguments).unwrap_or_default();
+            .map(|script| declared_arguments(ScriptRegistry::from_environment(), script));
+        let declared = declared.unwrap_or_default();
         if let Some(next) = rest.clone().next() {
             let following: Vec<&OsString> = rest.clone().collect();
             let is_capture = !has_capture && (next == "-" || Path::new(next).is_file());
