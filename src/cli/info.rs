@@ -149,6 +149,8 @@ struct TypeCount<'a> {
 #[derive(Debug, Serialize)]
 struct Lost {
     total: u64,
+    /// False if more can be lost than is known: the recorder did not finish, or its format does not say.
+    known: bool,
     spans: Vec<LostEntry>,
 }
 
@@ -269,6 +271,7 @@ impl<'a> Report<'a> {
             },
             lost: Lost {
                 total: capture_info.lost(),
+                known: capture_info.complete && damages.is_empty() && !capture_info.is_sysdig,
                 spans: capture_info
                     .losses
                     .iter()
@@ -320,10 +323,7 @@ impl<'a> Report<'a> {
             None => lines.line("time", "no events"),
         }
         if events.without_time > 0 {
-            let text = match events.without_time {
-                1 => "of one event is not known".to_owned(),
-                count => format!("of {count} events is not known"),
-            };
+            let text = format!("of {} is not known", count(events.without_time, "event"));
             lines.line("time", &text);
         }
         let mut total = events.total.to_string();
@@ -339,14 +339,15 @@ impl<'a> Report<'a> {
         if events.hidden > 0 {
             lines.line(
                 "hidden",
-                &format!("{} events kept for state only", events.hidden),
+                &format!("{} kept for state only", count(events.hidden, "event")),
             );
         }
         lines.line(
             "seen",
             &format!(
-                "{} threads of {} processes",
-                events.threads, events.processes
+                "{} of {}",
+                count(events.threads, "thread"),
+                count(events.processes, "process"),
             ),
         );
         if events.containers > 0 {
@@ -355,20 +356,29 @@ impl<'a> Report<'a> {
         }
         lines.line(
             "failed",
-            &format!("{} calls returned an error", events.failed),
+            &format!("{} returned an error", count(events.failed, "call")),
         );
         lines.line(
             "in flight",
-            &format!("{} calls had not returned at the end", events.in_flight),
+            &format!(
+                "{} had not returned at the end",
+                count(events.in_flight, "call")
+            ),
         );
         if events.with_unreadable_arguments > 0 {
-            let text = format!("arguments of {} events", events.with_unreadable_arguments);
+            let text = format!(
+                "arguments of {}",
+                count(events.with_unreadable_arguments, "event")
+            );
             lines.line("unreadable", &text);
         }
         if events.truncated > 0 {
             lines.line(
                 "cut",
-                &format!("data of {} events, to the snaplen", events.truncated),
+                &format!(
+                    "data of {}, to the snaplen",
+                    count(events.truncated, "event")
+                ),
             );
         }
         self.lost_text(&mut lines);
@@ -389,7 +399,7 @@ impl<'a> Report<'a> {
             machine.os.to_owned(),
             match machine.cpus {
                 0 => String::new(),
-                cpus => format!("{cpus} CPUs"),
+                cpus => count(cpus.into(), "CPU"),
             },
             match machine.memory_bytes {
                 0 => String::new(),
@@ -397,11 +407,12 @@ impl<'a> Report<'a> {
             },
         ];
         let parts: Vec<String> = parts.into_iter().filter(|p| !p.is_empty()).collect();
-        if self.origins.is_empty() {
+        if self.origins.is_empty() && !parts.is_empty() {
             lines.line("machine", &parts.join(", "));
         }
-        let kernel = [machine.kernel_release, machine.arch, machine.kernel_version].join(" ");
-        if self.origins.is_empty() {
+        let version = kernel_version(machine.kernel_version, machine.utc_offset_s);
+        let kernel = [machine.kernel_release, machine.arch, &version].join(" ");
+        if self.origins.is_empty() && !kernel.trim().is_empty() {
             lines.line("kernel", kernel.trim());
         }
         if let Some(boot) = &machine.boot_time {
@@ -411,22 +422,34 @@ impl<'a> Report<'a> {
             };
             lines.line("boot", &format!("{boot}{id}"));
         }
-        let mut recorder = format!(
-            "{}, snaplen {}",
-            self.recorder.program, self.recorder.snaplen
-        );
-        for option in &self.recorder.options {
-            recorder += &format!(", {} {}", option.name, option.value);
+        let recorder = &self.recorder;
+        let mut parts = vec![recorder.program.to_owned()];
+        if recorder.snaplen > 0 {
+            parts.push(format!("snaplen {}", recorder.snaplen));
         }
-        lines.line("recorder", recorder.trim_end());
+        // The snaplen is also among the options with which the recorder was started.
+        let options = recorder.options.iter().filter(|o| o.name != "snaplen");
+        parts.extend(options.map(|option| format!("{} {}", option.name, option.value)));
+        parts.retain(|part| !part.is_empty());
+        if !parts.is_empty() {
+            lines.line("recorder", parts.join(", ").trim_end());
+        }
     }
 
     fn lost_text(&self, lines: &mut Lines<'_>) {
-        if self.lost.total == 0 {
-            lines.line("lost", "nothing");
-            return;
-        }
-        lines.line("lost", &format!("{} events", self.lost.total));
+        let total = count(self.lost.total, "event");
+        let complete = self.integrity.complete;
+        let text = match (self.lost.total, self.lost.known, self.format) {
+            (0, true, _) => "nothing".to_owned(),
+            (_, true, _) => total,
+            (0, false, "sysdig") => "not known; a .scap file does not say".to_owned(),
+            (_, false, "sysdig") => format!("{total}, as far as a .scap file says"),
+            (0, false, _) if complete => "nothing outside of the damage".to_owned(),
+            (_, false, _) if complete => format!("{total}; not known within the damage"),
+            (0, false, _) => "not known after the last chunk; nothing before".to_owned(),
+            (_, false, _) => format!("{total}; not known after the last chunk"),
+        };
+        lines.line("lost", &text);
         for span in &self.lost.spans {
             let cpu = span
                 .cpu
@@ -434,8 +457,11 @@ impl<'a> Report<'a> {
             lines.line(
                 "",
                 &format!(
-                    "{}, {cpu}: {} events between {} and {}",
-                    span.cause, span.count, span.from, span.to
+                    "{}, {cpu}: {} between {} and {}",
+                    span.cause,
+                    count(span.count, "event"),
+                    span.from,
+                    span.to
                 ),
             );
         }
@@ -444,8 +470,9 @@ impl<'a> Report<'a> {
     fn integrity_text(&self, lines: &mut Lines<'_>) {
         let integrity = &self.integrity;
         let mut sections = format!(
-            "{} chunks, {} snapshots",
-            integrity.chunks, integrity.snapshots
+            "{}, {}",
+            count(integrity.chunks, "chunk"),
+            count(integrity.snapshots, "snapshot"),
         );
         sections += if integrity.index {
             ", index"
@@ -453,7 +480,7 @@ impl<'a> Report<'a> {
             ", no index"
         };
         if integrity.unknown_sections > 0 {
-            sections += &format!(", {} of unknown kinds", integrity.unknown_sections);
+            sections += &format!(", {} of unknown kind", integrity.unknown_sections);
         }
         lines.line("sections", &sections);
         let state = match (integrity.damages, integrity.complete) {
@@ -483,7 +510,8 @@ impl<'a> Report<'a> {
             text::escape(out, ty.name.as_bytes());
         }
         if let Some(more) = events.types.len().checked_sub(TOP).filter(|n| *n > 0) {
-            number::display(out, format_args!("\n{more:>14}         more types"));
+            let noun = if more == 1 { "type" } else { "types" };
+            number::display(out, format_args!("\n{more:>14}         more {noun}"));
         }
     }
 }
@@ -502,6 +530,32 @@ impl Lines<'_> {
         self.any = true;
         number::display(self.out, format_args!("{label:<11}"));
         text::escape(self.out, value.as_bytes());
+    }
+}
+
+/// Returns a number of things, in words: `1 process`, `2 processes`.
+fn count(number: u64, noun: &str) -> String {
+    let ending = match (number, noun.ends_with('s')) {
+        (1, _) => "",
+        (_, true) => "es",
+        (_, false) => "s",
+    };
+    format!("{number} {noun}{ending}")
+}
+
+/// Returns the version of a kernel with the date of its build as a date: reproducible builds have
+/// `@` and seconds, which are 0 if there is none.
+fn kernel_version(version: &str, utc_offset_s: i32) -> String {
+    let Some((rest, seconds)) = version.rsplit_once('@') else {
+        return version.to_owned();
+    };
+    match seconds
+        .parse::<u64>()
+        .map(|s| s.checked_mul(time::NS_PER_S))
+    {
+        Ok(Some(0)) => rest.trim_end().to_owned(),
+        Ok(Some(ns)) => format!("{rest}{}", time::iso8601(ns, utc_offset_s)),
+        _ => version.to_owned(),
     }
 }
 
@@ -524,6 +578,27 @@ fn bytes(size: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_have_their_plural() {
+        assert_eq!(count(1, "process"), "1 process");
+        assert_eq!(count(0, "process"), "0 processes");
+        assert_eq!(count(1, "event"), "1 event");
+        assert_eq!(count(12, "event"), "12 events");
+    }
+
+    #[test]
+    fn the_date_of_a_kernel_is_a_date() {
+        let shown = |version| kernel_version(version, 3600);
+        assert_eq!(shown("#1 SMP @0"), "#1 SMP");
+        assert_eq!(
+            shown("#1 SMP @1700000000"),
+            "#1 SMP 2023-11-14T23:13:20.000000000+01:00"
+        );
+        for other in ["#1 SMP Debian 6.1.1 (2023-01-01)", "", "a@b", "@"] {
+            assert_eq!(shown(other), other);
+        }
+    }
 
     #[test]
     fn sizes() {
