@@ -176,7 +176,7 @@ fn condition(name: &str, cx: &Context<'_>) -> Option<String> {
     let mut scratch = Scratch::default();
     let mut literal = Vec::new();
     match field.extract(cx, &mut scratch)? {
-        Value::Text(text) => literal.extend_from_slice(text),
+        Value::Text(text) | Value::Rendered(text) => literal.extend_from_slice(text),
         Value::Int(number) => number::dec(&mut literal, number),
         Value::Uint(number) => number::udec(&mut literal, number),
         Value::Bool(truth) => number::display(&mut literal, truth),

@@ -99,7 +99,7 @@ pub(super) fn pid_of(cx: &Context<'_>) -> i64 {
 fn escaped(bytes: &[u8]) -> String {
     let mut out = Vec::new();
     // Escaping never shortens text.
-    text::escape(&mut out, bytes.get(..4 * MAX_TEXT).unwrap_or(bytes));
+    text::escape_exact(&mut out, bytes.get(..4 * MAX_TEXT).unwrap_or(bytes));
     cut(out)
 }
 

@@ -91,11 +91,14 @@ fn every_call_with_an_fd_has_its_fields() {
         ]
     );
     // A condition on them reaches all of these calls.
-    let events = vec![
+    let mut events = vec![
         story().remove(0),
         generic(77, 0, [3, 4096, 0, 0, 0, 0]),
         generic(39, 7, [0; 6]),
     ];
+    for (at, event) in (1..).zip(&mut events) {
+        event.at = at * 1000;
+    }
     let capture = write(&events, 1, true);
     let (out, _, _) = seen(&scap(
         &["read", "-", "-p", "%evt.type", "fd.name endswith notes.txt"],

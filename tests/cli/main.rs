@@ -14,5 +14,6 @@ mod paths;
 mod sample;
 mod screens;
 mod scripted_views;
+mod text;
 mod times;
 mod written;

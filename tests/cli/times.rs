@@ -43,7 +43,7 @@ fn events_without_a_time_do_not_set_the_range() {
         assert_eq!(code, 0, "{capture}");
         let info: serde_json::Value = serde_json::from_str(&info).unwrap();
         // The file with two events per call begins when the first call began.
-        let first = START - if capture == native { 0 } else { 1500 };
+        let first = START - if capture == native { 0 } else { 500 };
         assert_eq!(info["time"]["first_ns"], first, "{capture}");
         assert_eq!(info["time"]["last_ns"], START + 2 * S, "{capture}");
         let calls = if capture == native { 1 } else { 2 };

@@ -183,8 +183,8 @@ fn numbers() {
     assert_eq!(passes("evt.num < 6 and thread.tid != val(proc.pid)"), [2]);
     assert_eq!(passes("evt.rawres < 0"), [4, 6, 8]);
     assert_eq!(passes("evt.rawres = -2"), [4]);
-    assert_eq!(passes("evt.latency > 1us and evt.latency < 2us").len(), 9);
-    assert_eq!(passes("evt.latency >= 1500").len(), 9);
+    assert_eq!(passes("evt.latency > 400ns and evt.latency < 1us").len(), 9);
+    assert_eq!(passes("evt.latency >= 500").len(), 9);
     assert_eq!(passes("evt.rawarg.fd = 3"), [1, 2, 3]);
     assert_eq!(passes("evt.rawarg.fd in (3, 7)"), [1, 2, 3, 6]);
     assert_eq!(passes("evt.rawarg.name contains notes"), [1]);

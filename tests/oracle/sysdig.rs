@@ -82,7 +82,7 @@ pub(crate) fn same(theirs: &str, ours: &str) -> bool {
     }
     let bytes: Vec<u8> = theirs.chars().map(|c| c as u8).collect();
     let mut escaped = Vec::new();
-    text::escape(&mut escaped, &bytes);
+    text::escape_exact(&mut escaped, &bytes);
     if escaped == ours.as_bytes() {
         return true;
     }

@@ -10,6 +10,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::text::Put;
 use super::{number, text, value};
 
 /// Family number of unix sockets.
@@ -117,10 +118,10 @@ impl<'a> SockAddr<'a> {
     }
 
     /// Appends the address as sysdig prints it.
-    pub fn render(self, out: &mut Vec<u8>) {
+    pub fn render(self, out: &mut Vec<u8>, put: Put) {
         match self {
             Self::Inet(end) => end.render(out),
-            Self::Unix(path) => text::escape(out, path),
+            Self::Unix(path) => put(out, path),
             Self::Other(family) => other(out, family),
             Self::Invalid(family) => invalid(out, family),
         }
@@ -168,17 +169,13 @@ impl<'a> SockTuple<'a> {
         ))
     }
 
-    /// Appends the tuple as sysdig prints it.
-    pub fn render(self, out: &mut Vec<u8>) {
-        self.write(out, text::escape);
-    }
-
-    /// Appends the same with the path unescaped, for storing.
+    /// Appends the tuple with the path unescaped, for storing.
     pub fn name(self, out: &mut Vec<u8>) {
-        self.write(out, |out, path| out.extend_from_slice(path));
+        self.write(out, text::raw);
     }
 
-    fn write(self, out: &mut Vec<u8>, write_path: impl Fn(&mut Vec<u8>, &[u8])) {
+    /// Appends the tuple as sysdig prints it.
+    pub fn write(self, out: &mut Vec<u8>, write_path: Put) {
         match self {
             Self::Inet(source, destination) => {
                 source.render(out);
@@ -267,13 +264,17 @@ mod tests {
 
     fn addr(bytes: &[u8]) -> String {
         let mut out = Vec::new();
-        SockAddr::parse(bytes).unwrap().render(&mut out);
+        SockAddr::parse(bytes)
+            .unwrap()
+            .render(&mut out, text::escape_exact);
         String::from_utf8(out).unwrap()
     }
 
     fn tuple(bytes: &[u8]) -> String {
         let mut out = Vec::new();
-        SockTuple::parse(bytes).unwrap().render(&mut out);
+        SockTuple::parse(bytes)
+            .unwrap()
+            .write(&mut out, text::escape_exact);
         String::from_utf8(out).unwrap()
     }
 

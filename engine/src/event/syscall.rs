@@ -5,6 +5,7 @@
 
 use scap_capture_format::schema::{Arch, EventType, Syscall, SyscallArg, syscall, types};
 
+use super::text::{self, Put};
 use super::{Event, EventExt as _, Names};
 use super::{fds, number};
 
@@ -153,6 +154,7 @@ pub(super) fn arguments<N: Names + ?Sized>(
     event: &Event<'_>,
     arch: Option<Arch>,
     names: &N,
+    put: Put,
 ) {
     let call = call(event, arch);
     let known = call.prototype.map_or(&[][..], |p| p.args);
@@ -170,7 +172,7 @@ pub(super) fn arguments<N: Names + ?Sized>(
             Some(arg) => {
                 out.extend_from_slice(arg.name.as_bytes());
                 out.push(b'=');
-                argument(out, arg, value, names);
+                argument(out, arg, value, names, put);
             }
             None => {
                 out.extend_from_slice(b"arg");
@@ -223,13 +225,19 @@ fn is_fd_name(name: &str) -> bool {
         || matches!(name, "fd_in" | "fd_out" | "fdin" | "fdout")
 }
 
-fn argument<N: Names + ?Sized>(out: &mut Vec<u8>, arg: &SyscallArg, value: u64, names: &N) {
+fn argument<N: Names + ?Sized>(
+    out: &mut Vec<u8>,
+    arg: &SyscallArg,
+    value: u64,
+    names: &N,
+    put: Put,
+) {
     // A register holds 64 bits; the call uses those of its type.
     let low = value & 0xffff_ffff;
     match form(arg) {
         Form::Fd => {
             let fd = u32::try_from(low).unwrap_or(0).cast_signed();
-            super::render::fd(out, fds::passed(fd.into(), || arg.name), names);
+            super::render::fd(out, fds::passed(fd.into(), || arg.name), names, put);
         }
         Form::Signed(32) => {
             let int = u32::try_from(low).unwrap_or(0).cast_signed();
@@ -264,7 +272,7 @@ pub fn fd_argument(event: &Event<'_>, arch: Option<Arch>) -> Option<i64> {
     Some(u32::try_from(value).ok()?.cast_signed().into())
 }
 
-/// Appends the argument with this name of a call without a type of its own; returns false if there is none.
+/// Appends the argument with this name, with unescaped text, of a call without a type of its own; returns false if there is none.
 pub fn argument_named<N: Names + ?Sized>(
     out: &mut Vec<u8>,
     event: &Event<'_>,
@@ -280,7 +288,7 @@ pub fn argument_named<N: Names + ?Sized>(
     let Some(value) = event.uint(param::FIRST_ARG + index) else {
         return false;
     };
-    argument(out, arg, value, names);
+    argument(out, arg, value, names, text::raw);
     true
 }
 

@@ -4,13 +4,54 @@
 //! control sequences in them. Printed text therefore contains no control characters, and no invisible characters
 //! that reorder it. This differs from sysdig, which prints such bytes raw: `ESC` appears as
 //! `\x1b`, a newline as `\n`, a bidirectional override as `\u{202e}`, a byte that is not UTF-8 as
-//! `\xff`. Backslashes are not doubled, as in sysdig, so that ordinary names look the same in both.
+//! `\xff`. A backslash is doubled where it would look like the beginning of such an escape, and only there, so that
+//! ordinary names look the same as in sysdig.
 
 use std::borrow::Cow;
 
 use super::number;
 
-/// Appends `text` with all unsafe characters replaced by visible escapes.
+/// How text from a capture is appended to a value.
+pub type Put = fn(&mut Vec<u8>, &[u8]);
+
+/// Appends text unchanged, for a value that is escaped as a whole.
+pub fn raw(out: &mut Vec<u8>, text: &[u8]) {
+    out.extend_from_slice(text);
+}
+
+/// Appends text from a capture with visible escapes, from which it can be read back.
+pub fn escape_exact(out: &mut Vec<u8>, text: &[u8]) {
+    if is_plain(text, |word| unprintable(word) | any_is(word, b'\\')) {
+        out.extend_from_slice(text);
+        return;
+    }
+    let mut rest = text;
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        let (before, after) = rest.split_at(at + 1);
+        escape(out, before);
+        if looks_escaped(after, b"\\xnrtu") {
+            out.push(b'\\');
+        }
+        rest = after;
+    }
+    escape(out, rest);
+}
+
+/// Whether a backslash before this text would be taken for a part of an escape: one of the letters
+/// follows, or something that is escaped itself.
+pub(crate) fn looks_escaped(after: &[u8], letters: &[u8]) -> bool {
+    match after.utf8_chunks().next() {
+        None => false,
+        Some(chunk) => match chunk.valid().chars().next() {
+            Some(c) if c.is_ascii() => letters.contains(&(c as u8)) || is_unsafe(c),
+            Some(c) => is_unsafe(c),
+            None => true,
+        },
+    }
+}
+
+/// Appends `text` with all unsafe characters replaced by visible escapes. What is escaped already stays as it is: for
+/// messages that have such text in them.
 pub fn escape(out: &mut Vec<u8>, text: &[u8]) {
     // Nearly every text is plain ASCII: one scan, one copy.
     if is_plain(text, unprintable) {
@@ -147,6 +188,77 @@ mod tests {
             "/tmp/h\u{e9}llo \u{65e5}"
         );
         assert_eq!(escaped(b""), "");
+    }
+
+    #[test]
+    fn escapes_can_be_read_back() {
+        let exact = |text: &[u8]| {
+            let mut out = Vec::new();
+            escape_exact(&mut out, text);
+            String::from_utf8(out).unwrap()
+        };
+        // As a reader would.
+        let read_back = |text: &str| {
+            let mut out = Vec::new();
+            let mut chars = text.chars().peekable();
+            while let Some(c) = chars.next() {
+                if c != '\\' {
+                    out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                    continue;
+                }
+                match chars.peek() {
+                    Some('\\') => out.push(b'\\'),
+                    Some('n') => out.push(b'\n'),
+                    Some('r') => out.push(b'\r'),
+                    Some('t') => out.push(b'\t'),
+                    Some('x') => {
+                        let digits: String = chars.clone().skip(1).take(2).collect();
+                        out.push(u8::from_str_radix(&digits, 16).unwrap());
+                        chars.nth(1);
+                    }
+                    Some('u') => {
+                        let digits: String =
+                            chars.clone().skip(2).take_while(|c| *c != '}').collect();
+                        let c = u32::from_str_radix(&digits, 16).unwrap();
+                        let c = char::from_u32(c).unwrap();
+                        out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                        chars.nth(digits.len() + 1);
+                    }
+                    _ => {
+                        out.push(b'\\');
+                        continue;
+                    }
+                }
+                chars.next();
+            }
+            out
+        };
+        assert_eq!(exact(b"a\\c C:\\Dir\\"), "a\\c C:\\Dir\\");
+        assert_eq!(exact(b"\x1b \\x1b"), "\\x1b \\\\x1b");
+        assert_eq!(exact(b"\n\\n"), "\\n\\\\n");
+        assert_eq!(exact(b"\xff\\xff"), "\\xff\\\\xff");
+        let parts: [&[u8]; 12] = [
+            b"\\",
+            b"x",
+            b"n",
+            b"u{9b}",
+            b"\x1b",
+            b"\n",
+            b"\xff",
+            b"1b",
+            "\u{9b}".as_bytes(),
+            "\u{e9}".as_bytes(),
+            b"\xe2\x80",
+            b"a",
+        ];
+        for number in 0..parts.len().pow(4) {
+            let text: Vec<u8> = (0..4)
+                .flat_map(|at| parts[number / parts.len().pow(at) % parts.len()])
+                .copied()
+                .collect();
+            let shown = exact(&text);
+            assert_eq!(read_back(&shown), text, "{shown}");
+        }
     }
 
     #[test]

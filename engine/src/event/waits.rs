@@ -4,7 +4,7 @@ use scap_capture_format::schema::{Arch, EventTypeFlags};
 
 use super::fds::FdValue;
 use super::value::Value;
-use super::{Event, EventExt as _, Names, number, render, syscall};
+use super::{Event, EventExt as _, Names, number, render, syscall, text};
 
 /// Calls that wait for time to pass, for other processes or for their data, whatever they are about.
 #[rustfmt::skip]
@@ -108,7 +108,7 @@ pub fn target<N: Names + ?Sized>(
             let own = || event.int(usize::from(event.info()?.fd_param?));
             let fd = own().or_else(|| syscall::file_argument(event, arch));
             if let Some(fd) = fd.filter(|fd| *fd >= 0 && !is_new) {
-                let _resolved = render::fd(out, FdValue::Fd(fd), names);
+                render::fd(out, FdValue::Fd(fd), names, text::escape_exact);
             }
         }
     }
@@ -131,7 +131,7 @@ fn of_list<N: Names + ?Sized>(out: &mut Vec<u8>, event: &Event<'_>, names: &N) {
             out.extend_from_slice(b"...");
             break;
         }
-        let _resolved = render::fd(out, FdValue::Fd(fd), names);
+        render::fd(out, FdValue::Fd(fd), names, text::escape_exact);
     }
 }
 

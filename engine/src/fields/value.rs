@@ -5,6 +5,8 @@ use std::net::IpAddr;
 /// The value of a field, borrowed from the event, the state or the caller's scratch space.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'a> {
+    /// Text made of several values, escaped already: the arguments of an event, the form of a buffer.
+    Rendered(&'a [u8]),
     /// Text; any bytes, no NUL.
     Text(&'a [u8]),
     /// A buffer.

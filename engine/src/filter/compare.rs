@@ -165,7 +165,9 @@ impl Test {
                 _ => false,
             },
             Self::Text(test) => match value {
-                Value::Text(text) | Value::Bytes(text) => test.matches(text),
+                Value::Text(text) | Value::Rendered(text) | Value::Bytes(text) => {
+                    test.matches(text)
+                }
                 _ => false,
             },
             Self::Bool {
@@ -381,7 +383,9 @@ impl DynamicTest {
 
     fn matches(&mut self, value: Value<'_>) -> bool {
         match value {
-            Value::Text(text) | Value::Bytes(text) => self.text.matches(text),
+            Value::Text(text) | Value::Rendered(text) | Value::Bytes(text) => {
+                self.text.matches(text)
+            }
             Value::Int(n) => self.number.matches(n.into()),
             Value::Uint(n) => self.number.matches(n.into()),
             Value::Bool(_) => self.boolean.one(value),
@@ -418,30 +422,31 @@ pub(super) fn compare(op: Op, left: Value<'_>, right: Value<'_>, cache: &mut Pat
 
 fn one(op: Op, left: Value<'_>, right: Value<'_>, cache: &mut PatternCache) -> bool {
     match (left, right) {
-        (Value::Text(left) | Value::Bytes(left), Value::Text(right) | Value::Bytes(right)) => {
-            match op {
-                Op::Contains | Op::BContains => memchr::memmem::find(left, right).is_some(),
-                Op::IContains => {
-                    left.len() >= right.len() && {
-                        right.is_empty()
-                            || left
-                                .windows(right.len())
-                                .any(|w| w.eq_ignore_ascii_case(right))
-                    }
+        (
+            Value::Text(left) | Value::Rendered(left) | Value::Bytes(left),
+            Value::Text(right) | Value::Rendered(right) | Value::Bytes(right),
+        ) => match op {
+            Op::Contains | Op::BContains => memchr::memmem::find(left, right).is_some(),
+            Op::IContains => {
+                left.len() >= right.len() && {
+                    right.is_empty()
+                        || left
+                            .windows(right.len())
+                            .any(|w| w.eq_ignore_ascii_case(right))
                 }
-                Op::StartsWith | Op::BStartsWith => left.starts_with(right),
-                Op::EndsWith => left.ends_with(right),
-                Op::Glob | Op::IGlob => {
-                    if cache.glob.is_none() || cache.pattern != right {
-                        cache.pattern.clear();
-                        cache.pattern.extend_from_slice(right);
-                        cache.glob = Some(Glob::new(right, op == Op::IGlob));
-                    }
-                    cache.glob.as_ref().is_some_and(|g| g.is_match(left))
-                }
-                op => holds(op, left.cmp(right)),
             }
-        }
+            Op::StartsWith | Op::BStartsWith => left.starts_with(right),
+            Op::EndsWith => left.ends_with(right),
+            Op::Glob | Op::IGlob => {
+                if cache.glob.is_none() || cache.pattern != right {
+                    cache.pattern.clear();
+                    cache.pattern.extend_from_slice(right);
+                    cache.glob = Some(Glob::new(right, op == Op::IGlob));
+                }
+                cache.glob.as_ref().is_some_and(|g| g.is_match(left))
+            }
+            op => holds(op, left.cmp(right)),
+        },
         (Value::Bool(left), Value::Bool(right)) => holds(op, left.cmp(&right)),
         (Value::Double(left), Value::Double(right)) => double(op, left, &[right]),
         (Value::Ip(left), Value::Ip(right)) => holds(op, left.cmp(&right)),

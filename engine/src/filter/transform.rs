@@ -94,7 +94,9 @@ impl Operand {
                 let bytes = &mut scratch.bytes;
                 bytes.clear();
                 match inner.value(cx)? {
-                    Value::Text(text) => map.apply(text, bytes).then_some(Value::Text(bytes)),
+                    Value::Text(text) | Value::Rendered(text) => {
+                        map.apply(text, bytes).then_some(Value::Text(bytes))
+                    }
                     Value::Bytes(data) => map.apply(data, bytes).then_some(Value::Bytes(bytes)),
                     Value::Texts(texts) => {
                         for text in items(texts) {
@@ -114,7 +116,9 @@ impl Operand {
                 let ints = &mut scratch.ints;
                 let per_item = inner.ty.count == Count::Any;
                 let len = match inner.value(cx)? {
-                    Value::Text(bytes) | Value::Bytes(bytes) => bytes.len(),
+                    Value::Text(bytes) | Value::Rendered(bytes) | Value::Bytes(bytes) => {
+                        bytes.len()
+                    }
                     Value::Texts(texts) if per_item => {
                         ints.clear();
                         let lens = items(texts).map(|t| i64::try_from(t.len()).unwrap_or(i64::MAX));
@@ -231,7 +235,7 @@ fn put_together(
         match part {
             Item::Literal(text) => add(text),
             Item::Operand(operand) => match operand.value(cx)? {
-                Value::Text(text) | Value::Bytes(text) => add(text),
+                Value::Text(text) | Value::Rendered(text) | Value::Bytes(text) => add(text),
                 Value::Texts(texts) => items(texts).for_each(&mut add),
                 _ => return None,
             },
@@ -251,7 +255,7 @@ impl Getopt {
                 Item::Operand(operand) => match operand.value(cx)? {
                     Value::Texts(texts) => self.list.extend_from_slice(texts),
                     // The arguments of a process are one text, separated by spaces.
-                    Value::Text(text) => text
+                    Value::Text(text) | Value::Rendered(text) => text
                         .split(|b| *b == b' ')
                         .filter(|t| !t.is_empty())
                         .for_each(|t| push(&mut self.list, t)),

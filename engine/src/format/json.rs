@@ -3,18 +3,34 @@
 use crate::event::text;
 
 /// Appends bytes as a JSON string that is safe to print: control characters and characters that
-/// change how a terminal shows text are escaped, bytes that are not UTF-8 appear as `\xNN`.
+/// change how a terminal shows text are escaped, bytes that are not UTF-8 appear as `\xNN`, and a
+/// backslash that would look like that is doubled.
 pub fn string(out: &mut Vec<u8>, bytes: &[u8]) {
+    write(out, bytes, is_ambiguous);
+}
+
+/// Appends text that is escaped already as a JSON string.
+pub(super) fn rendered(out: &mut Vec<u8>, text: &[u8]) {
+    write(out, text, |_| false);
+}
+
+fn write(out: &mut Vec<u8>, bytes: &[u8], is_ambiguous: impl Fn(&[u8]) -> bool) {
     out.push(b'"');
     let special =
         |word| text::unprintable(word) | text::any_is(word, b'"') | text::any_is(word, b'\\');
     if text::is_plain(bytes, special) {
         out.extend_from_slice(bytes);
     } else {
+        let mut rest = bytes;
         for chunk in bytes.utf8_chunks() {
             for c in chunk.valid().chars() {
+                rest = rest.get(c.len_utf8()..).unwrap_or_default();
                 character(out, c);
+                if c == '\\' && is_ambiguous(rest) {
+                    character(out, c);
+                }
             }
+            rest = rest.get(chunk.invalid().len()..).unwrap_or_default();
             for byte in chunk.invalid() {
                 out.push(b'\\');
                 text::escape_byte(out, *byte);
@@ -22,6 +38,14 @@ pub fn string(out: &mut Vec<u8>, bytes: &[u8]) {
         }
     }
     out.push(b'"');
+}
+
+/// Whether a backslash before these bytes would be taken for a part of `\xNN`.
+fn is_ambiguous(after: &[u8]) -> bool {
+    match after.utf8_chunks().next() {
+        None => false,
+        Some(chunk) => chunk.valid().is_empty() || chunk.valid().starts_with(['\\', 'x']),
+    }
 }
 
 fn character(out: &mut Vec<u8>, c: char) {
@@ -63,6 +87,10 @@ mod tests {
             "\u{202e}\u{9b}\u{e0001}\u{e9}"
         );
         assert_eq!(shown(b"\xff!"), "\\xff!");
+        // A name that has these four characters is another one.
+        assert_eq!(shown(b"\\xff!"), "\\\\xff!");
+        assert_eq!(shown(b"\\\xff"), "\\\\\\xff");
+        assert_eq!(shown(b"\\\\a\\b\\"), "\\\\\\a\\b\\");
         for byte in 0..=255_u8 {
             shown(&[b'x', byte]);
         }

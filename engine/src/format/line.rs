@@ -59,7 +59,7 @@ impl LineFormat {
         number::udec(out, u64::from(event.cpu));
         out.push(b' ');
         match view.own_comm() {
-            Some(comm) => text::escape(out, comm),
+            Some(comm) => text::escape_exact(out, comm),
             None => out.extend_from_slice(b"<NA>"),
         }
         out.extend_from_slice(b" (");

@@ -10,8 +10,9 @@ use crate::fields::{FieldFlags, FieldInfo, Value, items};
 /// Appends a value as text, escaped.
 pub fn write(out: &mut Vec<u8>, value: Value<'_>, info: &FieldInfo, buffers: BufferFormat) {
     match value {
-        // Text built from several parts is already escaped; escaping is idempotent.
-        Value::Text(value) => text::escape(out, value),
+        Value::Text(value) => text::escape_exact(out, value),
+        // Nothing can remain to be escaped but the line breaks of a buffer.
+        Value::Rendered(value) => text::escape(out, value),
         Value::Bytes(value) => bytes::render(out, value, buffers),
         Value::Int(value) => integer(out, value, true, info),
         Value::Uint(value) => integer(out, value.cast_signed(), false, info),
@@ -35,7 +36,7 @@ pub fn write(out: &mut Vec<u8>, value: Value<'_>, info: &FieldInfo, buffers: Buf
                 if index > 0 {
                     out.push(between);
                 }
-                text::escape(out, item);
+                text::escape_exact(out, item);
             }
             out.extend_from_slice(close);
         }
@@ -83,10 +84,11 @@ pub(super) fn write_json(
 ) {
     match value {
         Value::Text(value) => json::string(out, value),
+        Value::Rendered(value) => json::rendered(out, value),
         Value::Bytes(value) => {
             scratch.clear();
             bytes::render(scratch, value, buffers);
-            json::string(out, scratch);
+            json::rendered(out, scratch);
         }
         Value::Bool(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
         Value::Int(_) | Value::Uint(_) if info.format == PrintFormat::Hex => {

@@ -155,6 +155,11 @@ impl<'s> View<'s> {
         self.state.fd(self.paired.event.tid, fd)
     }
 
+    /// Returns what an fd of the event's thread is now, whatever it was when the event's call entered.
+    pub fn open_fd(&self, fd: i64) -> Option<&'s FdInfo> {
+        self.state.files.get(self.thread()?.files?)?.get(fd)
+    }
+
     /// Whether the event created an fd with this number in its thread: opened, duplicated or received it.
     pub fn has_made_fd(&self, fd: i64) -> bool {
         let moves = EventTypeFlags::READS_FROM_FD | EventTypeFlags::WRITES_TO_FD;

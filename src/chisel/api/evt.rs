@@ -28,7 +28,7 @@ pub(super) fn table(lua: &Lua, script: &Rc<ScriptState>) -> mlua::Result<Table> 
         let name = own
             .call_context
             .event(|cx| match ty.as_ref()?.extract(cx, &mut scratch)? {
-                Value::Text(name) => Some(lua.create_string(name)),
+                Value::Text(name) | Value::Rendered(name) => Some(lua.create_string(name)),
                 _ => None,
             });
         name.flatten().transpose()

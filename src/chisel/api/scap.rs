@@ -119,7 +119,7 @@ fn value(cx: &Context<'_>, name: &str) -> Vec<u8> {
     let mut scratch = Scratch::default();
     let field = lookup(name).ok();
     match field.as_ref().and_then(|f| f.extract(cx, &mut scratch)) {
-        Some(FieldValue::Text(value)) => out.extend_from_slice(value),
+        Some(FieldValue::Text(value) | FieldValue::Rendered(value)) => out.extend_from_slice(value),
         Some(FieldValue::Int(value)) => number::display(&mut out, value),
         _ => {}
     }

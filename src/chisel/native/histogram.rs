@@ -164,7 +164,7 @@ impl Histogram {
                 self.key.push(BETWEEN);
             }
             match field.extract(cx, &mut self.scratch)? {
-                Value::Text(text) => self.key.extend_from_slice(text),
+                Value::Text(text) | Value::Rendered(text) => self.key.extend_from_slice(text),
                 other => format::write_value(&mut self.key, other, field.info, BufferFormat::Dots),
             }
         }

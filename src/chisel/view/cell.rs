@@ -65,7 +65,7 @@ impl Cell {
             Value::Double(value) => Self::Double(value),
             Value::Bool(value) => Self::Bool(value),
             Value::Ip(value) => Self::Ip(value),
-            Value::Text(text) => {
+            Value::Text(text) | Value::Rendered(text) => {
                 let text = &text[..text.len().min(MAX_TEXT)];
                 return self.text().extend_from_slice(text);
             }

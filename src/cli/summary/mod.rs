@@ -181,8 +181,10 @@ impl Account {
         let over_network = matches!(address, Some(Value::SockAddr(SockAddr::Inet(_))))
             || matches!(tuple, Some(Value::SockTuple(SockTuple::Inet(..))));
         match (address, tuple) {
-            (Some(Value::SockAddr(address)), _) if verb == CONNECTS => address.render(&mut row),
-            (_, Some(Value::SockTuple(tuple))) => tuple.render(&mut row),
+            (Some(Value::SockAddr(address)), _) if verb == CONNECTS => {
+                address.render(&mut row, text::escape_exact);
+            }
+            (_, Some(Value::SockTuple(tuple))) => tuple.write(&mut row, text::escape_exact),
             _ => row.extend_from_slice(b"an unknown address"),
         }
         // A non-blocking connect returns EINPROGRESS and usually succeeds later.

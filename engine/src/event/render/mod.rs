@@ -15,17 +15,24 @@ use scap_capture_format::schema::{
 
 use super::bytes::{self, BufferFormat};
 use super::fds::{self, FdValue};
+use super::text::Put;
 use super::time::{self, LocalClock};
 use super::value::Value;
 use super::{Event, EventExt as _, EventFlags, Names, flags, net, number, syscall, text};
 
 /// Renders arguments into a buffer that the caller reuses. Only scratch space is kept between events.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Renderer {
     buffers: BufferFormat,
     arch: Option<Arch>,
     scratch: Vec<u8>,
     clock: LocalClock,
+}
+
+impl Default for Renderer {
+    fn default() -> Self {
+        Self::new(BufferFormat::default(), None)
+    }
 }
 
 impl Renderer {
@@ -34,7 +41,8 @@ impl Renderer {
         Self {
             buffers,
             arch,
-            ..Self::default()
+            scratch: Vec::new(),
+            clock: LocalClock::default(),
         }
     }
 
@@ -69,7 +77,7 @@ impl Renderer {
         out.extend_from_slice(b"res=");
         self.param(out, event, index, info, bytes, names);
         out.push(b' ');
-        syscall::arguments(out, event, self.arch, names);
+        syscall::arguments(out, event, self.arch, names, text::escape_exact);
     }
 
     fn param<N: Names + ?Sized>(
@@ -91,7 +99,12 @@ impl Renderer {
                 self.path(out, path, dirfd, names);
             }
             Value::Fd(number) => {
-                fd(out, fds::meaning(event, index, number), names);
+                fd(
+                    out,
+                    fds::meaning(event, index, number),
+                    names,
+                    text::escape_exact,
+                );
             }
             Value::AbsTime(Some(ns)) => self.clock.date_time(out, ns),
             Value::Bytes(data) => bytes::render(out, data, self.buffers),
@@ -102,12 +115,12 @@ impl Renderer {
                 out.extend_from_slice(b"INVALID DYNAMIC PARAMETER");
             }
             other => {
-                simple(out, other, format, names);
+                simple(out, other, format, names, text::escape_exact);
             }
         }
     }
 
-    /// Appends one argument as filters see it: the meaning of its number if it is known, otherwise the number.
+    /// Appends one argument as filters see it, with unescaped text: the meaning of its number if it is known, otherwise the number.
     pub fn argument<N: Names + ?Sized>(
         &self,
         out: &mut Vec<u8>,
@@ -120,7 +133,7 @@ impl Renderer {
         match value {
             Value::Bytes(data) => bytes::render(out, data, self.buffers),
             other => {
-                if let Some(at) = simple(out, other, format, names) {
+                if let Some(at) = simple(out, other, format, names, text::raw) {
                     // Keeps only the part in parentheses.
                     out.pop();
                     out.drain(start..=at);
@@ -156,11 +169,11 @@ impl Renderer {
         dirfd: Option<i64>,
         names: &N,
     ) {
-        text::escape(out, path);
+        text::escape_exact(out, path);
         self.scratch.clear();
         if names.resolve_path(dirfd, path, &mut self.scratch) {
             out.push(b'(');
-            text::escape(out, &self.scratch);
+            text::escape_exact(out, &self.scratch);
             out.push(b')');
         }
     }
@@ -193,6 +206,7 @@ fn simple<N: Names + ?Sized>(
     value: Value<'_>,
     format: PrintFormat,
     names: &N,
+    put: Put,
 ) -> Resolved {
     match value {
         Value::Absent => out.extend_from_slice(b"<NA>"),
@@ -210,11 +224,11 @@ fn simple<N: Names + ?Sized>(
         Value::Fd(number) => number::dec(out, number),
         Value::Pid(tid) => {
             number::dec(out, tid);
-            return named(out, names.comm(tid).filter(|c| !c.is_empty()));
+            return named(out, names.comm(tid).filter(|c| !c.is_empty()), put);
         }
-        Value::Text(t) => text::escape(out, t),
-        Value::SockAddr(address) => address.render(out),
-        Value::SockTuple(tuple) => tuple.render(out),
+        Value::Text(t) => put(out, t),
+        Value::SockAddr(address) => address.render(out, put),
+        Value::SockTuple(tuple) => tuple.write(out, put),
         Value::FdList(list) => {
             for (i, (number, flags)) in list.iter().enumerate() {
                 if i > 0 {
@@ -228,11 +242,15 @@ fn simple<N: Names + ?Sized>(
         }
         Value::SyscallId(code) => {
             number::udec(out, u64::from(code));
-            return named(out, syscalls::by_ppm_sc(code).map(|s| s.name.as_bytes()));
+            return named(
+                out,
+                syscalls::by_ppm_sc(code).map(|s| s.name.as_bytes()),
+                put,
+            );
         }
         Value::Signal(number) => {
             number::udec(out, u64::from(number));
-            return named(out, signal::name(number).map(str::as_bytes));
+            return named(out, signal::name(number).map(str::as_bytes), put);
         }
         Value::RelTime(Some(ns)) => {
             number::udec(out, ns);
@@ -261,20 +279,20 @@ fn simple<N: Names + ?Sized>(
             number::oct(out, u64::from(bits));
             return with_table(out, table, |out, table| flags::mode(out, bits, table));
         }
-        Value::Uid(id) => return owner(out, id, |id| names.user(id)),
-        Value::Gid(id) => return owner(out, id, |id| names.group(id)),
+        Value::Uid(id) => return owner(out, id, |id| names.user(id), put),
+        Value::Gid(id) => return owner(out, id, |id| names.group(id), put),
         Value::Double(number) => number::general(out, number),
         Value::SigSet(set) => signals(out, set),
-        Value::List(items) => list(out, items),
+        Value::List(items) => list(out, items, put),
         // The renderer handles these, as they need its scratch space.
-        Value::Path(t, _) => text::escape(out, t),
+        Value::Path(t, _) => put(out, t),
         Value::Bytes(data) => bytes::render(out, data, BufferFormat::Dots),
     }
     None
 }
 
 /// Appends the value of an fd parameter with its name.
-pub(super) fn fd<N: Names + ?Sized>(out: &mut Vec<u8>, value: FdValue, names: &N) {
+pub(super) fn fd<N: Names + ?Sized>(out: &mut Vec<u8>, value: FdValue, names: &N, put: Put) {
     match value {
         FdValue::WorkingDirectory => {
             number::dec(out, fds::AT_FDCWD);
@@ -282,7 +300,7 @@ pub(super) fn fd<N: Names + ?Sized>(out: &mut Vec<u8>, value: FdValue, names: &N
         }
         FdValue::Error(error) => {
             number::dec(out, error);
-            named(out, errno_name(error));
+            named(out, errno_name(error), put);
         }
         FdValue::Number(number) => number::dec(out, number),
         FdValue::Fd(fd) => {
@@ -292,7 +310,7 @@ pub(super) fn fd<N: Names + ?Sized>(out: &mut Vec<u8>, value: FdValue, names: &N
                 out.push(label.typechar);
                 out.extend(label.l4);
                 out.push(b'>');
-                text::escape(out, label.name);
+                put(out, label.name);
                 out.push(b')');
             }
         }
@@ -302,7 +320,7 @@ pub(super) fn fd<N: Names + ?Sized>(out: &mut Vec<u8>, value: FdValue, names: &N
 fn errno_value(out: &mut Vec<u8>, result: i64, format: PrintFormat) -> Resolved {
     if result < 0 {
         number::dec(out, result);
-        named(out, errno_name(result))
+        named(out, errno_name(result), text::raw)
     } else {
         // `mmap` returns an address, which only hexadecimal makes readable.
         number::formatted(out, result, true, 8, format);
@@ -316,11 +334,11 @@ pub fn errno_name(negative: i64) -> Option<&'static [u8]> {
     errno::name(number).map(str::as_bytes)
 }
 
-fn named(out: &mut Vec<u8>, name: Option<&[u8]>) -> Resolved {
+fn named(out: &mut Vec<u8>, name: Option<&[u8]>, put: Put) -> Resolved {
     let name = name?;
     let at = out.len();
     out.push(b'(');
-    text::escape(out, name);
+    put(out, name);
     out.push(b')');
     Some(at)
 }
@@ -329,15 +347,16 @@ fn owner<'n>(
     out: &mut Vec<u8>,
     id: Option<u32>,
     name: impl Fn(u32) -> Option<&'n [u8]>,
+    put: Put,
 ) -> Resolved {
     match id {
         Some(id) => {
             number::udec(out, u64::from(id));
-            named(out, Some(name(id).unwrap_or(b"<NA>")))
+            named(out, Some(name(id).unwrap_or(b"<NA>")), put)
         }
         None => {
             out.extend_from_slice(b"-1");
-            named(out, Some(b"<NONE>"))
+            named(out, Some(b"<NONE>"), put)
         }
     }
 }
@@ -367,12 +386,12 @@ fn signals(out: &mut Vec<u8>, set: u32) {
     }
 }
 
-fn list(out: &mut Vec<u8>, items: &[u8]) {
+fn list(out: &mut Vec<u8>, items: &[u8], put: Put) {
     let items = items.strip_suffix(b"\0").unwrap_or(items);
     for (i, item) in items.split(|b| *b == 0).enumerate() {
         if i > 0 {
             out.push(b'.');
         }
-        text::escape(out, item);
+        put(out, item);
     }
 }

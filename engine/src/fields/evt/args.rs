@@ -16,7 +16,7 @@ pub(super) fn args<'a>(
     scratch.bytes.clear();
     let mut renderer = cx.session.renderer.borrow_mut();
     renderer.info(&mut scratch.bytes, cx.event, cx.view);
-    Some(Value::Text(&scratch.bytes))
+    Some(Value::Rendered(&scratch.bytes))
 }
 
 /// Returns true if an argument names a parameter that is not the payload.
@@ -64,6 +64,11 @@ pub(super) fn arg<'a>(
             }
             let dirfd = dirfd.and_then(|i| cx.event.int(usize::from(i)));
             cx.view.absolute_path(dirfd, path, out);
+        }
+        Param::Bytes(_) => {
+            let renderer = cx.session.renderer.borrow();
+            renderer.argument(out, info, bytes, cx.view);
+            return Some(Value::Rendered(out));
         }
         Param::Fd(fd) => fd_text(out, cx.view, fds::meaning(cx.event, index, fd)),
         _ => cx

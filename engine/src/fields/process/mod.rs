@@ -221,9 +221,9 @@ extract! {
     vpgid_name = |_, cx, _| Some(Value::Text(comm(leader(cx, |t| t.vpgid)?)));
     vpgid_exe = |_, cx, _| Some(Value::Text(exe_of(leader(cx, |t| t.vpgid)?)));
     vpgid_exepath = |_, cx, _| Some(Value::Text(exepath_of(leader(cx, |t| t.vpgid)?)));
-    stdin_name = |_, cx, _| Some(Value::Text(&cx.view.fd_of(0)?.name));
-    stdout_name = |_, cx, _| Some(Value::Text(&cx.view.fd_of(1)?.name));
-    stderr_name = |_, cx, _| Some(Value::Text(&cx.view.fd_of(2)?.name));
+    stdin_name = |_, cx, _| Some(Value::Text(&cx.view.open_fd(0)?.name));
+    stdout_name = |_, cx, _| Some(Value::Text(&cx.view.open_fd(1)?.name));
+    stderr_name = |_, cx, _| Some(Value::Text(&cx.view.open_fd(2)?.name));
     stdin_type = |_, cx, _| kind(cx.view, 0);
     stdout_type = |_, cx, _| kind(cx.view, 1);
     stderr_type = |_, cx, _| kind(cx.view, 2);
@@ -262,7 +262,7 @@ fn program_is<'a>(cx: &Context<'a>, flag: ProgramFlags) -> Option<Value<'a>> {
 }
 
 fn kind<'a>(view: &View<'a>, fd: i64) -> Option<Value<'a>> {
-    let info: &FdInfo = view.fd_of(fd)?;
+    let info: &FdInfo = view.open_fd(fd)?;
     info.kind.word().map(|w| Value::Text(w.as_bytes()))
 }
 
