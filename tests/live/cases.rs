@@ -397,3 +397,50 @@ fn arguments_in_memory_are_what_the_kernel_was_given() {
     let peers = ["evt.type=connect and evt.arg.addr contains inputs-socket"];
     assert_eq!(case.bench.printed("case.scap", "%evt.res", &peers).len(), 2);
 }
+
+#[test]
+fn what_is_cut_says_so() {
+    let Some(bench) = bench() else { return };
+    let script =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live/cases/long_args.sh");
+    // A shell that executes programs by the paths that it is given.
+    bench.record("args.scap", &["--", "/bin/sh", script.to_str().unwrap()]);
+    let commands = bench.printed(
+        "args.scap",
+        "%proc.cmdline",
+        &["evt.type=execve and proc.name=printf"],
+    );
+    assert_eq!(commands.len(), 2, "{commands:?}");
+    assert!(commands[0].ends_with("AAAA..."), "{commands:?}");
+    assert_eq!(commands[1], "printf %s few");
+    let failed = bench.printed(
+        "args.scap",
+        "%evt.args",
+        &["evt.type=execve and evt.failed=true"],
+    );
+    assert!(
+        failed.iter().any(|args| args.contains(".19... tid=")),
+        "{failed:?}"
+    );
+}
+
+#[test]
+fn all_messages_of_one_call_are_kept_whatever_the_snaplen() {
+    let Some(bench) = bench() else { return };
+    let program = bench.compile("cases/messages.c");
+    for (count, snaplen) in [("3", "80"), ("64", "80"), ("64", "65000"), ("200", "4096")] {
+        let args = ["-s", snaplen, "--", program.to_str().unwrap(), count];
+        bench.record("messages.scap", &args);
+        let data = |call: &str| {
+            let filter = format!("evt.type={call}");
+            bench.printed("messages.scap", "%evt.arg.data", &[&filter])
+        };
+        let expected: Vec<_> = (0..count.parse().unwrap())
+            .map(|nth: u32| format!("message {nth:03}"))
+            .collect();
+        assert_eq!(data("sendmmsg"), expected, "{count} with {snaplen}");
+        assert_eq!(data("recvmmsg"), expected, "{count} with {snaplen}");
+        // Vectors longer than before, gathered from one byte each.
+        assert_eq!(data("writev"), ["abcdefghijklmnopqrstuvwxyz".repeat(3)]);
+    }
+}

@@ -5,7 +5,7 @@
 //! ancestors, of which any may match a condition.
 
 use super::process::{comm, exe_of, exepath_of, variable, with_args};
-use super::{Context, Field, FieldArg, Scratch, Value, items, join, variables};
+use super::{Context, Field, FieldArg, Scratch, Value, environment, list};
 use crate::state::Thread;
 
 /// Writes a text for each ancestor that the argument selects, each followed by a NUL.
@@ -40,7 +40,7 @@ extract! {
         texts(field, cx, scratch, |out, t| out.extend_from_slice(exepath_of(t)))
     };
     aargs = |field, cx, scratch| {
-        texts(field, cx, scratch, |out, t| join(out, items(t.args.as_deref().unwrap_or_default())))
+        texts(field, cx, scratch, |out, t| list(out, t.args.as_deref().unwrap_or_default()))
     };
     acmdline = |field, cx, scratch| {
         texts(field, cx, scratch, |out, t| with_args(out, comm(t), t.args.as_deref()))
@@ -53,7 +53,7 @@ extract! {
             });
             return Some(Value::Text(values.find(|v| !v.is_empty()).unwrap_or_default()));
         }
-        texts(field, cx, scratch, |out, t| join(out, variables(t.env.as_deref().unwrap_or_default())))
+        texts(field, cx, scratch, |out, t| environment(out, t.env.as_deref().unwrap_or_default()))
     };
     apid = |field, cx, scratch| {
         if let FieldArg::Index(index) = field.arg {

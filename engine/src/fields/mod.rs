@@ -53,7 +53,7 @@ pub use value::{Scratch, Value};
 
 pub use process::command_line;
 pub use value::items;
-use value::{join, variables};
+use value::{environment, join, list};
 
 /// Describes a value that is not of a single field, such as the result of a transformer: printed
 /// plainly.

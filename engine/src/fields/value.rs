@@ -61,6 +61,25 @@ pub(super) fn join<'a>(out: &mut Vec<u8>, items: impl Iterator<Item = &'a [u8]>)
     }
 }
 
+/// Appends a list of NUL-terminated strings, separated by spaces, with a mark if it was cut.
+pub(super) fn list(out: &mut Vec<u8>, list: &[u8]) {
+    join(out, items(list));
+    mark_cut(out, list);
+}
+
+/// Appends an environment likewise; nothing if the program overwrote all of it.
+pub(super) fn environment(out: &mut Vec<u8>, env: &[u8]) {
+    join(out, variables(env));
+    mark_cut(out, env);
+}
+
+/// Appends a mark if a list was cut: its last string lacks its NUL.
+fn mark_cut(out: &mut Vec<u8>, list: &[u8]) {
+    if !list.is_empty() && !list.ends_with(b"\0") {
+        out.extend_from_slice(b"...");
+    }
+}
+
 /// Iterates over NUL-terminated strings.
 pub fn items(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     let list = list.strip_suffix(b"\0").unwrap_or(list);

@@ -20,11 +20,11 @@ use crate::{
 };
 
 /// Elements of a vector that are followed; a multiple of [`BLOCK`].
-const MAX_VECTOR: u64 = 16;
+const MAX_VECTOR: u64 = 1024;
 /// Elements of a vector that one call of [`vector_block`] follows.
 const BLOCK: u64 = 4;
 /// Messages of one sendmmsg or recvmmsg that are followed.
-pub const MAX_MESSAGES: u64 = 17;
+pub const MAX_MESSAGES: u64 = 255;
 /// The most arguments of a call.
 const MAX_ARGS: u64 = 6;
 /// Word of [`Record::scratch`]: bytes of control messages, of one of the messages that had some.
@@ -197,7 +197,8 @@ pub fn vector() {
 /// room they have.
 #[inline(always)]
 fn gather(record: &Record, arg: u8, vector: u64, count: u64, total: u64, width: u64) {
-    let Some(pieces) = record.pieces(2 * config!(snaplen)) else {
+    let room = total.min(config!(snaplen) as u64) as u32;
+    let Some(pieces) = record.pieces(room) else {
         return;
     };
     let bytes = record.scratch(VECTOR_BYTES);

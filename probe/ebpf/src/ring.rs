@@ -386,10 +386,10 @@ impl Record {
         self.finish(place, size_of::<T>() as u32, tag, arg, 0);
     }
 
-    /// Starts an item that grows piece by piece up to `max` bytes.
+    /// Starts an item that grows piece by piece up to `room` bytes.
     #[inline(always)]
-    pub fn pieces(&self, max: u32) -> Option<Pieces<'_>> {
-        let place = self.place(max)?;
+    pub fn pieces(&self, room: u32) -> Option<Pieces<'_>> {
+        let place = self.place(room)?;
         let pieces = self.pieces_at(place as u64);
         if let Some(item) = pieces.item() {
             // SAFETY: it is room for the header.
@@ -521,6 +521,8 @@ impl Pieces<'_> {
     #[inline(always)]
     pub fn user(&self, source: u64, len: u32, max: u32) -> bool {
         let Some(to) = self.next(max) else {
+            // The largest piece would not fit, which the kernel wants to be sure of.
+            self.flag(item_flag::TRUNCATED);
             return false;
         };
         let len = forget(len as u64 & LENGTH_MASK);

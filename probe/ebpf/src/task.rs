@@ -6,7 +6,7 @@ use aya_ebpf::helpers::generated::{
 use scap_probe_common::{
     config::MISSING,
     spec::MAX_MEMORY,
-    wire::{OwnerFacts, TaskFacts, tag},
+    wire::{OwnerFacts, TaskFacts, item_flag, tag},
 };
 
 use crate::{
@@ -208,9 +208,12 @@ extern "C" fn pointers(tag: u64, array: u64, width: u64) -> u64 {
     let Some(pieces) = record.pieces(2 * MAX_MEMORY as u32) else {
         return STOP;
     };
-    each(MAX_STRINGS, |index| {
+    let end = each(MAX_STRINGS, |index| {
         pointer(array + index * width, width, pieces.place())
     });
+    if end == GO_ON {
+        pieces.flag(item_flag::TRUNCATED);
+    }
     pieces.finish(tag as u8, 0);
     GO_ON
 }

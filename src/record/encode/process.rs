@@ -39,8 +39,15 @@ fn first_and_rest(bytes: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
+/// Returns texts that are each followed by a NUL, but for the last one if there were more.
 fn item<'a>(raw: &Raw<'a>, tag: u8) -> &'a [u8] {
-    raw.find(tag, 0).map_or(&[], |item| item.bytes)
+    let Some(item) = raw.find(tag, 0) else {
+        return &[];
+    };
+    match item.bytes.strip_suffix(&[0]) {
+        Some(cut) if item.flags & item_flag::TRUNCATED != 0 => cut,
+        _ => item.bytes,
+    }
 }
 
 /// Appends `names`, leaf first, as a path.

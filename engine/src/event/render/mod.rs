@@ -107,7 +107,14 @@ impl Renderer {
                 );
             }
             Value::AbsTime(Some(ns)) => self.clock.date_time(out, ns),
-            Value::Bytes(data) => bytes::render(out, data, self.buffers),
+            Value::Bytes(data) => {
+                bytes::render(out, data, self.buffers);
+                // Arguments are a list, whose last string lacks its NUL if it was cut.
+                let is_cut = info.name == "args" && data.last().is_some_and(|last| *last != 0);
+                if is_cut && !out.ends_with(b"...") {
+                    out.extend_from_slice(b"...");
+                }
+            }
             Value::Absent if matches!(info.ty, ParamType::SockTuple | ParamType::Dyn) => {
                 out.extend_from_slice(b"NULL");
             }
@@ -387,11 +394,17 @@ fn signals(out: &mut Vec<u8>, set: u32) {
 }
 
 fn list(out: &mut Vec<u8>, items: &[u8], put: Put) {
-    let items = items.strip_suffix(b"\0").unwrap_or(items);
+    let (items, is_cut) = match items.strip_suffix(b"\0") {
+        Some(items) => (items, false),
+        None => (items, !items.is_empty()),
+    };
     for (i, item) in items.split(|b| *b == 0).enumerate() {
         if i > 0 {
             out.push(b'.');
         }
         put(out, item);
+    }
+    if is_cut {
+        out.extend_from_slice(b"...");
     }
 }

@@ -4,7 +4,7 @@ mod table;
 
 pub(super) use table::FIELDS;
 
-use super::{Context, Field, FieldArg, Scratch, Value, items, join, variables};
+use super::{Context, Field, FieldArg, Scratch, Value, environment, items, list};
 use crate::event::Tid;
 use crate::state::{FdInfo, ProgramFlags, Thread, View};
 
@@ -40,7 +40,7 @@ pub(super) fn with_args(out: &mut Vec<u8>, name: &[u8], args: Option<&[u8]>) {
     out.extend_from_slice(name);
     if let Some(args) = args.filter(|a| !a.is_empty()) {
         out.push(b' ');
-        join(out, items(args));
+        list(out, args);
     }
 }
 
@@ -107,14 +107,14 @@ extract! {
             let index = usize::try_from(index).ok()?;
             return Some(Value::Text(items(args).nth(index).unwrap_or_default()));
         }
-        scratch.text(|out| join(out, items(args)))
+        scratch.text(|out| list(out, args))
     };
     env = |field, cx, scratch| {
         let env = main(cx)?.env.as_deref().unwrap_or_default();
         if let FieldArg::Name(name) = &field.arg {
             return Some(Value::Text(variable(env, name.as_bytes()).unwrap_or_default()));
         }
-        scratch.text(|out| join(out, variables(env)))
+        scratch.text(|out| environment(out, env))
     };
     cmdline = |_, cx, scratch| {
         let thread = cx.view.thread()?;
