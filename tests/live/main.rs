@@ -30,6 +30,7 @@ mod lifecycle;
 mod live;
 #[path = "../common/pty.rs"]
 mod pty;
+mod random_fds;
 mod recorder;
 mod runtimes;
 mod snapshots;

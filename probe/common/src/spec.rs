@@ -32,6 +32,8 @@ pub mod spec_flag {
     pub const AT_ENTRY: u8 = 32;
     /// The event of the call says what name it gives to the caller.
     pub const SAYS_COMM: u8 = 16;
+    /// The call makes or closes fds.
+    pub const CHANGES_FDS: u8 = 64;
     /// The call lets fds of the process change without calls that would be seen (io_uring).
     pub const UNSEEN: u8 = 8;
 }

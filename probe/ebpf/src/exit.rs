@@ -15,7 +15,7 @@ use scap_probe_common::{
 };
 
 use crate::{
-    cgroup, enter,
+    cgroup, enter, fds,
     globals::{COMMS, FAMILIES, FOLLOWED, PIDS, SPECS, config, offset},
     ring::{Record, control, count},
     task::{Caller, caller},
@@ -69,6 +69,9 @@ pub fn sys_exit(ctx: &BtfTracePointContext) {
                 count!(control, excluded);
             }
             return;
+        }
+        if matches!(spec, Some(spec) if (*spec).flags & spec_flag::CHANGES_FDS != 0) {
+            fds::changed(pid);
         }
         let need = match spec {
             Some(spec) => (*spec).need,

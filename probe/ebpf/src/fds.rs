@@ -48,7 +48,7 @@ pub extern "C" fn tell_fd(fd: u64, hint: u64) -> u64 {
         let pid = (pid_tgid >> 32) as u32;
         let file = file_of(fd).unwrap_or(0);
         let key = (pid as u64) << 32 | fd & 0xffff_ffff;
-        let is = identity(file);
+        let is = identity(file, changes(pid));
         if hint == OLD
             && let Some(told) = KNOWN_FDS.get_ptr(&key)
             && *told == is
@@ -91,9 +91,10 @@ pub extern "C" fn tell_fd(fd: u64, hint: u64) -> u64 {
 
 /// What tells an open file from another one at the same address: its inode and its name.
 #[inline(always)]
-fn identity(file: u64) -> u64 {
-    // The process, too: its id can be another's later.
+fn identity(file: u64, changes: u32) -> u64 {
+    // The process, too: its id can be another's later. And how often its fds have changed.
     let process: u64 = field!(read::current(), task_signal).unwrap_or(0);
+    let process = process ^ (changes as u64) << 48;
     if file == 0 {
         return process;
     }
@@ -135,7 +136,9 @@ pub fn distrust(pid: u32) {
     if let Some(place) = UNSEEN.get_ptr_mut(pid) {
         // SAFETY: the pointer is into the map.
         unsafe {
-            *place = 1;
+            if *place == 0 {
+                *place = 1;
+            }
             core::ptr::write_volatile(&raw mut HAS_UNSEEN, 1);
         }
     }
@@ -145,12 +148,26 @@ pub fn distrust(pid: u32) {
 #[inline(always)]
 pub fn is_distrusted(pid: u32) -> bool {
     // SAFETY: a word of the program's own memory.
-    if unsafe { core::ptr::read_volatile(&raw const HAS_UNSEEN) } == 0 {
-        return false;
-    }
+    unsafe { core::ptr::read_volatile(&raw const HAS_UNSEEN) != 0 && changes(pid) != 0 }
+}
+
+/// What the map says of a process.
+#[inline(always)]
+fn changes(pid: u32) -> u32 {
     match UNSEEN.get_ptr(pid) {
         // SAFETY: the pointer is into the map.
-        Some(place) => unsafe { *place != 0 },
-        None => false,
+        Some(place) => unsafe { *place },
+        None => 0,
+    }
+}
+
+/// Notes that a call of a process has changed its fds: what was said of them may be what nobody goes by any more.
+#[inline(always)]
+pub fn changed(pid: u32) {
+    if is_distrusted(pid)
+        && let Some(place) = UNSEEN.get_ptr_mut(pid)
+    {
+        // SAFETY: the pointer is into the map. Of two threads that count at once, one may not be counted.
+        unsafe { *place = (*place + 1).max(1) };
     }
 }

@@ -95,9 +95,10 @@ pub static FOLLOWED: HashMap<u32, u8> = HashMap::with_max_entries(65_536, BPF_F_
 #[map]
 pub static CGROUPS_OUT: HashMap<u64, u8> = HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
 
-/// By process: 1 if its fds can change without calls that would be seen. Sized by the loader.
+/// By process whose fds can change without calls that would be seen: 1 and how often a call has changed them, too.
+/// 0 = all others. Sized by the loader.
 #[map]
-pub static UNSEEN: Array<u8> = Array::with_max_entries(1, 0);
+pub static UNSEEN: Array<u32> = Array::with_max_entries(1, 0);
 
 /// What a record said last of an fd, by process and number.
 #[map]

@@ -3,7 +3,7 @@
 //! The probe knows no syscall by name; this table, turned into numbers of the running machine, is
 //! all that it knows. What the fetched bytes become is decided in [`super::encode`].
 
-use scap_capture_format::schema::{Arch, Syscall};
+use scap_capture_format::schema::{Arch, EventTypeFlags, Syscall, event_info};
 use scap_probe_common::{
     inputs::INPUTS,
     spec::{
@@ -277,6 +277,9 @@ pub(crate) fn specs(arch: Arch, snaplen: u32) -> Vec<SyscallSpec> {
         if call.schema.is_some_and(uses_fd) {
             spec.flags |= spec::spec_flag::USES_FD;
         }
+        if call.schema.is_some_and(changes_fds) {
+            spec.flags |= spec::spec_flag::CHANGES_FDS;
+        }
         if matches!(schema, "prctl" | "execve" | "execveat") {
             spec.flags |= spec::spec_flag::SAYS_COMM;
         }
@@ -348,6 +351,24 @@ const MAKES_FD: &[(&str, u32)] = &[
 
 /// Calls through which fds of the process change without a call that would be seen.
 const CHANGES_UNSEEN: &[&str] = &["io_uring_setup", "io_uring_enter", "io_uring_register"];
+
+/// Whether a call makes or closes fds.
+fn changes_fds(call: &Syscall) -> bool {
+    const OTHERS: [&str; 8] = [
+        "close_range",
+        "execve",
+        "execveat",
+        "fcntl",
+        "ioctl",
+        "recvmmsg",
+        "recvmsg",
+        "unshare",
+    ];
+    let changes = EventTypeFlags::CREATES_FD | EventTypeFlags::DESTROYS_FD;
+    event_info(call.exit_type).is_some_and(|info| info.flags.intersects(changes))
+        || OTHERS.contains(&call.name)
+        || MAKES_FD.iter().any(|(name, _)| *name == call.name)
+}
 
 /// Whether a call's first argument is an fd.
 fn uses_fd(call: &Syscall) -> bool {
