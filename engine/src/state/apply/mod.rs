@@ -153,6 +153,7 @@ pub(super) fn event(state: &mut State, paired: &PairedEvent<'_>) {
                 dirfd: None,
                 name: 1,
                 flags: Some(2),
+                resolve: None,
                 dev: 4,
             },
         ),
@@ -163,6 +164,7 @@ pub(super) fn event(state: &mut State, paired: &PairedEvent<'_>) {
                 dirfd: None,
                 name: 1,
                 flags: None,
+                resolve: None,
                 dev: 3,
             },
         ),
@@ -174,6 +176,7 @@ pub(super) fn event(state: &mut State, paired: &PairedEvent<'_>) {
                     dirfd: Some(1),
                     name: 2,
                     flags: Some(3),
+                    resolve: None,
                     dev: 5,
                 },
             );
@@ -186,6 +189,7 @@ pub(super) fn event(state: &mut State, paired: &PairedEvent<'_>) {
                     dirfd: Some(1),
                     name: 2,
                     flags: Some(3),
+                    resolve: Some(5),
                     dev: 6,
                 },
             );
@@ -198,6 +202,7 @@ pub(super) fn event(state: &mut State, paired: &PairedEvent<'_>) {
                     dirfd: None,
                     name: 3,
                     flags: Some(2),
+                    resolve: None,
                     dev: 4,
                 },
             );

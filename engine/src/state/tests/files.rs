@@ -159,3 +159,20 @@ fn directories_nobody_saw() {
     m.open(100, 4, "x", 0);
     assert_eq!(m.fds(100), "3:fx 4:f/srv/x ");
 }
+
+#[test]
+fn a_path_in_a_root_begins_there() {
+    let mut m = Machine::new();
+    m.open(100, 5, "/jail", 0x400);
+    let mut opened = |path: &[u8], resolve: u32| {
+        let params: [&[u8]; 6] = [&i(6), &i(5), path, &u(1), &u(0), &u(resolve)];
+        m.event(100, types::SYSCALL_OPENAT2_X, &params);
+        let name = m.state.fd(Tid(100), 6).unwrap().name.clone();
+        String::from_utf8(name.to_vec()).unwrap()
+    };
+    assert_eq!(opened(b"/etc/passwd\0", 2), "/jail/etc/passwd");
+    assert_eq!(opened(b"../../etc/passwd\0", 2), "/jail/etc/passwd");
+    assert_eq!(opened(b"x/../y\0", 2), "/jail/y");
+    assert_eq!(opened(b"/etc/passwd\0", 8), "/etc/passwd");
+    assert_eq!(opened(b"etc/passwd\0", 1), "/jail/etc/passwd");
+}
