@@ -136,9 +136,19 @@ fn a_view_of_a_script_grows_with_what_happens() {
     let mut pty = live(&bench);
     let soon = Duration::from_secs(30);
     pty.send(b"\x1bOQ");
-    pty.wait("the menu", |screen| screen.contains("from scripts"));
+    pty.wait("the menu", |screen| screen.contains("Directories  "));
+    // Scripts are read beside it, and appear below what fits on the screen.
+    let mut tries = 0;
+    while !pty.screen().contains("│ Threads  ") {
+        tries += 1;
+        assert!(tries < 100, "no scripts in the menu: {}", pty.screen());
+        pty.send(b"\x1b[F");
+        std::thread::sleep(Duration::from_millis(100));
+        pty.settle();
+    }
+    pty.send(b"\x1b[H");
     // After the last of our own, the heading is passed over.
-    pty.send("\x1b[B".repeat(14).as_bytes());
+    pty.send("\x1b[B".repeat(15).as_bytes());
     pty.send(b"\r");
     pty.wait("the view", |screen| screen.contains(" A programs "));
     let row = |screen: &str| {
