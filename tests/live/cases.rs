@@ -428,7 +428,7 @@ fn what_is_cut_says_so() {
 fn all_messages_of_one_call_are_kept_whatever_the_snaplen() {
     let Some(bench) = bench() else { return };
     let program = bench.compile("cases/messages.c");
-    for (count, snaplen) in [("3", "80"), ("64", "80"), ("64", "65000"), ("200", "4096")] {
+    for (count, snaplen) in [("3", "80"), ("64", "80"), ("64", "65000"), ("128", "4096")] {
         let args = ["-s", snaplen, "--", program.to_str().unwrap(), count];
         bench.record("messages.scap", &args);
         let data = |call: &str| {

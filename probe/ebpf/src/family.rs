@@ -20,11 +20,11 @@ use crate::{
 };
 
 /// Elements of a vector that are followed; a multiple of [`BLOCK`].
-const MAX_VECTOR: u64 = 1024;
+const MAX_VECTOR: u64 = 256;
 /// Elements of a vector that one call of [`vector_block`] follows.
 const BLOCK: u64 = 4;
 /// Messages of one sendmmsg or recvmmsg that are followed.
-pub const MAX_MESSAGES: u64 = 255;
+pub const MAX_MESSAGES: u64 = 128;
 /// The most arguments of a call.
 const MAX_ARGS: u64 = 6;
 /// Word of [`Record::scratch`]: bytes of control messages, of one of the messages that had some.

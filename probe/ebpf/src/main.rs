@@ -88,8 +88,10 @@ fn exit_socketcall(ctx: BtfTracePointContext) {
 }
 
 #[btf_tracepoint(function = "sys_exit")]
-fn exit_clone(_ctx: BtfTracePointContext) {
-    task::clone();
+fn exit_clone(ctx: BtfTracePointContext) {
+    if task::clone() {
+        go_on(&ctx, scap_probe_common::spec::family::NEW_FD);
+    }
 }
 
 #[btf_tracepoint(function = "sys_exit")]

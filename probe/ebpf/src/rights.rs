@@ -33,6 +33,23 @@ pub fn returned(ctx: &BtfTracePointContext) {
         let Some(spec) = SPECS.get(spec::place(spec::without_x32(nr), is_ia32)) else {
             return;
         };
+        if spec.family == family::CLONE {
+            // clone3 has the pointer in a structure, clone where it otherwise has that of the tid.
+            let pointer = if spec.ops[0].n != 0 {
+                let first = if is_ia32 {
+                    offset!(regs_arg0_ia32)
+                } else {
+                    offset!(regs_arg0)
+                };
+                read::user(*(regs.add(first as usize) as *const u64) + 8).unwrap_or(0)
+            } else {
+                *(regs.add(offset!(regs_arg2) as usize) as *const u64)
+            };
+            if let Some(fd) = read::user::<u32>(pointer) {
+                fds::tell_fd(fd as u64, fds::NEW_PIDFD);
+            }
+            return;
+        }
         // The result of an ioctl can be any number; that of some requests is a new fd.
         let new = spec.ops[MAX_OPS - 1].n;
         let is_new = new == 0 || request as u32 == new;
@@ -73,19 +90,36 @@ pub fn received(ctx: &BtfTracePointContext) {
         } else {
             (0, 1)
         };
-        each(MAX_MESSAGES, |index| {
-            if index >= count {
+        // In blocks: the verifier goes through each loop once for every way round it.
+        each(MAX_MESSAGES / BLOCK, |block| {
+            let done = block * BLOCK;
+            if done >= count {
                 return STOP;
             }
-            received_with(address + index * stride, width)
+            received_block(address + done * stride, stride, width, count - done)
         });
     }
 }
 
+/// Messages of one block, and fds.
+const BLOCK: u64 = 16;
+
+/// Says what the fds are that came with the messages of a block.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn received_block(address: u64, stride: u64, width: u64, count: u64) -> u64 {
+    each(BLOCK, |index| {
+        if index >= count {
+            return STOP;
+        }
+        received_with(address + index * stride, width)
+    })
+}
+
 /// The most control messages of one message that are looked at for fds.
-const MAX_CONTROLS: u64 = 4;
-/// The most fds in one control message (`SCM_MAX_FD`).
-const MAX_RIGHTS: u64 = 253;
+const MAX_CONTROLS: u64 = 3;
+/// The most fds in one control message (`SCM_MAX_FD`, 253), in whole blocks.
+const MAX_RIGHTS: u64 = 256;
 
 /// Says what the fds are that came with one message.
 #[unsafe(no_mangle)]
@@ -128,7 +162,20 @@ extern "C" fn received_with(address: u64, width: u64) -> u64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn rights(list: u64, count: u64, hint: u64) -> u64 {
-    each(MAX_RIGHTS, |index| {
+    each(MAX_RIGHTS / BLOCK, |block| {
+        let done = block * BLOCK;
+        if done >= count {
+            return STOP;
+        }
+        rights_block(list + done * 4, count - done, hint)
+    })
+}
+
+/// Says what the fds of a block are.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn rights_block(list: u64, count: u64, hint: u64) -> u64 {
+    each(BLOCK, |index| {
         if index >= count {
             return STOP;
         }

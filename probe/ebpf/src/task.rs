@@ -10,7 +10,7 @@ use scap_probe_common::{
 };
 
 use crate::{
-    cgroup, fds,
+    cgroup,
     global::{GO_ON, STOP, each},
     globals::{CLONES, SPECS, config, offset},
     path,
@@ -83,33 +83,22 @@ pub fn owners(record: &Record) {
     });
 }
 
-/// clone, fork and vfork, in the parent and in the child.
+/// clone, fork and vfork, in the parent and in the child. Returns whether the parent got a pidfd.
 #[inline(always)]
-pub fn clone() {
+pub fn clone() -> bool {
     let Some(record) = Record::resume() else {
-        return;
+        return false;
     };
     let task = read::current();
     task_facts(task);
     let header = record.header();
-    let mut pidfd = 0;
+    let mut has_pidfd = false;
     // SAFETY: the header is initialised; the pointer is into the map.
     unsafe {
         let tid = (*header).tid;
         if let Some(flags) = CLONES.get_ptr(&tid) {
             let flags = *flags;
-            if flags & CLONE_PIDFD != 0 && (*header).ret > 0 {
-                // clone3 has the pointer in a structure, clone where it otherwise has that of the tid.
-                let is_clone3 = SPECS
-                    .get((*header).place())
-                    .is_some_and(|spec| spec.ops[0].n != 0);
-                let pointer = if is_clone3 {
-                    read::user::<u64>((*header).args[0] + 8).unwrap_or(0)
-                } else {
-                    (*header).args[2]
-                };
-                pidfd = read::user::<u32>(pointer).unwrap_or(0);
-            }
+            has_pidfd = flags & CLONE_PIDFD != 0 && (*header).ret > 0;
             record.structure(tag::CLONE_FLAGS, 0, |to: *mut u64| *to = flags);
             let _ = CLONES.remove(&tid);
         } else if (*header).ret < 0 {
@@ -127,9 +116,7 @@ pub fn clone() {
     );
     cgroup::append(&record, task);
     record.commit();
-    if pidfd != 0 {
-        fds::tell_fd(pidfd as u64, fds::NEW_PIDFD);
-    }
+    has_pidfd
 }
 
 /// execve and execveat.
