@@ -76,6 +76,17 @@ impl Host {
         numbers(&self.proc).into_iter().find(is_it)
     }
 
+    /// Whether the ids in the host's procfs are those that system calls of this process take.
+    pub(super) fn has_own_ids(&self) -> bool {
+        let status = fs::read_to_string(format!("{}/self/status", self.proc)).unwrap_or_default();
+        // From the procfs's namespace to the innermost one, which is this process's.
+        let mut lines = status
+            .lines()
+            .filter_map(|line| line.strip_prefix("NSpid:"));
+        let mut ids = lines.next().unwrap_or_default().split_ascii_whitespace();
+        ids.next().is_some() && ids.next().is_none()
+    }
+
     /// Whether the host's procfs uses the ids of the kernel.
     pub(super) fn counts_as_kernel(&self) -> bool {
         match fs::read_link(format!("{}/1/ns/pid", self.proc)) {
@@ -178,10 +189,12 @@ mod tests {
         assert_eq!(host.child(12_345), Some(12_345));
         assert_eq!(host.path("/etc/passwd"), Path::new("/etc/passwd"));
         assert!(!host.is_mounted());
+        assert!(host.has_own_ids());
         let mounted = Host::new(Path::new("/host"));
         assert_eq!(mounted.proc(), "/host/proc");
         assert_eq!(mounted.own_pid(), None);
         assert!(mounted.is_mounted());
+        assert!(!mounted.has_own_ids());
     }
 
     #[test]

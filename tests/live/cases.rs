@@ -1,6 +1,16 @@
 //! Programs that make calls about which a recorder easily says what was not so.
 
-use super::tools::{Bench, bench};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use rustix::process::Signal;
+
+use super::{
+    recorder::Recorder,
+    tools::{Bench, bench},
+};
 
 /// A program of `cases/` and what was recorded of it.
 struct Case {
@@ -443,4 +453,50 @@ fn all_messages_of_one_call_are_kept_whatever_the_snaplen() {
         // Vectors longer than before, gathered from one byte each.
         assert_eq!(data("writev"), ["abcdefghijklmnopqrstuvwxyz".repeat(3)]);
     }
+}
+
+#[test]
+fn at_the_start_threads_have_their_own_fds_and_directories() {
+    let Some(bench) = bench() else { return };
+    let program = bench.compile("cases/own_tables.c");
+    let dir = bench.dir.path();
+    let mut child = Command::new(&program).arg(dir).spawn().unwrap();
+    let begin = Instant::now();
+    while !dir.join("ready").exists() {
+        assert!(begin.elapsed() < Duration::from_secs(20), "it is not ready");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let recorder = Recorder::start(&bench, "start.scap", &["--comm", "own_tables"]);
+    std::fs::write(dir.join("go"), "").unwrap();
+    child.wait().unwrap();
+    recorder.signal(Signal::INT);
+    let (code, printed) = recorder.end();
+    assert_eq!(code, Some(0), "{printed}");
+    let lines = bench.printed(
+        "start.scap",
+        "*%evt.type %evt.rawres %fd.name",
+        &["evt.type=read and fd.num != 3 or evt.type=open or evt.type=openat"],
+    );
+    let inside = dir.join("inside");
+    let inside = format!("openat 3 {}", inside.display());
+    assert_eq!(
+        lines,
+        [
+            // The process that shares the table in which main closed it.
+            "read -9 ",
+            "read 1 /etc/hosts",
+            "read 1 /etc/group",
+            "read 1 /etc/group",
+            "openat 3 /etc/shells",
+            "read 1 /etc/shells",
+            "read 1 /etc/shells",
+            "read -9 ",
+            "openat 0 /etc/hostname",
+            "read 1 /etc/hostname",
+            "openat 3 /usr/share",
+            &inside,
+            // The process that shares main's directories went there.
+            "openat 3 /etc/hosts",
+        ]
+    );
 }

@@ -3,20 +3,58 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use scap_capture_format::native::snapshot::ThreadEntry;
+
+use super::apply::clone_flags;
 use super::fd::{Connection, FdInfo, FdKind, L4, Role};
 use super::snapshot::O_CLOEXEC;
 use super::thread::Text;
 use crate::event::net::{self, Endpoint};
+use crate::event::{Pid, Tid};
 
 /// Number of scap's entry in the `extra` list of a thread.
 pub(super) const THREAD_EXTRA: u32 = 1;
 /// Number of scap's entry in the `extra` list of an fd.
 pub(super) const FD_EXTRA: u32 = 1;
 
+/// Adds to an entry of a thread, which is from /proc, whose fds and directories the thread has: its own, or those of an
+/// earlier thread of the snapshot.
+pub fn set_sharing(entry: &mut ThreadEntry, files: i64, directories: i64) {
+    let of_other = |owner: i64| Some(owner).filter(|owner| *owner != entry.tid.0);
+    let (files_of, dirs_of) = (of_other(files), of_other(directories));
+    let extra = ThreadExtra {
+        is_ours: true,
+        knows_caps: true,
+        files_of,
+        dirs_of,
+        ..ThreadExtra::default()
+    };
+    entry.flags = sharing_flags(entry.tid, entry.pid, files_of, dirs_of);
+    entry.extra.push((THREAD_EXTRA, extra.write()));
+}
+
+/// Returns the flags for other readers: what a thread shares with the main thread of its process.
+pub(super) fn sharing_flags(
+    tid: Tid,
+    pid: Pid,
+    files_of: Option<i64>,
+    dirs_of: Option<i64>,
+) -> u32 {
+    let is_main = tid.0 == pid.0;
+    let with_main = |owner: Option<i64>| owner == Some(pid.0);
+    let parts = [
+        (clone_flags::THREAD, !is_main),
+        (clone_flags::FILES, !is_main && with_main(files_of)),
+        (clone_flags::FS, !is_main && with_main(dirs_of)),
+    ];
+    let set = parts.into_iter().filter(|(_, is)| *is);
+    set.fold(0, |flags, (flag, _)| flags | flag as u32)
+}
+
 /// The state of a thread beyond a snapshot's fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct ThreadExtra {
-    /// The snapshot was written by a state, so absent values are known to be unset.
+    /// The snapshot was written by scap, so absent values are known to be unset.
     pub(super) is_ours: bool,
     pub(super) clone_ts: u64,
     pub(super) exec_ts: u64,

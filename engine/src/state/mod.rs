@@ -36,6 +36,7 @@ pub use apply::{
     state_affecting_types,
 };
 pub use containers::{ContainerInfo, Found, container_of, runtime_of, user_of};
+pub use extra::set_sharing;
 pub use fd::{Connection, FdInfo, FdKind, L4, Role};
 pub use lineage::Ancestor;
 pub use snapshot_schedule::SnapshotSchedule;

@@ -55,14 +55,14 @@ impl State {
                 .for_each(|info| self.describe_container(info));
         }
         let owners: HashSet<i64> = snapshot.fds.iter().map(|f| f.owner.0).collect();
-        // Main threads first: the others share their fds and directories.
-        let (main, others): (Vec<_>, Vec<_>) = snapshot
+        // What a thread shares is that of an earlier one where that is said, and otherwise of its main thread.
+        let (first, others): (Vec<_>, Vec<_>) = snapshot
             .threads
             .iter()
             .filter(|t| t.tid.0 >= 0)
-            .partition(|t| t.tid.0 == t.pid.0);
+            .partition(|t| t.tid.0 == t.pid.0 || ThreadExtra::read(&t.extra).is_ours);
         let mut kept = HashMap::new();
-        for entry in main.into_iter().chain(others) {
+        for entry in first.into_iter().chain(others) {
             let has_own_fds = owners.contains(&entry.tid.0);
             self.restore_thread(snapshot, &mut kept, entry, has_own_fds);
         }

@@ -11,8 +11,7 @@ use scap_capture_format::native::snapshot::{
 };
 
 use super::State;
-use super::apply::clone_flags;
-use super::extra::{FD_EXTRA, FdExtra, THREAD_EXTRA, ThreadExtra};
+use super::extra::{FD_EXTRA, FdExtra, THREAD_EXTRA, ThreadExtra, sharing_flags};
 use super::fd::{FdInfo, FdKind, L4, Role};
 use super::lineage::stored::Starters;
 use super::shared::Slot;
@@ -26,18 +25,6 @@ pub(super) const O_CLOEXEC: u32 = 0x1000;
 /// Texts of threads that are in the snapshot already, by address and length: threads share most texts, and hashing a
 /// long environment for each of them would be slow.
 type Known = HashMap<(usize, usize), StringId>;
-
-/// The flags for other readers: what a thread shares with the main thread of its process.
-fn shares(thread: &Thread, files_of: Option<i64>, dirs_of: Option<i64>) -> u32 {
-    let with_main = |owner: Option<i64>| owner == Some(thread.pid.0);
-    let parts = [
-        (clone_flags::THREAD, !thread.is_main()),
-        (clone_flags::FILES, !thread.is_main() && with_main(files_of)),
-        (clone_flags::FS, !thread.is_main() && with_main(dirs_of)),
-    ];
-    let set = parts.into_iter().filter(|(_, is)| *is);
-    set.fold(0, |flags, (flag, _)| flags | flag as u32)
-}
 
 impl State {
     /// Returns the state as a snapshot, without objects that the last event ended. The writer sets its time and
@@ -136,7 +123,7 @@ impl State {
             cap_inheritable: caps[0],
             cap_permitted: caps[1],
             cap_effective: caps[2],
-            flags: shares(thread, files_of, dirs_of),
+            flags: sharing_flags(thread.tid, thread.pid, files_of, dirs_of),
             vm_size_kb: thread.memory_kb[0],
             vm_rss_kb: thread.memory_kb[1],
             vm_swap_kb: thread.memory_kb[2],

@@ -8,7 +8,10 @@ use scap_capture_format::{
 };
 
 use super::{Seen, bytes, link, number, numbers};
-use crate::record::encode::{encode_device, open_flags};
+use crate::{
+    record::encode::{encode_device, open_flags},
+    state::limits,
+};
 
 /// Kinds of fd, numbered as in .scap files.
 pub(in crate::record) mod kind {
@@ -49,8 +52,10 @@ const ANONYMOUS: &[(&[u8], u8)] = &[
     (b"[pidfd]", kind::PIDFD),
 ];
 
-/// Most fds of one process that are read.
+/// Most fds of one table that are read.
 const MAX_FDS: usize = 65_536;
+/// Most fds that are read of all tables together that are of one thread only, which can be as many as there are threads.
+pub(super) const MAX_THREAD_FDS: usize = 131_072;
 
 /// Devices by mount, for each mount namespace that was seen.
 #[derive(Default)]
@@ -118,8 +123,8 @@ fn fdinfo(base: &str, fd: u32) -> FdInfo {
     info
 }
 
-/// Adds the fds of the process with the procfs directory `base`.
-pub(super) fn add(snapshot: &mut Snapshot, base: &str, pid: u32, seen: &mut Seen) {
+/// Adds the fds of the thread with the procfs directory `base`, at most `limit`, as those of `owner`.
+pub(super) fn add(snapshot: &mut Snapshot, base: &str, owner: u32, limit: usize, seen: &mut Seen) {
     let fds = numbers(format!("{base}/fd"));
     if fds.is_empty() {
         return;
@@ -131,14 +136,15 @@ pub(super) fn add(snapshot: &mut Snapshot, base: &str, pid: u32, seen: &mut Seen
         ..
     } = seen;
     mounts.learn(base);
-    for fd in fds.into_iter().take(MAX_FDS) {
+    let room = limits::FDS.saturating_sub(snapshot.fds.len());
+    for fd in fds.into_iter().take(room.min(MAX_FDS).min(limit)) {
         let target = files.path(&format!("{base}/fd/{fd}"));
         if target.is_empty() {
             continue;
         }
         let info = fdinfo(base, fd);
         let mut entry = FdEntry {
-            owner: Tid(i64::from(pid)),
+            owner: Tid(i64::from(owner)),
             fd: i64::from(fd),
             inode: info.inode,
             open_flags: open_flags(info.flags),

@@ -9,6 +9,7 @@ mod fds;
 mod files;
 mod net;
 mod process;
+mod sharing;
 
 pub(in crate::record) use fds::{classify, kind, name as fd_name};
 
@@ -25,12 +26,27 @@ use super::{
 };
 
 /// Data shared between processes, read once.
-#[derive(Default)]
 struct Seen {
     cgroups: CgroupPaths,
     sockets: net::Sockets,
     mounts: fds::Mounts,
     files: files::Files,
+    sharing: sharing::Sharing,
+    /// How many fds of threads with tables of their own are still read.
+    thread_fds: usize,
+}
+
+impl Seen {
+    fn new(host: &Host, cgroups: CgroupPaths) -> Self {
+        Self {
+            cgroups,
+            sockets: net::Sockets::default(),
+            mounts: fds::Mounts::default(),
+            files: files::Files::default(),
+            sharing: sharing::Sharing::new(host),
+            thread_fds: fds::MAX_THREAD_FDS,
+        }
+    }
 }
 
 /// Takes a snapshot of a machine. `boot_to_wall` is wall clock minus boot clock, in nanoseconds.
@@ -42,10 +58,7 @@ pub(super) fn take(host: &Host, cgroups: CgroupPaths, boot_to_wall: u64) -> Snap
     interfaces(&mut snapshot);
     users(&mut snapshot, host);
     groups(&mut snapshot, host);
-    let mut seen = Seen {
-        cgroups,
-        ..Seen::default()
-    };
+    let mut seen = Seen::new(host, cgroups);
     for pid in numbers(host.proc()) {
         process::add(&mut snapshot, host.proc(), pid, &mut seen);
     }

@@ -7,31 +7,32 @@ use scap_capture_format::{
 
 use rustix::fs::{Statx, StatxTimestamp};
 
-use super::{Seen, bytes, fds, hex, number, numbers};
-use crate::record::{encode::may_write, host::CgroupPaths};
+use super::{Seen, bytes, fds, hex, number, numbers, sharing::Owners};
+use crate::{
+    record::{encode::may_write, host::CgroupPaths},
+    state,
+};
 
 /// Most bytes kept of arguments and of the environment, as in the probe.
 const MAX_STRINGS: usize = 4096;
 /// Most bytes read of a status file.
 const MAX_STATUS: usize = 16 << 10;
-/// Schema flags (`clone_flags`): the thread shares its leader's fds; it is a thread.
-const CLONE_FILES: u32 = 0x1;
-const CLONE_THREAD: u32 = 0x2000;
-
 /// Adds a process of the procfs at `proc`, with its threads and fds. A process that ends meanwhile is omitted, or
 /// lacks what could no longer be read.
 pub(super) fn add(snapshot: &mut Snapshot, proc: &str, pid: u32, seen: &mut Seen) {
     let tasks = format!("{proc}/{pid}/task");
-    let tids = numbers(&tasks);
+    let mut tids = numbers(&tasks);
+    // The main thread first, even if ids have wrapped around: others share what it has.
+    tids.sort_by_key(|tid| *tid != pid);
     // A thread that has ended, such as a main thread before the others, no longer has what is read here.
     let living = tids.iter().find_map(|tid| {
         let base = format!("{tasks}/{tid}");
         let life = life(&base).filter(|life| !life.has_ended)?;
-        Some((base, life))
+        Some((*tid, base, life))
     });
-    let (base, was) = match living {
-        Some((base, life)) => (base, Some(life)),
-        None => (format!("{tasks}/{pid}"), None),
+    let (living, base, was) = match living {
+        Some((tid, base, life)) => (tid, base, Some(life)),
+        None => (pid, format!("{tasks}/{pid}"), None),
     };
     let in_cgroups = cgroups_of(&base, &seen.cgroups);
     // The kernel shows an ended thread in the root of each v1 hierarchy, wherever it was.
@@ -58,7 +59,12 @@ pub(super) fn add(snapshot: &mut Snapshot, proc: &str, pid: u32, seen: &mut Seen
         fdlimit: fdlimit(&bytes(&format!("{base}/limits"), MAX_STRINGS)),
         ..ThreadEntry::default()
     };
-    let before = snapshot.threads.len();
+    let of_process = match was {
+        Some(_) => seen.sharing.process(living, pid),
+        None => Owners::own(pid),
+    };
+    // The owners of tables that are read at the end, with the procfs directories to read them from.
+    let mut tables = Vec::new();
     for tid in tids {
         let task = format!("{tasks}/{tid}");
         let Some(mut thread) = thread(&task, &common) else {
@@ -72,13 +78,33 @@ pub(super) fn add(snapshot: &mut Snapshot, proc: &str, pid: u32, seen: &mut Seen
         thread.comm = snapshot
             .strings
             .intern(comm.strip_suffix(b"\n").unwrap_or(&comm));
-        if thread.tid.0 != thread.pid.0 {
-            thread.flags = CLONE_FILES | CLONE_THREAD;
+        let owners = match tid == pid {
+            true => of_process,
+            false => seen.sharing.thread(&tasks, living, of_process, tid),
+        };
+        if tid != pid && owners.directories == tid {
+            let files = &mut seen.files;
+            let mut path = |name: &str| files.path(&format!("{task}/{name}"));
+            let (cwd, root) = (directory(path("cwd")), path("root"));
+            thread.cwd = snapshot.strings.intern(&cwd);
+            thread.root = snapshot.strings.intern(&root);
+        }
+        state::set_sharing(&mut thread, owners.files.into(), owners.directories.into());
+        if owners.files == tid {
+            tables.push((tid, if tid == pid { base.clone() } else { task }));
         }
         snapshot.threads.push(thread);
     }
-    if snapshot.threads.len() > before {
-        fds::add(snapshot, &base, pid, seen);
+    for (owner, base) in tables {
+        let limit = match owner == pid {
+            true => usize::MAX,
+            false => seen.thread_fds,
+        };
+        let before = snapshot.fds.len();
+        fds::add(snapshot, &base, owner, limit, seen);
+        if owner != pid {
+            seen.thread_fds = limit.saturating_sub(snapshot.fds.len() - before);
+        }
     }
 }
 
@@ -245,6 +271,11 @@ mod tests {
     use scap_capture_format::native::snapshot::StringId;
 
     use super::*;
+    use crate::record::host::Host;
+
+    fn seen() -> Seen {
+        Seen::new(&Host::new("/".as_ref()), CgroupPaths::default())
+    }
 
     #[test]
     fn a_name_with_parentheses_does_not_shift_the_fields() {
@@ -274,13 +305,8 @@ mod tests {
             std::thread::yield_now();
         }
         let mut snapshot = Snapshot::default();
-        add(&mut snapshot, "/proc", child.id(), &mut Seen::default());
-        add(
-            &mut snapshot,
-            "/proc",
-            std::process::id(),
-            &mut Seen::default(),
-        );
+        add(&mut snapshot, "/proc", child.id(), &mut seen());
+        add(&mut snapshot, "/proc", std::process::id(), &mut seen());
         child.wait().unwrap();
         let cgroups = |pid| {
             let thread = snapshot.threads.iter().find(|t| t.tid.0 == i64::from(pid));
@@ -294,7 +320,7 @@ mod tests {
     fn the_own_process_is_in_the_snapshot() {
         let mut snapshot = Snapshot::default();
         let own = std::process::id();
-        add(&mut snapshot, "/proc", own, &mut Seen::default());
+        add(&mut snapshot, "/proc", own, &mut seen());
         let main = snapshot
             .threads
             .iter()

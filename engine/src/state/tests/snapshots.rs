@@ -254,3 +254,58 @@ fn mapped_addresses_are_of_ipv4() {
     assert_eq!(m.fds(100), fds);
     assert_eq!([3, 4, 5, 6, 7].map(|fd| role(&m, fd)), roles);
 }
+
+#[test]
+fn threads_have_what_the_recorder_says_that_they_share() {
+    let mut s = Snapshot::default();
+    // Thread, process, owner of its fds, owner of its directories.
+    let threads = [
+        (100, 100, 100, 100),
+        (101, 100, 100, 101),
+        (102, 100, 102, 100),
+        (103, 100, 102, 101),
+        (104, 100, 104, 100),
+        // A process that has the fds of another one's thread, and one that has its directories too.
+        (200, 200, 102, 200),
+        (201, 200, 102, 200),
+        (300, 300, 100, 101),
+    ];
+    for (tid, pid, files, dirs) in threads {
+        thread(&mut s, tid, pid, b"x", format!("/cwd{dirs}/").as_bytes());
+        set_sharing(s.threads.last_mut().unwrap(), files, dirs);
+    }
+    fd(&mut s, 100, 3, 16, b"/first", SocketEntry::None);
+    fd(&mut s, 102, 3, 16, b"/second", SocketEntry::None);
+    let mut state = State::new();
+    state.restore(&s);
+    let name = |state: &State, tid| state.fd(Tid(tid), 3).map(|fd| fd.name.to_vec());
+    for (tid, _, files, dirs) in threads {
+        let expected = match files {
+            100 => Some(b"/first".to_vec()),
+            102 => Some(b"/second".to_vec()),
+            _ => None,
+        };
+        assert_eq!(name(&state, tid), expected, "{tid}");
+        let cwd = format!("/cwd{dirs}/");
+        assert_eq!(state.cwd(Tid(tid)), Some(cwd.as_bytes()), "{tid}");
+    }
+    state.set_dirs(Tid(300), Some(b"/moved/"), None);
+    state.add_fd(Tid(201), 3, FdInfo::new(FdKind::Pipe));
+    for (tid, _, files, dirs) in threads {
+        assert_eq!(state.cwd(Tid(tid)) == Some(b"/moved/"), dirs == 101);
+        let kind = state.fd(Tid(tid), 3).map(|fd| fd.kind);
+        assert_eq!(kind == Some(FdKind::Pipe), files == 102, "{tid}");
+    }
+    let flags = s.threads.iter().map(|t| t.flags);
+    let (none, thread) = (0, 0x2000);
+    assert!(flags.eq([
+        none,
+        thread | 1,
+        thread | 2,
+        thread,
+        thread | 2,
+        none,
+        thread | 2,
+        none,
+    ]));
+}
