@@ -32,15 +32,35 @@ fn sockaddr(bytes: &[u8]) -> Option<End<'_>> {
     }
 }
 
-/// Returns the path in a `struct sockaddr_un`, without the NUL of an abstract name, as in sysdig and Falco.
+/// Returns the path in a `struct sockaddr_un`, which a NUL ends, or the abstract name, which begins with one and can have
+/// more.
 fn unix_path(bytes: &[u8]) -> &[u8] {
     let path = bytes.get(2..).unwrap_or_default();
-    let path = path.strip_prefix(&[0]).unwrap_or(path);
+    if path.first() == Some(&0) {
+        return path;
+    }
     let end = path
         .iter()
         .position(|byte| *byte == 0)
         .unwrap_or(path.len());
     &path[..end]
+}
+
+/// Appends the path or name of a unix socket with a NUL. An abstract name has `@` for its NULs, as the kernel and `ss` print
+/// it; a path that begins with `@` is written so that it differs.
+fn write_unix_path(path: &[u8], out: &mut Vec<u8>) {
+    match path.first() {
+        Some(0) => out.extend(
+            path.iter()
+                .map(|byte| if *byte == 0 { b'@' } else { *byte }),
+        ),
+        Some(b'@') => {
+            out.extend_from_slice(b"./");
+            out.extend_from_slice(path);
+        }
+        _ => out.extend_from_slice(path),
+    }
+    out.push(0);
 }
 
 /// Adds a SOCKADDR parameter. `chosen` is the port that the kernel chose for a `bind` to port 0.
@@ -67,8 +87,7 @@ fn put_sockaddr(bytes: Option<&[u8]>, chosen: u16, out: &mut Out) {
         }
         Some(End::Unix(_, path)) => {
             out.data.push(AF_UNIX as u8);
-            out.data.extend_from_slice(path);
-            out.data.push(0);
+            write_unix_path(path, &mut out.data);
         }
         None => match bytes.first() {
             Some(family) => out.data.push(*family),
@@ -217,8 +236,7 @@ fn write_tuple(
                 (End::Unix(_, own), End::Unix(..)) if dest_path.is_empty() => own,
                 _ => dest_path,
             };
-            out.extend_from_slice(path);
-            out.push(0);
+            write_unix_path(path, out);
         }
         _ => return false,
     }
@@ -414,4 +432,28 @@ pub(super) fn setsockopt(raw: &Raw<'_>, out: &mut Out) {
 
 pub(super) fn getsockopt(raw: &Raw<'_>, out: &mut Out) {
     sockopt(raw, raw.memory(3).map(|value| value.len() as u32), out);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn abstract_names_are_told_from_paths() {
+        for (address, written) in [
+            (&b"\x01\0/run/x\0rest"[..], &b"/run/x\0"[..]),
+            (b"\x01\0/run/x", b"/run/x\0"),
+            (b"\x01\0\0/run/x", b"@/run/x\0"),
+            (b"\x01\0\0a\0b\0", b"@a@b@\0"),
+            (b"\x01\0\0", b"@\0"),
+            (b"\x01\0@a", b"./@a\0"),
+            // A socket without a name.
+            (b"\x01\0", b"\0"),
+            (b"", b"\0"),
+        ] {
+            let mut out = Vec::new();
+            write_unix_path(unix_path(address), &mut out);
+            assert_eq!(out, written);
+        }
+    }
 }
