@@ -500,3 +500,56 @@ fn at_the_start_threads_have_their_own_fds_and_directories() {
         ]
     );
 }
+
+#[test]
+fn abstract_unix_names_are_told_from_paths() {
+    use std::os::{
+        linux::net::SocketAddrExt as _,
+        unix::net::{SocketAddr, UnixDatagram},
+    };
+    let Some(bench) = bench() else { return };
+    let own = std::process::id().to_string();
+    let label = format!("scap-{own}");
+    let names = [label.clone(), format!("{label}\0b"), format!("{label} 01")];
+    let shown = names
+        .each_ref()
+        .map(|name| format!("@{}", name.replace('\0', "@")));
+    let address = |name: &String| SocketAddr::from_abstract_name(name).unwrap();
+    let path = bench.path(&label);
+    // Before the recording, and within.
+    let before = names
+        .each_ref()
+        .map(|name| UnixDatagram::bind_addr(&address(name)).unwrap());
+    let at_path = UnixDatagram::bind(&path).unwrap();
+    let recorder = Recorder::start(&bench, "names.scap", &["--pid", &own]);
+    for socket in before.iter().chain([&at_path]) {
+        socket.set_nonblocking(true).unwrap();
+        assert!(socket.recv(&mut [0]).is_err());
+    }
+    drop((before, at_path));
+    for name in &names {
+        let socket = UnixDatagram::bind_addr(&address(name)).unwrap();
+        let client = UnixDatagram::unbound().unwrap();
+        client.connect_addr(&address(name)).unwrap();
+        client.send(b"x").unwrap();
+        socket.recv(&mut [0]).unwrap();
+    }
+    recorder.signal(Signal::INT);
+    let (code, printed) = recorder.end();
+    assert_eq!(code, Some(0), "{printed}");
+    let filter = format!("fd.name contains {label} or evt.arg.addr contains {label}");
+    let lines = |call: &str, format: &str| {
+        let filter = format!("evt.type={call} and ({filter})");
+        bench.printed("names.scap", format, &[&filter])
+    };
+    let mut received = shown.to_vec();
+    received.push(path.to_str().unwrap().to_owned());
+    received.extend_from_slice(&shown);
+    assert_eq!(lines("recvfrom", "%fd.name"), received);
+    assert_eq!(lines("bind", "%evt.arg.addr"), shown);
+    assert_eq!(lines("connect", "%evt.arg.addr"), shown);
+    let connections = lines("write", "%fd.name");
+    let ends = |(name, shown): (&String, &String)| name.ends_with(&format!(" {shown}"));
+    assert!(connections.iter().zip(&shown).all(ends), "{connections:?}");
+    assert_eq!(connections.len(), shown.len());
+}

@@ -93,7 +93,8 @@ fn port_of(bytes: &[u8]) -> Option<u16> {
 pub enum SockAddr<'a> {
     /// An internet address.
     Inet(Endpoint),
-    /// The path of a unix socket; abstract names without their leading NUL.
+    /// The path of a unix socket. Captures of scap have `@` for each NUL of an abstract name, as `ss` shows it, and `./@x` for
+    /// the relative path `@x`; those of sysdig and Falco have abstract names without their first NUL.
     Unix(&'a [u8]),
     /// Another family.
     Other(u8),

@@ -1,6 +1,6 @@
 //! Sockets by inode, from the tables of each network namespace.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, hash_map::Entry};
 
 use scap_capture_format::native::snapshot::SocketEntry;
 
@@ -27,7 +27,7 @@ const TABLES: [(&str, u8); 7] = [
 pub(super) struct Socket {
     pub(super) kind: u8,
     pub(super) ends: SocketEntry,
-    /// Path of a unix socket.
+    /// Path of a unix socket, or its abstract name with `@` for NUL.
     pub(super) name: Vec<u8>,
 }
 
@@ -52,8 +52,22 @@ impl Sockets {
         for (table, l4proto) in TABLES {
             self.lines(base, table, |line| inet(line, l4proto));
         }
-        self.lines(base, "unix", unix);
+        self.unix(&bytes(&format!("{base}/net/unix"), MAX_TABLE));
         self.lines(base, "netlink", netlink);
+    }
+
+    /// Adds the unix sockets of a table. The kernel does not escape their names, so a name with a newline can look like the
+    /// line of another socket: one with two names has none.
+    fn unix(&mut self, text: &[u8]) {
+        for (inode, socket) in text.split(|byte| *byte == b'\n').skip(1).filter_map(unix) {
+            match self.by_inode.entry(inode) {
+                Entry::Vacant(entry) => drop(entry.insert(socket)),
+                Entry::Occupied(mut entry) if entry.get().name != socket.name => {
+                    entry.get_mut().name.clear();
+                }
+                Entry::Occupied(_) => {}
+            }
+        }
     }
 
     fn lines(&mut self, base: &str, table: &str, parse: impl Fn(&[u8]) -> Option<(u64, Socket)>) {
@@ -123,22 +137,12 @@ fn address(text: &[u8]) -> Option<(Vec<u8>, u16)> {
 fn unix(line: &[u8]) -> Option<(u64, Socket)> {
     let colon = line.iter().position(|byte| *byte == b':')?;
     let source = hex(&line[..colon])?;
-    let mut words = words(&line[colon + 1..]);
-    let inode = number(words.nth(5)?)?;
-    let name = words.next().unwrap_or_default();
-    // The path may hold blanks: it is the rest of the line.
-    let name = line
-        .windows(name.len().max(1))
-        .position(|window| window == name)
-        .map_or(&[][..], |at| {
-            if name.is_empty() {
-                &[][..]
-            } else {
-                &line[at..]
-            }
-        });
-    // An abstract name begins with an @ in this table, and without it in sysdig and Falco.
-    let name = name.strip_prefix(b"@").unwrap_or(name).to_vec();
+    let inode = words(&line[colon + 1..]).nth(5)?;
+    // The name is what follows the inode and one blank: it may begin with blanks, or hold them. An abstract name has an @
+    // for each NUL, the first one included.
+    let after = inode.as_ptr_range().end.addr() - line.as_ptr().addr();
+    let name = line.get(after + 1..).unwrap_or_default().to_vec();
+    let inode = number(inode)?;
     let ends = SocketEntry::Unix { source, dest: 0 };
     let kind = kind::UNIX;
     Some((inode, Socket { kind, ends, name }))
@@ -182,5 +186,49 @@ mod tests {
         assert_eq!(socket.name, b"/run/a b.sock");
         let line = b"0000000000000000: 00000002 00000000 00000000 0001 03 1235";
         assert!(unix(line).unwrap().1.name.is_empty());
+    }
+
+    #[test]
+    fn names_of_unix_sockets() {
+        let name = |text: &str| {
+            let line = format!("0000000000000000: 00000002 00000000 00010000 0001 01 1234 {text}");
+            let (inode, socket) = unix(line.as_bytes()).unwrap();
+            assert_eq!(inode, 1234);
+            String::from_utf8(socket.name).unwrap()
+        };
+        // Also names that look like another column, or begin and end with blanks.
+        for text in [
+            "@abstract",
+            "@",
+            "@a@b@@",
+            "relative",
+            "01",
+            "1234",
+            " /a ",
+            "/a  b",
+        ] {
+            assert_eq!(name(text), text);
+        }
+    }
+
+    #[test]
+    fn a_name_that_looks_like_a_line_names_nothing() {
+        let header = "Num RefCount Protocol Flags Type St Inode Path";
+        let line = |inode: u32, name: &str| {
+            format!("0000000000000000: 00000002 00000000 00010000 0001 01 {inode:5} {name}")
+        };
+        let forged = format!("@x\n{}", line(1, "/run/forged"));
+        let own = line(1, "/run/own");
+        let other = line(2, "/run/other");
+        for lines in [[&line(3, &forged), &own], [&own, &line(3, &forged)]] {
+            let mut sockets = Sockets::default();
+            let text = format!("{header}\n{}\n{}\n{other}\n", lines[0], lines[1]);
+            sockets.unix(text.as_bytes());
+            let name = |inode| sockets.by_inode[&inode].name.as_slice();
+            assert_eq!(name(1), b"");
+            assert_eq!(name(2), b"/run/other");
+            // What is before the newline.
+            assert_eq!(name(3), b"@x");
+        }
     }
 }
