@@ -12,7 +12,7 @@ use super::error::{CliError, Outcome, warn};
 use super::output::Output;
 use super::positionals;
 use super::print::{PrintArgs, Printer};
-use super::record::{What, on_signals, print_choice, status, warn_of_runtime};
+use super::record::{What, on_signals, print_choice, status, warn_of_runtime, warn_of_unmatched};
 use super::sysdig_options::SysdigOptions;
 use crate::event::EventExt as _;
 use crate::event::number::grouped;
@@ -127,6 +127,7 @@ fn print_summary(summary: &Summary, events: u64) {
         }
     }
     status(&text);
+    warn_of_unmatched(summary);
 }
 
 /// Prints a line per event.

@@ -26,6 +26,7 @@ mod preflight;
 mod probe;
 mod procfs;
 mod session;
+mod unmatched;
 
 use std::{
     ffi::OsString,
@@ -43,6 +44,7 @@ pub use probe::ProbeError;
 pub use probe::ring::CpuCounters;
 pub use probe::setup::{KernelChoice, kernel_choice};
 pub use session::{Notice, Status};
+pub use unmatched::Unmatched;
 
 use host::Host;
 
@@ -201,6 +203,8 @@ pub struct Summary {
     pub described: u64,
     /// Events that the filter rejected.
     pub left_out: u64,
+    /// The choices that matched nothing.
+    pub unmatched: Unmatched,
     /// Of the rejected events, those kept hidden in the file for the state.
     pub hidden: u64,
     /// Of the rejected events, those whose container's runtime had not reported yet what the filter needs.

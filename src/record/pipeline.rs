@@ -22,7 +22,9 @@ use scap_capture_format::{
     schema::{EventType, syscall, types},
 };
 
-use super::{RecordError, clock, container_stage::ContainerStage, output::ChunkOutput};
+use super::{
+    Options, RecordError, Unmatched, clock, container_stage::ContainerStage, output::ChunkOutput,
+};
 use crate::{
     event::{BufferCursor, Event, EventBuffer, OwnedEvent, synthetic_event},
     fields::{Context, Session},
@@ -73,6 +75,7 @@ pub(super) struct RecordPipeline<'a> {
     numbers: Option<u64>,
     /// Limit of the events that pass.
     max_events: u64,
+    unmatched: Unmatched,
     /// The sink stopped or failed.
     over: bool,
     failed: Option<io::Error>,
@@ -83,12 +86,12 @@ impl<'a> RecordPipeline<'a> {
     pub(super) fn new(
         session: Session,
         origin: Origin,
-        filter: Option<Filter>,
         containers: ContainerStage,
         output: Output<'a>,
         snapshot: Receiver<Snapshot>,
-        max_events: u64,
+        options: &Options,
     ) -> Self {
+        let filter = options.filter.clone();
         let is_everything = filter.is_none() && matches!(output, Output::Capture(_));
         let needs_runtime_metadata = filter.as_ref().is_some_and(Filter::needs_runtime_metadata);
         let selection = Selection {
@@ -111,7 +114,8 @@ impl<'a> RecordPipeline<'a> {
             },
             waiting: Some((snapshot, EventBuffer::default())),
             numbers: (!is_everything).then_some(0),
-            max_events,
+            max_events: options.max_events.unwrap_or(u64::MAX),
+            unmatched: Unmatched::new(options),
             over: false,
             failed: None,
         }
@@ -120,6 +124,14 @@ impl<'a> RecordPipeline<'a> {
     /// Returns the counts so far.
     pub(super) fn counts(&self) -> &Counts {
         &self.gate.counts
+    }
+
+    /// Returns the choices that have matched nothing so far.
+    pub(super) fn unmatched(&self) -> Unmatched {
+        Unmatched {
+            filter: self.unmatched.filter && self.gate.counts.wanted == 0,
+            ..self.unmatched.clone()
+        }
     }
 
     /// Whether the recording cannot produce anything more.
@@ -263,6 +275,7 @@ impl<'a> RecordPipeline<'a> {
         }
         if let Some(origin) = self.pipeline.origins().first() {
             self.containers.event(event, &origin.state);
+            self.unmatched.see(event, &origin.state);
         }
         if let Output::Capture(chunks) = &self.gate.output
             && chunks.builder.is_full()

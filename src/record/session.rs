@@ -127,7 +127,6 @@ pub(super) fn run(
     };
     let resolver = Resolver::start(runtimes).map_err(RecordError::Thread)?;
     let (send_snapshot, snapshot) = mpsc::sync_channel(1);
-    let max_events = options.max_events.unwrap_or(u64::MAX);
     let mut containers = ContainerStage::new(cgroups, resolver);
     if containers.follows_cgroups() {
         containers.prepare(procfs::cgroup_lists(host, &cgroup_paths));
@@ -136,9 +135,7 @@ pub(super) fn run(
         machine,
         ..Origin::default()
     };
-    let pipeline = RecordPipeline::new(
-        session, origin, filter, containers, output, snapshot, max_events,
-    );
+    let pipeline = RecordPipeline::new(session, origin, containers, output, snapshot, options);
 
     let started = Instant::now();
     let mut drain = Drain {
@@ -352,6 +349,7 @@ impl Drain<'_> {
         command: CommandEnd,
     ) -> Result<Summary, RecordError> {
         let counts = *self.pipeline.counts();
+        let unmatched = self.pipeline.unmatched();
         let bytes = self.pipeline.finish()?;
         let cpus = (0..rings.possible_cpus())
             .map(|cpu| rings.counters(cpu))
@@ -361,6 +359,7 @@ impl Drain<'_> {
             events: counts.wanted,
             hidden: counts.hidden,
             left_out: counts.hidden + counts.out,
+            unmatched,
             undescribed: counts.undescribed,
             described: counts.described,
             in_flight: self.in_flight,

@@ -186,3 +186,55 @@ fn an_invalid_filter_is_reported_before_anything_is_created() {
         assert!(!file.exists());
     }
 }
+
+#[test]
+fn choices_that_match_nothing_are_said() {
+    let Some(bench) = bench() else { return };
+    let own = std::process::id().to_string();
+    let script = "cat /etc/hostname; exit 3";
+    let unmatched = |choice: &[&str]| {
+        let mut args = choice.to_vec();
+        args.extend(["--", "/bin/sh", "-c", script]);
+        bench.record("none.scap", &args);
+        let printed = std::fs::read_to_string(bench.path("stderr")).unwrap();
+        let warnings = printed
+            .lines()
+            .filter_map(|line| line.strip_prefix("scap: warning: "));
+        let warnings: Vec<_> = warnings.map(str::to_owned).collect();
+        (warnings, bench.summary("none.scap")["unmatched"].clone())
+    };
+    let none = serde_json::json!({"pids": [], "comms": [], "filter": false});
+    for choice in [
+        &[][..],
+        &["--comm", "cat"],
+        &["--comm", "cat", "--comm", "sh"],
+        &["--pid", "!1"],
+        &["--comm", "!nobody"],
+        &["proc.name=cat"],
+    ] {
+        assert_eq!(unmatched(choice), (vec![], none.clone()), "{choice:?}");
+    }
+    let (warnings, json) = unmatched(&["--comm", "Cat", "--comm", "cat", "--comm", "a\nb"]);
+    assert_eq!(warnings, ["--comm Cat,a\\nb matched no event"]);
+    assert_eq!(json["comms"], serde_json::json!(["Cat", "a\nb"]));
+    let (warnings, json) = unmatched(&["evt.type=openat and proc.name=Cat"]);
+    assert_eq!(warnings, ["the filter matched no event"]);
+    assert_eq!(json["filter"], true);
+    let (warnings, json) = unmatched(&["--pid", "4000000", "--comm", "cat"]);
+    let both = [
+        "--pid 4000000 matched no event",
+        "--comm cat matched no event",
+    ];
+    assert_eq!(warnings, both);
+    assert_eq!(json["pids"], serde_json::json!([4_000_000]));
+    // Without a command, and printed at once.
+    let live = scap()
+        .args(["live", "-M", "1", "--pid", &own, "--pid", "4000000"])
+        .args(["evt.type=swapon"])
+        .output()
+        .unwrap();
+    assert_eq!(live.status.code(), Some(0));
+    let printed = String::from_utf8(live.stderr).unwrap();
+    assert!(printed.contains("4000000 matched no event"), "{printed}");
+    assert!(printed.contains("the filter matched no event"), "{printed}");
+}

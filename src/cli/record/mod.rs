@@ -14,8 +14,10 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use super::error::{self, CliError, Outcome};
 use crate::event::number::grouped;
 use crate::event::suggest::did_you_mean;
+use crate::event::text::{escape_exact, short};
 use crate::record::{
-    self, CommandEnd, Destination, Notice, Options, ProbeError, RecordError, Status, command,
+    self, CommandEnd, Destination, Notice, Options, ProbeError, RecordError, Status, Summary,
+    command,
 };
 pub(super) use record_options::{What, print_choice, seconds};
 use summary::Report;
@@ -99,6 +101,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     if !args.quiet {
         status(&summary::text(&summary, &path));
     }
+    warn_of_unmatched(&summary);
     if let CommandEnd::Ended(status) = summary.command
         && status.code() == Some(command::NOT_STARTED)
         && summary.events == 0
@@ -185,6 +188,33 @@ pub(super) fn warn_of_runtime(text: &str) {
         text,
         Some("its containers have only ids until the runtime answers"),
     );
+}
+
+/// Warns about the choices of a recording that matched nothing.
+pub(super) fn warn_of_unmatched(summary: &Summary) {
+    let unmatched = &summary.unmatched;
+    let pids: Vec<String> = unmatched.pids.iter().map(u32::to_string).collect();
+    let comms = unmatched.comms.iter().map(|comm| {
+        let mut line = Vec::new();
+        escape_exact(&mut line, short(comm).as_bytes());
+        String::from_utf8_lossy(&line).into_owned()
+    });
+    let comms: Vec<_> = comms.collect();
+    if !pids.is_empty() {
+        error::warn(
+            &format!("--pid {} matched no event", pids.join(",")),
+            Some("there is no such process, or it made no call that is recorded"),
+        );
+    }
+    if !comms.is_empty() {
+        error::warn(
+            &format!("--comm {} matched no event", comms.join(",")),
+            Some("threads have the name in /proc/PID/comm, at most 15 bytes; case matters"),
+        );
+    }
+    if unmatched.filter {
+        error::warn("the filter matched no event", None);
+    }
 }
 
 /// Clears the progress line.

@@ -95,6 +95,7 @@ pub(super) struct Report {
     events: u64,
     left_out: u64,
     hidden: u64,
+    unmatched: UnmatchedReport,
     undescribed: u64,
     described: u64,
     seen_by_kernel: u64,
@@ -113,6 +114,14 @@ pub(super) struct Report {
     peak_memory_bytes: u64,
     ring_bytes: u64,
     command_status: Option<i32>,
+}
+
+/// The choices that matched nothing.
+#[derive(Serialize)]
+struct UnmatchedReport {
+    pids: Vec<u32>,
+    comms: Vec<String>,
+    filter: bool,
 }
 
 /// Events lost on one CPU for one reason.
@@ -145,6 +154,11 @@ impl Report {
             events: summary.events,
             left_out: summary.left_out,
             hidden: summary.hidden,
+            unmatched: UnmatchedReport {
+                pids: summary.unmatched.pids.clone(),
+                comms: summary.unmatched.comms.clone(),
+                filter: summary.unmatched.filter,
+            },
             undescribed: summary.undescribed,
             described: summary.described,
             seen_by_kernel: summary.seen(),
