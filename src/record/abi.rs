@@ -114,7 +114,7 @@ impl Call {
             },
             "umount" => |to, _| to.args[1] = 0,
             // Ids of 16 bits; all bits set mean "unchanged".
-            "setuid" | "setgid" => |to, _| widen(to, 0..1),
+            "setuid" | "setgid" | "setfsuid" | "setfsgid" => |to, _| widen(to, 0..1),
             "setreuid" | "setregid" => |to, _| widen(to, 0..2),
             "setresuid" | "setresgid" => |to, _| widen(to, 0..3),
             "chown" | "lchown" | "fchown" => |to, _| widen(to, 1..3),

@@ -351,7 +351,8 @@ fn owners_in_a_user_namespace_are_the_machines() {
     let lines = case.bench.printed(
         "case.scap",
         "*%evt.type %evt.args %user.uid",
-        &["evt.type in (setresuid, setresgid, setreuid, setuid, geteuid, getresuid)"],
+        &["evt.type in (setresuid, setresgid, setreuid, setuid, geteuid, getresuid, fchown, chown, fchownat, lchown, \
+           setfsuid, setfsgid)"],
     );
     // Names of the machine's users are beside the point.
     let bare = |line: &String| {
@@ -375,9 +376,16 @@ fn owners_in_a_user_namespace_are_the_machines() {
             "setresuid res=0 ruid=1000 euid=1000 suid=1000  1000",
             "geteuid euid=1000  1000",
             "setresgid res=0 rgid=1000 egid=-1 sgid=1000  1000",
+            "fchown res=0 fd=20 uid=100033 gid=4294967295  1000",
+            "chown res=0 path=/proc/self/fd/20 uid=100034 gid=1000  1000",
+            "fchownat res=0 dirfd=-100 pathname=/proc/self/fd/20 uid=1000 gid=4294967295 flags=0  1000",
+            "lchown res=-2 path=/nowhere uid=<NA> gid=<NA>  1000",
+            "setfsuid res=1000 uid=100035  1000",
+            "setfsuid res=100035 uid=4294967295  1000",
+            "setfsgid res=1000 gid=<NA>  1000",
             "setreuid res=0 ruid=-1 euid=100032  100032",
             "getresuid res=0 ruid=1000 euid=100032 suid=100032  100032",
-            "setresuid res=-22 ruid=<NA> euid=<NA> suid=<NA>  100032",
+            "setresuid res=-22 ruid=<NA> euid=1000 suid=1000  100032",
             "setuid res=-22 uid=<NA>  100032",
         ]
     );

@@ -165,10 +165,19 @@ pub(super) fn arguments<N: Names + ?Sized>(
         6
     };
     for index in 0..count.min(6) {
-        let Some(value) = event.uint(param::FIRST_ARG + index) else {
-            continue;
+        let place = param::FIRST_ARG + index;
+        let value = event.uint(place);
+        let (value, arg) = match (value, known.get(index)) {
+            (Some(value), arg) => (value, arg),
+            // The file has it, but it was not known.
+            (None, Some(arg)) if event.params.iter().nth(place).is_some() => {
+                out.extend_from_slice(arg.name.as_bytes());
+                out.extend_from_slice(b"=<NA> ");
+                continue;
+            }
+            _ => continue,
         };
-        match known.get(index) {
+        match arg {
             Some(arg) => {
                 out.extend_from_slice(arg.name.as_bytes());
                 out.push(b'=');

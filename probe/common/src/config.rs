@@ -199,6 +199,8 @@ offsets! {
     /// The first of eight ids that follow each other: real, saved, effective, for files; user and group each.
     cred_uid: ["cred.uid"],
     cred_user_ns: ["cred.user_ns"],
+    user_ns_users: ["user_namespace.uid_map"],
+    user_ns_groups: ["user_namespace.gid_map"],
     user_ns_level: ["user_namespace.level"],
     cred_euid: ["cred.euid"],
     cred_egid: ["cred.egid"],

@@ -134,6 +134,9 @@ pub mod tag {
     pub const VECTOR_BYTES: u8 = 15;
     /// An [`OwnerFacts`](super::OwnerFacts) of the caller.
     pub const OWNERS: u8 = 19;
+    /// Of a caller in a user namespace: the kernel's `struct uid_gid_map` for users and the one for groups, each
+    /// `arg` bytes long; at most [`OWNER_MAPS_BYTES`](super::OWNER_MAPS_BYTES).
+    pub const OWNER_MAPS: u8 = 20;
     /// Names of the directories from an open file up to the root, leaf first, each with a NUL.
     pub const PATH: u8 = 18;
     /// A u64: the flags that the kernel cloned the task with.
@@ -216,6 +219,9 @@ pub struct SocketFacts {
     /// Remote address.
     pub remote: [u8; 16],
 }
+
+/// See [`tag::OWNER_MAPS`].
+pub const OWNER_MAPS_BYTES: u32 = 144;
 
 /// Users and groups of the caller, as the initial user namespace sees them.
 #[repr(C)]

@@ -6,7 +6,7 @@ use aya_ebpf::helpers::generated::{
 use scap_probe_common::{
     config::MISSING,
     spec::MAX_MEMORY,
-    wire::{OwnerFacts, TaskFacts, item_flag, tag},
+    wire::{OWNER_MAPS_BYTES, OwnerFacts, TaskFacts, item_flag, tag},
 };
 
 use crate::{
@@ -77,10 +77,19 @@ pub fn owners(record: &Record) {
         return;
     };
     let namespace: u64 = field!(cred, cred_user_ns).unwrap_or(0);
+    let level = field!(namespace, user_ns_level).unwrap_or(UNKNOWN);
     record.structure(tag::OWNERS, 0, |facts: *mut OwnerFacts| unsafe {
         (*facts).ids = ids;
-        (*facts).level = field!(namespace, user_ns_level).unwrap_or(UNKNOWN);
+        (*facts).level = level;
     });
+    let users = offset!(user_ns_users);
+    if level != 0
+        && let Some(maps) = at(namespace, users)
+    {
+        let len = OWNER_MAPS_BYTES;
+        let each = offset!(user_ns_groups).wrapping_sub(users) as u8;
+        record.kernel(tag::OWNER_MAPS, each, maps, len as u64, len);
+    }
 }
 
 /// clone, fork and vfork, in the parent and in the child. Returns whether the parent got a pidfd.

@@ -6,8 +6,8 @@
 use super::{
     EncodeFn, How,
     Step::{
-        self, Absent, Bits32, Data, Descriptor8, Descriptor16, Descriptor32, Fd, Int64, Memory,
-        MemoryU32, MemoryU64, One16, Pid, Ret, Str, Timespec, U8, U16, U32, U64, Vm,
+        self, Absent, Bits32, Data, Descriptor8, Descriptor16, Descriptor32, Fd, Group, Int64,
+        Memory, MemoryU32, MemoryU64, One16, Pid, Ret, Str, Timespec, U8, U16, U32, U64, User, Vm,
     },
     file, flags, net, owners, process,
 };
@@ -46,17 +46,17 @@ const STEPS: &[(&str, &[Step])] = &[
     ("chmod", &[Ret, Str(0), U32(1)]),
     ("fchmod", &[Ret, Fd(0), U32(1)]),
     ("fchmodat", &[Ret, Fd(0), Str(1), U32(2)]),
-    ("chown", &[Ret, Str(0), U32(1), U32(2)]),
-    ("lchown", &[Ret, Str(0), U32(1), U32(2)]),
-    ("fchown", &[Ret, Fd(0), U32(1), U32(2)]),
+    ("chown", &[Ret, Str(0), User(1), Group(2)]),
+    ("lchown", &[Ret, Str(0), User(1), Group(2)]),
+    ("fchown", &[Ret, Fd(0), User(1), Group(2)]),
     (
         "fchownat",
         &[
             Ret,
             Fd(0),
             Str(1),
-            U32(2),
-            U32(3),
+            User(2),
+            Group(3),
             Bits32(4, flags::FCHOWNAT),
         ],
     ),
@@ -247,6 +247,11 @@ const FUNCTIONS: &[(&str, EncodeFn)] = &[
 
 /// Returns the encoding of a call's event; `None` for a call without a type of its own.
 pub(super) fn how(name: &str) -> Option<How> {
+    match name {
+        "setfsuid" => return Some(How::OfOwner(owners::Of::User)),
+        "setfsgid" => return Some(How::OfOwner(owners::Of::Group)),
+        _ => {}
+    }
     if let Some((_, steps)) = STEPS.iter().find(|(call, _)| *call == name) {
         return Some(How::Steps(steps));
     }
@@ -281,7 +286,7 @@ mod tests {
             match how(name).unwrap() {
                 How::Steps(steps) => run(steps, &raw, &mut out),
                 How::Function(function) => function(&raw, &mut out),
-                How::Generic => unreachable!(),
+                How::Generic | How::OfOwner(_) => unreachable!(),
             }
             // The encoder adds the requested name.
             let expected = info.params.len() - usize::from(*name == "execve");

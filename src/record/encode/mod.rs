@@ -62,6 +62,9 @@ enum Step {
     Descriptor8(usize),
     /// The data that the call moved.
     Data,
+    /// A user or group, as the machine's number.
+    User(usize),
+    Group(usize),
     /// Bytes in memory.
     Memory(usize),
     /// Total, resident and swapped memory of the process in KiB.
@@ -81,6 +84,8 @@ enum Step {
 enum How {
     /// Code, number, result and raw arguments.
     Generic,
+    /// The same, of a call that takes an owner and returns the one before.
+    OfOwner(owners::Of),
     Steps(&'static [Step]),
     Function(EncodeFn),
 }
@@ -95,6 +100,16 @@ struct Entry {
     is_narrow: bool,
     args: usize,
 }
+
+/// A call that is not known.
+const UNKNOWN: Entry = Entry {
+    ty: types::GENERIC_X,
+    code: 0,
+    how: How::Generic,
+    conversion: None,
+    is_narrow: false,
+    args: 6,
+};
 
 /// The properties of an encoded record besides its parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,15 +137,7 @@ pub(crate) struct Encoder {
 impl Encoder {
     /// Makes an encoder for the syscall numbers of `arch`.
     pub(crate) fn new(arch: Arch) -> Self {
-        let generic = Entry {
-            ty: types::GENERIC_X,
-            code: 0,
-            how: How::Generic,
-            conversion: None,
-            is_narrow: false,
-            args: 6,
-        };
-        let mut entries = vec![generic; SYSCALL_ENTRIES];
+        let mut entries = vec![UNKNOWN; SYSCALL_ENTRIES];
         for (place, entry) in (0..).zip(&mut entries) {
             let Some(call) = Call::at(arch, place) else {
                 continue;
@@ -223,7 +230,7 @@ impl Encoder {
                 }
                 Some(entry) => self.call(&entry, raw),
                 None => {
-                    generic(raw, 0, &mut self.out);
+                    generic(raw, &UNKNOWN, &mut self.out);
                     types::GENERIC_X
                 }
             },
@@ -263,7 +270,7 @@ impl Encoder {
     fn call(&mut self, entry: &Entry, raw: &Raw<'_>) -> EventType {
         let out = &mut self.out;
         match entry.how {
-            How::Generic => generic(raw, entry.code, out),
+            How::Generic | How::OfOwner(_) => generic(raw, entry, out),
             How::Steps(steps) => run(steps, raw, out),
             How::Function(function) => function(raw, out),
         }
@@ -305,12 +312,21 @@ pub(super) fn type_of(call: &Syscall) -> EventType {
 }
 
 /// Encodes event type 1 with the arguments that this call has.
-fn generic(raw: &Raw<'_>, code: u16, out: &mut Out) {
+fn generic(raw: &Raw<'_>, entry: &Entry, out: &mut Out) {
     let header = raw.header;
-    out.u16(code);
+    out.u16(entry.code);
     out.u16(header.nr);
-    out.ret(raw);
-    for (index, arg) in header.args.iter().enumerate() {
+    let converted = match entry.how {
+        How::OfOwner(of) => {
+            owners::exchanged(raw, of, out);
+            1
+        }
+        _ => {
+            out.ret(raw);
+            0
+        }
+    };
+    for (index, arg) in header.args.iter().enumerate().skip(converted) {
         if index < raw.args {
             out.u64(*arg);
         } else {
@@ -340,6 +356,8 @@ fn run(steps: &[Step], raw: &Raw<'_>, out: &mut Out) {
             Step::U16(index) => out.u16(arg(index) as u16),
             Step::U8(index) => out.u8(arg(index) as u8),
             Step::Str(index) => out.opt_str(raw.string(index as u8)),
+            Step::User(index) => owners::passed(raw, owners::Of::User, arg(index) as u32, out),
+            Step::Group(index) => owners::passed(raw, owners::Of::Group, arg(index) as u32, out),
             Step::Bits32(index, table) => out.u32(flags::bits(u64::from(arg(index) as u32), table)),
             Step::One16(index, table, other) => {
                 out.u16(flags::one(u64::from(arg(index) as u32), table, other) as u16);

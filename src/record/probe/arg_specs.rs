@@ -10,7 +10,10 @@ use scap_probe_common::{
         self, ABI_ENTRIES, AT_ENTRY, MAX_MEMORY, MAX_OPS, ON_SUCCESS, Op, QUIET, SOCKETCALL_AT,
         SOCKETCALLS, SYSCALL_ENTRIES, SyscallSpec, family, op,
     },
-    wire::{ARG_RET, FileFacts, OwnerFacts, RecordHeader, SEGMENT_BYTES, SocketFacts, TaskFacts},
+    wire::{
+        ARG_RET, FileFacts, OWNER_MAPS_BYTES, OwnerFacts, RecordHeader, SEGMENT_BYTES, SocketFacts,
+        TaskFacts,
+    },
 };
 
 use crate::record::abi::Call;
@@ -45,6 +48,8 @@ const fn socket(arg: u8) -> Op {
 }
 /// The file that the call opened.
 const OPENED: Op = fetch(op::FILE, ARG_RET, 0, ON_SUCCESS);
+/// Who the caller acts for, and how its ids are those of the machine.
+const OWNERS: Op = fetch(op::OWNERS, 0, 0, 0);
 const DATA_OUT: Op = fetch(op::DATA_OUT, 1, 2, ON_SUCCESS);
 const DATA_IN: Op = fetch(op::DATA_IN, 1, 2, 0);
 const VECTOR_OUT: Op = fetch(op::VECTOR_OUT, 1, 2, ON_SUCCESS);
@@ -83,8 +88,6 @@ const TABLE: &[(&[&str], u8, &[Op])] = &[
             "rmdir",
             "mknod",
             "chmod",
-            "chown",
-            "lchown",
             "access",
             "umount2",
             "memfd_create",
@@ -99,7 +102,6 @@ const TABLE: &[(&[&str], u8, &[Op])] = &[
             "mkdirat",
             "mknodat",
             "fchmodat",
-            "fchownat",
             "newfstatat",
             "finit_module",
         ],
@@ -218,10 +220,15 @@ const TABLE: &[(&[&str], u8, &[Op])] = &[
             "setregid",
             "setresuid",
             "setresgid",
+            "setfsuid",
+            "setfsgid",
+            "fchown",
         ],
         family::OPS,
-        &[fetch(op::OWNERS, 0, 0, 0)],
+        &[OWNERS],
     ),
+    (&["chown", "lchown"], family::OPS, &[string(0), OWNERS]),
+    (&["fchownat"], family::OPS, &[string(1), OWNERS]),
     (&["capset"], family::OPS, &[fixed(1, 24)]),
     (&["prctl"], family::OPS, &[fetch(op::STRING, 1, 0, QUIET)]),
     (&["init_module"], family::OPS, &[sized(0, 1), string(2)]),
@@ -402,7 +409,7 @@ fn room(family: u8, ops: &[Op], snaplen: u32) -> u32 {
                 op::SOCKET | op::SOCKET_AT => socket,
                 op::DATA_IN | op::DATA_OUT => data,
                 op::VM => item(24),
-                op::OWNERS => item(size_of::<OwnerFacts>() as u32),
+                op::OWNERS => item(size_of::<OwnerFacts>() as u32) + item(OWNER_MAPS_BYTES),
                 // The probe asks for room for the longest.
                 _ => item(MEMORY),
             })

@@ -4,6 +4,8 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/fsuid.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,6 +27,12 @@ int main(void) {
         setresuid(0, 0, 0);
         syscall(SYS_geteuid);
         setresgid(0, -1, 0);
+        char path[64];
+        int fd = dup2(memfd_create("owned", 0), 20);
+        sprintf(path, "/proc/self/fd/%d", fd);
+        fchown(fd, 34, -1), chown(path, 35, 0), fchownat(AT_FDCWD, path, 0, -1, 0);
+        lchown("/nowhere", 4000000, 1); // mapped neither: refused
+        setfsuid(36), setfsuid(-1), setfsgid(1);
         setreuid(-1, 33);
         uid_t ids[3];
         getresuid(ids, ids + 1, ids + 2);
