@@ -389,7 +389,9 @@ impl Machine<'_> {
         match info.kind {
             _ if info.name.is_empty() => Subject::Process(self.key(main)),
             FdKind::Ipv4 | FdKind::Ipv6 => Subject::Connection(info.name.clone()),
-            FdKind::File | FdKind::Directory | FdKind::Memfd => Subject::File(info.name.clone()),
+            FdKind::File | FdKind::Directory | FdKind::Memfd => {
+                Subject::File(info.name.clone(), None)
+            }
             _ => Subject::Process(self.key(main)),
         }
     }

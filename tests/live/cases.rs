@@ -1,7 +1,8 @@
 //! Programs that make calls about which a recorder easily says what was not so.
 
 use std::{
-    process::Command,
+    io::Write as _,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -341,6 +342,104 @@ fn flags_that_the_schema_lacks_are_shown() {
     assert_eq!(unnamed.len(), 3, "{unnamed:#?}");
     let reads = show("evt.is_open_read=true and fd.name=/etc/shadow");
     assert_eq!(reads, [""; 0]);
+}
+
+#[test]
+fn paths_in_other_roots_and_mount_namespaces_are_not_the_machines() {
+    let Some(bench) = bench() else { return };
+    let program = bench.compile_with("cases/roots.c", &["-w"]);
+    let dir = bench.path("rooted");
+    std::fs::create_dir(&dir).unwrap();
+    let dir = std::fs::canonicalize(&dir).unwrap();
+    let dir = dir.to_str().unwrap();
+    bench.record("case.scap", &["--", program.to_str().unwrap(), dir]);
+    let lines = bench.printed(
+        "case.scap",
+        "*%proc.is_in_host_mntns %proc.root %evt.type %fd.name",
+        &[
+            "evt.type=openat and proc.name=roots and (fd.name contains /etc/name or \
+           fd.name contains hostname or fd.name endswith none)",
+        ],
+    );
+    let lines: Vec<_> = lines.iter().map(|line| line.replace(dir, "D")).collect();
+    assert_eq!(
+        lines,
+        [
+            "true / openat D/jail/etc/name",
+            // In a chroot: absolute, from a directory outside, below, out of it, in a second one.
+            "true D/jail openat D/jail/etc/name",
+            "true D/jail openat D/etc/name",
+            "true D/jail openat D/jail/etc/name",
+            "true D/jail openat D/jail/etc/name",
+            "true D/jail/inner openat D/jail/inner/none",
+            // Out of it by a directory that was open.
+            "true D openat D/etc/name",
+            // Something else is mounted over /etc, by unshare and by clone.
+            "false / openat /etc/hostname",
+            "false / openat /etc/hostname",
+            "false / openat /etc/hostname",
+            "false / openat /etc/hostname",
+            // Another root by pivot_root.
+            "false / openat /etc/name",
+            "false / openat /etc/name",
+            "false / openat /old/etc/hostname",
+            // Back to the machine's by setns.
+            "false / openat /etc/hostname",
+            "true / openat /etc/hostname",
+            "true / openat /etc/hostname",
+        ]
+    );
+    // The names of the fds are the same, and so is what is read through them.
+    let read = bench.printed(
+        "case.scap",
+        "*%proc.is_in_host_mntns %fd.name",
+        &["evt.type=read and evt.rawres>=0 and proc.name=roots and not fd.name contains lib"],
+    );
+    let read: Vec<_> = read.iter().map(|line| line.replace(dir, "D")).collect();
+    let expected = [
+        ("true D/jail/etc/name", 3),
+        ("false /etc/hostname", 3),
+        ("false /etc/name", 2),
+        ("false /old/etc/hostname", 1),
+        ("true /etc/hostname", 2),
+    ];
+    for (line, count) in expected {
+        assert_eq!(
+            read.iter().filter(|read| *read == line).count(),
+            count,
+            "{line}: {read:?}"
+        );
+    }
+    // A root from before the recording.
+    let mut jailed = Command::new("chroot")
+        .args([
+            "/usr",
+            "/bin/sh",
+            "-c",
+            "read go; read first < /bin/sh; cd share; read first < .",
+        ])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let pid = jailed.id().to_string();
+    let recorder = Recorder::start(&bench, "start.scap", &["--pid", &pid]);
+    jailed.stdin.take().unwrap().write_all(b"\n").unwrap();
+    let _ = jailed.wait().unwrap();
+    recorder.signal(Signal::INT);
+    assert_eq!(recorder.end().0, Some(0));
+    let lines = bench.printed(
+        "start.scap",
+        "*%proc.is_in_host_mntns %proc.root %proc.cwd %fd.name",
+        &["evt.type=openat"],
+    );
+    assert_eq!(
+        lines,
+        [
+            "true /usr /usr/ /usr/bin/sh",
+            "true /usr /usr/share/ /usr/share"
+        ]
+    );
 }
 
 #[test]

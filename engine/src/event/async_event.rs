@@ -12,6 +12,9 @@ pub const COMM: &[u8] = b"comm";
 /// What an fd is that no event of a call describes: received by message, made by io_uring or an ioctl. The data is an
 /// [`OpenFd`]; scap's own.
 pub const FD: &[u8] = b"fd";
+/// Working and root directory and mount namespace of a thread after a call that changed one of them. The data is
+/// [`Directories`]; scap's own.
+pub const DIRECTORIES: &[u8] = b"directories";
 
 /// The data of an [`FD`] event. Encoded little-endian in this order; the texts have their lengths before them in 16 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +51,7 @@ impl<'a> OpenFd<'a> {
         out.extend_from_slice(&self.dev.to_le_bytes());
         out.extend_from_slice(&self.ino.to_le_bytes());
         for text in [self.name, self.tuple] {
-            let text = &text[..text.len().min(usize::from(u16::MAX))];
-            out.extend_from_slice(&(text.len() as u16).to_le_bytes());
-            out.extend_from_slice(text);
+            write_text(text, out);
         }
     }
 
@@ -61,12 +62,8 @@ impl<'a> OpenFd<'a> {
         let (open_flags, rest) = rest.split_first_chunk()?;
         let (dev, rest) = rest.split_first_chunk()?;
         let (ino, rest) = rest.split_first_chunk()?;
-        let text = |rest: &'a [u8]| {
-            let (len, rest) = rest.split_first_chunk()?;
-            rest.split_at_checked(usize::from(u16::from_le_bytes(*len)))
-        };
-        let (name, rest) = text(rest)?;
-        let (tuple, _) = text(rest)?;
+        let (name, rest) = read_text(rest)?;
+        let (tuple, _) = read_text(rest)?;
         Some(Self {
             fd: i64::from_le_bytes(*fd),
             kind: *kind,
@@ -80,4 +77,48 @@ impl<'a> OpenFd<'a> {
             tuple,
         })
     }
+}
+
+/// The data of a [`DIRECTORIES`] event. Encoded in this order, as [`OpenFd`] is; the namespace has 32 bits, 0 = not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Directories<'a> {
+    /// Inode number of the mount namespace, which the paths are of.
+    pub mount_ns: Option<u32>,
+    /// Root directory; empty if it is not known.
+    pub root: &'a [u8],
+    /// Working directory; empty if it is not known.
+    pub cwd: &'a [u8],
+}
+
+impl<'a> Directories<'a> {
+    /// Appends the data.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.mount_ns.unwrap_or(0).to_le_bytes());
+        write_text(self.root, out);
+        write_text(self.cwd, out);
+    }
+
+    /// Reads the data; `None` if it is malformed.
+    pub fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let (mount_ns, rest) = bytes.split_first_chunk()?;
+        let (root, rest) = read_text(rest)?;
+        let (cwd, _) = read_text(rest)?;
+        Some(Self {
+            mount_ns: Some(u32::from_le_bytes(*mount_ns)).filter(|number| *number != 0),
+            root,
+            cwd,
+        })
+    }
+}
+
+fn write_text(text: &[u8], out: &mut Vec<u8>) {
+    let text = &text[..text.len().min(usize::from(u16::MAX))];
+    out.extend_from_slice(&(text.len() as u16).to_le_bytes());
+    out.extend_from_slice(text);
+}
+
+/// Splits a text and its length off.
+fn read_text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (len, rest) = bytes.split_first_chunk()?;
+    rest.split_at_checked(usize::from(u16::from_le_bytes(*len)))
 }

@@ -128,7 +128,11 @@ impl<'a> EventExt<'a> for Event<'a> {
     fn is_internal(&self) -> bool {
         let info = self.info();
         info.is_some_and(|i| i.source_category.contains(SourceCategory::INTERNAL))
-            || self.ty == types::ASYNCEVENT_E && self.text(1) == Some(async_event::FD)
+            || self.ty == types::ASYNCEVENT_E
+                && matches!(
+                    self.text(1),
+                    Some(async_event::FD | async_event::DIRECTORIES)
+                )
     }
 
     fn params_with_info(&self) -> impl Iterator<Item = (usize, &'static ParamInfo, &'a [u8])> {

@@ -1,7 +1,7 @@
 //! Working and root directories.
 
 use super::shared::Slot;
-use super::thread::Text;
+use super::thread::{Text, Thread};
 use super::{State, limits};
 use crate::event::Tid;
 
@@ -9,7 +9,10 @@ use crate::event::Tid;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Dirs {
     pub(super) cwd: Option<Text>,
+    /// As the mount namespace has it: `/` unless the thread is in a `chroot`.
     pub(super) root: Option<Text>,
+    /// Inode number of the mount namespace, which the paths are of.
+    pub(super) mount_ns: Option<u32>,
     /// The working directory before the last change of it, which calls that entered before started from.
     before: Option<Text>,
     /// When the call that changed it entered and returned, in nanoseconds.
@@ -24,7 +27,40 @@ impl Dirs {
     }
 }
 
+/// Whose file names the paths of a thread are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Mounts {
+    /// The machine's own, or, in a capture that does not have namespaces, those of whatever is in no container.
+    Host,
+    /// Of another mount namespace, by its inode number.
+    Namespace(u32),
+    /// Of a container, by its id, in a capture that does not have namespaces.
+    Container(Text),
+    /// Not known.
+    #[default]
+    Unknown,
+}
+
+/// The machine's first process, and the first kernel thread: the first process may not be shown to the recorder. Both are in
+/// the machine's own mount namespace.
+const FIRST: [Tid; 2] = [Tid(1), Tid(2)];
+
 impl State {
+    /// Returns whose file names the paths of a thread are.
+    pub(super) fn mounts(&self, thread: &Thread) -> Mounts {
+        let own = thread.dirs.and_then(|slot| self.dirs.get(slot)?.mount_ns);
+        match (own, self.host_mount_ns) {
+            (Some(own), Some(host)) if own == host => Mounts::Host,
+            (Some(own), _) => Mounts::Namespace(own),
+            (None, Some(_)) => Mounts::Unknown,
+            (None, None) => match (&thread.container, thread.container_or_host()) {
+                (Some(id), _) => Mounts::Container(Text::clone(id)),
+                (None, Some(_)) => Mounts::Host,
+                (None, None) => Mounts::Unknown,
+            },
+        }
+    }
+
     /// Returns a thread's working directory.
     pub(super) fn cwd(&self, tid: Tid) -> Option<&[u8]> {
         let dirs = self.dirs.get(self.threads.get(tid)?.dirs?)?;
@@ -49,6 +85,26 @@ impl State {
     pub(super) fn root(&self, tid: Tid) -> Option<&[u8]> {
         let dirs = self.dirs.get(self.threads.get(tid)?.dirs?)?;
         dirs.root.as_deref()
+    }
+
+    /// Returns the inode number of a thread's mount namespace.
+    pub(super) fn mount_ns(&self, tid: Tid) -> Option<u32> {
+        self.dirs.get(self.threads.get(tid)?.dirs?)?.mount_ns
+    }
+
+    /// Changes a thread's mount namespace. `None`: to one that is not known.
+    pub(super) fn set_mount_ns(&mut self, tid: Tid, mount_ns: Option<u32>) {
+        if let Some(slot) = self.threads.get(tid).and_then(|t| t.dirs) {
+            self.change_dirs(slot, |dirs| dirs.mount_ns = mount_ns);
+            if tid == FIRST[0] || tid == FIRST[1] && self.host_mount_ns.is_none() {
+                self.host_mount_ns = mount_ns;
+            }
+        }
+    }
+
+    /// The mount namespace of directories is a new one.
+    pub(super) fn forget_mount_ns(&mut self, slot: Slot) {
+        self.change_dirs(slot, |dirs| dirs.mount_ns = None);
     }
 
     /// Changes a thread's directories.

@@ -18,8 +18,8 @@ pub(super) const THREAD_EXTRA: u32 = 1;
 pub(super) const FD_EXTRA: u32 = 1;
 
 /// Adds to an entry of a thread, which is from /proc, whose fds and directories the thread has: its own, or those of an
-/// earlier thread of the snapshot.
-pub fn set_sharing(entry: &mut ThreadEntry, files: i64, directories: i64) {
+/// earlier thread of the snapshot; and the inode number of its mount namespace.
+pub fn set_sharing(entry: &mut ThreadEntry, files: i64, directories: i64, mount_ns: Option<u32>) {
     let of_other = |owner: i64| Some(owner).filter(|owner| *owner != entry.tid.0);
     let (files_of, dirs_of) = (of_other(files), of_other(directories));
     let extra = ThreadExtra {
@@ -27,6 +27,7 @@ pub fn set_sharing(entry: &mut ThreadEntry, files: i64, directories: i64) {
         knows_caps: true,
         files_of,
         dirs_of,
+        mount_ns,
         ..ThreadExtra::default()
     };
     entry.flags = sharing_flags(entry.tid, entry.pid, files_of, dirs_of);
@@ -65,10 +66,12 @@ pub(super) struct ThreadExtra {
     pub(super) files_of: Option<i64>,
     /// An earlier thread that shares its directories.
     pub(super) dirs_of: Option<i64>,
+    /// Inode number of its mount namespace.
+    pub(super) mount_ns: Option<u32>,
 }
 
 impl ThreadExtra {
-    const LEN: usize = 33;
+    const LEN: usize = 37;
 
     pub(super) fn write(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(Self::LEN);
@@ -78,6 +81,7 @@ impl ThreadExtra {
         out.extend_from_slice(&self.dirs_of.unwrap_or(-1).to_le_bytes());
         let flags = [self.is_reaper, self.knows_caps, self.keeps_caps];
         out.push((0..).zip(flags).map(|(bit, on)| u8::from(on) << bit).sum());
+        out.extend_from_slice(&self.mount_ns.unwrap_or(0).to_le_bytes());
         out
     }
 
@@ -108,6 +112,11 @@ impl ThreadExtra {
             keeps_caps: flags & 4 != 0,
             files_of: Some(files).filter(|tid| *tid >= 0),
             dirs_of: Some(dirs).filter(|tid| *tid >= 0),
+            // Files written before this was added have none.
+            mount_ns: bytes
+                .get(33..37)
+                .and_then(|bytes| Some(u32::from_le_bytes(bytes.try_into().ok()?)))
+                .filter(|number| *number != 0),
         }
     }
 }

@@ -36,6 +36,7 @@ pub use apply::{
     state_affecting_types,
 };
 pub use containers::{ContainerInfo, Found, container_of, runtime_of, user_of};
+pub use dirs::Mounts;
 pub use extra::set_sharing;
 pub use fd::{Connection, FdInfo, FdKind, L4, Role};
 pub use lineage::Ancestor;
@@ -97,6 +98,8 @@ pub struct State {
     threads: Threads,
     files: Shared<FdTable>,
     dirs: Shared<Dirs>,
+    /// Inode number of the machine's own mount namespace.
+    host_mount_ns: Option<u32>,
     users: Users,
     groups: Users,
     /// The containers described by events and snapshots so far.

@@ -166,6 +166,7 @@ impl State {
                 Some(cwd).filter(|t| known(t)),
                 Some(root).filter(|t| known(t)),
             );
+            self.set_mount_ns(entry.tid, more.mount_ns);
         }
     }
 

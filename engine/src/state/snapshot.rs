@@ -94,6 +94,7 @@ impl State {
             knows_caps: thread.caps.is_some(),
             files_of,
             dirs_of,
+            mount_ns: self.mount_ns(thread.tid),
         };
         let entry = ThreadEntry {
             tid: thread.tid,

@@ -3,7 +3,7 @@
 use scap_capture_format::schema::{Arch, EventType, EventTypeFlags, SourceCategory, types};
 
 use super::apply::files;
-use super::{Ancestor, ContainerInfo, FdInfo, State, Thread, User, paths};
+use super::{Ancestor, ContainerInfo, FdInfo, Mounts, State, Thread, User, paths};
 use crate::event::{Event, EventExt as _, FdLabel, Names, PairedEvent, Tid, fds, syscall};
 
 /// Most ancestors followed; a hostile capture can have parents in a cycle.
@@ -205,6 +205,26 @@ impl<'s> View<'s> {
         named(self.group_info(gid), gid)
     }
 
+    /// Returns the root directory of the thread, as its mount namespace has it.
+    pub fn root(&self) -> Option<&'s [u8]> {
+        self.state.root(self.thread()?.tid)
+    }
+
+    /// Returns the inode number of the thread's mount namespace.
+    pub fn mount_ns(&self) -> Option<u32> {
+        self.state.mount_ns(self.thread()?.tid)
+    }
+
+    /// Returns the inode number of the machine's own mount namespace, which its first process is in.
+    pub fn host_mount_ns(&self) -> Option<u32> {
+        self.state.host_mount_ns
+    }
+
+    /// Returns whose file names the paths of a thread are.
+    pub fn mounts(&self, thread: &Thread) -> Mounts {
+        self.state.mounts(thread)
+    }
+
     /// Returns the working directory of the event's thread.
     pub fn cwd(&self) -> Option<&'s [u8]> {
         self.state.cwd(self.thread()?.tid)
@@ -219,8 +239,13 @@ impl<'s> View<'s> {
 
     /// Appends the absolute form of a path that the event's thread passed.
     pub fn absolute_path(&self, dirfd: Option<i64>, path: &[u8], out: &mut Vec<u8>) {
-        let tid = self.paired.event.tid;
-        self.state.resolve(tid, dirfd, path, out);
+        let event = self.paired.event;
+        if event.ty == types::SYSCALL_CHROOT_X && event.result() == Some(0) {
+            // The root is the new one already, in which the path meant something else.
+            out.extend_from_slice(self.state.root(event.tid).unwrap_or(path));
+            return;
+        }
+        self.state.resolve(event.tid, dirfd, path, out);
     }
 }
 
@@ -270,11 +295,16 @@ impl Names for View<'_> {
     }
 
     fn resolve_path(&self, dirfd: Option<i64>, path: &[u8], out: &mut Vec<u8>) -> bool {
-        if path.starts_with(b"/") {
+        // In another root, an absolute path is not yet one of the mount namespace.
+        let root = self.state.root(self.paired.event.tid);
+        if path.starts_with(b"/") && root.is_none_or(|root| root == b"/") {
             return false;
         }
         let before = out.len();
         self.absolute_path(dirfd, path, out);
+        if path.starts_with(b"/") && out.get(before..) == Some(path) {
+            out.truncate(before);
+        }
         out.len() > before
     }
 }
@@ -302,6 +332,6 @@ impl State {
                 }
             },
         };
-        paths::join(out, dir, path);
+        paths::join(out, self.root(tid).unwrap_or(b""), dir, path);
     }
 }

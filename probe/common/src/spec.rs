@@ -60,8 +60,10 @@ pub mod family {
     pub const RIGHTS: u8 = 8;
     /// Not of a call: what follows one that returned an fd of which nothing is known.
     pub const NEW_FD: u8 = 9;
+    /// Not of a call: what follows one that changed directories in a way that its event does not say.
+    pub const DIRECTORIES: u8 = 10;
     /// Number of families.
-    pub const COUNT: u32 = 10;
+    pub const COUNT: u32 = 11;
 }
 
 /// Operations, in [`Op::code`].
@@ -107,6 +109,9 @@ pub mod op {
     pub const NEW_FD: u8 = 18;
     /// Owners of the caller.
     pub const OWNERS: u8 = 19;
+    /// A record of its own says what directories the caller has, if the call succeeded. Only as the last of
+    /// [`super::MAX_OPS`], as [`NEW_FD`].
+    pub const DIRECTORIES: u8 = 20;
 }
 
 /// The most bytes that one operation other than data fetches; the longest path with its NUL.

@@ -35,6 +35,9 @@ pub mod kind {
     /// A thread was given another name by other means than its own calls; one item: the name. The record's ids
     /// are those of the thread.
     pub const COMM: u8 = 7;
+    /// Directories of a thread after a call that changed them: `args` = inode number of the mount namespace, 0 = not
+    /// known; items: the paths of the root and of the working directory.
+    pub const DIRECTORIES: u8 = 8;
     /// Nothing: skip to the next segment.
     pub const PAD: u8 = 255;
 }
@@ -139,6 +142,10 @@ pub mod tag {
     pub const OWNER_MAPS: u8 = 20;
     /// Names of the directories from an open file up to the root, leaf first, each with a NUL.
     pub const PATH: u8 = 18;
+    /// As [`PATH`], of the root directory.
+    pub const ROOT: u8 = 21;
+    /// As [`PATH`], of the working directory.
+    pub const CWD: u8 = 22;
     /// A u64: the flags that the kernel cloned the task with.
     pub const CLONE_FLAGS: u8 = 16;
 }

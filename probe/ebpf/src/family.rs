@@ -68,16 +68,16 @@ fn spec(header: *const RecordHeader) -> Option<&'static SyscallSpec> {
     SPECS.get(unsafe { (*header).place() })
 }
 
-/// Runs the operations of the call in order. Returns whether the call returned an fd of which nothing is known.
+/// Runs the operations of the call in order. Returns the family that goes on with what has a record of its own.
 #[inline(always)]
-pub fn ops() -> bool {
+pub fn ops() -> u8 {
     let Some(record) = Record::resume() else {
-        return false;
+        return family::NONE;
     };
     let header = record.header();
     let Some(spec) = spec(header) else {
         record.commit();
-        return false;
+        return family::NONE;
     };
     let count = spec.count as u64;
     if count != 0 {
@@ -95,9 +95,14 @@ pub fn ops() -> bool {
         fds::distrust(unsafe { (*header).pid });
     }
     // What the last operation is about has a record of its own, after this one.
-    let has_fd = spec.ops[MAX_OPS - 1].code == op::NEW_FD && value(header, ARG_RET) as i64 > 0;
+    let ret = value(header, ARG_RET) as i64;
+    let next = match spec.ops[MAX_OPS - 1].code {
+        op::NEW_FD if ret > 0 => family::NEW_FD,
+        op::DIRECTORIES if ret == 0 => family::DIRECTORIES,
+        _ => family::NONE,
+    };
     record.commit();
-    has_fd
+    next
 }
 
 /// Runs one operation of the call.

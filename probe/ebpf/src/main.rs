@@ -45,9 +45,15 @@ fn sys_exit(ctx: BtfTracePointContext) {
 
 #[btf_tracepoint(function = "sys_exit")]
 fn exit_ops(ctx: BtfTracePointContext) {
-    if family::ops() {
-        go_on(&ctx, scap_probe_common::spec::family::NEW_FD);
+    let next = family::ops();
+    if next != scap_probe_common::spec::family::NONE {
+        go_on(&ctx, next);
     }
+}
+
+#[btf_tracepoint(function = "sys_exit")]
+fn exit_directories(_ctx: BtfTracePointContext) {
+    path::directories();
 }
 
 #[btf_tracepoint(function = "sys_exit")]
@@ -89,8 +95,9 @@ fn exit_socketcall(ctx: BtfTracePointContext) {
 
 #[btf_tracepoint(function = "sys_exit")]
 fn exit_clone(ctx: BtfTracePointContext) {
-    if task::clone() {
-        go_on(&ctx, scap_probe_common::spec::family::NEW_FD);
+    let next = task::clone();
+    if next != scap_probe_common::spec::family::NONE {
+        go_on(&ctx, next);
     }
 }
 

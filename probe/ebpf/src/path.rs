@@ -1,11 +1,12 @@
 //! Names of directories from a place up to its root. The recorder turns them round.
 
-use scap_probe_common::wire::item_flag;
+use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_ktime_get_boot_ns};
+use scap_probe_common::wire::{LATENCY_UNKNOWN, RecordHeader, item_flag, kind, tag};
 
 use crate::{
     global::{GO_ON, STOP, each},
     globals::offset,
-    read::{at, field},
+    read::{self, at, field},
     ring::Record,
 };
 
@@ -93,4 +94,45 @@ pub fn file(tag: u8, file: u64) {
     if let Some(address) = at(file, offset!(file_path)) {
         path(tag as u64, address);
     }
+}
+
+/// Makes a record of the directories that the current task has.
+#[inline(always)]
+pub fn directories() {
+    const NEED: u32 = size_of::<RecordHeader>() as u32 + 2 * (PATH_BYTES + 8);
+    let task = read::current();
+    let Some(fs) = field!(task, task_fs) else {
+        return;
+    };
+    // SAFETY: the helpers have no preconditions; the header is ours.
+    unsafe {
+        let pid_tgid = bpf_get_current_pid_tgid();
+        let now = bpf_ktime_get_boot_ns();
+        let Some(record) = Record::begin(NEED, now) else {
+            return;
+        };
+        let header = record.header();
+        (*header).kind = kind::DIRECTORIES;
+        (*header).flags = 0;
+        (*header).nr = 0;
+        (*header).tid = pid_tgid as u32;
+        (*header).pid = (pid_tgid >> 32) as u32;
+        (*header).ts = now;
+        (*header).latency = LATENCY_UNKNOWN;
+        (*header).ret = 0;
+        (*header).args = [mount_ns(task).unwrap_or(0) as u64, 0, 0, 0, 0, 0];
+        if let (Some(root), Some(cwd)) = (at(fs, offset!(fs_root)), at(fs, offset!(fs_pwd))) {
+            path(tag::ROOT as u64, root);
+            path(tag::CWD as u64, cwd);
+        }
+        record.commit();
+    }
+}
+
+/// Inode number of a task's mount namespace.
+#[inline(always)]
+fn mount_ns(task: u64) -> Option<u32> {
+    let namespaces: u64 = field!(task, task_nsproxy)?;
+    let namespace: u64 = field!(namespaces, nsproxy_mnt)?;
+    field!(namespace, mnt_ns_inum)
 }

@@ -5,7 +5,7 @@ use aya_ebpf::helpers::generated::{
 };
 use scap_probe_common::{
     config::MISSING,
-    spec::MAX_MEMORY,
+    spec::{MAX_MEMORY, family},
     wire::{OWNER_MAPS_BYTES, OwnerFacts, TaskFacts, item_flag, tag},
 };
 
@@ -20,6 +20,7 @@ use crate::{
 
 const RLIMIT_NOFILE: u64 = 7;
 const CLONE_PIDFD: u64 = 0x1000;
+const CLONE_NEWNS: u64 = 0x2_0000;
 const UNKNOWN: u32 = u32::MAX;
 /// Argument pointers of a failed execve that are followed.
 const MAX_STRINGS: u64 = 20;
@@ -92,22 +93,28 @@ pub fn owners(record: &Record) {
     }
 }
 
-/// clone, fork and vfork, in the parent and in the child. Returns whether the parent got a pidfd.
+/// clone, fork and vfork, in the parent and in the child. Returns the family that goes on: the parent got a pidfd, or
+/// the child is in a mount namespace of its own.
 #[inline(always)]
-pub fn clone() -> bool {
+pub fn clone() -> u8 {
     let Some(record) = Record::resume() else {
-        return false;
+        return family::NONE;
     };
     let task = read::current();
     task_facts(task);
     let header = record.header();
-    let mut has_pidfd = false;
+    let mut next = family::NONE;
     // SAFETY: the header is initialised; the pointer is into the map.
     unsafe {
         let tid = (*header).tid;
         if let Some(flags) = CLONES.get_ptr(&tid) {
             let flags = *flags;
-            has_pidfd = flags & CLONE_PIDFD != 0 && (*header).ret > 0;
+            let ret = (*header).ret;
+            if flags & CLONE_PIDFD != 0 && ret > 0 {
+                next = family::NEW_FD;
+            } else if flags & CLONE_NEWNS != 0 && ret == 0 {
+                next = family::DIRECTORIES;
+            }
             record.structure(tag::CLONE_FLAGS, 0, |to: *mut u64| *to = flags);
             let _ = CLONES.remove(&tid);
         } else if (*header).ret < 0 {
@@ -125,7 +132,7 @@ pub fn clone() -> bool {
     );
     cgroup::append(&record, task);
     record.commit();
-    has_pidfd
+    next
 }
 
 /// execve and execveat.

@@ -4,7 +4,7 @@ use scap_capture_format::schema::{Category, EventTypeFlags};
 
 use super::{KINDS, param, who};
 use crate::event::{Event, EventExt as _, Names as _};
-use crate::state::View;
+use crate::state::{Mounts, View};
 use crate::stats::groups::Groups;
 
 /// Open flags of the schema (table `file_flags`): opened for writing, and created by the call.
@@ -20,7 +20,7 @@ const NAME: usize = 4096;
 
 /// Files in the order of their first change.
 #[derive(Debug)]
-pub(super) struct Files(Groups<Vec<u8>, Changed>);
+pub(super) struct Files(Groups<(Vec<u8>, Mounts), Changed>);
 
 /// What happened to one file.
 #[derive(Debug, Default)]
@@ -41,8 +41,8 @@ impl Files {
         Self(Groups::new(KINDS))
     }
 
-    /// Returns the files by name; its count of omitted rows is that of changes beyond the limit.
-    pub(super) fn changed(&self) -> &Groups<Vec<u8>, Changed> {
+    /// Returns the files by name and the mounts that it is of; its count of omitted rows is that of changes beyond the limit.
+    pub(super) fn changed(&self) -> &Groups<(Vec<u8>, Mounts), Changed> {
         &self.0
     }
 
@@ -127,7 +127,11 @@ impl Files {
         }) else {
             return;
         };
-        let known = self.0.find(&name, |other| *other == name);
+        let key = (
+            name,
+            view.thread().map(|t| view.mounts(t)).unwrap_or_default(),
+        );
+        let known = self.0.find(&key, |other| *other == key);
         // A file that gets the name of a removed or renamed one is another file.
         let known = known.filter(|at| {
             let (_, file) = self.0.get(*at);
@@ -140,7 +144,7 @@ impl Files {
                 by,
                 ..Changed::default()
             };
-            self.0.replace(name, file, 0)
+            self.0.replace(key, file, 0)
         });
         if let Some(place) = place {
             change(self.0.row(place));

@@ -7,6 +7,7 @@ use super::files::Changed;
 use super::{Account, ROWS, Rows, safe};
 use crate::event::number::grouped;
 use crate::event::{number, text, time};
+use crate::state::Mounts;
 use crate::stats::CaptureInfo;
 use crate::stats::groups::Counts;
 
@@ -69,8 +70,8 @@ impl Account {
         }
         let count = files.changed().len() as u64 + files.changed().omitted();
         heading(out, "files changed", Some(count));
-        for (name, file) in files.changed().iter().take(ROWS) {
-            line(out, &file.row(name));
+        for ((name, mounts), file) in files.changed().iter().take(ROWS) {
+            line(out, &file.row(name, mounts));
         }
         more(out, count, ROWS);
     }
@@ -103,9 +104,20 @@ impl Account {
 }
 
 impl Changed {
-    fn row(&self, name: &[u8]) -> Vec<u8> {
+    fn row(&self, name: &[u8], mounts: &Mounts) -> Vec<u8> {
         let mut row = Vec::new();
         safe(&mut row, name);
+        match mounts {
+            Mounts::Host | Mounts::Unknown => {}
+            Mounts::Namespace(number) => {
+                row.extend_from_slice(format!(" (in mount namespace {number})").as_bytes());
+            }
+            Mounts::Container(id) => {
+                row.extend_from_slice(b" (in container ");
+                safe(&mut row, id);
+                row.push(b')');
+            }
+        }
         row.push(b' ');
         let mut first = true;
         let mut add = |what: &str| {

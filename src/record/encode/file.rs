@@ -4,7 +4,7 @@ use scap_probe_common::wire::{ARG_RET, FileFacts, item_flag, tag};
 
 use super::{Out, Raw, flags, net, process};
 use crate::{
-    event::async_event::{FD, OpenFd},
+    event::async_event::{DIRECTORIES, Directories, FD, OpenFd},
     record::procfs::{self, kind},
 };
 
@@ -293,6 +293,33 @@ pub(super) fn open_fd(raw: &Raw<'_>, out: &mut Out) {
         ino: facts.ino,
         name,
         tuple,
+    }
+    .write(&mut out.data);
+    out.end(start);
+    out.scratch = scratch;
+}
+
+/// Encodes the directories of a thread.
+pub(super) fn directories(raw: &Raw<'_>, out: &mut Out) {
+    out.u32(0);
+    out.str(DIRECTORIES);
+    let path = |tag, to: &mut Vec<u8>| {
+        let names = raw.find(tag, 0);
+        if let Some(names) = names.filter(|names| names.flags & item_flag::PARTIAL == 0) {
+            process::path(names, to);
+        }
+    };
+    let mut scratch = std::mem::take(&mut out.scratch);
+    scratch.clear();
+    path(tag::ROOT, &mut scratch);
+    let of_root = scratch.len();
+    path(tag::CWD, &mut scratch);
+    let (root, cwd) = scratch.split_at(of_root);
+    let start = out.begin();
+    Directories {
+        mount_ns: Some(raw.header.args[0] as u32).filter(|number| *number != 0),
+        root,
+        cwd,
     }
     .write(&mut out.data);
     out.end(start);

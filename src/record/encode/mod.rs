@@ -252,6 +252,10 @@ impl Encoder {
                 process::renamed(raw, &mut self.out);
                 types::ASYNCEVENT_E
             }
+            kind::DIRECTORIES => {
+                file::directories(raw, &mut self.out);
+                types::ASYNCEVENT_E
+            }
             kind::FD => {
                 file::open_fd(raw, &mut self.out);
                 types::ASYNCEVENT_E

@@ -298,6 +298,10 @@ pub(crate) fn specs(arch: Arch, snaplen: u32) -> Vec<SyscallSpec> {
             spec.family = family::OPS;
             spec.ops[MAX_OPS - 1] = fetch(op::NEW_FD, ARG_RET, *request, 0);
         }
+        if CHANGES_DIRECTORIES.contains(&schema) {
+            spec.family = family::OPS;
+            spec.ops[MAX_OPS - 1] = fetch(op::DIRECTORIES, 0, 0, 0);
+        }
         let row = call.schema.and_then(|schema| {
             TABLE
                 .iter()
@@ -358,6 +362,10 @@ const MAKES_FD: &[(&str, u32)] = &[
 
 /// Calls through which fds of the process change without a call that would be seen.
 const CHANGES_UNSEEN: &[&str] = &["io_uring_setup", "io_uring_enter", "io_uring_register"];
+
+/// Calls that change the caller's directories, or which paths mean the same, to what their arguments do not say: a
+/// directory fd, a namespace, a path that is not fetched.
+const CHANGES_DIRECTORIES: &[&str] = &["chroot", "fchdir", "pivot_root", "setns", "unshare"];
 
 /// Whether a call makes or closes fds.
 fn changes_fds(call: &Syscall) -> bool {

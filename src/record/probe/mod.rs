@@ -40,6 +40,7 @@ const FAMILIES: &[(u8, &str)] = &[
     (family::SOCKETCALL, "exit_socketcall"),
     (family::RIGHTS, "exit_rights"),
     (family::NEW_FD, "exit_new_fd"),
+    (family::DIRECTORIES, "exit_directories"),
 ];
 
 /// Programs and their tracepoints, in the order in which they are attached: whoever leaves a stamp

@@ -7,7 +7,7 @@ use scap_capture_format::{
 
 use rustix::fs::{Statx, StatxTimestamp};
 
-use super::{Seen, bytes, fds, hex, number, numbers, sharing::Owners};
+use super::{Seen, bytes, fds, hex, link, number, numbers, sharing::Owners};
 use crate::{
     record::{encode::may_write, host::CgroupPaths},
     state,
@@ -63,6 +63,7 @@ pub(super) fn add(snapshot: &mut Snapshot, proc: &str, pid: u32, seen: &mut Seen
         Some(_) => seen.sharing.process(living, pid),
         None => Owners::own(pid),
     };
+    let of_mounts = mount_ns(&base);
     // The owners of tables that are read at the end, with the procfs directories to read them from.
     let mut tables = Vec::new();
     for tid in tids {
@@ -82,14 +83,17 @@ pub(super) fn add(snapshot: &mut Snapshot, proc: &str, pid: u32, seen: &mut Seen
             true => of_process,
             false => seen.sharing.thread(&tasks, living, of_process, tid),
         };
+        let mut mount_ns = of_mounts;
         if tid != pid && owners.directories == tid {
             let files = &mut seen.files;
             let mut path = |name: &str| files.path(&format!("{task}/{name}"));
             let (cwd, root) = (directory(path("cwd")), path("root"));
             thread.cwd = snapshot.strings.intern(&cwd);
             thread.root = snapshot.strings.intern(&root);
+            mount_ns = self::mount_ns(&task);
         }
-        state::set_sharing(&mut thread, owners.files.into(), owners.directories.into());
+        let (files, directories) = (owners.files.into(), owners.directories.into());
+        state::set_sharing(&mut thread, files, directories, mount_ns);
         if owners.files == tid {
             tables.push((tid, if tid == pid { base.clone() } else { task }));
         }
@@ -157,6 +161,13 @@ fn directory(mut path: Vec<u8>) -> Vec<u8> {
         path.push(b'/');
     }
     path
+}
+
+/// Returns the inode number of a thread's mount namespace, which is in the text of the link.
+fn mount_ns(base: &str) -> Option<u32> {
+    let link = link(&format!("{base}/ns/mnt"));
+    let text = link.strip_prefix(b"mnt:[")?.strip_suffix(b"]")?;
+    number(text)
 }
 
 /// Reads `status` and `stat` of a thread.

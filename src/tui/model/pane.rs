@@ -237,7 +237,7 @@ mod tests {
     fn table(rows: &[(u64, &str)]) -> Table {
         let row = |(count, name): &(u64, &str)| Row {
             cells: vec![Cell::Count(*count), Cell::Text(name.as_bytes().into())],
-            subject: Subject::File(name.as_bytes().into()),
+            subject: Subject::File(name.as_bytes().into(), None),
             depth: 0,
             life: None,
         };

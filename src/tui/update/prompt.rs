@@ -187,7 +187,7 @@ fn values(model: &Model, field: &str, word: &str) -> Vec<String> {
             let files = tally
                 .files
                 .iter()
-                .map(|(name, f)| (f.opens + f.io.calls, name.to_vec()));
+                .map(|(name, f)| (f.opens + f.io.calls, name.path.to_vec()));
             let connections = tally.connections.iter();
             let connections = connections.map(|(key, c)| (c.io.calls, key.name.to_vec()));
             files.chain(connections).collect()

@@ -26,7 +26,7 @@ use scap::replay::{EventSink, NativeSource, replay_all};
 use scap::stats::table::{
     Cell, Subject, TILES, View, cell_condition, columns, narrowed, narrowed_tile, table,
 };
-use scap::stats::tally::{Few, Tally, limits, tally, tally_segment};
+use scap::stats::tally::{Few, FileKey, FileTally, Tally, Whose, limits, tally, tally_segment};
 use scap_capture_format::event::EventFlags;
 use scap_capture_format::native::{CaptureWriter, WriterOptions};
 use scap_capture_format::schema::{EventType, syscall, types};
@@ -98,7 +98,11 @@ fn oracle(path: &Path, filters: &[String]) -> Vec<u64> {
 fn claimed(tally: &Tally, subject: &Subject) -> Option<u64> {
     match subject {
         Subject::Process(key) => Some(tally.processes[key].events),
-        Subject::File(path) => Some(tally.files[path].events),
+        Subject::File(path, whose) => {
+            let all = tally.files.iter().filter(|(key, _)| key.path == *path);
+            let its = all.filter(|(key, _)| whose.as_ref().is_none_or(|whose| key.whose == *whose));
+            Some(its.map(|(_, file)| file.events).sum())
+        }
         Subject::Connection(name) => {
             let all = tally.connections.iter();
             let same = all.filter(|(key, _)| key.name == *name);
@@ -120,8 +124,16 @@ fn claimed(tally: &Tally, subject: &Subject) -> Option<u64> {
         }
         Subject::Event(_) => Some(1),
         Subject::Tile(at) => Some(tally.tiles[*at].count),
-        Subject::Port(_) | Subject::Directory(_) | Subject::Range(_) | Subject::Leads(_) => None,
+        Subject::Port(_) | Subject::Directory(..) | Subject::Range(_) | Subject::Leads(_) => None,
     }
+}
+
+/// Returns the file with a path that is used in one place only.
+fn file_of<'a>(tally: &'a Tally, path: &[u8]) -> &'a FileTally {
+    let mut files = tally.files.iter().filter(|(key, _)| *key.path == *path);
+    let (_, file) = files.next().unwrap();
+    assert!(files.next().is_none());
+    file
 }
 
 /// Every row of every table, and every tile, has the events that its filter finds; of more than `most` rows
@@ -382,7 +394,7 @@ fn an_incident_is_seen_by_every_tile() {
     let is = |subject: &Subject| matches!(subject, Subject::Connection(name) if **name == *refused);
     assert_eq!(table.rows.iter().filter(|r| is(&r.subject)).count(), 1);
     // A file that came and went has all that happened to it.
-    let dropped = &tally.files[&b"/tmp/x"[..]];
+    let dropped = file_of(&tally, b"/tmp/x");
     assert_eq!(
         (dropped.opens, dropped.changes, dropped.io.bytes_out),
         (1, 4, 100)
@@ -520,7 +532,7 @@ fn counts_are_of_all_that_happened_to_a_file_and_a_connection() {
     let written = crate::common::write(&uses(), 3, true);
     let path = file(dir.path(), "uses.scap", &written);
     let tally = counted(&path, "");
-    let file = &tally.files[&b"/home/w"[..]];
+    let file = file_of(&tally, b"/home/w");
     assert_eq!(file.changes, 5);
     assert_eq!((file.io.bytes_in, file.io.bytes_out), (20, 1262));
     let names = |few: &Few<Arc<[u8]>>| {
@@ -689,11 +701,11 @@ fn a_tile_leads_to_all_events_of_its_files_and_connections() {
     };
     let credentials = of("credentials opened");
     assert_eq!(credentials.files.len(), 1);
-    let shadow = &credentials.files[&b"/etc/shadow"[..]];
+    let shadow = file_of(&credentials, b"/etc/shadow");
     assert_eq!((shadow.opens, shadow.io.bytes_in), (1, 1262));
     let written = of("files opened for writing");
-    let file = &written.files[&b"/home/w"[..]];
-    let all = &whole.files[&b"/home/w"[..]];
+    let file = file_of(&written, b"/home/w");
+    let all = file_of(&whole, b"/home/w");
     assert_eq!(
         (written.files.len(), file.events, file.io.bytes_out),
         (1, all.events, 1262)
@@ -717,7 +729,11 @@ fn a_tile_leads_to_all_events_of_its_files_and_connections() {
     let mut many = whole.clone();
     let name = |n: usize| -> Arc<[u8]> { format!("/tmp/{n}").into_bytes().into() };
     for n in 0..2000 {
-        many.files.insert(name(n), all.clone());
+        let key = FileKey {
+            path: name(n),
+            whose: Whose::default(),
+        };
+        many.files.insert(key, all.clone());
     }
     let at = TILES
         .iter()

@@ -9,11 +9,7 @@ use scap::{
     state::{FdInfo, FdKind},
 };
 
-use super::{
-    Question, link, proc,
-    processes::{root, within},
-    sockets,
-};
+use super::{Question, link, proc, sockets};
 
 /// An fd in `/proc`.
 #[derive(Debug)]
@@ -33,7 +29,7 @@ const O_CLOEXEC: u32 = 0o200_0000;
 
 /// The open fds of a thread.
 pub(super) fn of(tid: i64) -> BTreeMap<i64, FdTruth> {
-    let (root, mut sockets) = (root(tid), None);
+    let mut sockets = None;
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(format!("/proc/{tid}/fd"))
         .unwrap()
@@ -55,7 +51,7 @@ pub(super) fn of(tid: i64) -> BTreeMap<i64, FdTruth> {
         let truth = FdTruth {
             flags: u32::from_str_radix(flags.trim(), 8).unwrap(),
             socket,
-            link: within(&root, &link),
+            link,
         };
         found.insert(name.parse().unwrap(), truth);
     }

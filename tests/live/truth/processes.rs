@@ -27,6 +27,8 @@ pub(super) const FIELDS: &[&str] = &[
     "proc.cmdnargs",
     "proc.exepath",
     "proc.cwd",
+    "proc.root",
+    "proc.mntns",
     "proc.pgid",
     "proc.vpgid",
     "proc.sid",
@@ -118,20 +120,6 @@ fn exepath(pid: i64) -> Option<String> {
     Some(path.strip_suffix(" (deleted)").unwrap_or(&path).to_owned())
 }
 
-/// The root directory of a thread.
-pub(super) fn root(tid: i64) -> String {
-    link(tid, "root").unwrap_or_else(|| "/".to_owned())
-}
-
-/// A path as a thread with that root sees it.
-pub(super) fn within(root: &str, path: &str) -> String {
-    match path.strip_prefix(root) {
-        Some("") => "/".to_owned(),
-        Some(rest) if root != "/" => rest.to_owned(),
-        _ => path.to_owned(),
-    }
-}
-
 /// A name of `/etc/passwd` or `/etc/group`.
 fn name_of(file: &str, id: i64) -> Option<String> {
     let text = std::fs::read_to_string(file).unwrap();
@@ -188,7 +176,12 @@ pub(super) fn facts(tid: i64) -> BTreeMap<&'static str, Value> {
     let (uid, gid) = (ids("Uid")[1], ids("Gid")[1]);
     let (vpid, vpgid) = (innermost("NStgid"), innermost("NSpgid"));
     let cwd = link(tid, "cwd").unwrap();
-    let cwd = within(&root(tid), cwd.strip_suffix(" (deleted)").unwrap_or(&cwd));
+    let cwd = cwd.strip_suffix(" (deleted)").unwrap_or(&cwd).to_owned();
+    let mount_ns = link(tid, "ns/mnt").unwrap();
+    let mount_ns = mount_ns
+        .strip_prefix("mnt:[")
+        .and_then(|n| n.strip_suffix(']'));
+    let mount_ns: u32 = mount_ns.unwrap().parse().unwrap();
     let limits = proc(tid, "limits");
     let files = limits
         .lines()
@@ -242,6 +235,8 @@ pub(super) fn facts(tid: i64) -> BTreeMap<&'static str, Value> {
                 format!("{cwd}/")
             }),
         ),
+        ("proc.root", json!(link(tid, "root").unwrap())),
+        ("proc.mntns", json!(mount_ns)),
         ("proc.pgid", json!(pgid)),
         ("proc.vpgid", json!(vpgid)),
         ("proc.sid", json!(sid)),

@@ -122,8 +122,6 @@ fn owners_and_roots() {
     let mut excused: Vec<_> = writable.map(|label| (label, "proc.is_exe_writable")).into();
     // The user for files alone takes some of the capabilities with it, which is not followed.
     excused.push(("setfsuid", "thread.cap_effective"));
-    // Opened before, from a place that can no longer be named.
-    excused.push(("chroot", "fd 3"));
     cases(&["owners", "chroot"], &excused);
 }
 

@@ -5,7 +5,7 @@ use scap_capture_format::schema::{ParamDetail, ParamInfo, ParamType, types};
 use super::super::{Context, Field, FieldArg, Scratch, Value};
 use crate::event::fds::{self, FdValue};
 use crate::event::value::{self, Value as Param};
-use crate::event::{Event, EventExt as _, errno_name, number, syscall};
+use crate::event::{Event, EventExt as _, Names as _, errno_name, number, syscall};
 use crate::state::View;
 
 pub(super) fn args<'a>(
@@ -59,11 +59,10 @@ pub(super) fn arg<'a>(
     match Param::decode(info, bytes).0 {
         Param::Text(text) => return Some(Value::Text(text)),
         Param::Path(path, dirfd) => {
-            if path.starts_with(b"/") || path.is_empty() {
+            let dirfd = dirfd.and_then(|i| cx.event.int(usize::from(i)));
+            if path.is_empty() || !cx.view.resolve_path(dirfd, path, out) {
                 return Some(Value::Text(path));
             }
-            let dirfd = dirfd.and_then(|i| cx.event.int(usize::from(i)));
-            cx.view.absolute_path(dirfd, path, out);
         }
         Param::Bytes(_) => {
             let renderer = cx.session.renderer.borrow();

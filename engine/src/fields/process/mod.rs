@@ -88,6 +88,12 @@ extract! {
     name = |_, cx, _| Some(Value::Text(comm(cx.view.thread()?)));
     exe = |_, cx, _| Some(Value::Text(exe_of(cx.view.thread()?)));
     exepath = |_, cx, _| Some(Value::Text(exepath_of(cx.view.thread()?)));
+    root = |_, cx, _| cx.view.root().map(Value::Text);
+    mntns = |_, cx, _| cx.view.mount_ns().map(|number| Value::Uint(number.into()));
+    is_in_host_mntns = |_, cx, _| {
+        let of_host = cx.view.host_mount_ns()?;
+        Some(Value::Bool(cx.view.mount_ns()? == of_host))
+    };
     cwd = |_, cx, scratch| {
         cx.view.thread()?;
         let Some(cwd) = cx.view.cwd() else {

@@ -6,12 +6,12 @@ use super::{
     args, cmdlenargs, cmdline, cmdnargs, ctime_after_pidns, ctime_before_start, cwd, duration, env,
     exe, exe_ctime, exe_ino, exe_mtime, exeline, exepath, fdlimit, fdopencount, fdusage,
     is_exe_from_memfd, is_exe_lower_layer, is_exe_upper_layer, is_exe_writable, is_healthcheck,
-    is_liveness_probe, is_pgid_leader, is_readiness_probe, is_sid_leader, is_vpgid_leader,
-    loginshellid, name, nchilds, nthreads, parent_duration, parent_start, pcmdline, pexe, pexepath,
-    pgid, pgid_exe, pgid_exepath, pgid_name, pid, pidns_init_start_ts, pname, ppid, pvpid, sid,
-    sid_exe, sid_exepath, sname, start, stderr_name, stderr_type, stdin_name, stdin_type,
-    stdout_name, stdout_type, tty, vmrss, vmsize, vmswap, vpgid, vpgid_exe, vpgid_exepath,
-    vpgid_name, vpid,
+    is_in_host_mntns, is_liveness_probe, is_pgid_leader, is_readiness_probe, is_sid_leader,
+    is_vpgid_leader, loginshellid, mntns, name, nchilds, nthreads, parent_duration, parent_start,
+    pcmdline, pexe, pexepath, pgid, pgid_exe, pgid_exepath, pgid_name, pid, pidns_init_start_ts,
+    pname, ppid, pvpid, root, sid, sid_exe, sid_exepath, sname, start, stderr_name, stderr_type,
+    stdin_name, stdin_type, stdout_name, stdout_type, tty, vmrss, vmsize, vmswap, vpgid, vpgid_exe,
+    vpgid_exepath, vpgid_name, vpid,
 };
 use crate::fields::ancestors::{aargs, acmdline, aenv, aexe, aexepath, aname, apid};
 use crate::fields::attributes::{Listing, Narrow, Needs, Role, Unit};
@@ -172,6 +172,12 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
         is_exe_writable,
     )
     .of_thread(),
+    boolean(
+        "proc.is_in_host_mntns",
+        "the mount namespace is that of the machine's first process; scap's own",
+        is_in_host_mntns,
+    )
+    .of_thread(),
     boolean("proc.is_pgid_leader", "pgid == pid", is_pgid_leader).of_thread(),
     boolean("proc.is_sid_leader", "sid == vpid", is_sid_leader).of_thread(),
     boolean("proc.is_vpgid_leader", "vpgid == vpid", is_vpgid_leader).of_thread(),
@@ -207,6 +213,13 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
         "proc.loginshellid",
         "pid of oldest ancestor whose comm ends in sh",
         loginshellid,
+    )
+    .format(PrintFormat::Id)
+    .of_thread(),
+    uint(
+        "proc.mntns",
+        "inode number of the mount namespace, which paths are of; scap's own",
+        mntns,
     )
     .format(PrintFormat::Id)
     .of_thread(),
@@ -254,6 +267,12 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
     int("proc.pvpid", "parent's vpid", pvpid)
         .format(PrintFormat::Id)
         .of_thread(),
+    text(
+        "proc.root",
+        "root directory in the mount namespace: not / after chroot; scap's own",
+        root,
+    )
+    .of_thread(),
     int("proc.sid", "session id", sid)
         .format(PrintFormat::Id)
         .of_thread(),

@@ -206,6 +206,11 @@ fn inherited(state: &mut State, maker: Tid, flags: u64) -> Thread {
         .files
         .map(|slot| state.inherit_files(slot, share_files));
     thread.dirs = thread.dirs.map(|slot| state.inherit_dirs(slot, share_dirs));
+    if let Some(slot) = thread.dirs
+        && flags & clone_flags::NEWNS != 0
+    {
+        state.forget_mount_ns(slot);
+    }
     thread.portrait = None;
     thread.lineage = Lineage::default();
     if !is_thread {

@@ -4,6 +4,7 @@ use scap_capture_format::schema::types;
 
 use super::super::State;
 use super::clone::clone_flags;
+use crate::event::async_event::Directories;
 use crate::event::{Event, EventExt as _, Tid};
 
 /// `chdir` and `getcwd`, which both have the working directory.
@@ -12,6 +13,8 @@ pub(super) fn chdir(state: &mut State, event: &Event<'_>) {
         return;
     }
     match event.text(1) {
+        // What `getcwd` calls so is not below the root.
+        Some(path) if path.starts_with(b"(unreachable)") => state.forget_cwd(event.tid),
         Some(path) => set_cwd(state, event.tid, path),
         None if event.ty == types::SYSCALL_CHDIR_X => state.forget_cwd(event.tid),
         None => {}
@@ -27,6 +30,25 @@ pub(super) fn fchdir(state: &mut State, event: &Event<'_>) {
         Some(name) => set_cwd(state, event.tid, &name),
         // The new directory is unknown.
         None => state.forget_cwd(event.tid),
+    }
+}
+
+/// The kernel was asked for the directories of the event's thread.
+pub(super) fn told(state: &mut State, event: &Event<'_>, found: &Directories<'_>) {
+    let tid = event.tid;
+    if tid.0 < 0 {
+        return;
+    }
+    state.ensure_thread(tid, event.pid);
+    state.set_mount_ns(tid, found.mount_ns);
+    // What was known already has changed when the call did it, which other threads go by.
+    match (found.cwd, state.cwd(tid)) {
+        (cwd, Some(known)) if known.strip_suffix(b"/").unwrap_or(known) == cwd => {}
+        (b"", _) => state.forget_cwd(tid),
+        (cwd, _) => state.set_dirs(tid, Some(cwd), None),
+    }
+    if !found.root.is_empty() && state.root(tid) != Some(found.root) {
+        state.set_dirs(tid, None, Some(found.root));
     }
 }
 
@@ -64,6 +86,9 @@ pub(super) fn unshare(state: &mut State, event: &Event<'_>) {
     if flags & (f::FS | f::NEWNS | f::NEWUSER) != 0 {
         state.unshare_dirs(event.tid);
     }
+    if flags & f::NEWNS != 0 {
+        state.set_mount_ns(event.tid, None);
+    }
     if flags & f::NEWUSER != 0 {
         super::owners::gain_all(state, event.tid);
     }
@@ -86,5 +111,6 @@ pub(super) fn setns(state: &mut State, event: &Event<'_>) {
         // The kernel changes to the root of the namespace.
         state.unshare_dirs(event.tid);
         state.set_dirs(event.tid, Some(b"/"), Some(b"/"));
+        state.set_mount_ns(event.tid, None);
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn open(state: &mut State, event: &Event<'_>, at: Open) {
             state.resolve(event.tid, dirfd, path, &mut name);
         } else {
             // The directory is the root: an absolute path begins there, and `..` does not lead out of it.
-            paths::join(&mut name, b"/", path);
+            paths::join(&mut name, b"", b"/", path);
             let inside = std::mem::take(&mut name);
             let relative = inside.strip_prefix(b"/").unwrap_or(&inside);
             state.resolve(event.tid, dirfd, relative, &mut name);

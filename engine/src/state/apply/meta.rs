@@ -5,8 +5,8 @@ use scap_capture_format::schema::types;
 use super::super::users::{self, User};
 use super::super::{ContainerInfo, State, containers, limits};
 use super::params::{MOVED_CGROUPS, set_cgroups};
-use super::sockets;
-use crate::event::async_event::{self, OpenFd};
+use super::{dirs, sockets};
+use crate::event::async_event::{self, Directories, OpenFd};
 use crate::event::{Event, EventExt as _, Tid};
 
 pub(super) fn event(state: &mut State, event: &Event<'_>) {
@@ -17,6 +17,12 @@ pub(super) fn event(state: &mut State, event: &Event<'_>) {
             Some(async_event::CGROUP_THREADS) => moved(state, event, Moved::Thread),
             Some(async_event::COMM) => renamed(state, event),
             Some(async_event::FD) => open_fd(state, event),
+            Some(async_event::DIRECTORIES) => {
+                let found = event.params.get(DATA).and_then(Directories::parse);
+                if let Some(found) = found {
+                    dirs::told(state, event, &found);
+                }
+            }
             _ => describe(state, event),
         },
         types::USER_ADDED_E | types::USER_DELETED_E => user(state, event),

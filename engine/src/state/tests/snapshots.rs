@@ -272,7 +272,8 @@ fn threads_have_what_the_recorder_says_that_they_share() {
     ];
     for (tid, pid, files, dirs) in threads {
         thread(&mut s, tid, pid, b"x", format!("/cwd{dirs}/").as_bytes());
-        set_sharing(s.threads.last_mut().unwrap(), files, dirs);
+        let mount_ns = u32::try_from(dirs).ok();
+        set_sharing(s.threads.last_mut().unwrap(), files, dirs, mount_ns);
     }
     fd(&mut s, 100, 3, 16, b"/first", SocketEntry::None);
     fd(&mut s, 102, 3, 16, b"/second", SocketEntry::None);

@@ -56,6 +56,14 @@ const OUT: Column = column("OUT", 8, "Bytes written or sent.");
 const PID: Column = column("PID", 8, "The process id.").is("proc.pid");
 const CONTAINER: Column =
     column("CONTAINER", 14, "The container's name, or its id.").is("container.name");
+/// The same path is another file in another mount namespace.
+const WHERE: Column = column(
+    "WHERE",
+    16,
+    "Whose file it is: the container, or the mount namespace (mntns); nothing for the machine's own. In a merged capture, \
+     the number of the recording comes first.",
+)
+.optional();
 
 const PROCESSES: &[Column] = &[
     column(
@@ -110,6 +118,7 @@ const FILES: &[Column] = &[
     ),
     column("TIME", 8, "Time in calls on it, waiting included."),
     column("PROCESSES", 15, "The processes that used it.").is("proc.name"),
+    WHERE,
     column("FILE", 0, "Its path.").is("fd.name"),
 ];
 
@@ -125,6 +134,7 @@ const DIRECTORIES: &[Column] = &[
         "Number of calls that changed its files, as in Files.",
     ),
     column("TIME", 8, "Time in calls on its files, waiting included."),
+    WHERE,
     column("DIRECTORY", 0, "Its path.").is("fd.directory"),
 ];
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::replay::Span;
 use crate::state::Text;
-use crate::stats::tally::{ProcessKey, Tally, WaitKey};
+use crate::stats::tally::{ProcessKey, Tally, WaitKey, Whose};
 
 /// A view of the time range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -198,10 +198,10 @@ pub struct Column {
 pub enum Subject {
     /// A process.
     Process(ProcessKey),
-    /// A file's path.
-    File(Text),
-    /// A directory's path.
-    Directory(Text),
+    /// A file's path, and whose file it is where the capture has files of several machines or mount namespaces.
+    File(Text, Option<Whose>),
+    /// A directory's path, likewise.
+    Directory(Text, Option<Whose>),
     /// A connection's fd name.
     Connection(Text),
     /// A server port.

@@ -10,8 +10,8 @@ use crate::event::waits;
 use crate::fields::{self, attributes::Narrow};
 use crate::filter::ast::{Op, condition, written};
 use crate::replay::Span;
-use crate::state::Text;
-use crate::stats::tally::{TEXT, Tally, TileSet, UNKNOWN_CONTAINER};
+use crate::state::{Mounts, Text};
+use crate::stats::tally::{TEXT, Tally, TileSet, UNKNOWN_CONTAINER, Whose};
 
 /// The drill-down of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +45,16 @@ pub fn narrowed(subject: &Subject) -> Narrowed {
                 View::Events,
             )
         }
-        Subject::File(path) => (label("file", path), at_path(path), View::Events),
-        Subject::Directory(path) => (label("directory", path), in_directory(path), View::Files),
+        Subject::File(path, whose) => (
+            label("file", path),
+            at_path(path) + &of(whose.as_ref()),
+            View::Events,
+        ),
+        Subject::Directory(path, whose) => (
+            label("directory", path),
+            in_directory(path) + &of(whose.as_ref()),
+            View::Files,
+        ),
         Subject::Connection(name) => {
             let filter = on_any_connection(&[Text::clone(name)]);
             (label("connection", name), filter, View::Events)
@@ -141,8 +149,9 @@ pub fn narrowed_tile(at: usize, tally: &Tally) -> Narrowed {
     let connections = || tally.connections.iter().filter(|(_, c)| is_in(c.tiles));
     let objects = match calls.view {
         View::Files if files().count() <= MOST_OBJECTS => {
-            let mut paths: Vec<Text> = files().map(|(path, _)| Text::clone(path)).collect();
+            let mut paths: Vec<Text> = files().map(|(key, _)| Text::clone(&key.path)).collect();
             paths.sort();
+            paths.dedup();
             at_any_path(&paths)
         }
         View::Connections if connections().count() <= MOST_OBJECTS => {
@@ -242,6 +251,24 @@ fn at_path(path: &[u8]) -> String {
     at_any_path(&[path.into()])
 }
 
+/// Returns the condition, to be added, that paths name files of this mount namespace and recording.
+fn of(whose: Option<&Whose>) -> String {
+    let Some(Whose { mounts, origin }) = whose else {
+        return String::new();
+    };
+    let mounts = match mounts {
+        // Captures of other programs do not have namespaces.
+        Mounts::Host => "(proc.is_in_host_mntns = true or \
+                         (not proc.mntns exists and container.id = host))"
+            .to_owned(),
+        Mounts::Namespace(number) => format!("proc.mntns = {number}"),
+        Mounts::Container(id) => is("container.id", id),
+        Mounts::Unknown => "not proc.mntns exists".to_owned(),
+    };
+    let origin = origin.map(|id| format!(" and evt.origin = {}", id.0));
+    format!(" and {mounts}{}", origin.unwrap_or_default())
+}
+
 fn at_any_path(paths: &[Text]) -> String {
     let fields = [
         "fd.name",
@@ -325,6 +352,8 @@ fn is_number(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use scap_capture_format::native::OriginId;
+
     use crate::filter::Filter;
     use crate::stats::tally::ProcessKey;
 
@@ -352,8 +381,15 @@ mod tests {
             };
             for subject in [
                 Subject::Process(key),
-                Subject::File(Text::clone(&text)),
-                Subject::Directory(Text::clone(&text)),
+                Subject::File(Text::clone(&text), None),
+                Subject::Directory(Text::clone(&text), Some(Whose::default())),
+                Subject::File(
+                    Text::clone(&text),
+                    Some(Whose {
+                        mounts: Mounts::Container(Text::clone(&text)),
+                        origin: Some(OriginId(3)),
+                    }),
+                ),
                 Subject::Connection(Text::clone(&text)),
                 Subject::Call(b"openat"[..].into()),
                 Subject::Error(i64::MIN, b"read"[..].into(), Text::clone(&text)),

@@ -131,8 +131,8 @@ impl Tally {
         size_of::<Self>()
             + self.matches.len() * 3 * size_of::<u64>()
             + rows(&self.processes, |_, p| p.cmdline.len() + p.user.len())
-            + rows(&self.files, |path, f| {
-                path.len() + size_of_val(f.users.values())
+            + rows(&self.files, |key, f| {
+                key.path.len() + size_of_val(f.users.values())
             })
             + rows(&self.connections, |key, c| {
                 key.name.len() + size_of_val(c.users.values()) + size_of_val(c.pids.values())

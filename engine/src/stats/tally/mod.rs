@@ -25,7 +25,7 @@ use crate::event::net::Endpoint;
 use scap_capture_format::native::OriginId;
 
 use crate::replay::Span;
-use crate::state::{FdKind, L4, Role, Text};
+use crate::state::{FdKind, L4, Mounts, Role, Text};
 use crate::stats::activity::Activity;
 
 /// Row limits of a tally, whatever the capture contains.
@@ -173,6 +173,24 @@ pub struct ProcessTally {
     pub other: Io,
 }
 
+/// Whose file a path names: the same path is another file elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Whose {
+    /// The mount namespace.
+    pub mounts: Mounts,
+    /// The recording that it is from, in a merged capture.
+    pub origin: Option<OriginId>,
+}
+
+/// Identifies a file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileKey {
+    /// The path.
+    pub path: Text,
+    /// Whose file it is.
+    pub whose: Whose,
+}
+
 /// A file, or another object with a path: events on its fds, and calls on its path.
 #[derive(Clone, Debug)]
 pub struct FileTally {
@@ -194,6 +212,8 @@ pub struct FileTally {
     pub seen: Seen,
     /// The names of the processes that used it.
     pub users: Few<Text>,
+    /// The container of the first of them.
+    pub container: Option<Text>,
     /// The tiles that its events are in.
     pub tiles: TileSet,
 }
@@ -412,7 +432,7 @@ pub struct Tally {
     /// Processes.
     pub processes: HashMap<ProcessKey, ProcessTally>,
     /// Files by path.
-    pub files: HashMap<Text, FileTally>,
+    pub files: HashMap<FileKey, FileTally>,
     /// Connections.
     pub connections: HashMap<ConnectionKey, ConnectionTally>,
     /// Calls by name.

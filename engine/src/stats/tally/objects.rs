@@ -1,12 +1,16 @@
 //! Files and connections: the objects of calls.
 
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
+
+use hashbrown::DefaultHashBuilder;
 
 use super::counter::Facts;
 use super::kinds::{self, Kind};
 use super::processes::cut;
 use super::{
-    ConnectionKey, ConnectionTally, Few, FileTally, Io, ProcessKey, Seen, TEXT, TileSet, limits,
+    ConnectionKey, ConnectionTally, Few, FileKey, FileTally, Io, ProcessKey, Seen, TEXT, TileSet,
+    Whose, limits,
 };
 use crate::event::EventExt as _;
 use crate::event::net::{SockTuple, unmap};
@@ -23,13 +27,14 @@ const CONNECT_TUPLE: usize = 1;
 
 /// Files and connections.
 pub(super) struct Objects {
-    pub(super) files: Groups<Text, FileTally>,
+    pub(super) files: Groups<FileKey, FileTally>,
     pub(super) connections: Groups<ConnectionKey, ConnectionTally>,
     recent_files: Recent,
     recent_connections: Recent,
     name: Option<Field>,
     paths: Vec<Field>,
     scratch: Scratch,
+    hasher: DefaultHashBuilder,
     ends: Vec<u8>,
     /// The rows of the present event.
     rows_of_files: Vec<usize>,
@@ -54,6 +59,14 @@ impl Owner<'_> {
     }
 }
 
+/// The process that uses a file, as far as the file is concerned.
+pub(super) struct FileUser<'a> {
+    pub(super) comm: &'a Text,
+    pub(super) container: Option<&'a Text>,
+    /// Whose files its paths name.
+    pub(super) whose: Whose,
+}
+
 impl Objects {
     pub(super) fn new() -> Self {
         let paths = ["fs.path.name", "fs.path.source", "fs.path.target"];
@@ -66,6 +79,7 @@ impl Objects {
             name: fields::lookup("fd.name").ok(),
             paths: paths.collect(),
             scratch: Scratch::default(),
+            hasher: DefaultHashBuilder::default(),
             ends: Vec::new(),
             rows_of_files: Vec::new(),
             rows_of_connections: Vec::new(),
@@ -99,19 +113,19 @@ impl Objects {
         cx: &Context<'_>,
         facts: &Facts,
         fd: Option<&FdInfo>,
-        comm: &Text,
+        user: &FileUser<'_>,
     ) {
+        let comm = user.comm;
         let at_fd = match fd {
-            Some(info) if is_file(info) => match self.recent_files.get(&info.name, 0) {
-                Some(row) => Some(row),
-                None => {
-                    let row = file(&mut self.files, &info.name, facts, Some(&info.name));
-                    if let Some(row) = row {
-                        self.recent_files.set(&info.name, 0, row);
-                    }
-                    row
-                }
-            },
+            Some(info) if is_file(info) => {
+                let whose = self.hasher.hash_one(&user.whose) as usize;
+                let recent = self.recent_files.get(&info.name, whose);
+                recent.or_else(|| {
+                    let row = file(&mut self.files, &info.name, user, facts, Some(&info.name))?;
+                    self.recent_files.set(&info.name, whose, row);
+                    Some(row)
+                })
+            }
             None if (facts.kind.contains(Kind::NAMES) || facts.has_fd_argument)
                 && facts.is_exit =>
             {
@@ -121,7 +135,7 @@ impl Objects {
                     .and_then(|f| f.extract(cx, &mut self.scratch))
                 {
                     Some(Value::Text(name)) if name.starts_with(b"/") => {
-                        file(&mut self.files, name, facts, None)
+                        file(&mut self.files, name, user, facts, None)
                     }
                     _ => None,
                 }
@@ -156,7 +170,7 @@ impl Objects {
                 Some(Value::Text(path)) if !path.is_empty() => path,
                 _ => continue,
             };
-            let row = file(&mut self.files, path, facts, None);
+            let row = file(&mut self.files, path, user, facts, None);
             let Some(row) = row.filter(|row| done != Some(*row)) else {
                 continue;
             };
@@ -224,18 +238,18 @@ impl Objects {
 
     /// Counts bytes of a file, and a change of it by a call whose event is about another fd or none: it is
     /// not one of the file's events.
-    pub(super) fn of_file(&mut self, facts: &Facts, info: &FdInfo, io: Io, comm: &Text) {
+    pub(super) fn of_file(&mut self, facts: &Facts, info: &FdInfo, io: Io, user: &FileUser<'_>) {
         if !is_file(info) {
             return;
         }
-        if let Some(row) = file(&mut self.files, &info.name, facts, Some(&info.name)) {
+        if let Some(row) = file(&mut self.files, &info.name, user, facts, Some(&info.name)) {
             let changes = io.bytes_out > 0 || facts.changes && io.bytes_in == 0;
             let tally = self.files.row(row);
             tally.io.add(io);
             tally.seen.extend(facts.ts);
             tally.changes += u64::from(changes && stores_data(info));
-            if !comm.is_empty() {
-                tally.users.add(comm);
+            if !user.comm.is_empty() {
+                tally.users.add(user.comm);
             }
         }
     }
@@ -306,35 +320,37 @@ fn is_file(info: &FdInfo) -> bool {
 }
 
 fn file(
-    files: &mut Groups<Text, FileTally>,
+    files: &mut Groups<FileKey, FileTally>,
     path: &[u8],
+    user: &FileUser<'_>,
     facts: &Facts,
     shared: Option<&Text>,
 ) -> Option<usize> {
     let path = path.get(..TEXT).unwrap_or(path);
-    files.place(
-        path,
-        |k| **k == *path,
-        || {
-            let key = match shared {
+    let is = |k: &FileKey| *k.path == *path && k.whose == user.whose;
+    files.place(&(path, &user.whose), is, || {
+        let key = FileKey {
+            path: match shared {
                 Some(name) if name.len() <= TEXT => Text::clone(name),
                 _ => path.into(),
-            };
-            let tally = FileTally {
-                io: Io::default(),
-                events: 0,
-                opens: 0,
-                failed: 0,
-                changes: 0,
-                time_ns: 0,
-                slowest_ns: 0,
-                seen: Seen::at(facts.ts),
-                users: Few::default(),
-                tiles: 0,
-            };
-            (key, tally)
-        },
-    )
+            },
+            whose: user.whose.clone(),
+        };
+        let tally = FileTally {
+            io: Io::default(),
+            events: 0,
+            opens: 0,
+            failed: 0,
+            changes: 0,
+            time_ns: 0,
+            slowest_ns: 0,
+            seen: Seen::at(facts.ts),
+            users: Few::default(),
+            container: user.container.cloned(),
+            tiles: 0,
+        };
+        (key, tally)
+    })
 }
 
 /// Returns true if an fd is of a file that keeps what is written to it.
