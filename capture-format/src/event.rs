@@ -53,6 +53,9 @@ bitflags! {
         const FAULT = 4;
         /// Data was truncated to the capture's snaplen.
         const TRUNCATED = 8;
+        /// Memory that an argument points to was another one when the call returned; the event has what it was when the
+        /// call began, and an `argument` event follows.
+        const CHANGED = 16;
         // Other bits belong to newer writers and are preserved.
         const _ = !0;
     }

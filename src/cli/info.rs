@@ -132,6 +132,7 @@ struct Events<'a> {
     in_flight: u64,
     truncated: u64,
     with_unreadable_arguments: u64,
+    with_changed_arguments: u64,
     threads: u64,
     processes: u64,
     containers: u64,
@@ -261,6 +262,7 @@ impl<'a> Report<'a> {
                 in_flight: capture_info.in_flight,
                 truncated: capture_info.truncated,
                 with_unreadable_arguments: capture_info.faults,
+                with_changed_arguments: capture_info.changed,
                 threads: capture_info.threads,
                 processes: capture_info.processes,
                 containers: capture_info.containers,
@@ -371,6 +373,13 @@ impl<'a> Report<'a> {
                 count(events.with_unreadable_arguments, "event")
             );
             lines.line("unreadable", &text);
+        }
+        if events.with_changed_arguments > 0 {
+            let text = format!(
+                "arguments of {}, while they ran (evt.args_changed=true)",
+                count(events.with_changed_arguments, "call")
+            );
+            lines.line("changed", &text);
         }
         if events.truncated > 0 {
             lines.line(

@@ -395,6 +395,7 @@ fn event<'a>(
 ) -> Option<EventRef<'a>> {
     flags.set(EventFlags::FAULT, head.fault);
     flags.set(EventFlags::TRUNCATED, head.truncated);
+    flags.set(EventFlags::CHANGED, head.changed);
     Some(EventRef {
         num: EventNum(0),
         ts: Timestamp(ts),

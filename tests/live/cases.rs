@@ -504,8 +504,25 @@ fn arguments_in_memory_are_what_the_kernel_was_given() {
         "inputs sendfile res=10 offset=7 ",
         "inputs openat fd=*(<f>/etc/group)",
     ]);
-    case.never("inputs-fake");
     case.never("<unreadable>");
+    // What they were afterwards follows, apart. The result of the stat that lies over its path is no text.
+    let afterwards = case
+        .bench
+        .printed("case.scap", "%evt.arg.data", &["evt.asynctype=argument"]);
+    assert_eq!(
+        &afterwards[..2],
+        ["filename=/tmp/inputs-fake", "uservaddr=/tmp/inputs-fake"]
+    );
+    let changed = case
+        .bench
+        .printed("case.scap", "%evt.type", &["evt.args_changed=true"]);
+    assert_eq!(changed, ["openat", "connect", "stat"]);
+    let never = ["evt.type!=asyncevent and evt.args contains inputs-fake"];
+    assert!(
+        case.bench
+            .printed("case.scap", "%evt.num", &never)
+            .is_empty()
+    );
     let sleeps = ["evt.type in (nanosleep, clock_nanosleep) and evt.arg.interval exists"];
     let intervals = case
         .bench

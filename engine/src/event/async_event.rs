@@ -15,6 +15,9 @@ pub const FD: &[u8] = b"fd";
 /// Working and root directory and mount namespace of a thread after a call that changed one of them. The data is
 /// [`Directories`]; scap's own.
 pub const DIRECTORIES: &[u8] = b"directories";
+/// An argument in memory of the thread's last call, as it was when the call returned: another thread changed it
+/// meanwhile. The data is the argument's name, `=` and the text. scap's own.
+pub const ARGUMENT: &[u8] = b"argument";
 
 /// The data of an [`FD`] event. Encoded little-endian in this order; the texts have their lengths before them in 16 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -60,6 +60,8 @@ pub struct CaptureInfo {
     pub truncated: u64,
     /// Events with an argument that could not be read.
     pub faults: u64,
+    /// Calls with an argument in memory that another thread changed meanwhile.
+    pub changed: u64,
     /// Chunks of events.
     pub chunks: u64,
     /// Snapshots.
@@ -273,6 +275,7 @@ impl Counter {
             (EventFlags::IN_FLIGHT, &mut capture_info.in_flight),
             (EventFlags::TRUNCATED, &mut capture_info.truncated),
             (EventFlags::FAULT, &mut capture_info.faults),
+            (EventFlags::CHANGED, &mut capture_info.changed),
         ];
         for (flag, count) in counts {
             *count += u64::from(event.flags.contains(flag));

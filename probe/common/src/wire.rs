@@ -142,6 +142,8 @@ pub mod tag {
     pub const OWNER_MAPS: u8 = 20;
     /// Names of the directories from an open file up to the root, leaf first, each with a NUL.
     pub const PATH: u8 = 18;
+    /// What [`MEMORY`] of the same `arg`, which is as of the entry of the call, was when the call returned; as many bytes.
+    pub const AFTER: u8 = 23;
     /// As [`PATH`], of the root directory.
     pub const ROOT: u8 = 21;
     /// As [`PATH`], of the working directory.

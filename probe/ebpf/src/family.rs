@@ -146,7 +146,7 @@ fn run(record: &Record, header: *const RecordHeader, op: &Op) {
         op::NEW_FD => {}
         op::OWNERS => task::owners(record),
         _ if pointer == 0 => {}
-        _ if inputs::is_input(op) && inputs::append(record, header, op) => {}
+        _ if inputs::is_input(op) && inputs::append(record, header, op, pointer) => {}
         op::STRING => record.user_string(tag::MEMORY, op.arg, pointer, quiet),
         op::DATA_OUT | op::DATA_IN => {
             let len = data_len(header, op);

@@ -73,7 +73,7 @@ unsafe fn one(slot: *mut Inputs, place: usize, op: &Op, argument: &impl Fn(u8) -
 
 /// Appends what was fetched for an operation when the call of a record began; returns whether it was.
 #[inline(always)]
-pub fn append(record: &Record, header: *const RecordHeader, op: &Op) -> bool {
+pub fn append(record: &Record, header: *const RecordHeader, op: &Op, pointer: u64) -> bool {
     const TIME: u64 = u64::MAX >> stamp::NR_BITS;
     // SAFETY: the header is initialised, and the slot is in the map.
     unsafe {
@@ -95,6 +95,11 @@ pub fn append(record: &Record, header: *const RecordHeader, op: &Op) -> bool {
             if len != 0 && (*input).arg == op.arg as u32 {
                 let bytes = &raw const (*input).bytes;
                 record.kernel(tag::MEMORY, op.arg, bytes as u64, len as u64, INPUT_BYTES as u32);
+                if op.code != op::FIXED {
+                    // The kernel leaves something only in structures of a fixed size. The recorder compares.
+                    let max = INPUT_BYTES as u32;
+                    record.user(tag::AFTER, op.arg, pointer, len as u64, max, true);
+                }
                 return true;
             }
             place += 1;

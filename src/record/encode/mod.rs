@@ -15,7 +15,7 @@ mod raw;
 
 use std::collections::HashMap;
 
-use scap_capture_format::schema::{Arch, EventType, Syscall, types};
+use scap_capture_format::schema::{Arch, EventType, Syscall, SyscallArg, types};
 use scap_probe_common::{
     spec::SYSCALL_ENTRIES,
     wire::{LATENCY_UNKNOWN, kind, record_flag, tag},
@@ -24,12 +24,15 @@ use scap_probe_common::{
 pub(crate) use file::encode_device;
 pub(crate) use out::Out;
 pub(in crate::record) use process::may_write;
+
+use raw::Item;
 pub(crate) use raw::Raw;
 
 use super::{
     abi::{Call, Conversion},
     probe::ring::Record,
 };
+use crate::event::async_event::ARGUMENT;
 
 /// Encodes the parameters of one call.
 type EncodeFn = fn(&Raw<'_>, &mut Out);
@@ -99,6 +102,7 @@ struct Entry {
     conversion: Option<Conversion>,
     is_narrow: bool,
     args: usize,
+    prototype: &'static [SyscallArg],
 }
 
 /// A call that is not known.
@@ -109,6 +113,7 @@ const UNKNOWN: Entry = Entry {
     conversion: None,
     is_narrow: false,
     args: 6,
+    prototype: &[],
 };
 
 /// The properties of an encoded record besides its parameters.
@@ -119,6 +124,8 @@ pub(crate) struct Head {
     pub(crate) fault: bool,
     /// Data or strings were truncated.
     pub(crate) truncated: bool,
+    /// Memory that an argument points to was another one when the call returned.
+    pub(crate) changed: bool,
     /// Duration of the call in nanoseconds.
     pub(crate) latency: Option<u64>,
 }
@@ -147,6 +154,7 @@ impl Encoder {
             entry.conversion = call.conversion();
             if let Some(call) = call.schema {
                 entry.code = call.ppm_sc;
+                entry.prototype = call.args;
                 entry.ty = type_of(call);
                 if let Some(how) = calls::how(call.name) {
                     entry.how = how;
@@ -161,7 +169,7 @@ impl Encoder {
     }
 
     /// Returns the number of events in a record: none if it is part of another event, one for each message of a call
-    /// that moved several, otherwise one.
+    /// that moved several, otherwise one, and one for each argument that changed meanwhile.
     pub(crate) fn parts(&mut self, record: &Record<'_>) -> u8 {
         let header = &record.header;
         match header.kind {
@@ -177,13 +185,11 @@ impl Encoder {
                         types::SOCKET_SENDMMSG_X | types::SOCKET_RECVMMSG_X
                     )
                 });
+                let raw = Raw::new(record);
                 if !plural {
-                    return 1;
+                    return 1 + raw.changed().count() as u8;
                 }
-                let messages = Raw::new(record)
-                    .items()
-                    .filter(|item| item.tag == tag::DATA)
-                    .count();
+                let messages = raw.items().filter(|item| item.tag == tag::DATA).count();
                 messages.clamp(1, 255) as u8
             }
             _ => 1,
@@ -194,7 +200,42 @@ impl Encoder {
     pub(crate) fn encode(&mut self, record: &Record<'_>, part: u8) -> Option<(Head, &Out)> {
         let mut raw = Raw::new(record);
         raw.part = part;
+        if part > 0
+            && let Some(item) = raw.changed().nth(usize::from(part) - 1)
+        {
+            return Some(self.encode_changed(&raw, item));
+        }
         self.encode_raw(&raw, record.header.kind)
+    }
+
+    /// Encodes what an argument was when the call returned.
+    fn encode_changed(&mut self, raw: &Raw<'_>, item: Item<'_>) -> (Head, &Out) {
+        let entry = self.entries.get(raw.header.place() as usize);
+        let prototype = entry.map_or(&[][..], |entry| entry.prototype);
+        let arg = prototype.get(usize::from(item.arg));
+        let out = &mut self.out;
+        out.clear();
+        out.u32(0);
+        out.str(ARGUMENT);
+        let start = out.begin();
+        out.data
+            .extend_from_slice(arg.map_or("?", |arg| arg.name).as_bytes());
+        out.data.push(b'=');
+        if arg.is_some_and(|arg| arg.ctype.contains("sockaddr")) {
+            net::address_text(item.bytes, &mut out.data);
+        } else {
+            let text = item.bytes.split(|byte| *byte == 0).next();
+            out.data.extend_from_slice(text.unwrap_or_default());
+        }
+        out.end(start);
+        let head = Head {
+            ty: types::ASYNCEVENT_E,
+            fault: false,
+            truncated: false,
+            changed: false,
+            latency: None,
+        };
+        (head, &self.out)
     }
 
     fn remember_exec(&mut self, raw: &Raw<'_>) {
@@ -266,6 +307,7 @@ impl Encoder {
             ty,
             fault: header.flags & record_flag::FAULT != 0,
             truncated: raw.truncated() || header.flags & record_flag::SHORT != 0,
+            changed: raw.changed().next().is_some(),
             latency: (header.latency != LATENCY_UNKNOWN).then_some(header.latency),
         };
         Some((head, &self.out))

@@ -5,7 +5,10 @@ use std::net::Ipv4Addr;
 use scap_probe_common::wire::{ARG_RET, SocketFacts, tag};
 
 use super::{Out, Raw, flags};
-use crate::record::procfs::kind;
+use crate::{
+    event::{net::SockAddr, text},
+    record::procfs::kind,
+};
 
 const AF_UNIX: u16 = 1;
 const AF_INET: u16 = 2;
@@ -65,10 +68,22 @@ fn write_unix_path(path: &[u8], out: &mut Vec<u8>) {
 
 /// Adds a SOCKADDR parameter. `chosen` is the port that the kernel chose for a `bind` to port 0.
 fn put_sockaddr(bytes: Option<&[u8]>, chosen: u16, out: &mut Out) {
-    let Some(bytes) = bytes else {
-        return out.absent();
-    };
     let start = out.begin();
+    write_sockaddr(bytes.unwrap_or_default(), chosen, &mut out.data);
+    out.end(start);
+}
+
+/// Appends the text of a `struct sockaddr`.
+pub(super) fn address_text(bytes: &[u8], out: &mut Vec<u8>) {
+    let mut address = Vec::new();
+    write_sockaddr(bytes, 0, &mut address);
+    if let Some(address) = SockAddr::parse(&address) {
+        address.render(out, text::raw);
+    }
+}
+
+/// Appends a `struct sockaddr` in the encoding of SOCKADDR parameters.
+fn write_sockaddr(bytes: &[u8], chosen: u16, out: &mut Vec<u8>) {
     let address = match sockaddr(bytes) {
         Some(End::Inet(address, 0)) => Some(End::Inet(address, chosen)),
         Some(End::Inet6(address, 0)) => Some(End::Inet6(address, chosen)),
@@ -76,25 +91,21 @@ fn put_sockaddr(bytes: Option<&[u8]>, chosen: u16, out: &mut Out) {
     };
     match address {
         Some(End::Inet(address, port)) => {
-            out.data.push(AF_INET as u8);
-            out.data.extend_from_slice(&address);
-            out.data.extend_from_slice(&port.to_le_bytes());
+            out.push(AF_INET as u8);
+            out.extend_from_slice(&address);
+            out.extend_from_slice(&port.to_le_bytes());
         }
         Some(End::Inet6(address, port)) => {
-            out.data.push(AF_INET6 as u8);
-            out.data.extend_from_slice(&address);
-            out.data.extend_from_slice(&port.to_le_bytes());
+            out.push(AF_INET6 as u8);
+            out.extend_from_slice(&address);
+            out.extend_from_slice(&port.to_le_bytes());
         }
         Some(End::Unix(_, path)) => {
-            out.data.push(AF_UNIX as u8);
-            write_unix_path(path, &mut out.data);
+            out.push(AF_UNIX as u8);
+            write_unix_path(path, out);
         }
-        None => match bytes.first() {
-            Some(family) => out.data.push(*family),
-            None => return out.absent(),
-        },
+        None => out.extend(bytes.first()),
     }
-    out.end(start);
 }
 
 /// Returns the two ends of a socket in the kernel: own, peer.

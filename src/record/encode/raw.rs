@@ -77,6 +77,15 @@ impl<'a> Raw<'a> {
         (item.flags & item_flag::FAULT == 0).then_some(item.bytes)
     }
 
+    /// Returns the arguments whose memory was another one when the call returned, and what it was then.
+    pub(super) fn changed(&self) -> impl Iterator<Item = Item<'a>> {
+        let raw = *self;
+        raw.items().filter(move |item| {
+            let is = |before: Item<'_>| before.bytes != item.bytes;
+            item.tag == tag::AFTER && raw.find(tag::MEMORY, item.arg).is_some_and(is)
+        })
+    }
+
     /// Returns the C string that an argument points to, without its NUL.
     pub(super) fn string(&self, arg: u8) -> Option<&'a [u8]> {
         let bytes = self.memory(arg)?;

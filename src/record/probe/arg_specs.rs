@@ -5,7 +5,7 @@
 
 use scap_capture_format::schema::{Arch, EventTypeFlags, Syscall, event_info};
 use scap_probe_common::{
-    inputs::INPUTS,
+    inputs::{INPUT_BYTES, INPUTS},
     spec::{
         self, ABI_ENTRIES, AT_ENTRY, MAX_MEMORY, MAX_OPS, ON_SUCCESS, Op, QUIET, SOCKETCALL_AT,
         SOCKETCALLS, SYSCALL_ENTRIES, SyscallSpec, family, op,
@@ -417,6 +417,8 @@ fn room(family: u8, ops: &[Op], snaplen: u32) -> u32 {
                 op::SOCKET | op::SOCKET_AT => socket,
                 op::DATA_IN | op::DATA_OUT => data,
                 op::VM => item(24),
+                // As of the entry, and as of the return.
+                op::STRING | op::SIZED => item(MEMORY) + item(INPUT_BYTES as u32),
                 op::OWNERS => item(size_of::<OwnerFacts>() as u32) + item(OWNER_MAPS_BYTES),
                 // The probe asks for room for the longest.
                 _ => item(MEMORY),

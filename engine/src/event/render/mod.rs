@@ -107,6 +107,8 @@ impl Renderer {
                 );
             }
             Value::AbsTime(Some(ns)) => self.clock.date_time(out, ns),
+            // The number of another namespace can be that of another process here.
+            Value::Pid(number) if is_of_namespace(event, info) => number::dec(out, number),
             Value::Bytes(data) => {
                 bytes::render(out, data, self.buffers);
                 // Arguments are a list, whose last string lacks its NUL if it was cut.
@@ -407,4 +409,16 @@ fn list(out: &mut Vec<u8>, items: &[u8], put: Put) {
     if is_cut {
         out.extend_from_slice(b"...");
     }
+}
+
+/// Whether a parameter is the number that a process has in a pid namespace of its own.
+fn is_of_namespace(event: &Event<'_>, info: &ParamInfo) -> bool {
+    if !matches!(info.name, "vtid" | "vpid" | "vpgid") {
+        return false;
+    }
+    let number = |name| {
+        let (index, _) = event.info()?.param(name)?;
+        event.int(index)
+    };
+    number("vtid") != number("tid")
 }

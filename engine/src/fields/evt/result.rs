@@ -41,6 +41,14 @@ pub(super) fn rawres<'a>(_: &'a Field, cx: &Context<'a>, _: &'a mut Scratch) -> 
     result(cx).map(Value::Int)
 }
 
+pub(super) fn args_changed<'a>(
+    _: &'a Field,
+    cx: &Context<'a>,
+    _: &'a mut Scratch,
+) -> Option<Value<'a>> {
+    Some(Value::Bool(cx.event.flags.contains(EventFlags::CHANGED)))
+}
+
 pub(super) fn failed<'a>(_: &'a Field, cx: &Context<'a>, _: &'a mut Scratch) -> Option<Value<'a>> {
     if let Some(result) = result(cx) {
         return Some(Value::Bool(result < 0));

@@ -9,7 +9,7 @@ use super::io::{
     error_memory, error_net, error_other, is_open_create, is_open_exec, is_open_read,
     is_open_write, is_syslog,
 };
-use super::result::{error, failed, rawres, res};
+use super::result::{args_changed, error, failed, rawres, res};
 use super::time::{
     around, datetime, datetime_s, delta, delta_ns, delta_s, iso8601, latency, latency_human,
     latency_ns, latency_quantized, latency_s, outputtime, rawtime, rawtime_ns, rawtime_s, reltime,
@@ -49,6 +49,13 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
     text("evt.args", "all params as name=value text", args)
         .needs(Needs::PAYLOAD)
         .listing(Listing::Hidden),
+    boolean(
+        "evt.args_changed",
+        "memory of an argument was changed while the call ran; the event has what it was at the beginning",
+        args_changed,
+    )
+    .flag(FieldFlags::OURS)
+    .of_event(),
     uint(
         "evt.origin",
         "index of the event's recording in a merged capture, starting at 0",

@@ -174,9 +174,10 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
     .of_thread(),
     boolean(
         "proc.is_in_host_mntns",
-        "the mount namespace is that of the machine's first process; scap's own",
+        "the mount namespace is that of the machine's first process",
         is_in_host_mntns,
     )
+    .flag(FieldFlags::OURS)
     .of_thread(),
     boolean("proc.is_pgid_leader", "pgid == pid", is_pgid_leader).of_thread(),
     boolean("proc.is_sid_leader", "sid == vpid", is_sid_leader).of_thread(),
@@ -218,10 +219,11 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
     .of_thread(),
     uint(
         "proc.mntns",
-        "inode number of the mount namespace, which paths are of; scap's own",
+        "inode number of the mount namespace, which paths are of",
         mntns,
     )
     .format(PrintFormat::Id)
+    .flag(FieldFlags::OURS)
     .of_thread(),
     text("proc.name", "comm (max 15 chars)", name)
         .of_thread()
@@ -269,9 +271,10 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
         .of_thread(),
     text(
         "proc.root",
-        "root directory in the mount namespace: not / after chroot; scap's own",
+        "root directory in the mount namespace: not / after chroot",
         root,
     )
+    .flag(FieldFlags::OURS)
     .of_thread(),
     int("proc.sid", "session id", sid)
         .format(PrintFormat::Id)
