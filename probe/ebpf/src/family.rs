@@ -90,12 +90,16 @@ pub fn ops() -> u8 {
         }
         operation(before + 1)
     });
-    if spec.flags & spec_flag::UNSEEN != 0 {
-        // SAFETY: the header is initialised.
-        fds::distrust(unsafe { (*header).pid });
-    }
     // What the last operation is about has a record of its own, after this one.
     let ret = value(header, ARG_RET) as i64;
+    if spec.flags & spec_flag::UNSEEN != 0 {
+        // Only the listener of a filter, which seccomp returns, can add fds; children have the filter, too.
+        let is_listener = spec.ops[MAX_OPS - 1].code == op::NEW_FD;
+        if !is_listener || ret > 0 {
+            // SAFETY: the header is initialised.
+            fds::distrust(unsafe { (*header).pid }, is_listener);
+        }
+    }
     let next = match spec.ops[MAX_OPS - 1].code {
         op::NEW_FD if ret > 0 => family::NEW_FD,
         op::DIRECTORIES if ret == 0 => family::DIRECTORIES,

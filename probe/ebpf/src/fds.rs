@@ -130,15 +130,25 @@ pub fn check(spec: &SyscallSpec, fd: u64) {
 #[unsafe(no_mangle)]
 static mut HAS_UNSEEN: u64 = 0;
 
+/// Bit of what the map says of a process: it is the same for its children.
+const CHILDREN: u32 = 1 << 31;
+
+/// Notes that a process has a child.
+#[inline(always)]
+pub fn inherit(parent: u32, child: u32) {
+    if is_distrusted(parent) && changes(parent) & CHILDREN != 0 {
+        distrust(child, true);
+    }
+}
+
 /// Notes that fds of a process can change without calls that would be seen.
 #[inline(always)]
-pub fn distrust(pid: u32) {
+pub fn distrust(pid: u32, also_children: bool) {
+    let children = if also_children { CHILDREN } else { 0 };
     if let Some(place) = UNSEEN.get_ptr_mut(pid) {
         // SAFETY: the pointer is into the map.
         unsafe {
-            if *place == 0 {
-                *place = 1;
-            }
+            *place = (*place).max(1) | children;
             core::ptr::write_volatile(&raw mut HAS_UNSEEN, 1);
         }
     }
@@ -168,6 +178,6 @@ pub fn changed(pid: u32) {
         && let Some(place) = UNSEEN.get_ptr_mut(pid)
     {
         // SAFETY: the pointer is into the map. Of two threads that count at once, one may not be counted.
-        unsafe { *place = (*place + 1).max(1) };
+        unsafe { *place = *place & CHILDREN | ((*place + 1) & !CHILDREN).max(1) };
     }
 }

@@ -14,6 +14,7 @@ use scap_probe_common::{
 
 use crate::{
     exit::wanted,
+    fds,
     globals::{CLONES, FOLLOWED, SPECS, STAMPS, UNSEEN, config},
     read::field,
     reaper::adopter,
@@ -98,6 +99,8 @@ pub fn new_task(ctx: &BtfTracePointContext) {
     // Without an entry the event lacks its flags, which is said there.
     let _ = CLONES.insert(&(pid_tgid as u32), &flags, 0);
     let _ = CLONES.insert(&child, &flags, 0);
+    let process: u32 = field!(arg(ctx, 0), task_tgid).unwrap_or(0);
+    fds::inherit((pid_tgid >> 32) as u32, process);
 }
 
 #[inline(always)]

@@ -215,6 +215,17 @@ fn put_tuple(raw: &Raw<'_>, arg: u8, from: From, other: Option<&[u8]>, out: &mut
     }
 }
 
+/// Returns an address of IPv4 as the IPv6 address that it is mapped to.
+fn mapped(end: End<'_>) -> End<'_> {
+    match end {
+        End::Inet([a, b, c, d], port) => {
+            let address = Ipv4Addr::new(a, b, c, d).to_ipv6_mapped();
+            End::Inet6(address.octets(), port)
+        }
+        other => other,
+    }
+}
+
 /// Appends a SOCKTUPLE, whose ends `own` and `peer` are as well; returns whether there is one.
 fn write_tuple(
     source: End<'_>,
@@ -224,6 +235,13 @@ fn write_tuple(
     out: &mut Vec<u8>,
 ) -> bool {
     match (source, dest) {
+        // An IPv6 socket takes addresses of IPv4, too.
+        (End::Inet(..), End::Inet6(..)) => {
+            return write_tuple(mapped(source), dest, own, peer, out);
+        }
+        (End::Inet6(..), End::Inet(..)) => {
+            return write_tuple(source, mapped(dest), own, peer, out);
+        }
         (End::Inet(source, sport), End::Inet(dest, dport)) => {
             out.push(AF_INET as u8);
             out.extend_from_slice(&source);

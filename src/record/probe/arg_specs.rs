@@ -360,8 +360,14 @@ const MAKES_FD: &[(&str, u32)] = &[
     ("seccomp", 0),
 ];
 
-/// Calls through which fds of the process change without a call that would be seen.
-const CHANGES_UNSEEN: &[&str] = &["io_uring_setup", "io_uring_enter", "io_uring_register"];
+/// Calls through which fds of the process change without a call that would be seen; seccomp only if it returns a listener,
+/// whose owner can add fds to whoever has the filter.
+const CHANGES_UNSEEN: &[&str] = &[
+    "io_uring_setup",
+    "io_uring_enter",
+    "io_uring_register",
+    "seccomp",
+];
 
 /// Calls that change the caller's directories, or which paths mean the same, to what their arguments do not say: a
 /// directory fd, a namespace, a path that is not fetched.

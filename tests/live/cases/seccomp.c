@@ -57,16 +57,24 @@ int main(void) {
     }
     wait(0);
     // A supervisor answers for the kernel: it says that 50 was opened.
-    int listener = -1;
+    int listener = -1, group = open("/etc/group", O_RDONLY);
+    dup2(open("/etc/hosts", O_RDONLY), 60);
     if ((listener = filter(SYS_openat, SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER)) >= 0) {
         int pid = fork();
         if (!pid) {
             syscall(SYS_openat, AT_FDCWD, shadow, O_RDONLY);
             read(50, &byte, 1);
+            read(60, &byte, 1), read(61, &byte, 1);
             _exit(0);
         }
         struct seccomp_notif request = {0};
         ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &request);
+        // It also gives the program fds, one instead of another.
+        for (int fd = 60; fd < 62; fd++) {
+            struct seccomp_notif_addfd add = {
+                .id = request.id, .flags = SECCOMP_ADDFD_FLAG_SETFD, .srcfd = group, .newfd = fd};
+            ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+        }
         struct seccomp_notif_resp response = {.id = request.id, .val = 50};
         ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
         wait(0);
