@@ -71,7 +71,7 @@ fn begins(line: &str, text: &str) -> bool {
 }
 
 /// How a 32-bit program is made without its C library.
-const IA32: &[&str] = &[
+pub(crate) const IA32: &[&str] = &[
     "-m32",
     "-nostdlib",
     "-static",

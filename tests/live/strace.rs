@@ -10,7 +10,7 @@
 //! `known.rs`).
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet},
     path::Path,
 };
 
@@ -18,6 +18,7 @@ use scap_capture_format::schema::{errno, types};
 
 use super::{
     capture::{Event, read},
+    cases::IA32,
     tools::{Bench, bench, need},
 };
 
@@ -116,7 +117,10 @@ fn parse(directory: &Path) -> BTreeMap<i64, Vec<Call>> {
 
 /// `name(arguments) = result …`. Signals and exits are other lines.
 fn parse_line(line: &str) -> Option<Call> {
-    if line.starts_with("+++") || line.starts_with("---") {
+    if ["+++", "---", "strace:"]
+        .iter()
+        .any(|it| line.starts_with(it))
+    {
         return None;
     }
     let (name, rest) = line.split_once('(')?;
@@ -152,7 +156,13 @@ fn strace_name(event: &Event) -> &str {
 /// The events of a thread that strace also shows.
 fn shown(events: &[Event], tid: i64) -> Vec<&Event> {
     let mut own: Vec<&Event> = events.iter().filter(|event| event.tid == tid).collect();
-    own.retain(|event| event.ty != types::PROCEXIT_1_E && event.ty != types::SIGNALDELIVER_E);
+    // Only calls.
+    let others = [
+        types::PROCEXIT_1_E,
+        types::SIGNALDELIVER_E,
+        types::ASYNCEVENT_E,
+    ];
+    own.retain(|event| !others.contains(&event.ty));
     let clone = |event: &Event| {
         matches!(event.name.as_str(), "clone" | "clone3" | "fork" | "vfork")
             && event.result() == Some(0)
@@ -169,16 +179,18 @@ struct Tally {
     calls: usize,
     integers: usize,
     strings: usize,
-    differences: Vec<String>,
+    /// By the name that strace has for the call.
+    differences: Vec<(String, String)>,
 }
 
 impl Tally {
     fn differ(&mut self, tid: i64, index: usize, event: &Event, call: &Call, what: &str) {
         let result = event.result();
-        self.differences.push(format!(
+        let text = format!(
             "thread {tid} call {index}: {what}: scap {} = {result:?}, strace {}({}) = {}",
             event.name, call.name, call.args, call.result
-        ));
+        );
+        self.differences.push((call.name.clone(), text));
     }
 
     fn integers(&mut self, tid: i64, index: usize, event: &Event, call: &Call) {
@@ -307,11 +319,12 @@ fn compare(bench: &Bench, label: &str, options: &[&str], command: &[&str]) -> Ta
         for index in 0..calls.len().max(own.len()) {
             tally.calls += 1;
             let (Some(call), Some(event)) = (calls.get(index), own.get(index)) else {
-                tally.differences.push(format!(
+                let text = format!(
                     "thread {tid} call {index}: only one has it: scap {:?}, strace {:?}",
                     own.get(index).map(|event| (&event.name, event.result())),
                     calls.get(index)
-                ));
+                );
+                tally.differences.push((String::new(), text));
                 continue;
             };
             // What stands where the result of rt_sigreturn would be is a register of the interrupted program.
@@ -332,6 +345,18 @@ fn compare(bench: &Bench, label: &str, options: &[&str], command: &[&str]) -> Ta
 
 /// Both comparisons of one load; at least 99.9 % have to agree.
 fn agree(bench: &Bench, label: &str, command: &[&str]) {
+    let [raw, decoded] = both(bench, label, command);
+    assert!(raw.calls > 100 && raw.integers > 100 && decoded.strings > 50);
+    let compared = raw.calls + raw.integers + decoded.calls + decoded.strings;
+    let differing = raw.differences.len() + decoded.differences.len();
+    assert!(
+        differing * 1000 <= compared,
+        "{differing} of {compared} differ, more than 0.1 %"
+    );
+}
+
+/// Both comparisons of one load: registers, strings.
+fn both(bench: &Bench, label: &str, command: &[&str]) -> [Tally; 2] {
     let raw = compare(bench, &format!("{label}-raw"), &["-e", "raw=all"], command);
     let snaplen = SNAPLEN.to_string();
     let decoded = compare(
@@ -340,27 +365,19 @@ fn agree(bench: &Bench, label: &str, command: &[&str]) {
         &["-xx", "-s", &snaplen, "-e", "abbrev=none"],
         command,
     );
-    let mut differences: HashMap<&str, &[String]> = HashMap::new();
-    differences.insert("registers", &raw.differences);
-    differences.insert("strings", &decoded.differences);
-    let compared = raw.calls + raw.integers + decoded.calls + decoded.strings;
-    let differing = raw.differences.len() + decoded.differences.len();
     println!(
-        "{label}: {} calls, {} integers, {} strings compared, {differing} differ",
+        "{label}: {} calls, {} integers, {} strings compared, {} differ",
         raw.calls + decoded.calls,
         raw.integers,
-        decoded.strings
+        decoded.strings,
+        raw.differences.len() + decoded.differences.len()
     );
-    for (what, list) in differences {
-        for line in list.iter().take(10) {
+    for (what, tally) in [("registers", &raw), ("strings", &decoded)] {
+        for (_, line) in tally.differences.iter().take(10) {
             println!("  {what}: {line}");
         }
     }
-    assert!(raw.calls > 100 && raw.integers > 100 && decoded.strings > 50);
-    assert!(
-        differing * 1000 <= compared,
-        "{differing} of {compared} differ, more than 0.1 %"
-    );
+    [raw, decoded]
 }
 
 #[test]
@@ -394,4 +411,75 @@ fn a_compiler_as_strace_sees_it() {
         "compile",
         &["cc", "-O1", "-o", "echo", source.to_str().unwrap()],
     );
+}
+
+/// A program of the cases, the flags that it is compiled with, and the calls in which strace says something else, with the
+/// reason.
+type Case = (
+    &'static str,
+    &'static [&'static str],
+    &'static [&'static str],
+    &'static str,
+);
+
+/// 32-bit calls, io_uring, calls that seccomp stops, fds by message, lists of messages, arguments that change.
+const CASES: &[Case] = &[
+    (
+        "ia32",
+        IA32,
+        &[
+            "_llseek",
+            "fcntl64",
+            "getuid32",
+            "lseek",
+            "mmap",
+            "mmap2",
+            "pread64",
+            "recv",
+            "send",
+            "setresuid32",
+            "umount",
+        ],
+        "calls have the names of their 64-bit twins, offsets in two registers are one, signed ones are signed, and the \
+         structure of the old mmap is its arguments",
+    ),
+    ("int80", &["-w"], &[], ""),
+    ("io_uring", &["-w", "-pthread"], &[], ""),
+    ("cloexec", &["-w"], &[], ""),
+    ("fd_makers", &["-w"], &[], ""),
+    ("flags", &["-w"], &[], ""),
+    ("inputs", &["-w", "-pthread"], &[], ""),
+    ("messages", &["-w"], &[], ""),
+    ("received", &["-w"], &[], ""),
+    (
+        "seccomp",
+        &["-w"],
+        &["close", "dup2", "mkdir", "openat", "unlink"],
+        "a call that was stopped never ran: what stands for its result is not its result",
+    ),
+    (
+        "user_namespace",
+        &["-w"],
+        &["geteuid", "setfsgid", "setfsuid"],
+        "ids that calls return in a user namespace are the machine's",
+    ),
+];
+
+#[test]
+fn the_cases_as_strace_sees_them() {
+    let (Some(bench), Some(())) = (bench(), need("strace")) else {
+        return;
+    };
+    for (name, flags, expected, why) in CASES {
+        let program = bench.compile_with(&format!("cases/{name}.c"), flags);
+        let tallies = both(&bench, name, &[program.to_str().unwrap()]);
+        assert!(tallies[0].calls > 50 && tallies[0].integers > 50 && tallies[1].strings > 20);
+        let differing = tallies.iter().flat_map(|tally| &tally.differences);
+        let differing: BTreeSet<&str> = differing.map(|(call, _)| call.as_str()).collect();
+        assert_eq!(
+            differing,
+            expected.iter().copied().collect(),
+            "{name}: {why}"
+        );
+    }
 }
