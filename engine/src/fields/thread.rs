@@ -13,19 +13,19 @@ use crate::event::{EventExt as _, number};
 pub(super) const FIELDS: &[FieldInfo] = &[
     text(
         "thread.cap_effective",
-        "effective capabilities",
+        "effective capabilities, in the thread's user namespace",
         cap_effective,
     )
     .of_thread(),
     text(
         "thread.cap_inheritable",
-        "inheritable capabilities",
+        "inheritable capabilities, in the thread's user namespace",
         cap_inheritable,
     )
     .of_thread(),
     text(
         "thread.cap_permitted",
-        "permitted capabilities, names",
+        "permitted capabilities, in the thread's user namespace",
         cap_permitted,
     )
     .of_thread(),

@@ -10,22 +10,34 @@ pub(super) const USER: &[FieldInfo] = &[
     text("user.loginname", "name of audit uid", loginname)
         .of_thread()
         .narrow(Narrow::OrNumber("user.loginuid")),
-    int("user.loginuid", "audit uid, -1 if unset", loginuid)
-        .format(PrintFormat::Id)
-        .of_thread(),
+    int(
+        "user.loginuid",
+        "audit uid, as the machine counts; -1 if unset",
+        loginuid,
+    )
+    .format(PrintFormat::Id)
+    .of_thread(),
     text("user.name", "user name or <NA>", user_name)
         .of_thread()
         .narrow(Narrow::OrNumber("user.uid")),
     text("user.shell", "login shell", shell).of_thread(),
-    uint("user.uid", "uid of the thread", uid)
-        .format(PrintFormat::Id)
-        .of_thread(),
+    uint(
+        "user.uid",
+        "effective uid of the thread, as the machine counts, also in a user namespace",
+        uid,
+    )
+    .format(PrintFormat::Id)
+    .of_thread(),
 ];
 
 pub(super) const GROUP: &[FieldInfo] = &[
-    uint("group.gid", "gid of the thread", gid)
-        .format(PrintFormat::Id)
-        .of_thread(),
+    uint(
+        "group.gid",
+        "effective gid of the thread, as the machine counts, also in a user namespace",
+        gid,
+    )
+    .format(PrintFormat::Id)
+    .of_thread(),
     text("group.name", "group name or <NA>", group_name).of_thread(),
 ];
 
