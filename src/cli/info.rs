@@ -16,6 +16,9 @@ const TOP: usize = 20;
 /// Damaged places listed in the text output.
 const DAMAGES: usize = 10;
 
+/// Steps of the wall clock listed in the text output.
+const STEPS: usize = 10;
+
 /// Arguments of `scap info`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -72,6 +75,7 @@ struct Report<'a> {
     origins: Vec<OriginReport<'a>>,
     recorder: Recorder<'a>,
     time: Option<TimeRange>,
+    clock_steps: ClockSteps,
     events: Events<'a>,
     lost: Lost,
     integrity: Integrity<'a>,
@@ -121,6 +125,24 @@ struct TimeRange {
     first_ns: u64,
     last_ns: u64,
     duration_s: f64,
+}
+
+/// Steps of the recorded machine's wall clock.
+#[derive(Debug, Serialize)]
+struct ClockSteps {
+    total: u64,
+    /// The first of them.
+    first: Vec<ClockStepEntry>,
+}
+
+#[derive(Debug, Serialize)]
+struct ClockStepEntry {
+    /// The time of the event.
+    at: String,
+    at_ns: u64,
+    /// What the wall clock showed before and after, in nanoseconds since the epoch.
+    before_ns: i64,
+    after_ns: i64,
 }
 
 #[derive(Debug, Serialize)]
@@ -254,6 +276,19 @@ impl<'a> Report<'a> {
                 last_ns: last,
                 duration_s: last.saturating_sub(first) as f64 / time::NS_PER_S as f64,
             }),
+            clock_steps: ClockSteps {
+                total: capture_info.clock_step_count,
+                first: capture_info
+                    .clock_steps
+                    .iter()
+                    .map(|(at, step)| ClockStepEntry {
+                        at: iso(*at),
+                        at_ns: *at,
+                        before_ns: step.before,
+                        after_ns: step.after,
+                    })
+                    .collect(),
+            },
             events: Events {
                 total: capture_info.events,
                 hidden: capture_info.hidden,
@@ -328,6 +363,7 @@ impl<'a> Report<'a> {
             let text = format!("of {} is not known", count(events.without_time, "event"));
             lines.line("time", &text);
         }
+        self.clock_text(&mut lines);
         let mut total = events.total.to_string();
         if let Some(time) = self.time.as_ref().filter(|t| t.duration_s > 0.0) {
             #[expect(clippy::cast_precision_loss, reason = "a rate for display")]
@@ -442,6 +478,28 @@ impl<'a> Report<'a> {
         parts.retain(|part| !part.is_empty());
         if !parts.is_empty() {
             lines.line("recorder", parts.join(", ").trim_end());
+        }
+    }
+
+    fn clock_text(&self, lines: &mut Lines<'_>) {
+        let steps = &self.clock_steps;
+        if steps.total == 0 {
+            return;
+        }
+        let text = format!(
+            "the wall clock was set {}; times of events do not follow it",
+            count(steps.total, "time")
+        );
+        lines.line("clock", &text);
+        for step in steps.first.iter().take(STEPS) {
+            let by = i128::from(step.after_ns) - i128::from(step.before_ns);
+            let sign = if by < 0 { '-' } else { '+' };
+            let (by, second) = (by.unsigned_abs(), u128::from(time::NS_PER_S));
+            let (whole, part) = (by / second, by % second);
+            lines.line("", &format!("{}: by {sign}{whole}.{part:09} s", step.at));
+        }
+        if steps.total > STEPS as u64 {
+            lines.line("", &format!("{} more", steps.total - STEPS as u64));
         }
     }
 

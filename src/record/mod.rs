@@ -9,6 +9,7 @@
 //! [`Options`] and returns a [`Summary`].
 
 mod abi;
+mod accounts;
 mod cgroups;
 mod clock;
 pub mod command;
@@ -19,6 +20,7 @@ mod host;
 mod inflight;
 mod losses;
 mod machine;
+mod machine_watch;
 mod merge;
 mod output;
 mod pipeline;
@@ -199,7 +201,7 @@ pub struct Summary {
     pub elapsed: Duration,
     /// Events in the file, or passed to the sink.
     pub events: u64,
-    /// Events that describe containers; they are from runtimes, not from the kernel.
+    /// Events that are not from the kernel: descriptions of containers, changes of users, groups and the clock.
     pub described: u64,
     /// Events that the filter rejected.
     pub left_out: u64,

@@ -42,7 +42,7 @@ const BACKLOG_BYTES: usize = 64 << 20;
 pub(super) struct Counts {
     /// Passed the filter.
     pub(super) wanted: u64,
-    /// Of all, events that describe containers.
+    /// Of all, the recorder's own events, see [`RecordPipeline::synthetic`].
     pub(super) described: u64,
     /// Rejected by the filter, and kept for the state.
     pub(super) hidden: u64,
@@ -201,12 +201,17 @@ impl<'a> RecordPipeline<'a> {
             let Some(params) = Params::new(std::slice::from_ref(&len), &text) else {
                 continue;
             };
-            self.gate.counts.described += 1;
-            self.event(&synthetic_event(ts, types::CONTAINER_JSON_2_E, params));
+            self.synthetic(ts, types::CONTAINER_JSON_2_E, params);
         }
         while let Some(text) = self.containers.warning() {
             warn(&text);
         }
+    }
+
+    /// Takes an event of the recorder itself.
+    pub(super) fn synthetic(&mut self, ts: Timestamp, ty: EventType, params: Params<'_>) {
+        self.gate.counts.described += 1;
+        self.event(&synthetic_event(ts, ty, params));
     }
 
     /// Waits a last time for pending answers of runtimes; [`Self::containers`] takes them.

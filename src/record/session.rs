@@ -26,6 +26,7 @@ use super::{
     inflight,
     losses::Losses,
     machine,
+    machine_watch::MachineWatch,
     merge::{Merge, SETTLE_NS},
     output::{ChunkOutput, Target},
     pipeline::{Chunks, Output, RecordPipeline},
@@ -143,6 +144,8 @@ pub(super) fn run(
         encoder: Encoder::new(kernel.arch),
         pipeline,
         boot_to_wall,
+        // Before /proc and the users are read for the snapshot, so that no change is between the two.
+        watch: MachineWatch::new(host, boot_to_wall),
         opened: clock::boot(),
         joined: 0,
         expanded: 0,
@@ -177,6 +180,7 @@ pub(super) fn run(
         drain.pipeline.settle(false);
         let settled = now.saturating_sub(SETTLE_NS);
         let fullest = drain.pass(settled);
+        drain.look(now, settled);
         let time = Timestamp(settled.wrapping_add(boot_to_wall));
         drain.pipeline.pause(time);
         drain.containers(settled, watch);
@@ -214,6 +218,8 @@ pub(super) fn run(
     thread::sleep(Duration::from_millis(2));
     let end = clock::boot();
     drain.pass(u64::MAX);
+    // However short ago the last look was.
+    drain.look(u64::MAX, end);
     drain.pipeline.settle(true);
     let elapsed = started.elapsed();
     // A sink sees calls only when they end.
@@ -246,6 +252,7 @@ struct Drain<'a> {
     encoder: Encoder,
     pipeline: RecordPipeline<'a>,
     boot_to_wall: u64,
+    watch: MachineWatch,
     /// Time at which the current chunk was begun.
     opened: u64,
     /// Records that became part of another event.
@@ -266,6 +273,7 @@ impl Drain<'_> {
             encoder,
             pipeline,
             boot_to_wall,
+            watch,
             joined,
             expanded,
             refused,
@@ -294,9 +302,23 @@ impl Drain<'_> {
                     pipeline.cgroup(event.ty, id, list);
                 }
                 pipeline.event(&event);
+                watch.after(&event, |ty, params| {
+                    pipeline.synthetic(event.ts, ty, params);
+                });
             }
             true
         })
+    }
+
+    /// Looks for changes of the machine at `now`, which are events at `settled`, both on the boot clock.
+    fn look(&mut self, now: u64, settled: u64) {
+        let Self {
+            watch, pipeline, ..
+        } = self;
+        let ts = settled.wrapping_add(self.boot_to_wall);
+        watch.look(now, ts, |ty, params| {
+            pipeline.synthetic(Timestamp(ts), ty, params);
+        });
     }
 
     /// Adds a call that has not returned.

@@ -159,3 +159,61 @@ fn times_with_date_and_zone() {
     ));
     assert_eq!(out, "2023-11-14T22:13:20.000000000+00:00\n");
 }
+
+#[test]
+fn steps_of_the_wall_clock_are_shown() {
+    let step = |after: u64, data: &str| {
+        let params: [&[u8]; 3] = [&[0; 4], b"clock.step\0", data.as_bytes()];
+        event(after, -1, types::ASYNCEVENT_E, &params)
+    };
+    let close = |after| event(after, 100, types::SYSCALL_CLOSE_X, &[&i64b(0), &i64b(3)]);
+    let seconds = START / S;
+    let forth = format!("before={seconds}.500000000 after={}.500000001", seconds + 2);
+    let back = format!("before={}.000000000 after=-1.000000000", seconds + 3);
+    let events = [
+        close(0),
+        step(S / 2, &forth),
+        step(S, &back),
+        // From another recorder, or damaged.
+        step(S, "before=1 after=2"),
+        close(2 * S),
+    ];
+    let dir = tempdir().unwrap();
+    let capture = file(dir.path(), "steps", &write(&events, 3, true));
+    let capture = capture.to_str().unwrap();
+    let (info, _, code) = run(&["info", "--json", capture]);
+    assert_eq!(code, 0);
+    let info: serde_json::Value = serde_json::from_str(&info).unwrap();
+    let steps = &info["clock_steps"];
+    assert_eq!(steps["total"], 2);
+    assert_eq!(steps["first"][0]["at_ns"], START + S / 2);
+    assert_eq!(steps["first"][0]["before_ns"], START + S / 2);
+    assert_eq!(steps["first"][0]["after_ns"], START + 5 * S / 2 + 1);
+    assert_eq!(steps["first"][1]["after_ns"], -1_000_000_000_i64);
+    let (text, ..) = run(&["info", capture]);
+    for line in [
+        "clock      the wall clock was set 2 times; times of events do not follow it",
+        ": by +2.000000001 s",
+        &format!(": by -{}.000000000 s", seconds + 4),
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    let (lines, ..) = run(&["read", capture, "evt.asynctype=clock.step", "-n", "1"]);
+    assert!(
+        lines.trim_end().ends_with(&format!("data={forth}")),
+        "{lines}"
+    );
+    // Times of events stay in order.
+    let (deltas, ..) = run(&["read", "-p", "%evt.reltime", capture]);
+    let deltas: Vec<&str> = deltas.lines().collect();
+    assert_eq!(
+        deltas,
+        [
+            "000000000",
+            "500000000",
+            "1000000000",
+            "1000000000",
+            "2000000000"
+        ]
+    );
+}

@@ -28,6 +28,7 @@ mod known;
 mod lanes;
 mod lifecycle;
 mod live;
+mod machine;
 #[path = "../common/pty.rs"]
 mod pty;
 mod random_fds;

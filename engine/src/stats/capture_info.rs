@@ -1,7 +1,7 @@
 //! The summary of a capture, from one pass over the whole file.
 //!
-//! Only the columns are decompressed, and the parameters of calls without an event type, which
-//! contain their names.
+//! Only the columns are decompressed, and the parameters of calls without an event type and of
+//! asynchronous events, which contain their names.
 
 use std::collections::BTreeMap;
 use std::hash::BuildHasher as _;
@@ -17,6 +17,7 @@ use scap_capture_format::schema::{Arch, types};
 use scap_capture_format::sysdig::{self, SysdigReader};
 use scap_capture_format::{Error, Result};
 
+use crate::event::async_event::{CLOCK_STEP, ClockStep};
 use crate::event::{Event, syscall};
 use crate::state::{ContainerInfo, limits};
 use crate::stats::groups::{Counts, Groups};
@@ -25,6 +26,8 @@ use crate::stats::groups::{Counts, Groups};
 const IDS: usize = 4 << 20;
 /// Limit of the kinds of calls without an event type that are counted.
 const CALLS: usize = 1 << 16;
+/// Limit of the steps of the clock that are kept.
+const CLOCK_STEPS: usize = 1000;
 
 /// The summary of a capture.
 #[derive(Debug, Default)]
@@ -62,6 +65,10 @@ pub struct CaptureInfo {
     pub faults: u64,
     /// Calls with an argument in memory that another thread changed meanwhile.
     pub changed: u64,
+    /// Steps of the machine's wall clock; of many, the first.
+    pub clock_steps: Vec<(u64, ClockStep)>,
+    /// How many there are.
+    pub clock_step_count: u64,
     /// Chunks of events.
     pub chunks: u64,
     /// Snapshots.
@@ -246,9 +253,9 @@ impl Counter {
         let sizes = summary.sizes;
         let raw = [sizes.columns_raw, sizes.params_raw, sizes.io_data_raw];
         self.capture_info.raw_bytes += raw.iter().map(|b| u64::from(*b)).sum::<u64>();
-        let generic = [types::GENERIC_E, types::GENERIC_X];
+        let read = [types::GENERIC_E, types::GENERIC_X, types::ASYNCEVENT_E];
         let load = Load {
-            params: Want::Types(&generic),
+            params: Want::Types(&read),
             io_data: false,
         };
         let mut rows = chunk.decode(decoder, load)?;
@@ -293,6 +300,15 @@ impl Counter {
                 if id >= 0 && seen.len() < IDS {
                     seen.insert(id);
                 }
+            }
+        }
+        if event.ty == types::ASYNCEVENT_E
+            && event.text(1) == Some(CLOCK_STEP)
+            && let Some(step) = event.params.get(2).and_then(ClockStep::parse)
+        {
+            capture_info.clock_step_count += 1;
+            if capture_info.clock_steps.len() < CLOCK_STEPS {
+                capture_info.clock_steps.push((event.ts.0, step));
             }
         }
         if syscall::is_generic(event.ty) {

@@ -13,7 +13,7 @@ pub(crate) struct Out {
 }
 
 impl Out {
-    pub(super) fn new() -> Self {
+    pub(in crate::record) fn new() -> Self {
         Self {
             lens: Vec::with_capacity(40),
             data: Vec::with_capacity(1 << 18),
@@ -21,12 +21,12 @@ impl Out {
         }
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(in crate::record) fn clear(&mut self) {
         self.lens.clear();
         self.data.clear();
     }
 
-    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+    pub(in crate::record) fn bytes(&mut self, bytes: &[u8]) {
         self.lens.push(bytes.len() as u32);
         self.data.extend_from_slice(bytes);
     }
@@ -47,7 +47,7 @@ impl Out {
         self.bytes(&value.to_le_bytes());
     }
 
-    pub(super) fn u32(&mut self, value: u32) {
+    pub(in crate::record) fn u32(&mut self, value: u32) {
         self.bytes(&value.to_le_bytes());
     }
 
@@ -77,7 +77,7 @@ impl Out {
     }
 
     /// Adds a text and its NUL.
-    pub(super) fn str(&mut self, text: &[u8]) {
+    pub(in crate::record) fn str(&mut self, text: &[u8]) {
         self.lens.push(text.len() as u32 + 1);
         self.data.extend_from_slice(text);
         self.data.push(0);

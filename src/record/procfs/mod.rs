@@ -21,6 +21,7 @@ use scap_capture_format::{
 };
 
 use super::{
+    accounts::Database,
     clock,
     host::{CgroupPaths, Host},
 };
@@ -139,15 +140,6 @@ fn interfaces(snapshot: &mut Snapshot) {
     }
 }
 
-/// Calls `see` with the fields of each line of a colon-separated file.
-fn table(path: &Path, mut see: impl FnMut(&[&[u8]])) {
-    let text = fs::read(path).unwrap_or_default();
-    for line in text.split(|byte| *byte == b'\n') {
-        let fields: Vec<&[u8]> = line.split(|byte| *byte == b':').collect();
-        see(&fields);
-    }
-}
-
 fn number<T: std::str::FromStr>(field: &[u8]) -> Option<T> {
     std::str::from_utf8(field).ok()?.trim().parse().ok()
 }
@@ -157,34 +149,26 @@ fn hex(text: &[u8]) -> Option<u64> {
 }
 
 fn users(snapshot: &mut Snapshot, host: &Host) {
-    table(&host.path("/etc/passwd"), |fields| {
-        let [name, _, uid, gid, _, home, shell, ..] = fields else {
-            return;
-        };
-        let (Some(uid), Some(gid)) = (number(uid), number(gid)) else {
-            return;
-        };
+    for (uid, user) in Database::Users.read(host).unwrap_or_default() {
         let entry = UserEntry {
             uid,
-            gid,
-            name: snapshot.strings.intern(name),
-            home: snapshot.strings.intern(home),
-            shell: snapshot.strings.intern(shell),
+            gid: user.gid,
+            name: snapshot.strings.intern(&user.name),
+            home: snapshot.strings.intern(&user.home),
+            shell: snapshot.strings.intern(&user.shell),
             ..UserEntry::default()
         };
         snapshot.users.push(entry);
-    });
+    }
 }
 
 fn groups(snapshot: &mut Snapshot, host: &Host) {
-    table(&host.path("/etc/group"), |fields| {
-        let [name, _, gid, ..] = fields else { return };
-        let Some(gid) = number(gid) else { return };
+    for (gid, group) in Database::Groups.read(host).unwrap_or_default() {
         let entry = GroupEntry {
             gid,
-            name: snapshot.strings.intern(name),
+            name: snapshot.strings.intern(&group.name),
             ..GroupEntry::default()
         };
         snapshot.groups.push(entry);
-    });
+    }
 }
