@@ -56,9 +56,21 @@ bitflags! {
         /// Memory that an argument points to was another one when the call returned; the event has what it was when the
         /// call began, and an `argument` event follows.
         const CHANGED = 16;
+        /// A path, another text or a structure was cut. A text that was cut lacks its NUL.
+        const CUT_TEXT = 32;
+        /// A list was cut: the arguments of a program, whose last string then lacks its NUL, or the buffers, messages or fds of a
+        /// call.
+        const CUT_LIST = 64;
+        /// The environment of a program was cut; its last string lacks its NUL.
+        const CUT_ENV = 128;
         // Other bits belong to newer writers and are preserved.
         const _ = !0;
     }
+}
+
+impl EventFlags {
+    /// All that say that something other than data was cut.
+    pub const CUT: Self = Self::CUT_TEXT.union(Self::CUT_LIST).union(Self::CUT_ENV);
 }
 
 /// One event, borrowed from the buffer that it was recorded or read into.

@@ -152,7 +152,9 @@ struct Events<'a> {
     without_time: u64,
     failed: u64,
     in_flight: u64,
+    /// Events of which something was cut.
     truncated: u64,
+    cut: Cut,
     with_unreadable_arguments: u64,
     with_changed_arguments: u64,
     threads: u64,
@@ -161,6 +163,33 @@ struct Events<'a> {
     bytes_per_event: Option<f64>,
     raw_bytes: u64,
     types: Vec<TypeCount<'a>>,
+}
+
+/// Events of which something was cut, by what it is.
+#[derive(Debug, Serialize)]
+struct Cut {
+    data: u64,
+    command_lines: u64,
+    environments: u64,
+    paths: u64,
+    lists: u64,
+    others: u64,
+    /// Processes, not events.
+    command_lines_at_start: u64,
+}
+
+impl Cut {
+    fn new(counts: &stats::CutCounts) -> Self {
+        Self {
+            data: counts.data,
+            command_lines: counts.command_lines,
+            environments: counts.environments,
+            paths: counts.paths,
+            lists: counts.lists,
+            others: counts.others,
+            command_lines_at_start: counts.command_lines_at_start,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -295,7 +324,8 @@ impl<'a> Report<'a> {
                 without_time: capture_info.untimed,
                 failed: capture_info.failed,
                 in_flight: capture_info.in_flight,
-                truncated: capture_info.truncated,
+                truncated: capture_info.cut.events,
+                cut: Cut::new(&capture_info.cut),
                 with_unreadable_arguments: capture_info.faults,
                 with_changed_arguments: capture_info.changed,
                 threads: capture_info.threads,
@@ -417,15 +447,7 @@ impl<'a> Report<'a> {
             );
             lines.line("changed", &text);
         }
-        if events.truncated > 0 {
-            lines.line(
-                "cut",
-                &format!(
-                    "data of {}, to the snaplen",
-                    count(events.truncated, "event")
-                ),
-            );
-        }
+        self.cut_text(&mut lines);
         self.lost_text(&mut lines);
         self.integrity_text(&mut lines);
         self.types_text(lines.out);
@@ -478,6 +500,31 @@ impl<'a> Report<'a> {
         parts.retain(|part| !part.is_empty());
         if !parts.is_empty() {
             lines.line("recorder", parts.join(", ").trim_end());
+        }
+    }
+
+    fn cut_text(&self, lines: &mut Lines<'_>) {
+        let cut = &self.events.cut;
+        let of = |what: &str, number: u64| format!("{what} of {}", count(number, "event"));
+        let counts = [
+            (cut.data, of("data", cut.data) + ", to the snaplen"),
+            (cut.command_lines, of("command lines", cut.command_lines)),
+            (cut.environments, of("environments", cut.environments)),
+            (cut.paths, of("paths", cut.paths)),
+            (cut.lists, of("lists", cut.lists)),
+            (cut.others, of("other arguments", cut.others)),
+            (
+                cut.command_lines_at_start,
+                format!(
+                    "command lines of {} at the start",
+                    count(cut.command_lines_at_start, "process")
+                ),
+            ),
+        ];
+        let mut label = "cut";
+        for (_, text) in counts.iter().filter(|(number, _)| *number > 0) {
+            lines.line(label, text);
+            label = "";
         }
     }
 

@@ -203,6 +203,8 @@ pub struct Summary {
     pub events: u64,
     /// Events that are not from the kernel: descriptions of containers, changes of users, groups and the clock.
     pub described: u64,
+    /// Events of which something other than data was cut: a command line, an environment, a path, a list.
+    pub cut: u64,
     /// Events that the filter rejected.
     pub left_out: u64,
     /// The choices that matched nothing.

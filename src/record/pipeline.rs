@@ -14,7 +14,7 @@ use std::{
 };
 
 use scap_capture_format::{
-    event::{Params, Timestamp},
+    event::{EventFlags, Params, Timestamp},
     native::{
         ChunkBuilder, ChunkPool, ContainerDescription, LossReport, Origin, OriginId,
         snapshot::Snapshot,
@@ -44,6 +44,8 @@ pub(super) struct Counts {
     pub(super) wanted: u64,
     /// Of all, the recorder's own events, see [`RecordPipeline::synthetic`].
     pub(super) described: u64,
+    /// Of those that passed, events of which something other than data was cut.
+    pub(super) cut: u64,
     /// Rejected by the filter, and kept for the state.
     pub(super) hidden: u64,
     /// Rejected by the filter.
@@ -370,6 +372,7 @@ struct Gate<'a> {
 impl EventSink for Gate<'_> {
     fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
         self.has_passed = false;
+        self.counts.cut += u64::from(cx.event.flags.intersects(EventFlags::CUT));
         match &mut self.output {
             Output::Capture(chunks) => {
                 match chunks.push(cx.event, cx.view) {

@@ -384,6 +384,7 @@ impl Drain<'_> {
             unmatched,
             undescribed: counts.undescribed,
             described: counts.described,
+            cut: counts.cut,
             in_flight: self.in_flight,
             surplus: counts.surplus,
             joined: self.joined,
@@ -416,8 +417,8 @@ fn event<'a>(
     mut flags: EventFlags,
 ) -> Option<EventRef<'a>> {
     flags.set(EventFlags::FAULT, head.fault);
-    flags.set(EventFlags::TRUNCATED, head.truncated);
     flags.set(EventFlags::CHANGED, head.changed);
+    flags |= head.cut;
     Some(EventRef {
         num: EventNum(0),
         ts: Timestamp(ts),

@@ -7,6 +7,7 @@ mod chisels;
 mod common;
 mod compressed;
 mod containers;
+mod cut;
 mod fds;
 mod merged;
 mod native_chisels;

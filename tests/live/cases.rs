@@ -10,7 +10,7 @@ use rustix::process::Signal;
 
 use super::{
     recorder::Recorder,
-    tools::{Bench, bench},
+    tools::{Bench, bench, number, scap},
 };
 
 /// A program of `cases/` and what was recorded of it.
@@ -558,6 +558,81 @@ fn what_is_cut_says_so() {
         failed.iter().any(|args| args.contains(".19... tid=")),
         "{failed:?}"
     );
+}
+
+#[test]
+fn everything_that_is_cut_is_marked_and_counted() {
+    let Some(bench) = bench() else { return };
+    let program = bench.compile("cases/cut.c");
+    let calls = "rename,symlink,mkdir,bind,poll,write,writev,sendmmsg,execve";
+    let args = ["--syscall", calls, "--", program.to_str().unwrap()];
+    bench.record("cut.scap", &args);
+    let calls = ["not evt.type in (execve, procexit, sendmmsg, bind)"];
+    let lines = bench.printed("cut.scap", "%evt.type %evt.args", &calls);
+    // Where parameters end.
+    for (nth, (begin, end)) in [
+        ("rename res=-36", "dddd... "),
+        ("symlink res=-36", "dddd... linkpath=/tmp/none/none "),
+        ("mkdir res=-2(ENOENT)", "dddd mode=1C0 "),
+        ("poll res=600 ", "20... timeout=0 "),
+        ("poll res=512 ", "20 timeout=0 "),
+        ("write res=80 ", "pppp fd=4 size=80 "),
+        ("write res=81 ", "pppp... fd=4 size=81 "),
+        ("writev res=80 ", "pppp fd=4 size=80 "),
+        ("writev res=1000 ", "pppp... fd=4 size=<NA> "),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let line = &lines[nth];
+        assert!(line.starts_with(begin) && line.ends_with(end), "{line}");
+    }
+    let commands = |format: &str| {
+        let programs = ["evt.type=execve and evt.arg.exe=again"];
+        bench.printed("cut.scap", format, &programs)
+    };
+    let lines = commands("*%evt.arg.args");
+    assert_eq!(lines[0], "few.");
+    assert_eq!(lines.len(), 7);
+    // Also a list whose last strings are empty.
+    let lines = commands("*%proc.args");
+    for (nth, end) in ["few", "pppp...", "arg...", "pppp...", "few"]
+        .iter()
+        .enumerate()
+    {
+        let line = lines[nth].replace("argument", "arg");
+        assert!(
+            line.ends_with(end) || nth == 2 && line.ends_with("..."),
+            "{nth} {line}"
+        );
+    }
+    assert!(commands("*%proc.env")[4].ends_with("pppp..."));
+    // A string of a failed call is marked where it was cut.
+    let capture = bench.path("cut.scap");
+    let failed = ["-A", "evt.type=execve and evt.failed=true"];
+    let failed = bench.printed("cut.scap", "%evt.args", &failed);
+    assert!(failed[0].contains("pppp...after tid="), "{failed:?}");
+    let info = scap()
+        .args(["info", "--json"])
+        .arg(&capture)
+        .output()
+        .unwrap();
+    let info: serde_json::Value = serde_json::from_slice(&info.stdout).unwrap();
+    let cut = &info["events"]["cut"];
+    let counts = [
+        "data",
+        "paths",
+        "lists",
+        "command_lines",
+        "environments",
+        "others",
+    ];
+    let counts = counts.map(|kind| number(cut, kind));
+    assert_eq!(counts, [2, 2, 3, 5, 2, 0], "{cut}");
+    assert_eq!(number(&bench.summary("cut.scap"), "cut"), 11);
+    let text = scap().arg("info").arg(&capture).output().unwrap();
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.contains("paths of 2 events"), "{text}");
 }
 
 #[test]

@@ -60,6 +60,8 @@ enum From {
     Number(u16),
     /// A parameter that is a list of fds; without one, an empty list.
     Fds(Option<u8>),
+    /// A parameter that is a text; one that was cut gets a mark and a NUL.
+    Text(u8),
     /// Absent.
     Nothing,
 }
@@ -173,7 +175,7 @@ impl Downgrade {
         if self.target == Target::Sysdig029 {
             // A container in the form of newer recorders.
             if event.ty == types::ASYNCEVENT_E && event.params.get(1) == Some(b"container\0") {
-                self.exit.fill(&[From::Param(2)], &event.params);
+                self.exit.fill(&[From::Param(2)], event);
                 return Pair {
                     enter: None,
                     exit: Some(self.exit.event(event, types::CONTAINER_JSON_2_E, event.ts)),
@@ -200,11 +202,11 @@ impl Downgrade {
         let is_child = plan.clone && res.is_some_and(|r| r.iter().all(|b| *b == 0));
         let enter = plan.enter.filter(|_| !is_child);
         if enter.is_some() {
-            self.enter.fill(&plan.enter_from, &event.params);
+            self.enter.fill(&plan.enter_from, event);
         }
         let exit = plan.exit.filter(|_| !(in_flight && enter.is_some()));
         if exit.is_some() {
-            self.exit.fill(&plan.exit_from, &event.params);
+            self.exit.fill(&plan.exit_from, event);
         }
         let began = match event.ts.known() {
             Some(ts) => ts.saturating_sub(event.latency.unwrap_or(0)),
@@ -243,7 +245,9 @@ impl Downgrade {
 
 impl Buffer {
     /// Collects the parameters of an event.
-    fn fill(&mut self, from: &[From], params: &Params<'_>) {
+    fn fill(&mut self, from: &[From], event: &EventRef<'_>) {
+        let params = &event.params;
+        let is_cut = event.flags.intersects(EventFlags::CUT);
         self.lens.clear();
         self.bytes.clear();
         for from in from {
@@ -278,10 +282,28 @@ impl Buffer {
                 From::Number(number) => self.bytes.extend_from_slice(&number.to_le_bytes()),
                 From::Nothing => {}
                 From::Fds(i) => {
+                    const ENTRY: usize = 10;
                     let value = i.and_then(|i| params.get(usize::from(i)));
                     let none = 0_u16.to_le_bytes();
                     let value = value.filter(|list| !list.is_empty()).unwrap_or(&none);
                     self.bytes.extend_from_slice(value);
+                    // Readers take as many entries as the count says, even if the list was cut.
+                    if is_cut
+                        && let Some((count, entries)) = self
+                            .bytes
+                            .get_mut(before..)
+                            .and_then(<[u8]>::split_first_chunk_mut)
+                    {
+                        let there = u16::try_from(entries.len() / ENTRY).unwrap_or(u16::MAX);
+                        *count = u16::from_le_bytes(*count).min(there).to_le_bytes();
+                    }
+                }
+                From::Text(i) => {
+                    let value = params.get(usize::from(i)).unwrap_or(&[]);
+                    self.bytes.extend_from_slice(value);
+                    if is_cut && value.last().is_some_and(|last| *last != 0) {
+                        self.bytes.extend_from_slice(b"...\0");
+                    }
                 }
             }
             let len = self.bytes.len().saturating_sub(before);
@@ -335,7 +357,7 @@ fn old_plan(info: &EventInfo, arch: Arch) -> Plan {
         plan.set(info, info.ty, &all, &[]);
         plan.enter = None;
     }
-    plan.list_fds();
+    plan.complete();
     plan
 }
 
@@ -398,6 +420,13 @@ fn invert(old: &EventInfo, nparams: u8, enter_len: u8) -> (Vec<From>, Vec<From>)
     (exit, enter)
 }
 
+fn is_text(ty: ParamType) -> bool {
+    matches!(
+        ty,
+        ParamType::CharBuf | ParamType::FsPath | ParamType::FsRelPath
+    )
+}
+
 fn by_index(list: &[i8]) -> Vec<From> {
     list.iter()
         .map(|i| u8::try_from(*i).map_or(From::Nothing, From::Param))
@@ -439,8 +468,9 @@ impl Plan {
         }
     }
 
-    /// Lists of fds are never absent: sysdig 0.29.3 would read their count from the following bytes.
-    fn list_fds(&mut self) {
+    /// Lists of fds are never absent: sysdig 0.29.3 would read their count from the following bytes. Nor do texts lack
+    /// their NUL.
+    fn complete(&mut self) {
         let sides = [
             (self.exit, &mut self.exit_from),
             (self.enter, &mut self.enter_from),
@@ -450,6 +480,7 @@ impl Plan {
             for (from, param) in from.iter_mut().zip(info) {
                 match *from {
                     From::Param(i) if param.ty == ParamType::FdList => *from = From::Fds(Some(i)),
+                    From::Param(i) if is_text(param.ty) => *from = From::Text(i),
                     From::Nothing if param.ty == ParamType::FdList => *from = From::Fds(None),
                     _ => {}
                 }

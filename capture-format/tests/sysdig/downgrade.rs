@@ -132,6 +132,17 @@ fn special_cases() {
     assert_eq!((e, x.unwrap().2.len()), (None, 20));
     event.params[0][0] = 1;
     assert_eq!(pair(&mut d, &event).0, Some((222, 900, Vec::new())));
+    // A text that was cut, and a list of fds: sysdig takes what its count says.
+    let mut event = full(3);
+    let name = |event: &Owned, d: &mut Downgrade| pair(d, event).0.unwrap().2[0].clone();
+    assert_eq!(name(&event, &mut d), b"name");
+    event.flags = EventFlags::CUT_TEXT.bits();
+    assert_eq!(name(&event, &mut d), b"name...\0");
+    let mut event = full(types::SYSCALL_POLL_X.0);
+    let [list, short] = [2_u8, 1].map(|count| [&[count, 0][..], &[7; 10]].concat());
+    event.params[1] = list;
+    event.flags = EventFlags::CUT_LIST.bits();
+    assert_eq!(pair(&mut d, &event).1.unwrap().2[1], short);
     // Latency not known.
     let mut event = full(7);
     event.latency = None;

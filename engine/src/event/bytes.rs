@@ -41,6 +41,11 @@ pub fn render(out: &mut Vec<u8>, data: &[u8], format: BufferFormat) {
     }
 }
 
+/// Whether [`render`] leaves out the end of `data` and marks that.
+pub fn is_shortened(data: &[u8], format: BufferFormat) -> bool {
+    format == BufferFormat::Dots && data.len() > MAX_DOTS
+}
+
 fn is_printable(byte: u8) -> bool {
     matches!(byte, 0x20..=0x7e)
 }

@@ -217,7 +217,11 @@ pub fn text(bytes: &[u8]) -> &[u8] {
 
 /// A list of fds with poll flags: `u16` count, then per entry `i64` fd and `i16` flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FdList<'a>(&'a [u8]);
+pub struct FdList<'a> {
+    entries: &'a [u8],
+    /// Entries of the call that are missing here.
+    missing: usize,
+}
 
 impl<'a> FdList<'a> {
     /// Bytes of one entry.
@@ -228,12 +232,20 @@ impl<'a> FdList<'a> {
         let count = usize::from(u16::from_le_bytes(count.try_into().ok()?));
         // A list truncated by the recorder's size limit has fewer entries than its count.
         let whole = count.min(entries.len() / Self::ENTRY);
-        Some(Self(&entries[..whole * Self::ENTRY]))
+        Some(Self {
+            entries: &entries[..whole * Self::ENTRY],
+            missing: count - whole,
+        })
+    }
+
+    /// Whether the call had more fds.
+    pub fn is_cut(self) -> bool {
+        self.missing > 0
     }
 
     /// Iterates over fd and flags.
     pub fn iter(self) -> impl Iterator<Item = (i64, u16)> + use<'a> {
-        self.0.chunks_exact(Self::ENTRY).map(|entry| {
+        self.entries.chunks_exact(Self::ENTRY).map(|entry| {
             let (fd, flags) = entry.split_at(8);
             let flags = unsigned(flags).and_then(|f| u16::try_from(f).ok());
             (signed(fd).unwrap_or(-1), flags.unwrap_or(0))
@@ -306,6 +318,7 @@ mod tests {
         bytes.extend_from_slice(&[1, 0, 9, 9]);
         let list = FdList::parse(&bytes).unwrap();
         assert_eq!(list.iter().collect::<Vec<_>>(), [(5, 1)]);
+        assert!(list.is_cut());
         assert_eq!(FdList::parse(&[1]), None);
     }
 }

@@ -13,7 +13,7 @@ use scap_capture_format::native::{
     CaptureReader, Chunk, ChunkDecoder, Damages, Header, Item, Load, LossCause, LossReport, Origin,
     Want,
 };
-use scap_capture_format::schema::{Arch, types};
+use scap_capture_format::schema::{Arch, ParamType, types};
 use scap_capture_format::sysdig::{self, SysdigReader};
 use scap_capture_format::{Error, Result};
 
@@ -59,8 +59,8 @@ pub struct CaptureInfo {
     pub failed: u64,
     /// Calls that had not returned when the capture ended.
     pub in_flight: u64,
-    /// Events with data cut to the snaplen.
-    pub truncated: u64,
+    /// What was cut.
+    pub cut: CutCounts,
     /// Events with an argument that could not be read.
     pub faults: u64,
     /// Calls with an argument in memory that another thread changed meanwhile.
@@ -87,6 +87,56 @@ pub struct CaptureInfo {
     pub complete: bool,
     /// What is damaged.
     pub damages: Damages,
+}
+
+/// Numbers of events of which something was cut, by what it is. One event can be in several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CutCounts {
+    /// Events with anything of these.
+    pub events: u64,
+    /// Data, to the snaplen.
+    pub data: u64,
+    /// Arguments of programs.
+    pub command_lines: u64,
+    /// Environments of programs.
+    pub environments: u64,
+    /// Paths.
+    pub paths: u64,
+    /// Buffers, messages or fds of a call.
+    pub lists: u64,
+    /// Other texts and structures.
+    pub others: u64,
+    /// Processes at the start of the recording with a command line that was cut. They are not events.
+    pub command_lines_at_start: u64,
+}
+
+impl CutCounts {
+    fn add(&mut self, event: &Event<'_>) {
+        let flags = event.flags;
+        if !flags.intersects(EventFlags::TRUNCATED.union(EventFlags::CUT)) {
+            return;
+        }
+        self.events += 1;
+        let info = event.ty.info();
+        let is_path = |ty| matches!(ty, ParamType::FsPath | ParamType::FsRelPath);
+        // Early versions had this flag for everything.
+        let data = match info.and_then(|info| info.io_data_param()) {
+            Some(_) => &mut self.data,
+            None => &mut self.others,
+        };
+        *data += u64::from(flags.contains(EventFlags::TRUNCATED));
+        let list = match info.and_then(|info| info.param("args")) {
+            Some(_) => &mut self.command_lines,
+            None => &mut self.lists,
+        };
+        *list += u64::from(flags.contains(EventFlags::CUT_LIST));
+        self.environments += u64::from(flags.contains(EventFlags::CUT_ENV));
+        let text = match info.is_some_and(|info| info.params.iter().any(|p| is_path(p.ty))) {
+            true => &mut self.paths,
+            false => &mut self.others,
+        };
+        *text += u64::from(flags.contains(EventFlags::CUT_TEXT));
+    }
 }
 
 /// Lost events and their time range.
@@ -133,6 +183,12 @@ pub fn capture_info(input: impl Read) -> Result<CaptureInfo> {
                 Err(error) => return Err(error),
             },
             Item::Snapshot(snapshot) => {
+                if capture_info.snapshots == 0 {
+                    let is_cut = |args: &[u8]| args.last().is_some_and(|last| *last != 0);
+                    let processes = snapshot.threads.iter().filter(|t| t.tid.0 == t.pid.0);
+                    let cut = processes.filter(|t| is_cut(snapshot.string(t.args)));
+                    capture_info.cut.command_lines_at_start = cut.count() as u64;
+                }
                 capture_info.snapshots += 1;
                 for container in &snapshot.containers {
                     counter.container(snapshot.string(container.id));
@@ -280,13 +336,13 @@ impl Counter {
         let counts = [
             (EventFlags::HIDDEN, &mut capture_info.hidden),
             (EventFlags::IN_FLIGHT, &mut capture_info.in_flight),
-            (EventFlags::TRUNCATED, &mut capture_info.truncated),
             (EventFlags::FAULT, &mut capture_info.faults),
             (EventFlags::CHANGED, &mut capture_info.changed),
         ];
         for (flag, count) in counts {
             *count += u64::from(event.flags.contains(flag));
         }
+        capture_info.cut.add(event);
         match event.ts.known() {
             Some(now) => {
                 let (first, last) = capture_info.times.unwrap_or((now, now));

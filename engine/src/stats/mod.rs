@@ -7,4 +7,4 @@ pub mod table;
 pub mod tally;
 pub mod tiles;
 
-pub use capture_info::{CaptureInfo, LostSpan, capture_info, sysdig_capture_info};
+pub use capture_info::{CaptureInfo, CutCounts, LostSpan, capture_info, sysdig_capture_info};

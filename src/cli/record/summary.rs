@@ -71,6 +71,12 @@ pub(super) fn text(summary: &Summary, path: &Path) -> String {
             grouped(faults)
         ));
     }
+    if summary.cut > 0 {
+        out.push_str(&format!(
+            "{} events have a command line, environment, path or list that was cut; `scap info` counts each\n",
+            grouped(summary.cut)
+        ));
+    }
     out.push_str(&format!(
         "recorder: {:.2} s of CPU, {:.0} MiB of memory ({:.0} MiB of it rings)\n",
         summary.cpu_time.as_secs_f64(),
@@ -98,6 +104,7 @@ pub(super) struct Report {
     unmatched: UnmatchedReport,
     undescribed: u64,
     described: u64,
+    cut: u64,
     seen_by_kernel: u64,
     lost: u64,
     losses: Vec<LossReport>,
@@ -161,6 +168,7 @@ impl Report {
             },
             undescribed: summary.undescribed,
             described: summary.described,
+            cut: summary.cut,
             seen_by_kernel: summary.seen(),
             lost: summary.lost(),
             losses: losses(summary),

@@ -58,7 +58,7 @@ fn dev_ino(raw: &Raw<'_>, out: &mut Out) {
 pub(super) fn open(raw: &Raw<'_>, out: &mut Out) {
     let args = &raw.header.args;
     out.ret(raw);
-    out.opt_str(raw.string(0));
+    out.string(raw, 0);
     out.u32(flags::open(args[1]) | created(raw));
     out.u32(mode(args[1], args[2]));
     dev_ino(raw, out);
@@ -68,7 +68,7 @@ pub(super) fn openat(raw: &Raw<'_>, out: &mut Out) {
     let args = &raw.header.args;
     out.ret(raw);
     out.i64(i64::from(args[0] as i32));
-    out.opt_str(raw.string(1));
+    out.string(raw, 1);
     out.u32(flags::open(args[2]) | created(raw));
     out.u32(mode(args[2], args[3]));
     dev_ino(raw, out);
@@ -77,7 +77,7 @@ pub(super) fn openat(raw: &Raw<'_>, out: &mut Out) {
 pub(super) fn openat2(raw: &Raw<'_>, out: &mut Out) {
     out.ret(raw);
     out.i64(i64::from(raw.header.args[0] as i32));
-    out.opt_str(raw.string(1));
+    out.string(raw, 1);
     // `struct open_how`: flags, mode, resolve.
     let how = |nth| raw.memory_u64(2, nth);
     match (how(0), how(1), how(2)) {
@@ -97,7 +97,7 @@ pub(super) fn openat2(raw: &Raw<'_>, out: &mut Out) {
 
 pub(super) fn creat(raw: &Raw<'_>, out: &mut Out) {
     out.ret(raw);
-    out.opt_str(raw.string(0));
+    out.string(raw, 0);
     out.u32(raw.header.args[1] as u32 & 0o7777);
     dev_ino(raw, out);
     out.absent();
@@ -166,8 +166,13 @@ fn poll_list(raw: &Raw<'_>, out: &mut Out) {
         return out.absent();
     };
     let start = out.begin();
-    let count = bytes.len() / 8;
-    out.data.extend_from_slice(&(count as u16).to_le_bytes());
+    // Of a list that was cut, the count is still that of the call.
+    let count = match raw.is_cut(0) {
+        true => raw.header.args[1],
+        false => bytes.len() as u64 / 8,
+    };
+    let count = u16::try_from(count).unwrap_or(u16::MAX);
+    out.data.extend_from_slice(&count.to_le_bytes());
     for entry in bytes.chunks_exact(8) {
         let fd = i32::from_le_bytes([entry[0], entry[1], entry[2], entry[3]]);
         // Before the call returns, only the requested events are known.
@@ -201,7 +206,7 @@ pub(super) fn ppoll(raw: &Raw<'_>, out: &mut Out) {
 
 pub(super) fn getcwd(raw: &Raw<'_>, out: &mut Out) {
     out.ret(raw);
-    out.opt_str(raw.string(0));
+    out.string(raw, 0);
 }
 
 pub(super) fn semop(raw: &Raw<'_>, out: &mut Out) {

@@ -15,6 +15,7 @@ mod raw;
 
 use std::collections::HashMap;
 
+use scap_capture_format::event::EventFlags;
 use scap_capture_format::schema::{Arch, EventType, Syscall, SyscallArg, types};
 use scap_probe_common::{
     spec::SYSCALL_ENTRIES,
@@ -122,8 +123,8 @@ pub(crate) struct Head {
     pub(crate) ty: EventType,
     /// An argument could not be read.
     pub(crate) fault: bool,
-    /// Data or strings were truncated.
-    pub(crate) truncated: bool,
+    /// What was cut.
+    pub(crate) cut: EventFlags,
     /// Memory that an argument points to was another one when the call returned.
     pub(crate) changed: bool,
     /// Duration of the call in nanoseconds.
@@ -179,12 +180,7 @@ impl Encoder {
             }
             kind::SYSCALL if !record.items.is_empty() => {
                 let entry = self.entries.get(header.place() as usize);
-                let plural = entry.is_some_and(|entry| {
-                    matches!(
-                        entry.ty,
-                        types::SOCKET_SENDMMSG_X | types::SOCKET_RECVMMSG_X
-                    )
-                });
+                let plural = entry.is_some_and(|entry| raw::MESSAGES.contains(&entry.ty));
                 let raw = Raw::new(record);
                 if !plural {
                     return 1 + raw.changed().count() as u8;
@@ -231,7 +227,7 @@ impl Encoder {
         let head = Head {
             ty: types::ASYNCEVENT_E,
             fault: false,
-            truncated: false,
+            cut: EventFlags::empty(),
             changed: false,
             latency: None,
         };
@@ -306,7 +302,7 @@ impl Encoder {
         let head = Head {
             ty,
             fault: header.flags & record_flag::FAULT != 0,
-            truncated: raw.truncated() || header.flags & record_flag::SHORT != 0,
+            cut: raw.cut(ty),
             changed: raw.changed().next().is_some(),
             latency: (header.latency != LATENCY_UNKNOWN).then_some(header.latency),
         };
@@ -340,10 +336,7 @@ impl Encoder {
             return types::SYSCALL_EXECVE_19_X;
         }
         if ty == types::SYSCALL_EXECVE_19_X {
-            match raw.string(0) {
-                Some(name) => self.out.str(name),
-                None => self.out.absent(),
-            }
+            self.out.string(raw, 0);
         }
         ty
     }
@@ -401,7 +394,7 @@ fn run(steps: &[Step], raw: &Raw<'_>, out: &mut Out) {
             Step::U32(index) => out.u32(arg(index) as u32),
             Step::U16(index) => out.u16(arg(index) as u16),
             Step::U8(index) => out.u8(arg(index) as u8),
-            Step::Str(index) => out.opt_str(raw.string(index as u8)),
+            Step::Str(index) => out.string(raw, index as u8),
             Step::User(index) => owners::passed(raw, owners::Of::User, arg(index) as u32, out),
             Step::Group(index) => owners::passed(raw, owners::Of::Group, arg(index) as u32, out),
             Step::Bits32(index, table) => out.u32(flags::bits(u64::from(arg(index) as u32), table)),

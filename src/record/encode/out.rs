@@ -90,6 +90,14 @@ impl Out {
         }
     }
 
+    /// Adds the C string that an argument points to. It lacks its NUL if it was cut.
+    pub(super) fn string(&mut self, raw: &Raw<'_>, arg: u8) {
+        match raw.string(arg) {
+            Some(text) if raw.is_cut(arg) => self.bytes(text),
+            text => self.opt_str(text),
+        }
+    }
+
     /// Begins a parameter that is built in `data`; [`Self::end`] ends it.
     pub(super) fn begin(&self) -> usize {
         self.data.len()

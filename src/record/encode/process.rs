@@ -12,6 +12,8 @@ use crate::event::async_event::{CGROUP_PROCS, CGROUP_THREADS, COMM};
 const EXE_WRITABLE: u32 = 1;
 const EXE_FROM_MEMFD: u32 = 4;
 const CAP_DAC_OVERRIDE: u64 = 1 << 1;
+/// Most bytes that the probe reads of each string of an `execve` that fails, without the NUL.
+const LONGEST: usize = 1023;
 
 /// The end of a thread: wait status, exit code, signal, core, the reaper of its children.
 pub(super) fn exit(raw: &Raw<'_>, out: &mut Out) {
@@ -44,10 +46,38 @@ fn item<'a>(raw: &Raw<'a>, tag: u8) -> &'a [u8] {
     let Some(item) = raw.find(tag, 0) else {
         return &[];
     };
-    match item.bytes.strip_suffix(&[0]) {
-        Some(cut) if item.flags & item_flag::TRUNCATED != 0 => cut,
-        _ => item.bytes,
+    let mut list = item.bytes;
+    if item.flags & item_flag::TRUNCATED != 0 {
+        // Empty strings at the end, too, or the list would look complete.
+        while let Some(rest) = list.strip_suffix(&[0]) {
+            list = rest;
+        }
     }
+    list
+}
+
+/// Adds the strings of an `execve`. Of one that failed, each is cut to a length of its own, which the probe does not say.
+fn strings(raw: &Raw<'_>, list: &[u8], out: &mut Out) {
+    if raw.header.ret >= 0 || !has_long(list) {
+        return out.bytes(list);
+    }
+    let start = out.begin();
+    for string in list.split_inclusive(|byte| *byte == 0) {
+        match string.strip_suffix(&[0]) {
+            Some(text) if text.len() == LONGEST => {
+                out.data.extend_from_slice(text);
+                out.data.extend_from_slice(b"...\0");
+            }
+            _ => out.data.extend_from_slice(string),
+        }
+    }
+    out.end(start);
+}
+
+/// Whether one of the strings of a failed `execve` is as long as the probe reads, and so most likely was cut.
+pub(super) fn has_long(list: &[u8]) -> bool {
+    let mut strings = list.split(|byte| *byte == 0);
+    list.len() >= LONGEST && strings.any(|string| string.len() == LONGEST)
 }
 
 /// Appends `names`, leaf first, as a path.
@@ -68,6 +98,18 @@ pub(super) fn path(names: Item<'_>, out: &mut Vec<u8>) {
     }
 }
 
+/// Appends a `subsystem=path` text.
+fn cgroup(subsystem: &str, names: Item<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(subsystem.as_bytes());
+    out.push(b'=');
+    // Only the end of a deep path is known.
+    if names.flags & item_flag::PARTIAL != 0 {
+        out.extend_from_slice(b"...");
+    }
+    path(names, out);
+    out.push(0);
+}
+
 /// `subsystem=path` texts.
 fn cgroups(raw: &Raw<'_>, out: &mut Out) {
     let start = out.begin();
@@ -82,15 +124,10 @@ fn cgroups(raw: &Raw<'_>, out: &mut Out) {
         } else {
             controller
         };
-        out.data.extend_from_slice(name.as_bytes());
-        out.data.push(b'=');
-        path(names, &mut out.data);
-        out.data.push(0);
+        cgroup(name, names, &mut out.data);
     }
     if let Some(names) = unified {
-        out.data.push(b'=');
-        path(names, &mut out.data);
-        out.data.push(0);
+        cgroup("", names, &mut out.data);
     }
     out.end(start);
 }
@@ -124,8 +161,12 @@ fn comm(facts: &TaskFacts) -> &[u8] {
 /// exec.
 fn common(raw: &Raw<'_>, facts: &TaskFacts, out: &mut Out) {
     let (exe, args) = first_and_rest(item(raw, tag::ARGV));
-    out.str(exe);
-    out.bytes(args);
+    // The name alone can be longer than what is kept of the list.
+    match args.is_empty() && raw.cut_of(tag::ARGV) {
+        true => out.bytes(exe),
+        false => out.str(exe),
+    }
+    strings(raw, args, out);
     out.i64(i64::from(facts.tid));
     out.i64(i64::from(facts.pid));
     out.i64(i64::from(facts.ppid));
@@ -224,7 +265,7 @@ pub(super) fn exec(raw: &Raw<'_>, out: &mut Out) {
         return unknown(29, out);
     };
     common(raw, &facts, out);
-    out.bytes(item(raw, tag::ENV));
+    strings(raw, item(raw, tag::ENV), out);
     out.u32(facts.tty);
     out.i64(i64::from(facts.vpgid));
     out.u32(facts.loginuid);
@@ -340,7 +381,7 @@ pub(super) fn keyctl(raw: &Raw<'_>, out: &mut Out) {
 pub(super) fn quotactl(raw: &Raw<'_>, out: &mut Out) {
     let [command, _, id, ..] = raw.header.args;
     out.ret(raw);
-    out.opt_str(raw.string(1));
+    out.string(raw, 1);
     unknown(12, out);
     // The low byte is the type, the rest the command.
     out.u16(flags::one(u64::from(command as u32 >> 8), flags::QUOTACTL, 0) as u16);

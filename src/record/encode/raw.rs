@@ -5,7 +5,22 @@ use scap_probe_common::wire::{
     record_flag, tag,
 };
 
+use scap_capture_format::{
+    event::EventFlags,
+    schema::{EventType, types},
+};
+
+use super::process;
 use crate::record::probe::ring::Record;
+
+/// Types of calls with several messages, each of which is an event.
+pub(super) const MESSAGES: [EventType; 2] = [types::SOCKET_SENDMMSG_X, types::SOCKET_RECVMMSG_X];
+/// Types whose only memory of variable length is a list.
+const LISTS: [EventType; 3] = [
+    types::SYSCALL_POLL_X,
+    types::SYSCALL_PPOLL_X,
+    types::SYSCALL_SEMOP_X,
+];
 
 /// One item of a record.
 #[derive(Clone, Copy)]
@@ -59,12 +74,45 @@ impl<'a> Raw<'a> {
         Items { rest: self.items }
     }
 
-    /// Whether any item was truncated.
-    pub(super) fn truncated(&self) -> bool {
-        !self.items.is_empty()
-            && self
-                .items()
-                .any(|item| item.flags & item_flag::TRUNCATED != 0)
+    /// Returns what was cut, as flags of the event of type `ty`.
+    pub(super) fn cut(&self, ty: EventType) -> EventFlags {
+        let mut cut = EventFlags::empty();
+        // What follows the last message that is kept is missing.
+        let is_last = || {
+            let is_later = |item: Item<'_>| item.tag == tag::DATA && item.arg > self.part;
+            !MESSAGES.contains(&ty) || !self.items().any(is_later)
+        };
+        if self.header.flags & record_flag::SHORT != 0 && is_last() {
+            cut |= EventFlags::CUT_LIST;
+        }
+        for item in self.items() {
+            if item.flags & item_flag::PARTIAL != 0 && item.tag == tag::CGROUP {
+                cut |= EventFlags::CUT_TEXT;
+            }
+            let is_cut = self.has_more(&item)
+                || self.header.ret < 0
+                    && matches!(item.tag, tag::ARGV | tag::ENV)
+                    && process::has_long(item.bytes);
+            if !is_cut {
+                continue;
+            }
+            cut |= match item.tag {
+                // It is another event's.
+                tag::AFTER => EventFlags::empty(),
+                // The kernel keeps less of a name, too.
+                tag::MEMORY if ty == types::SYSCALL_PRCTL_X => EventFlags::empty(),
+                // Another message of the same call does not count.
+                tag::DATA => match self.data_item() {
+                    Some(own) if own.flags & item_flag::TRUNCATED != 0 => EventFlags::TRUNCATED,
+                    _ => EventFlags::empty(),
+                },
+                tag::ARGV | tag::CONTROL => EventFlags::CUT_LIST,
+                tag::ENV => EventFlags::CUT_ENV,
+                tag::MEMORY if LISTS.contains(&ty) => EventFlags::CUT_LIST,
+                _ => EventFlags::CUT_TEXT,
+            };
+        }
+        cut
     }
 
     pub(super) fn find(&self, tag: u8, arg: u8) -> Option<Item<'a>> {
@@ -84,6 +132,34 @@ impl<'a> Raw<'a> {
             let is = |before: Item<'_>| before.bytes != item.bytes;
             item.tag == tag::AFTER && raw.find(tag::MEMORY, item.arg).is_some_and(is)
         })
+    }
+
+    /// Whether there was more of the caller's strings with this tag than is kept.
+    pub(super) fn cut_of(&self, tag: u8) -> bool {
+        let item = self.find(tag, 0);
+        item.is_some_and(|item| item.flags & item_flag::TRUNCATED != 0)
+    }
+
+    /// Whether there was more of the memory that an argument points to than is kept.
+    pub(super) fn is_cut(&self, arg: u8) -> bool {
+        let item = self.find(tag::MEMORY, arg);
+        item.is_some_and(|item| self.has_more(&item))
+    }
+
+    /// Whether there was more of an item than is kept.
+    fn has_more(&self, item: &Item<'_>) -> bool {
+        const ENOENT: i64 = 2;
+        const ENOTDIR: i64 = 20;
+        if item.flags & item_flag::TRUNCATED == 0 {
+            return false;
+        }
+        // The probe cannot tell a string that is exactly as long as what it reads from a longer one. The kernel refuses
+        // longer paths before it looks for them.
+        let is_string =
+            || item.bytes.iter().position(|byte| *byte == 0) == Some(item.bytes.len() - 1);
+        let was_taken =
+            self.header.ret >= 0 || matches!(self.header.ret.wrapping_neg(), ENOENT | ENOTDIR);
+        !(item.tag == tag::MEMORY && was_taken && !item.bytes.is_empty() && is_string())
     }
 
     /// Returns the C string that an argument points to, without its NUL.
@@ -119,10 +195,14 @@ impl<'a> Raw<'a> {
 
     /// Returns the data that the call moved; `None` if there was none or it could not be read.
     pub(super) fn data(&self) -> Option<&'a [u8]> {
-        let first =
-            |item: &Item<'_>| item.tag == tag::DATA && (self.part == 0 || item.arg == self.part);
-        let item = self.items().find(first)?;
+        let item = self.data_item()?;
         (item.flags & item_flag::FAULT == 0 || !item.bytes.is_empty()).then_some(item.bytes)
+    }
+
+    fn data_item(&self) -> Option<Item<'a>> {
+        let own =
+            |item: &Item<'_>| item.tag == tag::DATA && (self.part == 0 || item.arg == self.part);
+        self.items().find(own)
     }
 
     /// Returns the pages of address space, resident and swapped.

@@ -39,7 +39,7 @@ pub(super) fn add(snapshot: &mut Snapshot, proc: &str, pid: u32, seen: &mut Seen
     let is_alive = was.is_some() && life(&base) == was;
     let in_cgroups = if is_alive { in_cgroups } else { Vec::new() };
     let mut strings = |bytes: &[u8]| snapshot.strings.intern(bytes);
-    let cmdline = bytes(&format!("{base}/cmdline"), MAX_STRINGS);
+    let cmdline = strings_of(&format!("{base}/cmdline"));
     let first = cmdline
         .iter()
         .position(|byte| *byte == 0)
@@ -50,7 +50,7 @@ pub(super) fn add(snapshot: &mut Snapshot, proc: &str, pid: u32, seen: &mut Seen
     let common = ThreadEntry {
         exe: strings(&cmdline[..first]),
         args: strings(cmdline.get(first + 1..).unwrap_or_default()),
-        env: strings(&bytes(&format!("{base}/environ"), MAX_STRINGS)),
+        env: strings(&strings_of(&format!("{base}/environ"))),
         exepath: strings(&exepath),
         cwd: strings(&directory(files.path(&format!("{base}/cwd")))),
         root: strings(&files.path(&format!("{base}/root"))),
@@ -110,6 +110,20 @@ pub(super) fn add(snapshot: &mut Snapshot, proc: &str, pid: u32, seen: &mut Seen
             seen.thread_fds = limit.saturating_sub(snapshot.fds.len() - before);
         }
     }
+}
+
+/// Reads a list of strings. The last one has its NUL, also if the program has overwritten it, unless the list was cut.
+fn strings_of(path: &str) -> Vec<u8> {
+    let mut list = bytes(path, MAX_STRINGS + 1);
+    if list.len() > MAX_STRINGS {
+        list.truncate(MAX_STRINGS);
+        while list.last() == Some(&0) {
+            list.pop();
+        }
+    } else if list.last().is_some_and(|last| *last != 0) {
+        list.push(0);
+    }
+    list
 }
 
 /// Returns the cgroups of the process or thread at `base`: `controller=path` texts, each followed by a NUL.
@@ -325,6 +339,26 @@ mod tests {
         };
         assert_eq!(cgroups(child.id()), b"");
         assert_ne!(cgroups(std::process::id()), b"");
+    }
+
+    #[test]
+    fn lists_of_strings_end_in_a_nul_unless_they_were_cut() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let read = |contents: &[u8]| {
+            std::fs::write(file.path(), contents).unwrap();
+            strings_of(file.path().to_str().unwrap())
+        };
+        assert_eq!(read(b""), b"");
+        assert_eq!(read(b"a\0b\0"), b"a\0b\0");
+        // A program that has written another title over its arguments.
+        assert_eq!(read(b"worker: idle"), b"worker: idle\0");
+        let full = [&[b'a'; MAX_STRINGS - 1][..], b"\0"].concat();
+        assert_eq!(read(&full), full);
+        let cut = [&full[..], b"b\0"].concat();
+        assert_eq!(read(&cut), full[..MAX_STRINGS - 1]);
+        assert_eq!(read(&[b'a'; 2 * MAX_STRINGS]), [b'a'; MAX_STRINGS]);
+        let empty = [&b"a\0"[..], &[0; 2 * MAX_STRINGS]].concat();
+        assert_eq!(read(&empty), b"a");
     }
 
     #[test]

@@ -97,6 +97,11 @@ impl Renderer {
             Value::Path(path, relative_to) => {
                 let dirfd = relative_to.and_then(|i| event.int(usize::from(i)));
                 self.path(out, path, dirfd, names);
+                mark_cut(out, event, bytes);
+            }
+            Value::Text(text) if info.ty == ParamType::CharBuf => {
+                text::escape_exact(out, text);
+                mark_cut(out, event, bytes);
             }
             Value::Fd(number) => {
                 fd(
@@ -112,8 +117,16 @@ impl Renderer {
             Value::Bytes(data) => {
                 bytes::render(out, data, self.buffers);
                 // Arguments are a list, whose last string lacks its NUL if it was cut.
-                let is_cut = info.name == "args" && data.last().is_some_and(|last| *last != 0);
-                if is_cut && !out.ends_with(b"...") {
+                let is_cut = match info.name {
+                    "args" => data.last().is_some_and(|last| *last != 0),
+                    "data" => event.flags.contains(EventFlags::TRUNCATED),
+                    _ => false,
+                };
+                let is_on_a_line = matches!(
+                    self.buffers,
+                    BufferFormat::Dots | BufferFormat::AllDots | BufferFormat::Ascii
+                );
+                if is_cut && is_on_a_line && !bytes::is_shortened(data, self.buffers) {
                     out.extend_from_slice(b"...");
                 }
             }
@@ -247,6 +260,9 @@ fn simple<N: Names + ?Sized>(
                 out.push(b':');
                 out.push(names.fd(number).map_or(b'?', |label| label.typechar));
                 number::hex_lower(out, u64::from(flags));
+            }
+            if list.is_cut() {
+                out.extend_from_slice(b"...");
             }
         }
         Value::SyscallId(code) => {
@@ -392,6 +408,13 @@ fn signals(out: &mut Vec<u8>, set: u32) {
             out.extend_from_slice(name.as_bytes());
             first = false;
         }
+    }
+}
+
+/// Appends a mark if a text was cut: it lacks its NUL.
+fn mark_cut(out: &mut Vec<u8>, event: &Event<'_>, bytes: &[u8]) {
+    if event.flags.intersects(EventFlags::CUT) && bytes.last().is_some_and(|last| *last != 0) {
+        out.extend_from_slice(b"...");
     }
 }
 

@@ -235,6 +235,44 @@ fn modes_and_enumerations() {
 }
 
 #[test]
+fn what_was_cut_is_marked_where_it_was_cut() {
+    let rename = |old: &[u8], flags| {
+        let params: [&[u8]; 3] = [&i64b(-36), old, b"/b\0"];
+        shown(types::SYSCALL_RENAME_X, flags, &params)
+    };
+    let names = "newpath=/b ";
+    let cut = EventFlags::CUT_TEXT;
+    assert!(rename(b"/a", cut).ends_with(&format!("oldpath=/a... {names}")));
+    assert!(rename(b"/a\0", cut).ends_with(&format!("oldpath=/a {names}")));
+    // Texts of other recorders can lack the NUL.
+    assert!(rename(b"/a", EventFlags::empty()).ends_with(&format!("oldpath=/a {names}")));
+    let name = |flags| shown(types::SYSCALL_MEMFD_CREATE_X, flags, &[&i64b(3), b"x\x1b"]);
+    assert!(name(cut).contains("name=x\\x1b... "), "{}", name(cut));
+    let write = |data: &[u8], flags, format| {
+        let params: [&[u8]; 4] = [&i64b(100), data, &i64b(3), &u32b(100)];
+        with_event(types::SYSCALL_WRITE_X, flags, &params, |event| {
+            let mut out = Vec::new();
+            Renderer::new(format, None).info(&mut out, event, &Machine);
+            String::from_utf8(out).unwrap()
+        })
+    };
+    let cut = EventFlags::TRUNCATED;
+    let dots = |data, flags| write(data, flags, BufferFormat::Dots);
+    assert!(dots(b"ab", cut).contains("data=ab... "));
+    assert!(dots(b"ab", EventFlags::empty()).contains("data=ab "));
+    // Only once if the line has no room for all, either.
+    assert!(dots(&[b'a'; 100], cut).contains(&format!("data={}... ", "a".repeat(77))));
+    assert!(write(&[b'a'; 100], cut, BufferFormat::AllDots).contains("aaa... "));
+    assert!(write(b"ab", cut, BufferFormat::Base64).contains("data=YWI= "));
+    // A list of fds: the count is that of the call.
+    let mut fds = vec![2, 0];
+    fds.extend_from_slice(&3_i64.to_le_bytes());
+    fds.extend_from_slice(&[1, 0]);
+    let poll = args(types::SYSCALL_POLL_X, &[&i64b(1), &fds, &i64b(0)]);
+    assert_eq!(poll, "res=1 fds=3:f1... timeout=0 ");
+}
+
+#[test]
 fn poll_lists_and_signal_sets() {
     let mut fds = vec![3, 0];
     for (fd, flags) in [(3_i64, 1_i16), (5, 4), (55, 0x21)] {
