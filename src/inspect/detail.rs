@@ -8,7 +8,7 @@ use scap_capture_format::schema::ParamType;
 
 use crate::event::bytes::BufferFormat;
 use crate::event::time::LocalClock;
-use crate::event::{EventExt as _, number, syscall, text};
+use crate::event::{EventExt as _, number, render, syscall, text};
 use crate::fields::attributes::{Listing, Subject};
 use crate::fields::{self, Context, Scratch, Value};
 use crate::filter::Filter;
@@ -232,6 +232,11 @@ fn argument(name: &str, cx: &Context<'_>) -> Option<Entry> {
         [raw, decoded] => raw.or(decoded)?,
     };
     value.truncate(4 * MAX_VALUE);
+    let mut params = cx.event.params_with_info();
+    let param = params.find(|(_, info, _)| info.name == name);
+    if param.is_some_and(|(_, info, bytes)| render::is_cut_text(cx.event, info, bytes)) {
+        value.extend_from_slice(b"...");
+    }
     Some(Entry {
         name: name.to_owned(),
         value: shorten(value, MAX_VALUE),
@@ -257,12 +262,12 @@ fn command_line(cx: &Context<'_>) -> Vec<Entry> {
     };
     let exe = thread.exe.as_deref().filter(|exe| !exe.is_empty());
     let first = exe.map(|exe| item("argv[0]".to_owned(), exe, condition("proc.exe", cx)));
-    let args = fields::items(thread.args.as_deref().unwrap_or_default());
-    let args = args.enumerate().map(|(index, arg)| {
+    let list = thread.args.as_deref().unwrap_or_default();
+    let args = fields::items(list).enumerate().map(|(index, arg)| {
         let filter = condition(&format!("proc.args[{index}]"), cx);
         item(format!("argv[{}]", index + 1), arg, filter)
     });
-    limited(first.into_iter().chain(args))
+    limited(first.into_iter().chain(args), list)
 }
 
 /// Returns the environment of the event's process, one entry per variable.
@@ -271,8 +276,8 @@ fn environment(cx: &Context<'_>) -> Vec<Entry> {
     let Some(main) = main else {
         return Vec::new();
     };
-    let variables = fields::items(main.env.as_deref().unwrap_or_default());
-    limited(variables.map(|variable| {
+    let list = main.env.as_deref().unwrap_or_default();
+    let entries = fields::items(list).map(|variable| {
         let at = variable.iter().position(|byte| *byte == b'=');
         let (name, value) = match at {
             Some(at) => (&variable[..at], &variable[at + 1..]),
@@ -287,20 +292,23 @@ fn environment(cx: &Context<'_>) -> Vec<Entry> {
             value,
             filter,
         )
-    }))
+    });
+    limited(entries, list)
 }
 
-/// Returns the first entries, and the number of the others as a last one.
-fn limited(mut entries: impl Iterator<Item = Entry>) -> Vec<Entry> {
+/// Returns the first of the entries made from a list of strings. A last one says how many more there are, or that the
+/// recorder cut the list, whose last string then lacks its NUL.
+fn limited(mut entries: impl Iterator<Item = Entry>, strings: &[u8]) -> Vec<Entry> {
     let mut list: Vec<Entry> = entries.by_ref().take(MAX_ITEMS).collect();
     let more = entries.count();
-    if more > 0 {
-        list.push(item(
-            "\u{2026}".to_owned(),
-            format!("{more} more").as_bytes(),
-            None,
-        ));
-    }
+    let is_cut = strings.last().is_some_and(|last| *last != 0);
+    let rest = match (more, is_cut) {
+        (0, false) => return list,
+        (0, true) => "cut here by the recorder".to_owned(),
+        (more, false) => format!("{more} more"),
+        (more, true) => format!("{more} more, then cut by the recorder"),
+    };
+    list.push(item("\u{2026}".to_owned(), rest.as_bytes(), None));
     list
 }
 

@@ -3,6 +3,14 @@
 use scap::filter::Filter;
 use scap::inspect::detail::{describe, detail};
 
+use scap_capture_format::{
+    event::EventFlags,
+    native::{CaptureWriter, WriterOptions},
+    schema::types,
+};
+
+use crate::common::{event, file, header, i64b, push, snapshot};
+
 use super::{cut_up, each_event, go, read, replayer, sample};
 
 #[test]
@@ -24,6 +32,48 @@ fn every_condition_of_a_detail_holds_for_its_event() {
         }
     });
     assert!(filters > 2000, "{filters}");
+}
+
+#[test]
+fn what_was_cut_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    for (args, flags, ends) in [
+        (
+            &b"-c\0echo"[..],
+            EventFlags::CUT_TEXT,
+            ("cut here by the recorder", "/long..."),
+        ),
+        (b"-c\0echo\0", EventFlags::empty(), ("echo", "/long")),
+    ] {
+        let mut rename = event(
+            0,
+            100,
+            types::SYSCALL_RENAME_X,
+            &[&i64b(-36), b"/long", b"/b\0"],
+        );
+        rename.flags = flags;
+        let mut state = snapshot();
+        state.threads[0].exe = state.strings.intern(b"sh");
+        state.threads[0].args = state.strings.intern(args);
+        let mut out = Vec::new();
+        let mut writer = CaptureWriter::new(&mut out, &header(), WriterOptions::default()).unwrap();
+        writer.write_snapshot(&mut state).unwrap();
+        push(&mut writer, &rename);
+        writer.finish().unwrap();
+        each_event(&file(dir.path(), "cut", &out), |cx| {
+            let detail = describe(cx);
+            let group = |title: &str| {
+                let group = detail.groups.iter().find(|group| group.title == title);
+                &group.unwrap().entries
+            };
+            let last = group("Command line").last().unwrap();
+            assert_eq!(&*last.value, ends.0);
+            let old = group("Arguments")
+                .iter()
+                .find(|entry| entry.name == "oldpath");
+            assert_eq!(&*old.unwrap().value, ends.1);
+        });
+    }
 }
 
 #[test]

@@ -97,11 +97,6 @@ impl Renderer {
             Value::Path(path, relative_to) => {
                 let dirfd = relative_to.and_then(|i| event.int(usize::from(i)));
                 self.path(out, path, dirfd, names);
-                mark_cut(out, event, bytes);
-            }
-            Value::Text(text) if info.ty == ParamType::CharBuf => {
-                text::escape_exact(out, text);
-                mark_cut(out, event, bytes);
             }
             Value::Fd(number) => {
                 fd(
@@ -139,6 +134,9 @@ impl Renderer {
             other => {
                 simple(out, other, format, names, text::escape_exact);
             }
+        }
+        if is_cut_text(event, info, bytes) {
+            out.extend_from_slice(b"...");
         }
     }
 
@@ -411,11 +409,14 @@ fn signals(out: &mut Vec<u8>, set: u32) {
     }
 }
 
-/// Appends a mark if a text was cut: it lacks its NUL.
-fn mark_cut(out: &mut Vec<u8>, event: &Event<'_>, bytes: &[u8]) {
-    if event.flags.intersects(EventFlags::CUT) && bytes.last().is_some_and(|last| *last != 0) {
-        out.extend_from_slice(b"...");
-    }
+/// Whether a text of an event was cut: it lacks its NUL.
+pub fn is_cut_text(event: &Event<'_>, info: &ParamInfo, bytes: &[u8]) -> bool {
+    event.flags.intersects(EventFlags::CUT)
+        && matches!(
+            info.ty,
+            ParamType::CharBuf | ParamType::FsPath | ParamType::FsRelPath
+        )
+        && bytes.last().is_some_and(|last| *last != 0)
 }
 
 fn list(out: &mut Vec<u8>, items: &[u8], put: Put) {
