@@ -25,7 +25,7 @@ pub struct Input {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Inputs {
-    /// When the call began, nanoseconds on the boot clock.
+    /// When the call began, see [`crate::stamp::time`].
     pub entered: u64,
     /// The thread.
     pub tid: u32,

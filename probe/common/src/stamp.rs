@@ -28,6 +28,12 @@ pub const fn place(stamp: u64) -> u32 {
     (stamp & NR_MASK) as u32
 }
 
+/// Returns when a stamp's call entered: the bits of the boot clock that a stamp has.
+#[inline(always)]
+pub const fn time(stamp: u64) -> u64 {
+    stamp >> NR_BITS
+}
+
 /// Whether a stamp is that of a call.
 #[inline(always)]
 pub const fn is_call(stamp: u64) -> bool {

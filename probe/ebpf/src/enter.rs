@@ -63,16 +63,17 @@ pub fn more(ctx: &BtfTracePointContext) {
         let regs = *(ctx.as_ptr() as *const u64) as *const u8;
         let mut args = [0u64; 6];
         exit::arguments(regs, caller.is_ia32, &raw mut args);
+        let Some(stamp) = STAMPS.get_ptr_mut(caller.tid) else {
+            return;
+        };
         if fds::is_distrusted(caller.pid) {
             fds::check(spec, args[0]);
-        }
-        // The call begins after what was found.
-        let now = bpf_ktime_get_boot_ns();
-        if let Some(stamp) = STAMPS.get_ptr_mut(caller.tid) {
-            core::ptr::write_volatile(stamp, stamp::pack(now, place));
+            // The call begins after what was found.
+            core::ptr::write_volatile(stamp, stamp::pack(bpf_ktime_get_boot_ns(), place));
         }
         if spec.flags & spec_flag::AT_ENTRY != 0 {
-            inputs::fetch(spec, caller.tid, now, |arg| match arg {
+            let entered = stamp::time(core::ptr::read_volatile(stamp));
+            inputs::fetch(spec, caller.tid, entered, |arg| match arg {
                 0 => args[0],
                 1 => args[1],
                 2 => args[2],

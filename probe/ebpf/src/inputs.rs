@@ -18,16 +18,16 @@ use crate::{
     ring::{Record, forget},
 };
 
-/// Fetches the inputs of a call that begins at `now`. `argument` returns an argument by its number.
+/// Fetches the inputs of a call that begins at `entered`. `argument` returns an argument by its number.
 #[inline(always)]
-pub fn fetch(spec: &SyscallSpec, tid: u32, now: u64, argument: impl Fn(u8) -> u64) {
+pub fn fetch(spec: &SyscallSpec, tid: u32, entered: u64, argument: impl Fn(u8) -> u64) {
     let Some(slot) = INPUTS_BY_TID.get_ptr_mut(tid % INPUT_SLOTS) else {
         return;
     };
     // SAFETY: `slot` points into the map.
     unsafe {
         (*slot).tid = tid;
-        (*slot).entered = now;
+        (*slot).entered = entered;
         one(slot, 0, &spec.ops[0], &argument);
         one(slot, 1, &spec.ops[1], &argument);
     }
@@ -74,7 +74,6 @@ unsafe fn one(slot: *mut Inputs, place: usize, op: &Op, argument: &impl Fn(u8) -
 /// Appends what was fetched for an operation when the call of a record began; returns whether it was.
 #[inline(always)]
 pub fn append(record: &Record, header: *const RecordHeader, op: &Op, pointer: u64) -> bool {
-    const TIME: u64 = u64::MAX >> stamp::NR_BITS;
     // SAFETY: the header is initialised, and the slot is in the map.
     unsafe {
         let (tid, ts, latency) = ((*header).tid, (*header).ts, (*header).latency);
@@ -84,7 +83,7 @@ pub fn append(record: &Record, header: *const RecordHeader, op: &Op, pointer: u6
         let entered = ts.wrapping_sub(latency);
         if latency == LATENCY_UNKNOWN
             || (*slot).tid != tid
-            || ((*slot).entered ^ entered) & TIME != 0
+            || (*slot).entered != stamp::time(stamp::pack(entered, 0))
         {
             return false;
         }
