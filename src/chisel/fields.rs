@@ -83,7 +83,11 @@ impl Fields {
             Value::Uint(n) => Found::Number(n as f64),
             Value::Double(n) => Found::Number(n),
             Value::Bool(b) => Found::Bool(b),
-            Value::Text(value) | Value::Rendered(value) => text(value),
+            Value::Text(value) => text(value),
+            Value::Rendered(value) => {
+                shared.run.handed_escaped();
+                text(value)
+            }
             // Data is raw in `evt.rawarg`; in all other fields it has the selected format.
             Value::Bytes(value) if field.info.ty == FieldType::Dynamic => text(value),
             Value::Bytes(value) => {

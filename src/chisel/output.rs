@@ -7,7 +7,7 @@
 
 use std::io::{self, Write};
 
-use crate::event::text;
+use crate::event::text::{self, Put};
 
 /// The buffer is flushed at this size, in bytes.
 const FULL: usize = 64 << 10;
@@ -22,6 +22,8 @@ pub(super) struct Output {
     is_terminal: bool,
     /// True until a script receives text with control characters.
     trusted: bool,
+    /// True until a script has text that is escaped already, whose backslashes have to stay as they are.
+    is_raw: bool,
 }
 
 impl Output {
@@ -32,7 +34,13 @@ impl Output {
             failed: None,
             is_terminal,
             trusted: true,
+            is_raw: true,
         }
+    }
+
+    /// Notes that a script has escaped text.
+    pub(super) fn handed_escaped(&mut self) {
+        self.is_raw = false;
     }
 
     /// Checks text of a capture that a script receives.
@@ -48,7 +56,12 @@ impl Output {
     /// Prints.
     pub(super) fn write(&mut self, bytes: &[u8]) {
         if self.is_terminal {
-            for_terminal(&mut self.buffer, bytes, self.trusted);
+            let put = if self.is_raw {
+                text::escape_exact
+            } else {
+                text::escape
+            };
+            for_terminal(&mut self.buffer, bytes, self.trusted, put);
         } else {
             self.buffer.extend_from_slice(bytes);
         }
@@ -89,33 +102,29 @@ impl Output {
     }
 }
 
-/// Appends the output of a script, without control sequences that are not allowed.
-fn for_terminal(out: &mut Vec<u8>, bytes: &[u8], trusted: bool) {
+/// Appends the output of a script, without control sequences that are not allowed; `put` escapes.
+fn for_terminal(out: &mut Vec<u8>, bytes: &[u8], trusted: bool, put: Put) {
     let mut rest = bytes;
     while !rest.is_empty() {
-        let is_plain = |b: &u8| !matches!(b, b'\n' | b'\t' | b'\r' | 0x1b);
-        let plain = rest.iter().take_while(|b| is_plain(b)).count();
-        let (head, tail) = rest.split_at(plain);
-        text::escape(out, head);
-        rest = match tail {
-            [] => return,
-            [b'\r', more @ ..] if !trusted => {
-                text::escape(out, b"\r");
-                more
-            }
-            [0x1b, ..] => {
-                let len = sequence(tail, trusted);
-                match len {
-                    0 => text::escape(out, &tail[..1]),
-                    _ => out.extend_from_slice(&tail[..len]),
-                }
-                &tail[len.max(1)..]
-            }
-            [other, more @ ..] => {
-                out.push(*other);
-                more
-            }
-        };
+        // What is escaped is escaped in one piece: a backslash before it has to be told from its own.
+        let escaped = (0..rest.len())
+            .find(|at| passed(&rest[*at..], trusted) > 0)
+            .unwrap_or(rest.len());
+        let (head, tail) = rest.split_at(escaped);
+        put(out, head);
+        let (as_is, more) = tail.split_at(passed(tail, trusted));
+        out.extend_from_slice(as_is);
+        rest = more;
+    }
+}
+
+/// Returns the length of what is printed unescaped at the start of a text.
+fn passed(text: &[u8], trusted: bool) -> usize {
+    match text {
+        [b'\n' | b'\t', ..] => 1,
+        [b'\r', ..] => usize::from(trusted),
+        [0x1b, ..] => sequence(text, trusted),
+        _ => 0,
     }
 }
 
@@ -155,7 +164,7 @@ mod tests {
 
     fn shown(bytes: &[u8], trusted: bool) -> String {
         let mut out = Vec::new();
-        for_terminal(&mut out, bytes, trusted);
+        for_terminal(&mut out, bytes, trusted, text::escape);
         String::from_utf8(out).unwrap()
     }
 

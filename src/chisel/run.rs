@@ -86,6 +86,14 @@ impl Run {
         }
     }
 
+    /// Notes that a script has text that is escaped already.
+    #[inline]
+    pub(super) fn handed_escaped(&self) {
+        if self.is_terminal {
+            self.output.borrow_mut().handed_escaped();
+        }
+    }
+
     /// Notes the time of an event; events of different CPUs and synthesised ones can be slightly
     /// out of order.
     #[inline]

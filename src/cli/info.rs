@@ -378,7 +378,7 @@ impl<'a> Report<'a> {
         if !self.compression.is_empty() {
             file += &format!(", decompressed from {}", self.compression.join(" and "));
         }
-        lines.line("file", &file);
+        lines.escaped("file", &file);
         self.machine_text(&mut lines);
         let events = &self.events;
         match &self.time {
@@ -610,7 +610,7 @@ impl<'a> Report<'a> {
         };
         lines.line("integrity", &state);
         for damage in integrity.first_damages.iter().take(DAMAGES) {
-            lines.line("", &format!("byte {}: {}", damage.offset, damage.what));
+            lines.escaped("", &format!("byte {}: {}", damage.offset, damage.what));
         }
     }
 
@@ -638,12 +638,22 @@ struct Lines<'o> {
 
 impl Lines<'_> {
     fn line(&mut self, label: &str, value: &str) {
+        self.label(label);
+        text::escape_exact(self.out, value.as_bytes());
+    }
+
+    /// A line whose value is escaped already.
+    fn escaped(&mut self, label: &str, value: &str) {
+        self.label(label);
+        text::escape(self.out, value.as_bytes());
+    }
+
+    fn label(&mut self, label: &str) {
         if self.any {
             self.out.push(b'\n');
         }
         self.any = true;
         number::display(self.out, format_args!("{label:<11}"));
-        text::escape(self.out, value.as_bytes());
     }
 }
 

@@ -42,7 +42,7 @@ impl Input {
             return Self::checked("standard input".to_owned(), Box::new(io::stdin()));
         }
         let mut name = Vec::new();
-        text::escape(&mut name, path.as_os_str().as_encoded_bytes());
+        text::escape_exact(&mut name, path.as_os_str().as_encoded_bytes());
         let name = String::from_utf8_lossy(&name).into_owned();
         let fail = |error: io::Error| {
             let failed = CliError::failed(format!("cannot read {name}: {}", reason(&error)));

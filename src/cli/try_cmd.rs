@@ -166,7 +166,7 @@ fn next(out: &mut Vec<u8>, path: Option<&Path>, sample: bool) {
     out.extend_from_slice(b"\nNext steps\n");
     let mut line = |command: &str, file: &[u8], meaning: &str| {
         let mut text = command.as_bytes().to_vec();
-        text::escape(&mut text, file);
+        text::escape_exact(&mut text, file);
         let pad = " ".repeat(38_usize.saturating_sub(text.len()));
         out.extend_from_slice(b"  ");
         out.extend_from_slice(&text);

@@ -286,7 +286,7 @@ fn environment(cx: &Context<'_>) -> Vec<Entry> {
         let filter = std::str::from_utf8(name).ok();
         let filter = filter.and_then(|name| condition(&format!("proc.env[{name}]"), cx));
         let mut escaped = Vec::new();
-        text::escape(&mut escaped, name);
+        text::escape_exact(&mut escaped, name);
         item(
             String::from_utf8_lossy(&escaped).into_owned(),
             value,
@@ -314,7 +314,7 @@ fn limited(mut entries: impl Iterator<Item = Entry>, strings: &[u8]) -> Vec<Entr
 
 fn item(name: String, value: &[u8], filter: Option<String>) -> Entry {
     let mut escaped = Vec::new();
-    text::escape(&mut escaped, value);
+    text::escape_exact(&mut escaped, value);
     Entry {
         name,
         value: shorten(escaped, MAX_VALUE),
@@ -352,8 +352,8 @@ fn program(exe: Option<&[u8]>, comm: Option<&[u8]>, args: Option<&[u8]>) -> Vec<
     let mut line = Vec::new();
     fields::command_line(&mut line, exe, comm, args, MAX_VALUE);
     let mut value = Vec::new();
-    text::escape(&mut value, comm.unwrap_or(b"<NA>"));
+    text::escape_exact(&mut value, comm.unwrap_or(b"<NA>"));
     value.extend_from_slice(b": ");
-    text::escape(&mut value, &line);
+    text::escape_exact(&mut value, &line);
     value
 }

@@ -56,6 +56,10 @@ pub(crate) fn is_number(cell: &Cell) -> bool {
 /// Returns text from a capture, escaped and truncated to a width in columns. Reads only the part
 /// that can be visible.
 pub(crate) fn fit(bytes: &[u8], width: usize) -> String {
+    escaped(bytes, width, text::escape_exact)
+}
+
+fn escaped(bytes: &[u8], width: usize, put: text::Put) -> String {
     // A character has at most four bytes, and marks after it.
     let looked_at = width.saturating_add(1).saturating_mul(4 * (1 + MARKS));
     let mut end = bytes.len().min(looked_at);
@@ -65,7 +69,7 @@ pub(crate) fn fit(bytes: &[u8], width: usize) -> String {
     }
     let cut = &bytes[..end];
     let mut escaped = Vec::with_capacity(cut.len());
-    text::escape(&mut escaped, cut);
+    put(&mut escaped, cut);
     shorten(
         &String::from_utf8_lossy(&escaped),
         width,
@@ -80,7 +84,7 @@ pub(crate) fn clip(text: &str, width: usize) -> String {
     let end = text.char_indices().nth(looked_at).map(|(at, _)| at);
     let cut = &text[..end.unwrap_or(text.len())];
     match cut.chars().any(text::is_unsafe) {
-        true => fit(text.as_bytes(), width),
+        true => escaped(text.as_bytes(), width, text::escape),
         false => shorten(cut, width, end.is_some()),
     }
 }
@@ -208,6 +212,7 @@ mod tests {
     #[test]
     fn hostile_text_fits_too() {
         assert_eq!(fit(b"\x1b[2J", 20), "\\x1b[2J");
+        assert_eq!(fit(b"\\x1b[2J", 20), "\\\\x1b[2J");
         // What is escaped stays as it is; what is not is escaped.
         assert_eq!(clip("\\x1b[2J", 20), "\\x1b[2J");
         assert_eq!(clip("\x1b[2J", 20), "\\x1b[2J");

@@ -50,8 +50,61 @@ pub(crate) fn looks_escaped(after: &[u8], letters: &[u8]) -> bool {
     }
 }
 
+/// Appends the text that [`escape_exact`] made an escaped one of. Backslashes that begin no escape stay.
+pub fn unescape(out: &mut Vec<u8>, escaped: &[u8]) {
+    let mut rest = escaped;
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        out.extend_from_slice(&rest[..at]);
+        rest = &rest[at..];
+        let len = read_escape(out, rest);
+        if len == 0 {
+            out.push(b'\\');
+        }
+        rest = &rest[len.max(1)..];
+    }
+    out.extend_from_slice(rest);
+}
+
+/// Appends what the escape at the beginning of a text stands for, and returns its length; 0 = it is none.
+fn read_escape(out: &mut Vec<u8>, text: &[u8]) -> usize {
+    let digits = |digits: &[u8]| {
+        let digits = str::from_utf8(digits).ok()?;
+        // A sign is not one of them.
+        let are_digits = digits.bytes().all(|b| b.is_ascii_hexdigit());
+        u32::from_str_radix(digits, 16).ok().filter(|_| are_digits)
+    };
+    let byte = match *text {
+        [_, b'\\', ..] => b'\\',
+        [_, b'n', ..] => b'\n',
+        [_, b'r', ..] => b'\r',
+        [_, b't', ..] => b'\t',
+        [_, b'x', high, low, ..] => match digits(&[high, low]).map(u8::try_from) {
+            Some(Ok(byte)) => {
+                out.push(byte);
+                return 4;
+            }
+            _ => return 0,
+        },
+        [_, b'u', b'{', ..] => {
+            let end = text
+                .iter()
+                .take("\\u{10ffff}".len())
+                .position(|b| *b == b'}');
+            let Some(end) = end else { return 0 };
+            let Some(c) = digits(&text[3..end]).and_then(char::from_u32) else {
+                return 0;
+            };
+            out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+            return end + 1;
+        }
+        _ => return 0,
+    };
+    out.push(byte);
+    2
+}
+
 /// Appends `text` with all unsafe characters replaced by visible escapes. What is escaped already stays as it is: for
-/// messages that have such text in them.
+/// messages and lines that have escaped text in them. Text of a capture itself is escaped by [`escape_exact`].
 pub fn escape(out: &mut Vec<u8>, text: &[u8]) {
     // Nearly every text is plain ASCII: one scan, one copy.
     if is_plain(text, unprintable) {
@@ -197,40 +250,9 @@ mod tests {
             escape_exact(&mut out, text);
             String::from_utf8(out).unwrap()
         };
-        // As a reader would.
         let read_back = |text: &str| {
             let mut out = Vec::new();
-            let mut chars = text.chars().peekable();
-            while let Some(c) = chars.next() {
-                if c != '\\' {
-                    out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-                    continue;
-                }
-                match chars.peek() {
-                    Some('\\') => out.push(b'\\'),
-                    Some('n') => out.push(b'\n'),
-                    Some('r') => out.push(b'\r'),
-                    Some('t') => out.push(b'\t'),
-                    Some('x') => {
-                        let digits: String = chars.clone().skip(1).take(2).collect();
-                        out.push(u8::from_str_radix(&digits, 16).unwrap());
-                        chars.nth(1);
-                    }
-                    Some('u') => {
-                        let digits: String =
-                            chars.clone().skip(2).take_while(|c| *c != '}').collect();
-                        let c = u32::from_str_radix(&digits, 16).unwrap();
-                        let c = char::from_u32(c).unwrap();
-                        out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-                        chars.nth(digits.len() + 1);
-                    }
-                    _ => {
-                        out.push(b'\\');
-                        continue;
-                    }
-                }
-                chars.next();
-            }
+            unescape(&mut out, text.as_bytes());
             out
         };
         assert_eq!(exact(b"a\\c C:\\Dir\\"), "a\\c C:\\Dir\\");
@@ -258,6 +280,20 @@ mod tests {
                 .collect();
             let shown = exact(&text);
             assert_eq!(read_back(&shown), text, "{shown}");
+        }
+        for kept in [
+            "\\",
+            "\\a",
+            "\\x",
+            "\\x1",
+            "\\xg1",
+            "\\x+1",
+            "\\u{",
+            "\\u{d800}",
+            "\\u{}",
+            "\\u{1234567890}",
+        ] {
+            assert_eq!(read_back(kept), kept.as_bytes());
         }
     }
 

@@ -15,9 +15,11 @@ pub(super) fn table(lua: &Lua, script: &Rc<ScriptState>) -> mlua::Result<Table> 
     let table = lua.create_table()?;
     table.set("version", env!("CARGO_PKG_VERSION"))?;
 
-    let clean = lua.create_function(|lua, dirty: LuaString| {
+    let own = script.clone();
+    let clean = lua.create_function(move |lua, dirty: LuaString| {
+        own.run.handed_escaped();
         let mut safe = Vec::new();
-        text::escape(&mut safe, &dirty.as_bytes());
+        text::escape_exact(&mut safe, &dirty.as_bytes());
         lua.create_string(safe)
     })?;
     table.set("clean", clean)?;
@@ -119,7 +121,8 @@ fn value(cx: &Context<'_>, name: &str) -> Vec<u8> {
     let mut scratch = Scratch::default();
     let field = lookup(name).ok();
     match field.as_ref().and_then(|f| f.extract(cx, &mut scratch)) {
-        Some(FieldValue::Text(value) | FieldValue::Rendered(value)) => out.extend_from_slice(value),
+        Some(FieldValue::Text(value)) => out.extend_from_slice(value),
+        Some(FieldValue::Rendered(value)) => text::unescape(&mut out, value),
         Some(FieldValue::Int(value)) => number::display(&mut out, value),
         _ => {}
     }
@@ -137,28 +140,28 @@ fn finding_line(
     let time = crate::event::time::iso8601(cx.event.ts.0, cx.session.machine.utc_offset_s);
     number::display(out, format_args!("{time} #{} ", cx.event.num.0));
     let or_unknown = |text: Vec<u8>| if text.is_empty() { b"?".to_vec() } else { text };
-    text::escape(out, &or_unknown(value(cx, "proc.name")));
+    text::escape_exact(out, &or_unknown(value(cx, "proc.name")));
     out.push(b'(');
     out.extend_from_slice(&or_unknown(value(cx, "proc.pid")));
     out.extend_from_slice(b") by ");
-    text::escape(out, &or_unknown(value(cx, "user.name")));
+    text::escape_exact(out, &or_unknown(value(cx, "user.name")));
     let mut container = value(cx, "container.name");
     if container.is_empty() {
         container = value(cx, "container.id");
     }
     if !container.is_empty() && container != b"host" {
         out.extend_from_slice(b" in ");
-        text::escape(out, &container);
+        text::escape_exact(out, &container);
     }
     out.extend_from_slice(b": ");
-    text::escape(out, kind);
+    text::escape_exact(out, kind);
     out.extend_from_slice(b": ");
-    text::escape(out, what);
+    text::escape_exact(out, what);
     for (index, (name, value)) in facts.iter().enumerate() {
         out.extend_from_slice(if index == 0 { b" (" } else { b" " });
-        text::escape(out, name);
+        text::escape_exact(out, name);
         out.push(b'=');
-        text::escape(out, value);
+        text::escape_exact(out, value);
     }
     if !facts.is_empty() {
         out.push(b')');

@@ -212,14 +212,8 @@ impl Maker<'_> {
 
     fn fd(&self, info: &FdInfo, parts: Parts) -> mlua::Result<Table> {
         let row = self.lua.create_table()?;
-        // Like sysdig, drops unprintable characters.
-        let name: Vec<u8> = info
-            .name
-            .iter()
-            .copied()
-            .filter(|b| !b.is_ascii_control())
-            .collect();
-        row.raw_set("name", self.text(&name)?)?;
+        // Sysdig drops unprintable characters, which makes it the name of another file.
+        row.raw_set("name", self.text(&info.name)?)?;
         if parts.facts {
             row.raw_set("type", info.kind.word().unwrap_or("<NA>"))?;
         }

@@ -22,7 +22,11 @@ function on_event()
   local took = evt.field(latency)
   if #slowest == MOST and took <= slowest[MOST][1] then return end
   local text = {}
-  for name, field in pairs(fields) do text[name] = scap.clean(tostring(evt.field(field) or "")) end
+  for name, field in pairs(fields) do
+    local value = tostring(evt.field(field) or "")
+    -- Arguments are escaped already.
+    text[name] = name == "evt.args" and value or scap.clean(value)
+  end
   local line = string.format("%12.9f s  #%d %s %s (%s) %s %s", took / 1e9, evt.get_num(), evt.iso(),
     text["proc.name"], text["thread.tid"], text["evt.type"], text["evt.args"])
   local at = #slowest

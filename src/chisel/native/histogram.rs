@@ -164,7 +164,8 @@ impl Histogram {
                 self.key.push(BETWEEN);
             }
             match field.extract(cx, &mut self.scratch)? {
-                Value::Text(text) | Value::Rendered(text) => self.key.extend_from_slice(text),
+                Value::Text(text) => self.key.extend_from_slice(text),
+                Value::Rendered(text) => text::unescape(&mut self.key, text),
                 other => format::write_value(&mut self.key, other, field.info, BufferFormat::Dots),
             }
         }
@@ -227,7 +228,7 @@ impl Histogram {
     fn write_text(&self, out: &mut Vec<u8>, key: &[u8], buckets: &Buckets) {
         for part in self.parts(key) {
             out.push(b' ');
-            text::escape(out, part);
+            text::escape_exact(out, part);
         }
         number::display(out, format_args!(": {} values, on average ", buckets.count));
         self.unit.write(out, buckets.average());

@@ -7,6 +7,7 @@ use scap_capture_format::schema::PrintFormat;
 
 use super::info::Aggregation;
 use crate::event::bytes::BufferFormat;
+use crate::event::text;
 use crate::fields::{FieldInfo, FieldType, Value};
 use crate::format;
 
@@ -65,9 +66,14 @@ impl Cell {
             Value::Double(value) => Self::Double(value),
             Value::Bool(value) => Self::Bool(value),
             Value::Ip(value) => Self::Ip(value),
-            Value::Text(text) | Value::Rendered(text) => {
+            Value::Text(text) => {
                 let text = &text[..text.len().min(MAX_TEXT)];
                 return self.text().extend_from_slice(text);
+            }
+            // Cells hold text that is not escaped.
+            Value::Rendered(text) => {
+                let text = &text[..text.len().min(MAX_TEXT)];
+                return text::unescape(self.text(), text);
             }
             // Several values are joined to one text.
             other => {

@@ -162,7 +162,7 @@ pub(super) fn plain(out: &mut Vec<u8>, cell: &Cell, field: &FieldInfo) {
         Cell::Uint(value) => number::udec(out, *value),
         Cell::Double(value) => number::display(out, value),
         Cell::Bool(value) => number::display(out, value),
-        Cell::Text(value) => text::escape(out, value),
+        Cell::Text(value) => text::escape_exact(out, value),
         Cell::Ip(value) => {
             let value = Value::Ip(*value);
             format::write_value(out, value, field, Default::default());

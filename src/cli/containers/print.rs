@@ -168,7 +168,7 @@ fn cells(row: &Row<'_>, events: bool) -> Vec<String> {
 /// Escapes text from the capture for printing.
 fn safe(value: &str) -> String {
     let mut out = Vec::new();
-    text::escape(&mut out, value.as_bytes());
+    text::escape_exact(&mut out, value.as_bytes());
     String::from_utf8_lossy(&out).into_owned()
 }
 

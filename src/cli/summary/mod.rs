@@ -246,7 +246,7 @@ fn safe(out: &mut Vec<u8>, value: &[u8]) {
         Some(start) => (start, "..."),
         None => (value, ""),
     };
-    text::escape(out, shown);
+    text::escape_exact(out, shown);
     out.extend_from_slice(more.as_bytes());
 }
 
@@ -319,6 +319,13 @@ mod tests {
         let (ok, failed) = (0_i64.to_le_bytes(), (-2_i64).to_le_bytes());
         take(&mut account, 1, types::SYSCALL_OPEN_X, &[&failed, EVIL]);
         take(&mut account, 1, types::SYSCALL_UNLINK_2_X, &[&ok, EVIL]);
+        let lookalike = b"/tmp/\\x07\0";
+        take(
+            &mut account,
+            1,
+            types::SYSCALL_UNLINK_2_X,
+            &[&ok, lookalike],
+        );
         take(
             &mut account,
             1,
@@ -328,6 +335,7 @@ mod tests {
         let text = printed(&account);
         assert!(text.contains("\\x1b]0;evil\\x07\\n\\xff"), "{text}");
         assert!(text.contains("\\x1b[2J"), "{text}");
+        assert!(text.contains("/tmp/\\\\x07"), "{text}");
         assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text}");
         // A newline in a name does not start a new line.
         assert!(

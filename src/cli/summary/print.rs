@@ -167,7 +167,7 @@ fn head(out: &mut Vec<u8>, capture_info: &CaptureInfo) {
         format!("Linux {}", machine.kernel_release),
         format!("{} CPUs", machine.cpus),
     ];
-    text::escape(out, parts.join(", ").as_bytes());
+    text::escape_exact(out, parts.join(", ").as_bytes());
     out.push(b'\n');
     let (first, last) = capture_info.times.unwrap_or_default();
     #[expect(clippy::cast_precision_loss, reason = "a time for display")]

@@ -60,10 +60,10 @@ fn pieces(data: &[u8], width: usize) -> impl Iterator<Item = &[u8]> {
                 return Some(line.strip_suffix(b"\r").unwrap_or(line));
             }
             // No character is wider than its escaped bytes.
-            let cost = if matches!(rest[end], 0x20..=0x7e) {
-                1
-            } else {
-                4
+            let cost = match rest[end] {
+                b'\\' => 2,
+                0x20..=0x7e => 1,
+                _ => 4,
             };
             if used + cost > longest {
                 break;

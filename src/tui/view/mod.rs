@@ -204,9 +204,7 @@ pub(crate) fn tab_at(model: &Model, layout: &Layout, x: u16) -> Option<View> {
 /// Returns the tab of the displayed view if it is a scripted view; else nothing.
 fn scripted_tab(model: &Model) -> String {
     let name = model.scripts.describe(model.view).map(|(name, _)| name);
-    name.map_or_else(String::new, |name| {
-        format!(" {} ", cells::fit(name.as_bytes(), 24))
-    })
+    name.map_or_else(String::new, |name| format!(" {} ", cells::clip(name, 24)))
 }
 
 fn draw_tabs(model: &Model, layout: &Layout, buffer: &mut Buffer) {

@@ -5,7 +5,7 @@
 //! been truncated, so they are matched as a prefix.
 
 use super::{Cell, Column, Subject, TILES, View};
-use crate::event::text::escape;
+use crate::event::text::escape_exact;
 use crate::event::waits;
 use crate::fields::{self, attributes::Narrow};
 use crate::filter::ast::{Op, condition, written};
@@ -212,7 +212,7 @@ pub fn only_calls(calls: Narrowed) -> Narrowed {
 /// Returns the name of a kind of thing and the escaped name of the thing.
 pub fn label(kind: &str, name: &[u8]) -> String {
     let mut out = format!("{kind} ").into_bytes();
-    escape(&mut out, name);
+    escape_exact(&mut out, name);
     String::from_utf8_lossy(&out).into_owned()
 }
 
