@@ -10,7 +10,7 @@ use super::error::{CliError, Outcome, warn};
 use super::input::{Captures, Input};
 use super::read::{cannot_write, destination, refuse_same};
 use super::record::status;
-use crate::event::number::grouped;
+use crate::event::number::{counted, grouped};
 use crate::export::{NativeSink, SysdigSink};
 use crate::fields::Session;
 use crate::replay::{self, EventSink, Pipeline, ReplayError, Selection};
@@ -156,14 +156,14 @@ fn print_losses<W: std::io::Write>(sink: &SysdigSink<W>) {
     }
     if refused > 0 {
         status(&format!(
-            "{} events were left out because they are too large\n",
-            grouped(refused)
+            "left out, because too large: {}\n",
+            counted(refused, "event")
         ));
     }
     if sink.cut() > 0 {
         status(&format!(
-            "{} strings were cut to the length that readers accept\n",
-            grouped(sink.cut())
+            "cut to the length that readers accept: {}\n",
+            counted(sink.cut(), "string")
         ));
     }
 }

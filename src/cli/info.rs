@@ -338,7 +338,7 @@ impl<'a> Report<'a> {
             },
             lost: Lost {
                 total: capture_info.lost(),
-                known: capture_info.complete && damages.is_empty() && !capture_info.is_sysdig,
+                known: capture_info.knows_losses(),
                 spans: capture_info
                     .losses
                     .iter()
@@ -412,11 +412,15 @@ impl<'a> Report<'a> {
         }
         lines.line(
             "seen",
-            &format!(
-                "{} of {}",
-                count(events.threads, "thread"),
-                count(events.processes, "process"),
-            ),
+            &match events.processes {
+                // Events of .scap files do not say of which process they are.
+                0 => count(events.threads, "thread"),
+                processes => format!(
+                    "{} of {}",
+                    count(events.threads, "thread"),
+                    count(processes, "process"),
+                ),
+            },
         );
         if events.containers > 0 {
             let text = format!("{} described by runtimes", events.containers);
@@ -553,11 +557,13 @@ impl<'a> Report<'a> {
     fn lost_text(&self, lines: &mut Lines<'_>) {
         let total = count(self.lost.total, "event");
         let complete = self.integrity.complete;
-        let text = match (self.lost.total, self.lost.known, self.format) {
+        let is_whole = complete && self.integrity.damages == 0;
+        let is_scap = self.format == "sysdig" || (is_whole && !self.lost.known);
+        let text = match (self.lost.total, self.lost.known, is_scap) {
             (0, true, _) => "nothing".to_owned(),
             (_, true, _) => total,
-            (0, false, "sysdig") => "not known; a .scap file does not say".to_owned(),
-            (_, false, "sysdig") => format!("{total}, as far as a .scap file says"),
+            (0, false, true) => "not known; a .scap file does not say".to_owned(),
+            (_, false, true) => format!("{total}, as far as a .scap file says"),
             (0, false, _) if complete => "nothing outside of the damage".to_owned(),
             (_, false, _) if complete => format!("{total}; not known within the damage"),
             (0, false, _) => "not known after the last chunk; nothing before".to_owned(),
@@ -624,7 +630,7 @@ impl<'a> Report<'a> {
             text::escape(out, ty.name.as_bytes());
         }
         if let Some(more) = events.types.len().checked_sub(TOP).filter(|n| *n > 0) {
-            let noun = if more == 1 { "type" } else { "types" };
+            let noun = number::plural(more as u64, "type");
             number::display(out, format_args!("\n{more:>14}         more {noun}"));
         }
     }
@@ -659,12 +665,7 @@ impl Lines<'_> {
 
 /// Returns a number of things, in words: `1 process`, `2 processes`.
 fn count(number: u64, noun: &str) -> String {
-    let ending = match (number, noun.ends_with('s')) {
-        (1, _) => "",
-        (_, true) => "es",
-        (_, false) => "s",
-    };
-    format!("{number} {noun}{ending}")
+    format!("{number} {}", number::plural(number, noun))
 }
 
 /// Returns the version of a kernel with the date of its build as a date: reproducible builds have
@@ -687,7 +688,7 @@ fn kernel_version(version: &str, utc_offset_s: i32) -> String {
 fn bytes(size: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if size < 1024 {
-        return format!("{size} bytes");
+        return count(size, "byte");
     }
     #[expect(clippy::cast_precision_loss, reason = "a size for display")]
     let mut value = size as f64 / 1024.0;

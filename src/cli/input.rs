@@ -10,6 +10,7 @@ use scap_capture_format::native::{Header, IndexedReader, Origin};
 use super::compressed::{self, Bytes, Compression};
 use super::error::{CliError, EXIT_DAMAGED, warn};
 use crate::chisel::Progress;
+use crate::event::number;
 use crate::event::text;
 use crate::fields::Session;
 use crate::filter::When;
@@ -334,7 +335,10 @@ fn report_damage(name: &Name, source: &dyn EventSource, events: Option<u64>) -> 
         stream_damage,
     } = name;
     let read = match events {
-        Some(events) => format!("; {events} events could be read"),
+        Some(events) => format!(
+            "; {events} {} could be read",
+            number::plural(events, "event")
+        ),
         None => String::new(),
     };
     if let Some(unknown) = source.unknown_types().filter(|u| !u.is_empty()) {
@@ -342,7 +346,9 @@ fn report_damage(name: &Name, source: &dyn EventSource, events: Option<u64>) -> 
         let types: Vec<String> = unknown.keys().take(8).map(u16::to_string).collect();
         warn(
             &format!(
-                "{name}: {count} events of unknown types were skipped (types {})",
+                "{name}: {count} {} of unknown types skipped ({} {})",
+                number::plural(count, "event"),
+                number::plural(unknown.len() as u64, "type"),
                 types.join(", ")
             ),
             None,

@@ -15,7 +15,7 @@ use super::print::{PrintArgs, Printer};
 use super::record::{What, on_signals, print_choice, status, warn_of_runtime, warn_of_unmatched};
 use super::sysdig_options::SysdigOptions;
 use crate::event::EventExt as _;
-use crate::event::number::grouped;
+use crate::event::number::{counted, grouped, were};
 use crate::fields::Context;
 use crate::record::{self, CommandEnd, Notice, Options, Summary, command};
 use crate::replay::{EventSink, OriginState};
@@ -112,8 +112,8 @@ fn with_chisels(args: &Args, mut options: Options) -> Result<Outcome, CliError> 
 /// Prints the summary of the recording to standard error.
 fn print_summary(summary: &Summary, events: u64) {
     let mut text = format!(
-        "{} events in {:.2} s, {} lost\n",
-        grouped(events),
+        "{} in {:.2} s, {} lost\n",
+        counted(events, "event"),
         summary.elapsed.as_secs_f64(),
         grouped(summary.lost()),
     );
@@ -178,7 +178,7 @@ pub(super) fn report_loss(report: &LossReport) {
     let lost: u64 = report.losses.iter().map(|loss| loss.count).sum();
     if lost > 0 {
         warn(
-            &format!("{} events were lost here", grouped(lost)),
+            &format!("{} {} lost here", counted(lost, "event"), were(lost)),
             Some(
                 "use a narrower filter, a larger `--buffer-size`, or a faster reader of the output",
             ),

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use crate::event::bytes::BufferFormat;
+use crate::event::number::plural;
 use crate::export::NativeSink;
 use crate::fields::{Context, Session, TimeFormat};
 use crate::filter::{Filter, When};
@@ -41,7 +42,7 @@ pub(super) fn save(capture: &IndexedCapture, scope: &Scope, path: &Path) -> Resu
         Some(json) => lines(capture, scope, out, json),
     };
     match written {
-        Ok(events) => Ok(format!("{events} events in {name}")),
+        Ok(events) => Ok(format!("{events} {} in {name}", plural(events, "event"))),
         Err(error) => {
             // A partial file would look complete.
             drop(std::fs::remove_file(path));
@@ -68,7 +69,11 @@ pub(super) fn save_text(text: &str, path: &Path) -> Result<String, String> {
     }
     let mut out = create(path)?;
     match writeln!(out, "{text}") {
-        Ok(()) => Ok(format!("{} bytes in {}", text.len() + 1, path.display())),
+        Ok(()) => {
+            let written = text.len() + 1;
+            let bytes = plural(written as u64, "byte");
+            Ok(format!("{written} {bytes} in {}", path.display()))
+        }
         Err(error) => {
             // A partial file would look complete.
             drop(std::fs::remove_file(path));

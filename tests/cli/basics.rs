@@ -420,3 +420,44 @@ fn the_frozen_capture_of_version_1_reads() {
     assert!(!out.is_empty());
     assert_eq!(seen(&scap(&["info", path], None)).2, 0);
 }
+
+#[test]
+fn what_was_lost_is_known_only_if_the_recorder_could_say_so() {
+    let dir = tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let whole = "testdata/intrusion.scap";
+    let (foreign, back, cut) = (path("foreign.scap"), path("back.scap"), path("cut.scap"));
+    for convert in [["sysdig", whole, &foreign], ["native", &foreign, &back]] {
+        let (_, _, code) = seen(&scap(&[&["convert", "--to"], &convert[..]].concat(), None));
+        assert_eq!(code, 0);
+    }
+    let bytes = fs::read(whole).unwrap();
+    fs::write(&cut, &bytes[..bytes.len() - 500]).unwrap();
+    for (capture, in_info, in_view) in [
+        (whole, "nothing", "nothing lost"),
+        (
+            &foreign,
+            "not known; a .scap file does not say",
+            "losses not known",
+        ),
+        (
+            &back,
+            "not known; a .scap file does not say",
+            "losses not known",
+        ),
+        (
+            &cut,
+            "not known after the last chunk; nothing before",
+            "losses not known",
+        ),
+    ] {
+        let (info, ..) = seen(&scap(&["info", capture], None));
+        assert!(
+            info.contains(&format!("\nlost       {in_info}\n")),
+            "{info}"
+        );
+        let view = ["view", capture, "--size", "120x40", "--screenshot", "-"];
+        let (screen, ..) = seen(&scap(&view, None));
+        assert!(screen.contains(in_view), "{capture} {in_view}\n{screen}");
+    }
+}

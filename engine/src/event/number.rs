@@ -162,9 +162,37 @@ pub fn grouped(number: u64) -> String {
     out
 }
 
+/// Returns a number of things in words: `1 process`, `2,000 processes`.
+pub fn counted(count: u64, noun: &str) -> String {
+    format!("{} {}", grouped(count), plural(count, noun))
+}
+
+/// Returns the form of the verb that follows a number of things.
+pub fn were(count: u64) -> &'static str {
+    if count == 1 { "was" } else { "were" }
+}
+
+/// Returns the form of a noun that follows a number.
+pub fn plural(count: u64, noun: &str) -> String {
+    let ending = match (count, noun.ends_with('s')) {
+        (1, _) => "",
+        (_, true) => "es",
+        (_, false) => "s",
+    };
+    format!("{noun}{ending}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nouns_follow_their_number() {
+        assert_eq!(counted(0, "event"), "0 events");
+        assert_eq!(counted(1, "event"), "1 event");
+        assert_eq!(counted(1, "process"), "1 process");
+        assert_eq!(counted(1234, "process"), "1,234 processes");
+    }
 
     fn to_text(f: impl Fn(&mut Vec<u8>)) -> String {
         let mut out = Vec::new();

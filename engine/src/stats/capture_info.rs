@@ -151,6 +151,13 @@ pub struct LostSpan {
 }
 
 impl CaptureInfo {
+    /// Whether all losses are known: the recorder finished, nothing is damaged, and its format says what was
+    /// lost, which .scap files do not.
+    pub fn knows_losses(&self) -> bool {
+        let is_scap = self.is_sysdig || self.header.is_paired();
+        self.complete && self.damages.is_empty() && !is_scap
+    }
+
     /// Returns how many events were lost in total.
     pub fn lost(&self) -> u64 {
         self.losses

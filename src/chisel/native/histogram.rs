@@ -230,7 +230,11 @@ impl Histogram {
             out.push(b' ');
             text::escape_exact(out, part);
         }
-        number::display(out, format_args!(": {} values, on average ", buckets.count));
+        let values = number::plural(buckets.count, "value");
+        number::display(
+            out,
+            format_args!(": {} {values}, on average ", buckets.count),
+        );
         self.unit.write(out, buckets.average());
         out.extend_from_slice(b", at most ");
         #[expect(clippy::cast_precision_loss, reason = "for display")]

@@ -13,6 +13,7 @@ pub(super) use view::{View, views};
 use super::call_context::HostState;
 use super::error::ApiError;
 use super::run::Run;
+use crate::event::number::counted;
 use crate::fields::Context;
 use crate::filter::Filter;
 
@@ -46,7 +47,10 @@ impl Native {
         output.written();
         drop(output);
         if left_out > 0 {
-            let warning = format!("{left_out} events were not counted: the table is full\n");
+            let warning = format!(
+                "the table is full: {} not counted\n",
+                counted(left_out, "event")
+            );
             run.write_error(warning.as_bytes());
         }
     }

@@ -15,7 +15,7 @@ use super::positionals;
 use super::print::{PrintArgs, Printer};
 use super::sysdig_options::SysdigOptions;
 use super::window::Window;
-use crate::event::number::grouped;
+use crate::event::number::counted;
 use crate::event::{EventExt as _, Timestamp};
 use crate::fields::Context;
 use crate::replay::{self, End, EventSink, OriginState, Pipeline, Selection};
@@ -140,7 +140,7 @@ fn print(args: &Args, files: &[PathBuf], mut selection: Selection) -> Result<Out
 
 /// Prints the number of matching events, for `-v`.
 fn print_count(events: u64) {
-    super::record::status(&format!("{} events\n", grouped(events)));
+    super::record::status(&format!("{}\n", counted(events, "event")));
 }
 
 /// Prints a line per event.

@@ -9,7 +9,7 @@ use crate::cli::error::{CliError, Outcome};
 use crate::cli::input::Captures;
 use crate::cli::record::status;
 use crate::cli::window::Window;
-use crate::event::number::grouped;
+use crate::event::number::counted;
 use crate::export::NativeSink;
 use crate::replay::{End, Pipeline, ReplayError, Selection};
 
@@ -73,9 +73,9 @@ pub(super) fn run(
     written.map_err(|error| cannot_write(path, &error))?;
     if args.print.verbose {
         status(&format!(
-            "{} events, {} hidden events for the state\n",
-            grouped(shown),
-            grouped(hidden)
+            "{}, {} for the state\n",
+            counted(shown, "event"),
+            counted(hidden, "hidden event")
         ));
     }
     let damaged = end == End::Reached && captures.report_damage(shown);

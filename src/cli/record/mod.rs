@@ -12,7 +12,7 @@ use std::{
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::error::{self, CliError, Outcome};
-use crate::event::number::grouped;
+use crate::event::number::{counted, grouped};
 use crate::event::suggest::did_you_mean;
 use crate::event::text::{escape_exact, short};
 use crate::record::{
@@ -168,8 +168,8 @@ impl From<RecordError> for CliError {
                 Self::failed(message).hint("choose a place that this user may write to")
             }
             RecordError::Write { error, kept } if error.is_closed_pipe() => Self::failed(format!(
-                "the reader of the capture closed it after {} bytes",
-                grouped(kept)
+                "the reader of the capture closed it after {}",
+                counted(kept, "byte")
             )),
             RecordError::Write { error, kept } => Self::failed(format!(
                 "writing the capture failed: {}; the first {} bytes are kept and readable",
@@ -224,8 +224,8 @@ const WIPED: &str = "\r\x1b[K";
 fn progress(current: &Status) {
     let seconds = current.elapsed.as_secs_f64();
     status(&format!(
-        "\r\x1b[K{seconds:.1} s  {} events  {}/s  {:.1} MiB  {} lost",
-        grouped(current.events),
+        "\r\x1b[K{seconds:.1} s  {}  {}/s  {:.1} MiB  {} lost",
+        counted(current.events, "event"),
         grouped((current.events as f64 / seconds.max(0.001)) as u64),
         current.bytes as f64 / f64::from(1 << 20),
         grouped(current.lost),

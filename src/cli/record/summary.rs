@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::event::number::grouped;
+use crate::event::number::{counted, grouped};
 use crate::record::{CommandEnd, CpuCounters, Summary, command};
 
 /// Fewer events than this give no useful mean size.
@@ -21,8 +21,8 @@ pub(super) fn text(summary: &Summary, path: &Path) -> String {
         String::new()
     };
     let mut out = format!(
-        "{} events in {:.2} s to {}: {:.2} MiB{per_event}\n",
-        grouped(summary.events),
+        "{} in {:.2} s to {}: {:.2} MiB{per_event}\n",
+        counted(summary.events, "event"),
         summary.elapsed.as_secs_f64(),
         if path == Path::new("-") {
             "standard output".to_owned()
@@ -39,14 +39,14 @@ pub(super) fn text(summary: &Summary, path: &Path) -> String {
     ));
     if summary.left_out > 0 {
         out.push_str(&format!(
-            "the filter rejected {} events; {} of them are kept as hidden events for the state\n",
-            grouped(summary.left_out),
+            "the filter rejected {}; {} of them kept as hidden for the state\n",
+            counted(summary.left_out, "event"),
             grouped(summary.hidden),
         ));
     }
     if summary.undescribed > 0 {
         out.push_str(&format!(
-            "{} of them are in containers that had not been described when the filter needed it\n",
+            "{} of them in containers that had not been described when the filter needed it\n",
             grouped(summary.undescribed),
         ));
     }
@@ -60,15 +60,15 @@ pub(super) fn text(summary: &Summary, path: &Path) -> String {
     }
     if summary.surplus > 0 {
         out.push_str(&format!(
-            "{} more arrived while the recording was stopping and are not in the file\n",
-            grouped(summary.surplus)
+            "not in the file: {} that arrived while the recording was stopping\n",
+            counted(summary.surplus, "event")
         ));
     }
     let faults: u64 = summary.cpus.iter().map(|cpu| cpu.faults).sum();
     if faults > 0 {
         out.push_str(&format!(
-            "{} events have an argument that could not be read\n",
-            grouped(faults)
+            "{} with an argument that could not be read\n",
+            counted(faults, "event")
         ));
     }
     if summary.cut > 0 {

@@ -131,7 +131,10 @@ impl Changed {
             add("emptied");
         }
         if self.written > 0 {
-            add(&format!("{} bytes written", grouped(self.written)));
+            add(&format!(
+                "{} written",
+                number::counted(self.written, "byte")
+            ));
         }
         if self.made_executable {
             add("made executable");
@@ -165,7 +168,7 @@ fn head(out: &mut Vec<u8>, capture_info: &CaptureInfo) {
         machine.host_name.clone(),
         machine.os.clone(),
         format!("Linux {}", machine.kernel_release),
-        format!("{} CPUs", machine.cpus),
+        number::counted(machine.cpus.into(), "CPU"),
     ];
     text::escape_exact(out, parts.join(", ").as_bytes());
     out.push(b'\n');
@@ -176,21 +179,23 @@ fn head(out: &mut Vec<u8>, capture_info: &CaptureInfo) {
     number::display(
         out,
         format_args!(
-            "from {}, {seconds:.2} s: {} events of {} processes, {} bytes\n",
+            "from {}, {seconds:.2} s: {} of {}, {}\n",
             time::iso8601(
                 start / time::NS_PER_S * time::NS_PER_S,
                 machine.utc_offset_s
             )
             .replace(".000000000", ""),
-            grouped(capture_info.events),
-            grouped(capture_info.processes),
-            grouped(capture_info.bytes),
+            number::counted(capture_info.events, "event"),
+            number::counted(capture_info.processes, "process"),
+            number::counted(capture_info.bytes, "byte"),
         ),
     );
     match capture_info.lost() {
-        0 => out.extend_from_slice(b"nothing was lost\n"),
+        0 if capture_info.knows_losses() => out.extend_from_slice(b"nothing was lost\n"),
+        0 => out.extend_from_slice(b"whether events were lost is not known\n"),
         lost => {
-            number::display(out, format_args!("{} events were lost: ", grouped(lost)));
+            let events = number::counted(lost, "event");
+            number::display(out, format_args!("{events} {} lost: ", number::were(lost)));
             let mut causes: Vec<_> = capture_info.losses.keys().map(|(c, _)| c.name()).collect();
             causes.dedup();
             text::escape(out, causes.join(", ").as_bytes());

@@ -304,6 +304,14 @@ impl Model {
         self.of_damaged
     }
 
+    /// Whether all losses in a range are known: those of a capture without its end are known up to the
+    /// last chunk, those of damaged ones and of .scap files are not.
+    pub(crate) fn knows_losses(&self, range: Span) -> bool {
+        let is_at_end = self.is_cut_off() && range.to >= self.whole.to;
+        let is_scap = self.capture.header().is_paired();
+        !self.of_damaged && self.damages() == 0 && !is_at_end && !is_scap
+    }
+
     /// Returns true if the capture is damaged or incomplete.
     pub(crate) fn is_damaged(&self) -> bool {
         self.of_damaged || self.is_cut_off() || self.damages() > 0

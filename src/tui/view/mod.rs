@@ -17,7 +17,7 @@ use ratatui::widgets::{Tabs, Widget as _};
 
 use super::cells;
 use super::model::{Model, Overlay};
-use crate::event::number::grouped;
+use crate::event::number::{counted, grouped};
 use crate::stats::table::View;
 use layout::{Layout, SMALLEST};
 pub(crate) use panes::moment_title;
@@ -89,7 +89,7 @@ fn draw_header(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     }
     let damages = model.damages();
     if damages > 0 {
-        wrong.push(format!("DAMAGED in {damages} places"));
+        wrong.push(format!("DAMAGED in {}", counted(damages, "place")));
     }
     if model.is_cut_off() {
         wrong.push("INCOMPLETE".to_owned());
@@ -117,11 +117,11 @@ fn draw_header(model: &Model, layout: &Layout, buffer: &mut Buffer) {
         .sum();
     let first = capture.first_time().clamp(model.whole.from, model.whole.to);
     let text = format!(
-        "{}{host}  {}  {}  {} events",
+        "{}{host}  {}  {}  {}",
         cells::fit(model.name.as_bytes(), 40),
         cells::date_time(first).get(..19).unwrap_or_default(),
         cells::duration(model.whole.to - first),
-        grouped(shown),
+        counted(shown, "event"),
     );
     let text = cells::clip(&text, width);
     let (x, _) = buffer.set_stringn(row.x, row.y, text, width, theme.header());

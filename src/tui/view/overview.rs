@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::timeline;
-use crate::event::number::grouped;
+use crate::event::number::counted;
 use crate::stats::table::TILES;
 use crate::stats::tally::{Io, Tally};
 use crate::tui::cells;
@@ -132,11 +132,11 @@ fn draw_summary(model: &Model, tally: &Tally, area: Rect, buffer: &mut Buffer) {
         .filter(|l| l.span.intersection(range).is_some());
     let lost: u64 = lost.map(|l| l.count).sum();
     let first = format!(
-        "{} events, {} processes, {} containers, {} calls failed",
-        grouped(tally.events),
-        grouped(active as u64),
-        containers,
-        grouped(failed),
+        "{}, {}, {}, {} failed",
+        counted(tally.events, "event"),
+        counted(active as u64, "process"),
+        counted(containers as u64, "container"),
+        counted(failed, "call"),
     );
     let second = format!(
         "files {} read, {} written   network {} in, {} out   ",
@@ -154,8 +154,12 @@ fn draw_summary(model: &Model, tally: &Tally, area: Rect, buffer: &mut Buffer) {
         let (x, _) = buffer.set_stringn(area.x, area.y + 1, second, width, Style::new());
         let left = usize::from(area.right().saturating_sub(x));
         let (text, style) = match lost {
-            0 => ("nothing lost".to_owned(), model.theme.dim()),
-            lost => (format!("{} events lost", grouped(lost)), model.theme.bad()),
+            0 if model.knows_losses(range) => ("nothing lost".to_owned(), model.theme.dim()),
+            0 => ("losses not known".to_owned(), model.theme.dim()),
+            lost => (
+                format!("{} lost", counted(lost, "event")),
+                model.theme.bad(),
+            ),
         };
         buffer.set_stringn(x, area.y + 1, text, left, style);
     }

@@ -8,6 +8,7 @@ use ratatui::widgets::{self, Block, Clear, ListState, Paragraph, StatefulWidget,
 
 use super::layout::Layout;
 use super::{bytes, table};
+use crate::event::number::plural;
 use crate::inspect::system_view::SystemView;
 use crate::tui::cells;
 use crate::tui::model::{
@@ -116,8 +117,9 @@ pub(super) fn detail(model: &Model, pane: &DetailPane, layout: &Layout, buffer: 
         false => String::new(),
     };
     let title = format!(
-        "data: {} bytes{shown} (x: {})",
+        "data: {} {}{shown} (x: {})",
         detail.data_len,
+        plural(detail.data_len, "byte"),
         pane.form.name()
     );
     buffer.set_stringn(inner.x, y, title, width, theme.title());
@@ -168,7 +170,7 @@ pub(super) fn echo(model: &Model, pane: &EchoPane, layout: &Layout, buffer: &mut
                 missing => format!(", {missing} of them not captured"),
             };
             let head = format!(
-                "{} {} {} {} {} fd {} {}: {} bytes{kept}",
+                "{} {} {} {} {} fd {} {}: {} {}{kept}",
                 if piece.read {
                     "\u{25c0} read   "
                 } else {
@@ -181,6 +183,7 @@ pub(super) fn echo(model: &Model, pane: &EchoPane, layout: &Layout, buffer: &mut
                 piece.fd,
                 cells::fit(&piece.name, 48),
                 piece.len,
+                plural(piece.len, "byte"),
             );
             let head_style = if at == pane.selected {
                 theme.selected()

@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::event::number::grouped;
+use crate::event::number::counted;
 use crate::stats::tally::{LATENCIES, PER_DECADE, Spectrum, TIMES, latency_bounds};
 use crate::tui::cells;
 use crate::tui::model::Model;
@@ -140,9 +140,9 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
         None => ", from the index, without blocking calls",
     };
     let text = format!(
-        "{} to {to}: {} calls{source}   arrows move, Space starts a rectangle, Enter shows its calls",
+        "{} to {to}: {}{source}   arrows move, Space starts a rectangle, Enter shows its calls",
         cells::duration(from),
-        grouped(u64::from(count)),
+        counted(u64::from(count), "call"),
     );
     let y = area.bottom().saturating_sub(1);
     buffer.set_stringn(area.x, y, text, usize::from(area.width), theme.dim());
