@@ -149,3 +149,30 @@ fn compare(name: &str, step: usize) {
         assert_eq!(short, front);
     }
 }
+
+#[test]
+fn in_a_filtered_copy_memory_is_known_only_where_an_event_says_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let copy = dir.path().join("copy.scap").to_str().unwrap().to_owned();
+    let whole = "testdata/intrusion.scap";
+    let format = ["-p", "*%evt.type %proc.vmsize %thread.vmsize.b %proc.vmrss"];
+    let (out, _, code) = seen(&scap(
+        &["read", whole, "evt.type in (openat,brk)", "-w", &copy],
+        None,
+    ));
+    assert_eq!((out.as_str(), code), ("", 0));
+    for (capture, is_copy) in [(whole, false), (&copy, true)] {
+        for (call, is_said) in [("openat", false), ("brk", true)] {
+            let filter = format!("evt.type={call}");
+            let (out, ..) = seen(&scap(
+                &[&["read", capture, &filter], &format[..]].concat(),
+                None,
+            ));
+            let unknown = format!("{call} <NA> <NA> <NA>");
+            assert!(out.lines().count() > 10);
+            for line in out.lines() {
+                assert_eq!(line == unknown, is_copy && !is_said, "{capture} {line}");
+            }
+        }
+    }
+}

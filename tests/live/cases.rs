@@ -754,3 +754,18 @@ fn abstract_unix_names_are_told_from_paths() {
     assert!(connections.iter().zip(&shown).all(ends), "{connections:?}");
     assert_eq!(connections.len(), shown.len());
 }
+
+#[test]
+fn what_a_call_shows_of_an_unfinished_connection_is_known() {
+    let Some(case) = Case::new("connecting", &["-D_GNU_SOURCE"], &[]) else {
+        return;
+    };
+    let marks = case.bench.printed(
+        "case.scap",
+        "%evt.arg.val %fd.connected",
+        &["evt.type=setsockopt and evt.arg.optname contains SO_RCVLOWAT"],
+    );
+    // The values that the program set by what it knows.
+    let expected = [["1 true"; 11].as_slice(), &["2 false"; 11]].concat();
+    assert_eq!(marks, expected);
+}

@@ -41,6 +41,9 @@ pub struct Session {
     pub screen_width: u16,
     /// The origin of the events; `None` if the capture was not merged.
     pub origin: Option<OriginId>,
+    /// The capture was recorded or written with a filter: of calls without an effect on names, only those that passed
+    /// are there.
+    pub is_filtered: bool,
 }
 
 impl Session {

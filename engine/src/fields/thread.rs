@@ -9,6 +9,7 @@ use super::info::{ArgForm, FieldFlags, FieldInfo, boolean, double, int, interval
 use super::process::comm;
 use super::{Context, Field, FieldArg, Scratch, Value, items};
 use crate::event::{EventExt as _, number};
+use crate::state::{self, Thread};
 
 pub(super) const FIELDS: &[FieldInfo] = &[
     text(
@@ -170,7 +171,16 @@ fn memory(cx: &Context<'_>, index: usize) -> Option<u64> {
     if !thread.is_main() {
         return Some(0);
     }
-    Some(u64::from(*thread.memory_kb.get(index)?))
+    memory_kb(cx, thread, index)
+}
+
+/// Returns a thread's use of memory as it is known after the event: a capture that was filtered lacks most calls that
+/// change it, and what was last said before them is no longer so.
+pub(super) fn memory_kb(cx: &Context<'_>, thread: &Thread, index: usize) -> Option<u64> {
+    if cx.session.is_filtered && !state::tells_memory(cx.event.ty) {
+        return None;
+    }
+    thread.memory_kb.get(index).map(|kb| u64::from(*kb))
 }
 
 fn capabilities<'a>(cx: &Context<'a>, scratch: &'a mut Scratch, which: usize) -> Option<Value<'a>> {

@@ -52,7 +52,8 @@ pub struct OriginState {
 }
 
 impl OriginState {
-    fn new(session: Session, origin: &Origin) -> Self {
+    fn new(mut session: Session, origin: &Origin) -> Self {
+        session.is_filtered = origin.is_filtered;
         let mut state = State::new();
         state.set_arch(session.arch);
         Self {

@@ -33,7 +33,7 @@ mod view;
 
 pub use apply::{
     affects_state, call_may_affect_state, cgroups_param, counts_memory, may_affect_state,
-    state_affecting_types,
+    state_affecting_types, tells_memory,
 };
 pub use containers::{ContainerInfo, Found, container_of, runtime_of, user_of};
 pub use dirs::Mounts;
@@ -120,6 +120,8 @@ pub struct State {
     /// The architecture of the machine, for calls without an event type.
     arch: Option<Arch>,
     scratch: Vec<u8>,
+    /// Whether a `connect` has not finished when it returned: later calls show how it ended.
+    has_attempts: bool,
     /// The last event's time, and when its call entered, in nanoseconds: calls are seen when they return, but mean what
     /// numbers meant when they entered.
     now: u64,

@@ -195,6 +195,7 @@ impl State {
         }
         if let Some(more) = FdExtra::read(&entry.extra) {
             more.apply(&mut info);
+            self.has_attempts |= info.connection == Connection::Pending;
             if let Some((client, _)) = info.ends {
                 info.kind = FdKind::of_end(client);
             }

@@ -120,7 +120,11 @@ extract! {
     ino = |_, cx, _| Some(Value::Int(fd(cx)?.ino.cast_signed()));
     is_upper_layer = |_, cx, _| Some(Value::Bool(fd(cx)?.open_flags & UPPER_LAYER != 0));
     is_lower_layer = |_, cx, _| Some(Value::Bool(fd(cx)?.open_flags & LOWER_LAYER != 0));
-    connected = |_, cx, _| Some(Value::Bool(fd(cx)?.connection == Connection::Established));
+    connected = |_, cx, _| match fd(cx)?.connection {
+        // The call that shows how the attempt ended can be among those that are missing.
+        Connection::Pending if cx.session.is_filtered => None,
+        connection => Some(Value::Bool(connection == Connection::Established)),
+    };
     name_changed = |_, cx, _| {
         fd(cx)?;
         Some(Value::Bool(cx.view.has_changed_name()))

@@ -8,7 +8,7 @@ use super::{
     kind, l4proto, lip, lport, lproto, name, name_changed, nameraw, num, rip, rport, rproto, sip,
     sockfamily, sport, sproto, typechar, types, uid,
 };
-use crate::fields::attributes::{Listing, Narrow};
+use crate::fields::attributes::{Listing, Narrow, Needs};
 use crate::fields::info::{
     ArgForm, FieldFlags, FieldInfo, boolean, int, ip, na, net, port as port_field, text,
 };
@@ -22,7 +22,9 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
     net("fd.cnet", "client address in CIDR (filter only)", cip)
         .flag(CONDITION_ONLY)
         .of_fd(),
-    boolean("fd.connected", "TCP/UDP fd is connected", connected).of_fd(),
+    boolean("fd.connected", "TCP/UDP fd is connected", connected)
+        .of_fd()
+        .needs(Needs::ALL_EVENTS),
     text(
         "fd.containerdirectory",
         "container id : directory",

@@ -4,7 +4,7 @@ mod table;
 
 pub(super) use table::FIELDS;
 
-use super::{Context, Field, FieldArg, Scratch, Value, environment, items, list};
+use super::{Context, Field, FieldArg, Scratch, Value, environment, items, list, thread};
 use crate::event::Tid;
 use crate::state::{FdInfo, ProgramFlags, Thread, View};
 
@@ -181,9 +181,9 @@ extract! {
         let shells = cx.view.ancestors().filter(|t| comm(t).ends_with(b"sh"));
         shells.last().map(|t| Value::Int(t.pid.0))
     };
-    vmsize = |_, cx, _| Some(Value::Uint(u64::from(main(cx)?.memory_kb[0])));
-    vmrss = |_, cx, _| Some(Value::Uint(u64::from(main(cx)?.memory_kb[1])));
-    vmswap = |_, cx, _| Some(Value::Uint(u64::from(main(cx)?.memory_kb[2])));
+    vmsize = |_, cx, _| Some(Value::Uint(thread::memory_kb(cx, main(cx)?, 0)?));
+    vmrss = |_, cx, _| Some(Value::Uint(thread::memory_kb(cx, main(cx)?, 1)?));
+    vmswap = |_, cx, _| Some(Value::Uint(thread::memory_kb(cx, main(cx)?, 2)?));
     exe_ino = |_, cx, _| nonzero(cx.view.thread()?.program.ino).map(|i| Value::Int(i.cast_signed()));
     exe_ctime = |_, cx, _| nonzero(cx.view.thread()?.program.ctime).map(Value::Uint);
     exe_mtime = |_, cx, _| nonzero(cx.view.thread()?.program.mtime).map(Value::Uint);

@@ -33,7 +33,10 @@ const O_DIRECTORY: u64 = 0x400;
 pub fn state_affecting_types() -> impl Iterator<Item = EventType> {
     let every = (0..u16::MAX).map(EventType);
     let known = every.take_while(|ty| ty.info().is_some());
-    known.filter(|ty| may_affect_state(*ty) || counts_memory(*ty) || *ty == types::GENERIC_X)
+    known.filter(|ty| {
+        let is_rare = matches!(*ty, types::GENERIC_X | types::SOCKET_GETPEERNAME_X);
+        may_affect_state(*ty) || counts_memory(*ty) || is_rare
+    })
 }
 
 /// Whether events of a type, in the newest schema, can change the meaning of later events. Some calls without a type
@@ -84,6 +87,20 @@ pub fn counts_memory(ty: EventType) -> bool {
             | types::SYSCALL_MMAP2_X
             | types::SYSCALL_MUNMAP_X
     )
+}
+
+/// Whether events of a type say how much memory their process uses.
+pub fn tells_memory(ty: EventType) -> bool {
+    counts_memory(ty)
+        || matches!(
+            ty,
+            types::SYSCALL_EXECVE_19_X
+                | types::SYSCALL_EXECVEAT_X
+                | types::SYSCALL_CLONE_20_X
+                | types::SYSCALL_CLONE3_X
+                | types::SYSCALL_FORK_20_X
+                | types::SYSCALL_VFORK_20_X
+        )
 }
 
 /// Applies one event.
@@ -222,6 +239,7 @@ pub(super) fn event(state: &mut State, paired: &PairedEvent<'_>) {
         types::SYSCALL_PIDFD_GETFD_X => files::pidfd_getfd(state, event),
         types::SYSCALL_BPF_2_X => files::bpf(state, event),
         types::GENERIC_X => files::generic(state, event),
+        types::SOCKET_GETPEERNAME_X => sockets::getpeername(state, event),
 
         types::SOCKET_SOCKET_X => sockets::socket(state, event),
         types::SOCKET_BIND_X => sockets::bind(state, event),
@@ -244,5 +262,8 @@ pub(super) fn event(state: &mut State, paired: &PairedEvent<'_>) {
         types::SOCKET_GETSOCKOPT_X => sockets::getsockopt(state, event),
 
         _ => files::unnamed(state, event),
+    }
+    if state.has_attempts {
+        sockets::attempt(state, event, flags);
     }
 }

@@ -1,11 +1,14 @@
 //! Sockets: their addresses and roles.
 
+use scap_capture_format::schema::{EventTypeFlags, ParamType, types};
+
 use super::super::fd::{Connection, EPHEMERAL, FdInfo, FdKind, L4, Role};
 use super::super::{State, limits, restore};
 use super::O_CLOEXEC;
 use super::files::made;
 use crate::event::async_event::OpenFd;
 use crate::event::net::{Endpoint, SockAddr, SockTuple};
+use crate::event::value::Value;
 use crate::event::{Event, EventExt as _, Tid};
 
 /// `SOCK_CLOEXEC`, in the type of `socket` and the flags of `accept4`.
@@ -110,7 +113,10 @@ pub(super) fn connect(state: &mut State, event: &Event<'_>) {
     };
     let connection = match result {
         EISCONN => Connection::Established,
-        EINTR | EALREADY | EINPROGRESS => Connection::Pending,
+        EINTR | EALREADY | EINPROGRESS => {
+            state.has_attempts = true;
+            Connection::Pending
+        }
         result if result < 0 => {
             // An attempt that had not finished has failed now.
             return state.update_fd(event.tid, fd, |info| {
@@ -332,15 +338,120 @@ pub(super) fn getsockopt(state: &mut State, event: &Event<'_>) {
     };
     if let Some((&VARIANT_ERRNO, number)) = value.split_first() {
         let failed = number.iter().any(|b| *b != 0);
-        state.update_fd(event.tid, fd, |info| {
-            if info.connection == Connection::Pending {
-                info.connection = if failed {
-                    Connection::None
-                } else {
-                    Connection::Established
-                };
+        attempt_ended(state, event.tid, fd, !failed);
+    }
+}
+
+/// A call on a socket whose `connect` had not finished when it returned can show how the attempt ended.
+pub(super) fn attempt(state: &mut State, event: &Event<'_>, flags: EventTypeFlags) {
+    let Some(result) = event.result() else {
+        return;
+    };
+    if matches!(event.ty, types::SYSCALL_POLL_X | types::SYSCALL_PPOLL_X) {
+        return polled(state, event);
+    }
+    let moves_data = flags.intersects(EventTypeFlags::READS_FROM_FD | EventTypeFlags::WRITES_TO_FD)
+        || matches!(
+            event.ty,
+            types::SYSCALL_SENDFILE_X | types::SYSCALL_SPLICE_X
+        );
+    let has_succeeded = match result {
+        // A read of nothing follows a failure as well as the end of a connection.
+        1.. => true,
+        failed if is_connection_error(failed) => false,
+        _ => return,
+    };
+    if moves_data {
+        for (index, info, _) in event.params_with_info() {
+            if info.ty == ParamType::Fd
+                && let Some(fd) = event.int(index)
+            {
+                attempt_ended(state, event.tid, fd, has_succeeded);
             }
+        }
+    }
+}
+
+/// Whether a transfer fails like this after an attempt to connect that failed. Before the end of an attempt it fails with
+/// EAGAIN.
+fn is_connection_error(result: i64) -> bool {
+    const EPIPE: i64 = -32;
+    const ENETDOWN: i64 = -100;
+    const ENETUNREACH: i64 = -101;
+    const ECONNABORTED: i64 = -103;
+    const ECONNRESET: i64 = -104;
+    const ENOTCONN: i64 = -107;
+    const ETIMEDOUT: i64 = -110;
+    const ECONNREFUSED: i64 = -111;
+    const EHOSTDOWN: i64 = -112;
+    const EHOSTUNREACH: i64 = -113;
+    matches!(
+        result,
+        EPIPE
+            | ENETDOWN
+            | ENETUNREACH
+            | ECONNABORTED
+            | ECONNRESET
+            | ENOTCONN
+            | ETIMEDOUT
+            | ECONNREFUSED
+            | EHOSTDOWN
+            | EHOSTUNREACH
+    )
+}
+
+/// A socket is ready when the attempt has ended: with an error, or hung up, if it failed.
+fn polled(state: &mut State, event: &Event<'_>) {
+    // As the schema encodes them.
+    const POLLERR: u16 = 1 << 4;
+    const POLLHUP: u16 = 1 << 5;
+    const POLLNVAL: u16 = 1 << 6;
+    let Some((Value::FdList(list), _)) = event
+        .info()
+        .and_then(|info| info.params.get(1))
+        .zip(event.params.get(1))
+        .map(|(info, bytes)| Value::decode(info, bytes))
+    else {
+        return;
+    };
+    for (fd, ready) in list.iter() {
+        if ready != 0 && ready & POLLNVAL == 0 {
+            let has_succeeded = ready & (POLLERR | POLLHUP) == 0;
+            attempt_ended(state, event.tid, fd, has_succeeded);
+        }
+    }
+}
+
+fn attempt_ended(state: &mut State, tid: Tid, fd: i64, has_succeeded: bool) {
+    let is_pending = |info: &FdInfo| info.connection == Connection::Pending;
+    if state.fd(tid, fd).is_some_and(is_pending) {
+        state.update_fd(tid, fd, |info| {
+            info.connection = if has_succeeded {
+                Connection::Established
+            } else {
+                Connection::None
+            };
         });
+    }
+}
+
+/// The kernel has a peer for a connected socket only.
+pub(super) fn getpeername(state: &mut State, event: &Event<'_>) {
+    const ENOTCONN: i64 = -107;
+    let (Some(fd), Some(result)) = (event.int(1), event.result()) else {
+        return;
+    };
+    let Some(info) = state.fd(event.tid, fd) else {
+        return;
+    };
+    let connection = match (result, info.connection) {
+        (0, _) => Connection::Established,
+        // It was closed or reset by its peer.
+        (ENOTCONN, Connection::Established) => Connection::None,
+        _ => return,
+    };
+    if info.connection != connection {
+        state.update_fd(event.tid, fd, |info| info.connection = connection);
     }
 }
 
@@ -394,14 +505,6 @@ pub(super) fn transfer(state: &mut State, event: &Event<'_>, tuple: usize, way: 
         return;
     };
     let here = with_own_address(state, with_known_port(info, here), there);
-    if info.connection == Connection::Pending {
-        state.update_fd(event.tid, fd, |info| {
-            info.connection = Connection::Established;
-        });
-    }
-    let Some(info) = state.fd(event.tid, fd) else {
-        return;
-    };
     if info.l4 == L4::Tcp && !info.name.is_empty() {
         return;
     }

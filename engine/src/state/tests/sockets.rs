@@ -214,6 +214,78 @@ fn connections_that_take_time() {
         (info.connection, info.role),
         (Connection::Established, Role::Client)
     );
+    // So do plain reads and writes, also of several fds, and a descriptor that is ready.
+    let list =
+        |fd: i64, ready: u16| [&1_u16.to_le_bytes()[..], &i(fd), &ready.to_le_bytes()].concat();
+    let (pending, yes, no) = (
+        Connection::Pending,
+        Connection::Established,
+        Connection::None,
+    );
+    let (read, write) = (types::SYSCALL_READ_X, types::SYSCALL_WRITE_X);
+    let io = |res: i64| {
+        vec![
+            i(res).to_vec(),
+            b"data".to_vec(),
+            i(3).to_vec(),
+            u(9).to_vec(),
+        ]
+    };
+    let poll = |res: i64, ready: u16| vec![i(res).to_vec(), list(3, ready), i(100).to_vec()];
+    let sendfile = |res: i64| {
+        let [res, offset, to, from] = [res, 0, 3, 7].map(|n| i(n).to_vec());
+        vec![res, offset, to, from, i(9).to_vec()]
+    };
+    let option = |error: i64| {
+        let value = [&[1][..], &i(error)].concat();
+        vec![
+            i(0).to_vec(),
+            i(3).to_vec(),
+            vec![1],
+            vec![4],
+            value,
+            u(4).to_vec(),
+        ]
+    };
+    for (ty, params, expected) in [
+        (read, io(5), yes),
+        (write, io(5), yes),
+        (
+            types::SYSCALL_READV_X,
+            vec![
+                i(5).to_vec(),
+                u(9).to_vec(),
+                b"data".to_vec(),
+                i(3).to_vec(),
+            ],
+            yes,
+        ),
+        (types::SYSCALL_SENDFILE_X, sendfile(5), yes),
+        (types::SYSCALL_POLL_X, poll(1, 4), yes),
+        (types::SYSCALL_PPOLL_X, poll(1, 1), yes),
+        (types::SOCKET_GETSOCKOPT_X, option(0), yes),
+        // EAGAIN, nothing, time-outs.
+        (read, io(-11), pending),
+        (read, io(0), pending),
+        (types::SYSCALL_SENDFILE_X, sendfile(-11), pending),
+        (
+            types::SYSCALL_POLL_X,
+            vec![i(0).to_vec(), vec![0, 0], i(100).to_vec()],
+            pending,
+        ),
+        // ECONNREFUSED, EPIPE, ETIMEDOUT.
+        (read, io(-111), no),
+        (write, io(-32), no),
+        (types::SYSCALL_SENDFILE_X, sendfile(-110), no),
+        (types::SYSCALL_POLL_X, poll(1, 4 | 16 | 32), no),
+        (types::SOCKET_GETSOCKOPT_X, option(-111), no),
+    ] {
+        let mut m = start();
+        let params: Vec<&[u8]> = params.iter().map(|param| &param[..]).collect();
+        m.event(100, ty, &params);
+        let info = m.state.fd(Tid(100), 3).unwrap();
+        assert_eq!(info.connection, expected, "{ty:?} {params:?}");
+    }
     // A client can choose its port.
     let mut m = Machine::new();
     socket(&mut m, 3, 2, 1);
