@@ -769,3 +769,54 @@ fn what_a_call_shows_of_an_unfinished_connection_is_known() {
     let expected = [["1 true"; 11].as_slice(), &["2 false"; 11]].concat();
     assert_eq!(marks, expected);
 }
+
+#[test]
+fn paths_begin_where_the_kernel_begins() {
+    let Some(case) = Case::new("paths", &[], &[]) else {
+        return;
+    };
+    case.shows(&[
+        "paths openat2 fd=5(<f>/tmp/paths-case/jail/file) dirfd=3(<d>/tmp/paths-case/jail) name=/file(/tmp/paths-case/jail/file) ",
+        "paths openat2 fd=5(<f>/tmp/paths-case/jail/file) dirfd=3(<d>/tmp/paths-case/jail) name=../../file(/tmp/paths-case/jail/file) ",
+        "paths openat2 fd=-2(ENOENT) dirfd=3(<d>/tmp/paths-case/jail) name=/nothing(/tmp/paths-case/jail/nothing) ",
+        "paths fchownat res=-2(ENOENT) dirfd=4(<f>/tmp/paths-case/jail/file) pathname= ",
+        "paths newfstatat res=0 dirfd=4(<f>/tmp/paths-case/jail/file) path=(/tmp/paths-case/jail/file) ",
+        "paths newfstatat res=-2(ENOENT) dirfd=3(<d>/tmp/paths-case/jail) path= ",
+        "paths chroot res=0 path=jail(/tmp/paths-case/jail)",
+        "paths openat fd=5(<f>/tmp/paths-case/jail/file) dirfd=-100(AT_FDCWD) name=jail/file(",
+        "paths openat fd=5(<f>/tmp/paths-case/jail/file) dirfd=-100(AT_FDCWD) name=file(/tmp/paths-case/jail/file) ",
+    ]);
+    let paths = case.bench.printed(
+        "case.scap",
+        "*%evt.type %fs.path.name %fs.path.source %fs.path.target",
+        &["proc.name=paths and evt.failed=false and (fs.path.name startswith /tmp/paths-case/jail/ or fs.path.source exists)"],
+    );
+    let jail = "/tmp/paths-case/jail/";
+    let expected = [
+        "openat {}file <NA> <NA>",
+        "openat2 {}file <NA> <NA>",
+        "openat2 {}file <NA> <NA>",
+        "linkat <NA> {}hard {}file",
+        "linkat <NA> {}hard2 {}file",
+        "symlinkat <NA> {}soft {}file",
+        "renameat <NA> {}hard {}hard3",
+        "fchmodat {}file <NA> <NA>",
+        "fchownat {}file <NA> <NA>",
+        "fchownat {}file <NA> <NA>",
+        "mkdirat {}sub <NA> <NA>",
+        "mknodat {}node <NA> <NA>",
+        "unlinkat {}hard3 <NA> <NA>",
+        "unlinkat {}hard2 <NA> <NA>",
+        "unlinkat {}soft <NA> <NA>",
+        "unlinkat {}node <NA> <NA>",
+        "unlinkat {}sub <NA> <NA>",
+        // In the root.
+        "openat {}file <NA> <NA>",
+        "openat {}file <NA> <NA>",
+        "openat {}file <NA> <NA>",
+        "chmod {}file <NA> <NA>",
+        "openat {}file <NA> <NA>",
+        "unlink {}file <NA> <NA>",
+    ];
+    assert_eq!(paths, expected.map(|line| line.replace("{}", jail)));
+}

@@ -139,9 +139,10 @@ impl<'a> Value<'a> {
             },
             ParamType::CharBuf => Self::Text(text(bytes)),
             ParamType::FsPath => Self::Path(text(bytes), None),
+            // Without a detail it is the first parameter, which upstream writes like no detail.
             ParamType::FsRelPath => match detail {
                 ParamDetail::DirFd(index) => Self::Path(text(bytes), Some(index)),
-                _ => Self::Path(text(bytes), None),
+                _ => Self::Path(text(bytes), Some(0)),
             },
             ParamType::ByteBuf => Self::Bytes(bytes),
             ParamType::Errno => Self::Errno(signed(bytes)?),
@@ -263,6 +264,23 @@ mod tests {
             ty,
             format: PrintFormat::Dec,
             info: ParamDetail::None,
+        }
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_fd_that_is_given_with_them() {
+        for (ty, detail, dirfd) in [
+            (ParamType::FsPath, ParamDetail::None, None),
+            (ParamType::FsRelPath, ParamDetail::DirFd(3), Some(3)),
+            // As in the enter event of openat, whose directory comes first.
+            (ParamType::FsRelPath, ParamDetail::None, Some(0)),
+        ] {
+            let info = ParamInfo {
+                info: detail,
+                ..info(ty)
+            };
+            let (value, _) = Value::decode(&info, b"x\0");
+            assert_eq!(value, Value::Path(b"x", dirfd));
         }
     }
 

@@ -33,8 +33,10 @@ enum Object {
 fn one(info: &EventInfo) -> Option<Object> {
     use Object::{Fd, Path};
     Some(match info.name {
-        "mkdir" | "mkdirat" | "rmdir" | "unlink" | "chown" | "lchown" => Path("path"),
-        "unlinkat" | "open" | "openat" | "openat2" | "umount" | "umount2" => Path("name"),
+        "mkdir" | "mkdirat" | "rmdir" | "unlink" | "chown" | "lchown" | "mknod" | "mknodat" => {
+            Path("path")
+        }
+        "unlinkat" | "creat" | "open" | "openat" | "openat2" | "umount" | "umount2" => Path("name"),
         "chmod" | "fchmodat" => Path("filename"),
         "fchownat" => Path("pathname"),
         "quotactl" => Path("special"),
@@ -59,7 +61,7 @@ fn successful(cx: &Context<'_>) -> Option<&'static EventInfo> {
     let full = cx.view.full();
     let info = full.info()?;
     let result = full.result()?;
-    let makes_fd = matches!(info.name, "open" | "openat" | "openat2");
+    let makes_fd = matches!(info.name, "creat" | "open" | "openat" | "openat2");
     (result == 0 || (makes_fd && result > 0)).then_some(info)
 }
 

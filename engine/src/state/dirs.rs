@@ -25,6 +25,11 @@ impl Dirs {
         let texts = [&self.cwd, &self.root, &self.before];
         texts.into_iter().flatten().map(|text| text.len()).sum()
     }
+
+    fn replace_cwd(&mut self, new: Option<Text>, changed: (u64, u64)) {
+        self.before = std::mem::replace(&mut self.cwd, new);
+        self.changed = changed;
+    }
 }
 
 /// Whose file names the paths of a thread are.
@@ -114,12 +119,13 @@ impl State {
         let Some(slot) = self.threads.get(tid).and_then(|t| t.dirs) else {
             return;
         };
+        let changed = (self.entered, self.now);
         self.change_dirs(slot, |dirs| {
             if let Some(new) = new_root {
                 dirs.root = Some(new);
             }
             if let Some(new) = new_cwd {
-                dirs.before = dirs.cwd.replace(new);
+                dirs.replace_cwd(Some(new), changed);
             }
         });
     }
@@ -130,7 +136,6 @@ impl State {
         };
         let before = dirs.text_len();
         change(dirs);
-        dirs.changed = (self.entered, self.now);
         self.used.text = self
             .used
             .text
@@ -141,7 +146,8 @@ impl State {
     /// Removes a thread's working directory, after it changed to an unknown one.
     pub(super) fn forget_cwd(&mut self, tid: Tid) {
         if let Some(slot) = self.threads.get(tid).and_then(|t| t.dirs) {
-            self.change_dirs(slot, |dirs| dirs.before = dirs.cwd.take());
+            let changed = (self.entered, self.now);
+            self.change_dirs(slot, |dirs| dirs.replace_cwd(None, changed));
         }
     }
 

@@ -239,13 +239,13 @@ impl<'s> View<'s> {
 
     /// Appends the absolute form of a path that the event's thread passed.
     pub fn absolute_path(&self, dirfd: Option<i64>, path: &[u8], out: &mut Vec<u8>) {
-        let event = self.paired.event;
+        let event = self.paired.full;
         if event.ty == types::SYSCALL_CHROOT_X && event.result() == Some(0) {
             // The root is the new one already, in which the path meant something else.
             out.extend_from_slice(self.state.root(event.tid).unwrap_or(path));
             return;
         }
-        self.state.resolve(event.tid, dirfd, path, out);
+        self.state.resolve_for(event, dirfd, path, out);
     }
 }
 
@@ -295,9 +295,11 @@ impl Names for View<'_> {
     }
 
     fn resolve_path(&self, dirfd: Option<i64>, path: &[u8], out: &mut Vec<u8>) -> bool {
+        let event = self.paired.full;
         // In another root, an absolute path is not yet one of the mount namespace.
-        let root = self.state.root(self.paired.event.tid);
-        if path.starts_with(b"/") && root.is_none_or(|root| root == b"/") {
+        let root = self.state.root(event.tid);
+        let is_of_namespace = root.is_none_or(|root| root == b"/") && !is_in_root(event);
+        if path.starts_with(b"/") && is_of_namespace {
             return false;
         }
         let before = out.len();
@@ -318,10 +320,66 @@ fn named(user: Option<&User>, id: u32) -> Option<&[u8]> {
     }
 }
 
+/// Whether a call takes the directory of its path for the root (`RESOLVE_IN_ROOT`).
+fn is_in_root(event: &Event<'_>) -> bool {
+    /// In the schema's flags.
+    const RESOLVE_IN_ROOT: u64 = 2;
+    let is_openat2 = matches!(
+        event.ty,
+        types::SYSCALL_OPENAT2_X | types::SYSCALL_OPENAT2_E
+    );
+    is_openat2 && argument(event, "resolve").is_some_and(|how| how & RESOLVE_IN_ROOT != 0)
+}
+
+/// Whether an empty path is the file of the fd itself: otherwise it names nothing.
+fn takes_empty_path(event: &Event<'_>) -> bool {
+    let at_empty_path = match event.ty {
+        types::SYSCALL_LINKAT_2_X | types::SYSCALL_FCHOWNAT_X | types::SYSCALL_NEWFSTATAT_X => {
+            0x1000
+        }
+        // In the schema's flags.
+        types::SYSCALL_EXECVEAT_E | types::SYSCALL_EXECVEAT_X => 1,
+        _ => return false,
+    };
+    argument(event, "flags").is_some_and(|flags| flags & at_empty_path != 0)
+}
+
+fn argument(event: &Event<'_>, name: &str) -> Option<u64> {
+    event.uint(event.info()?.param(name)?.0)
+}
+
 impl State {
+    /// Appends the absolute form of a path that a call passed, if its directory is known; nothing if the path names
+    /// nothing.
+    pub(super) fn resolve_for(
+        &self,
+        event: &Event<'_>,
+        dirfd: Option<i64>,
+        path: &[u8],
+        out: &mut Vec<u8>,
+    ) {
+        if path.is_empty() && !takes_empty_path(event) {
+            return;
+        }
+        if !is_in_root(event) {
+            return self.resolve(event.tid, dirfd, path, out);
+        }
+        let relative = path.iter().position(|b| *b != b'/');
+        let relative = &path[relative.unwrap_or(path.len())..];
+        let dir = self.directory(event.tid, dirfd, relative, out);
+        // The directory is the root: `..` does not lead out of it.
+        paths::join(out, dir, dir, relative);
+    }
+
     /// Appends the absolute form of a path that a thread passed, if its directory is known.
     pub(super) fn resolve(&self, tid: Tid, dirfd: Option<i64>, path: &[u8], out: &mut Vec<u8>) {
-        let dir: &[u8] = match dirfd {
+        let dir = self.directory(tid, dirfd, path, out);
+        paths::join(out, self.root(tid).unwrap_or(b""), dir, path);
+    }
+
+    /// Returns the directory that a path is relative to; appends a text in its place if it is not known.
+    fn directory(&self, tid: Tid, dirfd: Option<i64>, path: &[u8], out: &mut Vec<u8>) -> &[u8] {
+        match dirfd {
             None | Some(fds::AT_FDCWD) => self.base(tid).unwrap_or(b""),
             Some(fd) => match self.fd(tid, fd) {
                 Some(info) => info.name.as_ref(),
@@ -331,7 +389,6 @@ impl State {
                     b""
                 }
             },
-        };
-        paths::join(out, self.root(tid).unwrap_or(b""), dir, path);
+        }
     }
 }

@@ -60,7 +60,7 @@ pub(super) fn arg<'a>(
         Param::Text(text) => return Some(Value::Text(text)),
         Param::Path(path, dirfd) => {
             let dirfd = dirfd.and_then(|i| cx.event.int(usize::from(i)));
-            if path.is_empty() || !cx.view.resolve_path(dirfd, path, out) {
+            if !cx.view.resolve_path(dirfd, path, out) {
                 return Some(Value::Text(path));
             }
         }
@@ -194,5 +194,5 @@ pub(super) fn abspath<'a>(
     let dirfd = dirfd.and_then(|i| full.int(i));
     scratch.bytes.clear();
     cx.view.absolute_path(dirfd, path, &mut scratch.bytes);
-    Some(Value::Text(&scratch.bytes))
+    (!scratch.bytes.is_empty()).then_some(Value::Text(&scratch.bytes))
 }

@@ -3,7 +3,7 @@
 use scap_capture_format::schema::{Arch, types};
 
 use super::super::fd::{FdInfo, FdKind};
-use super::super::{State, limits, paths};
+use super::super::{State, limits};
 use super::{O_CLOEXEC, O_DIRECTORY};
 use crate::event::{Event, EventExt as _, Tid, syscall};
 
@@ -13,8 +13,6 @@ pub(super) struct Open {
     pub(super) dirfd: Option<usize>,
     pub(super) name: usize,
     pub(super) flags: Option<usize>,
-    /// How the path is resolved (`RESOLVE_*`).
-    pub(super) resolve: Option<usize>,
     /// The device, followed by the inode.
     pub(super) dev: usize,
 }
@@ -23,9 +21,6 @@ pub(super) struct Open {
 pub(super) fn made(event: &Event<'_>) -> Option<i64> {
     event.result().filter(|fd| *fd >= 0)
 }
-
-/// `RESOLVE_IN_ROOT` in the schema's flags.
-const RESOLVE_IN_ROOT: u64 = 2;
 
 pub(super) fn open(state: &mut State, event: &Event<'_>, at: Open) {
     let Some(fd) = made(event) else {
@@ -42,16 +37,7 @@ pub(super) fn open(state: &mut State, event: &Event<'_>, at: Open) {
         let mut name = std::mem::take(&mut state.scratch);
         name.clear();
         let dirfd = at.dirfd.and_then(|i| event.int(i));
-        let how = at.resolve.and_then(|i| event.uint(i)).unwrap_or(0);
-        if how & RESOLVE_IN_ROOT == 0 {
-            state.resolve(event.tid, dirfd, path, &mut name);
-        } else {
-            // The directory is the root: an absolute path begins there, and `..` does not lead out of it.
-            paths::join(&mut name, b"", b"/", path);
-            let inside = std::mem::take(&mut name);
-            let relative = inside.strip_prefix(b"/").unwrap_or(&inside);
-            state.resolve(event.tid, dirfd, relative, &mut name);
-        }
+        state.resolve_for(event, dirfd, path, &mut name);
         info.name = state.keep(&name, limits::NAME).unwrap_or(info.name);
         if !path.is_empty() && path != name {
             info.raw_name = state.keep(path, limits::NAME);

@@ -170,7 +170,6 @@ pub(super) fn event(state: &mut State, paired: &PairedEvent<'_>) {
                 dirfd: None,
                 name: 1,
                 flags: Some(2),
-                resolve: None,
                 dev: 4,
             },
         ),
@@ -181,7 +180,6 @@ pub(super) fn event(state: &mut State, paired: &PairedEvent<'_>) {
                 dirfd: None,
                 name: 1,
                 flags: None,
-                resolve: None,
                 dev: 3,
             },
         ),
@@ -193,7 +191,6 @@ pub(super) fn event(state: &mut State, paired: &PairedEvent<'_>) {
                     dirfd: Some(1),
                     name: 2,
                     flags: Some(3),
-                    resolve: None,
                     dev: 5,
                 },
             );
@@ -206,7 +203,6 @@ pub(super) fn event(state: &mut State, paired: &PairedEvent<'_>) {
                     dirfd: Some(1),
                     name: 2,
                     flags: Some(3),
-                    resolve: Some(5),
                     dev: 6,
                 },
             );
@@ -219,7 +215,6 @@ pub(super) fn event(state: &mut State, paired: &PairedEvent<'_>) {
                     dirfd: None,
                     name: 3,
                     flags: Some(2),
-                    resolve: None,
                     dev: 4,
                 },
             );

@@ -161,6 +161,20 @@ fn directories_nobody_saw() {
 }
 
 #[test]
+fn a_new_root_is_relative_to_the_directory_that_is() {
+    let mut m = Machine::new();
+    let before = m.state.cwd(Tid(100)).map(<[u8]>::to_vec);
+    m.event(100, types::SYSCALL_CHDIR_X, &[&i(0), b"/work\0"]);
+    assert_ne!(before.as_deref(), Some(&b"/work"[..]));
+    m.event(100, types::SYSCALL_CHROOT_X, &[&i(0), b"jail\0"]);
+    // The call itself is shown with the directory that it began in, as are those after it.
+    assert_eq!(m.state.base(Tid(100)), Some(&b"/work"[..]));
+    assert_eq!(m.state.root(Tid(100)), Some(&b"/work/jail"[..]));
+    m.open(100, 5, "x", 0);
+    assert_eq!(&*m.state.fd(Tid(100), 5).unwrap().name, b"/work/x");
+}
+
+#[test]
 fn a_path_in_a_root_begins_there() {
     let mut m = Machine::new();
     m.open(100, 5, "/jail", 0x400);

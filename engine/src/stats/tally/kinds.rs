@@ -111,7 +111,8 @@ const FORKS: &[&str] = &["clone", "clone3", "fork", "vfork"];
 const PATHS: &[&str] = &[
     "mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "chown", "lchown", "fchown", "fchownat",
     "chmod", "fchmod", "fchmodat", "open", "openat", "openat2", "umount", "umount2", "quotactl",
-    "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "mount",
+    "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "mount", "creat",
+    "mknod", "mknodat",
 ];
 
 const USERS: &[&str] = &["setuid", "setreuid", "setresuid"];
