@@ -19,10 +19,10 @@ impl Names<'_> {
         self.open = true;
     }
 
-    /// Adds the bits that have no name, if others have one.
+    /// Adds the bits that have no name.
     fn rest(&mut self, bits: u64, write: impl FnOnce(&mut Vec<u8>, u64)) {
-        if self.open && bits != 0 {
-            self.out.push(b'|');
+        if bits != 0 {
+            self.push("");
             write(self.out, bits);
         }
     }
@@ -34,8 +34,7 @@ impl Names<'_> {
     }
 }
 
-/// Appends `(A|B)` for the bits of a mask that have names. Bits without one follow as a number, `(A|0x200000)`; a mask
-/// without any name is only the number before it.
+/// Appends `(A|B)` for the bits of a mask. Those without a name follow as a number: `(A|0x200000)`, `(0x200000)`.
 pub fn mask(out: &mut Vec<u8>, value: u64, table: &FlagTable) {
     let mut names = Names { out, open: false };
     let mut remaining = value;
@@ -118,7 +117,7 @@ mod tests {
         assert_eq!(m(1), "(O_RDONLY)");
         assert_eq!(m(3), "(O_RDWR)");
         assert_eq!(m(52), "(O_EXCL|O_DSYNC|O_CREAT)");
-        assert_eq!(m(0x8000_0000), "");
+        assert_eq!(m(0x8000_0000), "(0x80000000)");
         assert_eq!(m(0x8000_1001), "(O_RDONLY|O_CLOEXEC|0x80000000)");
         let mmap = table(types::SYSCALL_MMAP_X, "flags");
         assert_eq!(

@@ -123,7 +123,7 @@ fn an_open() {
     );
     assert_eq!(
         p(-999, 77, b"\0", 1 << 31, 0o100_644),
-        "fd=-999 dirfd=77 name=(/tmp/) flags=2147483648 mode=0100644 dev=801 ino=42 "
+        "fd=-999 dirfd=77 name=(/tmp/) flags=2147483648(0x80000000) mode=0100644 dev=801 ino=42 "
     );
 }
 
