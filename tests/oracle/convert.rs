@@ -77,7 +77,12 @@ fn compare<'f>(
         assert_eq!(before[0], after[0], "{capture}");
         for (i, name) in names.iter().enumerate() {
             let (old, new) = (before[i + 1], after[i + 1]);
-            if old != new {
+            // Paths of unix sockets are written without the end of the line that they were taken from.
+            let is_same = match *name {
+                "fdlist.names" => old.replace('\n', "") == new,
+                _ => old == new,
+            };
+            if !is_same {
                 let example = format!("{capture} {}: {old:?}, {new:?}", before[0]);
                 differ.entry(name).or_insert((0, example)).0 += 1;
             }

@@ -183,6 +183,8 @@ pub(super) fn fd(
                 dest: c.u64()?,
             };
             name = c.str16()?;
+            // Some recorders took the path from /proc/net/unix with the end of its line.
+            name = name.strip_suffix(b"\n").unwrap_or(name);
         }
         16 => {
             f.open_flags = c.u32()?;

@@ -27,27 +27,22 @@ pub fn escape_exact(out: &mut Vec<u8>, text: &[u8]) {
     }
     let mut rest = text;
     while let Some(at) = memchr::memchr(b'\\', rest) {
-        let (before, after) = rest.split_at(at + 1);
-        escape(out, before);
-        if looks_escaped(after, b"\\xnrtu") {
+        escape(out, &rest[..=at]);
+        if looks_escaped(&rest[at..]) {
             out.push(b'\\');
         }
-        rest = after;
+        rest = &rest[at + 1..];
     }
     escape(out, rest);
 }
 
-/// Whether a backslash before this text would be taken for a part of an escape: one of the letters
-/// follows, or something that is escaped itself.
-pub(crate) fn looks_escaped(after: &[u8], letters: &[u8]) -> bool {
-    match after.utf8_chunks().next() {
+/// Whether a text that begins with a backslash would be taken for an escape, or its first one be added to one.
+fn looks_escaped(text: &[u8]) -> bool {
+    let escaped_next = match text[1..].utf8_chunks().next() {
         None => false,
-        Some(chunk) => match chunk.valid().chars().next() {
-            Some(c) if c.is_ascii() => letters.contains(&(c as u8)) || is_unsafe(c),
-            Some(c) => is_unsafe(c),
-            None => true,
-        },
-    }
+        Some(chunk) => chunk.valid().chars().next().is_none_or(is_unsafe),
+    };
+    escaped_next || read_escape(text).is_some()
 }
 
 /// Appends the text that [`escape_exact`] made an escaped one of. Backslashes that begin no escape stay.
@@ -56,51 +51,57 @@ pub fn unescape(out: &mut Vec<u8>, escaped: &[u8]) {
     while let Some(at) = memchr::memchr(b'\\', rest) {
         out.extend_from_slice(&rest[..at]);
         rest = &rest[at..];
-        let len = read_escape(out, rest);
-        if len == 0 {
-            out.push(b'\\');
-        }
-        rest = &rest[len.max(1)..];
+        let len = match read_escape(rest) {
+            None => {
+                out.push(b'\\');
+                1
+            }
+            Some((len, Escaped::Byte(byte))) => {
+                out.push(byte);
+                len
+            }
+            Some((len, Escaped::Char(c))) => {
+                out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                len
+            }
+        };
+        rest = &rest[len..];
     }
     out.extend_from_slice(rest);
 }
 
-/// Appends what the escape at the beginning of a text stands for, and returns its length; 0 = it is none.
-fn read_escape(out: &mut Vec<u8>, text: &[u8]) -> usize {
-    let digits = |digits: &[u8]| {
-        let digits = str::from_utf8(digits).ok()?;
+/// What an escape stands for.
+enum Escaped {
+    Byte(u8),
+    Char(char),
+}
+
+/// Reads the escape at the beginning of a text, and returns its length, too.
+fn read_escape(text: &[u8]) -> Option<(usize, Escaped)> {
+    let number = |digits: &[u8]| {
         // A sign is not one of them.
-        let are_digits = digits.bytes().all(|b| b.is_ascii_hexdigit());
-        u32::from_str_radix(digits, 16).ok().filter(|_| are_digits)
+        let are_digits = digits.iter().all(u8::is_ascii_hexdigit);
+        let digits = str::from_utf8(digits).ok().filter(|_| are_digits)?;
+        u32::from_str_radix(digits, 16).ok()
     };
     let byte = match *text {
         [_, b'\\', ..] => b'\\',
         [_, b'n', ..] => b'\n',
         [_, b'r', ..] => b'\r',
         [_, b't', ..] => b'\t',
-        [_, b'x', high, low, ..] => match digits(&[high, low]).map(u8::try_from) {
-            Some(Ok(byte)) => {
-                out.push(byte);
-                return 4;
-            }
-            _ => return 0,
-        },
-        [_, b'u', b'{', ..] => {
-            let end = text
-                .iter()
-                .take("\\u{10ffff}".len())
-                .position(|b| *b == b'}');
-            let Some(end) = end else { return 0 };
-            let Some(c) = digits(&text[3..end]).and_then(char::from_u32) else {
-                return 0;
-            };
-            out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-            return end + 1;
+        [_, b'x', high, low, ..] => {
+            let byte = u8::try_from(number(&[high, low])?).ok()?;
+            return Some((4, Escaped::Byte(byte)));
         }
-        _ => return 0,
+        [_, b'u', b'{', ..] => {
+            let most = "\\u{10ffff}".len();
+            let end = text.iter().take(most).position(|b| *b == b'}')?;
+            let c = char::from_u32(number(&text[3..end])?)?;
+            return Some((end + 1, Escaped::Char(c)));
+        }
+        _ => return None,
     };
-    out.push(byte);
-    2
+    Some((2, Escaped::Byte(byte)))
 }
 
 /// Appends `text` with all unsafe characters replaced by visible escapes. What is escaped already stays as it is: for
@@ -255,15 +256,18 @@ mod tests {
             unescape(&mut out, text.as_bytes());
             out
         };
+        assert_eq!(exact(b"\\x \\u \\u{ \\x1g"), "\\x \\u \\u{ \\x1g");
         assert_eq!(exact(b"a\\c C:\\Dir\\"), "a\\c C:\\Dir\\");
         assert_eq!(exact(b"\x1b \\x1b"), "\\x1b \\\\x1b");
         assert_eq!(exact(b"\n\\n"), "\\n\\\\n");
         assert_eq!(exact(b"\xff\\xff"), "\\xff\\\\xff");
-        let parts: [&[u8]; 12] = [
+        let parts: [&[u8]; 14] = [
             b"\\",
             b"x",
             b"n",
             b"u{9b}",
+            b"u{",
+            b"}",
             b"\x1b",
             b"\n",
             b"\xff",

@@ -256,7 +256,6 @@ pub(super) const KNOWN: &[Known] = &[
         &[
             "echo_fds",
             "fdbytes_by",
-            "fdcount_by",
             "iobytes_file",
             "stdin",
             "topprocs_file",
