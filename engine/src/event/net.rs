@@ -30,6 +30,14 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    /// Returns the unspecified end of the same family.
+    fn unspecified(self) -> Self {
+        match self {
+            Self::V4(..) => Self::V4(Ipv4Addr::UNSPECIFIED, 0),
+            Self::V6(..) => Self::V6(Ipv6Addr::UNSPECIFIED, 0),
+        }
+    }
+
     /// Returns the address.
     pub fn ip(self) -> IpAddr {
         match self {
@@ -143,6 +151,29 @@ pub enum SockTuple<'a> {
 }
 
 impl<'a> SockTuple<'a> {
+    /// Returns the ends of a `connect`: the socket's, and the address that the program passed in place of what the socket lacks.
+    /// After a refusal it has kept the peer's address without the port.
+    pub fn of_connect(socket: Option<Self>, passed: Option<SockAddr<'a>>) -> Option<Self> {
+        match (socket, passed) {
+            (Some(Self::Inet(own, peer)), Some(SockAddr::Inet(passed)))
+                if peer.port() == 0 && passed.port() != 0 =>
+            {
+                let passed = passed.unmapped();
+                let own = match (own, passed) {
+                    (Endpoint::V4(..), Endpoint::V4(..)) | (Endpoint::V6(..), Endpoint::V6(..)) => {
+                        own
+                    }
+                    _ => passed.unspecified(),
+                };
+                Some(Self::Inet(own, passed))
+            }
+            (Some(tuple), _) => Some(tuple),
+            (None, Some(SockAddr::Inet(passed))) => Some(Self::Inet(passed.unspecified(), passed)),
+            (None, Some(SockAddr::Unix(path))) => Some(Self::Unix(0, 0, path)),
+            (None, _) => None,
+        }
+    }
+
     /// Decodes a tuple; `None` if the family is missing. IPv4-mapped addresses are those of IPv4.
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         let (&family, rest) = bytes.split_first()?;
@@ -281,6 +312,40 @@ mod tests {
 
     // The expected texts of both tests are what sysdig 0.29.3 prints for these bytes, except that it prints an IPv4-mapped
     // address as IPv4 only where both ends are mapped.
+
+    #[test]
+    fn a_refused_connect_was_to_the_port_that_was_passed() {
+        let end = |ip: [u8; 4], port| Endpoint::V4(Ipv4Addr::from(ip), port);
+        let (own, local) = (end([0; 4], 0), [127, 0, 0, 1]);
+        let passed = Some(SockAddr::Inet(end(local, 9)));
+        for (socket, expected) in [
+            // What the socket has kept of its peer, all of it, and nothing.
+            (Some((own, end(local, 0))), Some((own, end(local, 9)))),
+            (
+                Some((end(local, 4000), end(local, 9))),
+                Some((end(local, 4000), end(local, 9))),
+            ),
+            (None, Some((own, end(local, 9)))),
+        ] {
+            let socket = socket.map(|(own, peer)| SockTuple::Inet(own, peer));
+            let expected = expected.map(|(own, peer)| SockTuple::Inet(own, peer));
+            assert_eq!(SockTuple::of_connect(socket, passed), expected);
+        }
+        let kept = Some(SockTuple::Inet(own, end(local, 0)));
+        assert_eq!(SockTuple::of_connect(kept, None), kept);
+        // IPv6 sockets with an IPv4 address, and the other way round.
+        let v6 = Endpoint::V6(Ipv6Addr::UNSPECIFIED, 0);
+        let kept = Some(SockTuple::Inet(v6, v6));
+        assert_eq!(
+            SockTuple::of_connect(kept, passed),
+            Some(SockTuple::Inet(own, end(local, 9)))
+        );
+        let path = SockAddr::Unix(b"/run/x");
+        assert_eq!(
+            SockTuple::of_connect(None, Some(path)),
+            Some(SockTuple::Unix(0, 0, b"/run/x"))
+        );
+    }
 
     #[test]
     fn addresses() {

@@ -135,14 +135,8 @@ pub(super) fn connect(state: &mut State, event: &Event<'_>) {
     if result == EISCONN {
         return;
     }
-    let tuple = event.params.get(1).and_then(SockTuple::parse).or_else(|| {
-        // Without both ends, the address that the program passed is still the peer.
-        match address? {
-            SockAddr::Inet(there) => Some(SockTuple::Inet(unspecified_like(there), there)),
-            SockAddr::Unix(path) => Some(SockTuple::Unix(0, 0, path)),
-            SockAddr::Other(_) | SockAddr::Invalid(_) => None,
-        }
-    });
+    let socket = event.params.get(1).and_then(SockTuple::parse);
+    let tuple = SockTuple::of_connect(socket, address);
     let Some(tuple) = tuple else {
         return;
     };
@@ -180,13 +174,6 @@ fn disconnect(state: &mut State, event: &Event<'_>, fd: i64) {
             None => Role::Unknown,
         };
     });
-}
-
-fn unspecified_like(end: Endpoint) -> Endpoint {
-    match end {
-        Endpoint::V4(..) => Endpoint::V4(std::net::Ipv4Addr::UNSPECIFIED, 0),
-        Endpoint::V6(..) => Endpoint::V6(std::net::Ipv6Addr::UNSPECIFIED, 0),
-    }
 }
 
 /// Takes what the kernel says of an fd, unless it is what is known already.

@@ -13,7 +13,7 @@ use super::{
     Whose, limits,
 };
 use crate::event::EventExt as _;
-use crate::event::net::{SockTuple, unmap};
+use crate::event::net::{SockAddr, SockTuple, unmap};
 use crate::fields::{self, Context, Field, Scratch, Value};
 use crate::state::{FdInfo, FdKind, L4, Role, Text};
 use crate::stats::groups::{Groups, Recent};
@@ -24,6 +24,8 @@ const O_TRUNC: u64 = 0x100;
 
 /// The parameter of a `connect` with both ends.
 const CONNECT_TUPLE: usize = 1;
+/// Index of the address that a program passed to `connect`.
+const CONNECT_ADDRESS: usize = 3;
 
 /// Files and connections.
 pub(super) struct Objects {
@@ -217,8 +219,11 @@ impl Objects {
         if !facts.failed || !facts.kind.contains(Kind::CONNECTS) {
             return;
         }
-        let tuple = cx.view.full().params.get(CONNECT_TUPLE);
-        let Some(tuple @ SockTuple::Inet(source, destination)) = tuple.and_then(SockTuple::parse)
+        let params = cx.view.full().params;
+        let socket = params.get(CONNECT_TUPLE).and_then(SockTuple::parse);
+        let passed = params.get(CONNECT_ADDRESS).and_then(SockAddr::parse);
+        let Some(tuple @ SockTuple::Inet(source, destination)) =
+            SockTuple::of_connect(socket, passed)
         else {
             return;
         };
