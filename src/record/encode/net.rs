@@ -188,9 +188,9 @@ fn put_tuple(raw: &Raw<'_>, arg: u8, from: From, other: Option<&[u8]>, out: &mut
     let Some((own, mut peer)) = ends(raw, arg, &socket) else {
         return out.absent();
     };
+    // After a refusal, the socket has the address that it was to be connected to, but no longer the port.
     let unknown = match peer {
-        End::Inet(address, port) => Ipv4Addr::from(address).is_unspecified() && port == 0,
-        End::Inet6(address, port) => address == [0; 16] && port == 0,
+        End::Inet(_, port) | End::Inet6(_, port) => port == 0,
         End::Unix(peer, path) => peer == 0 && path.is_empty(),
     };
     if let Some(named) = other.and_then(sockaddr)
@@ -198,8 +198,8 @@ fn put_tuple(raw: &Raw<'_>, arg: u8, from: From, other: Option<&[u8]>, out: &mut
     {
         peer = match (peer, named) {
             (End::Unix(pointer, _), End::Unix(_, path)) => End::Unix(pointer, path),
-            (End::Inet6(..), End::Inet6(..)) | (End::Inet(..), End::Inet(..)) => named,
-            _ => peer,
+            (End::Unix(..), _) | (_, End::Unix(..)) => peer,
+            _ => named,
         };
     }
     let (source, dest) = if from == From::Own {
