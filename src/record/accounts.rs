@@ -13,7 +13,7 @@ use std::{
 
 use rustix::fs::{AtFlags, CWD, StatxFlags};
 use scap_capture_format::{
-    event::Params,
+    event::{Params, Timestamp},
     schema::{EventType, types},
 };
 
@@ -148,6 +148,18 @@ impl Stamp {
     }
 }
 
+impl Stamp {
+    /// Whether the file was changed, or put in its place, after a time of the wall clock. The kernel's times of files are
+    /// up to some milliseconds too early.
+    fn changed_after(&self, time: Timestamp) -> bool {
+        let (seconds, part) = self.changed;
+        let changed = u64::try_from(seconds)
+            .unwrap_or(0)
+            .saturating_mul(1_000_000_000);
+        changed.saturating_add(part.into()) > time.0
+    }
+}
+
 /// A file that is watched.
 #[derive(Debug)]
 struct Watched {
@@ -175,8 +187,17 @@ impl Watched {
     }
 
     /// Returns the contents if they are to be compared with the known ones.
-    fn look(&mut self, is_replaced: bool) -> Option<Accounts> {
+    fn look(&mut self, replaced: Option<Timestamp>) -> Option<Found> {
         let stamp = Stamp::of(&self.path);
+        if let (Some(replaced), Some(found)) = (replaced, &stamp)
+            && found.changed_after(replaced)
+        {
+            // It has changed again since then. What it was in between is not known; what it is now is seen later.
+            let has_changed = stamp != self.stamp;
+            return has_changed
+                .then(|| self.database.read_from(&self.path).ok().map(Found::Later))?;
+        }
+        let is_replaced = replaced.is_some();
         let has_changed = stamp != self.stamp;
         self.stamp = stamp;
         let was_changing = std::mem::replace(&mut self.is_changing, has_changed);
@@ -184,8 +205,16 @@ impl Watched {
         if (has_changed && !is_replaced) || (!has_changed && !was_changing) {
             return None;
         }
-        self.database.read_from(&self.path).ok()
+        self.database.read_from(&self.path).ok().map(Found::Now)
     }
+}
+
+/// What a look at a file finds.
+enum Found {
+    /// Its contents.
+    Now(Accounts),
+    /// Its contents at a later time than that of the event for which it was looked at.
+    Later(Accounts),
 }
 
 /// Watches users and groups, and makes an event of each change.
@@ -215,19 +244,30 @@ impl AccountWatch {
         matches!(name, Some(b"passwd" | b"group")) && event.result() == Some(0)
     }
 
-    /// Looks for changes and calls `see` with an event for each. `is_replaced`: a file may have been replaced by a
-    /// complete one just now, see [`Self::may_replace`]; otherwise a change counts once it is over.
-    pub(super) fn look(&mut self, is_replaced: bool, mut see: impl FnMut(EventType, Params<'_>)) {
+    /// Looks for changes and calls `see` with an event for each. `replaced`: when a file may have been replaced by a
+    /// complete one, see [`Self::may_replace`]; otherwise a change counts once it is over.
+    pub(super) fn look(
+        &mut self,
+        replaced: Option<Timestamp>,
+        mut see: impl FnMut(EventType, Params<'_>),
+    ) {
         for file in &mut self.files {
-            let Some(now) = file.look(is_replaced) else {
-                continue;
+            let (now, is_later) = match file.look(replaced) {
+                Some(Found::Now(now)) => (now, false),
+                Some(Found::Later(now)) => (now, true),
+                None => continue,
             };
             let (added, deleted) = match file.database {
                 Database::Users => (types::USER_ADDED_E, types::USER_DELETED_E),
                 Database::Groups => (types::GROUP_ADDED_E, types::GROUP_DELETED_E),
             };
-            let is_gone = |(id, _): &(&u32, &Account)| !now.contains_key(id);
-            let is_new = |(id, account): &(&u32, &Account)| file.known.get(id) != Some(account);
+            // Whoever has changed meanwhile has a name that is not known.
+            let is_gone = |(id, account): &(&u32, &Account)| match now.get(id) {
+                None => true,
+                Some(now) => is_later && now != *account,
+            };
+            let is_new =
+                |(id, account): &(&u32, &Account)| !is_later && file.known.get(id) != Some(account);
             let gone = file.known.iter().filter(is_gone);
             let new = now.iter().filter(is_new);
             let changes = gone
@@ -239,7 +279,12 @@ impl AccountWatch {
                     see(ty, params);
                 }
             }
-            file.known = now;
+            if is_later {
+                file.known
+                    .retain(|id, account| now.get(id) == Some(account));
+            } else {
+                file.known = now;
+            }
         }
     }
 }
@@ -262,8 +307,6 @@ fn params(database: Database, id: u32, account: &Account, out: &mut Out) {
 #[cfg(test)]
 mod tests {
     use std::fs;
-
-    use scap_capture_format::event::Timestamp;
 
     use super::*;
     use crate::event::synthetic_event;
@@ -303,8 +346,12 @@ mod tests {
     }
 
     fn look(watch: &mut AccountWatch, is_replaced: bool) -> Vec<String> {
+        look_at(watch, is_replaced.then_some(Timestamp(u64::MAX)))
+    }
+
+    fn look_at(watch: &mut AccountWatch, replaced: Option<Timestamp>) -> Vec<String> {
         let mut seen = Vec::new();
-        watch.look(is_replaced, |ty, params| {
+        watch.look(replaced, |ty, params| {
             let event = synthetic_event(Timestamp(0), ty, params);
             let name = event.info().unwrap().name;
             let id = event.uint(0).unwrap();
@@ -356,6 +403,31 @@ mod tests {
         assert_eq!(look(&mut watch, false), [""; 0]);
         assert_eq!(look(&mut watch, false), ["useradded 1001 eve"]);
         assert_eq!(look(&mut watch, false), [""; 0]);
+    }
+
+    #[test]
+    fn a_file_is_not_taken_for_one_that_it_has_replaced() {
+        let machine = Machine::new();
+        let mut watch = AccountWatch::new(&machine.host);
+        assert_eq!(look(&mut watch, false), [""; 0]);
+        let eve = format!("{ROOT}eve:x:1001:1001::/:/bin/sh\n");
+        machine.replace("passwd", &eve);
+        // The event of an earlier replacement is only seen now.
+        assert_eq!(look_at(&mut watch, Some(Timestamp(1))), [""; 0]);
+        assert_eq!(look(&mut watch, true), ["useradded 1001 eve"]);
+        // Whoever has another name by then has none that is known.
+        machine.replace("passwd", &format!("{ROOT}mallory:x:1001:1001::/:/bin/sh\n"));
+        let deleted = ["userdeleted 1001 eve"];
+        assert_eq!(look_at(&mut watch, Some(Timestamp(1))), deleted);
+        assert_eq!(look_at(&mut watch, Some(Timestamp(2))), [""; 0]);
+        assert_eq!(look(&mut watch, true), ["useradded 1001 mallory"]);
+        machine.replace("passwd", &eve);
+        assert_eq!(look(&mut watch, true), ["useradded 1001 eve"]);
+        // Or the event of this one is lost.
+        machine.replace("passwd", &format!("{eve}adam:x:1002:1001::/:/bin/sh\n"));
+        assert_eq!(look_at(&mut watch, Some(Timestamp(1))), [""; 0]);
+        assert_eq!(look(&mut watch, false), [""; 0]);
+        assert_eq!(look(&mut watch, false), ["useradded 1002 adam"]);
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl MachineWatch {
     /// Looks for what an event may have changed, and calls `see` with what follows it.
     pub(super) fn after(&mut self, event: &Event<'_>, mut see: impl FnMut(EventType, Params<'_>)) {
         if AccountWatch::may_replace(event) {
-            self.accounts.look(true, see);
+            self.accounts.look(Some(event.ts), see);
         } else if event.ty == types::GENERIC_X
             && let Some(code) = event.uint(0)
             && code != 0
@@ -72,7 +72,7 @@ impl MachineWatch {
         }
         self.looked = now;
         self.look_at_clock(ts, &mut see);
-        self.accounts.look(false, see);
+        self.accounts.look(None, see);
     }
 
     fn look_at_clock(&mut self, ts: u64, see: &mut impl FnMut(EventType, Params<'_>)) {
