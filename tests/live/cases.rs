@@ -444,6 +444,61 @@ fn paths_in_other_roots_and_mount_namespaces_are_not_the_machines() {
     );
 }
 
+/// Unmounts a directory in the end.
+struct Mounted<'a>(&'a str);
+
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("-l").arg(self.0).status());
+    }
+}
+
+#[test]
+fn who_begins_in_a_cgroup_is_in_its_container_from_the_first_event() {
+    let Some(bench) = bench() else { return };
+    let program = bench.compile_with("cases/into_cgroup.c", &["-w", "-pthread"]);
+    let unified = bench.path("unified");
+    std::fs::create_dir(&unified).unwrap();
+    let unified = unified.to_str().unwrap();
+    let mount = ["-t", "cgroup2", "none", unified];
+    assert!(
+        Command::new("mount")
+            .args(mount)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let _mounted = Mounted(unified);
+    let id = "0123456789abcdef".repeat(4);
+    let cgroup = format!("{unified}/scap-{}/docker/{id}", std::process::id());
+    std::fs::create_dir_all(&cgroup).unwrap();
+    bench.record("case.scap", &["--", program.to_str().unwrap(), &cgroup]);
+    let above = std::path::Path::new(&cgroup).ancestors().take(3);
+    for directory in above {
+        std::fs::remove_dir(directory).unwrap();
+    }
+    let marks = bench.printed(
+        "case.scap",
+        "*%container.id %evt.arg.name",
+        &["evt.type=access and evt.arg.name startswith /mark"],
+    );
+    assert_eq!(
+        marks,
+        [
+            "0123456789ab /mark/child",
+            "0123456789ab /mark/thread",
+            "0123456789ab /mark/grandchild",
+            "host /mark/outside",
+        ]
+    );
+    let first = bench.printed(
+        "case.scap",
+        "*%container.id",
+        &["evt.type=clone3 and evt.rawres=0 and thread.ismain=true"],
+    );
+    assert_eq!(first.first().map(String::as_str), Some("0123456789ab"));
+}
+
 #[test]
 fn owners_in_a_user_namespace_are_the_machines() {
     let Some(case) = Case::new("user_namespace", &["-w"], &[]) else {
