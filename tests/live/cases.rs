@@ -218,6 +218,8 @@ fn fds_that_come_by_message_ioctl_or_number_have_names() {
         "fd_makers read res=1 data=* fd=*(<f>/etc/group) size=1",
         "fd_makers open_by_handle_at fd=",
         "fd_makers read res=1 data=* fd=*(<f>/etc/shells) size=1",
+        "fd_makers getsockopt res=0",
+        "fd_makers read res=-22(EINVAL) data= fd=*(<P>) size=1",
     ]);
     // What the recorder found out is no event of the program.
     case.never("asyncevent");

@@ -109,6 +109,9 @@ pub mod op {
     pub const NEW_FD: u8 = 18;
     /// Owners of the caller.
     pub const OWNERS: u8 = 19;
+    /// As [`NEW_FD`], but the fd is the first u32 that argument `arg` points to, if the call succeeded and its third argument
+    /// is `n` (getsockopt).
+    pub const NEW_FD_AT: u8 = 21;
     /// A record of its own says what directories the caller has, if the call succeeded. Only as the last of
     /// [`super::MAX_OPS`], as [`NEW_FD`].
     pub const DIRECTORIES: u8 = 20;

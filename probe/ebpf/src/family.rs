@@ -102,6 +102,9 @@ pub fn ops() -> u8 {
     }
     let next = match spec.ops[MAX_OPS - 1].code {
         op::NEW_FD if ret > 0 => family::NEW_FD,
+        op::NEW_FD_AT if ret == 0 && value(header, 2) as u32 == spec.ops[MAX_OPS - 1].n => {
+            family::NEW_FD
+        }
         op::DIRECTORIES if ret == 0 => family::DIRECTORIES,
         _ => family::NONE,
     };
@@ -147,7 +150,7 @@ fn run(record: &Record, header: *const RecordHeader, op: &Op) {
             socket_facts(op.arg as u64, pointer);
         }
         op::VM => task::vm(record),
-        op::NEW_FD => {}
+        op::NEW_FD | op::NEW_FD_AT => {}
         op::OWNERS => task::owners(record),
         _ if pointer == 0 => {}
         _ if inputs::is_input(op) && inputs::append(record, header, op, pointer) => {}

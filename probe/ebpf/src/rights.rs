@@ -3,7 +3,7 @@
 
 use aya_ebpf::{EbpfContext as _, programs::BtfTracePointContext};
 use scap_probe_common::{
-    spec::{self, MAX_OPS, family},
+    spec::{self, MAX_OPS, family, op},
     wire::record_flag,
 };
 
@@ -50,8 +50,20 @@ pub fn returned(ctx: &BtfTracePointContext) {
             }
             return;
         }
+        let last = &spec.ops[MAX_OPS - 1];
+        if last.code == op::NEW_FD_AT {
+            let pointer = if is_ia32 {
+                *(regs.add(offset!(regs_arg1) as usize) as *const u64) & 0xffff_ffff
+            } else {
+                *(regs.add(offset!(regs_arg3) as usize) as *const u64)
+            };
+            if let Some(fd) = read::user::<u32>(pointer) {
+                fds::tell_fd(fd as u64, fds::NEW_PIDFD);
+            }
+            return;
+        }
         // The result of an ioctl can be any number; that of some requests is a new fd.
-        let new = spec.ops[MAX_OPS - 1].n;
+        let new = last.n;
         let is_new = new == 0 || request as u32 == new;
         fds::tell_fd(*args.add(1), if is_new { fds::NEW } else { fds::OLD });
     }

@@ -298,6 +298,9 @@ pub(crate) fn specs(arch: Arch, snaplen: u32) -> Vec<SyscallSpec> {
             spec.family = family::OPS;
             spec.ops[MAX_OPS - 1] = fetch(op::NEW_FD, ARG_RET, *request, 0);
         }
+        if schema == "getsockopt" {
+            spec.ops[MAX_OPS - 1] = fetch(op::NEW_FD_AT, 3, SO_PEERPIDFD, 0);
+        }
         if CHANGES_DIRECTORIES.contains(&schema) {
             spec.family = family::OPS;
             spec.ops[MAX_OPS - 1] = fetch(op::DIRECTORIES, 0, 0, 0);
@@ -359,6 +362,10 @@ const MAKES_FD: &[(&str, u32)] = &[
     ("pidfd_getfd", 0),
     ("seccomp", 0),
 ];
+
+/// The option of a unix socket that is a pidfd of its peer.
+// linux v6.12 include/uapi/asm-generic/socket.h
+const SO_PEERPIDFD: u32 = 77;
 
 /// Calls through which fds of the process change without a call that would be seen; seccomp only if it returns a listener,
 /// whose owner can add fds to whoever has the filter.

@@ -71,5 +71,11 @@ int main(void) {
         int root = open("/etc", O_RDONLY), by_handle = open_by_handle_at(root, &handle.head, O_RDONLY);
         read(by_handle, &byte, 1);
     }
+    // A process, as an option of a socket. The number was that of a file before.
+    int peer = open("/etc/hosts", O_RDONLY);
+    socklen_t len = sizeof peer;
+    close(peer);
+    getsockopt(pair[0], SOL_SOCKET, 77 /* SO_PEERPIDFD */, &peer, &len);
+    read(peer, &byte, 1);
     return 0;
 }
