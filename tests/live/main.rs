@@ -29,6 +29,7 @@ mod lanes;
 mod lifecycle;
 mod live;
 mod machine;
+mod namespaces;
 #[path = "../common/pty.rs"]
 mod pty;
 mod random_fds;
