@@ -7,7 +7,7 @@ use crate::{event::Event, state::State};
 const COMM_LEN: usize = 15;
 
 /// The choices that matched nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Unmatched {
     /// Processes of [`Options::pids`] without an event.
     pub pids: Vec<u32>,

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::event::number::{counted, grouped};
-use crate::record::{CommandEnd, CpuCounters, Summary, command};
+use crate::record::{CommandEnd, CpuCounters, Summary, Unmatched, command};
 
 /// Fewer events than this give no useful mean size.
 const MANY: u64 = 1000;
@@ -101,7 +101,7 @@ pub(super) struct Report {
     events: u64,
     left_out: u64,
     hidden: u64,
-    unmatched: UnmatchedReport,
+    unmatched: Unmatched,
     undescribed: u64,
     described: u64,
     cut: u64,
@@ -121,14 +121,6 @@ pub(super) struct Report {
     peak_memory_bytes: u64,
     ring_bytes: u64,
     command_status: Option<i32>,
-}
-
-/// The choices that matched nothing.
-#[derive(Serialize)]
-struct UnmatchedReport {
-    pids: Vec<u32>,
-    comms: Vec<String>,
-    filter: bool,
 }
 
 /// Events lost on one CPU for one reason.
@@ -161,11 +153,7 @@ impl Report {
             events: summary.events,
             left_out: summary.left_out,
             hidden: summary.hidden,
-            unmatched: UnmatchedReport {
-                pids: summary.unmatched.pids.clone(),
-                comms: summary.unmatched.comms.clone(),
-                filter: summary.unmatched.filter,
-            },
+            unmatched: summary.unmatched.clone(),
             undescribed: summary.undescribed,
             described: summary.described,
             cut: summary.cut,

@@ -34,7 +34,7 @@ pub(super) fn fchdir(state: &mut State, event: &Event<'_>) {
 }
 
 /// The kernel was asked for the directories of the event's thread.
-pub(super) fn told(state: &mut State, event: &Event<'_>, found: &Directories<'_>) {
+pub(super) fn asked(state: &mut State, event: &Event<'_>, found: &Directories<'_>) {
     let tid = event.tid;
     if tid.0 < 0 {
         return;

@@ -20,7 +20,7 @@ pub(super) fn event(state: &mut State, event: &Event<'_>) {
             Some(async_event::DIRECTORIES) => {
                 let found = event.params.get(DATA).and_then(Directories::parse);
                 if let Some(found) = found {
-                    dirs::told(state, event, &found);
+                    dirs::asked(state, event, &found);
                 }
             }
             _ => describe(state, event),
