@@ -3,6 +3,9 @@
 //! Native captures store such a call as `syscall <` with its number, result and six raw arguments. The
 //! names and C types of the arguments are from the kernel's own prototypes.
 
+use std::sync::LazyLock;
+
+use hashbrown::HashMap;
 use scap_capture_format::schema::{Arch, EventType, Syscall, SyscallArg, syscall, types};
 
 use super::text::{self, Put};
@@ -264,18 +267,21 @@ fn argument<N: Names + ?Sized>(
     }
 }
 
+/// The index of the first fd among a call's arguments, by name of the call.
+static FD_ARGUMENTS: LazyLock<HashMap<&'static str, usize>> = LazyLock::new(|| {
+    let is_fd = |arg: &SyscallArg| matches!(form(arg), Form::Fd);
+    let index = |call: &'static Syscall| Some((call.name, call.args.iter().position(is_fd)?));
+    syscall::all().filter_map(index).collect()
+});
+
 /// Whether a call takes an fd.
 pub fn has_fd_argument(call: &Syscall) -> bool {
-    call.args.iter().any(|arg| matches!(form(arg), Form::Fd))
+    FD_ARGUMENTS.contains_key(call.name)
 }
 
 /// Returns the first fd among the arguments of a call without a type of its own, if it has one.
 pub fn fd_argument(event: &Event<'_>, arch: Option<Arch>) -> Option<i64> {
-    let prototype = call(event, arch).prototype?;
-    let index = prototype
-        .args
-        .iter()
-        .position(|arg| matches!(form(arg), Form::Fd))?;
+    let index = FD_ARGUMENTS.get(call(event, arch).prototype?.name)?;
     // The call uses the low half of the register.
     let value = event.uint(param::FIRST_ARG + index)? & 0xffff_ffff;
     Some(u32::try_from(value).ok()?.cast_signed().into())

@@ -65,21 +65,27 @@ pub(super) struct PairTest {
 /// Compiles a condition.
 pub(super) fn compile(node: Node) -> Pred {
     match node {
-        Node::And(parts) => Pred::All(flat(parts, |p| match p {
-            Pred::All(parts) => Ok(parts),
-            other => Err(other),
-        })),
-        Node::Or(parts) => Pred::Any(flat(parts, |p| match p {
-            Pred::Any(parts) => Ok(parts),
-            other => Err(other),
-        })),
+        Node::And(parts) => {
+            let parts = flat(parts, |p| match p {
+                Pred::All(parts) => Ok(parts),
+                other => Err(other),
+            });
+            Pred::All(joined(parts, Quantifier::All))
+        }
+        Node::Or(parts) => {
+            let parts = flat(parts, |p| match p {
+                Pred::Any(parts) => Ok(parts),
+                other => Err(other),
+            });
+            Pred::Any(joined(parts, Quantifier::Any))
+        }
         Node::Not(inner) => Pred::Not(Box::new(compile(*inner))),
         Node::Check(check) => compile_check(*check),
     }
 }
 
 /// Flattens nested parts of the same kind into one level.
-fn flat(parts: Vec<Node>, inner: fn(Pred) -> Result<Box<[Pred]>, Pred>) -> Box<[Pred]> {
+fn flat(parts: Vec<Node>, inner: fn(Pred) -> Result<Box<[Pred]>, Pred>) -> Vec<Pred> {
     let mut out = Vec::with_capacity(parts.len());
     for part in parts {
         match inner(compile(part)) {
@@ -87,7 +93,54 @@ fn flat(parts: Vec<Node>, inner: fn(Pred) -> Result<Box<[Pred]>, Pred>) -> Box<[
             Err(part) => out.push(part),
         }
     }
+    out
+}
+
+/// Joins neighbouring tests of the same field to one, so that its value is found once: conditions that list many paths
+/// are common.
+fn joined(parts: Vec<Pred>, quantifier: Quantifier) -> Box<[Pred]> {
+    let mut out: Vec<Pred> = Vec::with_capacity(parts.len());
+    for part in parts {
+        match (out.last_mut(), part) {
+            (Some(Pred::Value(last)), Pred::Value(next)) if last.can_join(&next, quantifier) => {
+                last.join(next.test, quantifier);
+            }
+            (_, part) => out.push(part),
+        }
+    }
     out.into()
+}
+
+impl ValueTest {
+    /// Returns true if a test of this and another value is one test of a single value.
+    fn can_join(&self, other: &Self, quantifier: Quantifier) -> bool {
+        let (Some(one), Some(two)) = (self.operand.field(), other.operand.field()) else {
+            return false;
+        };
+        let counts = match quantifier {
+            Quantifier::All => [Count::One].as_slice(),
+            // Some value meets some condition, in whatever order they are tried.
+            _ => &[Count::One, Count::Any],
+        };
+        std::ptr::eq(one.info, two.info)
+            && one.arg == two.arg
+            && counts.contains(&self.operand.ty.count)
+            // Each use counts on its own.
+            && !one.is_stateful()
+            // The bounds of times and ids are taken from single tests.
+            && one.role() == Role::None
+    }
+
+    fn join(&mut self, test: Test, quantifier: Quantifier) {
+        if let Test::Each(all, tests) = &mut self.test
+            && *all == quantifier
+            && !tests.is_empty()
+        {
+            return tests.push(test);
+        }
+        let first = std::mem::replace(&mut self.test, Test::Never);
+        self.test = Test::Each(quantifier, vec![first, test]);
+    }
 }
 
 fn compile_check(check: Check) -> Pred {
@@ -315,5 +368,61 @@ impl Pred {
             }
             _ => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Pred, Test};
+    use crate::filter::Filter;
+
+    /// The tests of each part of a condition, by how many values of a field are found for it.
+    fn parts(text: &str) -> Vec<usize> {
+        let (Pred::All(parts) | Pred::Any(parts)) = Filter::parse(text).unwrap().root else {
+            panic!("{text}");
+        };
+        let of = |part: &Pred| match part {
+            Pred::Value(check) => match &check.test {
+                Test::Each(_, tests) => tests.len(),
+                _ => 1,
+            },
+            _ => 0,
+        };
+        parts.iter().map(of).collect()
+    }
+
+    #[test]
+    fn a_field_is_found_once_for_all_its_tests() {
+        let text = "fd.name = a or fd.name startswith b or fd.name in (c, d) or proc.name = x";
+        assert_eq!(parts(text), [3, 1]);
+        assert_eq!(
+            parts("fd.name contains a and fd.name endswith b and evt.dir = <"),
+            [2, 0]
+        );
+        // Others in between, other arguments.
+        assert_eq!(
+            parts("fd.name = a or proc.name = b or fd.name = c"),
+            [1, 1, 1]
+        );
+        assert_eq!(
+            parts("proc.aname[1] = a or proc.aname[2] = a or proc.aname[2] = b"),
+            [1, 2]
+        );
+    }
+
+    #[test]
+    fn tests_of_different_values_stay_apart() {
+        // One ancestor is the first, another one the second.
+        assert_eq!(parts("proc.aname = a and proc.aname = b"), [1, 1]);
+        assert_eq!(parts("proc.aname = a or proc.aname = b"), [2]);
+        // Each use counts.
+        assert_eq!(parts("util.cnt = 2 or util.cnt = 3"), [1, 1]);
+        // Bounds are taken from them.
+        assert_eq!(parts("thread.tid = 1 or thread.tid = 2"), [1, 1]);
+        // An empty list, which matches nothing, stays a test of its own.
+        assert_eq!(
+            parts("fd.name startswith allof () and fd.name contains b and fd.num = 3"),
+            [2, 1]
+        );
     }
 }

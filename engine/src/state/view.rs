@@ -144,7 +144,8 @@ impl<'s> View<'s> {
 
     /// Returns the fd that the event is about, if it is known.
     pub fn fd_info(&self) -> Option<&'s FdInfo> {
-        if !self.has_fd() {
+        // What has no number with a meaning is in no table.
+        if !fds::may_be_used(self.paired.event.ty) {
             return None;
         }
         self.fd_of(self.fd_number()?)

@@ -12,7 +12,7 @@ use super::processes::{Processes, cut};
 use super::tiles::Tiles;
 use super::{
     CallTally, ErrorKey, ErrorTally, Io, ProcessKey, Seen, SlowTally, Spectrum, TEXT, TIMES, Tally,
-    TileSet, WaitKey, WaitTally, Whose, limits,
+    TileSet, WaitKey, WaitTally, limits,
 };
 use crate::event::{Event, EventExt as _, EventFlags, Timestamp, syscall, value, waits};
 use crate::fields::Context;
@@ -156,7 +156,7 @@ impl Counter {
         if let Some(fd) = changed.filter(|_| self.objects.has_no_file())
             && let Some(info) = view.fd_of(fd)
         {
-            let user = file_user(cx, thread, &self.no_name);
+            let user = FileUser::new(cx, thread, &self.no_name);
             self.objects.of_file(&facts, info, Io::default(), &user);
         }
         if let Some(call) = call {
@@ -200,7 +200,7 @@ impl Counter {
         waiting: bool,
     ) -> Option<usize> {
         let Some(thread) = thread else {
-            let user = file_user(cx, None, &self.no_name);
+            let user = FileUser::new(cx, None, &self.no_name);
             self.objects.of_files(cx, facts, fd, &user);
             return None;
         };
@@ -223,7 +223,7 @@ impl Counter {
         let succeeded = facts.result.is_some_and(|r| r >= 0);
         let refresh = succeeded && facts.kind.contains(Kind::CHANGES_PROCESS);
         let Some(row) = people.process(cx, thread, refresh) else {
-            let user = file_user(cx, None, &self.no_name);
+            let user = FileUser::new(cx, None, &self.no_name);
             self.objects.of_files(cx, facts, fd, &user);
             return None;
         };
@@ -263,7 +263,8 @@ impl Counter {
         let user = FileUser {
             comm: &tally.comm,
             container: owner.container,
-            whose: whose(cx, Some(thread)),
+            cx,
+            thread: Some(thread),
         };
         self.objects.of_files(cx, facts, fd, &user);
         self.objects.of_connections(cx, facts, fd, &owner);
@@ -391,23 +392,6 @@ fn transfer<'s>(cx: &Context<'s>, facts: &Facts) -> Option<[(Option<&'s FdInfo>,
         ..Io::default()
     };
     Some([(fd(from), read), (fd(to), written)])
-}
-
-/// Returns the user of a file that has no row of its own.
-fn file_user<'a>(cx: &Context<'_>, thread: Option<&'a Thread>, no_name: &'a Text) -> FileUser<'a> {
-    FileUser {
-        comm: thread.and_then(|t| t.comm.as_ref()).unwrap_or(no_name),
-        container: thread.and_then(|t| t.container.as_ref()),
-        whose: whose(cx, thread),
-    }
-}
-
-/// Returns whose files the paths of a thread name.
-fn whose(cx: &Context<'_>, thread: Option<&Thread>) -> Whose {
-    Whose {
-        mounts: thread.map(|t| cx.view.mounts(t)).unwrap_or_default(),
-        origin: cx.session.origin,
-    }
 }
 
 /// Returns true if I/O on an fd of this kind counts as file I/O.

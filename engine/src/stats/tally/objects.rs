@@ -15,7 +15,7 @@ use super::{
 use crate::event::EventExt as _;
 use crate::event::net::{SockAddr, SockTuple, unmap};
 use crate::fields::{self, Context, Field, Scratch, Value};
-use crate::state::{FdInfo, FdKind, L4, Role, Text};
+use crate::state::{FdInfo, FdKind, L4, Mounts, Role, Text, Thread};
 use crate::stats::groups::{Groups, Recent};
 
 /// The call created the file, or emptied it (table `file_flags` of the schema).
@@ -65,8 +65,29 @@ impl Owner<'_> {
 pub(super) struct FileUser<'a> {
     pub(super) comm: &'a Text,
     pub(super) container: Option<&'a Text>,
-    /// Whose files its paths name.
-    pub(super) whose: Whose,
+    pub(super) cx: &'a Context<'a>,
+    pub(super) thread: Option<&'a Thread>,
+}
+
+impl<'a> FileUser<'a> {
+    /// The user of a file that has no row of its own.
+    pub(super) fn new(cx: &'a Context<'a>, thread: Option<&'a Thread>, no_name: &'a Text) -> Self {
+        Self {
+            comm: thread.and_then(|t| t.comm.as_ref()).unwrap_or(no_name),
+            container: thread.and_then(|t| t.container.as_ref()),
+            cx,
+            thread,
+        }
+    }
+
+    /// Returns whose files its paths name.
+    fn whose(&self) -> Whose {
+        let mounts = self.thread.map(|t| self.cx.view.mounts(t));
+        Whose {
+            mounts: mounts.unwrap_or_default(),
+            origin: self.cx.session.origin,
+        }
+    }
 }
 
 impl Objects {
@@ -85,6 +106,17 @@ impl Objects {
             ends: Vec::new(),
             rows_of_files: Vec::new(),
             rows_of_connections: Vec::new(),
+        }
+    }
+
+    /// Returns a number that distinguishes whose files paths name.
+    fn tag(&self, whose: &Whose) -> usize {
+        let origin = whose.origin.map_or(0, |origin| 1 + usize::from(origin.0));
+        match whose.mounts {
+            Mounts::Unknown => origin << 33,
+            Mounts::Host => origin << 33 | 1,
+            Mounts::Namespace(number) => origin << 33 | 1 << 32 | number as usize,
+            Mounts::Container(_) => self.hasher.hash_one(whose) as usize,
         }
     }
 
@@ -120,7 +152,7 @@ impl Objects {
         let comm = user.comm;
         let at_fd = match fd {
             Some(info) if is_file(info) => {
-                let whose = self.hasher.hash_one(&user.whose) as usize;
+                let whose = self.tag(&user.whose());
                 let recent = self.recent_files.get(&info.name, whose);
                 recent.or_else(|| {
                     let row = file(&mut self.files, &info.name, user, facts, Some(&info.name))?;
@@ -332,14 +364,15 @@ fn file(
     shared: Option<&Text>,
 ) -> Option<usize> {
     let path = path.get(..TEXT).unwrap_or(path);
-    let is = |k: &FileKey| *k.path == *path && k.whose == user.whose;
-    files.place(&(path, &user.whose), is, || {
+    let whose = user.whose();
+    let is = |k: &FileKey| *k.path == *path && k.whose == whose;
+    files.place(&(path, &whose), is, || {
         let key = FileKey {
             path: match shared {
                 Some(name) if name.len() <= TEXT => Text::clone(name),
                 _ => path.into(),
             },
-            whose: user.whose.clone(),
+            whose: whose.clone(),
         };
         let tally = FileTally {
             io: Io::default(),
