@@ -9,9 +9,7 @@ use mlua::{Function, Lua, Thread, Value, ffi};
 
 /// A function without arguments that returns a boolean.
 pub(super) struct Callback {
-    /// Owns the state of `stack`, and everything in it.
-    lua: Lua,
-    /// Keeps `stack` from being collected.
+    /// Keeps `stack` from being collected; who has the callback has the Lua state, too.
     _thread: Thread,
     /// A coroutine's state; the function is its only value between two calls.
     stack: *mut ffi::lua_State,
@@ -31,24 +29,28 @@ impl Callback {
             })?;
         }
         Ok(Self {
-            lua: lua.clone(),
             _thread: thread,
             stack,
         })
     }
 
-    /// Calls the function; returns true if it returned `true` and the result is wanted.
+    /// Calls the function in its Lua state; returns true if it returned `true` and the result is wanted.
     #[inline]
-    pub(super) fn call(&self, wants_result: bool) -> mlua::Result<bool> {
+    pub(super) fn call(&self, lua: &Lua, wants_result: bool) -> mlua::Result<bool> {
         let stack = self.stack;
-        // SAFETY: the state is alive and holds the function at index 1. The call is protected: an error
-        // is left on the stack as the only value above the function.
+        // SAFETY: the state is alive: the caller has `lua`, and `_thread` holds the coroutine. The function is at index 1: scripts cannot get hold of a coroutine
+        // that they have not made (`coroutine.running`), so none of them has resumed it, but that is checked. The call is
+        // protected: an error is left on the stack as the only value above the function.
         let status = unsafe {
+            if ffi::lua_gettop(stack) != 1 || ffi::lua_status(stack) != ffi::LUA_OK {
+                let lost = "the coroutine in which on_event is called was resumed by the script";
+                return Err(mlua::Error::RuntimeError(lost.to_owned()));
+            }
             ffi::lua_pushvalue(stack, 1);
             ffi::lua_pcall(stack, 0, c_int::from(wants_result), 0)
         };
         if status != ffi::LUA_OK {
-            return Err(self.error(status));
+            return Err(self.error(lua, status));
         }
         // SAFETY: the result is on the stack.
         Ok(wants_result
@@ -62,11 +64,11 @@ impl Callback {
 
     /// Takes the error from the stack.
     #[cold]
-    fn error(&self, status: i32) -> mlua::Error {
+    fn error(&self, lua: &Lua, status: i32) -> mlua::Error {
         let stack = self.stack;
         // SAFETY: moves the one value from one stack of the same Lua to the other, which has room for it.
         let value = unsafe {
-            self.lua.exec_raw::<Value>((), |state| {
+            lua.exec_raw::<Value>((), |state| {
                 ffi::lua_xmove(stack, state, 1);
             })
         };

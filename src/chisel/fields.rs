@@ -1,6 +1,6 @@
 //! The fields requested by a script, and their values in Lua.
 
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 
 use super::error::ApiError;
 use super::run::Run;
@@ -11,7 +11,12 @@ use crate::fields::{self, Context, Field, FieldFlags, FieldType, LookupError, Sc
 
 /// The fields of a script. A handle is the index of a field, starting at 1.
 #[derive(Default)]
-pub(super) struct Fields(UnsafeCell<Inner>);
+pub(super) struct Fields {
+    inner: UnsafeCell<Inner>,
+    /// True while Lua copies a text that borrows from `inner`. Making a string can collect garbage, and what is collected
+    /// can have a finalizer that asks for a field again: that is refused.
+    lent: Cell<bool>,
+}
 
 #[derive(Default)]
 struct Inner {
@@ -21,10 +26,14 @@ struct Inner {
     rendered: Vec<u8>,
 }
 
+/// What a finalizer is told that asks for a field while a text is lent to Lua.
+const IN_FINALIZER: &str = "fields cannot be requested in a finalizer";
+
 /// Limit of the fields that a script can request.
 const MAX_FIELDS: usize = 65_536;
 
-/// A value for Lua; text borrows from a buffer that is valid until the next value is requested.
+/// A value for Lua; text borrows from a buffer, from the event or from the state, and is valid until the next value or
+/// field is requested.
 pub(super) enum Found {
     Nil,
     Number(f64),
@@ -46,9 +55,12 @@ impl Fields {
             return Err(ApiError::FilterOnly(info.name));
         }
         run.check_loaded(field.as_ref().is_some_and(Field::needs_payload), None)?;
-        // SAFETY: no other reference into the cell is alive: those of `value` end with it, and it calls
-        // nothing that comes back here.
-        let inner = unsafe { &mut *self.0.get() };
+        if self.lent.get() {
+            return Err(ApiError::Misuse(IN_FINALIZER));
+        }
+        // SAFETY: no other reference into the cell is alive: those of `value` end with it, except for a text that is
+        // lent to Lua, which was checked; and nothing between here and the end of this one calls Lua.
+        let inner = unsafe { &mut *self.inner.get() };
         if inner.fields.len() >= MAX_FIELDS {
             return Err(ApiError::Misuse("too many fields are requested"));
         }
@@ -58,16 +70,30 @@ impl Fields {
 
     /// Returns true if a field of the script meets a condition.
     pub(super) fn any(&self, mut test: impl FnMut(&Field) -> bool) -> bool {
-        // SAFETY: as in `request`.
-        let inner = unsafe { &*self.0.get() };
+        // SAFETY: as in `request`; a text that is lent to Lua is only read, too.
+        let inner = unsafe { &*self.inner.get() };
         let mut fields = inner.fields.iter().flatten();
         fields.any(&mut test)
     }
 
-    /// Returns the value of a field in an event.
+    /// Returns true while a text is lent to Lua.
+    #[inline]
+    pub(super) fn is_lent(&self) -> bool {
+        self.lent.get()
+    }
+
+    /// Notes that a text is being copied by Lua, or that it no longer is. An error of Lua, which leaves the copying by a
+    /// long jump, leaves it lent until the next call into the script.
+    #[inline]
+    pub(super) fn lend(&self, lent: bool) {
+        self.lent.set(lent);
+    }
+
+    /// Returns the value of a field in an event. No text may be lent.
     pub(super) fn value(&self, handle: usize, cx: &Context<'_>, shared: &ScriptState) -> Found {
+        debug_assert!(!self.is_lent());
         // SAFETY: as in `request`; extracting and rendering a value never calls Lua.
-        let inner = unsafe { &mut *self.0.get() };
+        let inner = unsafe { &mut *self.inner.get() };
         let Some(Some(field)) = handle.checked_sub(1).and_then(|i| inner.fields.get(i)) else {
             return Found::Nil;
         };

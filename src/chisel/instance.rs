@@ -1,6 +1,8 @@
 //! A loaded script, from its text to its last call.
 
 use std::cell::Cell;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
 use std::rc::Rc;
 
 use mlua::{Function, Lua, Table, Value};
@@ -28,13 +30,35 @@ use crate::replay::Needs;
 /// Limit of the chisels that replace each other with `chisel.exec`.
 const MAX_SUCCESSORS: usize = 16;
 
+/// A Lua state, until it is closed under the watchdog.
+struct OpenState {
+    lua: ManuallyDrop<Lua>,
+    shared: Rc<ScriptState>,
+}
+
+impl Deref for OpenState {
+    type Target = Lua;
+
+    fn deref(&self) -> &Lua {
+        &self.lua
+    }
+}
+
+impl Drop for OpenState {
+    fn drop(&mut self) {
+        // SAFETY: it is not used again.
+        let lua = unsafe { ManuallyDrop::take(&mut self.lua) };
+        self.shared.close(lua);
+    }
+}
+
 /// A script in its sandbox.
 pub(super) struct Chisel {
-    lua: Lua,
-    pub(super) shared: Rc<ScriptState>,
     pub(super) info: Info,
     on_event: Option<Callback>,
     on_interval: Option<Function>,
+    lua: OpenState,
+    pub(super) shared: Rc<ScriptState>,
     /// The native implementation that replaces its functions.
     native: Option<Native>,
     clock: Clock,
@@ -76,12 +100,15 @@ impl Chisel {
     fn run_script(
         run: &Rc<Run>,
         script: Script,
-    ) -> Result<(Lua, Rc<ScriptState>, mlua::Result<()>), ChiselError> {
+    ) -> Result<(OpenState, Rc<ScriptState>, mlua::Result<()>), ChiselError> {
         let slot = watchdog::slot().map_err(ChiselError::Stack)?;
         let shared = Rc::new(ScriptState::new(run.clone(), script, slot));
         let failed = |error: mlua::Error| shared.error(&error, false);
         sandbox::allow(run.policy.instructions);
-        let lua = sandbox::lua(&shared).map_err(failed)?;
+        let lua = OpenState {
+            lua: ManuallyDrop::new(sandbox::lua(&shared).map_err(failed)?),
+            shared: Rc::clone(&shared),
+        };
         api::install(&lua, &shared).map_err(failed)?;
         let chunk = shared.compile(&lua, &shared.script).map_err(failed)?;
         let going = shared.begin_call();
@@ -367,7 +394,7 @@ impl Chisel {
                 let is_shown = shared.formatter.borrow().is_some();
                 match shared
                     .call_context
-                    .with_event(cx, || function.call(is_shown))
+                    .with_event(cx, || function.call(&self.lua, is_shown))
                 {
                     Ok(prints) => prints,
                     Err(error) => {

@@ -26,10 +26,15 @@ unsafe fn shared<'a>(state: *mut ffi::lua_State) -> &'a ScriptState {
 ///
 /// As [`shared`].
 pub(super) unsafe extern "C-unwind" fn evt_field(state: *mut ffi::lua_State) -> c_int {
-    // SAFETY: the state is valid, and Lua leaves room for 20 values in a C function. Pushing a text can
+    // SAFETY: the state is valid, and Lua leaves room for 20 values in a C function. Pushing a text collects garbage
+    // first, so it can run finalizers: while it is lent, none of them gets another value, which would overwrite it or
+    // move it, and the event and the state, from which it can borrow, are borrowed by who called the script. It can also
     // raise an error that leaves this function; nothing in it has to be dropped then.
     unsafe {
         let own = shared(state);
+        if own.fields.is_lent() {
+            ffi::luaL_error(state, c"evt.field cannot be used in a finalizer".as_ptr());
+        }
         let handle = ffi::lua_touserdata(state, 1) as usize;
         let found = if handle == 0 {
             if ffi::lua_isnoneornil(state, 1) == 0 {
@@ -50,7 +55,9 @@ pub(super) unsafe extern "C-unwind" fn evt_field(state: *mut ffi::lua_State) -> 
             Found::Number(number) => ffi::lua_pushnumber(state, number),
             Found::Bool(value) => ffi::lua_pushboolean(state, c_int::from(value)),
             Found::Text(start, len) => {
+                own.fields.lend(true);
                 ffi::lua_pushlstring(state, start.cast(), len);
+                own.fields.lend(false);
             }
         }
         1
@@ -118,7 +125,7 @@ pub(super) unsafe extern "C-unwind" fn put(state: *mut ffi::lua_State) -> c_int 
                 ffi::luaL_error(state, c"only texts and numbers can be written".as_ptr());
             }
             let text = std::slice::from_raw_parts(start.cast::<u8>(), len);
-            own.run.output.borrow_mut().write(text);
+            own.run.print(|output| output.write(text));
         }
         0
     }

@@ -2,8 +2,8 @@
 //!
 //! A name with a slash, or an existing file name ending in `.lua`, is a file. Any other name is
 //! looked up in the directories of `SCAP_CHISEL_DIR` and `SYSDIG_CHISEL_DIR`, among the built-in
-//! scripts, in `./chisels`, `~/.chisels` and in the directory of sysdig's package. Built-in scripts
-//! come before `./chisels`, since a capture can be in a directory controlled by an attacker.
+//! scripts, in `~/.chisels`, in the directory of sysdig's package, and last in `./chisels`: a capture can be in a directory
+//! controlled by an attacker, whose scripts must not take the names of others. They are run only if they are named.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -33,6 +33,8 @@ pub struct Script {
     pub path: Option<PathBuf>,
     /// Its text.
     pub text: Cow<'static, [u8]>,
+    /// True if it was found in `./chisels`: the current directory can be a stranger's, so it is only run if it is named.
+    pub is_nearby: bool,
 }
 
 /// A location of scripts.
@@ -40,7 +42,12 @@ pub struct Script {
 enum Place {
     Directory(PathBuf),
     BuiltIn,
+    /// `./chisels`.
+    Nearby,
 }
+
+/// The directory of scripts in the current directory.
+const NEARBY: &str = "chisels";
 
 /// The locations of scripts, in search order.
 #[derive(Clone, Debug)]
@@ -61,11 +68,11 @@ impl ScriptRegistry {
         dirs.retain(|dir| !dir.as_os_str().is_empty());
         let mut places: Vec<Place> = dirs.into_iter().map(Place::Directory).collect();
         places.push(Place::BuiltIn);
-        places.push(Place::Directory("chisels".into()));
         if let Some(home) = env::var_os("HOME").filter(|home| !home.is_empty()) {
             places.push(Place::Directory(Path::new(&home).join(".chisels")));
         }
         places.push(Place::Directory(SYSDIG_DIR.into()));
+        places.push(Place::Nearby);
         Self { places }
     }
 
@@ -149,22 +156,23 @@ impl ScriptRegistry {
     fn names(&self) -> BTreeMap<String, &Place> {
         let mut names = BTreeMap::new();
         for place in self.places.iter().rev() {
-            match place {
+            let dir = match place {
                 Place::BuiltIn => {
                     let own = builtin::SCRIPTS.iter();
                     names.extend(own.map(|(name, _)| ((*name).to_owned(), place)));
+                    continue;
                 }
-                Place::Directory(dir) => {
-                    let Ok(entries) = fs::read_dir(dir) else {
-                        continue;
-                    };
-                    for entry in entries.flatten().take(MAX_SCRIPTS) {
-                        let path = entry.path();
-                        let stem = path.file_stem().and_then(OsStr::to_str);
-                        if let Some(name) = stem.filter(|_| has_extension(&path)) {
-                            names.insert(name.to_owned(), place);
-                        }
-                    }
+                Place::Directory(dir) => dir,
+                Place::Nearby => Path::new(NEARBY),
+            };
+            let Ok(entries) = fs::read_dir(dir) else {
+                continue;
+            };
+            for entry in entries.flatten().take(MAX_SCRIPTS) {
+                let path = entry.path();
+                let stem = path.file_stem().and_then(OsStr::to_str);
+                if let Some(name) = stem.filter(|_| has_extension(&path)) {
+                    names.insert(name.to_owned(), place);
                 }
             }
         }
@@ -181,14 +189,24 @@ impl Place {
                     name: name.to_owned(),
                     path: None,
                     text: Cow::Borrowed(text.as_bytes()),
+                    is_nearby: false,
                 })
             }),
-            Self::Directory(dir) => {
-                let path = dir.join(format!("{name}.lua"));
-                path.is_file().then(|| read(&path))
+            Self::Directory(dir) => in_directory(dir, name),
+            Self::Nearby => {
+                let mut script = in_directory(Path::new(NEARBY), name)?;
+                if let Ok(script) = &mut script {
+                    script.is_nearby = true;
+                }
+                Some(script)
             }
         }
     }
+}
+
+fn in_directory(dir: &Path, name: &str) -> Option<Result<Script, ChiselError>> {
+    let path = dir.join(format!("{name}.lua"));
+    path.is_file().then(|| read(&path))
 }
 
 fn has_extension(path: &Path) -> bool {
@@ -223,5 +241,6 @@ fn read(path: &Path) -> Result<Script, ChiselError> {
         name: name.into_owned(),
         path: Some(path.to_owned()),
         text: Cow::Owned(text),
+        is_nearby: false,
     })
 }

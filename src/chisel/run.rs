@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::io::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, compiler_fence};
 
 use super::error::ApiError;
 use super::options::{Options, Progress};
@@ -78,11 +79,21 @@ impl Run {
         }
     }
 
+    /// Uses the output during a call into a script. The watchdog's signal handler can come between any two instructions:
+    /// it has to find the output borrowed for as long as it is changed.
+    #[inline]
+    pub(super) fn print(&self, print: impl FnOnce(&mut Output)) {
+        let mut output = self.output.borrow_mut();
+        compiler_fence(Ordering::SeqCst);
+        print(&mut output);
+        compiler_fence(Ordering::SeqCst);
+    }
+
     /// Checks text of a capture that a script receives.
     #[inline]
     pub(super) fn handed(&self, text: &[u8]) {
         if self.is_terminal {
-            self.output.borrow_mut().handed(text);
+            self.print(|output| output.handed(text));
         }
     }
 
@@ -90,7 +101,7 @@ impl Run {
     #[inline]
     pub(super) fn handed_escaped(&self) {
         if self.is_terminal {
-            self.output.borrow_mut().handed_escaped();
+            self.print(Output::handed_escaped);
         }
     }
 
@@ -105,7 +116,7 @@ impl Run {
 
     /// Prints to standard error, escaped.
     pub(super) fn write_error(&self, bytes: &[u8]) {
-        self.output.borrow_mut().flush();
+        self.print(Output::flush);
         let mut safe = Vec::new();
         for (count, line) in bytes.split(|b| *b == b'\n').enumerate() {
             if count > 0 {

@@ -433,11 +433,12 @@ pub fn info(
 
 /// Returns the arguments that a script declares; for one that cannot be loaded, those that it
 /// declared before it failed.
-pub fn declared_arguments(registry: ScriptRegistry, script: Script) -> Vec<Argument> {
-    let policy = Policy {
-        describes: true,
-        ..Policy::default()
-    };
+pub fn declared_arguments(
+    registry: ScriptRegistry,
+    mut policy: Policy,
+    script: Script,
+) -> Vec<Argument> {
+    policy.describes = true;
     let declared = with_stack(|| {
         let run = Rc::new(Run::new(Options::quiet(registry, policy)));
         Chisel::declared(&run, script)
@@ -445,7 +446,8 @@ pub fn declared_arguments(registry: ScriptRegistry, script: Script) -> Vec<Argum
     declared.unwrap_or_default()
 }
 
-/// Returns the available views, by name; scripts without a valid view are skipped.
+/// Returns the available views, by name; scripts without a valid view are skipped, and so are those of `./chisels`, which
+/// nobody asked for.
 pub fn views(registry: ScriptRegistry, policy: Policy) -> Vec<ViewInfo> {
     let found = with_stack(|| {
         let run = Rc::new(Run::new(Options::quiet(registry, policy)));

@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 use mlua::{Function, Lua, LuaOptions, MultiValue, StdLib, Value, ffi};
 
 use super::error::ApiError;
+use super::output::Output;
 use super::raw;
 use super::script_state::ScriptState;
 
@@ -156,7 +157,7 @@ pub(super) fn lua(shared: &Rc<ScriptState>) -> mlua::Result<Lua> {
     host.set("put_error", error_writer(&lua, shared)?)?;
     let run = shared.run.clone();
     let flush = lua.create_function(move |_, ()| {
-        run.output.borrow_mut().flush();
+        run.print(Output::flush);
         Ok(())
     })?;
     host.set("flush", flush)?;

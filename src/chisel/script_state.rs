@@ -82,7 +82,19 @@ impl ScriptState {
     #[inline]
     pub(super) fn begin_call(&self) -> Going<'_> {
         super::sandbox::allow(self.run.policy.instructions);
-        watchdog::begin(&self.slot, self.state.get())
+        self.fields.lend(false);
+        watchdog::begin(&self.slot, self.state.get(), &self.run.output)
+    }
+
+    /// Closes the script's Lua state, which runs the finalizers of files.
+    pub(super) fn close(&self, lua: Lua) {
+        if self.run.policy.unrestricted {
+            // Finalizers of its own would run in a state that is half closed.
+            std::mem::forget(lua);
+            return;
+        }
+        let _going = watchdog::begin(&self.slot, std::ptr::null_mut(), &self.run.output);
+        drop(lua);
     }
 
     /// Compiles the text of a script.

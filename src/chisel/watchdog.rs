@@ -4,35 +4,48 @@
 //! checks periodically whether a call is still running; it sends a signal to the thread of such a
 //! call, whose handler sets Lua's hook, which Lua allows at any time. From then on instructions are
 //! counted. A single instruction can be a pattern search that takes years and cannot be
-//! interrupted: for that there is a time limit.
+//! interrupted: for that there is a time limit, at which the program ends. What was printed until then is printed by the
+//! handler, since only the script's own thread can know that nothing else is using the output.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
 use std::io;
 use std::ptr;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, compiler_fence};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mlua::ffi;
 
+use super::output::Output;
+
 /// Stack size for scripts, in bytes: enough for Lua's limit of nested calls through C functions.
 const STACK: usize = 256 << 20;
-/// Interval of the checks.
-const LOOK: Duration = Duration::from_millis(250);
+/// Interval of the checks: by less than two of them, a call can exceed the time limit.
+const LOOK: Duration = Duration::from_millis(50);
+/// How long a call may run before its instructions are counted, in milliseconds.
+const COUNTED_AFTER: u64 = 250;
+/// How long the output of a call that is given up may take.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// A signal that is ignored by default.
 const SIGNAL: c_int = libc::SIGURG;
 
-/// The action on a call that takes too long, and after how many checks.
-type GiveUp = (u32, Box<dyn FnOnce() + Send>);
+/// The limit of a call in milliseconds, and the action on one that takes longer.
+type GiveUp = (u64, Box<dyn FnOnce() + Send>);
 
 static SLOTS: Mutex<Vec<Arc<Slot>>> = Mutex::new(Vec::new());
 static GIVE_UP: Mutex<Option<GiveUp>> = Mutex::new(None);
+/// True while a call is given up: the handler is to print the output so far.
+static ENDS: AtomicBool = AtomicBool::new(false);
+/// True once it has.
+static PRINTED: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     /// The state of the current call, for the signal handler; null = none.
     static STATE: Cell<*mut ffi::lua_State> = const { Cell::new(ptr::null_mut()) };
+    /// The output of the current call, likewise.
+    static OUTPUT: Cell<*const RefCell<Output>> = const { Cell::new(ptr::null()) };
     /// True if the handler has set the hook.
     static HOOKED: Cell<bool> = const { Cell::new(false) };
     static OWN: Registration = Registration::new();
@@ -43,9 +56,9 @@ pub(super) struct Slot {
     thread: libc::pthread_t,
     /// Odd while a call is running; different for each call.
     call: AtomicU64,
-    /// The call at the last check, and the number of checks that saw it.
+    /// The call at the last check, and when it was seen first, in milliseconds of the watchdog.
     seen: AtomicU64,
-    looks: AtomicU32,
+    since: AtomicU64,
 }
 
 /// Keeps a thread registered until it is dropped.
@@ -58,7 +71,7 @@ impl Registration {
             thread: unsafe { libc::pthread_self() },
             call: AtomicU64::new(0),
             seen: AtomicU64::new(0),
-            looks: AtomicU32::new(0),
+            since: AtomicU64::new(0),
         });
         locked(&SLOTS).push(Arc::clone(&slot));
         Self(slot)
@@ -93,18 +106,17 @@ pub fn with_stack<R: Send>(run: impl FnOnce() -> R + Send) -> io::Result<R> {
 
 /// Calls `give_up` once if a call into a script takes longer than `limit`.
 pub fn watch(limit: Duration, give_up: impl FnOnce() + Send + 'static) {
-    let looks = limit.as_millis().div_ceil(LOOK.as_millis());
-    let looks = u32::try_from(looks).unwrap_or(u32::MAX).max(1);
-    *locked(&GIVE_UP) = Some((looks, Box::new(give_up)));
+    let limit = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+    *locked(&GIVE_UP) = Some((limit, Box::new(give_up)));
 }
 
 /// Starts the watchdog, and returns the slot of this thread, in which scripts will run.
 pub(super) fn slot() -> io::Result<Arc<Slot>> {
     static WATCH: OnceLock<io::Result<()>> = OnceLock::new();
     let started = WATCH.get_or_init(|| {
-        // SAFETY: the handler looks at two cells of its thread and sets Lua's hook, which Lua documents as
-        // safe in a handler. It neither allocates nor locks.
-        unsafe { signal_hook::low_level::register(SIGNAL, set_hook) }?;
+        // SAFETY: the handler looks at cells of its thread and sets Lua's hook, which Lua documents as safe in a handler: it
+        // neither allocates nor locks. It prints, which can, only before the program ends, and nothing waits for it for long.
+        unsafe { signal_hook::low_level::register(SIGNAL, on_signal) }?;
         let builder = thread::Builder::new().name("scap-watch".to_owned());
         builder.spawn(watchdog_loop).map(drop)
     });
@@ -116,28 +128,60 @@ pub(super) fn slot() -> io::Result<Arc<Slot>> {
 
 /// Checks all threads periodically.
 fn watchdog_loop() {
+    let started = Instant::now();
     loop {
         thread::sleep(LOOK);
+        let now = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         for slot in &*locked(&SLOTS) {
             let call = slot.call.load(Ordering::Relaxed);
             if call.is_multiple_of(2) || call != slot.seen.swap(call, Ordering::Relaxed) {
-                slot.looks.store(0, Ordering::Relaxed);
+                slot.since.store(now, Ordering::Relaxed);
                 continue;
             }
-            let looks = slot.looks.fetch_add(1, Ordering::Relaxed) + 1;
+            let running = now - slot.since.load(Ordering::Relaxed);
             let mut give_up = locked(&GIVE_UP);
-            if let Some((_, give_up)) = give_up.take_if(|(limit, _)| looks >= *limit) {
+            if let Some((_, give_up)) = give_up.take_if(|(limit, _)| running >= *limit) {
+                print_rest(slot);
                 give_up();
             }
-            // SAFETY: the thread lives: it takes itself from the list, which is locked, before it ends.
-            unsafe { libc::pthread_kill(slot.thread, SIGNAL) };
+            if running >= COUNTED_AFTER {
+                interrupt(slot);
+            }
         }
     }
 }
 
-/// The signal handler: makes the current call of this thread count its instructions.
-fn set_hook() {
-    let state = STATE.get();
+fn interrupt(slot: &Slot) {
+    // SAFETY: the thread lives: it takes itself from the list, which is locked, before it ends.
+    unsafe { libc::pthread_kill(slot.thread, SIGNAL) };
+}
+
+/// Lets the thread of a call that is given up print its output, unless that takes too long.
+fn print_rest(slot: &Slot) {
+    ENDS.store(true, Ordering::Relaxed);
+    let started = Instant::now();
+    while !PRINTED.load(Ordering::Relaxed) && started.elapsed() < LAST_WORDS {
+        interrupt(slot);
+        thread::sleep(Duration::from_millis(5));
+    }
+    ENDS.store(false, Ordering::Relaxed);
+}
+
+/// The signal handler: makes the current call of this thread count its instructions, or prints its output.
+fn on_signal() {
+    let (state, output) = (STATE.get(), OUTPUT.get());
+    if ENDS.load(Ordering::Relaxed) {
+        // SAFETY: it is alive while a call goes on, which is when the pointer is set.
+        if let Some(output) = unsafe { output.as_ref() }
+            && !PRINTED.load(Ordering::Relaxed)
+            // Whoever uses it during a call has borrowed it (`Run::print`).
+            && let Ok(mut output) = output.try_borrow_mut()
+        {
+            output.flush();
+            PRINTED.store(true, Ordering::Relaxed);
+        }
+        return;
+    }
     if !state.is_null() && !HOOKED.replace(true) {
         // SAFETY: the state is alive while a call into it goes on. Lua allows this at any time.
         unsafe {
@@ -157,11 +201,16 @@ pub(super) struct Going<'s> {
     state: *mut ffi::lua_State,
 }
 
-/// Notes the start of a call into a script.
+/// Notes the start of a call into a script. A null `state` is one that is closed, in which no instructions are counted.
 #[inline]
-pub(super) fn begin(slot: &Slot, state: *mut ffi::lua_State) -> Going<'_> {
+pub(super) fn begin<'s>(
+    slot: &'s Slot,
+    state: *mut ffi::lua_State,
+    output: &RefCell<Output>,
+) -> Going<'s> {
     slot.step();
     STATE.set(state);
+    OUTPUT.set(output);
     Going { slot, state }
 }
 
@@ -177,6 +226,7 @@ impl Drop for Going<'_> {
     #[inline]
     fn drop(&mut self) {
         STATE.set(ptr::null_mut());
+        OUTPUT.set(ptr::null());
         // The handler runs on this thread, between any two instructions.
         compiler_fence(Ordering::SeqCst);
         if HOOKED.get() {

@@ -110,8 +110,8 @@ enum Command {
     /// List, describe, create and test chisels
     ///
     /// Chisels are Lua scripts that `read -c` and `live -c` run over the events: the built-in ones,
-    /// those of an installed sysdig, and your own in `./chisels`, `~/.chisels` and
-    /// `$SCAP_CHISEL_DIR`.
+    /// those of an installed sysdig, and your own in `~/.chisels`, `$SCAP_CHISEL_DIR` and
+    /// `./chisels`.
     Chisel(chisel::Args),
     /// List the fields of filters and output formats
     Fields(fields::Args),
@@ -130,7 +130,8 @@ fn read(args: &read::Args) -> Result<Outcome, CliError> {
             return Ok(outcome);
         };
         let words = ["scap", "read"].map(OsString::from).into_iter();
-        let words = chisel::expand(words.chain(rerun.words.iter().cloned()).collect());
+        let words = words.chain(rerun.words.iter().cloned()).collect();
+        let words = chisel::expand(words, &args.chisels);
         let Ok(Cli {
             command: Command::Read(mut next),
         }) = Cli::try_parse_from(words)
@@ -153,7 +154,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         CliError::failed(format!("cannot run {}: {failed}", name.display())).print();
         return ExitCode::from(hold::NOT_STARTED as u8);
     }
-    let cli = match Cli::try_parse_from(chisel::expand(args)) {
+    let limits = chisel::ChiselArgs::limits_in(&args);
+    let cli = match Cli::try_parse_from(chisel::expand(args, &limits)) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version go to standard output and are not errors.

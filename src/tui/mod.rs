@@ -40,6 +40,7 @@ use crate::replay::IndexedCaptureError;
 use crate::replay::Span;
 
 pub use theme::Theme;
+pub use tty::give_back;
 
 /// How a capture is displayed.
 #[derive(Clone, Debug)]

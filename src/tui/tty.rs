@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Stdout, Write as _};
 use std::mem::ManuallyDrop;
 use std::panic::{self, PanicHookInfo};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::{self, ThreadId};
 
 use crossterm::cursor::Show;
@@ -47,6 +47,20 @@ struct Hold {
     is_ours: AtomicBool,
     /// The message of the first panic of another thread, printed after the screen is closed.
     panic_message: Mutex<Option<String>>,
+}
+
+/// The terminal that is held, for [`give_back`].
+static HELD: Mutex<Weak<Hold>> = Mutex::new(Weak::new());
+
+/// Restores the terminal, if the screen is shown, in any thread that is about to end the program.
+pub fn give_back() {
+    let held = HELD
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .upgrade();
+    if let Some(hold) = held {
+        hold.give_back();
+    }
 }
 
 impl Hold {
@@ -92,6 +106,7 @@ impl Tty {
             is_ours: AtomicBool::new(true),
             panic_message: Mutex::default(),
         });
+        *HELD.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&hold);
         // The theme decides. With NO_COLOR every colour change would be written as "all attributes
         // off".
         force_color_output(true);

@@ -35,7 +35,8 @@ pub(super) fn table(lua: &Lua, script: &Rc<ScriptState>) -> mlua::Result<Table> 
 
     let own = script.clone();
     let arg = lua.create_function(move |lua, (name, default): (String, Value)| {
-        match own.arguments.borrow().get(&name) {
+        let given = own.arguments.borrow().get(&name).cloned();
+        match given {
             Some(given) => Ok(Value::String(lua.create_string(given)?)),
             None => Ok(default),
         }
@@ -70,9 +71,10 @@ pub(super) fn table(lua: &Lua, script: &Rc<ScriptState>) -> mlua::Result<Table> 
                 let misuse = "scap.finding is only valid in on_event: it reports the event";
                 return Err(crate::chisel::error::ApiError::Misuse(misuse).into());
             }
-            let mut output = own.run.output.borrow_mut();
-            output.buffer().extend_from_slice(&line);
-            output.written();
+            own.run.print(|output| {
+                output.buffer().extend_from_slice(&line);
+                output.written();
+            });
             Ok(())
         },
     )?;

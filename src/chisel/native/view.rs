@@ -71,7 +71,7 @@ impl View {
 pub(in crate::chisel) fn views(run: &Rc<Run>) -> Vec<ViewInfo> {
     let scripts = run.registry.all().into_iter();
     let may_be_view = |text: &[u8]| memchr::memmem::find(text, b"view_info").is_some();
-    let scripts = scripts.filter(|script| may_be_view(&script.text));
+    let scripts = scripts.filter(|script| !script.is_nearby && may_be_view(&script.text));
     let views = scripts.filter_map(|script| {
         let chisel = Chisel::load(run, script).ok()?;
         chisel.info.is_view.then(|| chisel.view().ok())?

@@ -4,6 +4,7 @@ use super::run::metadata;
 use crate::chisel::{Info, ScriptRegistry, usage};
 use crate::cli::error::{CliError, Outcome, warn};
 use crate::cli::output::{Output, ascii_json};
+use crate::event::number::counted;
 use crate::event::text;
 
 /// Arguments of `scap chisel list`.
@@ -12,6 +13,11 @@ pub(super) struct ListArgs {
     /// Also list scripts that are not run on their own, such as libraries
     #[arg(long)]
     all: bool,
+
+    /// Describe the scripts of `./chisels`, too, which runs them as far as they describe themselves. Without this option they
+    /// are only counted: the current directory can be a stranger's
+    #[arg(long)]
+    nearby: bool,
 
     /// Print JSON
     #[arg(long)]
@@ -32,8 +38,13 @@ pub(super) struct InfoArgs {
 
 pub(super) fn list(args: &ListArgs) -> Result<Outcome, CliError> {
     let mut found = Vec::new();
+    let mut nearby = 0_u64;
     for script in ScriptRegistry::from_environment().all() {
         let name = script.name.clone();
+        if script.is_nearby && !args.nearby {
+            nearby += 1;
+            continue;
+        }
         match metadata(script) {
             Ok(info) => found.push(info),
             Err(error) => warn(
@@ -52,6 +63,13 @@ pub(super) fn list(args: &ListArgs) -> Result<Outcome, CliError> {
         listing(output.buffer(), &found);
     }
     output.finish()?;
+    if nearby > 0 {
+        let scripts = counted(nearby, "script");
+        warn(
+            &format!("{scripts} in ./chisels not listed: describing a script runs it"),
+            Some("`--nearby` lists them"),
+        );
+    }
     Ok(Outcome::Done)
 }
 

@@ -6,6 +6,7 @@ mod run;
 mod test;
 mod words;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -17,6 +18,14 @@ use crate::event::suggest::did_you_mean;
 
 pub(super) use run::{Rerun, live, read, watched};
 pub(super) use words::expand;
+
+/// Memory limits of one script, in MiB.
+const DEFAULT_MEMORY: u32 = 512;
+const MOST_MEMORY: u32 = 65_536;
+/// Limit of the instructions of one call, in millions.
+const DEFAULT_INSTRUCTIONS: u64 = 2000;
+/// Time limit of one call, in seconds.
+const DEFAULT_TIMEOUT: u64 = 60;
 
 /// Arguments of `read` and `live` about chisels.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -41,15 +50,15 @@ pub(super) struct ChiselArgs {
     chisel_unsafe: bool,
 
     /// Memory limit of one script
-    #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    #[arg(long, value_name = "MIB", default_value_t = DEFAULT_MEMORY, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_MEMORY)))]
     chisel_memory: u32,
 
     /// Instruction limit of one call into a script, in millions
-    #[arg(long, value_name = "MILLIONS", default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    #[arg(long, value_name = "MILLIONS", default_value_t = DEFAULT_INSTRUCTIONS, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     chisel_instructions: u64,
 
     /// Time limit of one call into a script
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TIMEOUT, value_parser = clap::value_parser!(u64).range(1..))]
     chisel_timeout: u64,
 }
 
@@ -83,6 +92,30 @@ impl ChiselArgs {
             }
         }
         Ok(())
+    }
+
+    /// Finds the limits in the words of a command line. Scripts are run for the arguments that they declare before clap can
+    /// parse it, under the limits that the user gave.
+    pub(super) fn limits_in(words: &[OsString]) -> Self {
+        let options = words.iter().take_while(|word| *word != "--");
+        let options: Vec<&str> = options.filter_map(|word| word.to_str()).collect();
+        let given = |option: &str| {
+            let at = options.iter().rposition(|word| {
+                let rest = word.strip_prefix(option);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+            })?;
+            match options[at].split_once('=') {
+                Some((_, value)) => value.parse().ok(),
+                None => options.get(at + 1)?.parse().ok(),
+            }
+        };
+        let memory = given("--chisel-memory").and_then(|mib: u64| u32::try_from(mib).ok());
+        Self {
+            chisel_memory: memory.map_or(DEFAULT_MEMORY, |mib| mib.clamp(1, MOST_MEMORY)),
+            chisel_instructions: given("--chisel-instructions").unwrap_or(DEFAULT_INSTRUCTIONS),
+            chisel_timeout: given("--chisel-timeout").unwrap_or(DEFAULT_TIMEOUT),
+            ..Self::default()
+        }
     }
 
     fn wanted(&self) -> Vec<Wanted> {

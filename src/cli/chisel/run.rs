@@ -78,8 +78,12 @@ fn options(args: &ChiselArgs, print: &PrintArgs, filter: Option<String>, capture
     }
 }
 
+/// Time limit of a script that is only described, in seconds.
+const DESCRIBED_WITHIN: u64 = 10;
+
 /// Returns the metadata of a script.
 pub(super) fn metadata(script: Script) -> Result<Info, ChiselError> {
+    watch(DESCRIBED_WITHIN);
     chisel::info(
         ScriptRegistry::from_environment(),
         Policy::default(),
@@ -87,20 +91,26 @@ pub(super) fn metadata(script: Script) -> Result<Info, ChiselError> {
     )
 }
 
-/// Runs a function that calls scripts, on a thread with a large stack and under the watchdog.
-pub(in crate::cli) fn watched<R: Send>(
-    args: &ChiselArgs,
-    run: impl FnOnce() -> Result<R, CliError> + Send,
-) -> Result<R, CliError> {
-    let seconds = args.chisel_timeout;
+/// Ends the program when a call into a script takes longer than this many seconds. From the start of the program there is
+/// such a limit, so that no call is without.
+pub(in crate::cli) fn watch(seconds: u64) {
     let give_up = move || {
+        crate::tui::give_back();
         let message = format!("a chisel exceeded the limit of {seconds} seconds for one call");
         let error = CliError::failed(message);
         error.hint("`--chisel-timeout` raises the limit").print();
         std::process::exit(i32::from(EXIT_FAILED));
     };
-    let failed = |error| CliError::failed(format!("cannot start a thread: {error}"));
     chisel::watch(Duration::from_secs(seconds), give_up);
+}
+
+/// Runs a function that calls scripts, on a thread with a large stack and under the watchdog.
+pub(in crate::cli) fn watched<R: Send>(
+    args: &ChiselArgs,
+    run: impl FnOnce() -> Result<R, CliError> + Send,
+) -> Result<R, CliError> {
+    watch(args.chisel_timeout);
+    let failed = |error| CliError::failed(format!("cannot start a thread: {error}"));
     chisel::with_stack(run).map_err(failed)?
 }
 

@@ -7,6 +7,8 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+use super::ChiselArgs;
+use super::run::watch;
 use crate::chisel::{ScriptRegistry, declared_arguments, takes};
 use crate::filter::Filter;
 
@@ -14,8 +16,9 @@ use crate::filter::Filter;
 pub(super) const ARGUMENTS: &str = "arguments-of-chisel";
 
 /// Puts the arguments of each chisel behind [`ARGUMENTS`]. Command lines other than those of `read`
-/// and `live` are returned unchanged.
-pub(in crate::cli) fn expand(words: Vec<OsString>) -> Vec<OsString> {
+/// and `live` are returned unchanged. Scripts run under these limits.
+pub(in crate::cli) fn expand(words: Vec<OsString>, limits: &ChiselArgs) -> Vec<OsString> {
+    watch(limits.chisel_timeout);
     let command = words.get(1).and_then(|word| word.to_str());
     if !matches!(command, Some("read" | "live")) {
         return words;
@@ -46,9 +49,10 @@ pub(in crate::cli) fn expand(words: Vec<OsString>) -> Vec<OsString> {
             continue;
         };
         let mut arguments = OsString::new();
-        let declared = registry
-            .find(&name)
-            .map(|script| declared_arguments(ScriptRegistry::from_environment(), script));
+        let declared = registry.find(&name).map(|script| {
+            let registry = ScriptRegistry::from_environment();
+            declared_arguments(registry, limits.policy(), script)
+        });
         let declared = declared.unwrap_or_default();
         if let Some(next) = rest.clone().next() {
             let following: Vec<&OsString> = rest.clone().collect();

@@ -63,7 +63,7 @@ pub(in crate::cli) struct Args {
     print: PrintArgs,
 
     #[command(flatten)]
-    chisels: ChiselArgs,
+    pub(super) chisels: ChiselArgs,
 }
 
 impl Args {
