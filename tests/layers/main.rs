@@ -508,3 +508,26 @@ fn the_checker_sees_every_way_to_name_a_module() {
         ours_in_manifest("[package]\nname = \"scap-x\"\n[dependencies]\ncrc = \"1\"\n").is_empty()
     );
 }
+
+/// Every dependency is from crates.io, by its checksum: of what is there nothing can be exchanged.
+#[test]
+fn dependencies_are_pinned() {
+    let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    let packages: Vec<&str> = lock.split("[[package]]").skip(1).collect();
+    assert!(packages.len() > 100);
+    for package in packages {
+        let value = |key: &str| {
+            let line = package.lines().find(|line| line.starts_with(key))?;
+            line.split('"').nth(1)
+        };
+        let name = value("name = ").unwrap();
+        match value("source = ") {
+            Some(source) => {
+                let from = "registry+https://github.com/rust-lang/crates.io-index";
+                assert_eq!(source, from, "{name}");
+                assert_eq!(value("checksum = ").map(str::len), Some(64), "{name}");
+            }
+            None => assert!(name.starts_with("scap"), "{name} is of nowhere"),
+        }
+    }
+}
