@@ -1,6 +1,6 @@
 //! Any text as a filter and as an output format: parsed, and asked about events.
 //!
-//! `cargo +nightly fuzz run filter` from the project's root.
+//! `.ci/fuzz filter` from the project's root.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

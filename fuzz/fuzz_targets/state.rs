@@ -1,6 +1,6 @@
 //! Any events, applied to a state: it can be asked everything, and written and read to the same.
 //!
-//! `cargo +nightly fuzz run state` from the project's root.
+//! `.ci/fuzz state` from the project's root.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
