@@ -14,7 +14,7 @@ use super::fields::Fields;
 use super::native::Native;
 use super::registry::Script;
 use super::run::Run;
-use super::watchdog::{self, Going, Slot};
+use super::watchdog::{self, Called, Going, Slot};
 use crate::filter::Filter;
 use crate::format::Template;
 
@@ -43,6 +43,8 @@ pub(super) struct ScriptState {
     /// The Lua state, once it is created.
     pub(super) state: Cell<*mut mlua::ffi::lua_State>,
     slot: Arc<Slot>,
+    /// Distinguishes it from other scripts for the watchdog.
+    number: u64,
     pub(super) filter: RefCell<Option<Filter>>,
     pub(super) formatter: RefCell<Option<Template>>,
     pub(super) interval: Cell<Interval>,
@@ -66,6 +68,7 @@ impl ScriptState {
             call_context: CallContext::default(),
             state: Cell::new(std::ptr::null_mut()),
             slot,
+            number: watchdog::number(),
             filter: RefCell::new(None),
             formatter: RefCell::new(None),
             interval: Cell::default(),
@@ -83,7 +86,17 @@ impl ScriptState {
     pub(super) fn begin_call(&self) -> Going<'_> {
         super::sandbox::allow(self.run.policy.instructions);
         self.fields.lend(false);
-        watchdog::begin(&self.slot, self.state.get(), &self.run.output)
+        watchdog::begin(&self.slot, &self.called(self.state.get()))
+    }
+
+    #[inline]
+    fn called(&self, state: *mut mlua::ffi::lua_State) -> Called<'_> {
+        Called {
+            state,
+            output: &self.run.output,
+            script: &self.script.name,
+            number: self.number,
+        }
     }
 
     /// Closes the script's Lua state, which runs the finalizers of files.
@@ -93,7 +106,7 @@ impl ScriptState {
             std::mem::forget(lua);
             return;
         }
-        let _going = watchdog::begin(&self.slot, std::ptr::null_mut(), &self.run.output);
+        let _going = watchdog::begin(&self.slot, &self.called(std::ptr::null_mut()));
         drop(lua);
     }
 

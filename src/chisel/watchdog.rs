@@ -32,7 +32,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const SIGNAL: c_int = libc::SIGURG;
 
 /// The limit of a call in milliseconds, and the action on one that takes longer.
-type GiveUp = (u64, Box<dyn FnOnce() + Send>);
+type GiveUp = (u64, Box<dyn FnOnce(&str) + Send>);
 
 static SLOTS: Mutex<Vec<Arc<Slot>>> = Mutex::new(Vec::new());
 static GIVE_UP: Mutex<Option<GiveUp>> = Mutex::new(None);
@@ -59,6 +59,9 @@ pub(super) struct Slot {
     /// The call at the last check, and when it was seen first, in milliseconds of the watchdog.
     seen: AtomicU64,
     since: AtomicU64,
+    /// The script that is called: its number, and its name.
+    number: AtomicU64,
+    script: Mutex<String>,
 }
 
 /// Keeps a thread registered until it is dropped.
@@ -72,6 +75,8 @@ impl Registration {
             call: AtomicU64::new(0),
             seen: AtomicU64::new(0),
             since: AtomicU64::new(0),
+            number: AtomicU64::new(0),
+            script: Mutex::default(),
         });
         locked(&SLOTS).push(Arc::clone(&slot));
         Self(slot)
@@ -104,8 +109,8 @@ pub fn with_stack<R: Send>(run: impl FnOnce() -> R + Send) -> io::Result<R> {
     })
 }
 
-/// Calls `give_up` once if a call into a script takes longer than `limit`.
-pub fn watch(limit: Duration, give_up: impl FnOnce() + Send + 'static) {
+/// Calls `give_up` once, with the name of the script, if a call into one takes longer than `limit`.
+pub fn watch(limit: Duration, give_up: impl FnOnce(&str) + Send + 'static) {
     let limit = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
     *locked(&GIVE_UP) = Some((limit, Box::new(give_up)));
 }
@@ -142,7 +147,8 @@ fn watchdog_loop() {
             let mut give_up = locked(&GIVE_UP);
             if let Some((_, give_up)) = give_up.take_if(|(limit, _)| running >= *limit) {
                 print_rest(slot);
-                give_up();
+                let script = locked(&slot.script).clone();
+                give_up(&script);
             }
             if running >= COUNTED_AFTER {
                 interrupt(slot);
@@ -201,13 +207,29 @@ pub(super) struct Going<'s> {
     state: *mut ffi::lua_State,
 }
 
-/// Notes the start of a call into a script. A null `state` is one that is closed, in which no instructions are counted.
+/// What a call is into.
+pub(super) struct Called<'a> {
+    /// Null: a state that is closed, in which no instructions are counted.
+    pub(super) state: *mut ffi::lua_State,
+    pub(super) output: &'a RefCell<Output>,
+    pub(super) script: &'a str,
+    /// Of the script, different for each that was loaded.
+    pub(super) number: u64,
+}
+
+/// Returns a number for a script.
+pub(super) fn number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Notes the start of a call into a script.
 #[inline]
-pub(super) fn begin<'s>(
-    slot: &'s Slot,
-    state: *mut ffi::lua_State,
-    output: &RefCell<Output>,
-) -> Going<'s> {
+pub(super) fn begin<'s>(slot: &'s Slot, called: &Called<'_>) -> Going<'s> {
+    if slot.number.load(Ordering::Relaxed) != called.number {
+        slot.name(called);
+    }
+    let Called { state, output, .. } = *called;
     slot.step();
     STATE.set(state);
     OUTPUT.set(output);
@@ -215,6 +237,12 @@ pub(super) fn begin<'s>(
 }
 
 impl Slot {
+    #[cold]
+    fn name(&self, called: &Called<'_>) {
+        called.script.clone_into(&mut locked(&self.script));
+        self.number.store(called.number, Ordering::Relaxed);
+    }
+
     #[inline]
     fn step(&self) {
         let call = self.call.load(Ordering::Relaxed);

@@ -19,17 +19,12 @@ use attacks::{EVERYTHING, FAILING, LOOPS, PATTERNS, PLACES, PRINTING};
 const CAPTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/intrusion.scap");
 const HEAD: &str = "description = 'x' short_description = 'x' category = 'x' args = {}\n";
 
-/// Time limit of one call, in seconds. A sanitizer takes its time.
-fn limit() -> u64 {
-    if is_sanitized() { 20 } else { 2 }
-}
-
-fn is_sanitized() -> bool {
-    env::var_os("SCAP_SANITIZED").is_some()
-}
+/// Time limit of one call where time is not what is tested, and where it is.
+const AMPLE: Duration = Duration::from_secs(20);
+const TIGHT: Duration = Duration::from_secs(2);
 
 /// Runs a script, from a directory of its own, with tight limits.
-fn run(dir: &Path, body: &str, options: &[&str]) -> Output {
+fn run(dir: &Path, body: &str, limit: Duration, options: &[&str]) -> Output {
     let script = dir.join("hostile.lua");
     fs::write(&script, format!("{HEAD}{body}")).unwrap();
     Command::new(env!("CARGO_BIN_EXE_scap"))
@@ -38,7 +33,7 @@ fn run(dir: &Path, body: &str, options: &[&str]) -> Output {
             "--chisel-memory",
             "64",
             "--chisel-timeout",
-            &limit().to_string(),
+            &limit.as_secs().to_string(),
         ])
         .args(options)
         .arg("-c")
@@ -84,7 +79,7 @@ fn each<T: Sync>(items: &[T], check: impl Fn(&Path, &T) -> Option<String> + Sync
 fn startup() -> Duration {
     let dir = tempfile::tempdir().unwrap();
     let started = Instant::now();
-    assert!(run(dir.path(), "", &["-n", "1"]).status.success());
+    assert!(run(dir.path(), "", AMPLE, &["-n", "1"]).status.success());
     started.elapsed()
 }
 
@@ -111,15 +106,25 @@ fn no_script_outlives_its_limits() {
         scripts.push(((*body).to_owned(), script, false));
     }
     each(&scripts, |dir, (name, script, says_before)| {
-        let started = Instant::now();
-        let output = run(dir, script, &[]);
-        let elapsed = started.elapsed().saturating_sub(startup);
+        // On a busy machine a process can wait for long without running. A sanitizer takes its time.
+        let attempts = if env::var_os("SCAP_SANITIZED").is_some() {
+            1
+        } else {
+            3
+        };
+        let mut output = None;
+        let is_in_time = (0..attempts).any(|_| {
+            let started = Instant::now();
+            output = Some(run(dir, script, TIGHT, &[]));
+            started.elapsed().saturating_sub(startup) <= TIGHT.mul_f64(1.2)
+        });
+        let output = output.unwrap();
         let stderr = text(&output.stderr);
         if !stderr.contains(ended) || !matches!(output.status.code(), Some(1 | 2)) {
             return Some(format!("{name}: {:?} {stderr}", output.status));
         }
-        if elapsed > Duration::from_secs(limit()).mul_f64(1.2) && !is_sanitized() {
-            return Some(format!("{name}: {elapsed:?}"));
+        if !is_in_time && attempts > 1 {
+            return Some(format!("{name}: three times too late"));
         }
         // What it printed before it was stopped is not lost. While it is asked for its arguments it prints nothing.
         let printed = text(&output.stdout);
@@ -221,7 +226,7 @@ fn scripts_of_the_current_directory_run_only_if_they_are_named() {
     // The names of the program's own scripts are not taken.
     let (code, _, warned) = scap(&["read", CAPTURE, "-n", "1", "-c", "ps"]);
     assert_eq!(code, Some(0), "{warned}");
-    let (_, shown, warned) = scap(&["view", CAPTURE, "--screenshot", "-"]);
+    let (_, shown, warned) = scap(&["view", CAPTURE, "--script", "<F2>", "--screenshot", "-"]);
     assert!(
         !shown.contains("ran\n") && !warned.contains("ran"),
         "{shown}{warned}"
@@ -245,7 +250,7 @@ fn scripts_of_the_current_directory_run_only_if_they_are_named() {
 #[test]
 fn what_scripts_must_not_do_ends_with_a_message() {
     each(FAILING, |dir, (body, says)| {
-        let output = run(dir, &format!("function on_event() {body} end"), &[]);
+        let output = run(dir, &format!("function on_event() {body} end"), AMPLE, &[]);
         let stderr = text(&output.stderr);
         if !stderr.contains(says) || !matches!(output.status.code(), Some(1 | 2)) {
             return Some(format!("{body}: {:?} {stderr}", output.status));
@@ -258,7 +263,7 @@ fn what_scripts_must_not_do_ends_with_a_message() {
 #[test]
 fn there_is_no_way_out() {
     each(PRINTING, |dir, (body, prints)| {
-        let output = run(dir, body, &["-n", "1"]);
+        let output = run(dir, body, AMPLE, &["-n", "1"]);
         let stderr = text(&output.stderr);
         let printed = text(&output.stdout);
         // Messages of errors come with their traceback; their first line counts.
@@ -315,6 +320,7 @@ fn files_are_written_where_the_user_allows() {
     let output = run(
         dir.path(),
         body,
+        AMPLE,
         &["-n", "1", "--chisel-output", out.to_str().unwrap()],
     );
     let stderr = text(&output.stderr);
@@ -329,6 +335,7 @@ fn files_are_written_where_the_user_allows() {
     let output = run(
         dir.path(),
         "os.execute('touch made') print(type(require('ffi')))",
+        AMPLE,
         &["-n", "1", "--chisel-unsafe"],
     );
     assert_eq!(text(&output.stdout), "table\n");
@@ -341,6 +348,7 @@ fn an_error_shows_the_line() {
     let output = run(
         dir.path(),
         "function on_event()\n\tlocal x = nil\n\tprint(x.name)\nend",
+        AMPLE,
         &[],
     );
     assert_eq!(
@@ -354,7 +362,7 @@ fn an_error_shows_the_line() {
     // After an error on_capture_end is still called, and its own errors are ignored.
     let body = "function on_event() error('first') end\n\
                 function on_capture_end() print('end') error('second') end";
-    let output = run(dir.path(), body, &[]);
+    let output = run(dir.path(), body, AMPLE, &[]);
     assert_eq!(text(&output.stdout), "end\n");
     assert!(text(&output.stderr).contains("first") && !text(&output.stderr).contains("second"));
 }

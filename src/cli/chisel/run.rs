@@ -94,9 +94,10 @@ pub(super) fn metadata(script: Script) -> Result<Info, ChiselError> {
 /// Ends the program when a call into a script takes longer than this many seconds. From the start of the program there is
 /// such a limit, so that no call is without.
 pub(in crate::cli) fn watch(seconds: u64) {
-    let give_up = move || {
+    let give_up = move |script: &str| {
         crate::tui::give_back();
-        let message = format!("a chisel exceeded the limit of {seconds} seconds for one call");
+        let message =
+            format!("chisel {script}: it exceeded the limit of {seconds} seconds for one call");
         let error = CliError::failed(message);
         error.hint("`--chisel-timeout` raises the limit").print();
         std::process::exit(i32::from(EXIT_FAILED));
