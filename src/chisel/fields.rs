@@ -22,6 +22,8 @@ pub(super) struct Fields {
 struct Inner {
     /// `None` = always absent.
     fields: Vec<Option<Field>>,
+    /// Bytes of the names of all that were requested.
+    names: usize,
     scratch: Scratch,
     rendered: Vec<u8>,
 }
@@ -29,8 +31,9 @@ struct Inner {
 /// What a finalizer is told that asks for a field while a text is lent to Lua.
 const IN_FINALIZER: &str = "fields cannot be requested in a finalizer";
 
-/// Limit of the fields that a script can request.
-const MAX_FIELDS: usize = 65_536;
+/// Limits of the fields that a script can request: their number, and the bytes of their names.
+const MAX_FIELDS: usize = 4096;
+const MAX_NAMES: usize = 4 << 20;
 
 /// A value for Lua; text borrows from a buffer, from the event or from the state, and is valid until the next value or
 /// field is requested.
@@ -61,7 +64,8 @@ impl Fields {
         // SAFETY: no other reference into the cell is alive: those of `value` end with it, except for a text that is
         // lent to Lua, which was checked; and nothing between here and the end of this one calls Lua.
         let inner = unsafe { &mut *self.inner.get() };
-        if inner.fields.len() >= MAX_FIELDS {
+        inner.names = inner.names.saturating_add(name.len());
+        if inner.fields.len() >= MAX_FIELDS || inner.names > MAX_NAMES {
             return Err(ApiError::Misuse("too many fields are requested"));
         }
         inner.fields.push(field);

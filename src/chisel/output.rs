@@ -62,8 +62,14 @@ impl Output {
                 text::escape
             };
             for_terminal(&mut self.buffer, bytes, self.trusted, put);
-        } else {
+        } else if bytes.len() < FULL {
             self.buffer.extend_from_slice(bytes);
+        } else {
+            // It needs no copy.
+            self.flush();
+            if self.failed.is_none() {
+                self.failed = self.to.write_all(bytes).err();
+            }
         }
         if self.buffer.len() >= FULL {
             self.flush();

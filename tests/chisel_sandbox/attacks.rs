@@ -277,6 +277,28 @@ pub(crate) const FAILING: &[(&str, &str)] = &[
         "while true do chisel.request_field('evt.num') end",
         "too many fields are requested",
     ),
+    // Memory of the program, for which Lua's does not account.
+    (
+        "local big = ('x'):rep(500000) for i = 1, 5000 do chisel.request_field('proc.env[' .. big .. i .. ']') end",
+        "too many fields are requested",
+    ),
+    (
+        "chisel.request_field('proc.env[' .. ('x'):rep(2000000) .. ']')",
+        "a text of more than 1 MiB",
+    ),
+    (
+        "chisel.set_filter(('fd.name = x or '):rep(200000) .. 'fd.name = y')",
+        "a text of more than 1 MiB",
+    ),
+    (
+        "chisel.set_event_formatter(('%proc.name '):rep(200000))",
+        "a text of more than 1 MiB",
+    ),
+    (
+        "local t = {} for i = 1, 300 do t[i] = \"fd.name regex '(a{1,90}){1,60}\" .. i .. \"'\" end chisel.set_filter(table.concat(t, ' or '))",
+        "more than 200 regular expressions",
+    ),
+    ("scap.clean(('\\0'):rep(17000000))", "at most 16 MiB"),
     (
         "scap.top(setmetatable({}, { __index = error }))",
         "`by` is missing",

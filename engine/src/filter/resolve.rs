@@ -20,7 +20,7 @@ pub(super) const MAX_CHECKS: usize = 250_000;
 /// Limit of values, after expansion of lists.
 const MAX_VALUES: usize = 4 << 20;
 /// Limit of regular expressions; each takes tens of kilobytes.
-const MAX_REGEXES: usize = 1000;
+const MAX_REGEXES: usize = 200;
 /// Size limit of one compiled regular expression, in bytes.
 const REGEX_SIZE: usize = 1 << 20;
 /// Limit of nested conditions, after expansion of macros.

@@ -25,9 +25,16 @@ pub(super) fn install(lua: &Lua, script: &Rc<ScriptState>) -> mlua::Result<()> {
     globals.set("scap", scap::table(lua, script)?)
 }
 
+/// Longest text that is passed to the program to be parsed, in bytes: what is made of it is not in Lua's memory, which is
+/// limited.
+const MAX_TEXT: usize = 1 << 20;
+
 /// Converts an argument to text; like sysdig it accepts numbers.
 fn text(lua: &Lua, value: Value, what: &'static str) -> mlua::Result<String> {
     match lua.coerce_string(value)? {
+        Some(text) if text.as_bytes().len() > MAX_TEXT => {
+            Err(ApiError::Misuse("a text of more than 1 MiB").into())
+        }
         Some(text) => Ok(text.to_string_lossy()),
         None => Err(ApiError::Misuse(what).into()),
     }

@@ -11,6 +11,9 @@ use crate::fields::{Context, Scratch, Value as FieldValue, lookup};
 use crate::format::json;
 use crate::stats::tiles::TILES;
 
+/// Longest text that is escaped, in bytes: until Lua has it, it is not in Lua's memory.
+const MAX_CLEANED: usize = 16 << 20;
+
 pub(super) fn table(lua: &Lua, script: &Rc<ScriptState>) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     table.set("version", env!("CARGO_PKG_VERSION"))?;
@@ -18,8 +21,13 @@ pub(super) fn table(lua: &Lua, script: &Rc<ScriptState>) -> mlua::Result<Table> 
     let own = script.clone();
     let clean = lua.create_function(move |lua, dirty: LuaString| {
         own.run.handed_escaped();
+        let dirty = dirty.as_bytes();
+        if dirty.len() > MAX_CLEANED {
+            let misuse = "scap.clean takes texts of at most 16 MiB";
+            return Err(crate::chisel::error::ApiError::Misuse(misuse).into());
+        }
         let mut safe = Vec::new();
-        text::escape_exact(&mut safe, &dirty.as_bytes());
+        text::escape_exact(&mut safe, &dirty);
         lua.create_string(safe)
     })?;
     table.set("clean", clean)?;
