@@ -70,6 +70,7 @@ fn options() -> Options {
         filter: String::new(),
         range: None,
         live: false,
+        beside: None,
         of_damaged: false,
     }
 }

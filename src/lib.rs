@@ -15,6 +15,7 @@
 //!                 sources: native (sequential, indexed), sysdig, merged
 //!   lanes         which lane of the timeline an event belongs to
 //!   stats         bounded group-by: tallies, tables, columns
+//!   files         the files that the program makes: private, new, not through links
 //!   chisel        Lua scripts: registry, runner, API, sandbox
 //!   inspect       detail, find, page, system view at a time, I/O streams, background aggregation
 //!   export        captures made from captures: sysdig's format, and the native one
@@ -31,6 +32,7 @@ pub use scap_engine::{event, fields, filter, format, lanes, replay, state, stats
 pub mod chisel;
 pub mod cli;
 pub mod export;
+pub mod files;
 pub mod inspect;
 pub mod record;
 pub mod tui;

@@ -5,7 +5,6 @@
 
 use std::cell::Cell;
 use std::ffi::c_int;
-use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 use std::sync::OnceLock;
@@ -16,6 +15,7 @@ use super::error::ApiError;
 use super::output::Output;
 use super::raw;
 use super::script_state::ScriptState;
+use crate::files;
 
 /// The permissions and limits of scripts.
 #[derive(Clone, Debug)]
@@ -181,10 +181,15 @@ pub(super) fn lua(shared: &Rc<ScriptState>) -> mlua::Result<Lua> {
         }
         let reads = mode.starts_with('r') && !mode.contains('+');
         match file(own.run.policy.output.as_deref(), &name.to_string_lossy()) {
-            Ok(path) => Ok((
-                Value::String(lua.create_string(path.as_os_str().as_encoded_bytes())?),
-                Value::Nil,
-            )),
+            Ok(path) => {
+                if !reads {
+                    prepare(&path, &mode)?;
+                }
+                Ok((
+                    Value::String(lua.create_string(path.as_os_str().as_encoded_bytes())?),
+                    Value::Nil,
+                ))
+            }
             // A script that tries to read a file gets an error result.
             Err(why) if reads => Ok((
                 Value::Nil,
@@ -197,7 +202,7 @@ pub(super) fn lua(shared: &Rc<ScriptState>) -> mlua::Result<Lua> {
     let own = shared.clone();
     let make_dir = lua.create_function(move |_, name: String| {
         let path = file(own.run.policy.output.as_deref(), &name)?;
-        Ok(i32::from(fs::create_dir(path).is_err()))
+        Ok(i32::from(files::create_dir(&path).is_err()))
     })?;
     host.set("make_dir", make_dir)?;
     let own = shared.clone();
@@ -255,6 +260,17 @@ fn search_directories(lua: &Lua, shared: &Rc<ScriptState>) -> mlua::Result<()> {
     loaders.push(searcher)
 }
 
+/// Makes the file that Lua's `io.open` opens for writing, so that it is like every file of the program.
+fn prepare(path: &Path, mode: &str) -> Result<(), ApiError> {
+    let made = match mode.starts_with('w') {
+        true => files::create(path).map(drop),
+        false => files::create_or_keep(path).map(drop),
+    };
+    made.map_err(|error| {
+        ApiError::Denied(format!("cannot write the file {}: {error}", path.display()))
+    })
+}
+
 /// Returns the path of a file that a script may use: inside of the output directory, with links
 /// resolved.
 fn file(dir: Option<&Path>, name: &str) -> Result<PathBuf, ApiError> {
@@ -286,6 +302,8 @@ fn file(dir: Option<&Path>, name: &str) -> Result<PathBuf, ApiError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

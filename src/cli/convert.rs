@@ -1,6 +1,7 @@
 //! `scap convert`.
 
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use scap_capture_format::schema::Arch;
@@ -81,15 +82,24 @@ fn pass(captures: &mut Captures, sink: &mut dyn EventSink, output: &Path) -> Res
     }
 }
 
-/// Converts captures into one native capture.
-pub(super) fn to_native(inputs: Vec<Input>, output: &Path) -> Result<Outcome, CliError> {
+/// Converts captures into one native capture in a file that has no name.
+pub(super) fn to_native(inputs: Vec<Input>, output: &File) -> Result<Outcome, CliError> {
     let mut captures = open(inputs)?;
-    let events = native(output, &mut captures)?;
+    let out = Box::new(BufWriter::with_capacity(1 << 20, output));
+    let events = native_to(out, Path::new("a temporary file"), &mut captures)?;
     Ok(Outcome::of_damage(captures.report_damage(events)))
 }
 
 fn native(output: &Path, captures: &mut Captures) -> Result<u64, CliError> {
-    let out = destination(output)?;
+    native_to(destination(output)?, output, captures)
+}
+
+/// Writes a native capture; `output` names it in messages.
+fn native_to<'a>(
+    out: Box<dyn Write + 'a>,
+    output: &Path,
+    captures: &mut Captures,
+) -> Result<u64, CliError> {
     let mut sink = NativeSink::new(out, captures.header(), captures.origins(), u64::MAX);
     sink.note("converted-from", &captures.name());
     pass(captures, &mut sink, output)?;
@@ -140,7 +150,7 @@ fn sysdig(args: &Args, captures: &mut Captures) -> Result<u64, CliError> {
 }
 
 /// Reports what the output format cannot express.
-fn print_losses<W: std::io::Write>(sink: &SysdigSink<W>) {
+fn print_losses<W: Write>(sink: &SysdigSink<W>) {
     let (_, refused) = sink.counts();
     let mut lines = String::new();
     for (event, lost) in sink.lost() {

@@ -60,7 +60,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     }
     let session = args.print.session(arch);
     let summary = record::observe(&options, session, &mut screen, &stop, &mut |notice| {
-        if let Notice::Warning(text) = notice {
+        if let Notice::Runtime(text) = notice {
             warn_of_runtime(text);
         }
     })
@@ -98,7 +98,7 @@ fn with_chisels(args: &Args, mut options: Options) -> Result<Outcome, CliError> 
     let stop = on_signals()
         .map_err(|error| CliError::failed(format!("cannot handle signals: {error}")))?;
     let summary = record::observe(&options, session, &mut chisels, &stop, &mut |notice| {
-        if let Notice::Warning(text) = notice {
+        if let Notice::Runtime(text) = notice {
             warn_of_runtime(text);
         }
     })

@@ -30,8 +30,10 @@ mod window;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use clap::{Parser, Subcommand};
+use signal_hook::consts::SIGXFSZ;
 
 use error::{CliError, Outcome};
 
@@ -153,6 +155,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         let failed = hold::hold(args.into_iter().skip(2));
         CliError::failed(format!("cannot run {}: {failed}", name.display())).print();
         return ExitCode::from(hold::NOT_STARTED as u8);
+    }
+    // Without a handler, a write beyond the limit of RLIMIT_FSIZE ends the program; with one it is an error
+    // like that of a full disk. Recorded commands do not inherit it.
+    let limit = signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
+    if let Err(error) = limit {
+        error::warn(&format!("cannot handle signals: {error}"), None);
     }
     let limits = chisel::ChiselArgs::limits_in(&args);
     let cli = match Cli::try_parse_from(chisel::expand(args, &limits)) {

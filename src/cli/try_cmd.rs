@@ -1,17 +1,18 @@
 //! `scap try`.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::error::{CliError, Outcome};
 use super::output::Output;
+use super::read::cannot_write;
 use super::record::{on_signals, seconds, status, warn_of_runtime};
 use super::summary::Account;
 use crate::event::text;
 use crate::fields::Session;
+use crate::files;
 use crate::record::{self, Destination, Notice, Options, RecordError};
 use crate::replay::{self, EventSource as _, NativeSource};
 use crate::stats;
@@ -48,9 +49,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     if args.sample {
         if let Some(path) = &args.write {
-            fs::write(path, SAMPLE).map_err(|error| {
-                CliError::failed(format!("cannot write {}: {error}", path.display()))
-            })?;
+            files::write(path, SAMPLE).map_err(|error| cannot_write(path, &error))?;
         }
         return sample(args.write.as_deref());
     }
@@ -73,13 +72,17 @@ fn record(args: &Args) -> Result<File, RecordError> {
     let create = |source| RecordError::Create {
         path: args.write.clone().unwrap_or_else(std::env::temp_dir),
         source,
+        needed: None,
     };
     let (destination, opened) = match &args.write {
-        Some(path) => (Destination::Path(path.clone()), None),
+        Some(path) => {
+            let (path, fallback) = (path.clone(), None);
+            (Destination::Path { path, fallback }, None)
+        }
         None => {
-            let file = nameless().map_err(create)?;
+            let file = files::nameless().map_err(create)?;
             let copy = file.try_clone().map_err(create)?;
-            (Destination::Stream(Box::new(copy)), Some(file))
+            (Destination::Stream(copy), Some(file))
         }
     };
     let stop = on_signals().map_err(RecordError::Output)?;
@@ -94,7 +97,7 @@ fn record(args: &Args) -> Result<File, RecordError> {
     // Printed once recording has started: without the privilege it never does.
     let mut announced = false;
     let mut notify = |notice: Notice<'_>| {
-        if let Notice::Warning(text) = notice {
+        if let Notice::Runtime(text) = notice {
             warn_of_runtime(text);
         } else if !std::mem::replace(&mut announced, true) {
             let seconds = args.duration.as_secs_f64();
@@ -107,22 +110,6 @@ fn record(args: &Args) -> Result<File, RecordError> {
         (None, Some(path)) => File::open(path).map_err(create),
         (None, None) => Err(create(io::ErrorKind::NotFound.into())),
     }
-}
-
-/// Makes a temporary file that is unlinked at once. Its name exists only for a moment, is unique,
-/// and nobody else may open the file.
-fn nameless() -> io::Result<File> {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let unique = now.map_or(0, |d| d.as_nanos());
-    let path = std::env::temp_dir().join(format!("scap-{}-{unique}", std::process::id()));
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path)?;
-    fs::remove_file(path)?;
-    Ok(file)
 }
 
 fn sample(path: Option<&Path>) -> Result<Outcome, CliError> {
@@ -177,6 +164,7 @@ fn next(out: &mut Vec<u8>, path: Option<&Path>, sample: bool) {
     };
     match path {
         Some(path) => {
+            let path = files::as_argument(path);
             let file = path.as_os_str().as_encoded_bytes();
             line(
                 "scap read -T ",

@@ -1,6 +1,7 @@
 //! `scap view`.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use super::positionals;
 use super::read::cannot_write;
 use super::record::on_signals;
 use super::window;
+use crate::files;
 use crate::filter::When;
 use crate::record::{self, Destination, Notice};
 use crate::replay::IndexedCapture;
@@ -126,7 +128,13 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     if let ([file], [input]) = (&files[..], &inputs[..])
         && input.is_seekable()
     {
-        return show(args, file, name, filter, Kind::of(args.live), &stop);
+        let shown = Shown {
+            path: file,
+            beside: Some(file.clone()),
+            name,
+            kind: Kind::of(args.live),
+        };
+        return show(args, shown, filter, &stop);
     }
     if args.live {
         return Err(CliError::usage(
@@ -135,14 +143,23 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     }
     // Several captures, and captures that are not seekable, are converted to one seekable capture
     // first.
-    let dir = tempfile::tempdir()
-        .map_err(|error| CliError::failed(format!("cannot make a temporary directory: {error}")))?;
-    let copy = dir.path().join("converted.scap");
+    let copy = temporary()?;
     let kind = match to_native(inputs, &copy)? {
         Outcome::Done => Kind::Whole,
         Outcome::Damaged => Kind::OfDamaged,
     };
-    show(args, &copy, name, filter, kind, &stop)
+    let path = files::path_of(&copy);
+    let beside = match &files[..] {
+        [file] if file.as_os_str() != "-" => Some(file.clone()),
+        _ => None,
+    };
+    let shown = Shown {
+        path: &path,
+        beside,
+        name,
+        kind,
+    };
+    show(args, shown, filter, &stop)
 }
 
 /// The kind of capture that is shown.
@@ -162,18 +179,38 @@ impl Kind {
     }
 }
 
+/// A capture that is shown.
+struct Shown<'a> {
+    path: &'a Path,
+    /// The file of the user that it is, or was made of.
+    beside: Option<PathBuf>,
+    name: String,
+    kind: Kind,
+}
+
+/// Makes the file of a capture that only this program reads.
+fn temporary() -> Result<File, CliError> {
+    files::nameless()
+        .map_err(|error| CliError::failed(format!("cannot make a temporary file: {error}")))
+}
+
 /// Shows a capture.
 fn show(
     args: &Args,
-    path: &Path,
-    name: String,
+    shown: Shown<'_>,
     filter: Option<String>,
-    kind: Kind,
     stop: &Arc<AtomicBool>,
 ) -> Result<Outcome, CliError> {
+    let Shown {
+        path,
+        beside,
+        name,
+        kind,
+    } = shown;
     let options = tui::Options {
         range: range(args, path)?,
         name,
+        beside,
         theme: args.theme.theme(),
         filter: filter.unwrap_or_default(),
         live: kind == Kind::Growing,
@@ -206,7 +243,7 @@ fn show(
         let written = io::stdout().write_all(drawn.as_bytes());
         written.map_err(|error| CliError::output(&error))?;
     } else {
-        std::fs::write(target, drawn).map_err(|error| cannot_write(target, &error))?;
+        files::write(target, drawn.as_bytes()).map_err(|error| cannot_write(target, &error))?;
     }
     Ok(outcome(is_damaged))
 }
@@ -257,12 +294,13 @@ fn failed(error: ViewError) -> CliError {
 
 /// Records this machine into a temporary capture and shows it.
 fn live(args: &Args, stop: &Arc<AtomicBool>) -> Result<Outcome, CliError> {
-    let dir = tempfile::tempdir()
-        .map_err(|error| CliError::failed(format!("cannot make a temporary directory: {error}")))?;
-    let path = dir.path().join("live.scap");
+    let file = temporary()?;
+    let path = files::path_of(&file);
+    let copy = file.try_clone();
+    let copy = copy.map_err(|error| CliError::failed(format!("cannot record: {error}")))?;
     let over = Arc::new(AtomicBool::new(false));
     let recorder = {
-        let (path, over) = (path.clone(), Arc::clone(&over));
+        let over = Arc::clone(&over);
         let work = move || {
             let mut watch = |notice: Notice<'_>| {
                 if let Notice::Status(status) = notice
@@ -272,7 +310,7 @@ fn live(args: &Args, stop: &Arc<AtomicBool>) -> Result<Outcome, CliError> {
                 }
             };
             let options = record::Options::default();
-            record::record(&options, Destination::Path(path), &over, &mut watch)
+            record::record(&options, Destination::Stream(copy), &over, &mut watch)
         };
         let builder = thread::Builder::new().name("scap-record".to_owned());
         builder
@@ -290,10 +328,13 @@ fn live(args: &Args, stop: &Arc<AtomicBool>) -> Result<Outcome, CliError> {
     let shown = match has_events() {
         true => show(
             args,
-            &path,
-            "this machine".to_owned(),
+            Shown {
+                path: &path,
+                beside: None,
+                name: "this machine".to_owned(),
+                kind: Kind::Growing,
+            },
             None,
-            Kind::Growing,
             stop,
         ),
         false => Ok(Outcome::Done),

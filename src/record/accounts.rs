@@ -7,11 +7,10 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, Read as _},
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{AtFlags, CWD, StatxFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
 use scap_capture_format::{
     event::{Params, Timestamp},
     schema::{EventType, types},
@@ -107,10 +106,8 @@ impl Database {
 
 /// Reads the whole lines of a regular file. Whatever has been put in its place, this does not block.
 fn contents(path: &Path) -> io::Result<Vec<u8>> {
-    let file = File::options()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)?;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
     if !file.metadata()?.is_file() {
         return Err(io::ErrorKind::InvalidInput.into());
     }
@@ -457,7 +454,7 @@ mod tests {
         fs::remove_file(&passwd).unwrap();
         assert_eq!(look(&mut watch, false), [""; 0]);
         assert_eq!(look(&mut watch, false), ["userdeleted 0 root"]);
-        rustix::fs::mkfifoat(CWD, &passwd, rustix::fs::Mode::RUSR).unwrap();
+        rustix::fs::mkfifoat(CWD, &passwd, Mode::RUSR).unwrap();
         assert_eq!(look(&mut watch, true), [""; 0]);
         fs::remove_file(&passwd).unwrap();
         fs::create_dir(&passwd).unwrap();

@@ -28,16 +28,10 @@ mod preflight;
 mod probe;
 mod procfs;
 mod session;
+mod target;
 mod unmatched;
 
-use std::{
-    ffi::OsString,
-    fs::File,
-    io::{self, Write},
-    path::PathBuf,
-    sync::atomic::AtomicBool,
-    time::Duration,
-};
+use std::{ffi::OsString, fs::File, io, path::PathBuf, sync::atomic::AtomicBool, time::Duration};
 
 pub use command::CommandEnd;
 pub use containers::ContainerOptions;
@@ -46,6 +40,7 @@ pub use probe::ProbeError;
 pub use probe::ring::CpuCounters;
 pub use probe::setup::{KernelChoice, kernel_choice};
 pub use session::{Notice, Status};
+pub use target::Trouble;
 pub use unmatched::Unmatched;
 
 use host::Host;
@@ -129,11 +124,17 @@ impl Default for Options {
 }
 
 /// Where the capture goes.
+#[derive(Debug)]
 pub enum Destination {
-    /// A file that is created or replaced.
-    Path(PathBuf),
-    /// A pipe.
-    Stream(Box<dyn Write + Send>),
+    /// A file, see [`files`](crate::files).
+    Path {
+        /// Its path.
+        path: PathBuf,
+        /// A directory for a copy, which is kept if something happens to the file.
+        fallback: Option<PathBuf>,
+    },
+    /// A pipe, or a file that has no name.
+    Stream(File),
 }
 
 /// Errors that prevent a recording or end it.
@@ -160,6 +161,20 @@ pub enum RecordError {
         path: PathBuf,
         /// The cause.
         source: io::Error,
+        /// How many bytes there was no room for, if that is the cause.
+        needed: Option<u64>,
+    },
+    /// Something happened to the file while it was written.
+    #[error("{path} {trouble}")]
+    Lost {
+        /// The path of the file.
+        path: PathBuf,
+        /// What happened.
+        trouble: Trouble,
+        /// How many bytes of complete sections had been written.
+        kept: u64,
+        /// The copy, which is complete.
+        saved: Option<PathBuf>,
     },
     /// The command could not be started.
     #[error("cannot run {name:?}: {source}")]
@@ -172,6 +187,8 @@ pub enum RecordError {
     /// Writing failed; the file is valid up to `kept`.
     #[error("writing the capture failed: {error}; the first {kept} bytes are kept and readable")]
     Write {
+        /// The path of the file; `None` for a pipe.
+        path: Option<PathBuf>,
         /// Length of the valid part of the file in bytes.
         kept: u64,
         /// The cause.
@@ -263,16 +280,8 @@ pub fn record(
     probe::setup::check_names(options)?;
     let host = Host::new(&options.host_root);
     let kernel = preflight::check(&host)?;
-    let target = match destination {
-        Destination::Path(path) => {
-            let file =
-                File::create(&path).map_err(|source| RecordError::Create { path, source })?;
-            output::Target::File(file)
-        }
-        Destination::Stream(stream) => output::Target::Stream(stream),
-    };
     let child = child(options)?;
-    let mode = session::Mode::Capture(target);
+    let mode = session::Mode::Capture(destination);
     session::run(options, mode, &host, &kernel, child, stop, watch)
 }
 

@@ -5,14 +5,14 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io::{self, Seek as _, SeekFrom, Write},
+    io,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::{self, Receiver, SyncSender},
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError},
     },
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use scap_capture_format::{
@@ -24,10 +24,17 @@ use scap_capture_format::{
     },
 };
 
-use super::RecordError;
+use super::{
+    Destination, RecordError,
+    target::{Progress, Target},
+};
 
 /// Most chunks that wait for compression, and for writing.
 const QUEUE: usize = 8;
+/// How long to wait before a full queue is tried again.
+const FULL_QUEUE: Duration = Duration::from_millis(1);
+/// How often the file is looked at while nothing is written.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// A section to be written, in the order of its number.
 #[expect(clippy::large_enum_variant, reason = "nearly all are chunks")]
@@ -46,59 +53,51 @@ enum Written {
     Snapshot(Box<Snapshot>),
 }
 
-/// Where the capture goes.
-pub(crate) enum Target {
-    /// A file, which can be truncated to its valid part when the disk is full.
-    File(File),
-    /// A pipe.
-    Stream(Box<dyn Write + Send>),
+/// When a recording ends, for those who wait for the output meanwhile.
+#[derive(Clone, Copy)]
+pub(super) struct Until<'a> {
+    /// A signal has ended it.
+    pub(super) stop: &'a AtomicBool,
+    /// Its time limit.
+    pub(super) deadline: Option<Instant>,
 }
 
-impl Write for Target {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::File(file) => file.write(bytes),
-            Self::Stream(stream) => stream.write(bytes),
-        }
+impl Until<'_> {
+    fn is_over(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+            || self
+                .deadline
+                .is_some_and(|deadline| Instant::now() >= deadline)
     }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::File(file) => file.flush(),
-            Self::Stream(stream) => stream.flush(),
-        }
-    }
-}
-
-/// The progress of writing, shared with other threads.
-#[derive(Default)]
-pub(crate) struct Progress {
-    /// Bytes written.
-    pub(crate) bytes: AtomicU64,
-    /// Writing failed, so the recording has to end.
-    pub(crate) failed: AtomicBool,
 }
 
 /// The threads that compress and write.
-pub(crate) struct ChunkOutput {
+pub(crate) struct ChunkOutput<'a> {
     work: Option<SyncSender<(u64, Work)>>,
     next: u64,
     compressors: Vec<JoinHandle<Result<(), FormatError>>>,
     writer: JoinHandle<Result<u64, RecordError>>,
-    pub(crate) progress: Arc<Progress>,
+    pub(super) progress: Arc<Progress>,
+    until: Until<'a>,
 }
 
-impl ChunkOutput {
-    /// Starts the threads. The header is written at once.
-    pub(crate) fn start(
-        target: Target,
-        header: Header,
+impl<'a> ChunkOutput<'a> {
+    /// Writes the header, so that a recorder that is killed leaves a capture, and starts the threads.
+    pub(super) fn start(
+        destination: Destination,
+        header: &Header,
         workers: usize,
+        until: Until<'a>,
     ) -> Result<Self, RecordError> {
+        let progress = Arc::new(Progress::default());
+        let target = Target::new(destination, Arc::clone(&progress));
+        let mut writer = CaptureWriter::new(target, header, WriterOptions::default())?;
+        if let Err(error) = writer.flush() {
+            return Err(writer.into_inner().unopened(error));
+        }
         let (work, todo) = mpsc::sync_channel::<(u64, Work)>(QUEUE);
         let (done, ready) = mpsc::sync_channel(QUEUE);
         let todo = Arc::new(Mutex::new(todo));
-        let progress = Arc::new(Progress::default());
         let spawn = |name: &str| thread::Builder::new().name(name.to_owned());
         let mut compressors = Vec::new();
         for _ in 0..workers {
@@ -113,7 +112,7 @@ impl ChunkOutput {
         }
         let shared = Arc::clone(&progress);
         let job = move || {
-            let result = write(target, &header, &ready, &shared);
+            let result = write(writer, &ready, &shared);
             if result.is_err() {
                 shared.failed.store(true, Ordering::Relaxed);
             }
@@ -128,6 +127,7 @@ impl ChunkOutput {
             compressors,
             writer,
             progress,
+            until,
         })
     }
 
@@ -152,15 +152,25 @@ impl ChunkOutput {
     }
 
     fn send(&mut self, work: Work) {
-        if let Some(queue) = &self.work {
-            // The receivers end early only if writing failed, which `finish` reports.
-            drop(queue.send((self.next, work)));
-            self.next += 1;
+        let Some(queue) = &self.work else {
+            return;
+        };
+        let mut work = (self.next, work);
+        self.next += 1;
+        // The receivers end early only if writing failed, which `finish` reports.
+        while let Err(TrySendError::Full(refused)) = queue.try_send(work) {
+            work = refused;
+            // Whoever reads the output may never do so again; the recording ends all the same.
+            if self.until.is_over() {
+                self.progress.end();
+            }
+            thread::sleep(FULL_QUEUE);
         }
     }
 
     /// Writes everything queued and the index. Returns the length of the file in bytes.
     pub(crate) fn finish(mut self) -> Result<u64, RecordError> {
+        self.progress.end();
         self.work = None;
         let mut compression = Ok(());
         for thread in self.compressors {
@@ -201,63 +211,47 @@ fn compress(
 }
 
 fn write(
-    target: Target,
-    header: &Header,
+    mut writer: CaptureWriter<Target>,
     ready: &Receiver<(u64, Written)>,
     progress: &Progress,
 ) -> Result<u64, RecordError> {
-    let mut writer = CaptureWriter::new(target, header, WriterOptions::default())?;
     let result = write_all(&mut writer, ready, progress);
-    match result {
-        Ok(()) => {
-            let (kept, handle) = (writer.bytes_written(), file_handle(writer.get_ref()));
-            match writer.finish() {
-                Ok(mut target) => match &mut target {
-                    Target::File(file) => Ok(file.stream_position()?),
-                    Target::Stream(_) => Ok(progress.bytes.load(Ordering::Relaxed)),
-                },
-                Err(error) => Err(cut(handle, kept, error)),
-            }
+    let kept = writer.bytes_written();
+    let ended = match result {
+        Ok(()) => writer.finish_index().map(|()| writer.bytes_written()),
+        Err(error) => Err(error),
+    };
+    let mut target = writer.into_inner();
+    match ended {
+        Ok(bytes) => {
+            target.is_usable(bytes);
+            target.finish(kept).map(|()| bytes)
         }
-        Err(RecordError::Format(error)) => {
-            let (kept, handle) = (writer.bytes_written(), file_handle(writer.get_ref()));
-            Err(cut(handle, kept, error))
-        }
-        Err(other) => Err(other),
+        Err(error) => Err(target.fail(kept, error)),
     }
-}
-
-fn file_handle(target: &Target) -> Option<File> {
-    match target {
-        Target::File(file) => file.try_clone().ok(),
-        Target::Stream(_) => None,
-    }
-}
-
-/// Truncates the file before an incompletely written section, so that the rest is valid.
-fn cut(handle: Option<File>, kept: u64, error: FormatError) -> RecordError {
-    if let Some(mut file) = handle
-        && file.set_len(kept).is_ok()
-    {
-        drop(file.seek(SeekFrom::Start(kept)));
-    }
-    RecordError::Write { kept, error }
 }
 
 fn write_all(
     writer: &mut CaptureWriter<Target>,
     ready: &Receiver<(u64, Written)>,
     progress: &Progress,
-) -> Result<(), RecordError> {
-    writer.flush()?;
-    progress
-        .bytes
-        .store(writer.bytes_written(), Ordering::Relaxed);
+) -> Result<(), FormatError> {
     // Several compressors finish out of order.
     let mut waiting = BTreeMap::new();
     let mut next = 0u64;
-    for (number, written) in ready {
-        waiting.insert(number, written);
+    loop {
+        let bytes = writer.bytes_written();
+        progress.bytes.store(bytes, Ordering::Relaxed);
+        let received = ready.recv_timeout(LOOK);
+        // Before anything is written, and while nothing happens.
+        if !writer.get_mut().is_usable(bytes) {
+            return Err(io::Error::other("the file was changed").into());
+        }
+        match received {
+            Ok((number, written)) => waiting.insert(number, written),
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        };
         while let Some(written) = waiting.remove(&next) {
             match written {
                 Written::Chunk(mut chunk) => writer.write_chunk(&mut chunk)?,
@@ -267,10 +261,5 @@ fn write_all(
             }
             next += 1;
         }
-        writer.flush()?;
-        progress
-            .bytes
-            .store(writer.bytes_written(), Ordering::Relaxed);
     }
-    Ok(())
 }

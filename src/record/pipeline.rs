@@ -61,7 +61,7 @@ pub(super) struct Counts {
 /// Where events go.
 pub(super) enum Output<'a> {
     /// Into a capture.
-    Capture(Box<Chunks>),
+    Capture(Box<Chunks<'a>>),
     /// To a sink that processes them at once.
     Sink(&'a mut dyn EventSink),
 }
@@ -148,6 +148,14 @@ impl<'a> RecordPipeline<'a> {
     /// Whether events go into a capture.
     pub(super) fn is_capture(&self) -> bool {
         matches!(self.gate.output, Output::Capture(_))
+    }
+
+    /// Returns a problem with the output that does not end the recording.
+    pub(super) fn warning(&self) -> Option<String> {
+        match &self.gate.output {
+            Output::Capture(chunks) => chunks.output.progress.warning(),
+            Output::Sink(_) => None,
+        }
     }
 
     /// Returns the length of the file so far in bytes.
@@ -452,9 +460,9 @@ impl EventSink for Gate<'_> {
 }
 
 /// The chunks of a capture.
-pub(super) struct Chunks {
+pub(super) struct Chunks<'a> {
     builder: ChunkBuilder,
-    output: ChunkOutput,
+    output: ChunkOutput<'a>,
     hidden: OwnedEvent,
     schedule: SnapshotSchedule,
     /// Descriptions of containers since the last chunk.
@@ -463,8 +471,8 @@ pub(super) struct Chunks {
     last: Timestamp,
 }
 
-impl Chunks {
-    pub(super) fn new(output: ChunkOutput) -> Self {
+impl<'a> Chunks<'a> {
+    pub(super) fn new(output: ChunkOutput<'a>) -> Self {
         Self {
             builder: ChunkBuilder::new(ChunkPool::new()),
             output,

@@ -15,7 +15,7 @@ use scap_capture_format::native::Origin;
 use scap_probe_common::wire::SEGMENT_BYTES;
 
 use super::{
-    CommandEnd, Options, RecordError, Summary,
+    CommandEnd, Destination, Options, RecordError, Summary,
     cgroups::{Cgroups, Hierarchy},
     clock,
     command::StoppedChild,
@@ -28,7 +28,7 @@ use super::{
     machine,
     machine_watch::MachineWatch,
     merge::{Merge, SETTLE_NS},
-    output::{ChunkOutput, Target},
+    output::{ChunkOutput, Until},
     pipeline::{Chunks, Output, RecordPipeline},
     preflight::Kernel,
     probe::Probe,
@@ -68,14 +68,16 @@ pub struct Status {
 pub enum Notice<'a> {
     /// Progress, at intervals.
     Status(&'a Status),
-    /// A problem that does not end the recording.
-    Warning(&'a str),
+    /// A container runtime cannot be asked, for this reason.
+    Runtime(&'a str),
+    /// Something happened to the output, and the recording goes on.
+    Output(&'a str),
 }
 
 /// The output of a recording.
 pub(super) enum Mode<'a> {
     /// A capture.
-    Capture(Target),
+    Capture(Destination),
     /// A sink that processes events at once; the session says how fields print.
     Sink(Box<Session>, &'a mut dyn EventSink),
 }
@@ -110,10 +112,16 @@ pub(super) fn run(
     let header = machine::header(options, host, kernel, boot_to_wall);
 
     let machine = header.machine.clone();
+    let until = Until {
+        stop,
+        deadline: options
+            .duration
+            .and_then(|limit| Instant::now().checked_add(limit)),
+    };
     let (session, output) = match mode {
-        Mode::Capture(target) => {
+        Mode::Capture(destination) => {
             let workers = (cpus as usize / 4).clamp(1, 4);
-            let output = ChunkOutput::start(target, header, workers)?;
+            let output = ChunkOutput::start(destination, &header, workers, until)?;
             let session = Session::new(Some(kernel.arch), BufferFormat::Dots, TimeFormat::Human);
             (session, Output::Capture(Box::new(Chunks::new(output))))
         }
@@ -184,6 +192,9 @@ pub(super) fn run(
         let time = Timestamp(settled.wrapping_add(boot_to_wall));
         drain.pipeline.pause(time);
         drain.containers(settled, watch);
+        while let Some(text) = drain.pipeline.warning() {
+            watch(Notice::Output(&text));
+        }
         drain.close_due(now, &rings);
         let elapsed = started.elapsed();
         let stopped = stop.load(Ordering::Relaxed)
@@ -340,7 +351,7 @@ impl Drain<'_> {
     fn containers(&mut self, now: u64, watch: &mut dyn FnMut(Notice<'_>)) {
         let ts = Timestamp(now.wrapping_add(self.boot_to_wall));
         self.pipeline
-            .containers(ts, &mut |text| watch(Notice::Warning(text)));
+            .containers(ts, &mut |text| watch(Notice::Runtime(text)));
     }
 
     fn close_due(&mut self, now: u64, rings: &Rings) {

@@ -24,7 +24,7 @@ mod view;
 mod work;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -47,6 +47,8 @@ pub use tty::give_back;
 pub struct Options {
     /// Its name on the screen, safe to print.
     pub name: String,
+    /// The capture next to which notes are saved; `None` = they cannot be saved.
+    pub beside: Option<PathBuf>,
     /// The colour theme.
     pub theme: Theme,
     /// The initial filter, which is valid; empty = none.
@@ -94,7 +96,7 @@ pub enum Picture {
 /// [`ViewError`].
 pub fn run(path: &Path, options: Options, stop: &Arc<AtomicBool>) -> Result<bool, ViewError> {
     let capture = Arc::new(IndexedCapture::open(path)?);
-    let notes = Notes::load(path).map_err(ViewError::Notes)?;
+    let notes = Notes::load(options.beside.as_deref()).map_err(ViewError::Notes)?;
     let size = tty::size();
     let (model, commands) = Model::new(capture, options, notes, size);
     let model = terminal::run(model, commands, stop)?;
@@ -116,7 +118,7 @@ pub fn picture(
 ) -> Result<(String, bool), ViewError> {
     let keys = keys::parse(keys).map_err(ViewError::Key)?;
     let capture = Arc::new(IndexedCapture::open(path)?);
-    let notes = Notes::load(path).map_err(ViewError::Notes)?;
+    let notes = Notes::load(options.beside.as_deref()).map_err(ViewError::Notes)?;
     let mut screen = Screen::open(&capture, options, notes, size)?;
     for key in keys {
         screen.press(key)?;

@@ -1,12 +1,12 @@
 //! The case file: notes on events and time ranges, saved next to the capture.
 
-use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::event::{text, time};
+use crate::files;
 use crate::replay::Span;
 
 /// Size limit of a case file, in bytes.
@@ -15,6 +15,9 @@ const MAX_BYTES: u64 = 16 << 20;
 /// The notes on a capture.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Notes {
+    /// The capture next to which they are saved.
+    #[serde(skip)]
+    beside: Option<PathBuf>,
     /// The capture's file name.
     #[serde(default)]
     pub(crate) capture: String,
@@ -54,16 +57,20 @@ impl Note {
 }
 
 impl Notes {
-    /// Loads the notes on a capture; empty if the file does not exist.
+    /// Loads the notes on a capture; empty if the file does not exist, or if there is no capture to save
+    /// them next to.
     ///
     /// # Errors
     ///
     /// If the file exists and is not readable: saving would overwrite it.
-    pub(crate) fn load(capture: &Path) -> Result<Self, String> {
+    pub(crate) fn load(capture: Option<&Path>) -> Result<Self, String> {
+        let Some(capture) = capture else {
+            return Ok(Self::default());
+        };
         let path = path(capture);
         let name = path.display();
         let fail = |error: &dyn std::fmt::Display| format!("cannot read {name}: {error}");
-        let mut notes = match fs::File::open(&path) {
+        let mut notes = match files::open(&path) {
             Ok(file) => {
                 let mut text = String::new();
                 let mut limited = file.take(MAX_BYTES + 1);
@@ -79,6 +86,7 @@ impl Notes {
         if let Some(file) = capture.file_name() {
             notes.capture = file.to_string_lossy().into_owned();
         }
+        notes.beside = Some(capture.to_owned());
         notes.sort();
         Ok(notes)
     }
@@ -98,15 +106,31 @@ impl Notes {
     ///
     /// # Errors
     ///
-    /// Those of the file system.
-    pub(crate) fn save(&self, capture: &Path) -> io::Result<PathBuf> {
-        let path = path(capture);
+    /// Those of the file system; and that there is no capture to save them next to.
+    pub(crate) fn save(&self) -> io::Result<PathBuf> {
+        let path = path(self.beside()?);
         let text = toml::to_string(self).map_err(io::Error::other)?;
-        let mut part = path.clone().into_os_string();
-        part.push(".part");
-        fs::write(&part, text)?;
-        fs::rename(&part, &path)?;
+        files::write(&path, text.as_bytes())?;
         Ok(path)
+    }
+
+    /// Saves the notes as Markdown next to the capture.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::save`].
+    pub(crate) fn export(&self) -> io::Result<PathBuf> {
+        let path = markdown_path(self.beside()?);
+        files::write(&path, self.markdown().as_bytes())?;
+        Ok(path)
+    }
+
+    fn beside(&self) -> io::Result<&Path> {
+        self.beside.as_deref().ok_or_else(|| {
+            io::Error::other(
+                "only a single capture in a file has notes; save the events as a capture",
+            )
+        })
     }
 
     /// Returns the notes as Markdown, for a report.
@@ -141,14 +165,14 @@ impl Notes {
 }
 
 /// Returns the path of the notes on a capture: `cap.scap.notes.toml`.
-pub(crate) fn path(capture: &Path) -> PathBuf {
+fn path(capture: &Path) -> PathBuf {
     let mut path = capture.as_os_str().to_owned();
     path.push(".notes.toml");
     path.into()
 }
 
 /// Returns the path of the notes as Markdown: `cap.scap.notes.md`.
-pub(crate) fn markdown_path(capture: &Path) -> PathBuf {
+fn markdown_path(capture: &Path) -> PathBuf {
     let mut path = capture.as_os_str().to_owned();
     path.push(".notes.md");
     path.into()
@@ -184,13 +208,13 @@ mod tests {
     fn notes_are_kept_in_order_and_survive() {
         let dir = tempfile::tempdir().unwrap();
         let capture = dir.path().join("cap.scap");
-        let mut notes = Notes::load(&capture).unwrap();
+        let mut notes = Notes::load(Some(&capture)).unwrap();
         assert!(notes.list.is_empty());
         notes.add(note("second\nwith more", 2_000_000_000));
         notes.add(note("first \u{1b}[2J", 1_000_000_000));
-        let path = notes.save(&capture).unwrap();
+        let path = notes.save().unwrap();
         assert_eq!(path.file_name().unwrap(), "cap.scap.notes.toml");
-        let again = Notes::load(&capture).unwrap();
+        let again = Notes::load(Some(&capture)).unwrap();
         assert_eq!(again, notes);
         assert_eq!(again.list[0].from, 1_000_000_000);
         let markdown = again.markdown();
@@ -202,7 +226,7 @@ mod tests {
     fn a_file_that_is_no_case_file_is_not_overwritten() {
         let dir = tempfile::tempdir().unwrap();
         let capture = dir.path().join("cap.scap");
-        fs::write(path(&capture), "note = 3").unwrap();
-        assert!(Notes::load(&capture).is_err());
+        std::fs::write(path(&capture), "note = 3").unwrap();
+        assert!(Notes::load(Some(&capture)).is_err());
     }
 }

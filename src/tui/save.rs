@@ -1,6 +1,6 @@
 //! Saves the displayed events: as capture, text or JSON.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -9,6 +9,7 @@ use crate::event::bytes::BufferFormat;
 use crate::event::number::plural;
 use crate::export::NativeSink;
 use crate::fields::{Context, Session, TimeFormat};
+use crate::files;
 use crate::filter::{Filter, When};
 use crate::format::{LineFormat, LineOptions, Template, standard};
 use crate::replay::IndexedCapture;
@@ -53,8 +54,7 @@ pub(super) fn save(capture: &IndexedCapture, scope: &Scope, path: &Path) -> Resu
 
 /// Creates a file that must not exist.
 fn create(path: &Path) -> Result<File, String> {
-    let out = OpenOptions::new().write(true).create_new(true).open(path);
-    out.map_err(|error| match error.kind() {
+    files::create_new(path).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => {
             format!("{} already exists; choose another name", path.display())
         }

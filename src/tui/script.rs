@@ -107,7 +107,7 @@ impl Screen {
                 Command::Ask(ticket, question) => self.work.ask(ticket, question),
                 Command::Copy(text) => self.copied.push(text),
                 Command::WriteNotes(notes) => {
-                    if let Err(error) = notes.save(self.model.capture.path()) {
+                    if let Err(error) = notes.save() {
                         self.model.status = Some(format!("cannot save the notes: {error}"));
                     }
                 }

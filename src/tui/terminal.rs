@@ -127,7 +127,7 @@ impl Show<'_> {
                 Command::Ask(ticket, question) => self.work.ask(ticket, question),
                 Command::Copy(text) => self.tty.copy(&text)?,
                 Command::WriteNotes(notes) => {
-                    self.model.status = Some(match notes.save(self.model.capture.path()) {
+                    self.model.status = Some(match notes.save() {
                         Ok(path) => format!("saved in {}", path.display()),
                         Err(error) => format!("cannot save the notes: {error}"),
                     });

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::BufWriter;
-use std::path::PathBuf;
 
 use crossterm::event::KeyEvent;
 use proptest::prelude::*;
@@ -88,6 +87,7 @@ fn options() -> Options {
         filter: String::new(),
         range: None,
         live: false,
+        beside: None,
         of_damaged: false,
     }
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use super::message::{Message, Request, RequestId, Response};
-use super::{notes, save};
+use super::save;
 use crate::chisel::{self, Policy};
 use crate::inspect::aggregator::{BackgroundAggregator, Progress};
 use crate::inspect::detail::detail;
@@ -294,12 +294,9 @@ fn answer(
             Ok(text) => Response::Written(text),
             Err(text) => Response::Failed(text),
         },
-        Request::Export(notes) => {
-            let path = notes::markdown_path(capture.path());
-            match std::fs::write(&path, notes.markdown()) {
-                Ok(()) => Response::Written(format!("wrote {}", path.display())),
-                Err(error) => Response::Failed(format!("cannot write {}: {error}", path.display())),
-            }
-        }
+        Request::Export(notes) => match notes.export() {
+            Ok(path) => Response::Written(format!("wrote {}", path.display())),
+            Err(error) => Response::Failed(format!("cannot export the notes: {error}")),
+        },
     })
 }

@@ -9,6 +9,7 @@ mod compressed;
 mod containers;
 mod cut;
 mod fds;
+mod files;
 mod merged;
 mod native_chisels;
 mod paths;

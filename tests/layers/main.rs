@@ -41,9 +41,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "replay",
         ],
     ),
+    ("files", &[]),
     (
         "chisel",
         &[
+            "files",
             "capture-format",
             "event",
             "state",
@@ -85,6 +87,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "record",
         &[
+            "files",
             "capture-format",
             "probe-common",
             "event",
@@ -98,6 +101,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "tui",
         &[
+            "files",
             "capture-format",
             "event",
             "state",
@@ -128,6 +132,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "chisel",
             "inspect",
             "export",
+            "files",
             "record",
             "tui",
         ],
@@ -374,6 +379,75 @@ fn modules_of_scap_name_only_what_is_below_them() {
         }
     }
     assert!(bad.is_empty(), "layers broken:\n{}", bad.join("\n"));
+}
+
+/// What makes files or changes directories. `files` does it for all.
+const MAKES_FILES: &[&[&str]] = &[
+    &["File", "::", "create"],
+    &["File", "::", "create_new"],
+    &["File", "::", "options"],
+    &["OpenOptions"],
+    &["DirBuilder"],
+    &["fs", "::", "write"],
+    &["fs", "::", "copy"],
+    &["fs", "::", "rename"],
+    &["fs", "::", "hard_link"],
+    &["fs", "::", "create_dir"],
+    &["fs", "::", "create_dir_all"],
+    &["fs", "::", "set_permissions"],
+    &["symlink"],
+    &["OFlags", "::", "CREATE"],
+    &["OFlags", "::", "WRONLY"],
+    &["OFlags", "::", "RDWR"],
+    &["libc", "::", "O_CREAT"],
+    &["tempfile"],
+    &["NamedTempFile"],
+];
+
+/// What a source that is not a test makes files with.
+fn makes_files(text: &str) -> Vec<String> {
+    let text = text.split("#[cfg(test)]\nmod ").next().unwrap();
+    let tokens = tokens(text);
+    let is_there = |pattern: &&&[&str]| tokens.windows(pattern.len()).any(|part| part == **pattern);
+    let found = MAKES_FILES.iter().filter(is_there);
+    found.map(|pattern| pattern.concat()).collect()
+}
+
+#[test]
+fn files_are_made_in_one_place() {
+    let mut bad = Vec::new();
+    for (src, file) in sources() {
+        let path = file.strip_prefix(root()).unwrap();
+        let parts: Vec<_> = path.iter().map(|part| part.to_str().unwrap()).collect();
+        let is_test = parts.iter().any(|part| part.starts_with("tests"));
+        let is_home = src.ends_with("src") && path.starts_with("src/files");
+        if is_test || is_home {
+            continue;
+        }
+        for found in makes_files(&fs::read_to_string(&file).unwrap()) {
+            bad.push(format!("{}: {found}", path.display()));
+        }
+    }
+    assert!(bad.is_empty(), "use crate::files:\n{}", bad.join("\n"));
+}
+
+#[test]
+fn the_checker_sees_every_way_to_make_a_file() {
+    for text in [
+        "let f = File::create(path)?;",
+        "std::fs::File::create_new(path)",
+        "fs::write(&path, b\"\")",
+        "use std::fs::OpenOptions;",
+        "std::fs::create_dir_all(dir)",
+        "let dir = tempfile::tempdir()?;",
+        "openat(dir, name, OFlags::CREATE | OFlags::EXCL, mode)",
+        "unsafe { libc::open(path, libc::O_CREAT) }",
+        "std::os::unix::fs::symlink(a, b)",
+    ] {
+        assert_eq!(makes_files(text).len(), 1, "{text}");
+    }
+    assert!(makes_files("File::open(path)").is_empty());
+    assert!(makes_files("#[cfg(test)]\nmod tests { fn f() { fs::write(a, b) } }").is_empty());
 }
 
 #[test]

@@ -16,6 +16,7 @@
     reason = "a failed test leaves its children to init"
 )]
 
+mod attacks;
 mod capture;
 mod cases;
 mod chisels;

@@ -195,7 +195,13 @@ fn a_key_ends_it_before_there_is_anything_to_see() {
     };
     let mut pty = view(&bench, &["--live"]);
     let begin = Instant::now();
-    while is_empty(&bench.path("temporary")) {
+    // The temporary file has no name, but it is open.
+    let has_begun = || {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", pty.pid())).unwrap();
+        let mut paths = open.flatten().flat_map(|fd| std::fs::read_link(fd.path()));
+        paths.any(|path| path.starts_with(bench.path("temporary")))
+    };
+    while !has_begun() {
         assert!(
             begin.elapsed() < Duration::from_secs(10),
             "it does not begin"

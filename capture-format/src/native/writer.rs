@@ -113,6 +113,16 @@ impl<W: Write> CaptureWriter<W> {
         &self.out
     }
 
+    /// Returns the output. Writing to it corrupts the capture.
+    pub const fn get_mut(&mut self) -> &mut W {
+        &mut self.out
+    }
+
+    /// Returns the output without completing the capture.
+    pub fn into_inner(self) -> W {
+        self.out
+    }
+
     /// Appends an event to the current chunk, which is written when it is full.
     ///
     /// # Errors
@@ -291,6 +301,16 @@ impl<W: Write> CaptureWriter<W> {
     /// [`Error::Io`] from the output; [`Error::Limit`] if the index is too large: then the file has no index, and is read
     /// without it.
     pub fn finish(mut self) -> Result<W> {
+        self.finish_index()?;
+        Ok(self.out)
+    }
+
+    /// Writes pending events, the index and the footer; nothing may follow them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::finish`].
+    pub fn finish_index(&mut self) -> Result<()> {
         self.flush_chunk()?;
         let body = match codec::encode(&self.index) {
             Err(Error::Limit { .. }) => {
@@ -305,8 +325,7 @@ impl<W: Write> CaptureWriter<W> {
         let offset = self.section(SectionKind::INDEX, &body)?;
         let len = self.offset.saturating_sub(offset);
         self.section(SectionKind::FOOTER, &footer(offset, len))?;
-        self.out.flush()?;
-        Ok(self.out)
+        self.flush()
     }
 
     fn other_section(&mut self, kind: SectionKind, body: &[u8]) -> Result<()> {

@@ -1,11 +1,11 @@
 //! `scap chisel new`: writes a script template.
 
-use std::fs::File;
 use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 
 use crate::cli::error::{CliError, Outcome};
 use crate::cli::output::Output;
+use crate::files;
 
 /// Arguments of `scap chisel new`.
 #[derive(Debug, clap::Args)]
@@ -20,9 +20,9 @@ const TEMPLATE: &str = include_str!("template.lua");
 pub(super) fn run(args: &NewArgs) -> Result<Outcome, CliError> {
     let name = args.name.strip_suffix(".lua").unwrap_or(&args.name);
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    if name.is_empty() || !name.chars().all(is_name) {
+    if name.is_empty() || name.starts_with('-') || !name.chars().all(is_name) {
         return Err(CliError::usage(
-            "a chisel name consists of letters, digits, `_` and `-`",
+            "a chisel name consists of letters, digits, `_` and `-`, and does not begin with `-`",
         ));
     }
     let path = PathBuf::from(format!("{name}.lua"));
@@ -31,7 +31,7 @@ pub(super) fn run(args: &NewArgs) -> Result<Outcome, CliError> {
         ErrorKind::AlreadyExists => CliError::failed(format!("{shown} exists already")),
         _ => CliError::failed(format!("cannot write {shown}: {error}")),
     };
-    let mut file = File::create_new(&path).map_err(failed)?;
+    let mut file = files::create_new(&path).map_err(failed)?;
     file.write_all(TEMPLATE.as_bytes()).map_err(failed)?;
     let mut output = Output::new();
     let next = format!(

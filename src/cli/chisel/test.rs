@@ -16,6 +16,7 @@ use std::process::Command;
 use crate::cli::error::{CliError, Outcome};
 use crate::cli::output::Output;
 use crate::event::text;
+use crate::files;
 
 /// Arguments of `scap chisel test`.
 #[derive(Debug, clap::Args)]
@@ -76,7 +77,7 @@ pub(super) fn run(args: &TestArgs) -> Result<Outcome, CliError> {
             now.push_str(&format!("{PROMPT}{}\n{printed}", case.line));
         }
         if args.update && now != content {
-            fs::write(&path, now)
+            files::write(&path, now.as_bytes())
                 .map_err(|error| CliError::failed(format!("cannot write {shown}: {error}")))?;
             show(output.buffer(), &format!("wrote {shown}"));
         }

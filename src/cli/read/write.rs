@@ -1,6 +1,5 @@
 //! `scap read -w`: writes a part of a capture as a capture.
 
-use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use crate::cli::record::status;
 use crate::cli::window::Window;
 use crate::event::number::counted;
 use crate::export::NativeSink;
+use crate::files;
 use crate::replay::{End, Pipeline, ReplayError, Selection};
 
 /// Opens the output of a capture.
@@ -22,7 +22,7 @@ pub(in crate::cli) fn destination(path: &Path) -> Result<Box<dyn Write>, CliErro
         }
         return Ok(Box::new(BufWriter::new(io::stdout())));
     }
-    let file = File::create(path).map_err(|error| cannot_write(path, &error))?;
+    let file = files::create(path).map_err(|error| cannot_write(path, &error))?;
     Ok(Box::new(BufWriter::with_capacity(1 << 20, file)))
 }
 

@@ -5,19 +5,25 @@ mod summary;
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
+    os::fd::AsFd as _,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXCPU};
 
 use super::error::{self, CliError, Outcome};
+use super::read::cannot_write;
 use crate::event::number::{counted, grouped};
 use crate::event::suggest::did_you_mean;
 use crate::event::text::{escape_exact, short};
+use crate::files::{self, Change};
 use crate::record::{
     self, CommandEnd, Destination, Notice, Options, ProbeError, RecordError, Status, Summary,
-    command,
+    Trouble, command,
 };
 pub(super) use record_options::{What, print_choice, seconds};
 use summary::Report;
@@ -29,6 +35,11 @@ pub(super) struct Args {
     /// `-` is standard output, which must not be a terminal
     #[arg(short = 'w', long = "write", value_name = "FILE")]
     write: PathBuf,
+
+    /// Keep a copy of the capture in this directory while recording. It is removed when the recording
+    /// ends well; if FILE is removed, truncated, replaced or cannot be written, the copy is the capture
+    #[arg(long, value_name = "DIR")]
+    fallback: Option<PathBuf>,
 
     /// Stop after this many events
     #[arg(short = 'n', long = "events", value_name = "EVENTS")]
@@ -53,6 +64,12 @@ pub(super) struct Args {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let options = args.what.options(args.events)?;
+    if let Some(dir) = &args.fallback
+        && !dir.is_dir()
+    {
+        let message = format!("--fallback: {} is not a directory", dir.display());
+        return Err(CliError::usage(message));
+    }
     let to_stdout = args.write == Path::new("-");
     let path = if args.write.is_dir() {
         args.write.join(name_now(&options))
@@ -64,26 +81,38 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
             return Err(CliError::usage("a capture cannot be written to a terminal")
                 .hint("give -w a file, or redirect standard output"));
         }
-        Destination::Stream(Box::new(io::stdout()))
+        let stdout = io::stdout().as_fd().try_clone_to_owned();
+        Destination::Stream(stdout.map_err(|error| CliError::output(&error))?.into())
     } else {
-        Destination::Path(path.clone())
+        Destination::Path {
+            path: path.clone(),
+            fallback: args.fallback.clone(),
+        }
     };
 
     let stop = on_signals()
         .map_err(|error| CliError::failed(format!("cannot handle signals: {error}")))?;
 
+    // The second notice of the kernel cannot be handled, so the first one ends the recording.
+    let cpu_limit = Arc::new(AtomicBool::new(false));
+    for flag in [&stop, &cpu_limit] {
+        signal_hook::flag::register(SIGXCPU, Arc::clone(flag))
+            .map_err(|error| CliError::failed(format!("cannot handle signals: {error}")))?;
+    }
+
     if args.verbose {
         print_choice(&options);
     }
     let shows_progress = !args.quiet && io::stderr().is_terminal();
-    let mut watch = |notice: Notice<'_>| match notice {
-        Notice::Status(status) if shows_progress => progress(status),
-        Notice::Status(_) => {}
-        Notice::Warning(text) => {
-            if shows_progress {
-                status(WIPED);
-            }
-            warn_of_runtime(text);
+    let mut watch = |notice: Notice<'_>| {
+        if shows_progress && !matches!(notice, Notice::Status(_)) {
+            status(WIPED);
+        }
+        match notice {
+            Notice::Status(status) if shows_progress => progress(status),
+            Notice::Status(_) => {}
+            Notice::Runtime(text) => warn_of_runtime(text),
+            Notice::Output(text) => error::warn(text, None),
         }
     };
     let result = record::record(&options, destination, &stop, &mut watch);
@@ -94,14 +123,17 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     if let Some(path) = &args.summary_json {
         let json = serde_json::to_vec_pretty(&Report::new(&summary))
             .map_err(|error| CliError::failed(format!("cannot write JSON: {error}")))?;
-        std::fs::write(path, json).map_err(|error| {
-            CliError::failed(format!("cannot write {}: {error}", path.display()))
-        })?;
+        files::write(path, &json).map_err(|error| cannot_write(path, &error))?;
     }
     if !args.quiet {
         status(&summary::text(&summary, &path));
     }
     warn_of_unmatched(&summary);
+    if cpu_limit.load(Ordering::Relaxed) {
+        return Err(CliError::failed(
+            "the limit of CPU time (RLIMIT_CPU) ended the recording; the capture is complete until then",
+        ));
+    }
     if let CommandEnd::Ended(status) = summary.command
         && status.code() == Some(command::NOT_STARTED)
         && summary.events == 0
@@ -115,11 +147,22 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
 
 /// Returns a unique name for a capture: machine and time, in UTC.
 fn name_now(options: &Options) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
-    let name = record::machine_name(options);
-    let name: String = name.chars().filter(|c| is_plain(*c)).collect();
     let now = chrono::Utc::now().format("%Y%m%dT%H%M%S.%3fZ");
-    format!("{name}-{now}.scap")
+    format!("{}-{now}.scap", plain_name(&record::machine_name(options)))
+}
+
+/// Longest part of a file name that comes from the name of the machine.
+const NAME_BYTES: usize = 64;
+
+/// Returns what a file name can have of the name of a machine, which may be anything: no name begins
+/// with `-`, which programs take for an option, or is hidden.
+fn plain_name(machine: &str) -> String {
+    let is_plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+    let name: String = machine.chars().filter(is_plain).take(NAME_BYTES).collect();
+    match name.trim_start_matches(['-', '.']) {
+        "" => "machine".to_owned(),
+        name => name.to_owned(),
+    }
 }
 
 /// Registers the signals that end a recording; returns the flag that they set.
@@ -164,19 +207,70 @@ impl From<RecordError> for CliError {
                 Self::failed(error::with_sources(&error)).code(error::EXIT_PRIVILEGE)
             }
             RecordError::Sink(error) => Self::output(&error),
+            RecordError::Create {
+                needed: Some(needed),
+                path,
+                source,
+            } => Self::failed(format!(
+                "cannot write {}: {source}; there is no room for the first {}, nothing was recorded",
+                path.display(),
+                counted(needed, "byte")
+            ))
+            .hint("make room, or write to another place"),
             RecordError::Create { .. } => {
                 Self::failed(message).hint("choose a place that this user may write to")
             }
-            RecordError::Write { error, kept } if error.is_closed_pipe() => Self::failed(format!(
+            RecordError::Lost {
+                saved: Some(saved),
+                path,
+                trouble,
+                ..
+            } => Self::failed(format!(
+                "{} {trouble}; the capture is in {}",
+                path.display(),
+                saved.display()
+            )),
+            RecordError::Lost {
+                path,
+                trouble,
+                kept,
+                saved: None,
+            } => {
+                let what = match &trouble {
+                    Trouble::Changed(Change::Moved(Some(_))) => "the capture is complete there",
+                    _ => "what was recorded is lost",
+                };
+                Self::failed(format!(
+                    "{} {trouble}, after {}; {what}",
+                    path.display(),
+                    counted(kept, "byte")
+                ))
+                .hint("`--fallback DIR` keeps a copy elsewhere")
+            }
+            RecordError::Write { error, kept, .. } if error.is_closed_pipe() => Self::failed(format!(
                 "the reader of the capture closed it after {}",
                 counted(kept, "byte")
             )),
-            RecordError::Write { error, kept } => Self::failed(format!(
-                "writing the capture failed: {}; the first {} bytes are kept and readable",
+            RecordError::Write {
+                path: Some(path),
+                error,
+                kept,
+            } => Self::failed(format!(
+                "writing {} failed: {}; the first {} bytes are kept and readable",
+                path.display(),
                 error::with_sources(&error),
                 grouped(kept)
             ))
             .hint("make room and record again; `scap info` shows what was kept"),
+            RecordError::Write {
+                path: None,
+                error,
+                kept,
+            } => Self::failed(format!(
+                "writing the capture failed after {}: {}",
+                counted(kept, "byte"),
+                error::with_sources(&error)
+            )),
             _ => Self::failed(error::with_sources(&error)),
         }
     }
@@ -235,4 +329,26 @@ fn progress(current: &Status) {
 /// Prints to standard error; errors are ignored, since there is no other place to report them.
 pub(super) fn status(text: &str) {
     drop(io::stderr().write_all(text.as_bytes()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain_name;
+
+    #[test]
+    fn names_of_machines_become_plain_names() {
+        for (machine, name) in [
+            ("web-1.example", "web-1.example"),
+            ("-rf", "rf"),
+            ("--help", "help"),
+            ("../../etc/passwd", "etcpasswd"),
+            (".hidden", "hidden"),
+            ("\u{1b}]0;own\u{7}", "0own"),
+            ("", "machine"),
+            ("-.-", "machine"),
+        ] {
+            assert_eq!(plain_name(machine), name);
+        }
+        assert_eq!(plain_name(&"x".repeat(5000)).len(), 64);
+    }
 }

@@ -26,6 +26,7 @@ fn model() -> Model {
         filter: String::new(),
         range: None,
         live: false,
+        beside: None,
         of_damaged: false,
     };
     let (mut model, commands) = Model::new(capture, options, Notes::default(), (80, 24));
@@ -461,6 +462,7 @@ fn model_of(path: &str) -> Model {
         filter: String::new(),
         range: None,
         live: false,
+        beside: None,
         of_damaged: false,
     };
     Model::new(capture, options, Notes::default(), (80, 24)).0
@@ -481,6 +483,7 @@ fn a_range_to_begin_with_is_the_window() {
         filter: "proc.name=curl".to_owned(),
         range: Some(range),
         live: false,
+        beside: None,
         of_damaged: false,
     };
     let (model, _) = Model::new(capture, options, Notes::default(), (80, 24));

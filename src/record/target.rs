@@ -1,0 +1,346 @@
+//! Where a capture goes: into a file that others may touch meanwhile, or into a pipe that may stall.
+
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+
+use scap_capture_format::Error as FormatError;
+
+use super::{Destination, RecordError};
+use crate::files::{self, Change, WatchedFile};
+
+/// How long a pipe may accept nothing after the end of the recording.
+const STALLED: Duration = Duration::from_secs(2);
+/// Interval at which a stalled pipe is looked at.
+const STALL_LOOK: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 50_000_000,
+};
+/// The most that a pipe accepts without waiting, if it accepts anything.
+const PIPE_BYTES: usize = 4096;
+
+/// The progress of writing, shared with other threads.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// Bytes written.
+    pub(super) bytes: AtomicU64,
+    /// Writing failed, so the recording has to end.
+    pub(super) failed: AtomicBool,
+    /// When the recording ended.
+    ended: OnceLock<Instant>,
+    warnings: Mutex<Vec<String>>,
+}
+
+impl Progress {
+    /// Notes that the recording has ended: from now on a pipe that accepts nothing is given up.
+    pub(super) fn end(&self) {
+        self.ended.get_or_init(Instant::now);
+    }
+
+    /// Whether the recording ended so long ago that a pipe is given up.
+    fn is_overdue(&self) -> bool {
+        self.ended.get().is_some_and(|end| end.elapsed() > STALLED)
+    }
+
+    /// Returns a problem that does not end the recording.
+    pub(super) fn warning(&self) -> Option<String> {
+        self.warnings.try_lock().ok()?.pop()
+    }
+
+    fn warn(&self, text: String) {
+        if let Ok(mut warnings) = self.warnings.lock() {
+            warnings.push(text);
+        }
+    }
+}
+
+/// Where the capture goes.
+pub(super) struct Target {
+    state: State,
+    progress: Arc<Progress>,
+}
+
+enum State {
+    /// A file that will be made at the first flush, with what was written until then.
+    Unopened {
+        path: PathBuf,
+        fallback: Option<PathBuf>,
+        head: Vec<u8>,
+    },
+    File(Box<CaptureFile>),
+    Stream(Stream),
+}
+
+impl Target {
+    /// Makes a target. A file is not touched before the first flush.
+    pub(super) fn new(destination: Destination, progress: Arc<Progress>) -> Self {
+        let state = match destination {
+            Destination::Path { path, fallback } => State::Unopened {
+                path,
+                fallback,
+                head: Vec::new(),
+            },
+            Destination::Stream(file) => State::Stream(Stream::new(file)),
+        };
+        Self { state, progress }
+    }
+
+    /// Looks whether the output is as this program left it, `written` bytes long. Returns false if nothing
+    /// more can be written to it.
+    pub(super) fn is_usable(&mut self, written: u64) -> bool {
+        match &mut self.state {
+            State::File(file) => file.is_usable(written, &self.progress),
+            State::Unopened { .. } | State::Stream(_) => true,
+        }
+    }
+
+    /// Ends the output, whose first `kept` bytes are complete sections.
+    pub(super) fn finish(self, kept: u64) -> Result<(), RecordError> {
+        match self.state {
+            State::File(file) => file.finish(kept),
+            State::Unopened { .. } | State::Stream(_) => Ok(()),
+        }
+    }
+
+    /// Ends the output after writing failed; truncates a file to its first `kept` bytes, so that they are
+    /// readable.
+    pub(super) fn fail(self, kept: u64, error: FormatError) -> RecordError {
+        let path = match self.state {
+            State::File(file) if file.trouble.is_some() => {
+                return match file.finish(kept) {
+                    Err(lost) => lost,
+                    Ok(()) => RecordError::Write {
+                        path: None,
+                        kept,
+                        error,
+                    },
+                };
+            }
+            State::File(file) => {
+                drop(file.file.file().set_len(kept));
+                Some(file.path)
+            }
+            State::Unopened { path, .. } => Some(path),
+            State::Stream(_) => None,
+        };
+        RecordError::Write { path, kept, error }
+    }
+
+    /// Returns the error of a first flush that failed.
+    pub(super) fn unopened(self, error: FormatError) -> RecordError {
+        match (self.state, error) {
+            (State::Unopened { path, head, .. }, FormatError::Io(source)) => {
+                let needed = files::is_full(&source).then_some(head.len() as u64);
+                RecordError::Create {
+                    path,
+                    source,
+                    needed,
+                }
+            }
+            (state, error) => {
+                let progress = self.progress;
+                Self { state, progress }.fail(0, error)
+            }
+        }
+    }
+}
+
+impl Write for Target {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.state {
+            State::Unopened { head, .. } => head.write(bytes),
+            State::File(file) => file.write(bytes),
+            State::Stream(stream) => stream.write(bytes, &self.progress),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let State::Unopened {
+            path,
+            fallback,
+            head,
+        } = &self.state
+        else {
+            return Ok(());
+        };
+        self.state = match WatchedFile::new(files::create_with(path, head)?, path)? {
+            Ok(file) => {
+                let copy = fallback.as_deref().map(|dir| copy(dir, path, head));
+                State::File(Box::new(CaptureFile {
+                    path: path.clone(),
+                    file,
+                    copy: copy.transpose()?,
+                    trouble: None,
+                    is_reported: false,
+                    copy_trouble: None,
+                }))
+            }
+            Err(file) => State::Stream(Stream::new(file)),
+        };
+        Ok(())
+    }
+}
+
+/// Makes the copy of a capture in the directory `dir`.
+fn copy(dir: &Path, path: &Path, head: &[u8]) -> io::Result<(File, PathBuf)> {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    let failed = |error| io::Error::other(format!("its copy in {}: {error}", dir.display()));
+    let (mut copy, path) = files::create_unique(dir, name).map_err(failed)?;
+    copy.write_all(head).map_err(failed)?;
+    Ok((copy, path))
+}
+
+/// What went wrong with a file.
+#[derive(Debug)]
+pub enum Trouble {
+    /// Another program did this to it.
+    Changed(Change),
+    /// It could not be written to.
+    Failed(io::Error),
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Changed(change) => write!(f, "{change} while it was recorded"),
+            Self::Failed(error) => write!(f, "could not be written: {error}"),
+        }
+    }
+}
+
+/// A capture in a file.
+pub(super) struct CaptureFile {
+    path: PathBuf,
+    file: WatchedFile,
+    /// The same capture elsewhere, which counts if something happens to the file.
+    copy: Option<(File, PathBuf)>,
+    trouble: Option<Trouble>,
+    /// The trouble was reported.
+    is_reported: bool,
+    /// Why there is no copy any more.
+    copy_trouble: Option<String>,
+}
+
+impl CaptureFile {
+    /// Whether the file itself still gets what is written.
+    fn is_written(&self) -> bool {
+        !matches!(
+            self.trouble,
+            Some(Trouble::Failed(_) | Trouble::Changed(Change::Truncated(_) | Change::Written))
+        )
+    }
+
+    fn is_usable(&mut self, written: u64, progress: &Progress) -> bool {
+        if let Some(text) = self.copy_trouble.take() {
+            progress.warn(text);
+        }
+        if self.trouble.is_none()
+            && let Some(change) = self.file.change(written)
+        {
+            self.trouble = Some(Trouble::Changed(change));
+        }
+        let Some(trouble) = &self.trouble else {
+            return true;
+        };
+        let Some((_, copy)) = &self.copy else {
+            progress.failed.store(true, Ordering::Relaxed);
+            // A file that was moved gets the rest of the capture.
+            return self.is_written();
+        };
+        if !std::mem::replace(&mut self.is_reported, true) {
+            let (path, copy) = (self.path.display(), copy.display());
+            progress.warn(format!("{path} {trouble}; the recording goes on in {copy}"));
+        }
+        true
+    }
+
+    fn finish(self, kept: u64) -> Result<(), RecordError> {
+        let Some(trouble) = self.trouble else {
+            if let Some((_, copy)) = &self.copy {
+                drop(std::fs::remove_file(copy));
+            }
+            return Ok(());
+        };
+        Err(RecordError::Lost {
+            path: self.path,
+            trouble,
+            kept,
+            saved: self.copy.map(|(_, path)| path),
+        })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.is_written() {
+            match self.file.file_mut().write(bytes) {
+                Err(error) if self.copy.is_some() && error.kind() != io::ErrorKind::Interrupted => {
+                    self.trouble = Some(Trouble::Failed(error));
+                }
+                Ok(count) => {
+                    let copied = match &mut self.copy {
+                        Some((copy, _)) => copy.write_all(&bytes[..count]),
+                        None => Ok(()),
+                    };
+                    if let Err(error) = copied
+                        && let Some((_, path)) = self.copy.take()
+                    {
+                        let path = path.display();
+                        self.copy_trouble = Some(format!("the copy {path} ends: {error}"));
+                    }
+                    return Ok(count);
+                }
+                failed => return failed,
+            }
+        }
+        match &mut self.copy {
+            Some((copy, _)) => copy.write(bytes),
+            None => Err(io::Error::other("the file was changed by another program")),
+        }
+    }
+}
+
+/// A pipe, or another descriptor of the caller.
+pub(super) struct Stream {
+    file: File,
+    /// Writing to it can wait for somebody.
+    is_pipe: bool,
+}
+
+impl Stream {
+    fn new(file: File) -> Self {
+        let is_pipe = !file.metadata().is_ok_and(|found| found.is_file());
+        Self { file, is_pipe }
+    }
+
+    /// Writes what fits without waiting for ever.
+    fn write(&mut self, bytes: &[u8], progress: &Progress) -> io::Result<usize> {
+        if !self.is_pipe {
+            return self.file.write(bytes);
+        }
+        let begin = Instant::now();
+        loop {
+            let mut fds = [PollFd::new(&self.file, PollFlags::OUT)];
+            let ready = rustix::event::poll(&mut fds, Some(&STALL_LOOK));
+            match ready {
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) => return self.file.write(&bytes[..bytes.len().min(PIPE_BYTES)]),
+                Err(error) => return Err(error.into()),
+            }
+            if progress.is_overdue() && begin.elapsed() > STALLED {
+                return Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "the reader of the capture does not read",
+                ));
+            }
+        }
+    }
+}

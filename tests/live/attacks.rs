@@ -1,0 +1,474 @@
+//! What others do to a recording: to its file, its disk, its limits, its reader, its clock and the sockets
+//! that it asks. Each time it says what happened, keeps what it can, and ends.
+
+use std::{
+    fs,
+    io::Read as _,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, setrlimit};
+
+use super::{
+    capture::{has_snapshot, read},
+    live::nothing_is_attached,
+    recorder::Recorder,
+    tools::{Bench, bench, need, scap},
+};
+
+/// Somebody who makes events all the time.
+struct Busy(std::process::Child);
+
+impl Busy {
+    fn start() -> Self {
+        let script = "while :; do ls -l /usr/bin; done";
+        let mut command = Command::new("timeout");
+        command.args(["30", "sh", "-c", script]);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        // The program that it started ends with it.
+        kill_process(Pid::from_child(&self.0), Signal::TERM).unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// Makes events.
+fn work() {
+    for _ in 0..20 {
+        assert!(Command::new("/bin/true").status().unwrap().success());
+    }
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Waits for a recorder that has to end by itself.
+fn end_soon(recorder: Recorder) -> (Option<i32>, String) {
+    let begin = Instant::now();
+    let ended = recorder.end();
+    assert!(
+        begin.elapsed() < Duration::from_secs(5),
+        "it goes on: {ended:?}"
+    );
+    ended
+}
+
+#[test]
+fn a_second_recorder_is_refused() {
+    let Some(bench) = bench() else { return };
+    let recorder = Recorder::start(&bench, "two.scap", &[]);
+    let path = bench.path("two.scap");
+    fs::hard_link(&path, bench.path("other.scap")).unwrap();
+    for (command, name) in [
+        ("record", "two.scap"),
+        ("record", "other.scap"),
+        ("try", "two.scap"),
+    ] {
+        let mut second = scap();
+        second
+            .args([command, "-M", "0.5", "-w"])
+            .arg(bench.path(name));
+        let second = second.output().unwrap();
+        assert_eq!(second.status.code(), Some(1), "{}", said(&second));
+        assert!(
+            said(&second).contains("another program is writing to it"),
+            "{}",
+            said(&second)
+        );
+    }
+    work();
+    recorder.signal(Signal::INT);
+    let (code, text) = recorder.end();
+    assert_eq!(code, Some(0), "{text}");
+    let capture = read(&path);
+    assert!(capture.complete && !capture.damaged && !capture.events.is_empty());
+}
+
+#[test]
+fn a_recording_is_private_and_not_written_through_planted_names() {
+    let Some(bench) = bench() else { return };
+    let shared = bench.path("shared");
+    fs::create_dir(&shared).unwrap();
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o1777)).unwrap();
+    let victim = bench.path("victim");
+    let run = |path: &Path, more: &[&str]| {
+        let mut command = scap();
+        command
+            .args(["record", "-q", "-w"])
+            .arg(path)
+            .args(more)
+            .args(["--", "/bin/true"]);
+        command.output().unwrap()
+    };
+    fs::write(&victim, "precious").unwrap();
+    let link = shared.join("link.scap");
+    symlink(&victim, &link).unwrap();
+    let output = run(&link, &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("symbolic link"), "{}", said(&output));
+    // The name of the summary, and a hard link.
+    let hard = shared.join("hard.scap");
+    fs::hard_link(&victim, &hard).unwrap();
+    let output = run(&hard, &["--summary-json", link.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert_eq!(fs::read(&victim).unwrap(), b"precious");
+    assert!(read(&hard).complete);
+    let json = shared.join("s.json");
+    let output = run(&hard, &["--summary-json", json.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    for file in [&hard, &json] {
+        assert_eq!(fs::metadata(file).unwrap().mode() & 0o7777, 0o600);
+    }
+    // In a directory, under a name of its own.
+    let output = run(&shared, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+}
+
+/// What is done to a file, what is said of it, and whether the file of this name is still a capture.
+type Attack = (fn(&Path), &'static str);
+
+const ATTACKS: &[Attack] = &[
+    (
+        |path| fs::remove_file(path).unwrap(),
+        "was removed while it was recorded",
+    ),
+    (
+        |path| drop(fs::File::create(path).unwrap()),
+        "was truncated to 0 bytes",
+    ),
+    (
+        |path| {
+            let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+            file.set_len(1000).unwrap();
+        },
+        "was truncated to 1000 bytes",
+    ),
+    (
+        |path| {
+            let fake = path.with_extension("fake");
+            fs::write(&fake, "fake").unwrap();
+            fs::rename(fake, path).unwrap();
+        },
+        "was replaced by another file",
+    ),
+    (
+        |path| fs::rename(path, path.with_extension("moved")).unwrap(),
+        "was moved to ",
+    ),
+    (
+        |path| {
+            use std::io::Write as _;
+            let file = fs::OpenOptions::new().append(true).open(path);
+            file.unwrap().write_all(b"\0").unwrap();
+        },
+        "was written to by another program",
+    ),
+];
+
+#[test]
+fn a_file_that_is_touched_ends_the_recording() {
+    let Some(bench) = bench() else { return };
+    for (attack, what) in ATTACKS {
+        // Of a program that does nothing: the file does not grow.
+        let mut idle = Command::new("/bin/sleep").arg("60").spawn().unwrap();
+        let pid = idle.id().to_string();
+        let recorder = Recorder::start(&bench, "touched.scap", &["--pid", &pid]);
+        attack(&bench.path("touched.scap"));
+        let (code, text) = end_soon(recorder);
+        idle.kill().unwrap();
+        idle.wait().unwrap();
+        assert_eq!(code, Some(1), "{text}");
+        assert!(
+            text.contains(what) && text.contains("touched.scap"),
+            "{what}: {text}"
+        );
+        assert!(text.contains("--fallback"), "{text}");
+    }
+    let moved = read(&bench.path("touched.moved"));
+    assert!(moved.complete && !moved.damaged);
+}
+
+#[test]
+fn a_fallback_has_everything() {
+    let Some(bench) = bench() else { return };
+    let dir = bench.path("fallback");
+    fs::create_dir(&dir).unwrap();
+    let copies = || {
+        fs::read_dir(&dir)
+            .unwrap()
+            .flatten()
+            .map(|e| e.path())
+            .collect::<Vec<_>>()
+    };
+    let fallback = ["--fallback", dir.to_str().unwrap()];
+    for (attack, what) in ATTACKS {
+        let recorder = Recorder::start(&bench, "lost.scap", &fallback);
+        work();
+        std::thread::sleep(Duration::from_millis(300));
+        attack(&bench.path("lost.scap"));
+        work();
+        std::thread::sleep(Duration::from_millis(1100));
+        work();
+        recorder.signal(Signal::INT);
+        let (code, text) = recorder.end();
+        assert_eq!(code, Some(1), "{text}");
+        assert!(
+            text.contains(what) && text.contains("scap: warning: "),
+            "{text}"
+        );
+        let [copy] = &copies()[..] else {
+            panic!("{:?}", copies())
+        };
+        assert!(text.contains(copy.to_str().unwrap()), "{text}");
+        assert_eq!(fs::metadata(copy).unwrap().mode() & 0o7777, 0o600);
+        let capture = read(copy);
+        assert!(capture.complete && !capture.damaged);
+        let starts = capture
+            .events
+            .iter()
+            .filter(|event| event.name == "execve")
+            .count();
+        // On a busy machine events can be lost, which is said.
+        assert!(
+            starts as u64 + capture.lost >= 60,
+            "{starts} of 60 programs, before and after: {text}"
+        );
+        fs::remove_file(copy).unwrap();
+    }
+    // Of a recording that ends well, none is left.
+    bench.record("well.scap", &[&fallback[..], &["--", "/bin/true"]].concat());
+    assert!(copies().is_empty());
+    let mut command = scap();
+    command.args(["record", "-w", "x.scap", "--fallback", "/nonexistent"]);
+    assert_eq!(command.output().unwrap().status.code(), Some(2));
+}
+
+/// Runs a recording with a limit of a resource.
+fn limited(bench: &Bench, resource: Resource, limit: u64, args: &[&str]) -> Output {
+    let mut command = scap();
+    command
+        .args(["record", "-q", "-w"])
+        .arg(bench.path("limit.scap"))
+        .args(args);
+    let maximum = rustix::process::getrlimit(resource).maximum;
+    let limit = Rlimit {
+        current: Some(limit),
+        maximum,
+    };
+    // SAFETY: only a system call between fork and exec.
+    unsafe {
+        command.pre_exec(move || {
+            let core = Rlimit {
+                current: Some(0),
+                maximum: Some(0),
+            };
+            setrlimit(Resource::Core, core)?;
+            Ok(setrlimit(resource, limit)?)
+        });
+    }
+    command.stdout(Stdio::null()).output().unwrap()
+}
+
+#[test]
+fn limits_are_like_a_full_disk() {
+    let (Some(bench), Some(())) = (bench(), need("bpftool")) else {
+        return;
+    };
+    let busy = Busy::start();
+    let output = limited(&bench, Resource::Fsize, 1 << 20, &["-M", "20"]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let text = said(&output);
+    assert!(
+        text.contains("limit.scap") && text.contains("File too large"),
+        "{text}"
+    );
+    let capture = read(&bench.path("limit.scap"));
+    assert!(!capture.damaged && !capture.complete && !capture.events.is_empty());
+    let before = fs::read(bench.path("limit.scap")).unwrap();
+    // From the start: the file and how much there is no room for.
+    let output = limited(&bench, Resource::Fsize, 1000, &["-M", "1"]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("limit.scap") && text.contains("no room for the first "),
+        "{text}"
+    );
+    // The capture of before is still there.
+    assert!(fs::read(bench.path("limit.scap")).unwrap() == before);
+    let output = limited(&bench, Resource::Cpu, 1, &["-M", "30"]);
+    drop(busy);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("RLIMIT_CPU"), "{text}");
+    assert!(read(&bench.path("limit.scap")).complete);
+    for (resource, limit) in [(Resource::Nofile, 12), (Resource::Nproc, 0)] {
+        let output = limited(&bench, resource, limit, &["-M", "1"]);
+        let text = said(&output);
+        // Root is exempt from some.
+        let code = output.status.code();
+        assert!(
+            code == Some(0) || code.is_some() && text.starts_with("scap: error: "),
+            "{resource:?}: {code:?} {text}"
+        );
+    }
+    nothing_is_attached();
+}
+
+#[test]
+fn a_disk_that_is_full_from_the_start_is_named() {
+    let Some(bench) = bench() else { return };
+    let disk = bench.path("disk");
+    fs::create_dir(&disk).unwrap();
+    let mut mount = Command::new("mount");
+    mount
+        .args(["-t", "tmpfs", "-o", "size=4k", "tmpfs"])
+        .arg(&disk);
+    assert!(mount.status().unwrap().success());
+    fs::write(disk.join("filler"), [0; 4096]).unwrap();
+    let file = disk.join("full.scap");
+    let output = scap()
+        .args(["record", "-M", "1", "-w"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    let is_left = fs::read_dir(&disk).unwrap().count();
+    assert!(
+        Command::new("umount")
+            .arg("-l")
+            .arg(&disk)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains(file.to_str().unwrap()) && text.contains("No space left"),
+        "{text}"
+    );
+    assert!(
+        text.contains("no room for the first ") && text.contains(" bytes"),
+        "{text}"
+    );
+    assert_eq!(is_left, 1, "nothing is left of it");
+}
+
+#[test]
+fn a_reader_that_stalls_does_not_hold_the_end() {
+    let (Some(bench), Some(())) = (bench(), need("bpftool")) else {
+        return;
+    };
+    let fifo = bench.path("fifo");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RWXU).unwrap();
+    for (name, signal) in [
+        ("-", None),
+        ("-", Some(Signal::INT)),
+        (fifo.to_str().unwrap(), None),
+    ] {
+        // It opens the pipe, and reads nothing.
+        let mut reader = Command::new("sh");
+        reader.args(["-c", &format!("exec sleep 60 < {}", fifo.display())]);
+        let mut reader = (name != "-").then(|| reader.spawn().unwrap());
+        let limit = if signal.is_some() { "60" } else { "1" };
+        let mut command = scap();
+        command.args(["record", "-q", "-M", limit, "-w", name]);
+        let _busy = Busy::start();
+        let begin = Instant::now();
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        if let Some(signal) = signal {
+            std::thread::sleep(Duration::from_secs(2));
+            kill_process(Pid::from_child(&child), signal).unwrap();
+        }
+        let status = child.wait().unwrap();
+        let mut text = String::new();
+        child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut text)
+            .unwrap();
+        assert!(
+            begin.elapsed() < Duration::from_secs(8),
+            "{:?}",
+            begin.elapsed()
+        );
+        assert_eq!(status.code(), Some(1), "{text}");
+        assert!(text.contains("does not read"), "{text}");
+        if let Some(reader) = &mut reader {
+            reader.kill().unwrap();
+            reader.wait().unwrap();
+        }
+    }
+    nothing_is_attached();
+}
+
+#[test]
+fn an_early_kill_leaves_a_capture_or_nothing() {
+    let Some(bench) = bench() else { return };
+    let path = bench.path("early.scap");
+    let mut opened = 0;
+    for round in 0..6 {
+        drop(fs::remove_file(&path));
+        let mut child = scap().args(["record", "-w"]).arg(&path).spawn().unwrap();
+        // As soon as the file is there, and some milliseconds later.
+        let begin = Instant::now();
+        while !path.exists() {
+            assert!(
+                begin.elapsed() < Duration::from_secs(20),
+                "it does not begin"
+            );
+            std::thread::yield_now();
+        }
+        std::thread::sleep(Duration::from_millis(round));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let info = scap().arg("info").arg(&path).output().unwrap();
+        let text = String::from_utf8_lossy(&info.stdout).into_owned();
+        assert!(text.contains("incomplete"), "{text} {}", said(&info));
+        opened += usize::from(!has_snapshot(&path));
+    }
+    assert!(opened > 0, "at least once before the first event");
+}
+
+#[test]
+fn a_killed_screen_leaves_no_file() {
+    let Some(bench) = bench() else { return };
+    let dir = bench.path("temporary");
+    fs::create_dir(&dir).unwrap();
+    let count = |dir: &PathBuf| fs::read_dir(dir).unwrap().count();
+    bench.record("c.scap", &["--", "/bin/true"]);
+    let old = bench.path("old.scap");
+    let mut convert = scap();
+    convert
+        .args(["convert", "--to", "sysdig", "-q"])
+        .arg(bench.path("c.scap"))
+        .arg(&old);
+    assert!(convert.status().unwrap().success());
+    for args in [&["--live"][..], &[old.to_str().unwrap()]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_scap"));
+        command.arg("view").args(args).env("TMPDIR", &dir);
+        let mut pty = super::pty::Pty::start(command, (120, 40));
+        pty.wait_at_most(Duration::from_secs(20), "the screen", |screen| {
+            screen.contains("F2 views")
+        });
+        // Nobody finds it while it is shown, either.
+        assert_eq!(count(&dir), 0);
+        pty.signal(Signal::KILL);
+        pty.end(Duration::from_secs(10));
+        assert_eq!(count(&dir), 0);
+    }
+}
