@@ -73,8 +73,8 @@ fn exit(at: u64, tid: i64) -> TestEvent {
 }
 
 /// The runtime answers between the third and the fourth event of the container.
-fn story() -> Vec<TestEvent> {
-    let json = [web().as_bytes(), b"\0"].concat();
+fn story(description: &str) -> Vec<TestEvent> {
+    let json = [description.as_bytes(), b"\0"].concat();
     let mut events = vec![
         close(1_000, 100),
         close(2_000, 200),
@@ -99,6 +99,11 @@ fn story() -> Vec<TestEvent> {
 
 /// Writes the story, as a recorder does: descriptions when they came, a second snapshot later.
 fn capture(finish: bool) -> Vec<u8> {
+    capture_of(&web(), finish)
+}
+
+/// The same with another description.
+fn capture_of(description: &str, finish: bool) -> Vec<u8> {
     let mut file = Vec::new();
     let mut writer = CaptureWriter::new(
         &mut file,
@@ -107,16 +112,16 @@ fn capture(finish: bool) -> Vec<u8> {
     )
     .unwrap();
     writer.write_snapshot(&mut snapshot()).unwrap();
-    for event in &story() {
+    for event in &story(description) {
         crate::common::push(&mut writer, event);
         if event.ty == types::ASYNCEVENT_E {
             writer.flush_chunk().unwrap();
-            let description = ContainerDescription {
+            let entry = ContainerDescription {
                 time: Timestamp(START + event.at),
                 id: WEB.into(),
-                json: web().into_bytes(),
+                json: description.as_bytes().to_vec(),
             };
-            writer.write_containers(&[description]).unwrap();
+            writer.write_containers(&[entry]).unwrap();
         }
     }
     writer.flush_chunk().unwrap();
@@ -240,6 +245,33 @@ ID            NAME            IMAGE       RUNTIME     POD         CREATED       
 b0b9e5e1a7f3  -               -           docker      -           -                                  1       2  2023-11-14T23:13:20+01:00  2023-11-14T23:13:24+01:00
 ";
     assert_eq!(out, expected);
+}
+
+#[test]
+fn a_date_that_cannot_be_is_none() {
+    let dir = tempdir().unwrap();
+    for (created, shown) in [
+        (CREATED.to_string(), "2023-11-14T23:13:00+01:00"),
+        // The clocks may be some hours apart.
+        ((CREATED + 3600).to_string(), "2023-11-15T00:13:00+01:00"),
+        ("0".to_owned(), "-"),
+        ("1".to_owned(), "-"),
+        ("-62135596800".to_owned(), "-"),
+        ("253402300799".to_owned(), "-"),
+        (i64::MAX.to_string(), "-"),
+        (u64::MAX.to_string(), "-"),
+        ("1e300".to_owned(), "-"),
+        ("\"2023\"".to_owned(), "-"),
+        ("1795536953".to_owned(), "-"),
+    ] {
+        let json = web().replace(&CREATED.to_string(), &created);
+        let path = file(dir.path(), "a.scap", &capture_of(&json, true));
+        let (out, err, code) = seen(&scap(&["containers", path.to_str().unwrap()], None));
+        assert_eq!((&*err, code), ("", 0));
+        let row = out.lines().find(|line| line.starts_with(WEB)).unwrap();
+        let cell = row.split_whitespace().nth(5);
+        assert_eq!(cell, Some(shown), "{created}: {row}");
+    }
 }
 
 #[test]

@@ -3,8 +3,9 @@
 
 use std::{
     fs,
-    io::Read as _,
+    io::{Read as _, Write as _},
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
+    os::unix::net::{UnixListener, UnixStream},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
@@ -17,7 +18,7 @@ use super::{
     capture::{has_snapshot, read},
     live::nothing_is_attached,
     recorder::Recorder,
-    tools::{Bench, bench, need, scap},
+    tools::{Bench, bench, need, number, scap},
 };
 
 /// Somebody who makes events all the time.
@@ -167,7 +168,6 @@ const ATTACKS: &[Attack] = &[
     ),
     (
         |path| {
-            use std::io::Write as _;
             let file = fs::OpenOptions::new().append(true).open(path);
             file.unwrap().write_all(b"\0").unwrap();
         },
@@ -471,4 +471,161 @@ fn a_killed_screen_leaves_no_file() {
         pty.end(Duration::from_secs(10));
         assert_eq!(count(&dir), 0);
     }
+}
+
+/// What a hostile runtime does with whoever connects.
+const RUNTIMES: &[fn(UnixStream)] = &[
+    // Says nothing.
+    |mut stream| drop(stream.read(&mut [0])),
+    // Hangs up.
+    drop,
+    // A byte at a time, for ever.
+    |mut stream| {
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{";
+        for byte in answer.iter().chain(std::iter::repeat(&b' ')) {
+            if stream.write_all(&[*byte]).is_err() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    },
+    |stream| flood(stream, b"HTTP/1.1 200 OK\r\n", &b"X-A: a\r\n".repeat(8000)),
+    |stream| {
+        flood(
+            stream,
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9000000000\r\n\r\n",
+            &[b'['; 65_536],
+        );
+    },
+    |stream| flood(stream, b"", &[0xff; 65_536]),
+    // Frames of HTTP/2 without an end.
+    |stream| {
+        flood(
+            stream,
+            b"\0\0\0\x04\0\0\0\0\0",
+            &b"\0\0\x08\x06\0\0\0\0\0pingpong".repeat(4000),
+        );
+    },
+    // A version, and then events of containers without an end.
+    |mut stream| {
+        let mut request = [0; 4096];
+        let count = stream.read(&mut request).unwrap_or(0);
+        let body = "{\"Version\":\"28\",\"ApiVersion\":\"1.50\"}";
+        if request[..count].starts_with(b"GET /version") {
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            drop(stream.write_all(head.as_bytes()));
+        } else if request[..count].starts_with(b"GET /events") {
+            let id = "ab".repeat(32);
+            let line = format!("{{\"Action\":\"create\",\"Actor\":{{\"ID\":\"{id}\"}}}}\n");
+            let part = format!("{:x}\r\n{line}\r\n", line.len()).repeat(500);
+            let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+            flood(stream, head, part.as_bytes());
+        }
+    },
+];
+
+/// Sends something, and then the same for as long as somebody listens.
+fn flood(mut stream: UnixStream, first: &[u8], again: &[u8]) {
+    let mut sent = stream.write_all(first);
+    while sent.is_ok() {
+        sent = stream.write_all(again);
+    }
+}
+
+#[test]
+fn hostile_runtimes_do_no_harm() {
+    let Some(bench) = bench() else { return };
+    let mut args = vec!["-M".to_owned(), "4".to_owned()];
+    for (number, serve) in RUNTIMES.iter().enumerate() {
+        let path = bench.path(&format!("{number}.sock"));
+        let listener = UnixListener::bind(&path).unwrap();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                std::thread::spawn(move || serve(stream));
+            }
+        });
+        args.extend([
+            "--container-socket".to_owned(),
+            path.to_str().unwrap().to_owned(),
+        ]);
+    }
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let begin = Instant::now();
+    let recorder = Recorder::start(&bench, "runtimes.scap", &args);
+    for _ in 0..5 {
+        work();
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let (code, text) = recorder.end();
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        begin.elapsed() < Duration::from_secs(12),
+        "{:?}",
+        begin.elapsed()
+    );
+    let capture = read(&bench.path("runtimes.scap"));
+    assert!(capture.complete && !capture.damaged);
+    let starts = capture
+        .events
+        .iter()
+        .filter(|event| event.name == "execve")
+        .count();
+    assert!(starts >= 100, "{starts}");
+    let summary = bench.summary("runtimes.scap");
+    let peak = number(&summary, "peak_memory_bytes");
+    assert!(peak < 256 << 20, "{peak} bytes");
+}
+
+#[test]
+fn a_clock_that_jumps_changes_neither_the_length_nor_the_order() {
+    use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
+    let Some(bench) = bench() else { return };
+    let step = |seconds: i64| {
+        let now = clock_gettime(ClockId::Realtime);
+        let tv_sec = now.tv_sec + seconds;
+        clock_settime(ClockId::Realtime, Timespec { tv_sec, ..now })
+    };
+    if step(0).is_err() {
+        eprintln!("skipped: the clock cannot be set here");
+        return;
+    }
+    let begin = Instant::now();
+    let recorder = Recorder::start(&bench, "clock.scap", &["-M", "2"]);
+    work();
+    for seconds in [5, -10, 5] {
+        step(seconds).unwrap();
+        std::thread::sleep(Duration::from_millis(200));
+        work();
+    }
+    let (code, text) = recorder.end();
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        begin.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        begin.elapsed()
+    );
+    let capture = read(&bench.path("clock.scap"));
+    assert!(capture.complete && !capture.damaged);
+    // The recorder's own events may be some milliseconds early; the clock jumps by seconds.
+    let mut pairs = capture.events.windows(2);
+    assert!(pairs.all(|pair| pair[1].ts + 100_000_000 > pair[0].ts));
+    let (first, last) = (&capture.events[0], capture.events.last().unwrap());
+    assert!(
+        last.ts - first.ts < 5_000_000_000,
+        "{} ns",
+        last.ts - first.ts
+    );
+    let info = scap()
+        .arg("info")
+        .arg(bench.path("clock.scap"))
+        .output()
+        .unwrap();
+    let shown = String::from_utf8_lossy(&info.stdout).into_owned();
+    assert!(
+        shown.contains("intact") && shown.contains("clock"),
+        "{shown}"
+    );
 }

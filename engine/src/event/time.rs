@@ -10,6 +10,21 @@ use super::number;
 /// Nanoseconds in a second.
 pub const NS_PER_S: u64 = 1_000_000_000;
 
+/// 2006-01-01, before the kernel had cgroups, in seconds since the epoch.
+const FIRST_CONTAINERS_S: u64 = 1_136_073_600;
+/// How far the clocks of a runtime and a recorder may be apart.
+const CLOCKS_APART_S: u64 = 24 * 3600;
+
+/// Returns when a container was created, in nanoseconds since the epoch, from the seconds that its runtime reports;
+/// `None` if that cannot be: before there were containers, or after `now_ns`, when it was seen.
+pub fn of_creation(seconds: i64, now_ns: u64) -> Option<u64> {
+    let seconds = u64::try_from(seconds).ok()?;
+    let last = (now_ns / NS_PER_S).saturating_add(CLOCKS_APART_S);
+    (FIRST_CONTAINERS_S..=last)
+        .contains(&seconds)
+        .then(|| seconds.saturating_mul(NS_PER_S))
+}
+
 /// Formats a duration in nanoseconds in few columns: `850ns`, `1.23ms`, `12.5s`, `3m20s`, `2h05m`,
 /// `3d04h`.
 pub fn short_duration(ns: u64) -> String {

@@ -75,7 +75,8 @@ fn row<'a>(
     let text = |key: &str| info?.text(key).filter(|text| !text.is_empty());
     let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let full_id = text("full_id").map(str::to_owned);
-    let created = info.and_then(created).or_else(|| {
+    let last = seen.times.map_or(u64::MAX, |(_, last)| last);
+    let created = info.and_then(|info| created(info, last)).or_else(|| {
         let boot = session.boot_time();
         (seen.began != 0 && boot != 0).then(|| boot.saturating_add(seen.began))
     });
@@ -98,10 +99,10 @@ fn row<'a>(
     }
 }
 
-/// Returns the creation time according to the container runtime, in seconds since the epoch.
-fn created(info: &ContainerInfo) -> Option<u64> {
-    let seconds = info.json("created_time")?.as_u64()?;
-    (seconds != 0).then(|| seconds.saturating_mul(time::NS_PER_S))
+/// Returns the creation time according to the container runtime, in nanoseconds since the epoch. `last` is the time of
+/// the container's last event.
+fn created(info: &ContainerInfo, last: u64) -> Option<u64> {
+    time::of_creation(info.json("created_time")?.as_i64()?, last)
 }
 
 fn pod(info: &ContainerInfo) -> Option<Pod<'_>> {

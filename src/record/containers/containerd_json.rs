@@ -20,7 +20,7 @@ pub(super) fn describe(container: &Container, digest: &str, env: bool) -> Descri
         Some(label("io.cri-containerd.kind") == "sandbox"),
     );
     if let Some(Timestamp { seconds }) = container.created_at {
-        draft.number("created_time", Some(seconds));
+        draft.created(seconds);
     }
     draft.image(&container.image, "");
     draft.text("imagedigest", digest);

@@ -73,7 +73,7 @@ impl Sandbox {
         draft.text("name", name.map_or("", String::as_str));
         draft.truth("is_pod_sandbox", Some(true));
         draft.text("pod_sandbox_id", &status.id);
-        draft.number("created_time", Some(status.created_at / 1_000_000_000));
+        draft.created(status.created_at / 1_000_000_000);
         draft.labels(self.names().chain(self.labels()));
         draft.image(text(&self.info["image"]), "");
         self.shared(&mut draft);
@@ -98,7 +98,7 @@ pub(super) fn container(
     let name = status.metadata.as_ref().map(|of| &of.name);
     draft.text("name", name.map_or("", String::as_str));
     draft.truth("is_pod_sandbox", Some(false));
-    draft.number("created_time", Some(status.created_at / 1_000_000_000));
+    draft.created(status.created_at / 1_000_000_000);
     let labels = status.labels.iter();
     let labels = labels.map(|(key, value)| (key.as_str(), value.as_str()));
     let name = name.map(|name| ("io.kubernetes.container.name", name.as_str()));

@@ -8,6 +8,8 @@ use serde_json::{Map, Value as Json, json};
 
 use super::Description;
 use super::image::ImageName;
+use crate::event::time;
+use crate::record::clock;
 
 /// Characters of a displayed id.
 const SHORT_ID: usize = 12;
@@ -94,6 +96,13 @@ impl Draft {
     pub(super) fn number(&mut self, key: &'static str, number: Option<i64>) {
         if let Some(number) = number.filter(|n| *n != 0) {
             self.map.insert(key.to_owned(), number.into());
+        }
+    }
+
+    /// Adds the time of creation in seconds since the epoch, unless it cannot be true.
+    pub(super) fn created(&mut self, seconds: i64) {
+        if time::of_creation(seconds, clock::wall()).is_some() {
+            self.number("created_time", Some(seconds));
         }
     }
 
@@ -287,6 +296,32 @@ mod tests {
     fn object(description: &Description) -> Json {
         let json: Json = serde_json::from_str(&description.json).unwrap();
         json["container"].clone()
+    }
+
+    #[test]
+    fn a_time_of_creation_is_after_the_first_containers_and_not_in_the_future() {
+        let now = (clock::wall() / time::NS_PER_S).cast_signed();
+        let created = |seconds: i64| {
+            let mut draft = Draft::new(&"0".repeat(64), Kind::Docker);
+            draft.created(seconds);
+            object(&draft.finish())["created_time"].as_i64()
+        };
+        for seconds in [1_136_073_600, 1_700_000_000, now, now + 3600] {
+            assert_eq!(created(seconds), Some(seconds));
+        }
+        for seconds in [
+            i64::MIN,
+            -62_135_596_800,
+            -1,
+            0,
+            1,
+            999,
+            now + 7 * 86_400,
+            253_402_300_799,
+            i64::MAX,
+        ] {
+            assert_eq!(created(seconds), None, "{seconds}");
+        }
     }
 
     #[test]

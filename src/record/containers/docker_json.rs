@@ -121,7 +121,7 @@ fn text(json: &Json) -> &str {
 
 fn created(draft: &mut Draft, json: &Json) {
     if let Ok(time) = DateTime::parse_from_rfc3339(text(json)) {
-        draft.number("created_time", Some(time.timestamp()));
+        draft.created(time.timestamp());
     }
 }
 

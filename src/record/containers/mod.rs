@@ -52,6 +52,8 @@ const REQUESTS: usize = 1024;
 const UNFETCHED_BYTES: usize = 8 << 20;
 /// Most warnings that wait to be polled.
 const WARNINGS: usize = 64;
+/// How far the thread stands back behind others that want the CPU.
+const NICENESS: i32 = 10;
 /// Time that the thread gets to end, after the timeout of the last answers.
 const LEAVING: Duration = Duration::from_millis(50);
 
@@ -169,6 +171,9 @@ impl Resolver {
             let thread = thread::Builder::new()
                 .name("scap-containers".to_owned())
                 .spawn(move || {
+                    // A runtime that sends without end must not take the CPU of the drain. On Linux this is the
+                    // niceness of the thread.
+                    let _as_before = rustix::process::nice(NICENESS);
                     let local = tokio::task::LocalSet::new();
                     local.block_on(&runtime, coordinator::run(options, asked, outbox, left));
                 })?;
