@@ -10,7 +10,7 @@ use scap_capture_format::sysdig::{Tail, WriterOptions};
 use super::error::{CliError, Outcome, warn};
 use super::input::{Captures, Input};
 use super::read::{cannot_write, destination, refuse_same};
-use super::record::status;
+use super::stderr;
 use crate::event::number::{counted, grouped};
 use crate::export::{NativeSink, SysdigSink};
 use crate::fields::Session;
@@ -162,16 +162,16 @@ fn print_losses<W: Write>(sink: &SysdigSink<W>) {
         lines.push_str(&format!("  {:>9}  {event}: {what}\n", grouped(lost.events)));
     }
     if !lines.is_empty() {
-        status(&format!("not representable in .scap, by event:\n{lines}"));
+        stderr::print(&format!("not representable in .scap, by event:\n{lines}"));
     }
     if refused > 0 {
-        status(&format!(
+        stderr::print(&format!(
             "left out, because too large: {}\n",
             counted(refused, "event")
         ));
     }
     if sink.cut() > 0 {
-        status(&format!(
+        stderr::print(&format!(
             "cut to the length that readers accept: {}\n",
             counted(sink.cut(), "string")
         ));

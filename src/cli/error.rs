@@ -1,9 +1,9 @@
 //! Errors and warnings of the commands, and their exit codes.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io;
 
-use crate::event::text;
+use super::stderr;
 use crate::replay::ReplayError;
 
 /// Success, or the reader closed the output.
@@ -150,7 +150,7 @@ impl CliError {
             ..
         } = self
         {
-            write_stderr(&format_message(
+            stderr::print(&format_message(
                 "error",
                 message,
                 snippet.as_deref(),
@@ -171,43 +171,23 @@ impl CliError {
         else {
             return String::new();
         };
-        let message = format_message("error", message, snippet.as_deref(), hint.as_deref());
-        String::from_utf8(message).unwrap()
+        format_message("error", message, snippet.as_deref(), hint.as_deref())
     }
 }
 
 /// Prints a warning to standard error; the command goes on.
 pub(super) fn warn(message: &str, hint: Option<&str>) {
-    write_stderr(&format_message("warning", message, None, hint));
+    stderr::print(&format_message("warning", message, None, hint));
 }
 
-fn format_message(
-    level: &str,
-    message: &str,
-    snippet: Option<&str>,
-    hint: Option<&str>,
-) -> Vec<u8> {
-    let mut out = format!("scap: {level}: ").into_bytes();
-    lines(&mut out, message);
-    out.extend_from_slice(snippet.unwrap_or_default().as_bytes());
+/// Lays a message out. Message and hint are one line each, whatever names they quote.
+fn format_message(level: &str, message: &str, snippet: Option<&str>, hint: Option<&str>) -> String {
+    let mut out = format!("scap: {level}: {}\n", stderr::one_line(message));
+    out.push_str(snippet.unwrap_or_default());
     if let Some(hint) = hint {
-        out.extend_from_slice(b"hint: ");
-        lines(&mut out, hint);
+        out.push_str(&format!("hint: {}\n", stderr::one_line(hint)));
     }
     out
-}
-
-fn write_stderr(text: &[u8]) {
-    // If standard error is not writable, there is no other place to report it.
-    let _ignored = io::stderr().write_all(text);
-}
-
-/// Appends text of several lines, each line escaped.
-fn lines(out: &mut Vec<u8>, text: &str) {
-    for line in text.split('\n') {
-        text::escape(out, line.as_bytes());
-        out.push(b'\n');
-    }
 }
 
 pub(super) fn with_sources(error: &dyn std::error::Error) -> String {

@@ -12,7 +12,8 @@ use super::error::{CliError, Outcome, warn};
 use super::output::Output;
 use super::positionals;
 use super::print::{PrintArgs, Printer};
-use super::record::{What, on_signals, print_choice, status, warn_of_runtime, warn_of_unmatched};
+use super::record::{What, on_signals, print_choice, warn_of_runtime, warn_of_unmatched};
+use super::stderr;
 use super::sysdig_options::SysdigOptions;
 use crate::event::EventExt as _;
 use crate::event::number::{counted, grouped, were};
@@ -126,7 +127,7 @@ fn print_summary(summary: &Summary, events: u64) {
             text.push_str(&format!("the command still runs as process {pid}\n"));
         }
     }
-    status(&text);
+    stderr::print(&text);
     warn_of_unmatched(summary);
 }
 

@@ -21,6 +21,7 @@ mod print;
 mod read;
 mod record;
 mod reference;
+mod stderr;
 mod summary;
 mod sysdig_options;
 mod table;
@@ -32,7 +33,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::{Arc, atomic::AtomicBool};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use signal_hook::consts::SIGXFSZ;
 
 use error::{CliError, Outcome};
@@ -47,6 +48,8 @@ pub use reference::reference;
 #[derive(Debug, Parser)]
 #[command(
     name = "scap",
+    // Not the name that the program was called by, which can be anything.
+    bin_name = "scap",
     version,
     max_term_width = 100,
     arg_required_else_help = true
@@ -121,6 +124,11 @@ enum Command {
     Events(events::Args),
 }
 
+/// Returns the definition of the command line.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// How often chisels can restart the program.
 const MAX_RERUNS: usize = 16;
 
@@ -150,6 +158,7 @@ fn read(args: &read::Args) -> Result<Outcome, CliError> {
 /// Runs a command line and returns its exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
+    stderr::handle_panics();
     if args.get(1).is_some_and(|word| word == hold::EXEC_GATE) {
         let name = args.get(3).cloned().unwrap_or_default();
         let failed = hold::hold(args.into_iter().skip(2));
@@ -167,14 +176,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version go to standard output and are not errors.
-            let code = if error.use_stderr() {
-                error::EXIT_USAGE
-            } else {
-                error::EXIT_DONE
-            };
+            if error.use_stderr() {
+                stderr::print_usage_error(error);
+                return ExitCode::from(error::EXIT_USAGE);
+            }
             // If the output is closed, there is no other place to print to.
             let _ignored = error.print();
-            return ExitCode::from(code);
+            return ExitCode::from(error::EXIT_DONE);
         }
     };
     let result = match cli.command {

@@ -7,6 +7,7 @@ use scap_capture_format::schema::{Arch, Category, EventTypeFlags};
 use super::diagnostic;
 use super::error::CliError;
 use crate::event::bytes::BufferFormat;
+use crate::event::text;
 use crate::event::{Event, EventExt as _};
 use crate::fields::{Context, Session, TimeFormat};
 use crate::format::{LineFormat, LineOptions, Template, standard};
@@ -204,7 +205,7 @@ impl Printer {
             )),
             Some(text) => {
                 // As in sysdig, so that a format can be written without the shell's help.
-                let text = &*text.replace("\\n", "\n").replace("\\t", "\t");
+                let text = &*printable(&text.replace("\\n", "\n").replace("\\t", "\t"));
                 let template =
                     Template::new(text).map_err(|e| diagnostic::template("format", text, &e))?;
                 match args.json {
@@ -274,4 +275,17 @@ fn color(event: &Event<'_>) -> Option<&'static str> {
     }
     let is_io = EventTypeFlags::READS_FROM_FD | EventTypeFlags::WRITES_TO_FD;
     (event.ty.is_enter() && !info.flags.intersects(is_io)).then_some(DIM)
+}
+
+/// Escapes the control characters of a format, except line breaks and tabs: the shell can have made an
+/// argument of the name of a file.
+fn printable(format: &str) -> String {
+    let mut out = Vec::with_capacity(format.len());
+    for part in format.split_inclusive(['\n', '\t']) {
+        let content = part.strip_suffix(['\n', '\t']).unwrap_or(part);
+        text::escape(&mut out, content.as_bytes());
+        out.extend_from_slice(&part.as_bytes()[content.len()..]);
+    }
+    // Escaping UTF-8 yields UTF-8.
+    String::from_utf8_lossy(&out).into_owned()
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::error::{CliError, Outcome};
 use super::output::Output;
 use super::read::cannot_write;
-use super::record::{on_signals, seconds, status, warn_of_runtime};
+use super::record::{on_signals, seconds, warn_of_runtime};
+use super::stderr;
 use super::summary::Account;
 use crate::event::text;
 use crate::fields::Session;
@@ -101,7 +102,7 @@ fn record(args: &Args) -> Result<File, RecordError> {
             warn_of_runtime(text);
         } else if !std::mem::replace(&mut announced, true) {
             let seconds = args.duration.as_secs_f64();
-            status(&format!("recording this machine for {seconds} seconds\n"));
+            stderr::print(&format!("recording this machine for {seconds} seconds\n"));
         }
     };
     record::record(&options, destination, &stop, &mut notify)?;

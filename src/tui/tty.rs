@@ -20,6 +20,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::tcgetwinsize;
 
 use crate::event::bytes::{self, BufferFormat};
+use crate::event::text;
 
 /// Mouse reporting of buttons, wheel and dragging, with decimal coordinates (1006, else 1015). Not
 /// of every movement, which would be needless traffic over ssh.
@@ -77,7 +78,10 @@ impl Hold {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if let Some(text) = panic_message.take() {
-            drop(writeln!(io::stderr(), "{text}"));
+            let mut line = Vec::new();
+            text::escape(&mut line, text.as_bytes());
+            line.push(b'\n');
+            drop(io::stderr().write_all(&line));
         }
     }
 

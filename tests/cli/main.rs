@@ -13,9 +13,12 @@ mod files;
 mod merged;
 mod native_chisels;
 mod paths;
+#[path = "../common/pty.rs"]
+mod pty;
 mod sample;
 mod screens;
 mod scripted_views;
+mod strangers;
 mod text;
 mod times;
 mod written;

@@ -431,6 +431,24 @@ fn files_are_made_in_one_place() {
     assert!(bad.is_empty(), "use crate::files:\n{}", bad.join("\n"));
 }
 
+/// Where standard error is written to; what is written there is escaped.
+const STDERR: &[&str] = &["src/cli/stderr.rs", "src/chisel/run.rs", "src/tui/tty.rs"];
+
+#[test]
+fn standard_error_is_written_to_in_one_place_of_each_room() {
+    for (_, file) in sources() {
+        let path = file.strip_prefix(root()).unwrap();
+        let text = fs::read_to_string(&file).unwrap();
+        let text = text.split("#[cfg(test)]\nmod ").next().unwrap();
+        let tokens = tokens(text);
+        let mut calls = tokens.windows(2);
+        let writes = calls.any(|pair| pair == ["stderr", "("])
+            || tokens.iter().any(|t| t == "eprintln" || t == "eprint");
+        let may = STDERR.iter().any(|home| path == Path::new(home));
+        assert!(may || !writes, "{}: use cli::stderr", path.display());
+    }
+}
+
 #[test]
 fn the_checker_sees_every_way_to_make_a_file() {
     for text in [

@@ -214,14 +214,20 @@ impl From<ChiselError> for CliError {
                 hint,
                 is_running,
             } => {
-                let message = format!("chisel {chisel}: {message}");
+                let (first, more) = message.split_once('\n').unwrap_or((&message, ""));
+                let more: String = more.lines().map(|line| format!("  {line}\n")).collect();
+                let message = format!("chisel {chisel}: {first}");
                 let mut failed = match is_running {
                     true => Self::failed(message),
                     false => Self::usage(message),
                 };
-                if let Some(place) = place {
+                let place = place.map(|place| {
                     let text = place.text.unwrap_or_default();
-                    failed = failed.snippet(diagnostic::line(&place.file, place.line, &text));
+                    diagnostic::line(&place.file, place.line, &text)
+                });
+                let snippet = more + &place.unwrap_or_default();
+                if !snippet.is_empty() {
+                    failed = failed.snippet(snippet);
                 }
                 match hint {
                     Some(hint) => failed.hint(hint),

@@ -140,7 +140,7 @@ fn print(args: &Args, files: &[PathBuf], mut selection: Selection) -> Result<Out
 
 /// Prints the number of matching events, for `-v`.
 fn print_count(events: u64) {
-    super::record::status(&format!("{}\n", counted(events, "event")));
+    super::stderr::print(&format!("{}\n", counted(events, "event")));
 }
 
 /// Prints a line per event.

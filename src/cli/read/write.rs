@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::Args;
 use crate::cli::error::{CliError, Outcome};
 use crate::cli::input::Captures;
-use crate::cli::record::status;
+use crate::cli::stderr;
 use crate::cli::window::Window;
 use crate::event::number::counted;
 use crate::export::NativeSink;
@@ -72,7 +72,7 @@ pub(super) fn run(
     let written = sink.finish().and_then(|mut out| out.flush());
     written.map_err(|error| cannot_write(path, &error))?;
     if args.print.verbose {
-        status(&format!(
+        stderr::print(&format!(
             "{}, {} for the state\n",
             counted(shown, "event"),
             counted(hidden, "hidden event")

@@ -4,7 +4,7 @@ mod record_options;
 mod summary;
 
 use std::{
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
     os::fd::AsFd as _,
     path::{Path, PathBuf},
     sync::{
@@ -16,7 +16,9 @@ use std::{
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXCPU};
 
 use super::error::{self, CliError, Outcome};
+use super::output::ascii_json;
 use super::read::cannot_write;
+use super::stderr;
 use crate::event::number::{counted, grouped};
 use crate::event::suggest::did_you_mean;
 use crate::event::text::{escape_exact, short};
@@ -103,10 +105,10 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     if args.verbose {
         print_choice(&options);
     }
-    let shows_progress = !args.quiet && io::stderr().is_terminal();
+    let shows_progress = !args.quiet && stderr::is_terminal();
     let mut watch = |notice: Notice<'_>| {
         if shows_progress && !matches!(notice, Notice::Status(_)) {
-            status(WIPED);
+            stderr::clear_progress();
         }
         match notice {
             Notice::Status(status) if shows_progress => progress(status),
@@ -117,16 +119,18 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     };
     let result = record::record(&options, destination, &stop, &mut watch);
     if shows_progress {
-        status(WIPED);
+        stderr::clear_progress();
     }
     let summary = result.map_err(CliError::from)?;
     if let Some(path) = &args.summary_json {
-        let json = serde_json::to_vec_pretty(&Report::new(&summary))
+        let text = serde_json::to_string_pretty(&Report::new(&summary))
             .map_err(|error| CliError::failed(format!("cannot write JSON: {error}")))?;
+        let mut json = Vec::new();
+        ascii_json(&mut json, &text);
         files::write(path, &json).map_err(|error| cannot_write(path, &error))?;
     }
     if !args.quiet {
-        status(&summary::text(&summary, &path));
+        stderr::print(&summary::text(&summary, &path));
     }
     warn_of_unmatched(&summary);
     if cpu_limit.load(Ordering::Relaxed) {
@@ -311,24 +315,16 @@ pub(super) fn warn_of_unmatched(summary: &Summary) {
     }
 }
 
-/// Clears the progress line.
-const WIPED: &str = "\r\x1b[K";
-
-/// Prints the progress line over the previous one.
+/// Prints the progress line.
 fn progress(current: &Status) {
     let seconds = current.elapsed.as_secs_f64();
-    status(&format!(
-        "\r\x1b[K{seconds:.1} s  {}  {}/s  {:.1} MiB  {} lost",
+    stderr::progress(&format!(
+        "{seconds:.1} s  {}  {}/s  {:.1} MiB  {} lost",
         counted(current.events, "event"),
         grouped((current.events as f64 / seconds.max(0.001)) as u64),
         current.bytes as f64 / f64::from(1 << 20),
         grouped(current.lost),
     ));
-}
-
-/// Prints to standard error; errors are ignored, since there is no other place to report them.
-pub(super) fn status(text: &str) {
-    drop(io::stderr().write_all(text.as_bytes()));
 }
 
 #[cfg(test)]

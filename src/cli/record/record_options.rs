@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::cli::error::CliError;
 use crate::cli::positionals;
+use crate::cli::stderr;
 use crate::record::{self, ContainerOptions, KernelChoice, Options};
 
 /// Selects what is recorded.
@@ -197,5 +198,5 @@ pub(in crate::cli) fn print_choice(options: &Options) {
     if options.filter.is_some() {
         text.push_str("in userspace: the filter is applied to each event\n");
     }
-    super::status(&text);
+    stderr::print(&text);
 }

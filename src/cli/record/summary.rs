@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::cli::stderr::one_line;
 use crate::event::number::{counted, grouped};
 use crate::record::{CommandEnd, CpuCounters, Summary, Unmatched, command};
 
@@ -27,7 +28,7 @@ pub(super) fn text(summary: &Summary, path: &Path) -> String {
         if path == Path::new("-") {
             "standard output".to_owned()
         } else {
-            path.display().to_string()
+            one_line(&path.display().to_string())
         },
         mib(summary.bytes),
     );
