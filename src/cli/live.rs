@@ -2,6 +2,9 @@
 
 use std::io;
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use scap_capture_format::event::Timestamp;
 use scap_capture_format::native::LossReport;
@@ -9,7 +12,7 @@ use scap_capture_format::schema::Arch;
 
 use super::chisel::{self, ChiselArgs};
 use super::error::{CliError, Outcome, warn};
-use super::output::Output;
+use super::output::{Output, Until};
 use super::positionals;
 use super::print::{PrintArgs, Printer};
 use super::record::{What, on_signals, print_choice, warn_of_runtime, warn_of_unmatched};
@@ -47,15 +50,16 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         return chisel::watched(&args.chisels, || with_chisels(args, options));
     }
     let arch = Arch::from_name(std::env::consts::ARCH);
-    let mut output = Output::new();
+    let stop = on_signals()
+        .map_err(|error| CliError::failed(format!("cannot handle signals: {error}")))?;
+    let until = until(&options, &stop);
+    let mut output = Output::ending(&until).map_err(|error| CliError::output(&error))?;
     let mut screen = Screen {
         printer: Printer::new(&args.print, arch)?,
         output: &mut output,
         left: args.print.count.unwrap_or(u64::MAX),
         events: 0,
     };
-    let stop = on_signals()
-        .map_err(|error| CliError::failed(format!("cannot handle signals: {error}")))?;
     if args.print.verbose {
         print_choice(&options);
     }
@@ -72,9 +76,24 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     Ok(Outcome::Done)
 }
 
+/// Returns when the command ends. Attaching is part of the time that is limited here, and not of `-M`; the reader
+/// is waited for longer than that.
+fn until(options: &Options, stop: &Arc<AtomicBool>) -> Until {
+    Until {
+        stop: Arc::clone(stop),
+        deadline: options
+            .duration
+            .and_then(|limit| Instant::now().checked_add(limit)),
+    }
+}
+
 /// Runs chisels over live events.
 fn with_chisels(args: &Args, mut options: Options) -> Result<Outcome, CliError> {
-    let mut chisels = chisel::live(&args.chisels, &args.print, args.what.filter_text()?)?;
+    let stop = on_signals()
+        .map_err(|error| CliError::failed(format!("cannot handle signals: {error}")))?;
+    let until = until(&options, &stop);
+    let filter = args.what.filter_text()?;
+    let mut chisels = chisel::live(&args.chisels, &args.print, filter, &until)?;
     let mut session = args.print.session(Arch::from_name(std::env::consts::ARCH));
     if let Some(host) = chisels.host() {
         if host.exited().is_some() {
@@ -96,8 +115,6 @@ fn with_chisels(args: &Args, mut options: Options) -> Result<Outcome, CliError> 
         }
         session = args.print.session_with(host.buffers());
     }
-    let stop = on_signals()
-        .map_err(|error| CliError::failed(format!("cannot handle signals: {error}")))?;
     let summary = record::observe(&options, session, &mut chisels, &stop, &mut |notice| {
         if let Notice::Runtime(text) = notice {
             warn_of_runtime(text);

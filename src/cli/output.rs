@@ -1,19 +1,47 @@
 //! Buffered standard output.
 
 use std::io::{self, StdoutLock, Write as _};
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::error::CliError;
 use crate::event::number;
+use crate::files::PatientWriter;
 
 /// The buffer is flushed at this size, in bytes.
 const FULL: usize = 64 << 10;
+
+/// When a live command ends.
+#[derive(Clone)]
+pub(super) struct Until {
+    /// A signal has ended it.
+    pub(super) stop: Arc<AtomicBool>,
+    /// Its time limit.
+    pub(super) deadline: Option<Instant>,
+}
+
+impl Until {
+    /// Returns standard output, which is not waited for when the command has ended.
+    pub(super) fn stdout(&self) -> io::Result<PatientWriter> {
+        let stdout = io::stdout().as_fd().try_clone_to_owned()?;
+        let until = self.clone();
+        Ok(PatientWriter::new(stdout.into(), move || {
+            let is_late = until.deadline.is_some_and(|end| Instant::now() >= end);
+            is_late || until.stop.load(Ordering::Relaxed)
+        }))
+    }
+}
 
 /// A buffer in front of standard output.
 pub(super) struct Output {
     buffer: Vec<u8>,
     stdout: StdoutLock<'static>,
+    /// What is written to instead of `stdout`, if the reader may stall.
+    patient: Option<PatientWriter>,
 }
 
 impl Output {
@@ -21,7 +49,16 @@ impl Output {
         Self {
             buffer: Vec::with_capacity(FULL + (FULL >> 2)),
             stdout: io::stdout().lock(),
+            patient: None,
         }
+    }
+
+    /// Makes the output of a command that ends when `until` says so, whether its reader reads or not.
+    pub(super) fn ending(until: &Until) -> io::Result<Self> {
+        Ok(Self {
+            patient: Some(until.stdout()?),
+            ..Self::new()
+        })
     }
 
     /// Returns the buffer to append to; call [`Self::written`] afterwards.
@@ -43,7 +80,10 @@ impl Output {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        let written = self.stdout.write_all(&self.buffer);
+        let written = match &mut self.patient {
+            Some(patient) => patient.write_all(&self.buffer),
+            None => self.stdout.write_all(&self.buffer),
+        };
         self.buffer.clear();
         written?;
         self.stdout.flush()

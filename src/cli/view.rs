@@ -13,7 +13,7 @@ use super::convert::to_native;
 use super::error::{CliError, Outcome, warn};
 use super::input::Input;
 use super::positionals;
-use super::read::cannot_write;
+use super::read::{cannot_write, refuse_same};
 use super::record::on_signals;
 use super::window;
 use crate::files;
@@ -123,6 +123,11 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         .iter()
         .map(|file| Input::open(file))
         .collect::<Result<_, _>>()?;
+    if let Some(target) = &args.screenshot {
+        for file in &files {
+            refuse_same(file, target)?;
+        }
+    }
     let names: Vec<&str> = inputs.iter().map(|input| &*input.name).collect();
     let name = names.join(", ");
     if let ([file], [input]) = (&files[..], &inputs[..])

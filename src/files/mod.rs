@@ -14,6 +14,7 @@
 //! Devices and pipes are opened as they are. [`create`] is for output that grows, and that readers may follow
 //! while it does; [`write`] is for content that is complete; [`create_new`] is for a file that must not exist.
 
+mod pipe;
 mod place;
 mod watched;
 
@@ -33,6 +34,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+pub use pipe::PatientWriter;
 use place::{Place, refused};
 pub use watched::{Change, WatchedFile};
 

@@ -6,28 +6,15 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, OnceLock,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
 };
-
-use rustix::event::{PollFd, PollFlags, Timespec};
 
 use scap_capture_format::Error as FormatError;
 
 use super::{Destination, RecordError};
-use crate::files::{self, Change, WatchedFile};
-
-/// How long a pipe may accept nothing after the end of the recording.
-const STALLED: Duration = Duration::from_secs(2);
-/// Interval at which a stalled pipe is looked at.
-const STALL_LOOK: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 50_000_000,
-};
-/// The most that a pipe accepts without waiting, if it accepts anything.
-const PIPE_BYTES: usize = 4096;
+use crate::files::{self, Change, PatientWriter, WatchedFile};
 
 /// The progress of writing, shared with other threads.
 #[derive(Default)]
@@ -36,20 +23,15 @@ pub(super) struct Progress {
     pub(super) bytes: AtomicU64,
     /// Writing failed, so the recording has to end.
     pub(super) failed: AtomicBool,
-    /// When the recording ended.
-    ended: OnceLock<Instant>,
+    /// The recording has ended.
+    ended: AtomicBool,
     warnings: Mutex<Vec<String>>,
 }
 
 impl Progress {
     /// Notes that the recording has ended: from now on a pipe that accepts nothing is given up.
     pub(super) fn end(&self) {
-        self.ended.get_or_init(Instant::now);
-    }
-
-    /// Whether the recording ended so long ago that a pipe is given up.
-    fn is_overdue(&self) -> bool {
-        self.ended.get().is_some_and(|end| end.elapsed() > STALLED)
+        self.ended.store(true, Ordering::Relaxed);
     }
 
     /// Returns a problem that does not end the recording.
@@ -78,7 +60,7 @@ enum State {
         head: Vec<u8>,
     },
     File(Box<CaptureFile>),
-    Stream(Stream),
+    Stream(PatientWriter),
 }
 
 impl Target {
@@ -90,7 +72,7 @@ impl Target {
                 fallback,
                 head: Vec::new(),
             },
-            Destination::Stream(file) => State::Stream(Stream::new(file)),
+            Destination::Stream(file) => State::Stream(patient(file, &progress)),
         };
         Self { state, progress }
     }
@@ -116,16 +98,17 @@ impl Target {
     /// readable.
     pub(super) fn fail(self, kept: u64, error: FormatError) -> RecordError {
         let path = match self.state {
-            State::File(file) if file.trouble.is_some() => {
-                return match file.finish(kept) {
-                    Err(lost) => lost,
-                    Ok(()) => RecordError::Write {
-                        path: None,
-                        kept,
-                        error,
-                    },
-                };
-            }
+            State::File(file) if file.trouble.is_some() => match file.copy {
+                // The copy has failed, too.
+                Some((copy, path)) => {
+                    drop(copy.set_len(kept));
+                    Some(path)
+                }
+                None => match file.finish(kept) {
+                    Err(lost) => return lost,
+                    Ok(()) => None,
+                },
+            },
             State::File(file) => {
                 drop(file.file.file().set_len(kept));
                 Some(file.path)
@@ -160,7 +143,7 @@ impl Write for Target {
         match &mut self.state {
             State::Unopened { head, .. } => head.write(bytes),
             State::File(file) => file.write(bytes),
-            State::Stream(stream) => stream.write(bytes, &self.progress),
+            State::Stream(stream) => stream.write(bytes),
         }
     }
 
@@ -185,10 +168,16 @@ impl Write for Target {
                     copy_trouble: None,
                 }))
             }
-            Err(file) => State::Stream(Stream::new(file)),
+            Err(file) => State::Stream(patient(file, &self.progress)),
         };
         Ok(())
     }
+}
+
+/// Makes the writer of a pipe, which waits for its reader as long as the recording goes on.
+fn patient(file: File, progress: &Arc<Progress>) -> PatientWriter {
+    let progress = Arc::clone(progress);
+    PatientWriter::new(file, move || progress.ended.load(Ordering::Relaxed))
 }
 
 /// Makes the copy of a capture in the directory `dir`.
@@ -304,43 +293,6 @@ impl CaptureFile {
         match &mut self.copy {
             Some((copy, _)) => copy.write(bytes),
             None => Err(io::Error::other("the file was changed by another program")),
-        }
-    }
-}
-
-/// A pipe, or another descriptor of the caller.
-pub(super) struct Stream {
-    file: File,
-    /// Writing to it can wait for somebody.
-    is_pipe: bool,
-}
-
-impl Stream {
-    fn new(file: File) -> Self {
-        let is_pipe = !file.metadata().is_ok_and(|found| found.is_file());
-        Self { file, is_pipe }
-    }
-
-    /// Writes what fits without waiting for ever.
-    fn write(&mut self, bytes: &[u8], progress: &Progress) -> io::Result<usize> {
-        if !self.is_pipe {
-            return self.file.write(bytes);
-        }
-        let begin = Instant::now();
-        loop {
-            let mut fds = [PollFd::new(&self.file, PollFlags::OUT)];
-            let ready = rustix::event::poll(&mut fds, Some(&STALL_LOOK));
-            match ready {
-                Ok(0) | Err(rustix::io::Errno::INTR) => {}
-                Ok(_) => return self.file.write(&bytes[..bytes.len().min(PIPE_BYTES)]),
-                Err(error) => return Err(error.into()),
-            }
-            if progress.is_overdue() && begin.elapsed() > STALLED {
-                return Err(io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    "the reader of the capture does not read",
-                ));
-            }
         }
     }
 }

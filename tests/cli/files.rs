@@ -347,3 +347,56 @@ fn pipes_and_devices_take_captures() {
         "{said}"
     );
 }
+
+#[test]
+fn what_is_read_is_not_what_is_written() {
+    let place = Place::new();
+    let before = fs::read(place.path("c.scap")).unwrap();
+    fs::hard_link(place.path("c.scap"), place.path("same.svg")).unwrap();
+    for words in [
+        &["read", "c.scap", "-w", "c.scap"][..],
+        &["read", "c.scap", "-w", "./c.scap"],
+        &["convert", "c.scap", "c.scap", "--to", "sysdig"],
+        &["view", "c.scap", "--screenshot", "c.scap"],
+        &["view", "c.scap", "--screenshot", "same.svg"],
+        &[
+            "record",
+            "--syscall",
+            "nosuch",
+            "-w",
+            "c.scap",
+            "--summary-json",
+            "c.scap",
+        ],
+    ] {
+        let output = place.run(words, 0o022);
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {output:?}");
+        assert!(fs::read(place.path("c.scap")).unwrap() == before);
+    }
+}
+
+#[test]
+fn a_limit_of_the_size_of_files_is_an_error_with_the_name() {
+    let place = Place::new();
+    for words in [
+        &["read", "c.scap", "-w", "out.scap"][..],
+        &["convert", "c.scap", "out.scap", "--to", "sysdig"],
+        &["try", "--sample", "-w", "out.scap"],
+        &["view", "c.scap", "--screenshot", "out.scap"],
+    ] {
+        let mut command = Command::new("sh");
+        let line = format!(
+            "ulimit -c 0; ulimit -f 1; exec {} {}",
+            env!("CARGO_BIN_EXE_scap"),
+            words.join(" ")
+        );
+        command.args(["-c", &line]).current_dir(place.dir.path());
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{words:?}: {output:?}");
+        assert!(
+            said.contains("out.scap") && said.contains("too large"),
+            "{said}"
+        );
+    }
+}

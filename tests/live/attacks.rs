@@ -370,21 +370,22 @@ fn a_reader_that_stalls_does_not_hold_the_end() {
     };
     let fifo = bench.path("fifo");
     rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RWXU).unwrap();
-    for (name, signal) in [
-        ("-", None),
-        ("-", Some(Signal::INT)),
-        (fifo.to_str().unwrap(), None),
+    let fifo = fifo.to_str().unwrap();
+    // It opens the pipe, and reads nothing.
+    let script = format!("exec sleep 60 < {fifo}");
+    let mut reader = Command::new("sh").args(["-c", &script]).spawn().unwrap();
+    let _busy = Busy::start();
+    for (args, signal) in [
+        (&["record", "-q", "-M", "1", "-w", "-"][..], None),
+        (&["record", "-q", "-M", "60", "-w", "-"], Some(Signal::INT)),
+        (&["record", "-q", "-M", "1", "-w", fifo], None),
+        (&["live", "-M", "1"], None),
+        (&["live", "-M", "1", "-c", "spy_file"], None),
+        (&["live"], Some(Signal::TERM)),
     ] {
-        // It opens the pipe, and reads nothing.
-        let mut reader = Command::new("sh");
-        reader.args(["-c", &format!("exec sleep 60 < {}", fifo.display())]);
-        let mut reader = (name != "-").then(|| reader.spawn().unwrap());
-        let limit = if signal.is_some() { "60" } else { "1" };
-        let mut command = scap();
-        command.args(["record", "-q", "-M", limit, "-w", name]);
-        let _busy = Busy::start();
         let begin = Instant::now();
-        let mut child = command
+        let mut child = scap()
+            .args(args)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -403,16 +404,14 @@ fn a_reader_that_stalls_does_not_hold_the_end() {
             .unwrap();
         assert!(
             begin.elapsed() < Duration::from_secs(8),
-            "{:?}",
+            "{args:?}: {:?}",
             begin.elapsed()
         );
-        assert_eq!(status.code(), Some(1), "{text}");
-        assert!(text.contains("does not read"), "{text}");
-        if let Some(reader) = &mut reader {
-            reader.kill().unwrap();
-            reader.wait().unwrap();
-        }
+        assert_eq!(status.code(), Some(1), "{args:?}: {text}");
+        assert!(text.contains("does not read"), "{args:?}: {text}");
     }
+    reader.kill().unwrap();
+    reader.wait().unwrap();
     nothing_is_attached();
 }
 

@@ -16,6 +16,7 @@ use crate::chisel::{
 };
 use crate::cli::error::{CliError, EXIT_FAILED, Outcome};
 use crate::cli::input::{Captures, Input};
+use crate::cli::output::Until;
 use crate::cli::positionals;
 use crate::cli::print::PrintArgs;
 use crate::cli::window::Window;
@@ -216,8 +217,10 @@ pub(in crate::cli) fn live(
     args: &ChiselArgs,
     print: &PrintArgs,
     filter: Option<String>,
+    until: &Until,
 ) -> Result<Live, CliError> {
     let mut options = options(args, print, filter, "");
+    options.output = Box::new(until.stdout().map_err(|error| CliError::output(&error))?);
     options.is_live = true;
     let wanted: Vec<Wanted> = args.wanted();
     let host = ChiselRunner::new(options, &wanted, print.count.unwrap_or(u64::MAX))

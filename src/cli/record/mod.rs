@@ -66,6 +66,9 @@ pub(super) struct Args {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let options = args.what.options(args.events)?;
+    if args.summary_json.as_ref() == Some(&args.write) && args.write != Path::new("-") {
+        return Err(CliError::usage("--summary-json and -w name the same file"));
+    }
     if let Some(dir) = &args.fallback
         && !dir.is_dir()
     {
