@@ -190,6 +190,26 @@ fn format_message(level: &str, message: &str, snippet: Option<&str>, hint: Optio
     out
 }
 
+/// Whether an error is that of a limit of the process: open files, locked memory, memory.
+pub(super) fn is_of_limits(error: &(dyn std::error::Error + 'static)) -> bool {
+    use rustix::io::Errno;
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let code = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::raw_os_error);
+        let is_limit = |code| {
+            let limits = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::AGAIN];
+            limits.iter().any(|limit| limit.raw_os_error() == code)
+        };
+        if code.is_some_and(is_limit) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 pub(super) fn with_sources(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -21,10 +21,10 @@ mod watched;
 use std::{
     ffi::OsString,
     fs::File,
+    hash::{BuildHasher as _, RandomState},
     io::{self, Write as _},
     os::{fd::AsFd as _, unix::ffi::OsStrExt as _},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
@@ -41,7 +41,7 @@ pub use watched::{Change, WatchedFile};
 /// How often the file at a name may change while it is looked at.
 const ATTEMPTS: usize = 16;
 /// How long the reader of a named pipe is waited for.
-const READER: Duration = Duration::from_secs(10);
+const READER: Duration = Duration::from_secs(5);
 
 /// Makes a file for output that grows; it has its name from the beginning.
 ///
@@ -331,10 +331,10 @@ impl Place {
     }
 
     fn temporary(&self) -> io::Result<(File, OsString)> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
         for _ in 0..ATTEMPTS {
-            let next = NEXT.fetch_add(1, Ordering::Relaxed);
-            let name = OsString::from(format!(".scap-{}-{next}.part", std::process::id()));
+            // Nobody can have taken a name that cannot be guessed.
+            let random = RandomState::new().hash_one(std::process::id());
+            let name = OsString::from(format!(".scap-{random:016x}.part"));
             match self.create(&name) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 created => return Ok((created?, name)),

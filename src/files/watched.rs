@@ -91,6 +91,15 @@ impl WatchedFile {
         })
     }
 
+    /// Removes the file, if it still has its name.
+    pub fn remove(self) {
+        if let Ok(at_name) = std::fs::symlink_metadata(&self.path)
+            && (at_name.dev(), at_name.ino()) == self.id
+        {
+            drop(std::fs::remove_file(&self.path));
+        }
+    }
+
     /// Returns the name that the file has now.
     fn path_now(&self) -> Option<PathBuf> {
         let path = std::fs::read_link(super::path_of(&self.file)).ok()?;

@@ -171,7 +171,7 @@ pub enum RecordError {
         path: PathBuf,
         /// What happened.
         trouble: Trouble,
-        /// How many bytes of complete sections had been written.
+        /// How many bytes had been written.
         kept: u64,
         /// The copy, which is complete.
         saved: Option<PathBuf>,

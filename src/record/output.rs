@@ -225,7 +225,7 @@ fn write(
     match ended {
         Ok(bytes) => {
             target.is_usable(bytes);
-            target.finish(kept).map(|()| bytes)
+            target.finish(bytes).map(|()| bytes)
         }
         Err(error) => Err(target.fail(kept, error)),
     }

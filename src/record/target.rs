@@ -86,10 +86,10 @@ impl Target {
         }
     }
 
-    /// Ends the output, whose first `kept` bytes are complete sections.
-    pub(super) fn finish(self, kept: u64) -> Result<(), RecordError> {
+    /// Ends the output, to which `written` bytes were written.
+    pub(super) fn finish(self, written: u64) -> Result<(), RecordError> {
         match self.state {
-            State::File(file) => file.finish(kept),
+            State::File(file) => file.finish(written),
             State::Unopened { .. } | State::Stream(_) => Ok(()),
         }
     }
@@ -100,9 +100,9 @@ impl Target {
         let path = match self.state {
             State::File(file) if file.trouble.is_some() => match file.copy {
                 // The copy has failed, too.
-                Some((copy, path)) => {
-                    drop(copy.set_len(kept));
-                    Some(path)
+                Some(copy) => {
+                    drop(copy.file().set_len(kept));
+                    Some(copy.path().to_owned())
                 }
                 None => match file.finish(kept) {
                     Err(lost) => return lost,
@@ -181,12 +181,14 @@ fn patient(file: File, progress: &Arc<Progress>) -> PatientWriter {
 }
 
 /// Makes the copy of a capture in the directory `dir`.
-fn copy(dir: &Path, path: &Path, head: &[u8]) -> io::Result<(File, PathBuf)> {
+fn copy(dir: &Path, path: &Path, head: &[u8]) -> io::Result<WatchedFile> {
     let name = path.file_name().unwrap_or(path.as_os_str());
     let failed = |error| io::Error::other(format!("its copy in {}: {error}", dir.display()));
     let (mut copy, path) = files::create_unique(dir, name).map_err(failed)?;
     copy.write_all(head).map_err(failed)?;
-    Ok((copy, path))
+    WatchedFile::new(copy, &path)
+        .map_err(failed)?
+        .map_err(|_| failed(io::ErrorKind::InvalidInput.into()))
 }
 
 /// What went wrong with a file.
@@ -212,7 +214,7 @@ pub(super) struct CaptureFile {
     path: PathBuf,
     file: WatchedFile,
     /// The same capture elsewhere, which counts if something happens to the file.
-    copy: Option<(File, PathBuf)>,
+    copy: Option<WatchedFile>,
     trouble: Option<Trouble>,
     /// The trouble was reported.
     is_reported: bool,
@@ -241,30 +243,33 @@ impl CaptureFile {
         let Some(trouble) = &self.trouble else {
             return true;
         };
-        let Some((_, copy)) = &self.copy else {
+        let Some(copy) = &self.copy else {
             progress.failed.store(true, Ordering::Relaxed);
             // A file that was moved gets the rest of the capture.
             return self.is_written();
         };
         if !std::mem::replace(&mut self.is_reported, true) {
-            let (path, copy) = (self.path.display(), copy.display());
+            let (path, copy) = (self.path.display(), copy.path().display());
             progress.warn(format!("{path} {trouble}; the recording goes on in {copy}"));
         }
         true
     }
 
-    fn finish(self, kept: u64) -> Result<(), RecordError> {
+    fn finish(self, written: u64) -> Result<(), RecordError> {
         let Some(trouble) = self.trouble else {
-            if let Some((_, copy)) = &self.copy {
-                drop(std::fs::remove_file(copy));
+            if let Some(copy) = self.copy {
+                copy.remove();
             }
             return Ok(());
         };
+        let is_there = |copy: &WatchedFile| copy.change(written).is_none();
+        let saved = self.copy.filter(is_there);
+        let saved = saved.map(|copy| copy.path().to_owned());
         Err(RecordError::Lost {
             path: self.path,
             trouble,
-            kept,
-            saved: self.copy.map(|(_, path)| path),
+            kept: written,
+            saved,
         })
     }
 
@@ -276,13 +281,13 @@ impl CaptureFile {
                 }
                 Ok(count) => {
                     let copied = match &mut self.copy {
-                        Some((copy, _)) => copy.write_all(&bytes[..count]),
+                        Some(copy) => copy.file_mut().write_all(&bytes[..count]),
                         None => Ok(()),
                     };
                     if let Err(error) = copied
-                        && let Some((_, path)) = self.copy.take()
+                        && let Some(copy) = self.copy.take()
                     {
-                        let path = path.display();
+                        let path = copy.path().display();
                         self.copy_trouble = Some(format!("the copy {path} ends: {error}"));
                     }
                     return Ok(count);
@@ -291,7 +296,7 @@ impl CaptureFile {
             }
         }
         match &mut self.copy {
-            Some((copy, _)) => copy.write(bytes),
+            Some(copy) => copy.file_mut().write(bytes),
             None => Err(io::Error::other("the file was changed by another program")),
         }
     }

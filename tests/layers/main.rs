@@ -137,7 +137,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "tui",
         ],
     ),
-    ("main", &["cli"]),
+    ("main", &["cli", "memory"]),
+    ("memory", &[]),
     // The roots only declare their modules; that of `scap` shows those of `engine` as its own.
     ("lib", ENGINE),
 ];

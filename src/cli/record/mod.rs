@@ -205,6 +205,10 @@ impl From<RecordError> for CliError {
                     .unwrap_or_else(|| "names are those of the kernel, such as openat".to_owned());
                 Self::usage(message).hint(hint)
             }
+            error @ RecordError::Probe(_) if error::is_of_limits(&error) => {
+                Self::failed(error::with_sources(&error))
+                    .hint("a limit of this process is too low; `ulimit -n` and `ulimit -l` show those that matter")
+            }
             RecordError::Probe(ProbeError::Program { .. } | ProbeError::Load(_)) => {
                 Self::failed(error::with_sources(&error))
                     .hint("dmesg may say more; please report it with the kernel's release")
