@@ -22,7 +22,7 @@ use std::{
     ffi::OsString,
     fs::File,
     hash::{BuildHasher as _, RandomState},
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     os::{fd::AsFd as _, unix::ffi::OsStrExt as _},
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -208,6 +208,23 @@ pub fn is_full(error: &io::Error) -> bool {
         error.kind(),
         Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge
     )
+}
+
+/// Reads at most `limit` bytes of a regular file, through links. Whatever has been put in its place, this does not
+/// block.
+///
+/// # Errors
+///
+/// Those of the system; [`io::ErrorKind::InvalidInput`] if it is not a regular file.
+pub fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    if !file.metadata()?.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut content = Vec::new();
+    file.take(limit).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 /// What is at a name.

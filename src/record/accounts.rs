@@ -5,12 +5,11 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io::{self, Read as _},
+    io,
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
+use rustix::fs::{AtFlags, CWD, StatxFlags};
 use scap_capture_format::{
     event::{Params, Timestamp},
     schema::{EventType, types},
@@ -18,6 +17,7 @@ use scap_capture_format::{
 
 use super::{encode::Out, host::Host};
 use crate::event::{Event, EventExt as _};
+use crate::files;
 
 /// Most bytes read of a file; what follows is ignored. Thousands of users have less than one megabyte.
 const MAX_BYTES: u64 = 4 << 20;
@@ -106,13 +106,7 @@ impl Database {
 
 /// Reads the whole lines of a regular file. Whatever has been put in its place, this does not block.
 fn contents(path: &Path) -> io::Result<Vec<u8>> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-    if !file.metadata()?.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    let mut text = Vec::new();
-    file.take(MAX_BYTES).read_to_end(&mut text)?;
+    let mut text = files::read_regular(path, MAX_BYTES)?;
     if text.len() as u64 == MAX_BYTES {
         let end = text.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
         text.truncate(end);
@@ -454,7 +448,7 @@ mod tests {
         fs::remove_file(&passwd).unwrap();
         assert_eq!(look(&mut watch, false), [""; 0]);
         assert_eq!(look(&mut watch, false), ["userdeleted 0 root"]);
-        rustix::fs::mkfifoat(CWD, &passwd, Mode::RUSR).unwrap();
+        rustix::fs::mkfifoat(CWD, &passwd, rustix::fs::Mode::RUSR).unwrap();
         assert_eq!(look(&mut watch, true), [""; 0]);
         fs::remove_file(&passwd).unwrap();
         fs::create_dir(&passwd).unwrap();

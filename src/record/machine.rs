@@ -8,20 +8,31 @@ use scap_capture_format::{
     native::{Header, MachineInfo, SchemaDescription},
 };
 
+use crate::files;
+
 use super::{Options, clock, host::Host, preflight::Kernel};
 
+/// Most bytes that are read of a file; those of a machine in `--host-root` may be anything.
+const TEXT_BYTES: u64 = 64 << 10;
+/// Longest name in bytes; Linux allows 64.
+const NAME_BYTES: usize = 255;
+
 fn text(path: impl AsRef<Path>) -> String {
-    fs::read_to_string(path)
-        .unwrap_or_default()
-        .trim()
-        .to_owned()
+    let bytes = files::read_regular(path.as_ref(), TEXT_BYTES).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).trim().to_owned()
+}
+
+/// Returns the first line of a text, cut to the length of a name.
+fn line(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    line[..line.floor_char_boundary(NAME_BYTES)].to_owned()
 }
 
 /// The host name of the machine; a container has its own.
 pub(super) fn name(host: &Host) -> String {
     let file = host.path("/etc/hostname");
     let name = if host.is_mounted() {
-        text(file)
+        line(&text(file))
     } else {
         String::new()
     };
@@ -71,7 +82,7 @@ fn os_name(host: &Host) -> String {
     let name = release
         .lines()
         .find_map(|line| line.strip_prefix("PRETTY_NAME="));
-    name.unwrap_or_default().trim_matches('"').to_owned()
+    line(name.unwrap_or_default().trim_matches('"'))
 }
 
 /// Name of the time zone from the system's files.
@@ -84,5 +95,40 @@ fn time_zone(host: &Host) -> String {
     {
         return zone.to_owned();
     }
-    text(host.path("/etc/timezone"))
+    line(&text(host.path("/etc/timezone")))
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::fs::{CWD, Mode, mkfifoat};
+
+    use super::*;
+
+    #[test]
+    fn files_of_a_hostile_machine_are_read_in_part_and_do_not_block() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("etc")).unwrap();
+        let host = Host::new(dir.path());
+        let hostname = dir.path().join("etc/hostname");
+        mkfifoat(CWD, &hostname, Mode::RUSR).unwrap();
+        let own = rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned();
+        assert_eq!(name(&host), own);
+        fs::remove_file(&hostname).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &hostname).unwrap();
+        assert_eq!(name(&host), own);
+        fs::remove_file(&hostname).unwrap();
+        fs::write(&hostname, "é".repeat(1 << 20)).unwrap();
+        assert_eq!(name(&host), "é".repeat(127));
+        fs::write(&hostname, "web-1\nmore\n").unwrap();
+        assert_eq!(name(&host), "web-1");
+        fs::write(
+            dir.path().join("etc/os-release"),
+            "ID=x\nPRETTY_NAME=\"A B\"\n",
+        )
+        .unwrap();
+        assert_eq!(os_name(&host), "A B");
+    }
 }
