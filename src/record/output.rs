@@ -71,6 +71,40 @@ impl Until<'_> {
     }
 }
 
+/// A capture that has a header and nothing else.
+pub(super) struct BegunCapture {
+    writer: CaptureWriter<Target>,
+    progress: Arc<Progress>,
+}
+
+impl BegunCapture {
+    /// Begins a capture. A file is not touched yet.
+    pub(super) fn new(destination: Destination, header: &Header) -> Result<Self, RecordError> {
+        let progress = Arc::new(Progress::default());
+        let target = Target::new(destination, Arc::clone(&progress));
+        let writer = CaptureWriter::new(target, header, WriterOptions::default())?;
+        Ok(Self { writer, progress })
+    }
+
+    /// Whether nothing is lost if the file is made now.
+    pub(super) fn is_new(&self) -> bool {
+        self.writer.get_ref().is_new()
+    }
+
+    /// Makes the file with the header, unless that was done, so that a recorder that is killed leaves a capture.
+    pub(super) fn open(mut self) -> Result<Self, RecordError> {
+        match self.writer.flush() {
+            Ok(()) => Ok(self),
+            Err(error) => Err(self.writer.into_inner().unopened(error)),
+        }
+    }
+
+    /// Removes what has been made.
+    pub(super) fn discard(self) {
+        self.writer.into_inner().discard();
+    }
+}
+
 /// The threads that compress and write.
 pub(crate) struct ChunkOutput<'a> {
     work: Option<SyncSender<(u64, Work)>>,
@@ -82,19 +116,13 @@ pub(crate) struct ChunkOutput<'a> {
 }
 
 impl<'a> ChunkOutput<'a> {
-    /// Writes the header, so that a recorder that is killed leaves a capture, and starts the threads.
+    /// Starts the threads.
     pub(super) fn start(
-        destination: Destination,
-        header: &Header,
+        capture: BegunCapture,
         workers: usize,
         until: Until<'a>,
     ) -> Result<Self, RecordError> {
-        let progress = Arc::new(Progress::default());
-        let target = Target::new(destination, Arc::clone(&progress));
-        let mut writer = CaptureWriter::new(target, header, WriterOptions::default())?;
-        if let Err(error) = writer.flush() {
-            return Err(writer.into_inner().unopened(error));
-        }
+        let BegunCapture { writer, progress } = capture.open()?;
         let (work, todo) = mpsc::sync_channel::<(u64, Work)>(QUEUE);
         let (done, ready) = mpsc::sync_channel(QUEUE);
         let todo = Arc::new(Mutex::new(todo));

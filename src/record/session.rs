@@ -11,7 +11,7 @@ use std::{
 };
 
 use scap_capture_format::event::{EventFlags, EventNum, EventRef, Params, Pid, Tid, Timestamp};
-use scap_capture_format::native::Origin;
+use scap_capture_format::native::{Header, Origin};
 use scap_probe_common::wire::SEGMENT_BYTES;
 
 use super::{
@@ -28,7 +28,7 @@ use super::{
     machine,
     machine_watch::MachineWatch,
     merge::{Merge, SETTLE_NS},
-    output::{ChunkOutput, Until},
+    output::{BegunCapture, ChunkOutput, Until},
     pipeline::{Chunks, Output, RecordPipeline},
     preflight::Kernel,
     probe::Probe,
@@ -82,6 +82,22 @@ pub(super) enum Mode<'a> {
     Sink(Box<Session>, &'a mut dyn EventSink),
 }
 
+/// The output before the first event.
+enum Begun<'a> {
+    Capture(Box<BegunCapture>),
+    Sink(Box<Session>, &'a mut dyn EventSink),
+}
+
+/// Begins a capture. Loading the probe takes a while, in which this program can be killed, so the header is written
+/// before; but a capture that is there already is replaced only when nothing more can go wrong.
+fn begin(destination: Destination, header: &Header) -> Result<BegunCapture, RecordError> {
+    let capture = BegunCapture::new(destination, header)?;
+    match capture.is_new() {
+        true => capture.open(),
+        false => Ok(capture),
+    }
+}
+
 /// Records until a limit or a signal ends it. A signal handler sets `stop`; `watch` receives notices.
 pub(super) fn run(
     options: &Options,
@@ -107,25 +123,37 @@ pub(super) fn run(
     let plan = setup::plan(options, own_pid, kernel, follow, hierarchy.clone())?;
     let ring_bytes = u64::from(plan.config.segments) * SEGMENT_BYTES as u64;
     let cpus = plan.cpus;
-    let (mut probe, rings) = Probe::load(plan)?;
     let boot_to_wall = clock::boot_to_wall();
     let header = machine::header(options, host, kernel, boot_to_wall);
+    let begun = match mode {
+        Mode::Capture(destination) => Begun::Capture(Box::new(begin(destination, &header)?)),
+        Mode::Sink(session, sink) => Begun::Sink(session, sink),
+    };
+    let (mut probe, rings) = match Probe::load(plan) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            if let Begun::Capture(capture) = begun {
+                capture.discard();
+            }
+            return Err(error.into());
+        }
+    };
 
-    let machine = header.machine.clone();
+    let machine = header.machine;
     let until = Until {
         stop,
         deadline: options
             .duration
             .and_then(|limit| Instant::now().checked_add(limit)),
     };
-    let (session, output) = match mode {
-        Mode::Capture(destination) => {
-            let workers = (cpus as usize / 4).clamp(1, 4);
-            let output = ChunkOutput::start(destination, &header, workers, until)?;
+    let workers = (cpus as usize / 4).clamp(1, 4);
+    let (session, output) = match begun {
+        Begun::Capture(capture) => {
+            let output = ChunkOutput::start(*capture, workers, until)?;
             let session = Session::new(Some(kernel.arch), BufferFormat::Dots, TimeFormat::Human);
             (session, Output::Capture(Box::new(Chunks::new(output))))
         }
-        Mode::Sink(session, sink) => (*session, Output::Sink(sink)),
+        Begun::Sink(session, sink) => (*session, Output::Sink(sink)),
     };
     let filter = options.filter.clone();
     let cgroups = Cgroups::new(filter.as_ref(), probe.cgroups_out()?);

@@ -77,6 +77,25 @@ impl Target {
         Self { state, progress }
     }
 
+    /// Whether the output is a file that will be made where there is nothing.
+    pub(super) fn is_new(&self) -> bool {
+        match &self.state {
+            State::Unopened { path, .. } => std::fs::symlink_metadata(path)
+                .is_err_and(|error| error.kind() == io::ErrorKind::NotFound),
+            State::File(_) | State::Stream(_) => false,
+        }
+    }
+
+    /// Removes the files that were made.
+    pub(super) fn discard(self) {
+        if let State::File(file) = self.state {
+            file.file.remove();
+            if let Some(copy) = file.copy {
+                copy.remove();
+            }
+        }
+    }
+
     /// Looks whether the output is as this program left it, `written` bytes long. Returns false if nothing
     /// more can be written to it.
     pub(super) fn is_usable(&mut self, written: u64) -> bool {

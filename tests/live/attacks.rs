@@ -469,6 +469,19 @@ fn an_early_kill_leaves_a_capture_or_nothing() {
 }
 
 #[test]
+fn a_probe_that_cannot_be_loaded_leaves_what_was_there() {
+    let Some(bench) = bench() else { return };
+    let path = bench.path("limit.scap");
+    let output = limited(&bench, Resource::Nofile, 16, &["-M", "1"]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(!path.exists());
+    fs::write(&path, "precious").unwrap();
+    let output = limited(&bench, Resource::Nofile, 16, &["-M", "1"]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert_eq!(fs::read(&path).unwrap(), b"precious");
+}
+
+#[test]
 fn a_killed_screen_leaves_no_file() {
     let Some(bench) = bench() else { return };
     let dir = bench.path("temporary");
