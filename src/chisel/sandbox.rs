@@ -3,8 +3,9 @@
 //! Bytecode, `ffi` and C libraries are unavailable, since they would bypass the sandbox.
 //! Instructions are counted once a call has lasted for a while ([`super::watch`]).
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
+use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 use std::sync::OnceLock;
@@ -175,15 +176,20 @@ pub(super) fn lua(shared: &Rc<ScriptState>) -> mlua::Result<Lua> {
     })?;
     host.set("exit", exit)?;
     let own = shared.clone();
+    let held = RefCell::new(None);
     let path = lua.create_function(move |lua, (name, mode): (mlua::LuaString, String)| {
         if own.run.policy.unrestricted {
             return Ok((Value::String(name), Value::Nil));
         }
         let reads = mode.starts_with('r') && !mode.contains('+');
         match file(own.run.policy.output.as_deref(), &name.to_string_lossy()) {
-            Ok(path) => {
-                if !reads {
-                    prepare(&path, &mode)?;
+            Ok(mut path) => {
+                // The lock of the file before ends here.
+                held.take();
+                if !reads && let Some(file) = prepare(&path, &mode)? {
+                    // This very file, whatever is at its name when Lua opens it.
+                    path = files::path_of(&file);
+                    held.replace(Some(file));
                 }
                 Ok((
                     Value::String(lua.create_string(path.as_os_str().as_encoded_bytes())?),
@@ -261,10 +267,12 @@ fn search_directories(lua: &Lua, shared: &Rc<ScriptState>) -> mlua::Result<()> {
 }
 
 /// Makes the file that Lua's `io.open` opens for writing, so that it is like every file of the program.
-fn prepare(path: &Path, mode: &str) -> Result<(), ApiError> {
-    let made = match mode.starts_with('w') {
-        true => files::create(path).map(drop),
-        false => files::create_or_keep(path).map(drop),
+/// `None`: there is none, and the mode makes none.
+fn prepare(path: &Path, mode: &str) -> Result<Option<File>, ApiError> {
+    let made = match mode.as_bytes().first() {
+        Some(b'w') => files::create(path).map(Some),
+        Some(b'a') => files::append(path).map(Some),
+        _ => files::change(path),
     };
     made.map_err(|error| {
         ApiError::Denied(format!("cannot write the file {}: {error}", path.display()))

@@ -138,17 +138,28 @@ pub fn create_unique(dir: &Path, name: &std::ffi::OsStr) -> io::Result<(File, Pa
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-/// Makes a file to append to, or checks that the existing one may be changed in place: it has to be a regular
-/// file without other names.
+/// Opens a file to append to; makes it if there is none. An existing one has to be a regular file without other
+/// names.
 ///
 /// # Errors
 ///
 /// As [`create`].
-pub fn create_or_keep(path: &Path) -> io::Result<()> {
-    let place = Place::of(path)?;
-    match place.existing()? {
-        Existing::Nothing => place.create(&place.name).map(drop),
-        Existing::File(file) if fstat(&file)?.st_nlink == 1 => Ok(()),
+pub fn append(path: &Path) -> io::Result<File> {
+    match change(path)? {
+        Some(file) => Ok(file),
+        None => create_new(path),
+    }
+}
+
+/// Opens an existing file to change it in place; `None` if there is none.
+///
+/// # Errors
+///
+/// As [`append`].
+pub fn change(path: &Path) -> io::Result<Option<File>> {
+    match Place::of(path)?.existing()? {
+        Existing::Nothing => Ok(None),
+        Existing::File(file) if fstat(&file)?.st_nlink == 1 => Ok(Some(file)),
         Existing::File(_) => Err(refused(
             "it has another name, whose content would change too",
         )),

@@ -324,14 +324,16 @@ fn what_others_do_to_a_file_is_seen() {
 fn what_is_changed_in_place_has_no_other_name() {
     let dir = tempfile::tempdir().unwrap();
     let (path, other) = (dir.path().join("file"), dir.path().join("other"));
-    create_or_keep(&path).unwrap();
+    assert!(change(&path).unwrap().is_none() && !path.exists());
+    append(&path).unwrap();
     fs::write(&path, "old").unwrap();
-    create_or_keep(&path).unwrap();
+    append(&path).unwrap();
+    assert!(change(&path).unwrap().is_some());
     assert_eq!(fs::read(&path).unwrap(), b"old");
     fs::hard_link(&path, &other).unwrap();
-    assert!(create_or_keep(&path).is_err());
+    assert!(append(&path).is_err() && change(&path).is_err());
     symlink("other", dir.path().join("link")).unwrap();
-    assert!(create_or_keep(&dir.path().join("link")).is_err());
+    assert!(append(&dir.path().join("link")).is_err());
 }
 
 #[test]

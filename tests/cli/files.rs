@@ -400,3 +400,36 @@ fn a_limit_of_the_size_of_files_is_an_error_with_the_name() {
         );
     }
 }
+
+#[test]
+fn scripts_write_append_and_change_files_of_their_own() {
+    let place = Place::new();
+    let head = "description='d' short_description='s' category='c' args={}\n";
+    let script = "
+function on_capture_end()
+  assert(not io.open('none', 'r+'))
+  local f = io.open('o', 'w') f:write('abc') f:close()
+  f = io.open('o', 'a') f:write('def') f:close()
+  f = io.open('o', 'r+') f:write('X') f:close()
+  -- Two at once.
+  local a, b = io.open('p', 'w'), io.open('q', 'w')
+  a:write('p') b:write('q') a:close() b:close()
+  print(io.open('o'):read('*a'))
+end
+";
+    fs::write(place.path("w.lua"), format!("{head}{script}")).unwrap();
+    fs::create_dir(place.path("out")).unwrap();
+    let read = ["read", "c.scap", "-c", "./w.lua", "--chisel-output", "out"];
+    let output = place.run(&read, 0o022);
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "Xbcdef\n",
+        "{output:?}"
+    );
+    assert!(!place.path("out/none").exists());
+    for (name, content) in [("o", "Xbcdef"), ("p", "p"), ("q", "q")] {
+        let path = place.path("out").join(name);
+        assert_eq!(fs::read_to_string(&path).unwrap(), content);
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+    }
+}
