@@ -36,11 +36,12 @@ pub const EVENT_PARAMS: usize = 255;
 /// Largest sum of the parameter lengths of one event, in bytes.
 pub const EVENT_BYTES: usize = 16 << 20;
 
-/// How often a reader searches for sections inside the body of a damaged one.
+/// How many times over a reader searches the bodies of damaged sections for other sections.
 ///
-/// Each search reads that body again, so that without a limit a file of nested damaged sections would be read in
-/// quadratic time. Beyond the limit, damaged bodies are skipped.
-pub const RESCANS: u32 = 64;
+/// Each search reads a body again, so that without a limit a file of nested damaged sections would be read in
+/// quadratic time. All bodies searched so far may together have at most this multiple of the bytes read so far; beyond
+/// the limit, damaged bodies are skipped. Bodies beside each other do not reach it.
+pub const RESCANS: u64 = 4;
 
 /// Most damages that are listed; further ones are only counted.
 pub const DAMAGES: usize = 1024;

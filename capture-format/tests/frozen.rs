@@ -66,7 +66,7 @@ fn version_1_is_readable() {
     let (_, text) = read_all(&file).unwrap();
     assert_eq!(text, fs::read_to_string(fixture("native-v1.txt")).unwrap());
     let index = IndexedReader::open(fs::File::open(fixture("native-v1.scap")).unwrap()).unwrap();
-    assert!(!index.is_rebuilt());
+    assert!(index.is_complete());
     assert_eq!(index.index().events(), 300);
     let mut chunks = index.index().chunks.iter();
     assert!(chunks.all(|chunk| chunk.summary.activity().is_none()));

@@ -110,8 +110,12 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
             "use `scap read` or `scap info`, or write the screen to a file with --screenshot",
         ));
     }
-    let stop = on_signals()
-        .map_err(|error| CliError::failed(format!("cannot handle signals: {error}")))?;
+    // Nothing has to be restored after a script, so that signals end it at once.
+    let stop = match is_script {
+        true => Arc::default(),
+        false => on_signals()
+            .map_err(|error| CliError::failed(format!("cannot handle signals: {error}")))?,
+    };
     if args.live && args.words.is_empty() {
         return live(args, &stop);
     }

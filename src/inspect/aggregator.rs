@@ -26,6 +26,8 @@ const PAUSE: Duration = Duration::from_millis(150);
 /// Progress of counting a scope.
 #[derive(Clone, Debug)]
 pub struct Progress {
+    /// The capture.
+    pub capture: Arc<IndexedCapture>,
     /// The scope.
     pub scope: Scope,
     /// The counts so far.
@@ -155,15 +157,14 @@ impl Drop for BackgroundAggregator {
 }
 
 /// Returns true if a segment is the same in two states of a capture: the last segment of the older
-/// one may have grown.
+/// one may have grown, and summaries may have been corrected.
 fn is_same(old: &IndexedCapture, new: &IndexedCapture, segment: usize) -> bool {
-    let place = |capture: &IndexedCapture, s: &Segment| {
-        let chunks = capture.index().chunks.get(s.chunks.clone());
-        let ends = chunks.and_then(|c| Some((c.first()?, c.last()?)));
-        ends.map(|(first, last)| (first.offset, last.offset, last.body_len))
-    };
-    match (old.segments().get(segment), new.segments().get(segment)) {
-        (Some(a), Some(b)) => a == b && place(old, a) == place(new, b),
+    let part = old.segments().get(segment);
+    match (part, new.segments().get(segment)) {
+        (Some(a), Some(b)) if a == b => {
+            let chunks = a.chunks.clone();
+            old.index().chunks.get(chunks.clone()) == new.index().chunks.get(chunks)
+        }
         _ => false,
     }
 }
@@ -344,6 +345,7 @@ impl Shared {
         }
         job.reported = Some(Instant::now());
         let mut progress = Progress {
+            capture: Arc::clone(&job.capture),
             scope: job.scope.clone(),
             tally: Arc::default(),
             done: job.done,

@@ -14,3 +14,4 @@ pub mod page;
 pub mod scripted;
 mod seek;
 pub mod system_view;
+pub mod verifier;

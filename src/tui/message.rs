@@ -13,6 +13,7 @@ use crate::inspect::io_stream::{Follow, IoStream};
 use crate::inspect::page::{At, Page};
 use crate::inspect::scripted::Scripted;
 use crate::inspect::system_view::SystemView;
+use crate::inspect::verifier::Verified;
 use crate::replay::IndexedCapture;
 use crate::replay::Scope;
 use crate::replay::Span;
@@ -37,6 +38,25 @@ pub(crate) enum Message {
     Response(RequestId, Box<Response>),
     /// The capture has grown.
     Grown(Arc<IndexedCapture>),
+    /// The capture was verified.
+    Verified(Verified),
+}
+
+impl Message {
+    /// Returns the capture that replaces the current one.
+    pub(crate) fn replacement(
+        &self,
+        current: &Arc<IndexedCapture>,
+    ) -> Option<&Arc<IndexedCapture>> {
+        match self {
+            Self::Grown(capture) => Some(capture),
+            // If the capture has grown meanwhile, it will be verified again.
+            Self::Verified(verified) if Arc::ptr_eq(&verified.capture, current) => {
+                verified.corrected.as_ref()
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Identifies a request, so that responses to outdated requests can be ignored.

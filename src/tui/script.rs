@@ -75,14 +75,15 @@ impl Screen {
 
     /// Sends a message to the model.
     pub(crate) fn send(&mut self, message: Message) {
+        self.work.follow(&message, &self.model.capture);
         let commands = update(&mut self.model, message);
         self.carry_out(commands);
     }
 
-    /// Waits until no request is pending.
+    /// Waits until no request is pending and the capture is verified.
     pub(crate) fn settle(&mut self) -> std::io::Result<()> {
         let end = Instant::now() + PATIENCE;
-        while self.model.is_waiting() && !self.quit {
+        while (self.model.is_waiting() || !self.model.is_verified) && !self.quit {
             let left = end.saturating_duration_since(Instant::now());
             match self.receive.recv_timeout(left) {
                 Ok(message) => self.send(message),

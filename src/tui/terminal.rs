@@ -111,9 +111,7 @@ impl Show<'_> {
 
     /// Sends a message to the model and executes its commands; returns true to quit.
     fn send(&mut self, message: Message) -> io::Result<bool> {
-        if let Message::Grown(capture) = &message {
-            self.work.replace(capture);
-        }
+        self.work.follow(&message, &self.model.capture);
         let commands = update(self.model, message);
         self.carry_out(commands)
     }

@@ -1,4 +1,4 @@
-//! Background work: aggregation and requests.
+//! Background work: aggregation, verification and requests.
 //!
 //! Two threads process requests: one for fast requests (lines, details, the state), one for slow
 //! ones (searches, I/O streams, saving), so that lines never wait for a search. Only the newest
@@ -22,6 +22,7 @@ use crate::inspect::page::{Places, page};
 use crate::inspect::scripted::Scripted;
 use crate::inspect::scripted::has_containers;
 use crate::inspect::system_view::system_view;
+use crate::inspect::verifier::BackgroundVerifier;
 use crate::replay::IndexedCapture;
 use crate::replay::IndexedCaptureError;
 use crate::replay::Scope;
@@ -33,6 +34,7 @@ const MOST_THREADS: usize = 8;
 /// The background work. It ends when this is dropped.
 pub(crate) struct Work {
     aggregator: BackgroundAggregator,
+    verifier: BackgroundVerifier,
     queues: [Arc<RequestQueue>; 2],
     threads: Vec<JoinHandle<()>>,
 }
@@ -86,6 +88,7 @@ impl Work {
             let work = move || answer_all(&requests, &send);
             threads.push(thread::Builder::new().name(name.to_owned()).spawn(work)?);
         }
+        let send_verified = send.clone();
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let (quick, send) = (Arc::clone(&queues[0]), Mutex::new(send.clone()));
         let report = move |progress: Progress| {
@@ -96,8 +99,12 @@ impl Work {
         };
         let aggregator =
             BackgroundAggregator::new(Arc::clone(capture), cores.min(MOST_THREADS), report);
+        let send = send_verified;
+        let report = move |verified| drop(send.send(Message::Verified(verified)));
+        let verifier = BackgroundVerifier::new(Arc::clone(capture), report)?;
         Ok(Self {
             aggregator,
+            verifier,
             queues,
             threads,
         })
@@ -129,8 +136,17 @@ impl Work {
         requests.more.notify_one();
     }
 
-    /// Continues with a capture that has grown.
-    pub(crate) fn replace(&self, capture: &Arc<IndexedCapture>) {
+    /// Replaces the capture, if a message says so.
+    pub(crate) fn follow(&self, message: &Message, current: &Arc<IndexedCapture>) {
+        if let Some(capture) = message.replacement(current) {
+            self.replace(capture);
+        }
+        if let Message::Grown(capture) = message {
+            self.verifier.verify(Arc::clone(capture));
+        }
+    }
+
+    fn replace(&self, capture: &Arc<IndexedCapture>) {
         self.aggregator.replace(Arc::clone(capture));
         for requests in &self.queues {
             requests.lock().capture = Some(Arc::clone(capture));
@@ -253,7 +269,8 @@ fn answer(
             let Some((_, places)) = &mut memory.places else {
                 return Err(IndexedCaptureError::Stopped);
             };
-            if let Some(progress) = progress.filter(|p| p.scope == scope) {
+            let is_of = |p: &&Progress| p.scope == scope && Arc::ptr_eq(&p.capture, capture);
+            if let Some(progress) = progress.filter(is_of) {
                 places.learn(&progress.tally.matches);
             }
             Response::Page(page(replayer, &scope, places, at, before, len, stop)?)

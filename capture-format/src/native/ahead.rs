@@ -5,12 +5,14 @@ use std::io::{Read, Seek};
 use super::containers::ContainerReport;
 use super::index::{Index, OtherEntry};
 use super::indexed::IndexedReader;
-use super::section::{HEADER_LEN, PREAMBLE_LEN, SectionKind};
+use super::reader::Item;
+use super::section::{HEADER_LEN, SectionKind};
+use super::walk::Walk;
 use crate::{Result, limits};
 
 /// Reads only the containers sections of a capture.
 ///
-/// They are found by the index, or else by walking over the section headers. Damage is skipped silently: reading the whole
+/// They are found by walking over the section headers. Damage is skipped silently: reading the whole
 /// capture reports it.
 #[derive(Debug)]
 pub struct ContainerPreload<R> {
@@ -28,10 +30,14 @@ impl<R: Read + Seek> ContainerPreload<R> {
     /// Those of [`super::section::parse_preamble`]; [`crate::Error::Io`].
     pub fn find(input: R) -> Result<Self> {
         let mut reader = IndexedReader::unopened(input)?;
-        let offsets = match reader.stored_index()? {
-            Some(index) => listed(&index),
-            None => walk(&mut reader)?,
-        };
+        let mut offsets = Vec::new();
+        reader.walk(&mut Walk::default(), &mut |_, _, place| {
+            let is_one = place.header.kind == SectionKind::CONTAINERS;
+            if is_one && offsets.len() < limits::CONTAINER_SECTIONS {
+                offsets.push(place.offset);
+            }
+            Ok(())
+        })?;
         Ok(Self::at(reader, offsets))
     }
 
@@ -58,16 +64,15 @@ impl<R: Read + Seek> ContainerPreload<R> {
         while self.left > 0
             && let Some(offset) = self.offsets.next()
         {
-            let report: Result<ContainerReport> =
-                self.reader.metadata(offset, SectionKind::CONTAINERS);
-            match report {
-                Ok(report) => {
+            match self.reader.item(offset, SectionKind::CONTAINERS) {
+                Ok(Item::Containers(report)) => {
                     let sizes = report.descriptions.iter().map(|d| d.json.len());
                     // Sections that decompress to nothing cost time, too.
                     let used = sizes.fold(HEADER_LEN, usize::saturating_add);
                     self.left = self.left.saturating_sub(used);
                     return Ok(Some(report));
                 }
+                Ok(_) => {}
                 Err(error) if error.is_damage() => {}
                 Err(error) => return Err(error),
             }
@@ -81,34 +86,4 @@ fn listed(index: &Index) -> Vec<u64> {
     let ours = |s: &&OtherEntry| s.kind() == SectionKind::CONTAINERS;
     let offsets = index.others.iter().filter(ours).map(|s| s.offset);
     offsets.take(limits::CONTAINER_SECTIONS).collect()
-}
-
-/// Walks over the section headers of a capture without an index.
-fn walk<R: Read + Seek>(reader: &mut IndexedReader<R>) -> Result<Vec<u64>> {
-    let mut found = Vec::new();
-    let mut offset = PREAMBLE_LEN as u64;
-    let mut searches = 0u32;
-    while offset < reader.file_len() && found.len() < limits::CONTAINER_SECTIONS {
-        let header = reader.section_header(offset)?;
-        let start = offset.saturating_add(HEADER_LEN as u64);
-        let next = header.map(|h| start.saturating_add(h.body_len));
-        match (header, next) {
-            (Some(header), Some(next)) if next <= reader.file_len() => {
-                if header.kind == SectionKind::CONTAINERS {
-                    found.push(offset);
-                }
-                offset = next;
-            }
-            // Damaged, or truncated.
-            _ if searches < limits::RESCANS => {
-                searches = searches.saturating_add(1);
-                match reader.search(offset.saturating_add(1))? {
-                    Some(next) => offset = next,
-                    None => break,
-                }
-            }
-            _ => break,
-        }
-    }
-    Ok(found)
 }

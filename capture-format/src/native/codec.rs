@@ -10,12 +10,17 @@
 //! | u32 | length after decompression |
 //! | … | the encoded value |
 
+use std::io::Read;
+
 use bincode::config::{self, Configuration, Limit, LittleEndian, Varint};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::check_limit;
 use crate::{Error, Result, limits};
+
+/// Bytes after decompression that [`decode_front`] looks at.
+const FRONT: u64 = 64;
 
 const STORED: u8 = 0;
 const ZSTD: u8 = 1;
@@ -97,6 +102,26 @@ pub(crate) fn decode<T: DeserializeOwned>(body: &[u8], offset: u64) -> Result<T>
             decode_plain(&raw, offset)
         }
         _ => Err(Error::damaged(offset, "unknown metadata compression")),
+    }
+}
+
+/// Decodes a value at the front of a metadata body, without reading more of it than is needed. What is behind it is not
+/// checked.
+pub(crate) fn decode_front<T: DeserializeOwned>(mut body: impl Read, offset: u64) -> Result<T> {
+    let mut front = Vec::new();
+    let mut prefix = [0; 5];
+    let damaged = |_| Error::damaged(offset, "metadata is cut off");
+    body.read_exact(&mut prefix).map_err(damaged)?;
+    if prefix.first() == Some(&STORED) {
+        body.take(FRONT).read_to_end(&mut front)?;
+    } else {
+        let decoder = zstd::stream::Decoder::new(body).map_err(Error::Compress)?;
+        let read = decoder.take(FRONT).read_to_end(&mut front);
+        read.map_err(|_| Error::damaged(offset, "metadata does not decompress"))?;
+    }
+    match bincode::serde::decode_from_slice(&front, config()) {
+        Ok((value, _)) => Ok(value),
+        Err(_) => Err(Error::damaged(offset, "metadata does not decode")),
     }
 }
 

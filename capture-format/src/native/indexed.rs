@@ -1,40 +1,59 @@
 //! Reads a capture in any order.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 
-use super::chunk::{Chunk, HeadError, parse_head, split_head};
+use super::chunk::{Chunk, ChunkSummary, HeadError, parse_head, split_head};
 use super::codec;
 use super::header::Header;
-use super::index::{ChunkEntry, Index, OtherEntry, SnapshotEntry, parse_footer};
+use super::index::{ChunkEntry, Index, OtherEntry, SnapshotEntry};
 use super::loss::LossReport;
-use super::reader::Damages;
+use super::reader::{Damages, Item, decode_item};
 use super::section::{
-    self, FileTag, HEADER_LEN, PREAMBLE_LEN, SectionHeader, SectionKind, find_marker,
+    self, FileTag, HEADER_LEN, MARKER, PREAMBLE_LEN, SectionHeader, SectionKind, find_marker,
 };
 use super::snapshot::Snapshot;
+use super::walk::Walk;
 use crate::error::check_limit;
 use crate::event::EventNum;
 use crate::{Error, Result, limits};
 
-/// Length of the footer section in bytes.
-const FOOTER_LEN: u64 = (HEADER_LEN as u64).saturating_add(16);
-
-/// Reads a capture in any order: by the index, or by one rebuilt from the section headers.
+/// Reads a capture in any order.
+///
+/// What is where is found from the section headers and the heads of the chunks, and the file's own index is only
+/// compared with that: an index can be wrong, and reading all headers takes a few microseconds for each chunk.
 #[derive(Debug)]
 pub struct IndexedReader<R> {
     input: R,
+    /// Bytes of the file that were read last, and where they begin.
+    window: Vec<u8>,
+    window_at: u64,
     len: u64,
     tag: FileTag,
     is_merged: bool,
     header: Arc<Header>,
+    /// The number of origins that the header describes.
+    origins: usize,
     index: Arc<Index>,
-    rebuilt: bool,
+    complete: bool,
     damages: Damages,
 }
 
+/// A section of the file, found by its header.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) offset: u64,
+    pub(super) header: SectionHeader,
+}
+
+/// Bytes that are read at once when a header is looked at: enough for the head of most chunks.
+const WINDOW: usize = 8 << 10;
+/// Bytes that are read at once when the next section is searched for.
+const SEARCH_WINDOW: usize = 64 << 10;
+
 impl<R: Read + Seek> IndexedReader<R> {
-    /// Opens a capture. Reads header and index, or without an index all section headers and chunk heads.
+    /// Opens a capture. Reads all section headers, the heads of the chunks and the index, but no events.
     ///
     /// # Errors
     ///
@@ -42,34 +61,33 @@ impl<R: Read + Seek> IndexedReader<R> {
     /// [`Error::UnknownMandatorySection`]; [`Error::Io`].
     pub fn open(input: R) -> Result<Self> {
         let mut reader = Self::unopened(input)?;
-        match reader.stored_index()? {
-            Some(index) => {
-                reader.refuse_mandatory(&index)?;
-                reader.index = Arc::new(index);
+        let mut walk = Walk::default();
+        let mut index = Index::default();
+        let mut header = None;
+        reader.walk(&mut walk, &mut |reader, walk, place| {
+            if place.offset == PREAMBLE_LEN as u64 && place.header.kind == SectionKind::HEADER {
+                walk.other(SectionKind::HEADER, place.offset, place.header.body_len);
+                index.others.push(OtherEntry::of(place));
+                let body = reader.body(place.offset, SectionKind::HEADER)?;
+                header = Some(codec::decode(&body, place.offset)?);
+                return Ok(());
             }
-            None => reader.rebuild()?,
+            reader.section(walk, &mut index, place)
+        })?;
+        index.lost = walk.lost();
+        if index.chunks.is_empty() && index.snapshots.is_empty() && index.others.is_empty() {
+            return Err(Error::damaged(PREAMBLE_LEN as u64, "no whole section"));
         }
-        let header = reader
-            .index
-            .others
-            .iter()
-            .find(|s| s.kind() == SectionKind::HEADER)
-            .copied();
-        match header.map(|s| reader.metadata(s.offset, SectionKind::HEADER)) {
-            Some(Ok(header)) => reader.header = Arc::new(header),
-            Some(Err(error)) if !error.is_damage() => return Err(error),
-            Some(Err(_)) => {
-                reader
-                    .damages
-                    .add(PREAMBLE_LEN as u64, "the header section is damaged");
-            }
+        reader.complete = walk.is_complete();
+        reader.damages = walk.damages;
+        reader.index = Arc::new(index);
+        match header {
+            Some(header) => reader.header = Arc::new(header),
             None => reader
                 .damages
                 .add(PREAMBLE_LEN as u64, "the header section is missing"),
         }
-        if header.is_none() && reader.index.chunks.is_empty() && reader.index.snapshots.is_empty() {
-            return Err(Error::damaged(PREAMBLE_LEN as u64, "no whole section"));
-        }
+        reader.origins = reader.header.origins().len().max(1);
         Ok(reader)
     }
 
@@ -85,12 +103,15 @@ impl<R: Read + Seek> IndexedReader<R> {
         let preamble = section::parse_preamble(&front)?;
         Ok(Self {
             input,
+            window: Vec::new(),
+            window_at: 0,
             len,
             tag: preamble.tag,
             is_merged: preamble.is_merged,
             header: Arc::default(),
+            origins: 1,
             index: Arc::default(),
-            rebuilt: false,
+            complete: false,
             damages: Damages::default(),
         })
     }
@@ -100,12 +121,15 @@ impl<R: Read + Seek> IndexedReader<R> {
     pub fn with_input<S: Read + Seek>(&self, input: S) -> IndexedReader<S> {
         IndexedReader {
             input,
+            window: Vec::new(),
+            window_at: 0,
             len: self.len,
             tag: self.tag,
             is_merged: self.is_merged,
             header: Arc::clone(&self.header),
+            origins: self.origins,
             index: Arc::clone(&self.index),
-            rebuilt: self.rebuilt,
+            complete: self.complete,
             damages: Damages::default(),
         }
     }
@@ -120,14 +144,14 @@ impl<R: Read + Seek> IndexedReader<R> {
         &self.header
     }
 
-    /// Returns the index.
+    /// Returns the index, as found from the sections.
     pub fn index(&self) -> &Index {
         &self.index
     }
 
-    /// Whether the file had no usable index: the recorder was killed, or the file is damaged.
-    pub const fn is_rebuilt(&self) -> bool {
-        self.rebuilt
+    /// Whether the file ends with an index and a footer: the recorder finished it, and its end is not missing.
+    pub const fn is_complete(&self) -> bool {
+        self.complete
     }
 
     /// Returns the damages found so far. Chunks and snapshots are checked when they are read.
@@ -151,7 +175,26 @@ impl<R: Read + Seek> IndexedReader<R> {
         };
         let offset = entry.offset;
         let body = self.body(offset, SectionKind::CHUNK)?;
-        Chunk::parse(body, offset)
+        let mut chunk = Chunk::parse(body, offset)?;
+        if self.is_merged {
+            chunk.of_origins(self.origins);
+        }
+        if let Some(entry) = self.index.chunks.get(i) {
+            chunk.correct(&entry.summary);
+        }
+        Ok(chunk)
+    }
+
+    /// Replaces summaries of chunks that were found to be wrong, by position in the index, and adds the damage. Events beyond
+    /// those of the new summary are not read any more.
+    pub fn correct(&mut self, summaries: &BTreeMap<usize, ChunkSummary>, damages: &Damages) {
+        let index = Arc::make_mut(&mut self.index);
+        for (i, summary) in summaries {
+            if let Some(entry) = index.chunks.get_mut(*i) {
+                entry.summary.clone_from(summary);
+            }
+        }
+        self.damages.append(&mut damages.clone());
     }
 
     /// Reads snapshot `i` of the index.
@@ -164,7 +207,10 @@ impl<R: Read + Seek> IndexedReader<R> {
             return Err(Error::damaged(self.len, "no such snapshot"));
         };
         let offset = entry.offset;
-        self.metadata(offset, SectionKind::SNAPSHOT)
+        match self.item(offset, SectionKind::SNAPSHOT)? {
+            Item::Snapshot(snapshot) => Ok(*snapshot),
+            _ => Err(Error::damaged(offset, "no such snapshot")),
+        }
     }
 
     /// Returns the position in the index of the last snapshot before an event.
@@ -175,73 +221,68 @@ impl<R: Read + Seek> IndexedReader<R> {
             .rposition(|s| s.next_event <= num)
     }
 
-    /// Reads every loss report.
+    /// Reads and decodes a section that is neither a chunk nor a snapshot, to check it.
     ///
     /// # Errors
     ///
-    /// [`Error::Damaged`] if one is damaged; [`Error::Io`].
+    /// [`Error::Damaged`] if it is damaged; [`Error::Io`].
+    pub fn check(&mut self, section: OtherEntry) -> Result<()> {
+        match section.kind() {
+            // Only the first section is one, and was decoded when the file was opened.
+            SectionKind::HEADER => Ok(()),
+            kind => self.item(section.offset, kind).map(drop),
+        }
+    }
+
+    /// Reads every loss report. Damaged ones are skipped; [`Self::open`] noted them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`].
     pub fn losses(&mut self) -> Result<Vec<LossReport>> {
         let loss = |s: &&OtherEntry| s.kind() == SectionKind::LOSS;
         let entries: Vec<_> = self.index.others.iter().filter(loss).copied().collect();
-        entries
-            .iter()
-            .map(|s| self.metadata(s.offset, SectionKind::LOSS))
-            .collect()
-    }
-
-    /// Reads the index that the footer points to, if both are intact.
-    pub(super) fn stored_index(&mut self) -> Result<Option<Index>> {
-        let Some(at) = self.len.checked_sub(FOOTER_LEN) else {
-            return Ok(None);
-        };
-        let footer = match self.body(at, SectionKind::FOOTER) {
-            Ok(body) => parse_footer(&body),
-            Err(error) if error.is_damage() => None,
-            Err(error) => return Err(error),
-        };
-        let Some((offset, _)) = footer else {
-            return Ok(None);
-        };
-        match self.metadata::<Index>(offset, SectionKind::INDEX) {
-            Ok(index) if self.is_plausible(&index) => Ok(Some(index)),
-            Ok(_) => Ok(None),
-            Err(error) if error.is_damage() => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Whether all sections of an index can be in the file.
-    fn is_plausible(&self, index: &Index) -> bool {
-        let fits =
-            |offset: u64, len: u64| offset.checked_add(len).is_some_and(|end| end <= self.len);
-        index.chunks.iter().all(|s| fits(s.offset, s.body_len))
-            && index.snapshots.iter().all(|s| fits(s.offset, s.body_len))
-            && index.others.iter().all(|s| fits(s.offset, s.body_len))
-    }
-
-    /// Fails if the file has a mandatory section of an unknown kind.
-    fn refuse_mandatory(&mut self, index: &Index) -> Result<()> {
-        for &OtherEntry { kind, offset, .. } in &index.others {
-            if !SectionKind(kind).is_known()
-                && self
-                    .section_header(offset)?
-                    .is_some_and(|h| h.is_mandatory())
-            {
-                return Err(Error::UnknownMandatorySection { kind, offset });
+        let mut reports = Vec::new();
+        for section in entries {
+            match self.item(section.offset, SectionKind::LOSS) {
+                Ok(Item::Loss(report)) => reports.push(report),
+                Ok(_) => {}
+                Err(error) if error.is_damage() => {}
+                Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(reports)
     }
 
     /// Reads the header of the section at `offset`.
-    pub(super) fn section_header(&mut self, offset: u64) -> Result<Option<SectionHeader>> {
-        let mut bytes = [0; HEADER_LEN];
-        if self.len.saturating_sub(offset) < HEADER_LEN as u64 {
-            return Ok(None);
+    fn section_header(&mut self, offset: u64) -> Result<Option<SectionHeader>> {
+        let tag = self.tag;
+        let bytes = self.bytes(offset, HEADER_LEN, WINDOW)?;
+        Ok(bytes
+            .first_chunk()
+            .and_then(|h| SectionHeader::parse(h, tag)))
+    }
+
+    /// Returns the bytes from `offset` on: at least `least`, unless the file ends. If fewer are in the window, `most` are read.
+    fn bytes(&mut self, offset: u64, least: usize, most: usize) -> Result<&[u8]> {
+        let within = |window: &[u8], at: u64| {
+            let skip = usize::try_from(offset.checked_sub(at)?).ok()?;
+            Some((skip, window.len().checked_sub(skip)?))
+        };
+        let is_end = self.window_at.saturating_add(self.window.len() as u64) >= self.len;
+        let has = within(&self.window, self.window_at);
+        if !has.is_some_and(|(_, len)| len >= least || is_end) {
+            self.window.clear();
+            self.window_at = offset;
+            self.input.seek(SeekFrom::Start(offset))?;
+            let most = most.max(least) as u64;
+            self.input
+                .by_ref()
+                .take(most)
+                .read_to_end(&mut self.window)?;
         }
-        self.input.seek(SeekFrom::Start(offset))?;
-        self.input.read_exact(&mut bytes)?;
-        Ok(SectionHeader::parse(&bytes, self.tag))
+        let skip = within(&self.window, self.window_at).map_or(0, |(skip, _)| skip);
+        Ok(self.window.get(skip..).unwrap_or(&[]))
     }
 
     /// Reads and checks the body of the section at `offset`.
@@ -257,6 +298,7 @@ impl<R: Read + Seek> IndexedReader<R> {
         if header.body_len > self.len.saturating_sub(start) {
             return Err(Error::damaged(offset, "cut off inside a section"));
         }
+        self.input.seek(SeekFrom::Start(start))?;
         let mut body = Vec::with_capacity(usize::try_from(header.body_len).unwrap_or(0));
         self.input
             .by_ref()
@@ -269,27 +311,27 @@ impl<R: Read + Seek> IndexedReader<R> {
     }
 
     /// Reads and decodes the section at `offset`.
-    pub(super) fn metadata<T: serde::de::DeserializeOwned>(
-        &mut self,
-        offset: u64,
-        kind: SectionKind,
-    ) -> Result<T> {
+    pub(super) fn item(&mut self, offset: u64, kind: SectionKind) -> Result<Item> {
         let body = self.body(offset, kind)?;
-        codec::decode(&body, offset)
+        decode_item(offset, kind, false, body)
     }
 
-    /// Rebuilds the index by walking over the section headers.
-    ///
-    /// Only the heads of chunks are read. Checksums of bodies are not verified, but if no section follows a body, the next
-    /// one is searched for inside it.
-    fn rebuild(&mut self) -> Result<()> {
-        self.rebuilt = true;
+    /// Walks over the section headers, as [`super::CaptureReader`] does. Bodies are read only where no section follows them.
+    pub(super) fn walk(
+        &mut self,
+        walk: &mut Walk,
+        each: &mut dyn FnMut(&mut Self, &mut Walk, Place) -> Result<()>,
+    ) -> Result<()> {
         let mut offset = PREAMBLE_LEN as u64;
-        let mut rescans = 0u32;
         while offset < self.len {
             let Some(header) = self.section_header(offset)? else {
-                self.damages.add(offset, "no section header");
-                match self.search(offset.saturating_add(1))? {
+                let what = if self.len.saturating_sub(offset) < HEADER_LEN as u64 {
+                    "cut off inside a section header"
+                } else {
+                    "no section header"
+                };
+                walk.damages.add(offset, what);
+                match self.search(walk, offset.saturating_add(1))? {
                     Some(next) => offset = next,
                     None => break,
                 }
@@ -297,146 +339,151 @@ impl<R: Read + Seek> IndexedReader<R> {
             };
             let start = offset.saturating_add(HEADER_LEN as u64);
             let next = start.saturating_add(header.body_len);
-            let follows =
-                next == self.len || (next < self.len && self.section_header(next)?.is_some());
-            if header.body_len > limits::SECTION_BODY || next > self.len {
-                self.damages.add(offset, "cut off inside a section");
-                match self.search(start)? {
-                    Some(next) => offset = next,
-                    None => break,
-                }
-                continue;
-            }
-            self.index_section(offset, &header)?;
-            if follows || rescans >= limits::RESCANS {
-                offset = next;
-            } else {
-                rescans = rescans.saturating_add(1);
-                match self.search(start)? {
-                    Some(inside) if inside < next => {
-                        self.damages.add(offset, "a section inside a section");
-                        offset = inside;
+            let is_whole = next <= self.len;
+            let mut may_search = true;
+            let outcome = if walk.header(offset, &header) {
+                may_search = false;
+                let follows =
+                    is_whole && (next == self.len || self.section_header(next)?.is_some());
+                let checked = match follows {
+                    true => Ok(Vec::new()),
+                    false => self.body(offset, header.kind),
+                };
+                match checked {
+                    Ok(_) => each(self, walk, Place { offset, header }),
+                    Err(error) => {
+                        let end = next.min(self.len);
+                        may_search = walk.may_search(end.saturating_sub(start), end);
+                        Err(error)
                     }
-                    _ => offset = next,
                 }
+            } else {
+                Ok(())
+            };
+            if let Err(error) = outcome {
+                walk.damages.note(error, offset)?;
             }
+            offset = match may_search {
+                true => match self.search(walk, start)? {
+                    Some(next) => next,
+                    None => break,
+                },
+                false => next,
+            };
         }
         Ok(())
     }
 
-    /// Adds a section to the index being rebuilt.
-    fn index_section(&mut self, offset: u64, header: &SectionHeader) -> Result<()> {
+    /// Adds a section to the index.
+    fn section(&mut self, walk: &mut Walk, index: &mut Index, place: Place) -> Result<()> {
+        let Place { offset, header } = place;
         let body_len = header.body_len;
-        let outcome = match header.kind {
-            SectionKind::CHUNK => self.chunk_head(offset, body_len).map(|summary| {
-                Arc::make_mut(&mut self.index).chunks.push(ChunkEntry {
+        match header.kind {
+            SectionKind::CHUNK => {
+                let summary = self.chunk_head(offset, body_len)?;
+                walk.chunk(offset, body_len, &summary);
+                index.chunks.push(ChunkEntry {
                     offset,
                     body_len,
                     summary,
                 });
-            }),
-            SectionKind::SNAPSHOT => self
-                .metadata::<Snapshot>(offset, SectionKind::SNAPSHOT)
-                .map(|s| {
-                    let (time, next_event) = (s.time, s.next_event);
-                    Arc::make_mut(&mut self.index)
-                        .snapshots
-                        .push(SnapshotEntry {
-                            offset,
-                            body_len,
-                            time,
-                            next_event,
-                        });
-                }),
-            SectionKind::LOSS => self
-                .metadata::<LossReport>(offset, SectionKind::LOSS)
-                .map(|r| {
-                    let lost = r
-                        .losses
-                        .iter()
-                        .fold(0u64, |sum, l| sum.saturating_add(l.count));
-                    let index = Arc::make_mut(&mut self.index);
-                    index.lost = index.lost.saturating_add(lost);
-                    Arc::make_mut(&mut self.index).others.push(OtherEntry {
-                        kind: header.kind.0,
-                        offset,
-                        body_len,
-                    });
-                }),
-            SectionKind::INDEX | SectionKind::FOOTER => Ok(()),
+            }
+            SectionKind::SNAPSHOT => {
+                let start = offset.saturating_add(HEADER_LEN as u64);
+                self.input.seek(SeekFrom::Start(start))?;
+                let body = self.input.by_ref().take(body_len);
+                let (time, next_event) = codec::decode_front(body, offset)?;
+                walk.snapshot(offset, body_len, (time, next_event));
+                index.snapshots.push(SnapshotEntry {
+                    offset,
+                    body_len,
+                    time,
+                    next_event,
+                });
+            }
+            SectionKind::INDEX => {
+                if let Item::Index(stored) = self.item(offset, SectionKind::INDEX)? {
+                    walk.index(offset, body_len, &stored);
+                }
+            }
+            SectionKind::FOOTER => {
+                let body = self.body(offset, SectionKind::FOOTER)?;
+                walk.footer(offset, &body);
+            }
+            SectionKind::HEADER => {
+                return Err(Error::damaged(offset, "a second header section"));
+            }
             SectionKind(kind) if !header.kind.is_known() && header.is_mandatory() => {
                 return Err(Error::UnknownMandatorySection { kind, offset });
             }
-            SectionKind(kind) => {
-                Arc::make_mut(&mut self.index).others.push(OtherEntry {
-                    kind,
-                    offset,
-                    body_len,
-                });
-                Ok(())
+            kind => {
+                walk.other(kind, offset, body_len);
+                index.others.push(OtherEntry::of(place));
+                if kind == SectionKind::LOSS
+                    && let Item::Loss(report) = self.item(offset, kind)?
+                {
+                    walk.loss(&report);
+                }
             }
-        };
-        match outcome {
-            Err(Error::Damaged { offset, what }) => self.damages.add(offset, what),
-            Err(Error::Limit { what, .. }) => self.damages.add(offset, what),
-            Err(error) => return Err(error),
-            Ok(()) => {}
         }
         Ok(())
     }
 
-    fn chunk_head(&mut self, offset: u64, body_len: u64) -> Result<super::ChunkSummary> {
-        let mut front = Vec::new();
+    fn chunk_head(&mut self, offset: u64, body_len: u64) -> Result<ChunkSummary> {
+        let start = offset.saturating_add(HEADER_LEN as u64);
         let mut want = 4096usize;
         loop {
-            let have = front.len() as u64;
-            let step = (want as u64).min(body_len).saturating_sub(have);
-            if step == 0 {
-                return Err(Error::damaged(offset, "chunk head is cut off"));
-            }
-            let at = offset
-                .saturating_add(HEADER_LEN as u64)
-                .saturating_add(have);
-            self.input.seek(SeekFrom::Start(at))?;
-            self.input.by_ref().take(step).read_to_end(&mut front)?;
-            match split_head(&front, offset) {
+            let front = self.bytes(start, want, WINDOW)?;
+            let body = usize::try_from(body_len).unwrap_or(usize::MAX);
+            let front = front.get(..body).unwrap_or(front);
+            match split_head(front, offset) {
                 Ok((head, _)) => return Ok(parse_head(head, offset)?.summary),
                 Err(HeadError::Bad(error)) => return Err(error),
-                Err(HeadError::Short(need)) => want = need,
+                Err(HeadError::Short(need)) if need > want && need <= body => want = need,
+                Err(HeadError::Short(_)) => {
+                    return Err(Error::damaged(offset, "chunk head is cut off"));
+                }
             }
         }
     }
 
     /// Finds the next section header at or after `from`.
-    pub(super) fn search(&mut self, mut from: u64) -> Result<Option<u64>> {
-        const STEP: u64 = 256 << 10;
-        let mut window = Vec::new();
+    fn search(&mut self, walk: &mut Walk, mut from: u64) -> Result<Option<u64>> {
+        walk.jump();
+        let tag = self.tag;
         while from < self.len {
-            window.clear();
-            self.input.seek(SeekFrom::Start(from))?;
-            self.input.by_ref().take(STEP).read_to_end(&mut window)?;
-            if window.is_empty() {
-                break;
-            }
-            let mut at = 0usize;
-            while let Some(found) = window.get(at..).and_then(find_marker) {
-                at = at.saturating_add(found);
-                let offset = from.saturating_add(at as u64);
-                let whole = match window.get(at..).and_then(|b| b.first_chunk()) {
-                    Some(bytes) => SectionHeader::parse(bytes, self.tag).is_some(),
-                    None => self.section_header(offset)?.is_some(),
-                };
-                if whole {
-                    return Ok(Some(offset));
+            let window = self.bytes(from, HEADER_LEN, SEARCH_WINDOW)?;
+            if let Some(at) = find_marker(window) {
+                let header = window.get(at..).and_then(|b| b.first_chunk());
+                let is_near_end = window.len().saturating_sub(at) < HEADER_LEN;
+                from = from.saturating_add(at as u64);
+                match header {
+                    Some(header) if SectionHeader::parse(header, tag).is_some() => {
+                        return Ok(Some(from));
+                    }
+                    // The rest of the header is beyond the window.
+                    None if is_near_end && at > 0 => {}
+                    _ => from = from.saturating_add(1),
                 }
-                at = at.saturating_add(1);
+            } else {
+                // The last bytes can be the beginning of a marker.
+                let step = window.len().saturating_sub(MARKER.len().saturating_sub(1));
+                if step == 0 {
+                    break;
+                }
+                from = from.saturating_add(step as u64);
             }
-            if (window.len() as u64) < STEP {
-                break;
-            }
-            // The last bytes can be the beginning of a marker.
-            from = from.saturating_add(STEP.saturating_sub(8));
         }
         Ok(None)
+    }
+}
+
+impl OtherEntry {
+    const fn of(place: Place) -> Self {
+        Self {
+            kind: place.header.kind.0,
+            offset: place.offset,
+            body_len: place.header.body_len,
+        }
     }
 }

@@ -68,6 +68,7 @@ pub mod reader;
 pub mod section;
 pub mod snapshot;
 pub(crate) mod varint;
+mod walk;
 pub mod writer;
 
 pub use ahead::ContainerPreload;

@@ -12,6 +12,7 @@ use super::section::{
     self, FileTag, HEADER_LEN, MARKER, PREAMBLE_LEN, SectionHeader, SectionKind, find_marker,
 };
 use super::snapshot::Snapshot;
+use super::walk::{Walk, place_of};
 use crate::{Error, Result, limits};
 
 /// A damaged position in a capture.
@@ -55,8 +56,22 @@ impl Damages {
         }
     }
 
+    /// Adds damage, and returns any other error.
+    ///
+    /// # Errors
+    ///
+    /// Errors that are not damage of the file: see [`Error::is_damage`].
+    pub fn note(&mut self, error: Error, offset: u64) -> Result<()> {
+        match error {
+            Error::Damaged { offset, what } => self.add(offset, what),
+            Error::Limit { what, .. } => self.add(offset, what),
+            other => return Err(other),
+        }
+        Ok(())
+    }
+
     /// Moves the damages of another list to the end of this one.
-    pub(crate) fn append(&mut self, other: &mut Self) {
+    pub fn append(&mut self, other: &mut Self) {
         for damage in other.list.drain(..) {
             self.add(damage.offset, damage.what);
         }
@@ -99,12 +114,9 @@ pub struct CaptureReader<R> {
     tag: FileTag,
     is_merged: bool,
     header: Header,
-    damages: Damages,
-    next_sequence: u32,
-    rescans: u32,
-    /// The gap before the next section has been reported as damage.
-    gap_reported: bool,
-    complete: bool,
+    /// The number of origins that the header describes.
+    origins: usize,
+    walk: Walk,
 }
 
 impl<R: Read> CaptureReader<R> {
@@ -123,37 +135,30 @@ impl<R: Read> CaptureReader<R> {
             tag: preamble.tag,
             is_merged: preamble.is_merged,
             header: Header::default(),
-            damages: Damages::default(),
-            next_sequence: 0,
-            rescans: 0,
-            gap_reported: false,
-            complete: false,
+            origins: 1,
+            walk: Walk::default(),
         };
         // Events can be read without the header, but the machine is not known then. A lost header is replaced by the default,
         // and reported as damage.
         match reader.next_section()? {
-            Some((
-                at,
-                SectionHeader {
-                    kind: SectionKind::HEADER,
-                    ..
-                },
-                body,
-            )) => match codec::decode(&body, at) {
-                Ok(header) => reader.header = header,
-                Err(Error::Damaged { offset, what }) => reader.damages.add(offset, what),
-                Err(Error::Limit { what, .. }) => reader.damages.add(at, what),
-                Err(error) => return Err(error),
-            },
+            Some((at, found, body)) if found.kind == SectionKind::HEADER => {
+                reader.walk.other(found.kind, at, found.body_len);
+                match codec::decode(&body, at) {
+                    Ok(header) => reader.header = header,
+                    Err(error) => reader.walk.damages.note(error, at)?,
+                }
+            }
             Some((at, header, body)) => {
                 reader
+                    .walk
                     .damages
                     .add(PREAMBLE_LEN as u64, "the header section is missing");
                 reader.source.unread(&header.encode(reader.tag), &body, at);
-                reader.next_sequence = header.sequence;
+                reader.walk.expect(header.sequence);
             }
             None => return Err(Error::damaged(PREAMBLE_LEN as u64, "no whole section")),
         }
+        reader.origins = reader.header.origins().len().max(1);
         Ok(reader)
     }
 
@@ -169,12 +174,12 @@ impl<R: Read> CaptureReader<R> {
 
     /// Returns the damages found so far.
     pub const fn damages(&self) -> &Damages {
-        &self.damages
+        &self.walk.damages
     }
 
     /// Whether the footer was reached: the recorder finished the file, and its end is not missing.
     pub const fn is_complete(&self) -> bool {
-        self.complete
+        self.walk.is_complete()
     }
 
     /// Returns the number of bytes read so far.
@@ -192,15 +197,35 @@ impl<R: Read> CaptureReader<R> {
             let Some((offset, header, body)) = self.next_section()? else {
                 return Ok(None);
             };
-            match decode_item(offset, &header, body) {
-                Ok(Item::Footer) => {
-                    self.complete = true;
-                    return Ok(Some(Item::Footer));
+            if header.kind == SectionKind::FOOTER {
+                self.walk.footer(offset, &body);
+                return Ok(Some(Item::Footer));
+            }
+            match decode_item(offset, header.kind, header.is_mandatory(), body) {
+                Ok(mut item) => {
+                    if let (true, Item::Chunk(chunk)) = (self.is_merged, &mut item) {
+                        chunk.of_origins(self.origins);
+                    }
+                    self.note(offset, &header, &item);
+                    return Ok(Some(item));
                 }
-                Ok(item) => return Ok(Some(item)),
-                Err(Error::Damaged { offset, what }) => self.damages.add(offset, what),
-                Err(Error::Limit { what, .. }) => self.damages.add(offset, what),
-                Err(error) => return Err(error),
+                Err(error) => self.walk.damages.note(error, offset)?,
+            }
+        }
+    }
+
+    /// Notes a section for the comparison with the index.
+    fn note(&mut self, offset: u64, header: &SectionHeader, item: &Item) {
+        let len = header.body_len;
+        match item {
+            Item::Chunk(chunk) => self.walk.chunk(offset, len, chunk.summary()),
+            Item::Snapshot(s) => self.walk.snapshot(offset, len, place_of(s)),
+            Item::Index(index) => self.walk.index(offset, len, index),
+            other => {
+                self.walk.other(header.kind, offset, len);
+                if let Item::Loss(report) = other {
+                    self.walk.loss(report);
+                }
             }
         }
     }
@@ -236,27 +261,20 @@ impl<R: Read> CaptureReader<R> {
                 } else {
                     "no section header"
                 };
-                self.damages.add(offset, what);
+                self.walk.damages.add(offset, what);
                 self.source.consume(1);
                 self.resynchronise()?;
                 continue;
             };
-            if header.sequence != self.next_sequence && !self.gap_reported {
-                self.damages
-                    .add(offset, "sections are missing before this one");
-            }
-            self.gap_reported = false;
-            self.next_sequence = header.sequence.wrapping_add(1);
-            if header.body_len > limits::SECTION_BODY {
-                self.damages
-                    .add(offset, "a section is longer than any may be");
+            if !self.walk.header(offset, &header) {
                 self.source.consume(HEADER_LEN);
                 self.resynchronise()?;
                 continue;
             }
             self.source.consume(HEADER_LEN);
             let body = self.source.take(header.body_len)?;
-            let whole = body.len() as u64 == header.body_len;
+            let len = body.len() as u64;
+            let whole = len == header.body_len;
             if whole && crc32fast::hash(&body) == header.body_crc {
                 return Ok(Some((offset, header, body)));
             }
@@ -265,21 +283,32 @@ impl<R: Read> CaptureReader<R> {
             } else {
                 "cut off inside a section"
             };
-            self.damages.add(offset, what);
-            // The length can be correct and bytes wrong, or bytes can be missing, so that the body includes bytes of the following
-            // sections: search for sections inside.
-            if self.rescans < limits::RESCANS {
-                self.rescans = self.rescans.saturating_add(1);
-                self.source
-                    .unread(&[], &body, offset.saturating_add(HEADER_LEN as u64));
+            self.walk.damages.add(offset, what);
+            if whole && self.is_at_section()? {
+                // The length is right, and only bytes of the body are wrong.
+                continue;
+            }
+            // Bytes are missing, so that the body includes bytes of the following sections: search for sections inside.
+            let start = offset.saturating_add(HEADER_LEN as u64);
+            if self.walk.may_search(len, start.saturating_add(len)) {
+                self.source.unread(&[], &body, start);
                 self.resynchronise()?;
             }
         }
     }
 
+    /// Whether a section follows, or the file ends.
+    fn is_at_section(&mut self) -> Result<bool> {
+        let tag = self.tag;
+        let front = self.source.peek(HEADER_LEN)?;
+        let header = front.first_chunk();
+        let is_header = header.is_some_and(|h| SectionHeader::parse(h, tag).is_some());
+        Ok(front.is_empty() || is_header)
+    }
+
     /// Skips to the next section header, or to the end.
     fn resynchronise(&mut self) -> Result<()> {
-        self.gap_reported = true;
+        self.walk.jump();
         loop {
             let bytes = self.source.peek(SCAN_STEP)?;
             let end = bytes.len() < SCAN_STEP;
@@ -318,7 +347,7 @@ impl<R: Read + Seek> CaptureReader<R> {
         self.source.buffer.clear();
         self.source.start = 0;
         self.source.offset = offset;
-        self.gap_reported = true;
+        self.walk.skip();
         Ok(())
     }
 }
@@ -327,8 +356,13 @@ impl<R: Read + Seek> CaptureReader<R> {
 const SCAN_STEP: usize = 64 << 10;
 
 /// Decodes a section's body.
-pub(crate) fn decode_item(offset: u64, header: &SectionHeader, body: Vec<u8>) -> Result<Item> {
-    Ok(match header.kind {
+pub(crate) fn decode_item(
+    offset: u64,
+    kind: SectionKind,
+    is_mandatory: bool,
+    body: Vec<u8>,
+) -> Result<Item> {
+    Ok(match kind {
         SectionKind::SNAPSHOT => Item::Snapshot(Box::new(codec::decode(&body, offset)?)),
         SectionKind::CHUNK => Item::Chunk(Box::new(Chunk::parse(body, offset)?)),
         SectionKind::LOSS => Item::Loss(codec::decode(&body, offset)?),
@@ -338,7 +372,7 @@ pub(crate) fn decode_item(offset: u64, header: &SectionHeader, body: Vec<u8>) ->
         SectionKind::HEADER => {
             return Err(Error::damaged(offset, "a second header section"));
         }
-        SectionKind(kind) if header.is_mandatory() => {
+        SectionKind(kind) if is_mandatory => {
             return Err(Error::UnknownMandatorySection { kind, offset });
         }
         SectionKind(kind) => Item::Unknown { kind, body },

@@ -62,12 +62,7 @@ impl ChunkEvents {
 
     /// Notes damage; other errors are returned.
     pub(super) fn note(&mut self, error: Error, offset: u64) -> Result<()> {
-        match error {
-            Error::Damaged { offset, what } => self.damages.add(offset, what),
-            Error::Limit { what, .. } => self.damages.add(offset, what),
-            other => return Err(other),
-        }
-        Ok(())
+        self.damages.note(error, offset)
     }
 
     /// Passes on the events of a chunk. Events after damage are skipped, with a [`Item::Gap`] for
@@ -118,12 +113,6 @@ impl ChunkEvents {
                 }
                 (converter, true) => {
                     let (origin, own) = OriginId::split(&event);
-                    if usize::from(origin.0) >= self.origins {
-                        break Error::Damaged {
-                            offset: chunk.offset(),
-                            what: "an event is of an origin that the header does not describe",
-                        };
-                    }
                     match converter {
                         None => one(origin, (&own).into()),
                         Some(converter) => {

@@ -1,5 +1,6 @@
 //! A capture opened for random access, and its segments.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use scap_capture_format::Error;
 use scap_capture_format::event::EventFlags;
-use scap_capture_format::native::{Damages, Header, Index, IndexedReader};
+use scap_capture_format::native::{ChunkSummary, Damages, Header, Index, IndexedReader};
 use thiserror::Error as ThisError;
 
 use crate::event::EventExt as _;
@@ -59,17 +60,19 @@ pub struct IndexedCapture {
 }
 
 impl IndexedCapture {
-    /// Opens a capture. Reads its index, or all section headers if there is none.
+    /// Opens a capture. Reads all section headers and the heads of the chunks.
     ///
     /// # Errors
     ///
     /// If the file is not a native capture, or cannot be read.
     pub fn open(path: &Path) -> Result<Self, IndexedCaptureError> {
         let file = open(path)?;
-        let mut reader = IndexedReader::open(file)?;
+        Self::of(path, IndexedReader::open(file)?)
+    }
+
+    fn of(path: &Path, mut reader: IndexedReader<File>) -> Result<Self, IndexedCaptureError> {
         let first_time = replay::first_event(&mut reader).map_or(0, |(_, time)| time);
-        // An unreadable report is damage, which a read of the whole file reports.
-        let reports = reader.losses().unwrap_or_default();
+        let reports = reader.losses()?;
         let losses = reports.iter().flat_map(|report| &report.losses);
         let losses = losses
             .filter(|loss| loss.count > 0)
@@ -89,6 +92,23 @@ impl IndexedCapture {
             first_time,
             reader,
         })
+    }
+
+    /// Returns another reader of the file.
+    pub(super) fn reader_again(&self) -> Result<IndexedReader<File>, IndexedCaptureError> {
+        Ok(self.reader.with_input(open(&self.path)?))
+    }
+
+    /// Returns the capture with other summaries, by position in the index, and more damage.
+    pub(super) fn corrected(
+        &self,
+        summaries: &BTreeMap<usize, ChunkSummary>,
+        damages: &Damages,
+    ) -> Result<Self, IndexedCaptureError> {
+        let mut reader = self.reader_again()?;
+        reader.correct(summaries, self.reader.damages());
+        reader.correct(&BTreeMap::new(), damages);
+        Self::of(&self.path, reader)
     }
 
     /// Returns the path of the file.
@@ -111,9 +131,9 @@ impl IndexedCapture {
         self.reader.damages()
     }
 
-    /// Returns true if the file has no index: it is truncated, or still being recorded.
+    /// Returns true if the file does not end with its index: it is truncated, or still being recorded.
     pub fn is_cut_off(&self) -> bool {
-        self.reader.is_rebuilt()
+        !self.reader.is_complete()
     }
 
     /// Returns the length in bytes.
@@ -164,6 +184,9 @@ pub(super) fn open(path: &Path) -> Result<File, IndexedCaptureError> {
     })
 }
 
+/// The span of a segment without an event with a time.
+const NO_TIME: Span = Span { from: 0, to: 0 };
+
 /// Splits a capture at its snapshots. In a merged capture all snapshots between the same two chunks
 /// belong together.
 fn segments(index: &Index, is_merged: bool) -> Vec<Segment> {
@@ -177,21 +200,28 @@ fn segments(index: &Index, is_merged: bool) -> Vec<Segment> {
             snapshots = start..end;
         }
         let summary = &chunk.summary;
-        let span = Span {
-            from: summary.min_time.0,
-            to: summary.max_time.0.max(summary.min_time.0),
-        };
+        // Events without a time, and chunks without events, extend no span.
+        let span = summary.min_time.known().map(|from| Span {
+            from,
+            to: summary.max_time.0.max(from),
+        });
         match segments.last_mut() {
             Some(last) if !is_new => {
                 last.chunks.end = place + 1;
-                last.span.from = last.span.from.min(span.from);
-                last.span.to = last.span.to.max(span.to);
+                last.span = match span {
+                    Some(span) if last.span == NO_TIME => span,
+                    Some(span) => Span {
+                        from: last.span.from.min(span.from),
+                        to: last.span.to.max(span.to),
+                    },
+                    None => last.span,
+                };
                 last.events += u64::from(summary.events);
             }
             _ => segments.push(Segment {
                 snapshots: snapshots.clone(),
                 chunks: place..place + 1,
-                span,
+                span: span.unwrap_or(NO_TIME),
                 events: u64::from(summary.events),
             }),
         }

@@ -22,6 +22,7 @@ pub mod matcher;
 mod merged;
 mod native;
 mod pipeline;
+mod rest;
 mod seek;
 pub mod segment;
 mod selection;
@@ -29,6 +30,7 @@ mod sink;
 mod source;
 mod span;
 mod sysdig;
+mod verify;
 
 pub use enters::EnterSynthesizer;
 pub use indexed::{IndexedCapture, IndexedCaptureError, Segment};
@@ -43,6 +45,7 @@ pub use sink::EventSink;
 pub use source::{Each, EventSource, Item, Needs};
 pub use span::{LossInterval, Scope, Span};
 pub use sysdig::SysdigSource;
+pub use verify::Verifier;
 
 use scap_capture_format::native::Header;
 use scap_capture_format::schema::Arch;

@@ -3,13 +3,14 @@
 use std::io::{Read, Seek};
 use std::ops::ControlFlow;
 
-use scap_capture_format::Result;
 use scap_capture_format::native::{
     CaptureReader, ContainerPreload, Damages, Header, Item as Section, Load, Origin, OriginId, Want,
 };
 use scap_capture_format::schema::EventType;
+use scap_capture_format::{Error, Result};
 
 use super::chunk::{ChunkEvents, Use, gap};
+use super::rest::RestVerifier;
 use super::source::origins_of;
 use super::{Each, EventSource, Item, Needs, ReplayError};
 use crate::state;
@@ -32,6 +33,8 @@ pub struct NativeSource<R> {
     loaded: Option<Vec<EventType>>,
     /// True if the data of I/O calls is loaded.
     loads_data: bool,
+    /// Verifies what is not loaded.
+    rest: Option<RestVerifier>,
 }
 
 impl<R: Read> NativeSource<R> {
@@ -52,6 +55,7 @@ impl<R: Read> NativeSource<R> {
             preload: None,
             loaded: None,
             loads_data: true,
+            rest: None,
         })
     }
 
@@ -100,7 +104,14 @@ impl<R: Read> NativeSource<R> {
                         },
                         io_data: self.loads_data,
                     };
-                    match self.events.replay(&chunk, load, Use::Events, each)? {
+                    let before = self.events.damages().count();
+                    let flow = self.events.replay(&chunk, load, Use::Events, each)?;
+                    if self.events.damages().count() == before
+                        && let Some(rest) = &self.rest
+                    {
+                        rest.verify(chunk);
+                    }
+                    match flow {
                         ControlFlow::Continue(()) => {
                             each(OriginId::FIRST, Item::Pause).map_err(ReplayError::Sink)?
                         }
@@ -165,10 +176,14 @@ impl<R: Read> EventSource for NativeSource<R> {
     }
 
     fn read(&mut self, each: Each<'_>) -> std::result::Result<(), ReplayError> {
+        if self.loaded.is_some() || !self.loads_data {
+            self.rest = Some(RestVerifier::new().map_err(Error::Io)?);
+        }
         let result = self.read_all(each);
         self.damages = self.reader.damages().clone();
-        for damage in self.events.damages().list() {
-            self.damages.add(damage.offset, damage.what);
+        self.damages.append(&mut self.events.damages().clone());
+        if let Some(rest) = self.rest.take() {
+            self.damages.append(&mut rest.finish()?);
         }
         result
     }

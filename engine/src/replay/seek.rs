@@ -22,7 +22,7 @@ pub struct Start {
 /// or since the position can only be found by reading.
 pub fn start(input: impl Read + Seek, from: When) -> Option<Start> {
     let mut reader = IndexedReader::open(input).ok()?;
-    if reader.is_rebuilt() || !reader.damages().is_empty() {
+    if !reader.is_complete() || !reader.damages().is_empty() {
         return None;
     }
     let (first_event, first_time) = first_event(&mut reader)?;
@@ -50,13 +50,17 @@ pub fn start(input: impl Read + Seek, from: When) -> Option<Start> {
     found.map(|offset| Start { offset, first_time })
 }
 
-/// Returns number and time of the first event that does not describe the capture itself.
+/// Returns number and time of the first event that does not describe the capture itself, among those that can be read.
 pub fn first_event(reader: &mut IndexedReader<impl Read + Seek>) -> Option<(EventNum, u64)> {
     let mut decoder = ChunkDecoder::new();
     for index in 0..reader.index().chunks.len() {
-        let chunk = reader.chunk(index).ok()?;
-        let mut rows = chunk.decode(&mut decoder, Load::COLUMNS).ok()?;
-        while let Some(event) = rows.next().ok()? {
+        let Ok(chunk) = reader.chunk(index) else {
+            continue;
+        };
+        let Ok(mut rows) = chunk.decode(&mut decoder, Load::COLUMNS) else {
+            continue;
+        };
+        while let Ok(Some(event)) = rows.next() {
             if let Some(time) = event.ts.known()
                 && !super::is_about_capture(&event)
             {

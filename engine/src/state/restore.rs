@@ -15,9 +15,36 @@ use super::fd::{Connection, FdInfo, FdKind, FdTable, L4, Role};
 use super::snapshot::O_CLOEXEC;
 use super::thread::{Program, ProgramFlags, Text, Thread};
 use super::users::{self, User};
-use super::{ContainerInfo, Interface, State, limits};
+use super::{ContainerInfo, Interface, State, containers, limits};
 use crate::event::net::{self, Endpoint, SockTuple};
 use crate::event::{Pid, Tid};
+
+/// What was made of strings that many threads have.
+#[derive(Default)]
+struct Kept {
+    /// Texts, by the length that they were cut to.
+    texts: HashMap<(StringId, usize), Text>,
+    cgroups: HashMap<StringId, Placed>,
+}
+
+/// A list of cgroups as it is kept, and the container of the threads in it.
+struct Placed {
+    cgroups: Option<Text>,
+    container: Option<Text>,
+}
+
+impl Placed {
+    fn of(cgroups: &[u8]) -> Self {
+        let list = &cgroups[..cgroups.len().min(limits::LIST)];
+        let normalised = containers::normalised(list);
+        let list = normalised.as_deref().unwrap_or(list);
+        let list = &list[..list.len().min(limits::LIST)];
+        Self {
+            cgroups: (!list.is_empty()).then(|| list.into()),
+            container: containers::id_of(Some(list)),
+        }
+    }
+}
 
 impl State {
     /// Replaces everything by the contents of a snapshot, except descriptions of containers: container ids are never
@@ -61,7 +88,7 @@ impl State {
             .iter()
             .filter(|t| t.tid.0 >= 0)
             .partition(|t| t.tid.0 == t.pid.0 || ThreadExtra::read(&t.extra).is_ours);
-        let mut kept = HashMap::new();
+        let mut kept = Kept::default();
         for entry in first.into_iter().chain(others) {
             let has_own_fds = owners.contains(&entry.tid.0);
             self.restore_thread(snapshot, &mut kept, entry, has_own_fds);
@@ -80,21 +107,22 @@ impl State {
     fn restore_thread(
         &mut self,
         snapshot: &Snapshot,
-        kept: &mut HashMap<(StringId, usize), Text>,
+        kept: &mut Kept,
         entry: &ThreadEntry,
         own_fds: bool,
     ) {
         // Threads with the same text share it, as they do when created by events.
+        let Kept { texts, cgroups } = kept;
         let mut text = |id: StringId, cap: usize| -> Option<Text> {
             let text = snapshot.string(id);
             if text.is_empty() {
                 return None;
             }
-            if let Some(text) = kept.get(&(id, cap)) {
+            if let Some(text) = texts.get(&(id, cap)) {
                 return self.has_room(text.len()).then(|| Arc::clone(text));
             }
             let text = self.keep(text, cap)?;
-            kept.insert((id, cap), Arc::clone(&text));
+            texts.insert((id, cap), Arc::clone(&text));
             Some(text)
         };
         let mut thread = Thread::unknown(entry.tid);
@@ -110,11 +138,11 @@ impl State {
         thread.exepath = text(entry.exepath, limits::NAME);
         thread.args = text(entry.args, limits::LIST);
         thread.env = text(entry.env, limits::LIST);
-        let cgroups = snapshot.string(entry.cgroups);
-        thread.cgroups = match super::containers::normalised(cgroups) {
-            Some(normalised) => self.keep(&normalised, limits::LIST),
-            None => text(entry.cgroups, limits::LIST),
-        };
+        let placed = cgroups
+            .entry(entry.cgroups)
+            .or_insert_with(|| Placed::of(snapshot.string(entry.cgroups)));
+        thread.cgroups = placed.cgroups.clone().filter(|t| self.has_room(t.len()));
+        thread.is_placed = thread.cgroups.is_some();
         thread.uid = entry.uid;
         thread.gid = entry.gid;
         thread.loginuid = entry.loginuid;
@@ -139,7 +167,8 @@ impl State {
         if !more.knows_caps {
             thread.caps = None;
         }
-        thread.container = text(entry.container, limits::NAME);
+        let placed = placed.container.clone().filter(|_| thread.is_placed);
+        thread.container = text(entry.container, limits::NAME).or(placed);
         let shared = |slot: Option<i64>| self.threads.get(Tid(slot?));
         let files_of = shared(more.files_of).and_then(|t| t.files);
         let dirs_of = shared(more.dirs_of).and_then(|t| t.dirs);

@@ -74,6 +74,8 @@ pub struct Thread {
     pub start: u64,
     /// The id of its container, from its cgroups; `None` = the host, or not known ([`Thread::container_or_host`]).
     pub container: Option<Text>,
+    /// Whether the container of these cgroups was determined: threads with the same long list are not matched again.
+    pub(super) is_placed: bool,
     /// Adopts orphaned descendants (`PR_SET_CHILD_SUBREAPER`).
     pub is_reaper: bool,
     /// Keeps its permitted capabilities when it changes its user (`PR_SET_KEEPCAPS`).
@@ -150,6 +152,7 @@ impl Thread {
             pidns_start: 0,
             start: 0,
             container: None,
+            is_placed: false,
             is_reaper: false,
             keeps_caps: false,
             clone_ts: 0,

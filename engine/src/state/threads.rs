@@ -141,9 +141,10 @@ impl State {
             }
             self.remove_thread(thread.tid);
         }
-        if thread.container.is_none() {
+        if thread.container.is_none() && !thread.is_placed {
             thread.container = containers::id_of(thread.cgroups.as_deref());
         }
+        thread.is_placed = true;
         if self.threads.len() >= limits::THREADS {
             self.release(&thread);
             return;

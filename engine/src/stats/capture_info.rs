@@ -1,21 +1,19 @@
 //! The summary of a capture, from one pass over the whole file.
 //!
-//! Only the columns are decompressed, and the parameters of calls without an event type and of
-//! asynchronous events, which contain their names.
+//! Everything is decompressed and decoded, so that what is called intact was read.
 
 use std::collections::BTreeMap;
 use std::hash::BuildHasher as _;
 use std::io::Read;
 
 use hashbrown::{HashMap, HashSet};
+use scap_capture_format::Result;
 use scap_capture_format::event::EventFlags;
 use scap_capture_format::native::{
     CaptureReader, Chunk, ChunkDecoder, Damages, Header, Item, Load, LossCause, LossReport, Origin,
-    Want,
 };
 use scap_capture_format::schema::{Arch, ParamType, types};
 use scap_capture_format::sysdig::{self, SysdigReader};
-use scap_capture_format::{Error, Result};
 
 use crate::event::async_event::{CLOCK_STEP, ClockStep};
 use crate::event::{Event, syscall};
@@ -178,16 +176,14 @@ pub fn capture_info(input: impl Read) -> Result<CaptureInfo> {
         origins: reader.header().origins(),
         ..CaptureInfo::default()
     });
-    let mut own = Vec::new();
+    let mut own = Damages::default();
     let mut decoder = ChunkDecoder::new();
     while let Some(item) = reader.next_item()? {
         let capture_info = &mut counter.capture_info;
         match item {
             Item::Chunk(chunk) => match counter.chunk(&chunk, &mut decoder) {
                 Ok(()) => {}
-                Err(Error::Damaged { offset, what }) => own.push((offset, what)),
-                Err(Error::Limit { what, .. }) => own.push((chunk.offset(), what)),
-                Err(error) => return Err(error),
+                Err(error) => own.note(error, chunk.offset())?,
             },
             Item::Snapshot(snapshot) => {
                 if capture_info.snapshots == 0 {
@@ -216,9 +212,7 @@ pub fn capture_info(input: impl Read) -> Result<CaptureInfo> {
     capture_info.bytes = reader.offset();
     capture_info.complete = reader.is_complete();
     capture_info.damages = reader.damages().clone();
-    for (offset, what) in own {
-        capture_info.damages.add(offset, what);
-    }
+    capture_info.damages.append(&mut own);
     Ok(capture_info)
 }
 
@@ -245,8 +239,7 @@ pub fn sysdig_capture_info(input: impl Read) -> Result<CaptureInfo> {
                 if let Some(pid) = counter.processes.get(&event.tid.0) {
                     event.pid.0 = *pid;
                 }
-                let failed = crate::event::EventExt::result(&event).is_some_and(|r| r < 0);
-                counter.capture_info.failed += u64::from(failed);
+                counter.capture_info.failed += u64::from(is_failed(&event));
                 if let Some(info) = ContainerInfo::of(&event) {
                     counter.container(info.id.as_bytes());
                 }
@@ -262,6 +255,11 @@ pub fn sysdig_capture_info(input: impl Read) -> Result<CaptureInfo> {
     capture_info.complete = reader.is_complete();
     capture_info.damages = reader.damages().clone();
     Ok(capture_info)
+}
+
+/// Returns true for a call that returned an error.
+fn is_failed(event: &Event<'_>) -> bool {
+    crate::event::EventExt::result(event).is_some_and(|result| result < 0)
 }
 
 fn losses(capture_info: &mut CaptureInfo, report: &LossReport) {
@@ -312,18 +310,13 @@ impl Counter {
     fn chunk(&mut self, chunk: &Chunk, decoder: &mut ChunkDecoder) -> Result<()> {
         let summary = chunk.summary();
         self.capture_info.chunks += 1;
-        self.capture_info.failed += u64::from(summary.failed);
         let sizes = summary.sizes;
         let raw = [sizes.columns_raw, sizes.params_raw, sizes.io_data_raw];
         self.capture_info.raw_bytes += raw.iter().map(|b| u64::from(*b)).sum::<u64>();
-        let read = [types::GENERIC_E, types::GENERIC_X, types::ASYNCEVENT_E];
-        let load = Load {
-            params: Want::Types(&read),
-            io_data: false,
-        };
-        let mut rows = chunk.decode(decoder, load)?;
+        let mut rows = chunk.decode(decoder, Load::ALL)?;
         let arch = Arch::from_name(&self.capture_info.header.machine.arch);
         while let Some(event) = rows.next()? {
+            self.capture_info.failed += u64::from(is_failed(&event));
             self.event(&event, arch);
         }
         Ok(())

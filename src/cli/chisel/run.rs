@@ -183,10 +183,13 @@ fn replay(
         window.warn_of_no_events();
     }
     let Ended { again, exit } = ended?;
-    if let Some(code) = exit {
+    let damaged = end == End::Reached && captures.report_damage(events);
+    if let Some(code) = exit.filter(|code| *code != 0) {
         return exited(code).map(|outcome| (outcome, None));
     }
-    let damaged = end == End::Reached && captures.report_damage(events);
+    if exit.is_some() {
+        return Ok((Outcome::of_damage(damaged), None));
+    }
     let given = wanted.iter().flat_map(|w| w.arguments.split(' '));
     let again = again.map(|line| Rerun {
         words: split(&line),

@@ -162,6 +162,8 @@ pub(crate) struct Model {
     pub(crate) pointer: Pointer,
     pub(crate) pending: Pending,
     next_ticket: RequestId,
+    /// True if the whole capture was decoded, so that all of its damage is known.
+    pub(crate) is_verified: bool,
     /// True if it was converted from a damaged capture.
     of_damaged: bool,
     /// True if the capture is still being recorded.
@@ -216,6 +218,7 @@ impl Model {
             pointer: Pointer::default(),
             pending: Pending::default(),
             next_ticket: 0,
+            is_verified: false,
             of_damaged: options.of_damaged,
             live: options.live,
             follow: options.live,
@@ -435,7 +438,7 @@ impl Model {
 
 /// Returns the initial window: the whole capture, without events that describe users or containers,
 /// whose times can be long before it or absent.
-fn events_window(capture: &IndexedCapture, whole: Span) -> Span {
+pub(crate) fn events_window(capture: &IndexedCapture, whole: Span) -> Span {
     let first = capture.first_time().clamp(whole.from, whole.to);
     let is_long_before = first - whole.from > whole.to - first;
     Span {

@@ -1,5 +1,7 @@
 //! Results from the background.
 
+use std::sync::Arc;
+
 use super::menu::list_scripts;
 use super::{narrow, status};
 use crate::inspect::aggregator::Progress;
@@ -11,7 +13,8 @@ use crate::tui::model::{Model, Overlay, TablePane};
 
 /// Takes over partial or final counts.
 pub(super) fn progress(model: &mut Model, progress: Progress) -> Vec<Command> {
-    if Some(&progress.scope) != model.surveyed.as_ref() {
+    let is_of_other = !Arc::ptr_eq(&progress.capture, &model.capture);
+    if is_of_other || Some(&progress.scope) != model.surveyed.as_ref() {
         return Vec::new();
     }
     if let Some(failed) = &progress.failed {

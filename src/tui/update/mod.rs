@@ -56,6 +56,7 @@ pub(crate) fn update(model: &mut Model, message: Message) -> Vec<Command> {
         }
         Message::Response(ticket, answer) => answers::answer(model, ticket, *answer),
         Message::Grown(capture) => time::grown(model, capture),
+        Message::Verified(verified) => time::verified(model, verified),
     };
     model.settle();
     commands.extend(model.need_page());

@@ -46,6 +46,7 @@ fn count(model: &mut Model) {
 
 fn progress(model: &mut Model, tally: Tally) {
     let progress = Progress {
+        capture: Arc::clone(&model.capture),
         scope: model.scope(),
         tally: Arc::new(tally),
         done: 1,
@@ -419,6 +420,7 @@ fn a_rectangle_of_the_spectrogram_becomes_a_range_and_a_condition() {
 fn progress_of_another_scope_is_not_shown() {
     let mut model = model();
     let old = Progress {
+        capture: Arc::clone(&model.capture),
         scope: model.scope(),
         tally: Arc::new(Tally::default()),
         done: 1,

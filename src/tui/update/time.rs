@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::status;
 use crate::inspect::page::At;
+use crate::inspect::verifier::Verified;
 use crate::replay::IndexedCapture;
 use crate::replay::Span;
 use crate::stats::table::View;
 use crate::tui::message::Command;
-use crate::tui::model::{Model, SHORTEST_NS};
+use crate::tui::model::{Model, SHORTEST_NS, events_window};
 
 /// Moves the cursor by a column of the timeline; with `select` the selected range is extended.
 pub(super) fn step(model: &mut Model, by: i64, select: bool) -> Vec<Command> {
@@ -152,6 +153,7 @@ pub(super) fn grown(model: &mut Model, capture: Arc<IndexedCapture>) -> Vec<Comm
         return Vec::new();
     };
     let was_all = model.window == model.whole;
+    model.is_verified = false;
     model.capture = capture;
     model.whole = whole;
     if was_all && model.follow {
@@ -164,6 +166,37 @@ pub(super) fn grown(model: &mut Model, capture: Arc<IndexedCapture>) -> Vec<Comm
         true => to_end(model),
         false => model.refresh(),
     }
+}
+
+/// Takes over what the verification of the whole capture found.
+pub(super) fn verified(model: &mut Model, verified: Verified) -> Vec<Command> {
+    if !Arc::ptr_eq(&verified.capture, &model.capture) {
+        return Vec::new();
+    }
+    model.is_verified = true;
+    if let Some(failed) = verified.failed {
+        model.status = Some(format!("the capture could not be verified: {failed}"));
+    }
+    let Some(capture) = verified.corrected else {
+        return Vec::new();
+    };
+    let events = |whole: Span, capture: &_| match model.live {
+        true => whole,
+        false => events_window(capture, whole),
+    };
+    let was_all = model.window == events(model.whole, &model.capture);
+    let whole = capture.span().unwrap_or(Span { from: 0, to: 0 });
+    let window = events(whole, &capture);
+    model.capture = capture;
+    model.whole = whole;
+    if was_all {
+        model.window = window;
+        model.cursor = model.cursor.clamp(window.from, window.to);
+    }
+    model.rewind();
+    // The counts can be of events that do not exist.
+    (model.surveyed, model.progress, model.exact) = (None, None, None);
+    model.refresh()
 }
 
 /// Moves window and cursor to the end of the capture.

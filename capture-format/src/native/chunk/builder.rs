@@ -378,7 +378,7 @@ impl ChunkBuilder {
 /// Whether a call without a type of its own uses the 32-bit ABI of x86, according to its last parameter, a byte
 /// (`schema/native-params.csv`). `bytes` are those of all parameters.
 #[inline]
-fn is_32bit(lens: &[u32], bytes: &[u8]) -> bool {
+pub(super) fn is_32bit(lens: &[u32], bytes: &[u8]) -> bool {
     const ABI: usize = 9;
     match lens.get(ABI) {
         Some(1) if lens.len() == ABI.saturating_add(1) => bytes.last() != Some(&0),

@@ -5,15 +5,15 @@ use std::ops::Range;
 use zstd::bulk;
 
 use super::head::{Frame, Head, STORED, Stream, ZSTD};
-use super::rows::{Columns, KindInfo, Rows, TypeCursor};
+use super::rows::{Columns, KindInfo, Rows, Tables, TypeCursor};
 use super::{
     COLUMNS, ChunkSummary, EncodedChunk, HAS_LATENCY, IO_DATA, KINDS, LATENCY_HIGH, LATENCY_LOW,
     PARAMS, ROW_CPU, ROW_KIND, ROW_THREAD, THREADS, TIME_HIGH, TIME_LOW,
 };
 use crate::error::check_limit;
 use crate::event::{EventFlags, Pid, Tid};
-use crate::native::{codec, varint};
-use crate::schema::EventType;
+use crate::native::{codec, origin, varint};
+use crate::schema::{EventType, types};
 use crate::{Error, Result, limits};
 
 /// The event types whose payload a reader loads.
@@ -71,6 +71,12 @@ pub struct Chunk {
     head: Head,
     body: Vec<u8>,
     frames_at: usize,
+    /// How many rows the stored head claims.
+    rows: u32,
+    /// The summary is not the stored one.
+    is_corrected: bool,
+    /// The number of origins that ids can have, in a merged capture.
+    origins: Option<usize>,
 }
 
 /// Returns the head's bytes from the front of a body. `Err` has the required length of the front, if it is known.
@@ -156,10 +162,44 @@ impl Chunk {
         check_limit("chunk", raw, limits::CHUNK_RAW)?;
         Ok(Self {
             offset,
+            rows: head.summary.events,
             head,
             body,
             frames_at,
+            is_corrected: false,
+            origins: None,
         })
+    }
+
+    /// Sets how many origins the header of a merged capture describes.
+    pub(crate) const fn of_origins(&mut self, origins: usize) {
+        self.origins = Some(origins);
+    }
+
+    /// Replaces a summary that was found to be wrong; rows beyond its number of events do not exist then, and the end of the chunk
+    /// is not checked.
+    pub(crate) fn correct(&mut self, summary: &ChunkSummary) {
+        self.is_corrected = self.head.summary != *summary;
+        if self.is_corrected {
+            self.head.summary = summary.clone();
+        }
+    }
+
+    /// Decodes everything, and checks it. Returns the events that can be read as a summary, and what is wrong
+    /// with the chunk, if anything.
+    pub fn verify(&self, decoder: &mut ChunkDecoder) -> (ChunkSummary, Option<Error>) {
+        let mut rows = match self.decode(decoder, Load::ALL) {
+            Ok(rows) => rows,
+            Err(error) => return (self.head.summary.without_events(), Some(error)),
+        };
+        let wrong = loop {
+            match rows.next() {
+                Ok(Some(_)) => {}
+                Ok(None) => return (self.head.summary.clone(), None),
+                Err(error) => break error,
+            }
+        };
+        (rows.summary(&self.head.summary), Some(wrong))
     }
 
     /// Returns the offset of the chunk's section in the file.
@@ -182,10 +222,13 @@ impl Chunk {
 
     /// Decompresses the parts in `load` and returns the rows.
     ///
+    /// What is loaded is checked: after the last row, [`Rows::next`] fails once if bytes are left over, or if the
+    /// summary is not that of the rows. With [`Load::ALL`], a chunk whose rows all decode is intact.
+    ///
     /// # Errors
     ///
     /// [`Error::Damaged`] if a frame or the tables of kinds and threads are wrong.
-    pub fn decode<'d>(&self, decoder: &'d mut ChunkDecoder, load: Load<'_>) -> Result<Rows<'d>> {
+    pub fn decode<'d>(&'d self, decoder: &'d mut ChunkDecoder, load: Load<'_>) -> Result<Rows<'d>> {
         let damaged = |what| Error::damaged(self.offset, what);
         decoder.found.clear();
         decoder.load(self, |s| s.class == COLUMNS)?;
@@ -227,16 +270,25 @@ impl Chunk {
                 .unwrap_or(&[])
         };
         let column = |id| stream(COLUMNS, id);
-        decode_threads(column(THREADS), self.head.summary.events, threads)
+        decode_threads(column(THREADS), self.rows, threads)
             .ok_or(damaged("threads do not decode"))?;
+        let is_of = |stored: i64, origins| usize::from(origin::split(stored).0.0) < origins;
+        if let Some(origins) = self.origins
+            && !threads.iter().all(|(tid, _)| is_of(tid.0, origins))
+        {
+            return Err(damaged(
+                "an event is of an origin that the header does not describe",
+            ));
+        }
 
         // One cursor per type in the chunk.
-        let mut types: Vec<TypeCursor<'d>> = Vec::new();
+        let mut cursors: Vec<TypeCursor<'d>> = Vec::new();
         let mut order: Vec<EventType> = kinds.iter().map(|k| k.ty).collect();
         order.sort_unstable();
         order.dedup();
         for ty in &order {
-            types.push(TypeCursor {
+            cursors.push(TypeCursor {
+                ty: *ty,
                 loaded: wants_params(*ty),
                 params: stream(PARAMS, ty.0),
             });
@@ -254,14 +306,17 @@ impl Chunk {
             latency_high: column(LATENCY_HIGH),
             io_data: load.io_data.then(|| stream(IO_DATA, 0)),
         };
-        let start = (self.head.summary.first_event, self.head.base_time);
-        let tables = (&**kinds, kind_lens.as_mut_slice(), &**kind_vars, &**threads);
+        let tables = Tables {
+            kinds,
+            kind_lens,
+            kind_vars,
+            threads,
+        };
         Ok(Rows::new(
-            self.offset,
-            self.head.summary.events,
-            start,
+            (self.offset, !self.is_corrected),
+            &self.head,
             columns,
-            types,
+            cursors,
             tables,
         ))
     }
@@ -438,6 +493,8 @@ fn decode_kinds(
             vars: vars_at..vars.len(),
             fixed_bytes,
             cursor: usize::MAX,
+            is_generic: ty == types::GENERIC_X,
+            rows: 0,
         });
     }
     bytes.is_empty().then_some(())

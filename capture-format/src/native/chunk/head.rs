@@ -8,7 +8,7 @@ use crate::native::{Extra, origin};
 use crate::schema::EventType;
 
 /// What is known about a chunk without decompressing it. Repeated in the index.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ChunkSummary {
     /// Earliest time of an event with a time; 0 if there is none.
     pub min_time: Timestamp,
@@ -55,6 +55,15 @@ impl ChunkSummary {
         entry.and_then(|(_, bytes)| ChunkActivity::decode(bytes))
     }
 
+    /// Returns the summary of a chunk at this place of which no event can be read.
+    pub fn without_events(&self) -> Self {
+        Self {
+            first_event: self.first_event,
+            lost: self.lost,
+            ..Self::default()
+        }
+    }
+
     /// Returns the number of the event after the last one.
     pub fn next_event(&self) -> EventNum {
         EventNum(self.first_event.0.saturating_add(u64::from(self.events)))
@@ -62,7 +71,7 @@ impl ChunkSummary {
 }
 
 /// Sizes of a chunk's frames by contents, in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FrameSizes {
     /// Columns as stored.
     pub columns: u32,
@@ -79,7 +88,7 @@ pub struct FrameSizes {
 }
 
 /// The threads of a chunk: exact if they are few, otherwise a filter without false negatives.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ThreadSet {
     /// Every (tid, pid), in order of first appearance.
     Exact(Vec<(Tid, Pid)>),
@@ -126,15 +135,41 @@ impl ThreadSet {
         if threads.len() <= EXACT_THREADS {
             return Self::Exact(threads);
         }
+        Self::bloom_of(&threads)
+    }
+
+    fn bloom_of(threads: &[(Tid, Pid)]) -> Self {
         let (mut tids, mut pids) = (vec![0; BLOOM_WORDS], vec![0; BLOOM_WORDS]);
-        for (tid, pid) in &threads {
-            bloom_insert(&mut tids, tid.0);
-            bloom_insert(&mut pids, pid.0);
+        for (tid, pid) in threads {
+            bloom_insert(&mut tids, origin::split(tid.0).1);
+            bloom_insert(&mut pids, origin::split(pid.0).1);
         }
         Self::Bloom {
             count: u32::try_from(threads.len()).unwrap_or(u32::MAX),
             tids,
             pids,
+        }
+    }
+
+    /// Whether this is the set of exactly these threads. A filter of an unknown size says nothing, and is not wrong.
+    pub(super) fn is_of(&self, threads: &[(Tid, Pid)]) -> bool {
+        match self {
+            Self::Exact(list) => {
+                let sorted = |list: &[(Tid, Pid)]| {
+                    let own =
+                        |(tid, pid): &(Tid, Pid)| (origin::split(tid.0).1, origin::split(pid.0).1);
+                    let mut list: Vec<_> = list.iter().map(own).collect();
+                    list.sort_unstable();
+                    list.dedup();
+                    list
+                };
+                sorted(list) == sorted(threads)
+            }
+            Self::Bloom { tids, pids, .. } => {
+                tids.len() != BLOOM_WORDS
+                    || pids.len() != BLOOM_WORDS
+                    || *self == Self::bloom_of(threads)
+            }
         }
     }
 

@@ -35,6 +35,7 @@
 
 mod activity;
 mod builder;
+mod check;
 mod compress;
 mod decode;
 mod head;

@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use super::builder::is_32bit;
+use super::check;
+use super::head::{ChunkSummary, Head};
 use crate::event::{EventFlags, EventNum, EventRef, Loaded, Params, Pid, Tid, Timestamp};
 use crate::native::varint;
 use crate::schema::EventType;
@@ -22,11 +25,16 @@ pub(super) struct KindInfo {
     pub(super) fixed_bytes: usize,
     /// Index of its [`TypeCursor`].
     pub(super) cursor: usize,
+    /// Its rows are calls without a type of their own.
+    pub(super) is_generic: bool,
+    /// Rows that were decoded.
+    pub(super) rows: u32,
 }
 
 /// The rest of one type's streams.
 #[derive(Debug)]
 pub(super) struct TypeCursor<'d> {
+    pub(super) ty: EventType,
     pub(super) loaded: bool,
     pub(super) params: &'d [u8],
 }
@@ -51,40 +59,62 @@ pub(super) struct Columns<'d> {
 #[derive(Debug)]
 pub struct Rows<'d> {
     offset: u64,
+    head: &'d Head,
     left: u32,
+    /// The end was reached and checked, or is not to be checked, or a row did not decode.
+    over: bool,
     num: EventNum,
     time: Timestamp,
+    seen: Seen,
     columns: Columns<'d>,
     types: Vec<TypeCursor<'d>>,
-    kinds: &'d [KindInfo],
-    kind_lens: &'d mut [u32],
-    kind_vars: &'d [u8],
-    threads: &'d [(Tid, Pid)],
+    tables: Tables<'d>,
 }
 
-/// Row kinds, their lengths, their varying parameters, threads.
-type Tables<'d> = (&'d [KindInfo], &'d mut [u32], &'d [u8], &'d [(Tid, Pid)]);
+/// What the rows so far had, besides the rows of each kind.
+#[derive(Debug)]
+pub(super) struct Seen {
+    /// Earliest known time; the maximum before the first one.
+    pub(super) min_time: u64,
+    /// Latest known time; 0 before the first one.
+    pub(super) max_time: u64,
+    /// Calls of the 32-bit ABI.
+    pub(super) calls_32bit: u32,
+}
+
+/// The tables of a chunk, in the decoder's memory.
+#[derive(Debug)]
+pub(super) struct Tables<'d> {
+    pub(super) kinds: &'d mut [KindInfo],
+    pub(super) kind_lens: &'d mut [u32],
+    /// The varying parameters of the kinds.
+    pub(super) kind_vars: &'d [u8],
+    pub(super) threads: &'d [(Tid, Pid)],
+}
 
 impl<'d> Rows<'d> {
     pub(super) fn new(
-        offset: u64,
-        events: u32,
-        (num, time): (EventNum, Timestamp),
+        (offset, checks): (u64, bool),
+        head: &'d Head,
         columns: Columns<'d>,
         types: Vec<TypeCursor<'d>>,
-        (kinds, kind_lens, kind_vars, threads): Tables<'d>,
+        tables: Tables<'d>,
     ) -> Self {
         Self {
             offset,
-            left: events,
-            num,
-            time,
+            head,
+            left: head.summary.events,
+            over: !checks,
+            num: head.summary.first_event,
+            time: head.base_time,
+            seen: Seen {
+                min_time: u64::MAX,
+                max_time: 0,
+                calls_32bit: 0,
+            },
             columns,
             types,
-            kinds,
-            kind_lens,
-            kind_vars,
-            threads,
+            tables,
         }
     }
 
@@ -97,26 +127,27 @@ impl<'d> Rows<'d> {
     ///
     /// # Errors
     ///
-    /// [`Error::Damaged`] if the columns contradict each other; there are then no more events.
+    /// [`Error::Damaged`] if the columns contradict each other; there are then no more events. After the last event once,
+    /// if the chunk has more bytes than its rows, or if its summary is not that of its rows.
     #[expect(
         clippy::should_implement_trait,
         reason = "the event borrows from the rows"
     )]
     pub fn next(&mut self) -> Result<Option<EventRef<'_>>> {
         let Some(left) = self.left.checked_sub(1) else {
-            return Ok(None);
+            return self.end();
         };
         self.left = 0;
-        let Some(event) = next_row(
+        let decoded = next_row(
             &mut self.columns,
             &mut self.types,
-            self.kinds,
-            self.kind_lens,
-            self.kind_vars,
-            self.threads,
+            &mut self.tables,
+            &mut self.seen,
             self.time,
             self.num,
-        ) else {
+        );
+        let Some(event) = decoded else {
+            self.over = true;
             return Err(Error::damaged(self.offset, "a row does not decode"));
         };
         self.left = left;
@@ -124,23 +155,40 @@ impl<'d> Rows<'d> {
         self.num = EventNum(self.num.0.saturating_add(1));
         Ok(Some(event))
     }
+
+    /// Returns a summary of the rows so far; what only the head says is `claimed`.
+    pub(super) fn summary(&self, claimed: &ChunkSummary) -> ChunkSummary {
+        check::summary(claimed, &self.tables, &self.types, &self.seen)
+    }
+
+    /// Checks the chunk after its last row.
+    #[cold]
+    fn end(&mut self) -> Result<Option<EventRef<'_>>> {
+        if std::mem::replace(&mut self.over, true) {
+            return Ok(None);
+        }
+        check::left_over(&self.columns, &self.types)
+            .and_then(|()| check::head(self.head, &self.tables, &self.types, &self.seen))
+            .map_err(|what| Error::damaged(self.offset, what))?;
+        Ok(None)
+    }
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "parts of Rows that are borrowed differently"
-)]
 fn next_row<'r, 'd: 'r>(
     columns: &mut Columns<'d>,
     types: &mut [TypeCursor<'d>],
-    kinds: &[KindInfo],
-    kind_lens: &'r mut [u32],
-    kind_vars: &[u8],
-    threads: &[(Tid, Pid)],
+    tables: &'r mut Tables<'d>,
+    seen: &mut Seen,
     time: Timestamp,
     num: EventNum,
 ) -> Option<EventRef<'r>> {
-    let kind = kinds.get(usize::try_from(varint::take(&mut columns.kind)?).ok()?)?;
+    let Tables {
+        kinds,
+        kind_lens,
+        kind_vars,
+        threads,
+    } = tables;
+    let kind = kinds.get_mut(usize::try_from(varint::take(&mut columns.kind)?).ok()?)?;
     let thread = varint::take(&mut columns.thread)?;
     let (tid, pid) = *threads.get(usize::try_from(thread).ok()?)?;
     let cpu = u16::try_from(varint::take(&mut columns.cpu)?).ok()?;
@@ -182,6 +230,9 @@ fn next_row<'r, 'd: 'r>(
         let (bytes, rest) = streams.params.split_at_checked(bytes)?;
         streams.params = rest;
         let lens: &'r [u32] = lens;
+        if kind.is_generic && is_32bit(lens, bytes) {
+            seen.calls_32bit = seen.calls_32bit.saturating_add(1);
+        }
         match kind.io_param {
             None => Params::with_data_apart(lens, bytes, usize::MAX, &[], Loaded::All),
             Some(i) => match &mut columns.io_data {
@@ -196,6 +247,11 @@ fn next_row<'r, 'd: 'r>(
     } else {
         Params::NOT_LOADED
     };
+    kind.rows = kind.rows.wrapping_add(1);
+    if let Some(now) = ts.known() {
+        seen.min_time = seen.min_time.min(now);
+        seen.max_time = seen.max_time.max(now);
+    }
     let (ty, flags) = (kind.ty, kind.flags);
     Some(EventRef {
         num,

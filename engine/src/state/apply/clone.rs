@@ -243,7 +243,7 @@ fn describe(state: &State, thread: &mut Thread, event: &Event<'_>) {
     );
     if before != thread.cgroups {
         // Determined again when the thread is inserted.
-        thread.container = None;
+        (thread.container, thread.is_placed) = (None, false);
     }
     thread.fdlimit = event.int(clone_param::FDLIMIT).unwrap_or(thread.fdlimit);
     counters(thread, event, clone_param::FAULTS, clone_param::MEMORY);

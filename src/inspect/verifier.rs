@@ -1,0 +1,112 @@
+//! Verifies the capture on a thread of its own.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, JoinHandle};
+
+use crate::replay::{IndexedCapture, IndexedCaptureError, Verifier};
+
+/// The result of verifying a capture.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// The capture.
+    pub capture: Arc<IndexedCapture>,
+    /// The capture with its damage and corrected summaries, if it is damaged.
+    pub corrected: Option<Arc<IndexedCapture>>,
+    /// Why it could not be verified.
+    pub failed: Option<String>,
+}
+
+/// Verifies captures, one after the other, on a thread that it owns.
+pub struct BackgroundVerifier {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    work: Mutex<Work>,
+    /// Signalled when there may be work.
+    wake: Condvar,
+    stop: AtomicBool,
+}
+
+#[derive(Default)]
+struct Work {
+    next: Option<Arc<IndexedCapture>>,
+    over: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Work> {
+        // No thread can panic while the data is inconsistent.
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the next capture; `None` at the end.
+    fn next(&self) -> Option<Arc<IndexedCapture>> {
+        let mut work = self.lock();
+        while !work.over {
+            if let Some(next) = work.next.take() {
+                return Some(next);
+            }
+            work = self.wake.wait(work).unwrap_or_else(PoisonError::into_inner);
+        }
+        None
+    }
+}
+
+impl BackgroundVerifier {
+    /// Starts a thread, which passes on its results to `report`.
+    ///
+    /// # Errors
+    ///
+    /// If the thread cannot be started.
+    pub fn new(
+        capture: Arc<IndexedCapture>,
+        report: impl Fn(Verified) + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let own = Arc::clone(&shared);
+        let run = move || {
+            let mut verifier = Verifier::default();
+            while let Some(capture) = own.next() {
+                let (corrected, failed) = match verifier.verify(&capture, &own.stop) {
+                    Ok(corrected) => (corrected, None),
+                    Err(IndexedCaptureError::Stopped) => continue,
+                    Err(error) => (None, Some(error.to_string())),
+                };
+                report(Verified {
+                    capture,
+                    corrected,
+                    failed,
+                });
+            }
+        };
+        let thread = Builder::new().name("scap-verify".to_owned()).spawn(run)?;
+        let verifier = Self {
+            shared,
+            thread: Some(thread),
+        };
+        verifier.verify(capture);
+        Ok(verifier)
+    }
+
+    /// Continues with a capture that has grown: what was verified before is not read again.
+    pub fn verify(&self, capture: Arc<IndexedCapture>) {
+        self.shared.lock().next = Some(capture);
+        self.shared.wake.notify_one();
+    }
+}
+
+impl Drop for BackgroundVerifier {
+    fn drop(&mut self) {
+        self.shared.lock().over = true;
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.shared.wake.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // A panic was already reported.
+            let _ended = thread.join();
+        }
+    }
+}
