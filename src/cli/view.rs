@@ -19,7 +19,7 @@ use super::window;
 use crate::files;
 use crate::filter::When;
 use crate::record::{self, Destination, Notice};
-use crate::replay::IndexedCapture;
+use crate::replay::{IndexedCapture, IndexedCaptureError};
 use crate::replay::Span;
 use crate::tui::{self, Picture, Theme, ViewError};
 
@@ -217,7 +217,7 @@ fn show(
         kind,
     } = shown;
     let options = tui::Options {
-        range: range(args, path)?,
+        range: range(args, &name, path)?,
         name,
         beside,
         theme: args.theme.theme(),
@@ -238,7 +238,7 @@ fn show(
         Outcome::of_damage(is_damaged)
     };
     let Some(target) = &args.screenshot else {
-        let is_damaged = tui::run(path, options, stop).map_err(failed)?;
+        let is_damaged = tui::run(path, options, stop).map_err(|e| failed(&name, e))?;
         return Ok(outcome(is_damaged));
     };
     let is_svg = target
@@ -247,7 +247,8 @@ fn show(
     let picture = if is_svg { Picture::Svg } else { Picture::Text };
     let keys = args.script.as_deref().unwrap_or_default();
     let (drawn, is_damaged) =
-        tui::picture(path, options, keys, args.size, picture).map_err(failed)?;
+        tui::picture(path, options, keys, args.size, picture)
+            .map_err(|e| failed(&name, e))?;
     if target.as_os_str() == "-" {
         let written = io::stdout().write_all(drawn.as_bytes());
         written.map_err(|error| CliError::output(&error))?;
@@ -258,13 +259,13 @@ fn show(
 }
 
 /// Returns the range of `--from` and `--to`.
-fn range(args: &Args, path: &Path) -> Result<Option<Span>, CliError> {
+fn range(args: &Args, name: &str, path: &Path) -> Result<Option<Span>, CliError> {
     if args.from.is_none() && args.to.is_none() {
         return Ok(None);
     }
     // They are parsed as in all commands.
     let selection = positionals::selection(None, args.from.as_deref(), args.to.as_deref())?;
-    let capture = IndexedCapture::open(path).map_err(|error| failed(error.into()))?;
+    let capture = IndexedCapture::open(path).map_err(|error| failed(name, error.into()))?;
     let Some(whole) = capture.span() else {
         return Ok(None);
     };
@@ -290,8 +291,9 @@ fn range(args: &Args, path: &Path) -> Result<Option<Span>, CliError> {
     }
 }
 
-fn failed(error: ViewError) -> CliError {
+fn failed(name: &str, error: ViewError) -> CliError {
     match error {
+        ViewError::Capture(IndexedCaptureError::Capture(error)) => CliError::capture(name, &error),
         ViewError::Key(_) => CliError::usage(format!("--script: {error}")).hint(
             "characters stand for themselves; other keys are <Enter>, <F2>, <C-c>, <S-Left>, <lt>",
         ),

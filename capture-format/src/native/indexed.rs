@@ -63,8 +63,9 @@ impl<R: Read + Seek> IndexedReader<R> {
         let mut reader = Self::unopened(input)?;
         let mut walk = Walk::default();
         let mut index = Index::default();
-        let mut header = None;
+        let (mut header, mut is_empty) = (None, true);
         reader.walk(&mut walk, &mut |reader, walk, place| {
+            is_empty = false;
             if place.offset == PREAMBLE_LEN as u64 && place.header.kind == SectionKind::HEADER {
                 walk.other(SectionKind::HEADER, place.offset, place.header.body_len);
                 index.others.push(OtherEntry::of(place));
@@ -75,7 +76,7 @@ impl<R: Read + Seek> IndexedReader<R> {
             reader.section(walk, &mut index, place)
         })?;
         index.lost = walk.lost();
-        if index.chunks.is_empty() && index.snapshots.is_empty() && index.others.is_empty() {
+        if is_empty {
             return Err(Error::damaged(PREAMBLE_LEN as u64, "no whole section"));
         }
         reader.complete = walk.is_complete();

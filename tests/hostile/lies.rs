@@ -1,0 +1,1 @@
+//! Captures whose checksums are right and whose content lies.

@@ -1,0 +1,12 @@
+//! Captures made by an attacker: every command ends in time, and all of them have one opinion of a file.
+#![allow(clippy::unwrap_used, reason = "a test that panics fails")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod lies;
+mod mutations;
+mod native;
+mod random;
+mod run;
+mod sysdig;
+mod value;

@@ -1,0 +1,153 @@
+//! Runs the commands over a capture, and measures them.
+
+use std::fs::File;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// No command may take longer, on a machine that does nothing else; the tests run beside others, in a debug build.
+pub(crate) const SECONDS: u64 = 5;
+/// No command may use more memory.
+pub(crate) const BYTES: u64 = 512 << 20;
+
+/// What a command did.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: Vec<u8>,
+    pub(crate) err: Vec<u8>,
+    pub(crate) took: Duration,
+    pub(crate) bytes: u64,
+}
+
+/// Runs `scap` with these arguments; `dir` is for its output. Fails if it is ended by a signal or takes too long or too much.
+pub(crate) fn scap(dir: &Path, args: &[&str]) -> Ran {
+    let (out, err) = (dir.join("out"), dir.join("err"));
+    let output = |path: &PathBuf| Stdio::from(File::create(path).unwrap());
+    let begun = Instant::now();
+    let child = Command::new(env!("CARGO_BIN_EXE_scap"))
+        .args(args)
+        .env_remove("SCAP_CHISELS")
+        .stdin(Stdio::null())
+        .stdout(output(&out))
+        .stderr(output(&err))
+        .spawn()
+        .unwrap();
+    let pid = i32::try_from(child.id()).unwrap();
+    let mut killed = false;
+    let (status, bytes) = loop {
+        if let Some(ended) = wait(pid) {
+            break ended;
+        }
+        if begun.elapsed() > Duration::from_secs(SECONDS) && !killed {
+            killed = true;
+            let pid = rustix::process::Pid::from_raw(pid).unwrap();
+            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    let ran = Ran {
+        code: status.code().unwrap_or(-1),
+        out: std::fs::read(&out).unwrap(),
+        err: std::fs::read(&err).unwrap(),
+        took: begun.elapsed(),
+        bytes,
+    };
+    assert!(!killed, "{args:?} takes more than {SECONDS} s");
+    assert_eq!(status.signal(), None, "{args:?}: {ran:?}");
+    let text = String::from_utf8_lossy(&ran.err);
+    assert!(!text.contains("panicked") && ran.code != 101, "{args:?}: {text}");
+    assert!(ran.bytes <= BYTES, "{args:?} uses {} MiB", ran.bytes >> 20);
+    for bytes in [&ran.out, &ran.err] {
+        let is_raw = |c: char| c.is_control() && c != '\n';
+        let text = String::from_utf8_lossy(bytes);
+        assert!(!text.contains(is_raw), "{args:?} prints control characters: {text:?}");
+    }
+    ran
+}
+
+/// Returns the status and the peak memory of a child that has ended.
+fn wait(pid: i32) -> Option<(ExitStatus, u64)> {
+    let mut status = 0;
+    // SAFETY: the structure has only numbers, for which zeros are valid.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are valid for the call.
+    let ended = unsafe { libc::wait4(pid, &raw mut status, libc::WNOHANG, &raw mut usage) };
+    let kib = u64::try_from(usage.ru_maxrss).unwrap_or(0);
+    (ended == pid).then(|| (ExitStatus::from_raw(status), kib << 10))
+}
+
+/// What a command says of a capture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Opinion {
+    /// 0 intact, 3 damaged or incomplete, 1 not a capture.
+    pub(crate) code: i32,
+    /// Shown events; 0 if it is not readable.
+    pub(crate) events: u64,
+}
+
+/// Returns the number before ` event` or ` events` in a text, which may be grouped by commas.
+fn count(text: &str) -> Option<u64> {
+    let end = text.find(" event")?;
+    let digits: String = text[..end]
+        .chars()
+        .rev()
+        .take_while(|c| c.is_ascii_digit() || *c == ',')
+        .filter(|c| *c != ',')
+        .collect();
+    digits.chars().rev().collect::<String>().parse().ok()
+}
+
+/// Asks every command about a capture; they have to agree.
+pub(crate) fn opinion(dir: &Path, path: &Path) -> Opinion {
+    let path = path.to_str().unwrap();
+    let info = scap(dir, &["info", "--json", path]);
+    let info_err = String::from_utf8_lossy(&info.err);
+    let events = is_shown(&info).then(|| {
+        let json: serde_json::Value = serde_json::from_slice(&info.out).unwrap();
+        let intact = json["integrity"]["intact"].as_bool().unwrap();
+        assert_eq!(intact, info.code == 0);
+        let number = |name: &str| json["events"][name].as_u64().unwrap();
+        (number("total"), number("hidden"))
+    });
+    let read = scap(dir, &["read", "-q", "-v", path]);
+    let err = String::from_utf8_lossy(&read.err);
+    let read = Opinion {
+        code: read.code,
+        events: is_shown(&read).then(|| {
+            let is_count = |line: &&str| line.ends_with("event") || line.ends_with("events");
+            let line = err.lines().find(is_count);
+            line.and_then(count).unwrap_or_else(|| panic!("{err}"))
+        }).unwrap_or(0),
+    };
+    let view = scap(
+        dir,
+        &["view", "--size", "200x50", "--screenshot", "-", path],
+    );
+    let screen = String::from_utf8_lossy(&view.out);
+    let header = screen.lines().next().unwrap_or_default();
+    let is_marked = header.contains("DAMAGED") || header.contains("INCOMPLETE");
+    let view = Opinion {
+        code: view.code,
+        events: is_shown(&view).then(|| {
+            assert_eq!(view.code == 3, is_marked, "{header}");
+            count(header).unwrap_or_else(|| panic!("{header}"))
+        }).unwrap_or(0),
+    };
+    assert_eq!(read, view, "read and view disagree: {err}{header}");
+    assert_eq!(info.code, read.code, "info and read disagree: {info_err}{err}");
+    // Events of the recorder itself are counted, but not shown.
+    let visible = events.map_or(0, |(total, hidden)| total - hidden);
+    assert!(
+        read.events <= visible,
+        "{} of {visible} events are shown",
+        read.events
+    );
+    read
+}
+
+/// Whether a command showed something of the capture, or only said that there is nothing to show.
+fn is_shown(ran: &Ran) -> bool {
+    !String::from_utf8_lossy(&ran.err).contains("scap: error:")
+}
