@@ -19,8 +19,8 @@ use super::window;
 use crate::files;
 use crate::filter::When;
 use crate::record::{self, Destination, Notice};
-use crate::replay::{IndexedCapture, IndexedCaptureError};
 use crate::replay::Span;
+use crate::replay::{IndexedCapture, IndexedCaptureError};
 use crate::tui::{self, Picture, Theme, ViewError};
 
 /// Size limit of a live recording, in bytes: nobody manages the temporary file, so it must not fill
@@ -247,8 +247,7 @@ fn show(
     let picture = if is_svg { Picture::Svg } else { Picture::Text };
     let keys = args.script.as_deref().unwrap_or_default();
     let (drawn, is_damaged) =
-        tui::picture(path, options, keys, args.size, picture)
-            .map_err(|e| failed(&name, e))?;
+        tui::picture(path, options, keys, args.size, picture).map_err(|e| failed(&name, e))?;
     if target.as_os_str() == "-" {
         let written = io::stdout().write_all(drawn.as_bytes());
         written.map_err(|error| CliError::output(&error))?;

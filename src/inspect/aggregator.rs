@@ -7,6 +7,7 @@
 mod cache;
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
@@ -269,8 +270,14 @@ impl Shared {
                     if let Some((scope, capture, stop)) = job {
                         match task {
                             Task::Count(segment) => {
-                                let counted =
-                                    count(&mut replayer, &capture, segment, &scope, &stop);
+                                // Whoever waits for the count would wait for ever.
+                                let counted = catch_unwind(AssertUnwindSafe(|| {
+                                    count(&mut replayer, &capture, segment, &scope, &stop)
+                                }));
+                                let counted = counted.unwrap_or_else(|_| {
+                                    replayer = None;
+                                    Err(IndexedCaptureError::Crashed)
+                                });
                                 self.counted(id, &capture, &scope, segment, counted);
                             }
                             Task::Add(sum, pending) => self.add(id, *sum, &pending, &stop),

@@ -1,5 +1,6 @@
 //! Verifies the capture on a thread of its own.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
@@ -71,7 +72,11 @@ impl BackgroundVerifier {
         let run = move || {
             let mut verifier = Verifier::default();
             while let Some(capture) = own.next() {
-                let (corrected, failed) = match verifier.verify(&capture, &own.stop) {
+                // Whoever waits for the result would wait for ever.
+                let verified =
+                    catch_unwind(AssertUnwindSafe(|| verifier.verify(&capture, &own.stop)));
+                let verified = verified.unwrap_or(Err(IndexedCaptureError::Crashed));
+                let (corrected, failed) = match verified {
                     Ok(corrected) => (corrected, None),
                     Err(IndexedCaptureError::Stopped) => continue,
                     Err(error) => (None, Some(error.to_string())),

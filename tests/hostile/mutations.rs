@@ -86,5 +86,9 @@ fn commands_agree_on_mutated_captures() {
             scope.spawn(work);
         }
     });
-    assert_eq!(failed.into_inner().unwrap(), [0_u64; 0], "these seeds failed");
+    assert_eq!(
+        failed.into_inner().unwrap(),
+        [0_u64; 0],
+        "these seeds failed"
+    );
 }

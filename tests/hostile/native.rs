@@ -86,7 +86,9 @@ impl Chunk {
         let mut at = 8 + len;
         let mut frames = Vec::new();
         for frame in head.at(&[2]).items() {
-            let Value::Struct(fields) = frame else { return None };
+            let Value::Struct(fields) = frame else {
+                return None;
+            };
             let [Value::Byte(codec), _, Value::Uint(stored)] = fields[..] else {
                 return None;
             };
@@ -101,8 +103,15 @@ impl Chunk {
         let mut streams = Vec::new();
         let mut used = vec![0; frames.len()];
         for stream in head.at(&[3]).items() {
-            let Value::Struct(fields) = stream else { return None };
-            let [Value::Byte(class), Value::Uint(id), Value::Uint(frame), Value::Uint(len)] = fields[..]
+            let Value::Struct(fields) = stream else {
+                return None;
+            };
+            let [
+                Value::Byte(class),
+                Value::Uint(id),
+                Value::Uint(frame),
+                Value::Uint(len),
+            ] = fields[..]
             else {
                 return None;
             };
@@ -118,6 +127,15 @@ impl Chunk {
     /// Encodes the chunk with a frame for each stream. The summary's sizes are made right, so that only what was changed is
     /// wrong.
     pub(crate) fn body(&self) -> Vec<u8> {
+        self.encode(true)
+    }
+
+    /// Encodes the chunk with the sizes that its summary says.
+    pub(crate) fn body_with_sizes(&self) -> Vec<u8> {
+        self.encode(false)
+    }
+
+    fn encode(&self, repair_sizes: bool) -> Vec<u8> {
         let mut head = self.head.clone();
         let (mut frames, mut streams, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
         let mut sizes = [0_u64; 6];
@@ -134,11 +152,16 @@ impl Chunk {
                 uint(raw.len()),
                 uint(stored.len()),
             ]));
-            let stream = vec![Value::Byte(*class), Value::Uint(*id), uint(at), uint(raw.len())];
+            let stream = vec![
+                Value::Byte(*class),
+                Value::Uint(*id),
+                uint(at),
+                uint(raw.len()),
+            ];
             streams.push(Value::Struct(stream));
             bytes.extend_from_slice(stored);
         }
-        for (at, size) in sizes.into_iter().enumerate() {
+        for (at, size) in sizes.into_iter().enumerate().filter(|_| repair_sizes) {
             *head.at(&[0, 10 + at]) = Value::Uint(size);
         }
         *head.at(&[2]) = Value::List(frames);
@@ -203,7 +226,9 @@ impl File {
     /// Returns the positions of sections of a kind.
     pub(crate) fn all(&self, kind: u16) -> Vec<usize> {
         let all = self.sections.iter().enumerate();
-        all.filter(|(_, s)| s.kind == kind).map(|(at, _)| at).collect()
+        all.filter(|(_, s)| s.kind == kind)
+            .map(|(at, _)| at)
+            .collect()
     }
 
     /// Makes index and footer those of the sections.
@@ -222,12 +247,13 @@ impl File {
             let place = vec![Value::Uint(offset), Value::Uint(len)];
             match section.kind {
                 CHUNK => {
-                    let head_len = section.body.first_chunk().map_or(0, |b| u32::from_le_bytes(*b));
+                    let head_len = section
+                        .body
+                        .first_chunk()
+                        .map_or(0, |b| u32::from_le_bytes(*b));
                     let head = section.body.get(8..8 + head_len as usize).unwrap_or(&[]);
                     if let Some(mut head) = Value::decode(HEAD, &mut &*head) {
-                        chunks.push(Value::Struct(
-                            [place, vec![head.at(&[0]).clone()]].concat(),
-                        ));
+                        chunks.push(Value::Struct([place, vec![head.at(&[0]).clone()]].concat()));
                     }
                 }
                 SNAPSHOT => {
@@ -261,14 +287,17 @@ impl File {
             return;
         }
         match random.below(8) {
-            0 => random.change_list(&mut self.sections),
+            0 => random.change_parts(&mut self.sections),
             1 => {
                 let section = &mut self.sections[at];
                 match random.below(4) {
                     0 => section.kind = u16::try_from(random.below(9)).unwrap(),
                     1 => section.flags ^= 1,
                     2 => section.sequence = u32::try_from(random.number(at as u64) >> 32).ok(),
-                    _ => section.len = Some(random.number(section.body.len() as u64) >> random.below(64)),
+                    _ => {
+                        section.len =
+                            Some(random.number(section.body.len() as u64) >> random.below(64));
+                    }
                 }
             }
             2 => random.change_bytes(&mut self.sections[at].body),

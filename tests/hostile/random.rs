@@ -41,8 +41,8 @@ impl Random {
         }
     }
 
-    /// Changes a list: its length or its order.
-    pub(crate) fn change_list<T: Clone>(&mut self, items: &mut Vec<T>) {
+    /// Changes a list: its length or its order. Items are repeated up to 2^`most_times` times.
+    fn change<T: Clone>(&mut self, items: &mut Vec<T>, most_times: usize) {
         if items.is_empty() {
             return;
         }
@@ -56,10 +56,20 @@ impl Random {
             5 => items.truncate(a),
             _ => {
                 let item = items[a].clone();
-                let times = 1 << self.below(10);
+                let times = 1 << self.below(most_times);
                 items.splice(b..b, std::iter::repeat_n(item, times));
             }
         }
+    }
+
+    /// Changes a list of small items.
+    pub(crate) fn change_list<T: Clone>(&mut self, items: &mut Vec<T>) {
+        self.change(items, 10);
+    }
+
+    /// Changes a list of parts of a file, which stays small.
+    pub(crate) fn change_parts<T: Clone>(&mut self, items: &mut Vec<T>) {
+        self.change(items, 4);
     }
 
     /// Changes bytes: some of them, or their number.

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// No command may take longer, on a machine that does nothing else; the tests run beside others, in a debug build.
@@ -17,7 +17,6 @@ pub(crate) struct Ran {
     pub(crate) code: i32,
     pub(crate) out: Vec<u8>,
     pub(crate) err: Vec<u8>,
-    pub(crate) took: Duration,
     pub(crate) bytes: u64,
 }
 
@@ -26,7 +25,7 @@ pub(crate) fn scap(dir: &Path, args: &[&str]) -> Ran {
     let (out, err) = (dir.join("out"), dir.join("err"));
     let output = |path: &PathBuf| Stdio::from(File::create(path).unwrap());
     let begun = Instant::now();
-    let child = Command::new(env!("CARGO_BIN_EXE_scap"))
+    let mut child = Command::new(env!("CARGO_BIN_EXE_scap"))
         .args(args)
         .env_remove("SCAP_CHISELS")
         .stdin(Stdio::null())
@@ -34,16 +33,21 @@ pub(crate) fn scap(dir: &Path, args: &[&str]) -> Ran {
         .stderr(output(&err))
         .spawn()
         .unwrap();
-    let pid = i32::try_from(child.id()).unwrap();
-    let mut killed = false;
-    let (status, bytes) = loop {
-        if let Some(ended) = wait(pid) {
+    let status_file = format!("/proc/{}/status", child.id());
+    let (mut killed, mut bytes) = (false, 0);
+    let status = loop {
+        // The peak of the program itself; `getrusage` includes what this process had when it started the other.
+        bytes = std::fs::read_to_string(&status_file)
+            .ok()
+            .and_then(|text| peak(&text))
+            .unwrap_or(0)
+            .max(bytes);
+        if let Some(ended) = child.try_wait().unwrap() {
             break ended;
         }
         if begun.elapsed() > Duration::from_secs(SECONDS) && !killed {
             killed = true;
-            let pid = rustix::process::Pid::from_raw(pid).unwrap();
-            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+            child.kill().unwrap();
         }
         std::thread::sleep(Duration::from_millis(2));
     };
@@ -51,31 +55,35 @@ pub(crate) fn scap(dir: &Path, args: &[&str]) -> Ran {
         code: status.code().unwrap_or(-1),
         out: std::fs::read(&out).unwrap(),
         err: std::fs::read(&err).unwrap(),
-        took: begun.elapsed(),
         bytes,
     };
     assert!(!killed, "{args:?} takes more than {SECONDS} s");
     assert_eq!(status.signal(), None, "{args:?}: {ran:?}");
     let text = String::from_utf8_lossy(&ran.err);
-    assert!(!text.contains("panicked") && ran.code != 101, "{args:?}: {text}");
+    assert!(
+        !text.contains("panicked") && ran.code != 101,
+        "{args:?}: {text}"
+    );
     assert!(ran.bytes <= BYTES, "{args:?} uses {} MiB", ran.bytes >> 20);
     for bytes in [&ran.out, &ran.err] {
         let is_raw = |c: char| c.is_control() && c != '\n';
         let text = String::from_utf8_lossy(bytes);
-        assert!(!text.contains(is_raw), "{args:?} prints control characters: {text:?}");
+        assert!(
+            !text.contains(is_raw),
+            "{args:?} prints control characters: {text:?}"
+        );
     }
     ran
 }
 
-/// Returns the status and the peak memory of a child that has ended.
-fn wait(pid: i32) -> Option<(ExitStatus, u64)> {
-    let mut status = 0;
-    // SAFETY: the structure has only numbers, for which zeros are valid.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: both pointers are valid for the call.
-    let ended = unsafe { libc::wait4(pid, &raw mut status, libc::WNOHANG, &raw mut usage) };
-    let kib = u64::try_from(usage.ru_maxrss).unwrap_or(0);
-    (ended == pid).then(|| (ExitStatus::from_raw(status), kib << 10))
+/// Returns the peak memory in bytes from a process's status; `None` until it is `scap`'s.
+fn peak(status: &str) -> Option<u64> {
+    status.strip_prefix("Name:\tscap\n")?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib = line.trim().strip_suffix(" kB")?;
+    Some(kib.parse::<u64>().ok()? << 10)
 }
 
 /// What a command says of a capture.
@@ -115,11 +123,11 @@ pub(crate) fn opinion(dir: &Path, path: &Path) -> Opinion {
     let err = String::from_utf8_lossy(&read.err);
     let read = Opinion {
         code: read.code,
-        events: is_shown(&read).then(|| {
-            let is_count = |line: &&str| line.ends_with("event") || line.ends_with("events");
-            let line = err.lines().find(is_count);
-            line.and_then(count).unwrap_or_else(|| panic!("{err}"))
-        }).unwrap_or(0),
+        events: if is_shown(&read) { {
+                let is_count = |line: &&str| line.ends_with("event") || line.ends_with("events");
+                let line = err.lines().find(is_count);
+                line.and_then(count).unwrap_or_else(|| panic!("{err}"))
+            } } else { 0 },
     };
     let view = scap(
         dir,
@@ -130,13 +138,16 @@ pub(crate) fn opinion(dir: &Path, path: &Path) -> Opinion {
     let is_marked = header.contains("DAMAGED") || header.contains("INCOMPLETE");
     let view = Opinion {
         code: view.code,
-        events: is_shown(&view).then(|| {
-            assert_eq!(view.code == 3, is_marked, "{header}");
-            count(header).unwrap_or_else(|| panic!("{header}"))
-        }).unwrap_or(0),
+        events: if is_shown(&view) { {
+                assert_eq!(view.code == 3, is_marked, "{header}");
+                count(header).unwrap_or_else(|| panic!("{header}"))
+            } } else { 0 },
     };
     assert_eq!(read, view, "read and view disagree: {err}{header}");
-    assert_eq!(info.code, read.code, "info and read disagree: {info_err}{err}");
+    assert_eq!(
+        info.code, read.code,
+        "info and read disagree: {info_err}{err}"
+    );
     // Events of the recorder itself are counted, but not shown.
     let visible = events.map_or(0, |(total, hidden)| total - hidden);
     assert!(

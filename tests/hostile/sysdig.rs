@@ -57,7 +57,12 @@ impl File {
         };
         match random.below(6) {
             0 => random.change_list(&mut self.blocks),
-            1 => self.lie = Some((at, u32::try_from(random.number(content.len() as u64) >> 32).unwrap())),
+            1 => {
+                self.lie = Some((
+                    at,
+                    u32::try_from(random.number(content.len() as u64) >> 32).unwrap(),
+                ));
+            }
             2 => *ty = ty.wrapping_add(u32::try_from(random.below(40)).unwrap()),
             3 => random.change_bytes(content),
             // A number of two or four bytes: lengths, counts, types.

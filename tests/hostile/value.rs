@@ -84,11 +84,7 @@ const SNAPSHOT: Layout = Struct(&[
     EXTRA,
 ]);
 
-const LOSS: Layout = Struct(&[
-    List(&Struct(&[Uint, Uint, Uint, Uint, Uint])),
-    Uint,
-    EXTRA,
-]);
+const LOSS: Layout = Struct(&[List(&Struct(&[Uint, Uint, Uint, Uint, Uint])), Uint, EXTRA]);
 const CONTAINERS: Layout = Struct(&[List(&Struct(&[Uint, Text, Text])), EXTRA]);
 
 const SUMMARY: Layout = Struct(&[
@@ -205,7 +201,11 @@ impl Value {
             Bytes(len) => Self::Bytes(split(bytes, len)?.to_vec()),
             List(item) => {
                 let len = uint(bytes)?;
-                Self::List((0..len).map(|_| Self::decode(*item, bytes)).collect::<Option<_>>()?)
+                Self::List(
+                    (0..len)
+                        .map(|_| Self::decode(*item, bytes))
+                        .collect::<Option<_>>()?,
+                )
             }
             Opt(item) => Self::Option(match split(bytes, 1)?[0] {
                 0 => None,

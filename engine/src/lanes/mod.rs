@@ -120,7 +120,7 @@ fn is_file(kind: FdKind) -> bool {
 const MAX_ERRNO: i64 = 4095;
 
 fn is_error(result: i64, traits: Traits) -> bool {
-    match -result {
+    match result.wrapping_neg() {
         1..=MAX_ERRNO if table::NO_ERRORS.contains(&result) => false,
         table::ETIMEDOUT => !traits.has(Traits::WAITS),
         1..=MAX_ERRNO => true,

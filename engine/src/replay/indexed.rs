@@ -30,6 +30,9 @@ pub enum IndexedCaptureError {
         /// The cause.
         source: io::Error,
     },
+    /// A thread that read it panicked.
+    #[error("internal error: please report it")]
+    Crashed,
     /// The request was cancelled.
     #[error("stopped")]
     Stopped,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hashbrown::{HashMap, HashSet};
 use scap_capture_format::native::Snapshot;
 use scap_capture_format::native::snapshot::{
-    FdEntry, InterfaceEntry, SocketEntry, StringId, ThreadEntry,
+    ContainerEntry, FdEntry, InterfaceEntry, SocketEntry, StringId, ThreadEntry,
 };
 
 use super::dirs::Dirs;
@@ -25,6 +25,15 @@ struct Kept {
     /// Texts, by the length that they were cut to.
     texts: HashMap<(StringId, usize), Text>,
     cgroups: HashMap<StringId, Placed>,
+}
+
+impl Kept {
+    /// Returns a name or path of a user or group.
+    fn name(&mut self, snapshot: &Snapshot, id: StringId) -> Text {
+        let text = self.texts.entry((id, limits::NAME));
+        let cut = || users::cut(snapshot.string(id));
+        Arc::clone(text.or_insert_with(cut))
+    }
 }
 
 /// A list of cgroups as it is kept, and the container of the threads in it.
@@ -56,19 +65,24 @@ impl State {
             arch: self.arch,
             ..Self::new()
         };
-        let container = |id: StringId| Some(snapshot.string(id)).filter(|id| !id.is_empty());
+        let mut kept = Kept::default();
+        let container = |id: StringId| {
+            let id = snapshot.string(id);
+            let id = id.get(..limits::NAME).unwrap_or(id);
+            Some(id).filter(|id| !id.is_empty())
+        };
         for user in &snapshot.users {
             let info = User {
-                name: users::cut(snapshot.string(user.name)),
-                home: users::cut(snapshot.string(user.home)),
-                shell: users::cut(snapshot.string(user.shell)),
+                name: kept.name(snapshot, user.name),
+                home: kept.name(snapshot, user.home),
+                shell: kept.name(snapshot, user.shell),
                 gid: user.gid,
             };
             self.users.add(container(user.container), user.uid, info);
         }
         for group in &snapshot.groups {
             let info = User {
-                name: users::cut(snapshot.string(group.name)),
+                name: kept.name(snapshot, group.name),
                 ..User::default()
             };
             self.groups.add(container(group.container), group.gid, info);
@@ -76,7 +90,10 @@ impl State {
         for entry in snapshot.interfaces.iter().take(limits::INTERFACES) {
             self.interfaces.extend(interface(snapshot, entry));
         }
-        for entry in &snapshot.containers {
+        let mut described = HashSet::new();
+        // A description contains the id: it is not parsed again for another entry.
+        let is_new = |entry: &&ContainerEntry| described.insert(entry.json);
+        for entry in snapshot.containers.iter().filter(is_new) {
             let info = ContainerInfo::parse(snapshot.string(entry.json));
             info.into_iter()
                 .for_each(|info| self.describe_container(info));
@@ -88,7 +105,6 @@ impl State {
             .iter()
             .filter(|t| t.tid.0 >= 0)
             .partition(|t| t.tid.0 == t.pid.0 || ThreadExtra::read(&t.extra).is_ours);
-        let mut kept = Kept::default();
         for entry in first.into_iter().chain(others) {
             let has_own_fds = owners.contains(&entry.tid.0);
             self.restore_thread(snapshot, &mut kept, entry, has_own_fds);

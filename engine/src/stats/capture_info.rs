@@ -193,8 +193,9 @@ pub fn capture_info(input: impl Read) -> Result<CaptureInfo> {
                     capture_info.cut.command_lines_at_start = cut.count() as u64;
                 }
                 capture_info.snapshots += 1;
-                for container in &snapshot.containers {
-                    counter.container(snapshot.string(container.id));
+                let ids: HashSet<_> = snapshot.containers.iter().map(|c| c.id).collect();
+                for id in ids {
+                    counter.container(snapshot.string(id));
                 }
             }
             Item::Containers(report) => {

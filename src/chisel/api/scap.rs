@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use mlua::{Lua, LuaString, Table, Value};
 
+use super::threads;
 use crate::chisel::native::{Histogram, Native, Top};
 use crate::chisel::script_state::ScriptState;
 use crate::event::{number, text};
@@ -31,6 +32,12 @@ pub(super) fn table(lua: &Lua, script: &Rc<ScriptState>) -> mlua::Result<Table> 
         lua.create_string(safe)
     })?;
     table.set("clean", clean)?;
+
+    let own = script.clone();
+    let processes = lua.create_function(move |lua, filter: Option<String>| {
+        threads::processes(lua, &own, filter.as_deref())
+    })?;
+    table.set("processes", processes)?;
 
     let tile = lua.create_function(|_, title: String| {
         let found = TILES.iter().find(|tile| tile.title == title);

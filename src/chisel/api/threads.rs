@@ -2,14 +2,14 @@
 
 use std::rc::Rc;
 
-use mlua::{Lua, Table};
+use mlua::{Function, Lua, MultiValue, Table};
 use scap_capture_format::event::{EventFlags, EventNum, Params, Timestamp};
 use scap_capture_format::schema::types;
 
 use crate::chisel::call_context::HostState;
 use crate::chisel::error::ApiError;
 use crate::chisel::script_state::ScriptState;
-use crate::event::{Event, PairedEvent};
+use crate::event::{Event, PairedEvent, Tid};
 use crate::fields::{Context, items};
 use crate::filter::Filter;
 use crate::state::{FdInfo, FdKind, L4, Role, Thread};
@@ -63,17 +63,59 @@ pub(super) fn table(
     filter: Option<&str>,
     parts: Parts,
 ) -> mlua::Result<Table> {
-    let filter = match filter.map(str::trim).filter(|text| !text.is_empty()) {
-        None => None,
-        Some(text) => Some(compile(text)?),
-    };
+    let filter = compile(filter)?;
     let found = script
         .call_context
         .world(|world| threads(lua, script, world, filter, parts));
-    found.unwrap_or_else(|| Err(ApiError::Misuse("the capture is not open yet").into()))
+    found.unwrap_or_else(|| Err(not_open().into()))
 }
 
-fn compile(text: &str) -> Result<Filter, ApiError> {
+/// Returns an iterator over the processes of which an fd matches the filter, in the order of their ids: a row of their main thread
+/// at a time. A table of all of them can need more memory than a script may use.
+pub(super) fn processes(
+    lua: &Lua,
+    script: &Rc<ScriptState>,
+    filter: Option<&str>,
+) -> mlua::Result<Function> {
+    let parts = Parts {
+        facts: true,
+        fds: true,
+    };
+    let mut filter = compile(filter)?;
+    let living = |world: HostState<'_>| {
+        let threads = world.state.threads().filter(|t| !t.dead && t.is_main());
+        let mut tids: Vec<Tid> = threads.map(|thread| thread.tid).collect();
+        tids.sort_unstable();
+        tids
+    };
+    let tids = script.call_context.world(living).ok_or_else(not_open)?;
+    let mut tids = tids.into_iter();
+    let script = Rc::clone(script);
+    lua.create_function_mut(move |lua, _: MultiValue| {
+        for tid in tids.by_ref() {
+            let row = script.call_context.world(|world| {
+                let thread = world.state.thread(tid)?;
+                let script = &script;
+                let maker = Maker { lua, script, world };
+                maker.row(thread, &mut filter, parts).transpose()
+            });
+            if let Some(row) = row.flatten() {
+                return row.map(Some);
+            }
+        }
+        Ok(None)
+    })
+}
+
+const fn not_open() -> ApiError {
+    ApiError::Misuse("the capture is not open yet")
+}
+
+/// Compiles the filter of a script; `None` without one.
+fn compile(text: Option<&str>) -> Result<Option<Filter>, ApiError> {
+    let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
     let failed = |error| ApiError::Filter {
         text: text.to_owned(),
         error: Box::new(error),
@@ -83,7 +125,7 @@ fn compile(text: &str) -> Result<Filter, ApiError> {
         let misuse = "a filter for threads cannot use fields of an event";
         return Err(ApiError::Misuse(misuse));
     }
-    Ok(filter)
+    Ok(Some(filter))
 }
 
 fn threads(
@@ -96,24 +138,7 @@ fn threads(
     let table = lua.create_table()?;
     let maker = Maker { lua, script, world };
     for thread in world.state.threads().filter(|thread| !thread.dead) {
-        let fds = lua.create_table()?;
-        let mut passes = filter.is_none();
-        if parts.fds || filter.is_some() {
-            for (number, info) in world.state.fds(thread.tid) {
-                if let Some(filter) = &mut filter {
-                    if !matches(filter, world, thread, number) {
-                        continue;
-                    }
-                    passes = true;
-                }
-                if parts.fds {
-                    fds.raw_set(number as f64, maker.fd(info, parts)?)?;
-                }
-            }
-        }
-        if passes {
-            let row = maker.thread(thread, parts)?;
-            row.raw_set("fdtable", fds)?;
+        if let Some(row) = maker.row(thread, &mut filter, parts)? {
             table.raw_set(thread.tid.0 as f64, row)?;
         }
     }
@@ -160,6 +185,36 @@ impl Maker<'_> {
         self.lua.create_string(text)
     }
 
+    /// Makes the row of a thread with its fds; `None` if none of them matches the filter.
+    fn row(
+        &self,
+        thread: &Thread,
+        filter: &mut Option<Filter>,
+        parts: Parts,
+    ) -> mlua::Result<Option<Table>> {
+        let fds = self.lua.create_table()?;
+        let mut passes = filter.is_none();
+        if parts.fds || filter.is_some() {
+            for (number, info) in self.world.state.fds(thread.tid) {
+                if let Some(filter) = filter {
+                    if !matches(filter, self.world, thread, number) {
+                        continue;
+                    }
+                    passes = true;
+                }
+                if parts.fds {
+                    fds.raw_set(number as f64, self.fd(info, parts)?)?;
+                }
+            }
+        }
+        if !passes {
+            return Ok(None);
+        }
+        let row = self.thread(thread, parts)?;
+        row.raw_set("fdtable", fds)?;
+        Ok(Some(row))
+    }
+
     fn thread(&self, thread: &Thread, parts: Parts) -> mlua::Result<Table> {
         let row = self.lua.create_table()?;
         row.raw_set("tid", thread.tid.0 as f64)?;
@@ -170,9 +225,7 @@ impl Maker<'_> {
         // Unknown values are all ones in 32 bits, as in sysdig.
         let number = |n: i64| f64::from(n as u32);
         let state = self.world.state;
-        let main = state
-            .thread(crate::event::Tid(thread.pid.0))
-            .unwrap_or(thread);
+        let main = state.thread(Tid(thread.pid.0)).unwrap_or(thread);
         row.raw_set("ptid", thread.ptid.0 as f64)?;
         row.raw_set(
             "comm",

@@ -20,16 +20,14 @@ end
 on_event = state.on_event
 
 function on_capture_end()
-  local threads = state.threads(scap.arg("filter"))
-  if not threads then return end
+  local processes = state.processes(scap.arg("filter"))
+  if not processes then return end
   local layout = "%-16s %-8s %-12s %-6s %-10s %s"
   print(layout:format("COMMAND", "PID", "USER", "FD", "TYPE", "NAME"))
-  for _, thread in ipairs(threads) do
-    if thread.tid == thread.pid then
-      for _, fd in ipairs(state.fds(thread)) do
-        print(layout:format(scap.clean(thread.comm), thread.pid, scap.clean(thread.username),
-          fd.number, fd.type, scap.clean(fd.name)))
-      end
+  for thread in processes do
+    for _, fd in ipairs(state.fds(thread)) do
+      print(layout:format(scap.clean(thread.comm), thread.pid, scap.clean(thread.username),
+        fd.number, fd.type, scap.clean(fd.name)))
     end
   end
 end

@@ -24,19 +24,17 @@ local function ends(address, port)
 end
 
 function on_capture_end()
-  local threads = state.threads(scap.arg("filter"))
-  if not threads then return end
+  local processes = state.processes(scap.arg("filter"))
+  if not processes then return end
   local layout = "%-5s %-32s %-32s %-12s %s"
   print(layout:format("PROTO", "SERVER", "CLIENT", "STATE", "PID/COMMAND/FD"))
-  for _, thread in ipairs(threads) do
-    if thread.tid == thread.pid then
-      for _, fd in ipairs(state.fds(thread)) do
-        -- A socket without addresses is not a connection yet.
-        if (fd.type == "ipv4" or fd.type == "ipv6") and fd.sip then
-          print(layout:format(fd.l4proto, ends(fd.sip, fd.sport),
-            fd.cip and ends(fd.cip, fd.cport) or "*", fd.cip and "ESTABLISHED" or "LISTEN",
-            string.format("%d/%s/%d", thread.pid, scap.clean(thread.comm), fd.number)))
-        end
+  for thread in processes do
+    for _, fd in ipairs(state.fds(thread)) do
+      -- A socket without addresses is not a connection yet.
+      if (fd.type == "ipv4" or fd.type == "ipv6") and fd.sip then
+        print(layout:format(fd.l4proto, ends(fd.sip, fd.sport),
+          fd.cip and ends(fd.cip, fd.cport) or "*", fd.cip and "ESTABLISHED" or "LISTEN",
+          string.format("%d/%s/%d", thread.pid, scap.clean(thread.comm), fd.number)))
       end
     end
   end

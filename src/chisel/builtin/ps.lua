@@ -24,19 +24,15 @@ local function megabytes(kb)
 end
 
 function on_capture_end()
-  local threads = state.threads(scap.arg("filter"))
-  if not threads then return end
+  local processes = state.processes(scap.arg("filter"))
+  if not processes then return end
   local layout = "%-8s %-8s %-12s %8s %10s %10s  %s"
   print(layout:format("PID", "PPID", "USER", "THREADS", "VIRT", "RES", "COMMAND"))
-  local count = {}
-  for _, thread in ipairs(threads) do count[thread.pid] = (count[thread.pid] or 0) + 1 end
-  for _, thread in ipairs(threads) do
-    if thread.tid == thread.pid then
-      local command = thread.exe
-      for _, argument in ipairs(thread.args) do command = command .. " " .. argument end
-      if command == "" then command = "[" .. thread.comm .. "]" end
-      print(layout:format(thread.pid, thread.ptid, scap.clean(thread.username), count[thread.pid],
-        megabytes(thread.vmsize_kb), megabytes(thread.vmrss_kb), scap.clean(command)))
-    end
+  for thread in processes do
+    table.insert(thread.args, 1, thread.exe)
+    local command = table.concat(thread.args, " ")
+    if command == "" then command = "[" .. thread.comm .. "]" end
+    print(layout:format(thread.pid, thread.ptid, scap.clean(thread.username), thread.nchilds + 1,
+      megabytes(thread.vmsize_kb), megabytes(thread.vmrss_kb), scap.clean(command)))
   end
 end

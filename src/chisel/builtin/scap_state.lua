@@ -9,20 +9,14 @@ function state.on_event()
   sysdig.end_capture()
 end
 
--- The threads ordered by id, restricted to those with an fd that matches the filter; nil without an
+-- An iterator over the processes, restricted to those with an fd that matches the filter; nil without an
 -- event.
-function state.threads(filter)
+function state.processes(filter)
   if not seen then
     print("no event")
     return nil
   end
-  local threads = {}
-  for tid, thread in pairs(sysdig.get_thread_table(filter)) do
-    thread.tid = tid
-    threads[#threads + 1] = thread
-  end
-  table.sort(threads, function(a, b) return a.tid < b.tid end)
-  return threads
+  return scap.processes(filter)
 end
 
 -- The fds of a thread, ordered by number.

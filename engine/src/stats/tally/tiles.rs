@@ -13,6 +13,7 @@ use crate::stats::table::{Among, TILES};
 const _: () = assert!(TILES.len() <= Mask::BITS as usize);
 
 /// The tiles' filters and counts.
+#[derive(Clone)]
 pub(super) struct Tiles {
     filters: Vec<Option<Filter>>,
     /// The possible tiles of an event, by type.
@@ -24,7 +25,15 @@ pub(super) struct Tiles {
 }
 
 impl Tiles {
+    /// Makes the tiles of a segment: a copy of those that the thread compiled, since there can be many small segments.
     pub(super) fn new() -> Self {
+        thread_local! {
+            static COMPILED: Tiles = Tiles::compile();
+        }
+        COMPILED.with(Self::clone)
+    }
+
+    fn compile() -> Self {
         // A test checks that all filters are valid.
         let filters: Vec<_> = TILES.iter().map(|t| Filter::parse(t.filter).ok()).collect();
         let mask = |may: &dyn Fn(&Filter) -> bool| {
