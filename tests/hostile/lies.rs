@@ -231,6 +231,40 @@ fn heads_that_lie() {
 }
 
 #[test]
+fn a_time_range_is_found_whatever_the_heads_say() {
+    let mut file = intact();
+    // A snapshot after the chunks, before which nothing is read if the heads are believed.
+    let (snapshot, index) = (file.all(SNAPSHOT)[0], file.all(INDEX)[0]);
+    let mut value = file.sections[snapshot].value().unwrap();
+    for at in file.all(CHUNK) {
+        let mut chunk = Chunk::of(&file.sections[at]).unwrap();
+        uint(&mut chunk.head, &[0, summary::MIN_TIME], 5);
+        uint(&mut chunk.head, &[0, summary::MAX_TIME], 5);
+        let number = |head: &mut Value, field| match head.at(&[0, field]) {
+            Value::Uint(number) => *number,
+            other => panic!("{other:?}"),
+        };
+        let next = number(&mut chunk.head, 2) + number(&mut chunk.head, summary::EVENTS);
+        uint(&mut value, &[1], next);
+        file.sections[at].body = chunk.body();
+    }
+    let mut last = file.sections[snapshot].clone();
+    last.set(&value);
+    file.sections.insert(index, last);
+    file.repair_index();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("heads.scap");
+    std::fs::write(&path, file.bytes()).unwrap();
+    let read = run::scap(
+        dir.path(),
+        &["read", "-q", "-v", "--from", "+0s", path.to_str().unwrap()],
+    );
+    let err = String::from_utf8(read.err).unwrap();
+    assert_eq!(read.code, 3, "{err}");
+    assert!(err.contains(&format!("{} events", shown())), "{err}");
+}
+
+#[test]
 fn sections_that_are_elsewhere() {
     let copy = |kind: u16| {
         move |file: &mut File| {

@@ -123,11 +123,15 @@ pub(crate) fn opinion(dir: &Path, path: &Path) -> Opinion {
     let err = String::from_utf8_lossy(&read.err);
     let read = Opinion {
         code: read.code,
-        events: if is_shown(&read) { {
+        events: if is_shown(&read) {
+            {
                 let is_count = |line: &&str| line.ends_with("event") || line.ends_with("events");
                 let line = err.lines().find(is_count);
                 line.and_then(count).unwrap_or_else(|| panic!("{err}"))
-            } } else { 0 },
+            }
+        } else {
+            0
+        },
     };
     let view = scap(
         dir,
@@ -138,10 +142,14 @@ pub(crate) fn opinion(dir: &Path, path: &Path) -> Opinion {
     let is_marked = header.contains("DAMAGED") || header.contains("INCOMPLETE");
     let view = Opinion {
         code: view.code,
-        events: if is_shown(&view) { {
+        events: if is_shown(&view) {
+            {
                 assert_eq!(view.code == 3, is_marked, "{header}");
                 count(header).unwrap_or_else(|| panic!("{header}"))
-            } } else { 0 },
+            }
+        } else {
+            0
+        },
     };
     assert_eq!(read, view, "read and view disagree: {err}{header}");
     assert_eq!(

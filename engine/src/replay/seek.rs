@@ -7,6 +7,9 @@ use scap_capture_format::native::{ChunkDecoder, IndexedReader, Load};
 
 use crate::filter::When;
 
+/// How many bytes of skipped chunks are decoded to compare them with their heads: some tenths of a second.
+const VERIFIED_BYTES: u64 = 128 << 20;
+
 /// A position to start reading at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Start {
@@ -47,7 +50,40 @@ pub fn start(input: impl Read + Seek, from: When) -> Option<Start> {
             found = Some(snapshot.offset);
         }
     }
-    found.map(|offset| Start { offset, first_time })
+    let offset = found?;
+    are_as_claimed(&mut reader, offset).then_some(Start { offset, first_time })
+}
+
+/// Returns false if the heads of the chunks before `end` are found to be wrong: they can hide events of the window. Only so much
+/// is decoded as takes no time that a user notices; beyond that the heads are trusted, and `scap info`
+/// verifies them.
+fn are_as_claimed(reader: &mut IndexedReader<impl Read + Seek>, end: u64) -> bool {
+    let mut decoder = ChunkDecoder::new();
+    let mut left = VERIFIED_BYTES;
+    for place in 0..reader.index().chunks.len() {
+        let entry = reader.index().chunks.get(place);
+        let Some(entry) = entry.filter(|chunk| chunk.offset < end) else {
+            return true;
+        };
+        let Some(rest) = left.checked_sub(entry.body_len) else {
+            return true;
+        };
+        left = rest;
+        let Ok(chunk) = reader.chunk(place) else {
+            return false;
+        };
+        let Ok(mut rows) = chunk.decode(&mut decoder, Load::COLUMNS) else {
+            return false;
+        };
+        loop {
+            match rows.next() {
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(_) => return false,
+            }
+        }
+    }
+    true
 }
 
 /// Returns number and time of the first event that does not describe the capture itself, among those that can be read.
