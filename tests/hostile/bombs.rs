@@ -275,3 +275,41 @@ fn processes_as_many_as_there_can_be() {
     });
     check("threads", &bytes);
 }
+
+#[test]
+fn containers_of_many_origins() {
+    let mut file = file();
+    // A capture that says it was merged from 10,000 recordings.
+    file.preamble[8] = 2;
+    let mut header = file.sections[0].value().unwrap();
+    let machine = header.at(&[0]).clone();
+    let origin = Value::Struct(vec![
+        Value::Text(b"a.scap".to_vec()),
+        machine,
+        Value::Byte(0),
+        Value::Byte(0),
+        Value::List(Vec::new()),
+    ]);
+    let mut origins = Vec::new();
+    Value::List(vec![origin; 10_000]).encode(&mut origins);
+    let entry = Value::Struct(vec![Value::Uint(0x4f52_4947), Value::Text(pack(&origins))]);
+    header.at(&[6]).items().push(entry);
+    file.sections[0].set(&header);
+    let container = |number: u64| {
+        let id = format!("{number:012x}");
+        let name = "n".repeat(1000);
+        let json = format!(r#"{{"container":{{"id":"{id}","name":"{name}","image":"x"}}}}"#);
+        Value::Struct(vec![
+            Value::Uint(number),
+            Value::Text(id.into_bytes()),
+            Value::Text(json.into_bytes()),
+        ])
+    };
+    let containers = (0..1000).map(container).collect();
+    let mut report = Vec::new();
+    Value::Struct(vec![Value::List(containers), Value::List(Vec::new())]).encode(&mut report);
+    let at = file.all(CHUNK)[0];
+    file.sections.insert(at, Section::new(7, pack(&report)));
+    file.repair_index();
+    check("origins", &file.bytes());
+}

@@ -181,7 +181,7 @@ enum Entry {
     StateOnly,
     Machine(Box<MachineInfo>),
     Snapshot(Box<Snapshot>),
-    Containers(Box<ContainerReport>),
+    Containers(Box<ContainerReport>, usize),
     Loss(LossReport),
     Gap,
     Pause,
@@ -206,7 +206,9 @@ fn read_ahead(
             }
             Item::Machine(machine) => Entry::Machine(Box::new(machine.clone())),
             Item::Snapshot(snapshot) => Entry::Snapshot(Box::new(snapshot.clone())),
-            Item::Containers(report) => Entry::Containers(Box::new(report.clone())),
+            Item::Containers(report, origins) => {
+                Entry::Containers(Box::new(report.clone()), origins)
+            }
             Item::Loss(report) => Entry::Loss(report.clone()),
             Item::Gap => Entry::Gap,
             Item::Pause => Entry::Pause,
@@ -277,7 +279,7 @@ impl Input {
                 }
                 Entry::Machine(machine) => Item::Machine(machine),
                 Entry::Snapshot(snapshot) => Item::Snapshot(snapshot),
-                Entry::Containers(report) => Item::Containers(report),
+                Entry::Containers(report, origins) => Item::Containers(report, *origins),
                 Entry::Loss(report) => {
                     noted = report.clone();
                     self.origin(*origin).note(&mut noted.extra);

@@ -74,8 +74,9 @@ impl<R: Read> NativeSource<R> {
     fn read_all(&mut self, each: Each<'_>) -> std::result::Result<(), ReplayError> {
         if let Some(mut preload) = self.preload.take() {
             while let Some(report) = preload.next_report()? {
-                if self
-                    .all_origins(each, || Item::Containers(&report))?
+                let item = Item::Containers(&report, self.origins.len());
+                if each(OriginId::FIRST, item)
+                    .map_err(ReplayError::Sink)?
                     .is_break()
                 {
                     return Ok(());
@@ -94,7 +95,9 @@ impl<R: Read> NativeSource<R> {
                 Section::Snapshot(snapshot) => one(&snapshot.extra, Item::Snapshot(&snapshot))?,
                 Section::Loss(report) => one(&report.extra, Item::Loss(&report))?,
                 Section::Containers(report) => {
-                    self.all_origins(each, || Item::Containers(&report))?
+                    // Container ids are globally unique.
+                    let item = Item::Containers(&report, self.origins.len());
+                    each(OriginId::FIRST, item).map_err(ReplayError::Sink)?
                 }
                 Section::Chunk(chunk) => {
                     let load = Load {
@@ -125,21 +128,6 @@ impl<R: Read> NativeSource<R> {
             }
         }
         Ok(())
-    }
-
-    /// Passes on an item for each origin: container ids are globally unique.
-    fn all_origins<'i>(
-        &self,
-        each: Each<'_>,
-        item: impl Fn() -> Item<'i>,
-    ) -> std::result::Result<ControlFlow<()>, ReplayError> {
-        for (number, _) in (0..).zip(&self.origins) {
-            let flow = each(OriginId(number), item()).map_err(ReplayError::Sink)?;
-            if flow.is_break() {
-                return Ok(flow);
-            }
-        }
-        Ok(ControlFlow::Continue(()))
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::{fmt, io};
 
 use scap_capture_format::event::{EventFlags, Timestamp};
-use scap_capture_format::native::{Origin, OriginId};
+use scap_capture_format::native::{ContainerReport, Origin, OriginId};
 use scap_capture_format::schema::{Arch, types};
 use thiserror::Error;
 
@@ -191,10 +191,9 @@ impl Pipeline {
                     own.is_trusted = true;
                 }
             }
-            Item::Containers(report) => {
-                for description in &report.descriptions {
-                    own.state.preload_container(&description.json);
-                }
+            Item::Containers(report, count) => {
+                let end = origin.saturating_add(count).min(self.origins.len());
+                preload(&mut self.origins[origin..end], report);
             }
             Item::Loss(report) => {
                 own.is_trusted &= report.losses.iter().all(|l| l.count == 0);
@@ -204,6 +203,11 @@ impl Pipeline {
             Item::Pause => return sink.pause(None, &self.origins),
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Makes descriptions of containers known to all origins.
+    pub(super) fn preload_containers(&mut self, report: &ContainerReport) {
+        preload(&mut self.origins, report);
     }
 
     /// Returns true if the selection has a time window and no event was in it.
@@ -343,6 +347,24 @@ pub fn replay_all(
     let mut pipeline = Pipeline::new(session, source.origins(), Selection::default());
     let _end = pipeline.run(source, sink)?;
     Ok(pipeline)
+}
+
+/// Makes descriptions of containers known to origins, which share one list: a merged capture can have many origins.
+fn preload(origins: &mut [OriginState], report: &ContainerReport) {
+    let Some((first, others)) = origins.split_first_mut() else {
+        return;
+    };
+    // The others release the list, so that it is changed in place.
+    let none = State::new();
+    for other in others.iter_mut() {
+        other.state.share_preloaded(&none);
+    }
+    for description in &report.descriptions {
+        first.state.preload_container(&description.json);
+    }
+    for other in others {
+        other.state.share_preloaded(&first.state);
+    }
 }
 
 /// Returns true if an event is applied to the state.

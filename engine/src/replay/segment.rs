@@ -69,11 +69,7 @@ impl SegmentReplayer {
         let mut pipeline = Pipeline::new(session, &origins, Selection::default());
         let mut preload = ContainerPreload::of(open()?);
         while let Some(report) = preload.next_report()? {
-            for description in &report.descriptions {
-                for origin in pipeline.origins_mut() {
-                    origin.state.preload_container(&description.json);
-                }
-            }
+            pipeline.preload_containers(&report);
         }
         Ok(Self {
             source: SegmentSource {

@@ -24,8 +24,8 @@ pub enum Item<'a> {
     Event(PairedEvent<'a>),
     /// An event that only updates the state; its other parts are not needed or were not loaded.
     StateOnly(PairedEvent<'a>),
-    /// Descriptions of containers that later events repeat.
-    Containers(&'a ContainerReport),
+    /// Descriptions of containers that later events repeat, for this number of origins from the item's on.
+    Containers(&'a ContainerReport, usize),
     /// Lost events.
     Loss(&'a LossReport),
     /// A part of the capture that was not read, because of damage or by choice.

@@ -46,6 +46,7 @@ pub use users::User;
 pub use view::{View, has_fd};
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use containers::Known;
 use dirs::Dirs;
@@ -105,7 +106,7 @@ pub struct State {
     /// The containers described by events and snapshots so far.
     described: Known,
     /// The containers described anywhere in the capture.
-    preloaded: Known,
+    preloaded: Arc<Known>,
     interfaces: Vec<Interface>,
     pending_clones: PendingClones,
     lineage: lineage::Budget,
@@ -258,12 +259,17 @@ impl State {
             return;
         };
         let Some(first) = self.preloaded.get(info.id.as_bytes()) else {
-            return self.preloaded.add(info);
+            return Arc::make_mut(&mut self.preloaded).add(info);
         };
         let mut first = first.clone();
         if first.complete(&info) {
-            self.preloaded.add(first);
+            Arc::make_mut(&mut self.preloaded).add(first);
         }
+    }
+
+    /// Uses the preloaded descriptions of another state.
+    pub(crate) fn share_preloaded(&mut self, other: &Self) {
+        self.preloaded = Arc::clone(&other.preloaded);
     }
 
     /// Returns the addresses of the machine.

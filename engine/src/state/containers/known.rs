@@ -11,7 +11,7 @@ use super::description::ContainerInfo;
 use super::limits;
 
 /// Descriptions of containers by id.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::state) struct Known {
     by_id: HashMap<Arc<str>, Entry>,
     /// Ids in the order of their last description.
@@ -20,7 +20,7 @@ pub(in crate::state) struct Known {
     bytes: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     info: ContainerInfo,
     /// Its key in `order`.

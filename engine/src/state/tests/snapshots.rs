@@ -160,7 +160,7 @@ fn equal_texts_are_one_again() {
     let mut again = State::new();
     again.restore(&m.state.snapshot());
     let path = |tid| again.thread(Tid(tid)).unwrap().exepath.clone().unwrap();
-    assert!(std::sync::Arc::ptr_eq(&path(100), &path(101)));
+    assert!(Arc::ptr_eq(&path(100), &path(101)));
     assert_eq!(again.used.text, m.state.used.text);
 }
 
