@@ -16,6 +16,8 @@ use std::{
     process::{Child, Command, ExitStatus},
 };
 
+use rustix::io::{FdFlags, fcntl_setfd};
+
 use super::RecordError;
 
 /// Name of the hidden subcommand; the number of the pipe's fd follows it.
@@ -49,7 +51,7 @@ impl StoppedChild {
             source,
         };
         let (reader, gate) = io::pipe().map_err(fail)?;
-        // The read end has to survive the exec of the holder, which closes it before executing the command.
+        // The read end has to survive the exec of the holder, but not that of the command.
         let reader = inheritable(OwnedFd::from(reader)).map_err(fail)?;
         let child = Command::new(holder)
             .arg(EXEC_GATE)
@@ -95,8 +97,14 @@ pub fn hold(mut args: impl Iterator<Item = OsString>) -> io::Error {
     let (Some(fd), Some(command)) = (fd, args.next()) else {
         return io::Error::other("not meant to be called by hand");
     };
+    let mut gate = gate(fd);
+    // From here on it is closed by exec, which the recorder sees in /proc. Closing it before would not be recorded: the
+    // recording of the command begins with the exec.
+    if let Err(error) = fcntl_setfd(&gate, FdFlags::CLOEXEC) {
+        return error.into();
+    }
     let mut byte = [0];
-    match gate(fd).read(&mut byte) {
+    match gate.read(&mut byte) {
         Ok(1) => Command::new(command).args(args).exec(),
         // The recorder has ended, so the command must not run.
         _ => std::process::exit(130),

@@ -98,6 +98,29 @@ fn kill_9_leaves_a_readable_file_and_nothing_in_the_kernel() {
 }
 
 #[test]
+fn the_command_gets_the_same_fds_as_without_a_recorder() {
+    let Some(bench) = bench() else { return };
+    // The shell's own are the first; `*` opens the directory, whose number is among them.
+    const LIST: &str = "echo /proc/$$/fd/*";
+    let plain = Command::new("sh").args(["-c", LIST]).output().unwrap();
+    let recorded = scap()
+        .args(["record", "-q", "-w"])
+        .arg(bench.path("fds.scap"))
+        .args(["--", "sh", "-c", LIST])
+        .output()
+        .unwrap();
+    let numbers = |out: &[u8]| {
+        let out = String::from_utf8_lossy(out).into_owned();
+        let fds = out
+            .split_whitespace()
+            .filter_map(|path| path.rsplit('/').next());
+        fds.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert!(numbers(&plain.stdout).len() >= 3);
+    assert_eq!(numbers(&recorded.stdout), numbers(&plain.stdout));
+}
+
+#[test]
 fn limits_end_a_recording() {
     let Some(bench) = bench() else { return };
     bench.record(
