@@ -28,7 +28,7 @@ struct Inner {
     rendered: Vec<u8>,
 }
 
-/// What a finalizer is told that asks for a field while a text is lent to Lua.
+/// The error for a finalizer that requests a field while a text is lent to Lua.
 const IN_FINALIZER: &str = "fields cannot be requested in a finalizer";
 
 /// Limits of the fields that a script can request: their number, and the bytes of their names.

@@ -10,7 +10,7 @@ local concat, match = table.concat, string.match
 local put, put_error, deny, flush = host.put, host.put_error, host.deny, host.flush
 local real_io, real_os, real_debug = io, os, debug
 local getinfo, traceback = real_debug.getinfo, real_debug.traceback
-local no_table = function() return nil end
+local nothing = function() return nil end
 
 function _G.print(...)
   local only = ...
@@ -83,7 +83,6 @@ real_debug.getmetatable(real_io.stdout).__metatable = false
 
 if host.describes then
   -- A file that takes everything and has nothing in it.
-  local nothing = no_table
   local no_file = { read = nothing, lines = function() return nothing end, seek = function() return 0 end }
   for _, name in ipairs { 'write', 'flush', 'setvbuf', 'close' } do
     no_file[name] = function(self) return self end
@@ -102,7 +101,7 @@ local own_os = {
   date = real_os.date,
   clock = real_os.clock,
   difftime = real_os.difftime,
-  getenv = no_table,
+  getenv = nothing,
   exit = host.exit,
   execute = function(command)
     -- Stock scripts make the directory for their files so.

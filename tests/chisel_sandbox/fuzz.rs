@@ -180,21 +180,19 @@ fn value(random: &mut Random, depth: u32, out: &mut String) {
         0..=3 => out.push_str(random.one(VALUES)),
         4 => out.push_str(random.one(FUNCTIONS)),
         5 => call(random, depth - 1, out),
-        6 => {
-            out.push_str("function(...) ");
-            block(random, depth - 1, out);
-            out.push_str("return ... end");
-        }
+        6 => enclosed(random, depth, "function(...) ", "return ... end", out),
         7 => {
             let _ = write!(out, "setmetatable({{}}, {{ {} = ", random.one(METHODS));
             value(random, depth - 1, out);
             out.push_str(" })");
         }
-        8 => {
-            out.push_str("coroutine.create(function(...) ");
-            block(random, depth - 1, out);
-            out.push_str("end)");
-        }
+        8 => enclosed(
+            random,
+            depth,
+            "coroutine.create(function(...) ",
+            "end)",
+            out,
+        ),
         _ => {
             let _ = write!(out, "io.open('f{}', 'w')", random.below(3));
         }
@@ -210,6 +208,13 @@ fn call(random: &mut Random, depth: u32, out: &mut String) {
         value(random, depth, out);
     }
     out.push(')');
+}
+
+/// Appends a block, one level deeper, between two texts.
+fn enclosed(random: &mut Random, depth: u32, before: &str, after: &str, out: &mut String) {
+    out.push_str(before);
+    block(random, depth - 1, out);
+    out.push_str(after);
 }
 
 fn statement(random: &mut Random, depth: u32, out: &mut String) {
@@ -231,25 +236,30 @@ fn statement(random: &mut Random, depth: u32, out: &mut String) {
         }
         4 => out.push_str("collectgarbage()"),
         5 => {
-            let _ = write!(out, "for _ = 1, {} do ", random.below(20));
-            block(random, depth - 1, out);
-            out.push_str("end");
+            let before = format!("for _ = 1, {} do ", random.below(20));
+            enclosed(random, depth, &before, "end", out);
         }
-        6 => {
-            out.push_str("pcall(coroutine.wrap(function() ");
-            block(random, depth - 1, out);
-            out.push_str("end))");
-        }
-        7 => {
-            out.push_str("pcall(string.gsub, 'aab', 'a', function() ");
-            block(random, depth - 1, out);
-            out.push_str("end)");
-        }
-        8 => {
-            out.push_str("pcall(table.sort, { 3, 1, 2 }, function(a, b) ");
-            block(random, depth - 1, out);
-            out.push_str("return a < b end)");
-        }
+        6 => enclosed(
+            random,
+            depth,
+            "pcall(coroutine.wrap(function() ",
+            "end))",
+            out,
+        ),
+        7 => enclosed(
+            random,
+            depth,
+            "pcall(string.gsub, 'aab', 'a', function() ",
+            "end)",
+            out,
+        ),
+        8 => enclosed(
+            random,
+            depth,
+            "pcall(table.sort, { 3, 1, 2 }, function(a, b) ",
+            "return a < b end)",
+            out,
+        ),
         9 => {
             let _ = write!(out, "pcall(rawset, {}, 'x', ", random.one(VALUES));
             value(random, depth - 1, out);

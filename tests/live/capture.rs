@@ -64,6 +64,14 @@ pub(crate) struct Capture {
     pub(crate) snapshots: usize,
 }
 
+impl Capture {
+    /// How many programs were started.
+    pub(crate) fn starts(&self) -> usize {
+        let is_start = |event: &&Event| event.name == "execve";
+        self.events.iter().filter(is_start).count()
+    }
+}
+
 /// Whether a capture, which may be being written, has a snapshot already.
 pub(crate) fn has_snapshot(path: &Path) -> bool {
     let reader = std::fs::File::open(path)

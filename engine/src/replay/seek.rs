@@ -86,7 +86,7 @@ fn are_as_claimed(reader: &mut IndexedReader<impl Read + Seek>, end: u64) -> boo
     true
 }
 
-/// Returns number and time of the first event that does not describe the capture itself, among those that can be read.
+/// Returns number and time of the first readable event that does not describe the capture itself.
 pub fn first_event(reader: &mut IndexedReader<impl Read + Seek>) -> Option<(EventNum, u64)> {
     let mut decoder = ChunkDecoder::new();
     for index in 0..reader.index().chunks.len() {

@@ -25,7 +25,7 @@ pub(super) struct Tiles {
 }
 
 impl Tiles {
-    /// Makes the tiles of a segment: a copy of those that the thread compiled, since there can be many small segments.
+    /// Makes the tiles of a segment by copying the thread's compiled filters, since there can be many small segments.
     pub(super) fn new() -> Self {
         thread_local! {
             static COMPILED: Tiles = Tiles::compile();
