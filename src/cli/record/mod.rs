@@ -228,6 +228,10 @@ impl From<RecordError> for CliError {
                 counted(needed, "byte")
             ))
             .hint("make room, or write to another place"),
+            // A refusal of our own says why; no other user could write there, either.
+            RecordError::Create { source, .. } if source.raw_os_error().is_none() => {
+                Self::failed(message).hint("write to another name")
+            }
             RecordError::Create { .. } => {
                 Self::failed(message).hint("choose a place that this user may write to")
             }
