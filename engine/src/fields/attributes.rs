@@ -218,6 +218,8 @@ pub struct Attributes {
     pub scope: Scope,
     /// True if the value is absent from all events whose type has no fd.
     pub requires_fd: bool,
+    /// The events that can have the value.
+    pub source: Source,
     /// What the value means.
     pub role: Role,
     /// The unit of the value.
@@ -234,12 +236,24 @@ pub struct Attributes {
     pub(super) by_type: Option<ByType>,
 }
 
+/// Where events come from that can have a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// From the recorded machine.
+    Syscalls,
+    /// From the audit log of Kubernetes.
+    Audit,
+    /// From anywhere.
+    Every,
+}
+
 impl Attributes {
     /// The strictest attributes: no optimisation is permitted.
     pub(super) const STRICTEST: Self = Self {
         needs: Needs::all(),
         scope: Scope::Event,
         requires_fd: false,
+        source: Source::Syscalls,
         role: Role::None,
         unit: Unit::None,
         times: None,

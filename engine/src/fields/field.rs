@@ -69,6 +69,11 @@ impl Field {
         self.info.ty
     }
 
+    /// Returns true if the value is the time of the event, as text.
+    pub fn is_textual_time(&self) -> bool {
+        self.info.ty == FieldType::Text && self.info.attributes.times.is_some()
+    }
+
     /// Returns true if the value depends on earlier events on which this use of the field was
     /// evaluated.
     pub fn is_stateful(&self) -> bool {

@@ -3,8 +3,8 @@
 use scap_capture_format::schema::PrintFormat;
 
 use super::attributes::{
-    ArgNames, Attributes, ByType, Listing, Narrow, Needs, NoPayload, Role, Scope, TimeLiterals,
-    Unit,
+    ArgNames, Attributes, ByType, Listing, Narrow, Needs, NoPayload, Role, Scope, Source,
+    TimeLiterals, Unit,
 };
 use super::{Context, Field, Scratch, Value, classes};
 
@@ -218,6 +218,12 @@ impl FieldInfo {
     /// The value comes from the container runtime's description of the thread's container.
     pub(super) const fn of_runtime(self) -> Self {
         self.of_container().needs(Needs::RUNTIME)
+    }
+
+    /// Events of every source have the value.
+    pub(super) const fn of_every_source(mut self) -> Self {
+        self.attributes.source = Source::Every;
+        self
     }
 
     /// Declares what the value requires besides the event and the state around it.

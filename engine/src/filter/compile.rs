@@ -113,7 +113,7 @@ fn joined(parts: Vec<Pred>, quantifier: Quantifier) -> Box<[Pred]> {
 
 impl ValueTest {
     /// Returns true if a test of this and another value is one test of a single value.
-    fn can_join(&self, other: &Self, quantifier: Quantifier) -> bool {
+    pub(super) fn can_join(&self, other: &Self, quantifier: Quantifier) -> bool {
         let (Some(one), Some(two)) = (self.operand.field(), other.operand.field()) else {
             return false;
         };
@@ -131,7 +131,7 @@ impl ValueTest {
             && one.role() == Role::None
     }
 
-    fn join(&mut self, test: Test, quantifier: Quantifier) {
+    pub(super) fn join(&mut self, test: Test, quantifier: Quantifier) {
         if let Test::Each(all, tests) = &mut self.test
             && *all == quantifier
             && !tests.is_empty()
@@ -143,8 +143,10 @@ impl ValueTest {
     }
 }
 
-fn compile_check(check: Check) -> Pred {
-    let Check { left, op, right } = check;
+pub(super) fn compile_check(check: Check) -> Pred {
+    let Check {
+        left, op, right, ..
+    } = check;
     let (each, values) = match right {
         Right::Operand(right) => {
             return Pred::Pair(Box::new(PairTest {
@@ -237,6 +239,17 @@ fn around(left: &Operand, ms: i128) -> Pred {
 }
 
 impl Pred {
+    /// Returns the outcome for events of a type if it depends only on that.
+    pub(super) fn outcome(&self, ty: EventType) -> Option<bool> {
+        match self {
+            Self::Always(holds) => Some(*holds),
+            Self::Type(test) => test.outcome(ty),
+            Self::Types(types) => Some(types.contains(ty)),
+            Self::Dir { enter, exit } => Some(if ty.is_enter() { *enter } else { *exit }),
+            _ => None,
+        }
+    }
+
     /// Returns true if the predicate is true for an event.
     pub(super) fn matches(&mut self, cx: Context<'_>) -> bool {
         match self {

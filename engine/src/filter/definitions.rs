@@ -39,10 +39,14 @@ impl Definitions {
     ///
     /// If the text is not a condition. Names in it are looked up where the macro is used.
     pub fn add_macro(&mut self, name: impl Into<String>, text: &str) -> Result<(), FilterError> {
-        let expr = parser::parse(text)?;
+        self.add_tree(name, text, parser::parse(text)?);
+        Ok(())
+    }
+
+    /// Adds a macro whose text was parsed already, or replaces the one of that name.
+    pub fn add_tree(&mut self, name: impl Into<String>, text: &str, expr: Expr) {
         let text = text.to_owned();
         self.macros.insert(name.into(), Macro { text, expr });
-        Ok(())
     }
 
     /// Adds a list, or replaces the one of that name.

@@ -29,6 +29,7 @@ mod pattern;
 mod pushdown;
 mod resolve;
 mod services;
+mod set;
 #[cfg(test)]
 mod strict_field;
 mod time_literal;
@@ -42,6 +43,7 @@ pub use definitions::Definitions;
 pub use error::{FilterError, FilterErrorKind};
 pub use parser::{MAX_DEPTH, parse};
 pub use pushdown::Pushdown;
+pub use set::FilterSet;
 pub use typeset::TypeSet;
 pub use when::When;
 

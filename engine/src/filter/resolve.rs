@@ -41,6 +41,22 @@ pub(super) struct Check {
     pub(super) left: Operand,
     pub(super) op: Op,
     pub(super) right: Right,
+    /// The operands as they were written.
+    names: String,
+}
+
+impl Check {
+    /// Returns a text that only comparisons with the same meaning have.
+    pub(super) fn key(&self) -> String {
+        let Self {
+            op, right, names, ..
+        } = self;
+        let op = op.name();
+        match right {
+            Right::None | Right::Operand(_) => format!("{names} {op}"),
+            Right::Values(quantifier, values) => format!("{names} {op} {quantifier:?} {values:?}"),
+        }
+    }
 }
 
 /// The right-hand side of a comparison.
@@ -204,7 +220,16 @@ impl<'d> Resolver<'d> {
             // The parser does not nest quantifiers.
             ast::Right::Each(..) => return refuse(FilterErrorKind::OperatorNeedsValues(op.name())),
         };
-        Ok(Check { left, op, right })
+        let mut names = check.left.to_string();
+        if let ast::Right::Operand(operand) = &check.right {
+            names.push_str(&format!(" {operand}"));
+        }
+        Ok(Check {
+            left,
+            op,
+            right,
+            names,
+        })
     }
 
     fn right_operand(&self, left: &Operand, ast: &ast::Operand) -> Result<Operand, FilterError> {

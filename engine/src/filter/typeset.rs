@@ -22,6 +22,9 @@ pub struct TypeSet {
 }
 
 impl TypeSet {
+    /// Codes of calls in the field's numbering are below this.
+    pub(super) const CALLS: u16 = 64 * CODE_WORDS as u16;
+
     /// No type.
     pub const NONE: Self = Self {
         words: [0; WORDS],
@@ -138,6 +141,24 @@ impl TypeSet {
         known().filter(|ty| self.contains(*ty))
     }
 
+    /// Returns the names of the types and calls that are included, without enter events; unsorted, each at least once.
+    pub fn names(&self) -> Vec<&'static str> {
+        let types = self
+            .iter()
+            .filter(|ty| ty.is_exit() && !generic::is_generic(*ty));
+        let infos = types.filter_map(schema::event_info);
+        let infos = infos.filter(|info| info.status != Status::Unused);
+        let calls = syscall::all().filter(|call| {
+            call.ppm_sc != 0
+                && call.exit_type == types::GENERIC_X
+                && self.contains_call(call.ppm_sc)
+        });
+        infos
+            .map(|info| info.name)
+            .chain(calls.map(|call| call.name))
+            .collect()
+    }
+
     /// Returns true if the set is empty.
     pub fn is_empty(&self) -> bool {
         !self.unknown && self.iter().next().is_none()
@@ -233,10 +254,15 @@ impl TypeTest {
         }
     }
 
+    /// Returns the outcome for events of a type; `None` if their name depends on the event.
+    pub(super) fn outcome(&self, ty: EventType) -> Option<bool> {
+        (!is_named_by_event(ty)).then(|| self.types.contains(ty))
+    }
+
     pub(super) fn matches(&mut self, cx: Context<'_>) -> bool {
         let ty = cx.event.ty;
-        if !is_named_by_event(ty) {
-            return self.types.contains(ty);
+        if let Some(outcome) = self.outcome(ty) {
+            return outcome;
         }
         if generic::is_generic(ty) {
             let call = generic::call(cx.event, cx.session.arch);

@@ -10,7 +10,7 @@ pub fn string(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// Appends text that is escaped already as a JSON string.
-pub(super) fn rendered(out: &mut Vec<u8>, text: &[u8]) {
+pub fn rendered(out: &mut Vec<u8>, text: &[u8]) {
     write(out, text, |_| false);
 }
 

@@ -81,6 +81,8 @@ pub struct Template {
     parts: Vec<Part>,
     /// True if events with absent fields are printed.
     lenient: bool,
+    /// JSON has nanoseconds for every time.
+    numeric_times: bool,
     /// For JSON: the members by name, each as the text `"name":` and the index of its part.
     members: Vec<(Vec<u8>, usize)>,
     scratch: Scratch,
@@ -168,10 +170,38 @@ impl Template {
         Ok(Self {
             parts,
             lenient,
+            numeric_times: false,
             members: names.into_iter().map(member).collect(),
             scratch: Scratch::default(),
             buffer: Vec::new(),
         })
+    }
+
+    /// Returns the fields as they were written, sorted; without transformers.
+    pub fn field_names(&self) -> Vec<String> {
+        let names = self.parts.iter().filter_map(|part| match part {
+            Part::Field { field, .. } => Some(field.to_string()),
+            _ => None,
+        });
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Lets JSON have nanoseconds since the epoch for times that are text otherwise, as Falco does.
+    #[must_use]
+    pub fn with_numeric_times(mut self) -> Self {
+        self.numeric_times = true;
+        self
+    }
+
+    /// Leaves transformers out of JSON, as Falco does.
+    #[must_use]
+    pub fn without_transformers(mut self) -> Self {
+        let Self { parts, members, .. } = &mut self;
+        members.retain(|(_, part)| !matches!(parts.get(*part), Some(Part::Transform { .. })));
+        self
     }
 
     /// Appends an event, without a line break. Returns false if a field is absent; nothing is
@@ -225,7 +255,8 @@ impl Template {
             let (value, info) = match self.parts.get_mut(*part) {
                 Some(Part::Field { field, .. }) => {
                     // Text has the time in the chosen format, JSON always has nanoseconds.
-                    if field.role() == Role::OutputTime {
+                    let is_time = self.numeric_times && field.is_textual_time();
+                    if field.role() == Role::OutputTime || is_time {
                         match cx.event.ts.known() {
                             Some(ns) => number::udec(out, ns),
                             None => out.extend_from_slice(b"null"),

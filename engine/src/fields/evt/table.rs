@@ -74,7 +74,7 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
     .flag(FieldFlags::NO_TRANSFORMER)
     .of_event()
     .role(Role::Around),
-    text("evt.asynctype", "name of an async/meta event", asynctype).of_event(),
+    text("evt.asynctype", "name of an async/meta event", asynctype).of_every_source().of_event(),
     bytes("evt.buffer", "the data parameter (bytes)", buffer)
         .needs(Needs::PAYLOAD)
         .listing(Listing::Hidden),
@@ -188,11 +188,11 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
         .format(PrintFormat::Id)
         .of_event()
         .listing(Listing::First(8)),
-    text("evt.datetime", "date and time with ns (local)", datetime)
+    text("evt.datetime", "date and time with ns (local)", datetime).of_every_source()
         .of_event()
         .times(TimeLiterals::LOCAL_TEXT)
         .listing(Listing::First(2)),
-    text("evt.datetime.s", "date and time, whole seconds", datetime_s)
+    text("evt.datetime.s", "date and time, whole seconds", datetime_s).of_every_source()
         .of_event()
         .times(TimeLiterals::LOCAL_TEXT)
         .unit(Unit::Seconds),
@@ -220,7 +220,7 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
         "evt.hostname",
         "host name of the capture (MI block; env override live)",
         hostname,
-    )
+    ).of_every_source()
     .of_event(),
     text("evt.info", "same as evt.args (old: extra text)", args)
         .needs(Needs::PAYLOAD)
@@ -250,7 +250,7 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
         .flag(FieldFlags::TABLE_ONLY)
         .of_event(),
     text("evt.io_dir", "text read or write", by_type).of_type(IO_DIR),
-    boolean("evt.is_async", "true for meta/async events", is_async).of_event(),
+    boolean("evt.is_async", "true for meta/async events", is_async).of_every_source().of_event(),
     boolean("evt.is_io", "true for reads and writes on fds", by_type).of_type(IO),
     boolean("evt.is_io_read", "true for reads", by_type).of_type(IO_READ),
     boolean("evt.is_io_write", "true for writes", by_type).of_type(IO_WRITE),
@@ -314,7 +314,7 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
         .flag(FieldFlags::DEPRECATED)
         .of_event()
         .unit(Unit::Seconds),
-    uint("evt.num", "event ordinal, starts at 1", num)
+    uint("evt.num", "event ordinal, starts at 1", num).of_every_source()
         .format(PrintFormat::Id)
         .needs(Needs::ALL_EVENTS)
         .role(Role::EventNumber)
@@ -323,13 +323,13 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
         "evt.outputtime",
         "timestamp in the format chosen by -t",
         outputtime,
-    )
+    ).of_every_source()
     .flag(FieldFlags::PRINT_ONLY)
     .needs(Needs::HISTORY)
     .role(Role::OutputTime)
     .listing(Listing::Hidden),
-    text("evt.plugininfo", "plugin's own text summary", na).never("plugins are not supported"),
-    text("evt.pluginname", "plugin that produced a plugin event", na)
+    text("evt.plugininfo", "plugin's own text summary", na).of_every_source().never("plugins are not supported"),
+    text("evt.pluginname", "plugin that produced a plugin event", na).of_every_source()
         .never("plugins are not supported"),
     dynamic(
         "evt.rawarg",
@@ -343,7 +343,7 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
     .no_payload_if(is_other_parameter)
     .arg_names(ArgNames::Parameter),
     int("evt.rawres", "return value as number", rawres).of_event(),
-    instant("evt.rawtime", "ns since epoch", rawtime)
+    instant("evt.rawtime", "ns since epoch", rawtime).of_every_source()
         .of_event()
         .times(TimeLiterals::LOCAL_NUMBER)
         .role(Role::EventTime),
@@ -351,21 +351,21 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
         "evt.rawtime.ns",
         "ns remainder of rawtime (padded print)",
         rawtime_ns,
-    )
+    ).of_every_source()
     .format(PrintFormat::PaddedDec10)
     .of_event()
     .unit(Unit::NanosecondPart),
-    instant("evt.rawtime.s", "seconds part of rawtime", rawtime_s)
+    instant("evt.rawtime.s", "seconds part of rawtime", rawtime_s).of_every_source()
         .of_event()
         .unit(Unit::Seconds),
-    interval("evt.reltime", "ns since first event of capture", reltime)
+    interval("evt.reltime", "ns since first event of capture", reltime).of_every_source()
         .format(PrintFormat::PaddedDec10)
         .needs(Needs::ALL_EVENTS),
-    interval("evt.reltime.ns", "ns remainder of reltime", reltime_ns)
+    interval("evt.reltime.ns", "ns remainder of reltime", reltime_ns).of_every_source()
         .format(PrintFormat::PaddedDec10)
         .needs(Needs::ALL_EVENTS)
         .unit(Unit::NanosecondPart),
-    interval("evt.reltime.s", "seconds part of reltime", reltime_s)
+    interval("evt.reltime.s", "seconds part of reltime", reltime_s).of_every_source()
         .needs(Needs::ALL_EVENTS)
         .unit(Unit::Seconds),
     text("evt.res", "SUCCESS or errno name", res)
@@ -376,19 +376,19 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
         "evt.source",
         "event source name (syscall or plugin source)",
         source,
-    )
+    ).of_every_source()
     .of_event(),
     text(
         "evt.time",
         "time of day with 9 fractional digits (local zone)",
         time_of_day,
-    )
+    ).of_every_source()
     .of_event()
     .times(TimeLiterals::LOCAL_TEXT),
-    text("evt.time.iso8601", "UTC ISO-8601 with ns", iso8601)
+    text("evt.time.iso8601", "UTC ISO-8601 with ns", iso8601).of_every_source()
         .of_event()
         .times(TimeLiterals::UTC_TEXT),
-    text("evt.time.s", "time of day, whole seconds", time_of_day_s)
+    text("evt.time.s", "time of day, whole seconds", time_of_day_s).of_every_source()
         .of_event()
         .times(TimeLiterals::LOCAL_TEXT)
         .unit(Unit::Seconds),
