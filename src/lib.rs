@@ -17,6 +17,7 @@
 //!   stats         bounded group-by: tallies, tables, columns
 //!   files         the files that the program makes: private, new, not through links
 //!   chisel        Lua scripts: registry, runner, API, sandbox
+//!   rules         Falco's rules: files, macros, exceptions; all evaluated together
 //!   inspect       detail, find, page, system view at a time, I/O streams, background aggregation
 //!   export        captures made from captures: sysdig's format, and the native one
 //!   record        the recorder: probe, /proc, containers, session         (privileged; Linux only)
@@ -35,4 +36,5 @@ pub mod export;
 pub mod files;
 pub mod inspect;
 pub mod record;
+pub mod rules;
 pub mod tui;

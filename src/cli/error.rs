@@ -15,6 +15,8 @@ pub(super) const EXIT_USAGE: u8 = 2;
 /// The capture is damaged; the readable part was processed.
 pub(super) const EXIT_DAMAGED: u8 = 3;
 
+/// Alerts were found, and the command was asked to say so.
+pub(super) const EXIT_ALERTS: u8 = 5;
 /// Privilege or kernel support is missing.
 pub(super) const EXIT_PRIVILEGE: u8 = 4;
 
@@ -39,7 +41,7 @@ impl Outcome {
 pub(super) enum CliError {
     /// stdout was closed by its reader; not an error.
     OutputClosed,
-    /// A chisel ended the program with this exit code, after printing the reason itself.
+    /// The program ends with this exit code; the reason was printed already, by a chisel or as the command's result.
     Exited(u8),
     /// Any other failure, to be printed.
     Failed {

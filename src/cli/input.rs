@@ -269,6 +269,13 @@ impl Captures {
         names.join(", ")
     }
 
+    /// Returns the names of the captures by origin, if there are several and each has one origin.
+    pub(super) fn names(&self) -> Vec<String> {
+        let is_each = self.names.len() > 1 && self.origins().len() == self.names.len();
+        let names = self.names.iter().filter(|_| is_each);
+        names.map(|name| name.text.clone()).collect()
+    }
+
     /// Returns the source of the events.
     pub(super) fn source(&mut self) -> &mut dyn EventSource {
         self.source.as_mut()

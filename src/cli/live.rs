@@ -2,9 +2,6 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::Instant;
 
 use scap_capture_format::event::Timestamp;
 use scap_capture_format::native::LossReport;
@@ -52,7 +49,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let arch = Arch::from_name(std::env::consts::ARCH);
     let stop = on_signals()
         .map_err(|error| CliError::failed(format!("cannot handle signals: {error}")))?;
-    let until = until(&options, &stop);
+    let until = Until::of(&options, &stop);
     let mut output = Output::ending(&until).map_err(|error| CliError::output(&error))?;
     let mut screen = Screen {
         printer: Printer::new(&args.print, arch)?,
@@ -76,22 +73,11 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     Ok(Outcome::Done)
 }
 
-/// Returns when the command ends. Attaching is part of the time that is limited here, and not of `-M`; the reader
-/// is waited for longer than that.
-fn until(options: &Options, stop: &Arc<AtomicBool>) -> Until {
-    Until {
-        stop: Arc::clone(stop),
-        deadline: options
-            .duration
-            .and_then(|limit| Instant::now().checked_add(limit)),
-    }
-}
-
 /// Runs chisels over live events.
 fn with_chisels(args: &Args, mut options: Options) -> Result<Outcome, CliError> {
     let stop = on_signals()
         .map_err(|error| CliError::failed(format!("cannot handle signals: {error}")))?;
-    let until = until(&options, &stop);
+    let until = Until::of(&options, &stop);
     let filter = args.what.filter_text()?;
     let mut chisels = chisel::live(&args.chisels, &args.print, filter, &until)?;
     let mut session = args.print.session(Arch::from_name(std::env::consts::ARCH));

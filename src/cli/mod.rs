@@ -2,12 +2,13 @@
 //!
 //! The only module that knows clap, standard output and exit codes. Exit codes: 0 success, also if
 //! the reader closed the output; 1 failure; 2 invalid usage; 3 the capture is damaged and was read
-//! in part; 4 missing privilege or kernel support.
+//! in part; 4 missing privilege or kernel support; 5 alerts, if asked for.
 
 mod chisel;
 mod compressed;
 mod containers;
 mod convert;
+mod detect;
 mod diagnostic;
 mod error;
 mod events;
@@ -21,6 +22,7 @@ mod print;
 mod read;
 mod record;
 mod reference;
+mod rules;
 mod stderr;
 mod summary;
 mod sysdig_options;
@@ -56,7 +58,7 @@ pub use reference::reference;
 )]
 #[command(
     after_help = "Exit codes: 0 success; 1 failure; 2 invalid usage; 3 the capture is damaged \
-and was read in part; 4 missing privilege or kernel support."
+and was read in part; 4 missing privilege or kernel support; 5 alerts (`detect --exit-code`)."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -112,6 +114,13 @@ enum Command {
     /// .scap file has two events per call, enter and exit, which all versions of sysdig read. What
     /// the format cannot express is counted and reported.
     Convert(convert::Args),
+    /// Find what rules describe: Falco's rules over captures, or live
+    ///
+    /// Prints a line for each event that a rule matches, as Falco does, and the counts at the end. Rules are those of
+    /// `-r`, in Falco's files or directories; without it, scap's own.
+    Detect(detect::Args),
+    /// Check, list and describe rules
+    Rules(rules::Args),
     /// List, describe, create and test chisels
     ///
     /// Chisels are Lua scripts that `read -c` and `live -c` run over the events: the built-in ones,
@@ -195,6 +204,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Info(args) => info::run(&args),
         Command::Containers(args) => containers::run(&args),
         Command::Convert(args) => convert::run(&args),
+        Command::Detect(args) => detect::run(&args),
+        Command::Rules(args) => rules::run(&args),
         Command::Fields(args) => fields::run(&args),
         Command::Events(args) => events::run(&args),
     };

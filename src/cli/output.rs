@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use super::error::CliError;
 use crate::event::number;
 use crate::files::PatientWriter;
+use crate::record::Options;
 
 /// The buffer is flushed at this size, in bytes.
 const FULL: usize = 64 << 10;
@@ -25,6 +26,17 @@ pub(super) struct Until {
 }
 
 impl Until {
+    /// Returns when a live command ends. Attaching is part of the time that is limited here, and not of `-M`; the reader
+    /// is waited for longer than that.
+    pub(super) fn of(options: &Options, stop: &Arc<AtomicBool>) -> Self {
+        Self {
+            stop: Arc::clone(stop),
+            deadline: options
+                .duration
+                .and_then(|limit| Instant::now().checked_add(limit)),
+        }
+    }
+
     /// Returns standard output, which is not waited for when the command has ended.
     pub(super) fn stdout(&self) -> io::Result<PatientWriter> {
         let stdout = io::stdout().as_fd().try_clone_to_owned()?;

@@ -57,6 +57,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "rules",
+        &["capture-format", "event", "fields", "filter", "format"],
+    ),
+    (
         "inspect",
         &[
             "capture-format",
@@ -134,6 +138,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "export",
             "files",
             "record",
+            "rules",
             "tui",
         ],
     ),

@@ -27,7 +27,7 @@ use crate::record::{
     self, CommandEnd, Destination, Notice, Options, ProbeError, RecordError, Status, Summary,
     Trouble, command,
 };
-pub(super) use record_options::{What, print_choice, seconds};
+pub(super) use record_options::{How, What, print_choice, seconds};
 use summary::Report;
 
 /// Arguments of `scap record`.

@@ -17,6 +17,13 @@ pub(in crate::cli) struct What {
     #[arg(value_name = "FILTER")]
     filter: Vec<OsString>,
 
+    #[command(flatten)]
+    how: How,
+}
+
+/// How events are recorded.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct How {
     /// Stop after this many seconds
     #[arg(short = 'M', long = "duration", value_name = "SECONDS", value_parser = seconds)]
     duration: Option<Duration>,
@@ -90,6 +97,17 @@ impl What {
 
     /// Converts the command line to the recorder's options.
     pub(in crate::cli) fn options(&self, max_events: Option<u64>) -> Result<Options, CliError> {
+        self.how.options(self.filter_text()?.as_deref(), max_events)
+    }
+}
+
+impl How {
+    /// Converts the options, with the text of a filter, to the recorder's.
+    pub(in crate::cli) fn options(
+        &self,
+        filter: Option<&str>,
+        max_events: Option<u64>,
+    ) -> Result<Options, CliError> {
         let (pids, not_pids) = split(&self.pid, "--pid")?;
         let (comms, not_comms) = split(&self.comm, "--comm")?;
         let (syscalls, not_syscalls) = split(&self.syscall, "--syscall")?;
@@ -100,8 +118,6 @@ impl What {
             };
             words.iter().map(number).collect()
         };
-        let text = self.filter_text()?;
-        let filter = text.as_deref();
         let mut given = vec![
             ("snaplen".to_owned(), self.snaplen.to_string()),
             ("buffer-size".to_owned(), self.buffer_size.to_string()),
