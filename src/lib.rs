@@ -7,6 +7,7 @@
 //! ```text
 //! capture-format  the file: sections, chunks, event schema, .scap conversion   (crate of its own)
 //!   event         one event and its typed values, borrowed or owned
+//!   audit         Kubernetes audit events: their JSON, and the streams in which it comes
 //!   state         the machine at an instant: threads, fds, users, containers
 //!   fields        every field: type, attributes, how its value is computed
 //!   filter        sysdig's filter language: parse, resolve, compile, pushdown
@@ -28,7 +29,7 @@
 //! A capture is somebody else's bytes: nothing here panics on them, allocates without a limit because
 //! of them, or lets their control characters reach a terminal.
 
-pub use scap_engine::{event, fields, filter, format, lanes, replay, state, stats};
+pub use scap_engine::{audit, event, fields, filter, format, lanes, replay, state, stats};
 
 pub mod chisel;
 pub mod cli;

@@ -17,17 +17,32 @@ const SOURCES: &[&str] = &["engine/src", "src"];
 /// What each top-level module of `engine` and `scap` may name.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("event", &["capture-format"]),
+    ("audit", &["capture-format", "event"]),
     ("state", &["capture-format", "event"]),
-    ("fields", &["capture-format", "event", "state"]),
+    ("fields", &["capture-format", "event", "audit", "state"]),
     ("filter", &["capture-format", "event", "state", "fields"]),
     (
         "format",
-        &["capture-format", "event", "state", "fields", "filter"],
+        &[
+            "capture-format",
+            "event",
+            "audit",
+            "state",
+            "fields",
+            "filter",
+        ],
     ),
     ("lanes", &["capture-format", "event", "state"]),
     (
         "replay",
-        &["capture-format", "event", "state", "fields", "filter"],
+        &[
+            "capture-format",
+            "event",
+            "audit",
+            "state",
+            "fields",
+            "filter",
+        ],
     ),
     (
         "stats",
@@ -65,6 +80,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "capture-format",
             "event",
+            "audit",
             "state",
             "fields",
             "filter",
@@ -126,6 +142,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "capture-format",
             "probe-common",
             "event",
+            "audit",
             "state",
             "fields",
             "filter",
@@ -150,7 +167,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 
 /// The modules of `engine`.
 const ENGINE: &[&str] = &[
-    "event", "fields", "filter", "format", "lanes", "replay", "state", "stats",
+    "audit", "event", "fields", "filter", "format", "lanes", "replay", "state", "stats",
 ];
 
 /// A source text of one crate, with where its module sits.

@@ -47,6 +47,7 @@ extract! {
     };
     aenv = |field, cx, scratch| {
         if let FieldArg::Name(name) = &field.arg {
+            cx.view.thread()?;
             // The nearest ancestor that has the variable decides.
             let mut values = cx.view.ancestors().skip(1).filter_map(|t| {
                 variable(t.env.as_deref().unwrap_or_default(), name.as_bytes())

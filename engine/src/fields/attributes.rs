@@ -36,6 +36,17 @@ pub enum Scope {
     Container,
 }
 
+/// The events that can have a value; it is absent from all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// Any.
+    Any,
+    /// Those whose type has an fd.
+    Fd,
+    /// Those of plugins: Kubernetes audit events.
+    Plugin,
+}
+
 /// The meaning of a value, where conditions on it have a use beyond the comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -132,6 +143,8 @@ pub enum ArgNames {
     },
     /// A shell pattern.
     Pattern,
+    /// A JSON pointer, which may be empty.
+    Pointer,
     /// The name or number of an event type.
     EventType,
 }
@@ -179,16 +192,19 @@ pub enum Subject {
     Container,
     /// The fd, and the paths of calls.
     Fd,
+    /// The request of a Kubernetes audit event.
+    Request,
 }
 
 impl Subject {
     /// All subjects, in the order in which they are shown.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Event,
         Self::Process,
         Self::User,
         Self::Container,
         Self::Fd,
+        Self::Request,
     ];
 
     /// Returns the heading.
@@ -199,6 +215,7 @@ impl Subject {
             Self::User => "User",
             Self::Container => "Container",
             Self::Fd => "File descriptor",
+            Self::Request => "Kubernetes request",
         }
     }
 }
@@ -216,9 +233,9 @@ pub struct Attributes {
     pub needs: Needs,
     /// What the value belongs to.
     pub scope: Scope,
-    /// True if the value is absent from all events whose type has no fd.
-    pub requires_fd: bool,
     /// The events that can have the value.
+    pub carrier: Carrier,
+    /// The sources whose events can have the value.
     pub source: Source,
     /// What the value means.
     pub role: Role,
@@ -252,7 +269,7 @@ impl Attributes {
     pub(super) const STRICTEST: Self = Self {
         needs: Needs::all(),
         scope: Scope::Event,
-        requires_fd: false,
+        carrier: Carrier::Any,
         source: Source::Syscalls,
         role: Role::None,
         unit: Unit::None,

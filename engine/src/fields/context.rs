@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use scap_capture_format::native::{MachineInfo, OriginId};
 use scap_capture_format::schema::Arch;
 
+use crate::audit::Latest;
 use crate::event::Event;
 use crate::event::bytes::BufferFormat;
 use crate::event::render::Renderer;
@@ -33,6 +34,8 @@ pub struct Session {
     pub renderer: RefCell<Renderer>,
     /// Prints times of day.
     pub clock: RefCell<LocalClock>,
+    /// The JSON of the latest event of a plugin.
+    pub document: RefCell<Latest>,
     /// The format of `evt.outputtime`.
     pub time: TimeFormat,
     /// The time of the first event; 0 before it.

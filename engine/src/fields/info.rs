@@ -3,7 +3,7 @@
 use scap_capture_format::schema::PrintFormat;
 
 use super::attributes::{
-    ArgNames, Attributes, ByType, Listing, Narrow, Needs, NoPayload, Role, Scope, Source,
+    ArgNames, Attributes, ByType, Carrier, Listing, Narrow, Needs, NoPayload, Role, Scope, Source,
     TimeLiterals, Unit,
 };
 use super::{Context, Field, Scratch, Value, classes};
@@ -32,6 +32,8 @@ bitflags::bitflags! {
         const WANTS_ENTER = 256;
         /// Not in sysdig or Falco.
         const OURS = 512;
+        /// A list with an argument as well.
+        const LIST_BY_INDEX = 1024;
     }
 }
 
@@ -205,8 +207,15 @@ impl FieldInfo {
 
     /// The value comes from the event's fd; events without an fd never have one.
     pub(super) const fn of_fd(mut self) -> Self {
-        self.attributes.requires_fd = true;
+        self.attributes.carrier = Carrier::Fd;
         self.of_thread()
+    }
+
+    /// The value comes from the JSON of a plugin's event; other events never have one.
+    pub(super) const fn of_plugin(mut self) -> Self {
+        self.attributes.carrier = Carrier::Plugin;
+        self.attributes.source = Source::Audit;
+        self.of_event()
     }
 
     /// The value comes from the id of the thread's container.

@@ -133,7 +133,9 @@ fn field(info: &'static FieldInfo, rest: &str) -> Result<Field, LookupError> {
             Ok(n) if bracketed => FieldArg::Index(n.cast_signed()),
             _ => return Err(invalid(text, "expected a number in brackets")),
         },
-        (ArgForm::Key | ArgForm::OptKey, Some("")) => {
+        (ArgForm::Key | ArgForm::OptKey, Some(""))
+            if info.attributes.arg_names != ArgNames::Pointer =>
+        {
             return Err(invalid("", "it is empty"));
         }
         (ArgForm::Key | ArgForm::OptKey, Some(text)) => match text.parse::<i64>() {

@@ -23,6 +23,7 @@ macro_rules! extract {
 pub mod attributes;
 
 mod ancestors;
+mod audit;
 mod classes;
 mod container;
 mod context;

@@ -82,8 +82,8 @@ fn mark_cut(out: &mut Vec<u8>, list: &[u8]) {
 
 /// Iterates over NUL-terminated strings.
 pub fn items(list: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let list = list.strip_suffix(b"\0").unwrap_or(list);
     let count = if list.is_empty() { 0 } else { usize::MAX };
+    let list = list.strip_suffix(b"\0").unwrap_or(list);
     list.split(|b| *b == 0).take(count)
 }
 

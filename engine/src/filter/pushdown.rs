@@ -2,7 +2,7 @@
 //!
 //! All results are conservative: a condition that is not analysed is assumed to match.
 
-use scap_capture_format::schema::SourceCategory;
+use scap_capture_format::schema::{SourceCategory, types};
 
 use super::compare::{NumberTest, Test};
 use super::compile::{Pred, ValueTest};
@@ -10,7 +10,7 @@ use super::timetest;
 use super::typeset::TypeSet;
 use crate::event::{fds, syscall};
 use crate::fields::Field;
-use crate::fields::attributes::Role;
+use crate::fields::attributes::{Carrier, Role};
 use crate::state;
 
 /// The events that a filter can match.
@@ -109,13 +109,17 @@ fn types(pred: &Pred, negated: bool, narrow: bool) -> TypeSet {
         }
         // `evt.num = 0` is the customary condition that is always false.
         Pred::Value(check) if !negated && is_never(check) => TypeSet::NONE,
-        Pred::Value(check) if !negated && requires_fd(check) => {
-            let mut set = TypeSet::of(fds::may_be_used);
-            set.retain_calls(|call| {
-                syscall::has_fd_argument(call) || state::call_may_affect_state(call.name)
-            });
-            set
-        }
+        Pred::Value(check) if !negated => match carrier(check) {
+            Carrier::Any => TypeSet::ALL,
+            Carrier::Fd => {
+                let mut set = TypeSet::of(fds::may_be_used);
+                set.retain_calls(|call| {
+                    syscall::has_fd_argument(call) || state::call_may_affect_state(call.name)
+                });
+                set
+            }
+            Carrier::Plugin => TypeSet::of(|ty| ty == types::PLUGINEVENT_E),
+        },
         _ => TypeSet::ALL,
     }
 }
@@ -124,10 +128,10 @@ fn role(check: &ValueTest) -> Role {
     check.operand.field().map_or(Role::None, Field::role)
 }
 
-/// Returns true if only event types with an fd can match.
-fn requires_fd(check: &ValueTest) -> bool {
+/// Returns the events that can have the value.
+fn carrier(check: &ValueTest) -> Carrier {
     let field = check.operand.field();
-    field.is_some_and(|field| field.info.attributes.requires_fd)
+    field.map_or(Carrier::Any, |field| field.info.attributes.carrier)
 }
 
 /// Returns true if no event can match: event numbers start at 1.

@@ -55,7 +55,8 @@ impl Ty {
     pub(super) fn of(field: &Field) -> Self {
         let info = field.info;
         let plain = field.arg == FieldArg::None;
-        let count = if plain && info.flags.contains(FieldFlags::IS_LIST) {
+        let is_list = info.flags.contains(FieldFlags::IS_LIST);
+        let count = if is_list && (plain || info.flags.contains(FieldFlags::LIST_BY_INDEX)) {
             Count::List
         } else if plain && info.flags.contains(FieldFlags::ANY) {
             Count::Any

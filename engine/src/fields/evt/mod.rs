@@ -11,6 +11,7 @@ pub(super) use table::{FIELDS, SYSCALL, UTIL};
 use scap_capture_format::schema::{SourceCategory, types};
 
 use super::{Context, Field, FieldArg, Scratch, Value};
+use crate::audit;
 use crate::event::{EventExt as _, syscall};
 
 fn num<'a>(_: &'a Field, cx: &Context<'a>, _: &'a mut Scratch) -> Option<Value<'a>> {
@@ -93,9 +94,20 @@ fn origin<'a>(_: &'a Field, cx: &Context<'a>, _: &'a mut Scratch) -> Option<Valu
 }
 
 fn source<'a>(_: &'a Field, cx: &Context<'a>, _: &'a mut Scratch) -> Option<Value<'a>> {
+    if audit::is_audit(cx.event) {
+        return Some(Value::Text(audit::SOURCE.as_bytes()));
+    }
     let source = cx.event.info()?.source_category;
     (!source.intersects(SourceCategory::PLUGIN | SourceCategory::METAEVENT))
         .then_some(Value::Text(b"syscall"))
+}
+
+fn plugin_name<'a>(_: &'a Field, cx: &Context<'a>, _: &'a mut Scratch) -> Option<Value<'a>> {
+    audit::is_audit(cx.event).then_some(Value::Text(audit::PLUGIN.as_bytes()))
+}
+
+fn plugin_info<'a>(_: &'a Field, cx: &Context<'a>, _: &'a mut Scratch) -> Option<Value<'a>> {
+    audit::plugin_data(cx.event).map(Value::Text)
 }
 
 fn is_async<'a>(_: &'a Field, cx: &Context<'a>, _: &'a mut Scratch) -> Option<Value<'a>> {

@@ -17,7 +17,7 @@ use super::time::{
 };
 use super::{
     asynctype, count, count_exit, counter, cpu, dir, hostname, is_async, name, num, origin,
-    procinfo, source, syscall_name, threadinfo, type_is,
+    plugin_info, plugin_name, procinfo, source, syscall_name, threadinfo, type_is,
 };
 use crate::fields::attributes::{ArgNames, Listing, Narrow, Needs, Role, TimeLiterals, Unit};
 use crate::fields::info::{
@@ -328,9 +328,12 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
     .needs(Needs::HISTORY)
     .role(Role::OutputTime)
     .listing(Listing::Hidden),
-    text("evt.plugininfo", "plugin's own text summary", na).of_every_source().never("plugins are not supported"),
-    text("evt.pluginname", "plugin that produced a plugin event", na).of_every_source()
-        .never("plugins are not supported"),
+    text("evt.plugininfo", "the JSON of an event of a plugin", plugin_info)
+        .of_plugin()
+        .of_every_source()
+        .listing(Listing::Hidden),
+    text("evt.pluginname", "plugin that produced a plugin event", plugin_name).of_plugin()
+        .of_every_source(),
     dynamic(
         "evt.rawarg",
         "one param by name with its native type",
