@@ -69,7 +69,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
 }
 
 fn open(inputs: Vec<Input>) -> Result<Captures, CliError> {
-    Captures::of(inputs, None, &mut Session::default())
+    Captures::of(inputs, None, None, &mut Session::default())
 }
 
 fn pass(captures: &mut Captures, sink: &mut dyn EventSink, output: &Path) -> Result<(), CliError> {

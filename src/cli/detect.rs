@@ -8,6 +8,7 @@ use scap_capture_format::event::Timestamp;
 use scap_capture_format::native::LossReport;
 use scap_capture_format::schema::Arch;
 
+use super::audit::AuditArgs;
 use super::error::{CliError, EXIT_ALERTS, Outcome, warn};
 use super::input::Captures;
 use super::live::report_loss;
@@ -36,6 +37,9 @@ pub(super) struct Args {
     #[command(flatten)]
     files: RuleFiles,
 
+    #[command(flatten)]
+    audit: AuditArgs,
+
     /// Print JSON: one object per line and alert
     #[arg(short, long)]
     json: bool,
@@ -57,7 +61,7 @@ pub(super) struct Args {
     to: Option<String>,
 
     /// Look at the events of this machine as they happen; all words are the filter
-    #[arg(long)]
+    #[arg(long, conflicts_with = "files")]
     live: bool,
 
     /// With --live, record all events, not only those that a rule looks at
@@ -94,12 +98,13 @@ fn session(arch: Option<Arch>) -> Session {
 }
 
 fn captures(args: &Args, engine: Engine, style: Style) -> Result<Outcome, CliError> {
-    let (files, filter) = positionals::split(&[], &args.words)?;
+    let (files, filter) = positionals::split(&[], &args.words, args.audit.is_empty())?;
     let mut selection =
         positionals::selection(filter.as_deref(), args.from.as_deref(), args.to.as_deref())?;
-    let window = Window::new(&files, &mut selection);
+    let audit = args.audit.open()?;
+    let window = Window::new(&files, audit.as_ref(), &mut selection);
     let mut session = session(None);
-    let mut captures = Captures::open(&files, selection.from, &mut session)?;
+    let mut captures = Captures::open(&files, audit, selection.from, &mut session)?;
     let mut needs = Needs {
         types: engine.types(),
         data: engine.needs_payload(),

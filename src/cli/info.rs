@@ -150,6 +150,8 @@ struct Events<'a> {
     total: u64,
     hidden: u64,
     without_time: u64,
+    /// Kubernetes audit events.
+    audit: u64,
     failed: u64,
     in_flight: u64,
     /// Events of which something was cut.
@@ -322,6 +324,7 @@ impl<'a> Report<'a> {
                 total: capture_info.events,
                 hidden: capture_info.hidden,
                 without_time: capture_info.untimed,
+                audit: capture_info.audit,
                 failed: capture_info.failed,
                 in_flight: capture_info.in_flight,
                 truncated: capture_info.cut.events,
@@ -426,6 +429,9 @@ impl<'a> Report<'a> {
             let text = format!("{} described by runtimes", events.containers);
             lines.line("containers", &text);
         }
+        if events.audit > 0 {
+            lines.line("audit", &count(events.audit, "Kubernetes audit event"));
+        }
         lines.line(
             "failed",
             &format!("{} returned an error", count(events.failed, "call")),
@@ -462,7 +468,11 @@ impl<'a> Report<'a> {
             let machine = &origin.machine;
             let parts = [machine.host_name, machine.os, machine.kernel_release];
             let parts: Vec<&str> = parts.into_iter().filter(|p| !p.is_empty()).collect();
-            lines.line("merged", &format!("{}: {}", origin.file, parts.join(", ")));
+            let what = match parts.is_empty() {
+                true => String::new(),
+                false => format!(": {}", parts.join(", ")),
+            };
+            lines.line("merged", &format!("{}{what}", origin.file));
         }
         let machine = &self.machine;
         let parts = [

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use scap_capture_format::native::{Header, IndexedReader, Origin};
 
+use super::audit::{AuditLogs, AuditProblems};
 use super::compressed::{self, Bytes, Compression};
 use super::error::{CliError, EXIT_DAMAGED, warn};
 use crate::chisel::Progress;
@@ -32,6 +33,8 @@ pub(super) struct Input {
     pub(super) compressions: Vec<Compression>,
     /// Damage of the compressed streams.
     pub(super) stream_damage: compressed::Damage,
+    /// The content begins like JSON.
+    is_json: bool,
     /// The path of the capture, if it is a seekable file.
     path: Option<PathBuf>,
 }
@@ -70,12 +73,14 @@ impl Input {
         let failed = |e| CliError::failed(format!("cannot read {name}: {}", reason(&e)));
         let stream_damage = compressed::Damage::default();
         let mut compressions = Vec::new();
+        let mut is_json;
         let is_sysdig = loop {
             let mut first = Vec::new();
             let mut head = bytes.by_ref().take(compressed::MAGIC_BYTES as u64);
             head.read_to_end(&mut first).map_err(failed)?;
             let compression = Compression::of(&first);
             let is_sysdig = first.starts_with(&SYSDIG);
+            is_json = matches!(first.trim_ascii_start(), [b'{' | b'[', ..]);
             bytes = Box::new(io::Cursor::new(first).chain(bytes));
             let Some(compression) = compression else {
                 break is_sysdig;
@@ -107,6 +112,7 @@ impl Input {
             is_sysdig,
             compressions,
             stream_damage,
+            is_json,
             path: None,
         })
     }
@@ -178,7 +184,16 @@ impl Input {
             text: self.name,
             stream_damage: self.stream_damage,
         };
-        let failed = |e| Self::unreadable(&name.text, &name.stream_damage, &e);
+        let failed = |e| {
+            let failed = Self::unreadable(&name.text, &name.stream_damage, &e);
+            match self.is_json {
+                true => failed.hint(format!(
+                    "`--audit {}` reads Kubernetes audit logs",
+                    name.text
+                )),
+                false => failed,
+            }
+        };
         let source: Source = if self.is_sysdig {
             Box::new(SysdigSource::new(self.bytes).map_err(failed)?)
         } else if let (Some(start), Some(file)) =
@@ -210,26 +225,30 @@ struct Name {
     stream_damage: compressed::Damage,
 }
 
-/// Captures opened as one source of events; several captures are merged by time.
+/// Captures and audit logs opened as one source of events; several are merged by time.
 pub(super) struct Captures {
     names: Vec<Name>,
+    /// What is reported about the audit logs, which are the last of the merged sources.
+    audit: Option<AuditProblems>,
     source: Source,
 }
 
 impl Captures {
-    /// Opens captures at the first place that can have events at or after `from`.
+    /// Opens captures at the first place that can have events at or after `from`, with audit logs.
     pub(super) fn open(
         files: &[PathBuf],
+        audit: Option<AuditLogs>,
         from: Option<When>,
         session: &mut Session,
     ) -> Result<Self, CliError> {
         let inputs = files.iter().map(|file| Input::open(file));
-        Self::of(inputs.collect::<Result<_, _>>()?, from, session)
+        Self::of(inputs.collect::<Result<_, _>>()?, audit, from, session)
     }
 
     /// Opens captures from inputs.
     pub(super) fn of(
         inputs: Vec<Input>,
+        audit: Option<AuditLogs>,
         from: Option<When>,
         session: &mut Session,
     ) -> Result<Self, CliError> {
@@ -239,9 +258,13 @@ impl Captures {
         // skipped, every capture has to know the time of its first event.
         let is_absolute = !matches!(from, Some(When::After(_) | When::TimeOfDay(_)));
         let first_times = starts.iter().map(|start| Some(start.as_ref()?.first_time));
+        let is_alone = inputs.len() == 1 && audit.is_none();
         match first_times.collect::<Option<Vec<u64>>>() {
-            Some(times) if inputs.len() == 1 || is_absolute => {
-                session.first_time = times.into_iter().min().unwrap_or(0);
+            Some(times) if is_alone || is_absolute => {
+                let of_audit = audit.as_ref().and_then(|logs| logs.source.times());
+                let of_audit = of_audit.map_or(u64::MAX, |(first, _)| first);
+                let earliest = times.into_iter().min();
+                session.first_time = earliest.map_or(0, |first| first.min(of_audit));
             }
             _ => starts.clear(),
         }
@@ -253,6 +276,12 @@ impl Captures {
             sources.push((name.text.clone(), source));
             names.push(name);
         }
+        let audit = audit.map(|logs| {
+            let origins = logs.source.origins().iter();
+            let text = origins.map(|origin| origin.name.clone()).collect();
+            sources.push((text, Box::new(logs.source) as Source));
+            logs.problems
+        });
         let source = match sources.len() {
             1 => sources.remove(0).1,
             _ => {
@@ -260,20 +289,25 @@ impl Captures {
                 Box::new(merged.map_err(|error| CliError::failed(error.to_string()))?)
             }
         };
-        Ok(Self { names, source })
+        Ok(Self {
+            names,
+            audit,
+            source,
+        })
     }
 
     /// Returns a name for all captures in messages.
     pub(super) fn name(&self) -> String {
-        let names: Vec<&str> = self.names.iter().map(|name| &*name.text).collect();
+        let mut names: Vec<&str> = self.names.iter().map(|name| &*name.text).collect();
+        names.extend(self.audit.is_some().then_some("audit logs"));
         names.join(", ")
     }
 
-    /// Returns the names of the captures by origin, if there are several and each has one origin.
+    /// Returns the names of the captures and audit logs by origin; none if there is one origin.
     pub(super) fn names(&self) -> Vec<String> {
-        let is_each = self.names.len() > 1 && self.origins().len() == self.names.len();
-        let names = self.names.iter().filter(|_| is_each);
-        names.map(|name| name.text.clone()).collect()
+        let origins = self.origins();
+        let merged = origins.iter().filter(|_| origins.len() > 1);
+        merged.map(|origin| origin.name.clone()).collect()
     }
 
     /// Returns the source of the events.
@@ -298,6 +332,10 @@ impl Captures {
             return report_damage(name, self.source.as_ref(), Some(events));
         }
         let mut is_damaged = false;
+        if let Some(problems) = &self.audit {
+            let source = parts.last().copied().unwrap_or(self.source.as_ref());
+            is_damaged |= problems.report(source.damages().count());
+        }
         for (name, source) in self.names.iter().zip(parts) {
             is_damaged |= report_damage(name, source, None);
         }

@@ -11,10 +11,11 @@ use crate::replay::Selection;
 /// Splits the words into files and the text of a filter.
 ///
 /// All words before the first that is not a file are files; with `-r` there are none. A filter can
-/// also come before all files.
+/// also come before all files. Without `needs_file` there need not be any file.
 pub(super) fn split(
     read: &[PathBuf],
     words: &[OsString],
+    needs_file: bool,
 ) -> Result<(Vec<PathBuf>, Option<String>), CliError> {
     if !read.is_empty() {
         return Ok((read.to_vec(), filter_text(words)?));
@@ -37,6 +38,7 @@ pub(super) fn split(
         return Ok((paths(files), filter_text(filter)?));
     }
     match words {
+        _ if !needs_file => Ok((Vec::new(), filter_text(words)?)),
         [first, ..] if is_filter(words) || is_filter(std::slice::from_ref(first)) => {
             let first = first.to_string_lossy();
             Err(
@@ -125,7 +127,7 @@ mod tests {
     #[test]
     fn files_come_first() {
         let here = file!();
-        let parts = |w: &[&str]| split(&[], &words(w)).unwrap();
+        let parts = |w: &[&str]| split(&[], &words(w), true).unwrap();
         assert_eq!(parts(&["nowhere"]), (vec!["nowhere".into()], None));
         assert_eq!(
             parts(&["-", "proc.name=x", "and", "fd.num=3"]),
@@ -143,14 +145,14 @@ mod tests {
 
     #[test]
     fn a_file_given_by_option_leaves_the_words_to_the_filter() {
-        let (files, filter) = split(&["a".into()], &words(&["-", "x"])).unwrap();
+        let (files, filter) = split(&["a".into()], &words(&["-", "x"]), true).unwrap();
         assert_eq!((files, filter), (vec!["a".into()], Some("- x".to_owned())));
     }
 
     #[test]
     fn a_filter_can_come_first() {
         let here = file!();
-        let both = |w: &[&str]| split(&[], &words(w));
+        let both = |w: &[&str]| split(&[], &words(w), true);
         let found = |filter: &str| (vec![PathBuf::from(here)], Some(filter.to_owned()));
         for filter in [
             "proc.name=x",
@@ -177,8 +179,19 @@ mod tests {
     }
 
     #[test]
+    fn a_filter_alone_is_enough_beside_other_sources() {
+        let alone = |w: &[&str]| split(&[], &words(w), false);
+        assert_eq!(alone(&[]).unwrap(), (vec![], None));
+        let filter = Some("ka.verb = get".to_owned());
+        assert_eq!(alone(&["ka.verb", "=", "get"]).unwrap(), (vec![], filter));
+        let (files, filter) = alone(&[file!(), "fd.num=3"]).unwrap();
+        assert_eq!((files.len(), filter.as_deref()), (1, Some("fd.num=3")));
+        assert!(alone(&["/no/such/file"]).is_err());
+    }
+
+    #[test]
     fn a_missing_file_is_no_filter() {
-        let missing = |word: &str| split(&[], &words(&["-", word])).is_err();
+        let missing = |word: &str| split(&[], &words(&["-", word]), true).is_err();
         assert!(missing("/no/such/file") && missing("b.scap"));
         assert!(!missing("fd.name=/no/such/file"));
     }

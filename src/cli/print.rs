@@ -177,7 +177,7 @@ pub(super) struct Printer {
 
 enum Form {
     /// The default line.
-    Line(LineFormat),
+    Line(Box<LineFormat>),
     /// A format given by the user.
     Template(Template),
     /// JSON objects.
@@ -195,14 +195,14 @@ impl Printer {
             Some(own) => Some(own),
         };
         let form = match format {
-            None => Form::Line(LineFormat::new(
+            None => Form::Line(Box::new(LineFormat::new(
                 LineOptions {
                     time: args.time.into(),
                     buffers,
                     latency: args.latency,
                 },
                 arch,
-            )),
+            ))),
             Some(text) => {
                 // As in sysdig, so that a format can be written without the shell's help.
                 let text = &*printable(&text.replace("\\n", "\n").replace("\\t", "\t"));

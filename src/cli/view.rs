@@ -119,7 +119,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     if args.live && args.words.is_empty() {
         return live(args, &stop);
     }
-    let (files, filter) = positionals::split(&[], &args.words)?;
+    let (files, filter) = positionals::split(&[], &args.words, true)?;
     if let Some(text) = &filter {
         positionals::filter(text)?;
     }

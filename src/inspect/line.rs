@@ -2,6 +2,7 @@
 
 use scap_capture_format::schema::{SourceCategory, types};
 
+use crate::audit::{self, summary};
 use crate::event::{Event, EventExt as _, syscall, text};
 use crate::fields::Context;
 use crate::lanes::{self, Lane};
@@ -39,7 +40,7 @@ pub struct Line {
     pub tid: i64,
     /// The process.
     pub pid: i64,
-    /// The process's name.
+    /// The process's name; of a Kubernetes audit event the user's.
     pub comm: String,
     /// The container's name or id; empty = the host.
     pub container: String,
@@ -59,10 +60,12 @@ pub struct Line {
 pub fn write_line(cx: &Context<'_>) -> Line {
     let (event, view) = (cx.event, cx.view);
     let mut args = Vec::new();
-    cx.session
-        .renderer
-        .borrow_mut()
-        .info(&mut args, event, view);
+    let mut comm = Vec::new();
+    let is_request = request(cx, &mut comm, &mut args);
+    if !is_request {
+        let mut renderer = cx.session.renderer.borrow_mut();
+        renderer.info(&mut args, event, view);
+    }
     let mut name = Vec::new();
     syscall::event_name(&mut name, event, cx.session.arch);
     let container_name = view
@@ -76,7 +79,10 @@ pub fn write_line(cx: &Context<'_>) -> Line {
         cpu: event.cpu,
         tid: event.tid.0,
         pid: pid_of(cx),
-        comm: view.own_comm().map_or_else(|| "<NA>".to_owned(), escaped),
+        comm: match is_request {
+            true => cut(comm),
+            false => view.own_comm().map_or_else(|| "<NA>".to_owned(), escaped),
+        },
         container: container.map_or_else(String::new, escaped),
         enter: event.ty.is_enter(),
         name: cut(name),
@@ -84,6 +90,18 @@ pub fn write_line(cx: &Context<'_>) -> Line {
         latency: event.latency,
         tone: tone(cx),
     }
+}
+
+/// Appends the user and the request of a Kubernetes audit event; returns whether it is one.
+fn request(cx: &Context<'_>, user: &mut Vec<u8>, args: &mut Vec<u8>) -> bool {
+    let text = audit::plugin_data(cx.event).filter(|_| audit::is_audit(cx.event));
+    let mut latest = cx.session.document.borrow_mut();
+    let Some(request) = text.and_then(|text| latest.of(cx.event, text)) else {
+        return false;
+    };
+    summary::user(user, request);
+    summary::request(args, request);
+    true
 }
 
 /// Returns the process of an event. Events of sysdig's captures do not store it; the state may know

@@ -1,6 +1,7 @@
 //! Captures made by an attacker: every command ends in time, and all of them have one opinion of a file.
 #![allow(clippy::unwrap_used, reason = "a test that panics fails")]
 
+mod audit;
 mod bombs;
 #[path = "../common/mod.rs"]
 mod common;

@@ -49,6 +49,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "capture-format",
             "event",
+            "audit",
             "state",
             "fields",
             "filter",

@@ -13,7 +13,8 @@ use super::limits::{MAX_DEPTH, MAX_TEXT};
 const READ: usize = 256 << 10;
 /// How much of a foreign line is passed on, to recognise what it is.
 const FOREIGN_HEAD: usize = 4096;
-/// How many times over lines may be searched again after broken objects that reached over them.
+/// How many times over lines may be searched again after broken objects that reached over them. After that, objects
+/// have to be on a line each.
 const RESCANS: u64 = 4;
 
 /// A part of the stream, with its place.
@@ -63,6 +64,8 @@ pub struct Frames<R> {
     arrays_before: u64,
     /// The bytes that were searched again.
     rescanned: u64,
+    /// They are too many: from here on an object ends with its line.
+    is_by_line: bool,
 }
 
 /// How the search for the end of an object ended.
@@ -88,6 +91,7 @@ impl<R: Read> Frames<R> {
             arrays: 0,
             arrays_before: 0,
             rescanned: 0,
+            is_by_line: false,
         }
     }
 
@@ -149,28 +153,36 @@ impl<R: Read> Frames<R> {
     /// Skips what may be between objects, and returns the byte after it.
     fn skip_between(&mut self) -> io::Result<Option<u8>> {
         loop {
-            if self.start == self.end && !self.fill()? {
-                return Ok(None);
+            let mut len = 0;
+            let mut next = None;
+            for byte in &self.buffer[self.start..self.end] {
+                match byte {
+                    b'[' => self.arrays += 1,
+                    b']' => self.arrays = self.arrays.saturating_sub(1),
+                    b' ' | b'\t' | b'\r' | b',' => {}
+                    b'\n' => self.arrays_before = self.arrays,
+                    // The mark of UTF-8 at the beginning of a file.
+                    0xef | 0xbb | 0xbf if self.offset + len < 3 => {}
+                    byte => {
+                        next = Some(*byte);
+                        break;
+                    }
+                }
+                len += 1;
             }
-            let byte = self.buffer[self.start];
-            match byte {
-                b'[' => self.arrays += 1,
-                b']' => self.arrays = self.arrays.saturating_sub(1),
-                b' ' | b'\t' | b'\r' | b',' | b'\n' => {}
-                // The mark of UTF-8 at the beginning of a file.
-                0xef | 0xbb | 0xbf if self.offset < 3 => {}
-                byte => return Ok(Some(byte)),
-            }
-            self.take(1);
-            if byte == b'\n' {
-                self.arrays_before = self.arrays;
+            self.take(usize::try_from(len).unwrap_or(0));
+            if next.is_some() || !self.fill()? {
+                return Ok(next);
             }
         }
     }
 
     /// Searches the end of the object at `start`. If it is too long, it is skipped.
     fn object(&mut self) -> io::Result<Found> {
-        let mut scan = Scan::default();
+        let mut scan = Scan {
+            is_by_line: self.is_by_line,
+            ..Scan::default()
+        };
         let mut at = 0;
         // What was skipped of an object that is too long.
         let mut is_skipped = false;
@@ -217,14 +229,9 @@ impl<R: Read> Frames<R> {
             self.skip_line()?;
             return Ok(());
         };
-        let again = (at - line_end) as u64;
-        self.rescanned += again;
-        if self.rescanned > RESCANS * (self.offset + at as u64) + READ as u64 {
-            self.take(at);
-            self.skip_line()?;
-        } else {
-            self.take(line_end);
-        }
+        self.rescanned += (at - line_end) as u64;
+        self.is_by_line |= self.rescanned > RESCANS * (self.offset + at as u64) + READ as u64;
+        self.take(line_end);
         Ok(())
     }
 
@@ -345,6 +352,8 @@ struct Scan {
     /// One bit for each open bracket: whether it is an object's.
     objects: u128,
     depth: usize,
+    /// The object may not go on after its line.
+    is_by_line: bool,
 }
 
 const _: () = assert!(MAX_DEPTH == 128, "one bit of `objects` for each level");
@@ -376,6 +385,7 @@ impl Scan {
                     self.expect = Expect::Comma;
                     continue;
                 }
+                (_, b'\n') if self.is_by_line => return State::Broken,
                 (_, b' ' | b'\t' | b'\r' | b'\n') => {}
                 (Expect::Value | Expect::FirstItem, b'{' | b'[') => {
                     if self.depth == MAX_DEPTH {

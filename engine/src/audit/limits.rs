@@ -9,7 +9,7 @@ pub const MAX_VALUES: usize = 1 << 21;
 /// Deepest nesting of one event.
 pub const MAX_DEPTH: usize = 128;
 
-/// Most events of all audit logs that are read together: 40 bytes each are kept to sort them by time.
+/// Most events of all audit logs that are read together: 32 bytes each are kept to sort them by time.
 pub const MAX_EVENTS: usize = 1 << 24;
 
 /// Most memory for the content of logs that cannot be read at any place: compressed ones, and pipes.

@@ -199,12 +199,12 @@ pub enum Subject {
 impl Subject {
     /// All subjects, in the order in which they are shown.
     pub const ALL: [Self; 6] = [
+        Self::Request,
         Self::Event,
         Self::Process,
         Self::User,
         Self::Container,
         Self::Fd,
-        Self::Request,
     ];
 
     /// Returns the heading.

@@ -1,10 +1,13 @@
 //! The default line: sysdig's
 //! `*%evt.num %evt.outputtime %evt.cpu %proc.name (%thread.tid) %evt.dir %evt.type %evt.info`.
+//!
+//! The line of a Kubernetes audit event has the user in place of the process, and the request in place of the call.
 
 use std::ops::Range;
 
 use scap_capture_format::schema::Arch;
 
+use crate::audit::{self, summary};
 use crate::event::bytes::BufferFormat;
 use crate::event::render::Renderer;
 use crate::event::time::{self, LocalClock};
@@ -34,6 +37,8 @@ pub struct LineFormat {
     previous: Option<u64>,
     /// What the call of the present line waited for.
     target: Vec<u8>,
+    /// The JSON of the latest audit event.
+    document: audit::Latest,
 }
 
 impl LineFormat {
@@ -47,6 +52,7 @@ impl LineFormat {
             first: None,
             previous: None,
             target: Vec::new(),
+            document: audit::Latest::default(),
         }
     }
 
@@ -58,6 +64,10 @@ impl LineFormat {
         out.push(b' ');
         number::udec(out, u64::from(event.cpu));
         out.push(b' ');
+        if audit::is_audit(event) && self.request(out, event) {
+            out.push(b'\n');
+            return;
+        }
         match view.own_comm() {
             Some(comm) => text::escape_exact(out, comm),
             None => out.extend_from_slice(b"<NA>"),
@@ -78,6 +88,22 @@ impl LineFormat {
             self.latency(out, event, view, name);
         }
         out.push(b'\n');
+    }
+
+    /// Appends who made the request of a Kubernetes audit event, and the request; returns whether it is one.
+    fn request(&mut self, out: &mut Vec<u8>, event: &Event<'_>) -> bool {
+        let Some(text) = audit::plugin_data(event) else {
+            return false;
+        };
+        let Some(request) = self.document.of(event, text) else {
+            return false;
+        };
+        summary::user(out, request);
+        out.extend_from_slice(b" (");
+        out.extend_from_slice(audit::SOURCE.as_bytes());
+        out.extend_from_slice(b") > ");
+        summary::request(out, request);
+        true
     }
 
     fn time(&mut self, out: &mut Vec<u8>, event: &Event<'_>) {

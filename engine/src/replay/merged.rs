@@ -72,11 +72,11 @@ impl MergedSource {
         // The recorder's settings of one capture do not apply to all.
         header.writer = concat!("scap ", env!("CARGO_PKG_VERSION")).to_owned();
         header.options.clear();
-        let boots = |origin: &Origin| origin.machine.boot_id.clone();
-        if origins
-            .iter()
-            .any(|origin| boots(origin) != header.machine.boot_id)
-        {
+        let of_machines = sources.iter().filter(|source| source.has_machine());
+        let mut machines = of_machines
+            .flat_map(|source| source.origins())
+            .map(|origin| &origin.machine);
+        if machines.any(|machine| machine.boot_id != header.machine.boot_id) {
             // The description of one machine does not apply to the others.
             header.machine = MachineInfo::default();
         }

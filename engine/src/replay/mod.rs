@@ -7,6 +7,7 @@
 //! ```text
 //! NativeSource   a native capture from front to back      \
 //! SysdigSource   a .scap file                              \
+//! AuditSource    Kubernetes audit logs                      \
 //! MergedSource   several captures by time                   >  Pipeline  ->  EventSink
 //! SegmentReplayer  from any snapshot of a native capture   /
 //! record::session  the recorder's rings                   /
@@ -15,6 +16,7 @@
 //! Events can come from several recordings ([`MergedSource`]); each has its own [`OriginState`], so that
 //! process 7 of one machine is never taken for process 7 of another.
 
+pub mod audit;
 mod chunk;
 pub mod enters;
 pub mod indexed;
@@ -32,6 +34,7 @@ mod span;
 mod sysdig;
 mod verify;
 
+pub use audit::AuditSource;
 pub use enters::EnterSynthesizer;
 pub use indexed::{IndexedCapture, IndexedCaptureError, Segment};
 pub use merged::MergedSource;

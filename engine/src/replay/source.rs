@@ -91,6 +91,11 @@ pub trait EventSource {
         None
     }
 
+    /// Returns true if the events are those of a machine, and false for events of a whole cluster.
+    fn has_machine(&self) -> bool {
+        true
+    }
+
     /// Returns the sources that this one is merged from, in order; empty for other sources.
     fn parts(&self) -> Vec<&dyn EventSource> {
         Vec::new()

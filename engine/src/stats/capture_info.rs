@@ -11,10 +11,12 @@ use scap_capture_format::Result;
 use scap_capture_format::event::EventFlags;
 use scap_capture_format::native::{
     CaptureReader, Chunk, ChunkDecoder, Damages, Header, Item, Load, LossCause, LossReport, Origin,
+    OriginId,
 };
 use scap_capture_format::schema::{Arch, ParamType, types};
 use scap_capture_format::sysdig::{self, SysdigReader};
 
+use crate::audit::is_audit;
 use crate::event::async_event::{CLOCK_STEP, ClockStep};
 use crate::event::{Event, syscall};
 use crate::state::{ContainerInfo, limits};
@@ -53,6 +55,8 @@ pub struct CaptureInfo {
     pub processes: u64,
     /// Containers that a runtime described.
     pub containers: u64,
+    /// Kubernetes audit events.
+    pub audit: u64,
     /// Calls that returned an error.
     pub failed: u64,
     /// Calls that had not returned when the capture ended.
@@ -344,6 +348,7 @@ impl Counter {
             *count += u64::from(event.flags.contains(flag));
         }
         capture_info.cut.add(event);
+        capture_info.audit += u64::from(is_audit(event));
         match event.ts.known() {
             Some(now) => {
                 let (first, last) = capture_info.times.unwrap_or((now, now));
@@ -353,8 +358,14 @@ impl Counter {
         }
         if self.last_tid != Some(event.tid.0) {
             self.last_tid = Some(event.tid.0);
-            for (seen, id) in [(&mut self.tids, event.tid.0), (&mut self.pids, event.pid.0)] {
-                if id >= 0 && seen.len() < IDS {
+            // Events of a merged capture without a thread have an id of their origin.
+            let own = OriginId::split(event).1;
+            let ids = [
+                (&mut self.tids, event.tid.0, own.tid.0),
+                (&mut self.pids, event.pid.0, own.pid.0),
+            ];
+            for (seen, id, own) in ids {
+                if own >= 0 && seen.len() < IDS {
                     seen.insert(id);
                 }
             }

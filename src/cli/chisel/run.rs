@@ -14,6 +14,7 @@ use super::ChiselArgs;
 use crate::chisel::{
     self, ChiselError, ChiselRunner, Ended, Info, Options, Policy, Script, ScriptRegistry, Wanted,
 };
+use crate::cli::audit::AuditLogs;
 use crate::cli::error::{CliError, EXIT_FAILED, Outcome};
 use crate::cli::input::{Captures, Input};
 use crate::cli::output::Until;
@@ -121,20 +122,24 @@ pub(in crate::cli) fn read(
     args: &ChiselArgs,
     print: &PrintArgs,
     files: &[PathBuf],
+    audit: Option<AuditLogs>,
     filter: Option<String>,
     selection: Selection,
 ) -> Result<(Outcome, Option<Rerun>), CliError> {
-    watched(args, || replay(args, print, files, filter, selection))
+    watched(args, || {
+        replay(args, print, files, audit, filter, selection)
+    })
 }
 
 fn replay(
     args: &ChiselArgs,
     print: &PrintArgs,
     files: &[PathBuf],
+    audit: Option<AuditLogs>,
     filter: Option<String>,
     mut selection: Selection,
 ) -> Result<(Outcome, Option<Rerun>), CliError> {
-    let window = Window::new(files, &mut selection);
+    let window = Window::new(files, audit.as_ref(), &mut selection);
     let names: Vec<_> = files.iter().map(|file| file.to_string_lossy()).collect();
     let options = options(args, print, filter.clone(), &names.join(", "));
     let size = options.terminal_size;
@@ -160,7 +165,7 @@ fn replay(
     }
     let mut session = print.session_with(host.buffers());
     session.screen_width = size.map_or(0, |(width, _)| width);
-    let mut captures = Captures::of(inputs, selection.from, &mut session)?;
+    let mut captures = Captures::of(inputs, audit, selection.from, &mut session)?;
     let mut needs = host.needs();
     if let Some(filter) = &selection.filter {
         needs.types = needs.types.and(filter.evaluated_types());

@@ -61,9 +61,9 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         from: at,
         to: None,
     };
-    let window = Window::new(files, &mut selection);
+    let window = Window::new(files, None, &mut selection);
     let mut session = Session::default();
-    let mut captures = Captures::open(files, selection.from, &mut session)?;
+    let mut captures = Captures::open(files, None, selection.from, &mut session)?;
     let name = captures.name();
     let failed = |error| CliError::replay(&name, &error);
     let mut pipeline = Pipeline::new(session, captures.origins(), selection);

@@ -7,6 +7,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use super::audit::AuditArgs;
 use super::chisel::{self, ChiselArgs, Rerun};
 use super::error::{CliError, Outcome};
 use super::input::Captures;
@@ -57,6 +58,9 @@ pub(in crate::cli) struct Args {
     snaplen: Option<u32>,
 
     #[command(flatten)]
+    audit: AuditArgs,
+
+    #[command(flatten)]
     sysdig: SysdigOptions,
 
     #[command(flatten)]
@@ -89,14 +93,15 @@ pub(in crate::cli) fn run(args: &Args) -> Result<(Outcome, Option<Rerun>), CliEr
             "-w writes events, -c runs a chisel over them",
         ));
     }
-    let (files, filter) = positionals::split(&args.read, &args.words)?;
+    let (files, filter) = positionals::split(&args.read, &args.words, args.audit.is_empty())?;
     let selection =
         positionals::selection(filter.as_deref(), args.from.as_deref(), args.to.as_deref())?;
-    chisel::read(&args.chisels, &args.print, &files, filter, selection)
+    let audit = args.audit.open()?;
+    chisel::read(&args.chisels, &args.print, &files, audit, filter, selection)
 }
 
 fn without_chisels(args: &Args) -> Result<Outcome, CliError> {
-    let (files, filter) = positionals::split(&args.read, &args.words)?;
+    let (files, filter) = positionals::split(&args.read, &args.words, args.audit.is_empty())?;
     let selection =
         positionals::selection(filter.as_deref(), args.from.as_deref(), args.to.as_deref())?;
     if let Some(path) = &args.write {
@@ -109,9 +114,10 @@ fn without_chisels(args: &Args) -> Result<Outcome, CliError> {
 
 /// Prints the events of captures.
 fn print(args: &Args, files: &[PathBuf], mut selection: Selection) -> Result<Outcome, CliError> {
-    let window = Window::new(files, &mut selection);
+    let audit = args.audit.open()?;
+    let window = Window::new(files, audit.as_ref(), &mut selection);
     let mut session = args.print.session(None);
-    let mut captures = Captures::open(files, selection.from, &mut session)?;
+    let mut captures = Captures::open(files, audit, selection.from, &mut session)?;
     let arch = replay::arch(captures.header());
     let mut output = Output::new();
     let mut sink = Lines {

@@ -40,12 +40,13 @@ pub(super) fn run(
     mut selection: Selection,
     filter: Option<&str>,
 ) -> Result<Outcome, CliError> {
-    for file in files {
+    for file in files.iter().chain(args.audit.files()) {
         refuse_same(file, path)?;
     }
-    let window = Window::new(files, &mut selection);
+    let audit = args.audit.open()?;
+    let window = Window::new(files, audit.as_ref(), &mut selection);
     let mut session = args.print.session(None);
-    let mut captures = Captures::open(files, selection.from, &mut session)?;
+    let mut captures = Captures::open(files, audit, selection.from, &mut session)?;
     let out = destination(path)?;
     let limit = args.print.count.unwrap_or(u64::MAX);
     let mut sink = NativeSink::new(out, captures.header(), captures.origins(), limit);
