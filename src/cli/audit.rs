@@ -86,7 +86,7 @@ pub(in crate::cli) struct AuditProblems {
 }
 
 impl AuditLogs {
-    fn open(paths: &[PathBuf]) -> Result<Self, CliError> {
+    pub(in crate::cli) fn open(paths: &[PathBuf]) -> Result<Self, CliError> {
         let mut inputs = Vec::new();
         let mut streams = Vec::new();
         for path in paths {

@@ -10,18 +10,18 @@ use crate::filter::When;
 use crate::replay::Selection;
 
 /// A time range, and the captures that it is a part of.
-pub(super) struct Window<'a> {
-    files: &'a [PathBuf],
+pub(super) struct Window {
+    files: Vec<PathBuf>,
     /// The times of the first and the last event of audit logs.
     of_audit: Option<(u64, u64)>,
     ends: bool,
 }
 
-impl<'a> Window<'a> {
+impl Window {
     /// Makes the window of a selection, and points in time of its times of day: they mean the day on
     /// which the captures lie.
     pub(super) fn new(
-        files: &'a [PathBuf],
+        files: &[PathBuf],
         audit: Option<&AuditLogs>,
         selection: &mut Selection,
     ) -> Self {
@@ -37,7 +37,7 @@ impl<'a> Window<'a> {
             selection.to = selection.to.map(|to| to.within(begin, last));
         }
         Self {
-            files,
+            files: files.to_vec(),
             of_audit,
             ends: selection.to.is_some(),
         }
@@ -45,7 +45,7 @@ impl<'a> Window<'a> {
 
     /// Says that there are no events in the range, and when the captures were recorded.
     pub(super) fn warn_of_no_events(&self) {
-        let hint = times(self.files, self.of_audit).map(range_text);
+        let hint = times(&self.files, self.of_audit).map(range_text);
         let what = match self.ends {
             true => "no events in this time range",
             false => "no events at or after this time",

@@ -163,6 +163,18 @@ impl Engine {
         Ok(engine)
     }
 
+    /// Forgets the events so far, for another capture.
+    pub fn restart(&mut self) {
+        self.counts = Counts {
+            by_rule: vec![0; self.rules.len()],
+            ..Counts::default()
+        };
+        self.budget = Budget::default();
+        for keys in self.keys.iter_mut().flatten() {
+            keys.memory = Memory::default();
+        }
+    }
+
     /// Returns all rules, also those that are switched off.
     pub fn rules(&self) -> &[Rule] {
         &self.rules

@@ -6,28 +6,34 @@
 //! codes of Falco ([`Report`]).
 
 mod alert;
+mod attack;
 mod collection;
 mod compile;
 mod correlation;
 mod engine;
 mod exceptions;
+mod explain;
 mod load;
 mod needs;
 mod node;
 mod report;
 mod selection;
 mod syntax;
+mod test_file;
 mod text;
 mod version;
 mod yaml;
 
 pub use alert::{Printer, Style};
+pub use attack::{Tactic, is_technique};
 pub use collection::{Priority, Source};
 pub use compile::{Rule, Settings};
 pub use engine::{Counts, Engine, EngineError, Match, Matching};
+pub use explain::{Explainer, Line, blame};
 pub use needs::Needs;
 pub use report::{Code, Finding, Report, Step};
 pub use selection::{Selection, Which};
+pub use test_file::{Expected, TestFile};
 pub use version::{ENGINE, PLUGINS, Version};
 pub use yaml::Mark;
 
@@ -121,8 +127,10 @@ impl Loader {
                 report.findings.push(finding);
             }
         }
-        let rules = (!self.has_failed()).then_some(RuleSet {
+        let file = |report: &Report| (report.name.clone(), report.text.clone());
+        let rules = (!self.has_failed()).then(|| RuleSet {
             compiled: self.compiled,
+            files: self.reports.iter().map(file).collect(),
         });
         (self.reports, rules)
     }
@@ -132,6 +140,8 @@ impl Loader {
 #[derive(Debug)]
 pub struct RuleSet {
     compiled: Compiled,
+    /// Names and texts of the files.
+    files: Vec<(String, String)>,
 }
 
 impl RuleSet {
@@ -143,6 +153,17 @@ impl RuleSet {
     /// Returns what a rule needs of events.
     pub fn needs(&self, rule: &Rule) -> Needs {
         Needs::of(rule, &self.compiled.definitions)
+    }
+
+    /// Makes what explains a rule; `None` if its condition is too large.
+    pub fn explainer(&self, rule: &Rule) -> Option<Explainer> {
+        let Compiled {
+            definitions,
+            conditions,
+            ..
+        } = &self.compiled;
+        // The condition was checked when the rule was loaded.
+        Explainer::new(rule, definitions, conditions, &self.files).ok()?
     }
 
     /// Returns names and conditions of all macros, in order of names.

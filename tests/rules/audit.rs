@@ -84,7 +84,7 @@ fn the_stock_rules_find_what_upstream_expects() {
             ("(none at all)", _) => assert!(counts.is_empty(), "{line}: {counts:?}"),
             // The rule that the added text switches off is not named; the run must succeed.
             ("(loads, exit 0)", _) => {
-                assert!(matches!(output.status.code(), Some(0 | 3)), "{line}")
+                assert!(matches!(output.status.code(), Some(0 | 3)), "{line}");
             }
             (rule, count) => {
                 let found = counts.get(rule).copied().unwrap_or(0);

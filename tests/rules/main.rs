@@ -9,3 +9,4 @@ mod detect;
 mod hostile;
 mod load;
 mod stock;
+mod tools;

@@ -10,6 +10,7 @@ use scap::fields::{Context, Session, TimeFormat};
 use scap::filter::Filter;
 use scap::replay::{EventSink, Pipeline, Selection, SysdigSource};
 use scap::rules::{Engine, Loader, Matching, RuleSet, Settings};
+use scap_capture_format::schema::{EventInfo, SourceCategory};
 
 use crate::common::extra_data;
 
@@ -27,7 +28,10 @@ impl EventSink for Both {
             self.together[found.index] += 1;
             Ok::<(), io::Error>(())
         })?;
-        if cx.event.ty.is_exit() && !cx.event.is_internal() {
+        // Rules see each call once, when it has ended.
+        let of_call = |info: &EventInfo| info.source_category.contains(SourceCategory::SYSCALL);
+        let is_enter = cx.event.ty.is_enter() && cx.event.info().is_some_and(of_call);
+        if !is_enter && !cx.event.is_internal() {
             for (filter, count) in self.single.iter_mut().zip(&mut self.alone) {
                 *count += u64::from(filter.matches(cx));
             }

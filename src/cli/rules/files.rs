@@ -125,12 +125,6 @@ impl RuleFiles {
         verbose: bool,
     ) -> Result<RuleSet, CliError> {
         let (reports, rules) = load(&self.rules, settings)?;
-        let failed = reports
-            .iter()
-            .find_map(|report| Some((report, report.errors().next()?)));
-        if let Some((report, finding)) = failed {
-            return Err(error(report, finding));
-        }
         if verbose {
             for report in &reports {
                 for finding in report.warnings() {
@@ -138,7 +132,26 @@ impl RuleFiles {
                 }
             }
         }
-        rules.ok_or_else(|| CliError::failed("no rules"))
+        succeeded(&reports, rules)
+    }
+}
+
+/// Loads files and directories; fails if one has an error.
+pub(in crate::cli) fn load_all(
+    paths: &[PathBuf],
+    settings: &Settings,
+) -> Result<RuleSet, CliError> {
+    let (reports, rules) = load(paths, settings)?;
+    succeeded(&reports, rules)
+}
+
+fn succeeded(reports: &[Report], rules: Option<RuleSet>) -> Result<RuleSet, CliError> {
+    let mut failed = reports
+        .iter()
+        .filter_map(|report| Some((report, report.errors().next()?)));
+    match (failed.next(), rules) {
+        (Some((report, finding)), _) => Err(error(report, finding)),
+        (None, rules) => rules.ok_or_else(|| CliError::failed("no rules")),
     }
 }
 
@@ -237,7 +250,7 @@ fn directory(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn read(path: &Path) -> io::Result<String> {
+pub(super) fn read(path: &Path) -> io::Result<String> {
     let file = File::open(path)?;
     let mut text = String::new();
     file.take(MAX_FILE).read_to_string(&mut text)?;
