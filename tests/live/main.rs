@@ -35,6 +35,7 @@ mod namespaces;
 mod pty;
 mod random_fds;
 mod recorder;
+mod rules;
 mod runtimes;
 mod snapshots;
 mod startup;
