@@ -242,6 +242,55 @@ fn what_happens_in_a_container_is_found_by_the_stock_rules() {
         "Disallowed SSH Connection Non Standard Port",
         &[name, ("fd.rport", "443"), ("proc.cmdline", "ssh away")],
     );
+    has(
+        &found,
+        "Drop and execute new binary in container",
+        &[name, ("proc.exepath", "/tmp/nc")],
+    );
+    // The program of the volume is in no layer, those of the image are in a lower one.
+    let ran = bench.printed(
+        "container.scap",
+        "%proc.exepath %proc.is_exe_upper_layer %proc.is_exe_lower_layer",
+        &[
+            "evt.type=execve",
+            "and",
+            "container.name=attacked",
+            "and",
+            "evt.failed=false",
+        ],
+    );
+    for line in [
+        "/rules false false",
+        "/bin/busybox false true",
+        "/tmp/nc true false",
+        "/tmp/ssh true false",
+    ] {
+        assert!(ran.iter().any(|ran| ran == line), "{line} in {ran:#?}");
+    }
+    let opened = bench.printed(
+        "container.scap",
+        "%fd.name %fd.is_upper_layer %fd.is_lower_layer %evt.arg.flags",
+        &[
+            "evt.type",
+            "in",
+            "(open, openat)",
+            "and",
+            "container.name=attacked",
+            "and",
+            "fd.num>=0",
+        ],
+    );
+    let begins = |text: &str| opened.iter().any(|line| line.starts_with(text));
+    assert!(
+        begins("/tmp/release_agent true false O_CREAT|O_WRONLY|O_F_CREATED|FD_UPPER_LAYER"),
+        "{opened:#?}"
+    );
+    assert!(
+        opened
+            .iter()
+            .all(|line| !line.starts_with("/proc/") || line.contains(" false false ")),
+        "{opened:#?}"
+    );
 }
 
 #[test]

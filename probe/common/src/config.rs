@@ -150,6 +150,11 @@ offsets! {
     inode_mtime_sec: ["inode.i_mtime_sec", "inode.__i_mtime.tv_sec", "inode.i_mtime.tv_sec"],
     inode_mtime_nsec: ["inode.i_mtime_nsec", "inode.__i_mtime.tv_nsec", "inode.i_mtime.tv_nsec"],
     sb_dev: ["super_block.s_dev"],
+    sb_magic: ["super_block.s_magic"],
+    /// From an inode of overlayfs, which is part of this structure; the loader subtracts where it begins, and goes by the
+    /// size of an inode where the structure is not described, since the field follows it.
+    ovl_upper: ["ovl_inode.__upperdentry"],
+    dentry_inode: ["dentry.d_inode"],
     dentry_name: ["dentry.d_name.name", "dentry.__d_name.name"],
     dentry_parent: ["dentry.d_parent"],
     mount_mnt: ["mount.mnt"],

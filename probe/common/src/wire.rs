@@ -181,6 +181,16 @@ pub struct ItemHeader {
     pub reserved: u8,
 }
 
+/// Which layer of an overlay file system a file is in.
+pub mod layer {
+    /// None, or not known.
+    pub const NONE: u16 = 0;
+    /// The upper one: the file is not as it is in the image.
+    pub const UPPER: u16 = 1;
+    /// A lower one.
+    pub const LOWER: u16 = 2;
+}
+
 /// Facts of an open file.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -190,7 +200,9 @@ pub struct FileFacts {
     /// Device, the kernel's internal encoding (major << 20 | minor).
     pub dev: u32,
     /// `i_mode`.
-    pub mode: u32,
+    pub mode: u16,
+    /// One of [`layer`].
+    pub layer: u16,
     /// `f_mode`.
     pub f_mode: u32,
     /// `f_flags`.
@@ -300,8 +312,8 @@ pub struct TaskFacts {
     pub exe_mode: u32,
     /// Device of the executable's inode (kernel encoding).
     pub exe_dev: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Where the executable is: one of [`layer`].
+    pub exe_layer: u32,
     /// Task name, NUL padded.
     pub comm: [u8; 16],
 }

@@ -550,7 +550,8 @@ pub fn file_facts(record: &Record, arg: u8, file: u64) {
         (*facts).ino = field!(inode, inode_ino).unwrap_or(0);
         (*facts).dev = field!(superblock, sb_dev).unwrap_or(0);
         let mode: u16 = field!(inode, inode_mode).unwrap_or(0);
-        (*facts).mode = mode as u32;
+        (*facts).mode = mode;
+        (*facts).layer = read::layer_of(inode, superblock);
         (*facts).f_mode = field!(file, file_mode).unwrap_or(0);
         (*facts).f_flags = field!(file, file_flags).unwrap_or(0);
     }

@@ -4,7 +4,7 @@
 use core::mem::MaybeUninit;
 
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
-use scap_probe_common::{config::MISSING, wire::record_flag};
+use scap_probe_common::{config::MISSING, wire::{layer, record_flag}};
 
 /// Reads a value of the kernel at `address`.
 #[inline(always)]
@@ -79,6 +79,24 @@ macro_rules! field {
     };
 }
 pub(crate) use field;
+
+/// The layer of an overlay file system that a file is in, one of [`layer`].
+#[inline(always)]
+pub fn layer_of(inode: u64, superblock: u64) -> u16 {
+    /// OVERLAYFS_SUPER_MAGIC
+    // linux v6.12 include/uapi/linux/magic.h
+    const OVERLAYFS: u64 = 0x794c_7630;
+    let magic: u64 = field!(superblock, sb_magic).unwrap_or(0);
+    if magic != OVERLAYFS {
+        return layer::NONE;
+    }
+    let upper: u64 = field!(inode, ovl_upper).unwrap_or(0);
+    let real: u64 = field!(upper, dentry_inode).unwrap_or(0);
+    match real {
+        0 => layer::LOWER,
+        _ => layer::UPPER,
+    }
+}
 
 /// Address of the current task.
 #[inline(always)]

@@ -306,7 +306,6 @@ extern "C" fn task_facts(task: u64) -> u64 {
         (*facts).fdlimit = at(signal, offset!(signal_rlim))
             .and_then(|limits| read::kernel(limits + RLIMIT_NOFILE * 16))
             .unwrap_or(u64::MAX);
-        (*facts).reserved = 0;
         bpf_get_current_comm((&raw mut (*facts).comm).cast(), 16);
 
         let thread: u64 = field!(task, task_thread_pid).unwrap_or(0);
@@ -351,6 +350,7 @@ extern "C" fn task_facts(task: u64) -> u64 {
         (*facts).exe_uid = field!(inode, inode_uid).unwrap_or(UNKNOWN);
         (*facts).exe_gid = field!(inode, inode_gid).unwrap_or(UNKNOWN);
         (*facts).exe_mode = mode as u32;
+        (*facts).exe_layer = read::layer_of(inode, superblock) as u32;
         (*facts).exe_dev = field!(superblock, sb_dev).unwrap_or(0);
     });
     GO_ON

@@ -1,6 +1,6 @@
 //! Files: results of `open` and similar calls, vectors, pipes, polls.
 
-use scap_probe_common::wire::{ARG_RET, FileFacts, item_flag, tag};
+use scap_probe_common::wire::{ARG_RET, FileFacts, item_flag, layer, tag};
 
 use super::{Out, Raw, flags, net, process};
 use crate::{
@@ -14,6 +14,12 @@ const FMODE_CREATED: u32 = 0x10_0000;
 /// Schema flag of a file created by the call.
 const O_F_CREATED: u32 = 0x4000;
 
+/// Schema flags of a file in the upper and in a lower layer of an overlay, for `open` and its siblings and for `creat`.
+const FD_UPPER_LAYER: u32 = 0x8000;
+const FD_LOWER_LAYER: u32 = 0x1_0000;
+const FD_UPPER_LAYER_CREAT: u16 = 1;
+const FD_LOWER_LAYER_CREAT: u16 = 2;
+
 /// Converts the kernel's device number to the encoding of user space (`new_encode_dev`).
 pub(super) fn device(dev: u32) -> u32 {
     encode_device(dev >> 20, dev & 0xf_ffff)
@@ -24,11 +30,21 @@ pub(crate) fn encode_device(major: u32, minor: u32) -> u32 {
     (minor & 0xff) | (major << 8) | ((minor & !0xff) << 12)
 }
 
-fn created(raw: &Raw<'_>) -> u32 {
-    match raw.file(ARG_RET) {
-        Some(file) if file.f_mode & FMODE_CREATED != 0 => O_F_CREATED,
+/// What the call did besides opening the file: created it, in which layer of an overlay it is.
+fn outcome(raw: &Raw<'_>) -> u32 {
+    let Some(file) = raw.file(ARG_RET) else {
+        return 0;
+    };
+    let created = match file.f_mode & FMODE_CREATED {
+        0 => 0,
+        _ => O_F_CREATED,
+    };
+    let layer = match file.layer {
+        layer::UPPER => FD_UPPER_LAYER,
+        layer::LOWER => FD_LOWER_LAYER,
         _ => 0,
-    }
+    };
+    created | layer
 }
 
 /// The requested permission bits; only a call that can create a file has them.
@@ -59,7 +75,7 @@ pub(super) fn open(raw: &Raw<'_>, out: &mut Out) {
     let args = &raw.header.args;
     out.ret(raw);
     out.string(raw, 0);
-    out.u32(flags::open(args[1]) | created(raw));
+    out.u32(flags::open(args[1]) | outcome(raw));
     out.u32(mode(args[1], args[2]));
     dev_ino(raw, out);
 }
@@ -69,7 +85,7 @@ pub(super) fn openat(raw: &Raw<'_>, out: &mut Out) {
     out.ret(raw);
     out.i64(i64::from(args[0] as i32));
     out.string(raw, 1);
-    out.u32(flags::open(args[2]) | created(raw));
+    out.u32(flags::open(args[2]) | outcome(raw));
     out.u32(mode(args[2], args[3]));
     dev_ino(raw, out);
 }
@@ -82,7 +98,7 @@ pub(super) fn openat2(raw: &Raw<'_>, out: &mut Out) {
     let how = |nth| raw.memory_u64(2, nth);
     match (how(0), how(1), how(2)) {
         (Some(how_flags), Some(how_mode), Some(resolve)) => {
-            out.u32(flags::open(how_flags) | created(raw));
+            out.u32(flags::open(how_flags) | outcome(raw));
             out.u32(mode(how_flags, how_mode));
             out.u32(flags::bits(resolve, flags::RESOLVE));
         }
@@ -100,7 +116,12 @@ pub(super) fn creat(raw: &Raw<'_>, out: &mut Out) {
     out.string(raw, 0);
     out.u32(raw.header.args[1] as u32 & 0o7777);
     dev_ino(raw, out);
-    out.absent();
+    match raw.file(ARG_RET).map(|file| file.layer) {
+        Some(layer::UPPER) => out.u16(FD_UPPER_LAYER_CREAT),
+        Some(layer::LOWER) => out.u16(FD_LOWER_LAYER_CREAT),
+        Some(_) => out.u16(0),
+        None => out.absent(),
+    }
 }
 
 pub(super) fn open_by_handle_at(raw: &Raw<'_>, out: &mut Out) {
@@ -337,7 +358,7 @@ fn link_text(raw: &Raw<'_>, facts: &FileFacts, out: &mut Vec<u8>) -> u8 {
     const S_IFIFO: u32 = 0o010_000;
     let names = raw.find(tag::PATH, 0);
     let is_whole = names.is_some_and(|names| names.flags & item_flag::PARTIAL == 0);
-    match facts.mode & S_IFMT {
+    match u32::from(facts.mode) & S_IFMT {
         // Files of the kernel's own have no type.
         0 => {
             out.extend_from_slice(b"anon_inode:");

@@ -2,15 +2,17 @@
 
 use scap_probe_common::{
     config::{CGROUP_CONTROLLERS, CGROUP_UNIFIED},
-    wire::{TaskFacts, item_flag, tag},
+    wire::{TaskFacts, item_flag, layer, tag},
 };
 
 use super::{Out, Raw, flags, out::kilobytes, raw::Item};
 use crate::event::async_event::{CGROUP_PROCS, CGROUP_THREADS, COMM};
 
-/// EXE_WRITABLE and EXE_FROM_MEMFD of the schema.
+/// Flags of the schema about the executed file.
 const EXE_WRITABLE: u32 = 1;
+const EXE_UPPER_LAYER: u32 = 2;
 const EXE_FROM_MEMFD: u32 = 4;
+const EXE_LOWER_LAYER: u32 = 8;
 const CAP_DAC_OVERRIDE: u64 = 1 << 1;
 /// Most bytes that the probe reads of each string of an `execve` that fails, without the NUL.
 const LONGEST: usize = 1023;
@@ -278,6 +280,11 @@ pub(super) fn exec(raw: &Raw<'_>, out: &mut Out) {
     if memfd {
         exe_flags |= EXE_FROM_MEMFD;
     }
+    exe_flags |= match u16::try_from(facts.exe_layer) {
+        Ok(layer::UPPER) => EXE_UPPER_LAYER,
+        Ok(layer::LOWER) => EXE_LOWER_LAYER,
+        _ => 0,
+    };
     out.u32(exe_flags);
     for caps in facts.caps {
         out.u64(caps);

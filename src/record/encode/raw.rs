@@ -231,7 +231,8 @@ impl<'a> Raw<'a> {
         Some(FileFacts {
             ino: words.u64()?,
             dev: words.u32()?,
-            mode: words.u32()?,
+            mode: words.u16()?,
+            layer: words.u16()?,
             f_mode: words.u32()?,
             f_flags: words.u32()?,
         })
@@ -299,7 +300,7 @@ impl<'a> Raw<'a> {
             exe_gid: words.u32()?,
             exe_mode: words.u32()?,
             exe_dev: words.u32()?,
-            reserved: words.u32()?,
+            exe_layer: words.u32()?,
             comm: words.array()?,
         })
     }

@@ -127,8 +127,13 @@ impl Probe {
     /// Loads the probe and maps its rings; nothing is attached yet.
     pub(crate) fn load(mut options: ProbeOptions) -> Result<(Self, Rings), ProbeError> {
         let kernel = Btf::from_kernel(KERNEL_BTF)?;
-        let offsets =
+        let mut offsets =
             Offsets::resolve(|field| field.paths.iter().find_map(|path| kernel.offset(path)));
+        let inode = kernel.offset("ovl_inode.vfs_inode");
+        offsets.ovl_upper = match inode.and_then(|inode| offsets.ovl_upper.checked_sub(inode)) {
+            Some(upper) if offsets.ovl_upper != MISSING => upper,
+            _ => kernel.size("inode").unwrap_or(MISSING),
+        };
         if offsets.regs_nr == MISSING || offsets.regs_arg0 == MISSING {
             return Err(ProbeError::MissingField("pt_regs.orig_ax"));
         }
