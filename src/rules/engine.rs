@@ -87,6 +87,7 @@ pub struct Engine {
     audit: Set,
     matching: Matching,
     keys: Vec<Option<Keys>>,
+    has_correlations: bool,
     budget: Budget,
     counts: Counts,
     /// Filters that matched the event.
@@ -119,6 +120,7 @@ impl Engine {
             audit: Set::default(),
             matching,
             keys: Vec::with_capacity(rules.len()),
+            has_correlations: rules.iter().any(|rule| rule.correlation.is_some()),
             budget: Budget::default(),
             counts: Counts {
                 by_rule: vec![0; rules.len()],
@@ -229,13 +231,14 @@ impl Engine {
         self.found.clear();
         let (found, roles, keys) = (&mut self.found, &set.roles, &self.keys);
         let first = self.matching == Matching::First;
-        let has_several = self.keys.iter().any(Option::is_some);
+        // Rules about several events have to see all of theirs.
+        let stops = first && !self.has_correlations;
         set.filters.matches(cx, &mut |filter| {
             found.push(filter);
             let single = roles
                 .get(filter)
                 .is_some_and(|r| matches!(keys.get(r.rule), Some(None)));
-            match first && single && !has_several {
+            match stops && single {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
             }

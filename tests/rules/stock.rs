@@ -13,6 +13,7 @@ use scap::rules::{Engine, Loader, Matching, RuleSet, Settings};
 use scap_capture_format::schema::{EventInfo, SourceCategory};
 
 use crate::common::extra_data;
+use crate::detect::{counts, scap};
 
 /// Evaluates an engine, and each condition by itself.
 struct Both {
@@ -157,4 +158,58 @@ fn all_rules_together_find_what_each_finds_by_itself() {
         }
     }
     assert!(hits > 40, "{hits}");
+}
+
+#[test]
+fn the_rules_of_scap_find_a_break_in_and_nothing_else() {
+    let mut loader = Loader::new(Settings::default());
+    loader.add(scap::rules::BUILT_IN_NAME, scap::rules::BUILT_IN);
+    let (reports, rules) = loader.finish();
+    assert_eq!(reports[0].findings.len(), 0, "{:#?}", reports[0].findings);
+    let documented = include_str!("../../docs/rules.md");
+    for rule in rules.unwrap().rules() {
+        assert!(
+            documented.contains(&format!("| {} |", rule.name)),
+            "{}",
+            rule.name
+        );
+        assert!(
+            !scap::rules::Tactic::of_tags(&rule.tags).is_empty(),
+            "{}",
+            rule.name
+        );
+        assert!(
+            rule.tags.iter().any(|tag| scap::rules::is_technique(tag)),
+            "{}",
+            rule.name
+        );
+    }
+    let found = |capture: &str| {
+        counts(&scap(&["detect", capture]))
+            .into_iter()
+            .collect::<Vec<_>>()
+    };
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/");
+    let expected = [
+        ("Shell on a network connection", 3),
+        ("Written script executed", 1),
+    ];
+    let expected = expected.map(|(rule, count)| (rule.to_owned(), count));
+    assert_eq!(found(&format!("{data}intrusion.scap")), expected);
+    assert_eq!(
+        found(&format!("{data}sample.scap")),
+        [("Written script executed".to_owned(), 1)]
+    );
+    // Ordinary work of others.
+    let Some(captures) = extra_data("captures") else {
+        return;
+    };
+    for name in [
+        "libs-0.26-container.scap",
+        "sysdig-0.40-container.scap",
+        "libs-curl-google.scap",
+        "docker-curl-https.scap",
+    ] {
+        assert_eq!(found(captures.join(name).to_str().unwrap()), [], "{name}");
+    }
 }
