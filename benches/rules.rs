@@ -14,7 +14,7 @@ use std::time::Instant;
 use scap::event::bytes::BufferFormat;
 use scap::fields::{Context, Session, TimeFormat};
 use scap::filter::{Definitions, Filter};
-use scap::replay::{self, EventSink, EventSource as _, NativeSource, Needs, Pipeline};
+use scap::replay::{self, EventSink, EventSource as _, NativeSource, Pipeline};
 use scap::rules::{Engine, Loader, Matching, Selection, Settings};
 
 /// What is done with each event.
@@ -51,12 +51,6 @@ impl EventSink for Sink {
 
 fn pass(capture: &str, work: Work) -> Result<(f64, u64, u64), Box<dyn Error>> {
     let mut source = NativeSource::new(File::open(capture)?)?;
-    if let Work::Together(engine) = &work {
-        source.set_needs(&Needs {
-            types: engine.types(),
-            data: engine.needs_payload(),
-        });
-    }
     let session = Session::new(
         replay::arch(source.header()),
         BufferFormat::Dots,

@@ -119,7 +119,7 @@ enum Command {
     ///
     /// Prints a line for each event that a rule matches, as Falco does, and the counts at the end. Rules are those of
     /// `-r`, in Falco's files or directories; without it, scap's own.
-    Detect(detect::Args),
+    Detect(Box<detect::Args>),
     /// Check, list and describe rules
     Rules(rules::Args),
     /// List, describe, create and test chisels

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use scap_capture_format::schema::{SourceCategory, types};
+use scap_capture_format::schema::{EventType, SourceCategory, types};
 
 use thiserror::Error;
 
@@ -11,8 +11,8 @@ use super::collection::{Priority, Source};
 use super::compile::Rule;
 use super::correlation::{Budget, Correlation, Memory, Seen};
 use super::selection::Selection;
+use crate::event::EventExt as _;
 use crate::event::bytes::BufferFormat;
-use crate::event::{Event, EventExt as _};
 use crate::fields::Context;
 use crate::filter::{Definitions, FilterError, FilterSet, TypeSet};
 use crate::format::{Template, TemplateError};
@@ -57,6 +57,20 @@ pub struct Counts {
     pub total: u64,
     /// Keys of correlations that were forgotten for want of memory.
     pub forgotten: u64,
+}
+
+impl Counts {
+    /// Adds the counts of another capture, of the same rules.
+    pub fn add(&mut self, other: &Self) {
+        for (own, more) in self.by_rule.iter_mut().zip(&other.by_rule) {
+            *own += more;
+        }
+        for (priority, more) in &other.by_priority {
+            *self.by_priority.entry(*priority).or_default() += more;
+        }
+        self.total += other.total;
+        self.forgotten += other.forgotten;
+    }
 }
 
 /// Why rules that were loaded cannot be evaluated together.
@@ -158,8 +172,8 @@ impl Engine {
             };
             set.add(number, rule, definitions)?;
         }
-        engine.syscall.filters.index();
-        engine.audit.filters.index();
+        engine.syscall.filters.index(|ty| !is_enter_of_call(ty));
+        engine.audit.filters.index(|ty| ty == types::PLUGINEVENT_E);
         let keys = |rule: &Rule| rule.correlation.as_ref().map(Keys::of).transpose();
         engine.keys = engine.rules.iter().map(keys).collect::<Result<_, _>>()?;
         Ok(engine)
@@ -191,11 +205,6 @@ impl Engine {
         types
     }
 
-    /// Returns true if a rule may use the data of I/O calls.
-    pub fn needs_payload(&self) -> bool {
-        self.syscall.filters.needs_payload()
-    }
-
     /// Returns the number of rules that are switched on.
     pub fn enabled(&self) -> usize {
         let roles = self.syscall.roles.iter().chain(&self.audit.roles);
@@ -221,13 +230,13 @@ impl Engine {
         cx: &Context<'_>,
         mut alert: impl FnMut(Match<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        if is_enter_of_call(cx.event) || cx.event.is_internal() {
-            return Ok(());
-        }
         let set = match cx.event.ty {
             types::PLUGINEVENT_E => &mut self.audit,
             _ => &mut self.syscall,
         };
+        if !set.filters.may_match(cx.event.ty) || cx.event.is_internal() {
+            return Ok(());
+        }
         self.found.clear();
         let (found, roles, keys) = (&mut self.found, &set.roles, &self.keys);
         let first = self.matching == Matching::First;
@@ -378,9 +387,9 @@ impl Keys {
 }
 
 /// Returns true for enter events: rules see every call once, when it has ended.
-fn is_enter_of_call(event: &Event<'_>) -> bool {
+fn is_enter_of_call(ty: EventType) -> bool {
     let of_call = |info: &scap_capture_format::schema::EventInfo| {
         info.source_category.contains(SourceCategory::SYSCALL)
     };
-    event.ty.is_enter() && event.info().is_some_and(of_call)
+    ty.is_enter() && ty.info().is_some_and(of_call)
 }

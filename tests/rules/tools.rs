@@ -235,3 +235,45 @@ fn phases_are_shown_in_the_order_of_time() {
         (&2.into(), &"web1".into())
     );
 }
+
+#[test]
+fn captures_that_appear_are_looked_into() {
+    use std::io::{BufRead as _, BufReader, Read as _};
+
+    let dir = tempfile::tempdir().unwrap();
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
+    fs::copy(data.join("sample.scap"), dir.path().join("a.scap")).unwrap();
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_scap"))
+        .args(["detect", "-j", "--watch"])
+        .arg(dir.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next =
+        || -> serde_json::Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    let name = |alert: &serde_json::Value| alert["scap"]["capture"].as_str().unwrap().to_owned();
+    assert!(name(&next()).ends_with("/a.scap"));
+    // What is not whole yet is waited for.
+    let whole = fs::read(data.join("intrusion.scap")).unwrap();
+    let (begin, end) = whole.split_at(whole.len() / 2);
+    let path = dir.path().join("b.scap");
+    fs::write(&path, begin).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    fs::write(&path, [begin, end].concat()).unwrap();
+    for _ in 0..4 {
+        assert!(name(&next()).ends_with("/b.scap"));
+    }
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let mut said = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
+    assert!(said.starts_with("Events detected: 5\n"), "{said}");
+}

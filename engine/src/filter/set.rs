@@ -58,6 +58,8 @@ pub struct FilterSet {
     candidates: Vec<Box<[Candidate]>>,
     /// For each call without an event type, by code, the candidates; empty until [`Self::index`].
     by_call: Vec<u32>,
+    /// For each event type, whether there are candidates.
+    candidate_types: Vec<bool>,
 }
 
 /// Nodes without duplicates.
@@ -202,8 +204,8 @@ impl FilterSet {
         self.graph.id(Node::Test(test))
     }
 
-    /// Prepares the evaluation of all filters that were added.
-    pub fn index(&mut self) {
+    /// Prepares the evaluation of all filters that were added. Events of types that are not `wanted` match none.
+    pub fn index(&mut self, wanted: impl Fn(EventType) -> bool) {
         let mut lists: HashMap<Box<[Candidate]>, u32> = HashMap::new();
         // Types about which all tests have the same to say share the candidates.
         let mut decided: HashMap<Box<[Option<bool>]>, HashMap<Id, Id>> = HashMap::new();
@@ -223,7 +225,7 @@ impl FilterSet {
                 let mut found = Vec::new();
                 for number in 0..self.roots.len() {
                     let (root, pushdown) = &self.roots[number];
-                    if !pushdown.types.contains(ty) {
+                    if !wanted(ty) || !pushdown.types.contains(ty) {
                         continue;
                     }
                     let root = decide(&mut self.graph, *root, &outcomes, &mut memo);
@@ -257,6 +259,11 @@ impl FilterSet {
             .collect();
         ordered.sort_unstable_by_key(|(index, _)| *index);
         self.candidates = ordered.into_iter().map(|(_, list)| list).collect();
+        let has_any = |index: &u32| {
+            let list = self.candidates.get(*index as usize);
+            list.is_some_and(|list| !list.is_empty())
+        };
+        self.candidate_types = self.by_type.iter().map(has_any).collect();
         self.memo = vec![0; self.graph.nodes.len()];
         self.now = 0;
     }
@@ -272,11 +279,12 @@ impl FilterSet {
         self.roots.get(filter).map(|(_, pushdown)| pushdown)
     }
 
-    /// Returns true if a filter may use the data of I/O calls.
-    pub fn needs_payload(&self) -> bool {
-        self.tests
-            .iter()
-            .any(|test| test.any_field(Field::needs_payload))
+    /// Returns true if events of a type can match; most cannot, so this is asked first.
+    #[inline]
+    pub fn may_match(&self, ty: EventType) -> bool {
+        let words = &self.candidate_types;
+        let index = usize::from(ty.0).min(UNKNOWN);
+        words.get(index).copied().unwrap_or(false)
     }
 
     /// Calls `each` with the number of every filter that matches an event, in order, until it breaks.

@@ -4,6 +4,7 @@ mod attack;
 mod explain;
 mod replay;
 mod table;
+mod watch;
 
 use std::ffi::OsString;
 use std::io;
@@ -72,9 +73,13 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_name = "FILE|DIR", conflicts_with_all = ["live", "why", "why_not"])]
     diff: Option<PathBuf>,
 
+    /// Look into every capture below this directory, and into those that appear there, until Ctrl-C; all words are the filter
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["live", "why", "why_not", "table", "diff", "from", "to", "files"])]
+    watch: Option<PathBuf>,
+
     /// Print the phases of the attack instead of alerts: the tactics of MITRE ATT&CK that the rules' tags name, in the order
     /// of time, with the processes and machines, and connections between captures that both ends saw
-    #[arg(long, conflicts_with_all = ["live", "why", "why_not", "table", "diff"])]
+    #[arg(long, conflicts_with_all = ["live", "why", "why_not", "table", "diff", "watch"])]
     attack: bool,
 
     /// Print the warnings about rules and, with --live, what is recorded
@@ -130,7 +135,7 @@ pub(in crate::cli) fn run(args: &Args) -> Result<Outcome, CliError> {
     for which in settled.selection.unused(rules.rules()) {
         warn(&format!("no rule is meant by {which}"), None);
     }
-    let engine = rules
+    let mut engine = rules
         .into_engine(&settled.selection, settled.matching)
         .map_err(|error| CliError::usage(error.to_string()))?;
     if engine.enabled() == 0 {
@@ -138,6 +143,14 @@ pub(in crate::cli) fn run(args: &Args) -> Result<Outcome, CliError> {
     }
     if args.live {
         return live(args, engine, style);
+    }
+    if let Some(directory) = &args.watch {
+        let printer = printer(&engine, style)?;
+        let filter = positionals::join(&args.words)?;
+        let filter = Some(filter).filter(|text| !text.trim().is_empty());
+        let selection = positionals::selection(filter.as_deref(), None, None)?;
+        let counts = watch::watch(directory, &mut engine, printer, &selection)?;
+        return summarize(args, &engine, &counts, false);
     }
     let (pass, window) = args.pass()?;
     if args.table || args.diff.is_some() || pass.files.iter().any(|path| path.is_dir()) {
@@ -184,20 +197,21 @@ fn captures(
         let mut attack = Attack::new()?;
         let passed = pass.run(&mut engine, &mut attack)?;
         attack.print(style.json)?;
-        return summarize(args, &engine, passed.damaged);
+        return summarize(args, &engine, &engine.counts(), passed.damaged);
     }
     let mut output = Output::new();
-    let printer = printer(&engine, style)?;
+    let mut printer = printer(&engine, style)?;
     let mut lines = Lines {
-        printer,
+        printer: &mut printer,
         output: &mut output,
+        capture: None,
     };
     let passed = pass.run(&mut engine, &mut lines)?;
     output.finish()?;
     if passed.has_missed {
         window.warn_of_no_events();
     }
-    summarize(args, &engine, passed.damaged)
+    summarize(args, &engine, &engine.counts(), passed.damaged)
 }
 
 fn printer(engine: &Engine, style: Style) -> Result<Printer, CliError> {
@@ -217,7 +231,7 @@ fn explain(args: &Args, rules: &RuleSet, name: &str) -> Result<Outcome, CliError
     let (pass, window) = args.pass()?;
     let mut output = Output::new();
     let mut answer = Answer::new(explainer, question, &rule.name, &mut output);
-    let has_missed = pass.run_sink(None, &mut answer)?.has_missed;
+    let has_missed = pass.run_sink(&mut answer)?.has_missed;
     let outcome = answer.finish();
     output.finish()?;
     if has_missed {
@@ -241,10 +255,11 @@ fn live(args: &Args, mut engine: Engine, style: Style) -> Result<Outcome, CliErr
         print_choice(&options);
     }
     let session = replay::session(Arch::from_name(std::env::consts::ARCH));
-    let printer = printer(&engine, style)?;
+    let mut printer = printer(&engine, style)?;
     let mut lines = Lines {
-        printer,
+        printer: &mut printer,
         output: &mut output,
+        capture: None,
     };
     let mut sink = RuleSink::live(&mut engine, &mut lines);
     let summary = record::observe(&options, session, &mut sink, &stop, &mut |notice| {
@@ -260,12 +275,16 @@ fn live(args: &Args, mut engine: Engine, style: Style) -> Result<Outcome, CliErr
         counted(summary.lost(), "event")
     ));
     warn_of_unmatched(&summary);
-    summarize(args, &engine, false)
+    summarize(args, &engine, &engine.counts(), false)
 }
 
 /// Prints the counts, in the form of Falco's, and returns the outcome.
-fn summarize(args: &Args, engine: &Engine, damaged: bool) -> Result<Outcome, CliError> {
-    let counts: Counts = engine.counts();
+fn summarize(
+    args: &Args,
+    engine: &Engine,
+    counts: &Counts,
+    damaged: bool,
+) -> Result<Outcome, CliError> {
     let mut out = format!("Events detected: {}\n", counts.total);
     out.push_str("Rule counts by severity:\n");
     for (priority, count) in &counts.by_priority {
@@ -296,8 +315,10 @@ fn summarize(args: &Args, engine: &Engine, damaged: bool) -> Result<Outcome, Cli
 
 /// Prints a line per alert.
 struct Lines<'a> {
-    printer: Printer,
+    printer: &'a mut Printer,
     output: &'a mut Output,
+    /// The name of the only capture, for JSON.
+    capture: Option<String>,
 }
 
 impl Findings for Lines<'_> {
@@ -307,6 +328,7 @@ impl Findings for Lines<'_> {
         found: &Match<'_>,
         capture: Option<&str>,
     ) -> io::Result<()> {
+        let capture = capture.or(self.capture.as_deref());
         self.printer.print(self.output.buffer(), cx, found, capture);
         self.output.written()
     }

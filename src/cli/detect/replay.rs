@@ -15,7 +15,7 @@ use crate::cli::live::report_loss;
 use crate::event::EventExt as _;
 use crate::event::bytes::BufferFormat;
 use crate::fields::{Context, Session, TimeFormat};
-use crate::replay::{End, EventSink, Needs, OriginState, Pipeline, Selection};
+use crate::replay::{End, EventSink, OriginState, Pipeline, Selection};
 use crate::rules::{Engine, Match};
 
 /// Takes what rules find.
@@ -69,33 +69,19 @@ impl Pass {
         engine: &mut Engine,
         findings: &mut dyn Findings,
     ) -> Result<Passed, CliError> {
-        let mut needs = Needs {
-            types: engine.types(),
-            data: engine.needs_payload(),
-        };
-        if let Some(filter) = &self.selection.filter {
-            needs.data |= filter.needs_payload();
-        }
         let mut sink = RuleSink::live(engine, findings);
         sink.is_live = false;
-        let mut passed = self.run_sink(Some(&needs), &mut sink)?;
+        let mut passed = self.run_sink(&mut sink)?;
         passed.events = sink.events;
         passed.times = sink.times;
         Ok(passed)
     }
 
-    /// Passes all events to a sink, which uses all of their parts if `needs` does not say otherwise.
-    pub(super) fn run_sink(
-        self,
-        needs: Option<&Needs>,
-        sink: &mut dyn Counting,
-    ) -> Result<Passed, CliError> {
+    /// Passes all events to a sink.
+    pub(super) fn run_sink(self, sink: &mut dyn Counting) -> Result<Passed, CliError> {
         let mut session = session(None);
         let from = self.selection.from;
         let mut captures = Captures::open(&self.files, self.audit, from, &mut session)?;
-        if let Some(needs) = needs {
-            captures.source().set_needs(needs);
-        }
         sink.names(captures.names());
         let mut pipeline = Pipeline::new(session, captures.origins(), self.selection);
         let replayed = pipeline.run(captures.source(), sink.sink());

@@ -30,10 +30,10 @@ pub(super) fn captures(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
     let mut found = Vec::new();
     for path in paths {
         match path.is_dir() {
-            true => below(path, 0, &mut found).map_err(|error| {
+            true => found.extend(below(path).map_err(|error| {
                 let name = one_line(&path.to_string_lossy());
                 CliError::failed(format!("cannot read the directory {name}: {error}"))
-            })?,
+            })?),
             false => found.push(path.clone()),
         }
     }
@@ -48,21 +48,23 @@ pub(super) fn captures(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
     }
 }
 
-fn below(path: &Path, depth: usize, found: &mut Vec<PathBuf>) -> io::Result<()> {
-    let mut paths = Vec::new();
+/// Returns the captures below a directory, sorted.
+pub(super) fn below(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    search(path, 0, &mut found)?;
+    found.sort();
+    Ok(found)
+}
+
+fn search(path: &Path, depth: usize, found: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(path)? {
         let entry = entry?;
         // Links are not followed: they could lead in a circle.
-        if !entry.file_type()?.is_symlink() {
-            paths.push(entry.path());
-        }
-    }
-    paths.sort();
-    for path in paths {
-        if path.is_dir() && depth < MAX_DEPTH {
-            below(&path, depth + 1, found)?;
-        } else if path.is_file() && path.file_name().is_some_and(is_capture) {
-            found.push(path);
+        let kind = entry.file_type()?;
+        if kind.is_dir() && depth < MAX_DEPTH {
+            search(&entry.path(), depth + 1, found)?;
+        } else if kind.is_file() && is_capture(&entry.file_name()) {
+            found.push(entry.path());
         }
     }
     Ok(())
