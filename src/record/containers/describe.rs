@@ -48,7 +48,7 @@ impl Kind {
 
 /// Shortens a full id.
 pub(super) fn short_id(full: &str) -> &str {
-    full.get(..SHORT_ID).unwrap_or(full)
+    &full[..full.floor_char_boundary(SHORT_ID)]
 }
 
 /// A description under construction.
@@ -66,14 +66,16 @@ impl Draft {
         let id = short_id(full_id).to_owned();
         let mut map = Map::new();
         map.insert("id".to_owned(), id.as_str().into());
-        map.insert("full_id".to_owned(), full_id.into());
         map.insert("type".to_owned(), (kind as u8).into());
-        Self {
+        let mut draft = Self {
             id,
             map,
             lists: Vec::new(),
             cut: Vec::new(),
-        }
+        };
+        // Runtimes call containers what they like.
+        draft.text("full_id", full_id);
+        draft
     }
 
     /// Adds a text, unless it is empty.
@@ -343,7 +345,7 @@ mod tests {
     #[test]
     fn at_most_64_kib_whatever_comes() {
         let huge = "\u{1}\"ä".repeat(50_000);
-        let mut draft = Draft::new(&"0".repeat(64), Kind::Cri);
+        let mut draft = Draft::new(&huge, Kind::Cri);
         for key in [
             "name",
             "ip",
@@ -381,8 +383,10 @@ mod tests {
         assert_eq!(json["labels"]["io.kubernetes.pod.name"], "web-0");
         assert_eq!(json["Mounts"][3]["Destination"], "/3");
         assert!(json["name"].as_str().unwrap().starts_with("\u{1}\"ä"));
+        assert_eq!(json["id"], "\u{1}\"ä\u{1}\"ä\u{1}\"ä");
         let cut = json["cut"].as_array().unwrap();
         for part in [
+            "full_id",
             "name",
             "labels",
             "pod_sandbox_labels",
