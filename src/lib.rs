@@ -35,6 +35,9 @@ pub mod chisel;
 pub mod cli;
 pub mod export;
 pub mod files;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod inspect;
 pub mod record;
 pub mod rules;

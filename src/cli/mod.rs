@@ -14,6 +14,8 @@ mod diagnostic;
 mod error;
 mod events;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod info;
 mod input;
 mod live;

@@ -69,6 +69,11 @@ impl Database {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             text => text?,
         };
+        Ok(self.parse(&text))
+    }
+
+    /// Parses the file.
+    pub(super) fn parse(self, text: &[u8]) -> Accounts {
         let mut accounts = Accounts::new();
         for line in text.split(|byte| *byte == b'\n') {
             if let Some((id, account)) = self.account(line) {
@@ -76,7 +81,7 @@ impl Database {
                 accounts.entry(id).or_insert(account);
             }
         }
-        Ok(accounts)
+        accounts
     }
 
     fn account(self, line: &[u8]) -> Option<(u32, Account)> {

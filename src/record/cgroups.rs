@@ -281,7 +281,7 @@ fn in_v1(controller: &str) -> &str {
 }
 
 /// Returns the mount point if a line of mountinfo is about the hierarchy of a controller, or the unified one.
-fn mounted<'a>(line: &'a str, controller: Option<&str>) -> Option<&'a str> {
+pub(super) fn mounted<'a>(line: &'a str, controller: Option<&str>) -> Option<&'a str> {
     let (mount, file_system) = line.split_once(" - ")?;
     let mut words = file_system.split(' ');
     let (kind, options) = (words.next()?, words.nth(1)?);

@@ -106,6 +106,14 @@ pub(super) struct CgroupPaths {
 }
 
 impl CgroupPaths {
+    /// A process that sees only the cgroups below `root`.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn below(root: &[u8]) -> Self {
+        Self {
+            root: Some(root.to_vec()),
+        }
+    }
+
     /// Determines what this process sees. `hierarchy` is the mount point of the containers' cgroups on the host,
     /// `own` the one in this process's mount namespace.
     pub(super) fn find(host: &Host, hierarchy: Option<&Path>, own: Option<&Path>) -> Self {
@@ -201,9 +209,7 @@ mod tests {
     fn paths_seen_from_inside_a_cgroup() {
         let all = CgroupPaths::default();
         assert_eq!(all.full(b"/docker/a"), b"/docker/a");
-        let inside = CgroupPaths {
-            root: Some(b"/kubepods/pod1/own".to_vec()),
-        };
+        let inside = CgroupPaths::below(b"/kubepods/pod1/own");
         for (shown, full) in [
             (&b"/"[..], &b"/kubepods/pod1/own"[..]),
             (b"/below", b"/kubepods/pod1/own/below"),

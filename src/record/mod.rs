@@ -16,6 +16,8 @@ pub mod command;
 mod container_stage;
 pub mod containers;
 mod encode;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod host;
 mod inflight;
 mod losses;

@@ -6,6 +6,8 @@
 //! terminal, [`script`] with a script of keys.
 
 mod cells;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod keys;
 mod losses;
 mod message;

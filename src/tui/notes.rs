@@ -78,7 +78,7 @@ impl Notes {
                 if text.len() as u64 > MAX_BYTES {
                     return Err(fail(&"the file is too large for notes"));
                 }
-                toml::from_str(&text).map_err(|e| fail(&e.message()))?
+                Self::parse(&text).map_err(|e| fail(&e))?
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::default(),
             Err(error) => return Err(fail(&error)),
@@ -87,6 +87,12 @@ impl Notes {
             notes.capture = file.to_string_lossy().into_owned();
         }
         notes.beside = Some(capture.to_owned());
+        Ok(notes)
+    }
+
+    /// Parses a case file.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let mut notes: Self = toml::from_str(text).map_err(|e| e.message().to_owned())?;
         notes.sort();
         Ok(notes)
     }
@@ -109,9 +115,14 @@ impl Notes {
     /// Those of the file system; and that there is no capture to save them next to.
     pub(crate) fn save(&self) -> io::Result<PathBuf> {
         let path = path(self.beside()?);
-        let text = toml::to_string(self).map_err(io::Error::other)?;
+        let text = self.toml().map_err(io::Error::other)?;
         files::write(&path, text.as_bytes())?;
         Ok(path)
+    }
+
+    /// Returns the case file.
+    pub(super) fn toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string(self)
     }
 
     /// Saves the notes as Markdown next to the capture.

@@ -17,6 +17,8 @@ use crate::chisel::{self, ChiselError, Policy, ScriptRegistry, Wanted};
 use crate::event::suggest::did_you_mean;
 
 pub(super) use run::{Rerun, live, read, watched};
+#[cfg(any(test, fuzzing))]
+pub(super) use test::reassembled;
 pub(super) use words::expand;
 
 /// Memory limits of one script, in MiB.

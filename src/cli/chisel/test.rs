@@ -120,6 +120,17 @@ fn parse(content: &str) -> (String, Vec<Case>) {
     (head, cases)
 }
 
+/// Returns a file as it is written again if all output is what it was, after trying to split its command lines.
+#[cfg(any(test, fuzzing))]
+pub(in crate::cli) fn reassembled(content: &str) -> String {
+    let (mut all, cases) = parse(content);
+    for case in cases {
+        let _words = shlex::split(&case.line);
+        all.push_str(&format!("{PROMPT}{}\n{}", case.line, case.printed));
+    }
+    all
+}
+
 /// Runs a command line in the directory of the script, where this script is found before others of
 /// its name.
 fn execute(script: &Path, line: &str) -> Result<String, CliError> {

@@ -182,7 +182,7 @@ impl Cri {
 }
 
 /// Reads the runtime's additional data: JSON under `info`.
-fn info(info: &BTreeMap<String, String>) -> Json {
+pub(super) fn info(info: &BTreeMap<String, String>) -> Json {
     let text = info.get("info").map_or("null", String::as_str);
     serde_json::from_str(text).unwrap_or_default()
 }

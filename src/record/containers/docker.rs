@@ -51,7 +51,7 @@ struct Listed {
 
 /// One line of the event stream.
 #[derive(Deserialize)]
-struct Event {
+pub(super) struct Event {
     #[serde(rename = "Action", default)]
     action: Json,
     #[serde(rename = "Actor", default)]
@@ -190,7 +190,7 @@ impl Docker {
 }
 
 impl Event {
-    fn meaning(self) -> Option<RuntimeEvent> {
+    pub(super) fn meaning(self) -> Option<RuntimeEvent> {
         let id = match (self.actor.get("ID"), self.id) {
             (Some(Json::String(id)), _) => id.clone(),
             (_, Json::String(id)) => id,

@@ -20,6 +20,8 @@ mod cri_json;
 mod describe;
 mod docker;
 mod docker_json;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod grpc;
 mod grpc_runtime;
 mod http;

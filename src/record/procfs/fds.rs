@@ -71,7 +71,11 @@ impl Mounts {
         if namespace.is_empty() || !self.known.insert(namespace) {
             return;
         }
-        let text = bytes(&format!("{base}/mountinfo"), 4 << 20);
+        self.add(&bytes(&format!("{base}/mountinfo"), 4 << 20));
+    }
+
+    /// Adds the mounts in a `mountinfo`.
+    pub(super) fn add(&mut self, text: &[u8]) {
         for line in text.split(|byte| *byte == b'\n') {
             // Id, parent, major:minor.
             let mut words = line.split(|byte| *byte == b' ');
@@ -94,15 +98,15 @@ impl Mounts {
 
 /// The contents of `fdinfo`.
 #[derive(Default)]
-struct FdInfo {
-    flags: u64,
+pub(super) struct FdInfo {
+    pub(super) flags: u64,
     mount: u32,
     inode: u64,
 }
 
-fn fdinfo(base: &str, fd: u32) -> FdInfo {
+/// Parses the `fdinfo` of an fd.
+pub(super) fn fdinfo(text: &[u8]) -> FdInfo {
     let mut info = FdInfo::default();
-    let text = bytes(&format!("{base}/fdinfo/{fd}"), 512);
     for line in text.split(|byte| *byte == b'\n') {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else {
             continue;
@@ -142,7 +146,7 @@ pub(super) fn add(snapshot: &mut Snapshot, base: &str, owner: u32, limit: usize,
         if target.is_empty() {
             continue;
         }
-        let info = fdinfo(base, fd);
+        let info = fdinfo(&bytes(&format!("{base}/fdinfo/{fd}"), 512));
         let mut entry = FdEntry {
             owner: Tid(i64::from(owner)),
             fd: i64::from(fd),

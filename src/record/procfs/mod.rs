@@ -7,6 +7,8 @@
 
 mod fds;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod net;
 mod process;
 mod sharing;

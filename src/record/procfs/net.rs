@@ -49,16 +49,27 @@ impl Sockets {
     }
 
     fn read(&mut self, base: &str) {
-        for (table, l4proto) in TABLES {
-            self.lines(base, table, |line| inet(line, l4proto));
+        let table = |name| bytes(&format!("{base}/net/{name}"), MAX_TABLE);
+        for (name, l4proto) in TABLES {
+            self.inet(&table(name), l4proto);
         }
-        self.unix(&bytes(&format!("{base}/net/unix"), MAX_TABLE));
-        self.lines(base, "netlink", netlink);
+        self.unix(&table("unix"));
+        self.netlink(&table("netlink"));
+    }
+
+    /// Adds the sockets of a table of IPv4 or IPv6.
+    pub(super) fn inet(&mut self, text: &[u8], l4proto: u8) {
+        self.lines(text, |line| inet(line, l4proto));
+    }
+
+    /// Adds the sockets of the table of netlink.
+    pub(super) fn netlink(&mut self, text: &[u8]) {
+        self.lines(text, netlink);
     }
 
     /// Adds the unix sockets of a table. The kernel does not escape their names, so a name with a newline can look like the
     /// line of another socket: one with two names has none.
-    fn unix(&mut self, text: &[u8]) {
+    pub(super) fn unix(&mut self, text: &[u8]) {
         for (inode, socket) in text.split(|byte| *byte == b'\n').skip(1).filter_map(unix) {
             match self.by_inode.entry(inode) {
                 Entry::Vacant(entry) => drop(entry.insert(socket)),
@@ -70,8 +81,7 @@ impl Sockets {
         }
     }
 
-    fn lines(&mut self, base: &str, table: &str, parse: impl Fn(&[u8]) -> Option<(u64, Socket)>) {
-        let text = bytes(&format!("{base}/net/{table}"), MAX_TABLE);
+    fn lines(&mut self, text: &[u8], parse: impl Fn(&[u8]) -> Option<(u64, Socket)>) {
         let lines = text.split(|byte| *byte == b'\n').skip(1);
         self.by_inode.extend(lines.filter_map(parse));
     }

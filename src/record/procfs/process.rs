@@ -133,7 +133,7 @@ pub(super) fn cgroups_of(base: &str, paths: &CgroupPaths) -> Vec<u8> {
 
 /// Which task has a thread's number, and whether it has ended.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Life {
+pub(super) struct Life {
     /// In clock ticks since the boot.
     start: u64,
     /// It is a zombie, or is about to be one.
@@ -142,10 +142,14 @@ struct Life {
 
 /// Reads the life of the thread at `task`; `None` if there is none.
 fn life(task: &str) -> Option<Life> {
+    life_in(&bytes(&format!("{task}/stat"), MAX_STATUS))
+}
+
+/// Finds a thread's life in its `stat`.
+pub(super) fn life_in(stat: &[u8]) -> Option<Life> {
     /// `PF_EXITING` of the kernel.
     const EXITING: u64 = 4;
-    let text = bytes(&format!("{task}/stat"), MAX_STATUS);
-    let field = stat_fields(&text)?;
+    let field = stat_fields(stat)?;
     Some(Life {
         start: number(field(22))?,
         has_ended: matches!(field(3), b"Z" | b"X") || number::<u64>(field(9))? & EXITING != 0,
@@ -186,10 +190,16 @@ fn mount_ns(base: &str) -> Option<u32> {
 
 /// Reads `status` and `stat` of a thread.
 fn thread(task: &str, common: &ThreadEntry) -> Option<ThreadEntry> {
-    let status = bytes(&format!("{task}/status"), MAX_STATUS);
+    let mut thread = status(&bytes(&format!("{task}/status"), MAX_STATUS), common)?;
+    stat(&bytes(&format!("{task}/stat"), MAX_STATUS), &mut thread);
+    Some(thread)
+}
+
+/// Parses `status` of a thread; `None` if it does not say which thread it is.
+pub(super) fn status(text: &[u8], common: &ThreadEntry) -> Option<ThreadEntry> {
     let mut thread = common.clone();
     let (mut seen_pid, mut seen_tid) = (false, false);
-    for line in status.split(|byte| *byte == b'\n') {
+    for line in text.split(|byte| *byte == b'\n') {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else {
             continue;
         };
@@ -229,11 +239,7 @@ fn thread(task: &str, common: &ThreadEntry) -> Option<ThreadEntry> {
             _ => {}
         }
     }
-    if !seen_pid || !seen_tid {
-        return None;
-    }
-    stat(&bytes(&format!("{task}/stat"), MAX_STATUS), &mut thread);
-    Some(thread)
+    (seen_pid && seen_tid).then_some(thread)
 }
 
 /// Returns the fields of `stat` by the numbers of proc_pid_stat(5), from 3 on. The name in parentheses can contain
@@ -247,8 +253,8 @@ fn stat_fields<'a>(text: &'a [u8]) -> Option<impl Fn(usize) -> &'a [u8]> {
     Some(move |nr: usize| fields.get(nr - 3).copied().unwrap_or_default())
 }
 
-/// Reads `stat`.
-fn stat(text: &[u8], thread: &mut ThreadEntry) {
+/// Parses `stat`.
+pub(super) fn stat(text: &[u8], thread: &mut ThreadEntry) {
     let Some(field) = stat_fields(text) else {
         return;
     };
@@ -263,7 +269,7 @@ fn stat(text: &[u8], thread: &mut ThreadEntry) {
 }
 
 /// `hierarchy:controllers:path` lines as `controller=path` texts, each with its NUL.
-fn cgroups(text: &[u8], paths: &CgroupPaths) -> Vec<u8> {
+pub(super) fn cgroups(text: &[u8], paths: &CgroupPaths) -> Vec<u8> {
     let mut out = Vec::new();
     for line in text.split(|byte| *byte == b'\n') {
         let mut parts = line.splitn(3, |byte| *byte == b':');
@@ -283,7 +289,7 @@ fn cgroups(text: &[u8], paths: &CgroupPaths) -> Vec<u8> {
 }
 
 /// Soft limit of open files in `limits`.
-fn fdlimit(text: &[u8]) -> i64 {
+pub(super) fn fdlimit(text: &[u8]) -> i64 {
     let text = String::from_utf8_lossy(text);
     text.lines()
         .find_map(|line| line.strip_prefix("Max open files"))
