@@ -4,6 +4,8 @@ mod audit_fields;
 mod bounds;
 #[path = "../common/mod.rs"]
 mod common;
+mod printing;
+mod pushdown;
 mod rules;
 mod semantics;
 mod syntax;

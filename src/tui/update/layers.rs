@@ -1,6 +1,7 @@
 //! Key handling of overlays.
 
-use super::{action as act, moved, narrow, show, status, time};
+use super::motion::{self, moved};
+use super::{action as act, narrow, row, show, status, time};
 use crate::inspect::find::Query;
 use crate::inspect::io_stream::Follow;
 use crate::inspect::page::At;
@@ -161,7 +162,7 @@ fn in_text(model: &mut Model, mut text: TextPane, action: Action) -> Vec<Command
         return commands;
     }
     match (action, whole) {
-        (Action::Copy, Some(whole)) => super::copy_text(model, "", whole),
+        (Action::Copy, Some(whole)) => row::copy_text(model, "", whole),
         (Action::Save, Some(whole)) => {
             let prompt = Prompt::new(Purpose::SaveText(whole), String::new());
             super::open(model, Overlay::Prompt(prompt))
@@ -178,7 +179,7 @@ fn search(model: &mut Model, action: Action) -> Option<Vec<Command>> {
             Some(super::open(model, Overlay::Prompt(prompt)))
         }
         Action::SearchNext | Action::SearchPrevious => {
-            Some(super::search(model, action == Action::SearchNext))
+            Some(motion::search(model, action == Action::SearchNext))
         }
         _ => None,
     }
@@ -219,19 +220,19 @@ fn in_detail(model: &mut Model, mut pane: DetailPane, action: Action) -> Option<
                 let (title, value) = (entry.name.clone(), entry.value.clone());
                 model.layers.push(Overlay::Detail(pane));
                 let title = format!("{title} (y: copy, w: save)");
-                return Some(super::open_value(model, title, value));
+                return Some(row::open_value(model, title, value));
             }
             None => Vec::new(),
         },
         Action::Copy => match pane.entry() {
             Some(entry) => {
                 let (name, value) = (entry.name.clone(), entry.value.clone());
-                super::copy_text(model, &name, value)
+                row::copy_text(model, &name, value)
             }
             None => Vec::new(),
         },
         Action::CopyFilter => match pane.entry().map(|entry| entry.filter.clone()) {
-            Some(Some(filter)) => super::copy_text(model, "the condition", filter),
+            Some(Some(filter)) => row::copy_text(model, "the condition", filter),
             _ => status(model, "this value cannot be a condition"),
         },
         Action::Only | Action::Not => match pane.entry().map(|entry| entry.filter.clone()) {
@@ -353,7 +354,7 @@ fn copy_piece(model: &mut Model) -> Vec<Command> {
         return Vec::new();
     };
     let text = String::from_utf8_lossy(&piece.data).into_owned();
-    super::copy_text(model, "", text)
+    row::copy_text(model, "", text)
 }
 
 /// Scrolls through the chunks line by line.
@@ -457,10 +458,10 @@ fn in_state(model: &mut Model, mut pane: StatePane, action: Action) -> Option<Ve
             None => Vec::new(),
         },
         Action::Whole => {
-            let value = pane.pane.as_ref().and_then(super::row_in_full);
+            let value = pane.pane.as_ref().and_then(row::in_full);
             model.layers.push(Overlay::State(pane));
             return Some(match value {
-                Some(value) => super::open_value(model, "row (y: copy, w: save)".to_owned(), value),
+                Some(value) => row::open_value(model, "row (y: copy, w: save)".to_owned(), value),
                 None => Vec::new(),
             });
         }

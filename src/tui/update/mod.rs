@@ -4,9 +4,11 @@ mod answers;
 mod help;
 mod layers;
 mod menu;
+mod motion;
 mod mouse;
 mod narrow;
 mod prompt;
+mod row;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -15,17 +17,15 @@ use crossterm::event::{KeyEvent, KeyEventKind};
 
 use super::cells;
 use super::keys::{self, Action, Context};
-use super::message::{CLIPBOARD, Command, Message, Request};
-use super::model::{Choice, List, ListItem, Model, Overlay, Prompt, Purpose, TablePane, TextPane};
+use super::message::{Command, Message};
+use super::model::{Choice, List, ListItem, Model, Overlay, Prompt, Purpose};
 use super::notes::Note;
 use super::view::layout::Layout;
-use super::view::{TABS, moment_title, overview};
-use crate::inspect::find::Query;
+use super::view::{TABS, moment_title};
 use crate::inspect::io_stream::Follow;
 use crate::inspect::page::At;
 use crate::inspect::system_view::SystemView;
-use crate::stats::table::{Cell, TILES, View};
-use crate::stats::tally;
+use crate::stats::table::View;
 
 /// Updates the model by a message.
 pub(crate) fn update(model: &mut Model, message: Message) -> Vec<Command> {
@@ -34,7 +34,7 @@ pub(crate) fn update(model: &mut Model, message: Message) -> Vec<Command> {
         Message::Mouse(mouse) => mouse::update(model, mouse),
         Message::Resize(width, height) => {
             model.size = (width, height);
-            let width = text_width(model);
+            let width = row::text_width(model);
             for layer in &mut model.layers {
                 if let Overlay::Text(pane) = layer {
                     pane.wrap(width);
@@ -141,7 +141,7 @@ pub(super) fn action(model: &mut Model, action: Action) -> Vec<Command> {
         | Action::PageUp
         | Action::PageDown
         | Action::Top
-        | Action::Bottom => motion(model, action),
+        | Action::Bottom => motion::move_selection(model, action),
         Action::CursorLeft => time::step(model, -1, false),
         Action::CursorRight => time::step(model, 1, false),
         Action::SelectLeft => time::step(model, -1, true),
@@ -165,9 +165,9 @@ pub(super) fn action(model: &mut Model, action: Action) -> Vec<Command> {
         Action::Only => narrow::choose(model, false),
         Action::Not => narrow::choose(model, true),
         Action::Descendants => narrow::descendants(model),
-        Action::Whole => whole(model),
+        Action::Whole => row::whole(model),
         Action::Dig => narrow::dig(model),
-        Action::IoStream => echo(model),
+        Action::IoStream => row::echo(model),
         Action::EchoAll => {
             let scope = model.scope();
             let title = match scope.filter.as_str() {
@@ -204,8 +204,8 @@ pub(super) fn action(model: &mut Model, action: Action) -> Vec<Command> {
             Vec::new()
         }
         Action::Search => type_line(model, Purpose::Search, String::new()),
-        Action::SearchNext => search(model, true),
-        Action::SearchPrevious => search(model, false),
+        Action::SearchNext => motion::search(model, true),
+        Action::SearchPrevious => motion::search(model, false),
         Action::Within => type_line(model, Purpose::Within, model.pane.within.clone()),
         Action::Sort => sort_menu(model),
         Action::Reverse => {
@@ -217,7 +217,7 @@ pub(super) fn action(model: &mut Model, action: Action) -> Vec<Command> {
         Action::Mark => type_line(model, Purpose::Note, String::new()),
         Action::Notes => notes(model),
         Action::Save => type_line(model, Purpose::Save, String::new()),
-        Action::Copy => copy(model),
+        Action::Copy => row::copy(model),
         Action::Theme => {
             model.theme = model.theme.next();
             status(model, format!("theme: {}", model.theme.name()))
@@ -319,143 +319,6 @@ fn step_view(model: &mut Model, by: usize) -> Vec<Command> {
     show(model, TABS[(at + by) % TABS.len()].0)
 }
 
-/// Returns the new position in a list of this many lines.
-pub(super) fn moved(at: usize, count: usize, page: usize, action: Action) -> usize {
-    let last = count.saturating_sub(1);
-    let to = match action {
-        Action::Up => at.saturating_sub(1),
-        Action::Down => at.saturating_add(1),
-        Action::PageUp => at.saturating_sub(page.max(1)),
-        Action::PageDown => at.saturating_add(page.max(1)),
-        Action::Top => 0,
-        Action::Bottom => last,
-        _ => at,
-    };
-    to.min(last)
-}
-
-fn motion(model: &mut Model, action: Action) -> Vec<Command> {
-    let rows = model.layout().table_rows();
-    // After going back in time the window no longer follows the end.
-    let is_in_time = matches!(model.view, View::Events | View::Commands);
-    if is_in_time && matches!(action, Action::Up | Action::PageUp | Action::Top) {
-        model.follow = false;
-    }
-    match model.view {
-        View::Overview => {
-            let across = overview::across(model.size.0);
-            let tile = model.tile;
-            let to = match action {
-                Action::Up => tile.checked_sub(across).unwrap_or(tile),
-                Action::Down if tile + across < TILES.len() => tile + across,
-                Action::Down => tile,
-                other => moved(tile, TILES.len(), rows * across, other),
-            };
-            model.tile = to;
-            model.has_tile = true;
-            Vec::new()
-        }
-        View::Events => {
-            let listed = model.listed();
-            let list = &mut model.events;
-            let at = usize::try_from(list.selected).unwrap_or(usize::MAX);
-            let count = usize::try_from(listed).unwrap_or(usize::MAX);
-            let to = moved(at, count, rows, action) as u64;
-            if list.line(to).is_some() || !list.is_there {
-                list.selected = to;
-                // Pending moves are superseded.
-                if list.is_there && list.going.take().is_some() {
-                    model.pending.page = None;
-                }
-                model.follow_line();
-                return model.need_page().into_iter().collect();
-            }
-            // Not loaded: the lines between are skipped.
-            let at = match action {
-                Action::Bottom if model.is_counted() => At::Index(count.saturating_sub(1) as u64),
-                Action::Bottom => At::Time(model.range().to),
-                Action::Top => At::Time(model.range().from),
-                _ => At::Index(to),
-            };
-            model.go_to(at).into_iter().collect()
-        }
-        View::Spectrogram => {
-            let spectrum = model.spectrum();
-            let rows = spectrum
-                .map(|s| super::view::spectrogram::Grid::new(s, model.layout().body).rows());
-            let (first, last) = rows.unwrap_or_default();
-            let row = &mut model.spectral.cell.1;
-            *row = match action {
-                Action::Up => *row + 1,
-                Action::Down => row.saturating_sub(1),
-                Action::PageUp | Action::Top => last,
-                _ => first,
-            };
-            *row = (*row).clamp(first, last);
-            Vec::new()
-        }
-        _ => {
-            let pane = &mut model.pane;
-            let to = moved(pane.selected, pane.order.len(), rows, action);
-            pane.select(to);
-            Vec::new()
-        }
-    }
-}
-
-/// Finds the next row or event that contains the search text.
-pub(super) fn search(model: &mut Model, forward: bool) -> Vec<Command> {
-    let text = model.search.to_lowercase();
-    if text.is_empty() {
-        return status(model, "no search yet; `/` searches");
-    }
-    match layers::find(model, &text, forward) {
-        Some(true) => return Vec::new(),
-        Some(false) => return status(model, format!("nothing contains {:?}", model.search)),
-        None => {}
-    }
-    match model.view {
-        View::Overview => {
-            let count = TILES.len();
-            let step = |distance| match forward {
-                true => (model.tile + distance) % count,
-                false => (model.tile + count - distance) % count,
-            };
-            let is_hit = |at: &usize| TILES[*at].title.to_lowercase().contains(&text);
-            match (1..=count).map(step).find(is_hit) {
-                Some(tile) => model.tile = tile,
-                None => return status(model, "no tile matches"),
-            }
-            Vec::new()
-        }
-        View::Events => {
-            let Some(from) = model.events.selected_line().map(|line| line.num) else {
-                return Vec::new();
-            };
-            model.status = Some(format!("searching for {:?}", model.search));
-            let span = model.range();
-            let query = Query::Text {
-                text: model.search.clone(),
-                filter: model.filter(),
-            };
-            vec![model.ask(Request::Find {
-                query,
-                span,
-                from,
-                forward,
-            })]
-        }
-        View::Spectrogram => status(model, "there is no text in a spectrogram"),
-        _ => match model.pane.search(&text, forward) {
-            Some(at) => {
-                model.pane.select(at);
-                Vec::new()
-            }
-            None => status(model, format!("no row contains {:?}", model.search)),
-        },
-    }
-}
-
 fn sort_menu(model: &mut Model) -> Vec<Command> {
     let Some(table) = &model.pane.table else {
         return status(model, "this view cannot be sorted");
@@ -488,116 +351,4 @@ fn notes(model: &mut Model) -> Vec<Command> {
         selected: 0,
     };
     open(model, Overlay::Notes(list))
-}
-
-/// Copies the subject of the row.
-fn copy(model: &mut Model) -> Vec<Command> {
-    let text = match model.view {
-        View::Events => model
-            .events
-            .selected_line()
-            .map(|line| format!("{} {} {} {}", line.num, line.comm, line.name, line.args)),
-        View::Overview => TILES.get(model.tile).map(|tile| tile.filter.to_owned()),
-        View::Spectrogram => None,
-        _ => {
-            let row = model.pane.row().map(|row| {
-                let cells = row.cells.iter().map(|c| cells::text(c, usize::MAX));
-                cells
-                    .filter(|text| !text.is_empty())
-                    .collect::<Vec<_>>()
-                    .join("  ")
-            });
-            row.filter(|text| !text.is_empty())
-        }
-    };
-    match text {
-        Some(text) => copy_text(model, "", text),
-        None => status(model, "nothing to copy"),
-    }
-}
-
-/// Returns the width of a text over the view, inside its frame.
-fn text_width(model: &Model) -> usize {
-    usize::from(model.layout().body.width.saturating_sub(2))
-}
-
-/// Shows a value in full.
-fn open_value(model: &mut Model, title: String, value: String) -> Vec<Command> {
-    let pane = TextPane::of_value(title, value, text_width(model));
-    open(model, Overlay::Text(pane))
-}
-
-/// Shows all values of the row in full.
-fn whole(model: &mut Model) -> Vec<Command> {
-    match model.view {
-        View::Events => return narrow::enter(model),
-        View::Overview => {
-            if let Some(tile) = TILES.get(model.tile) {
-                return open_value(model, tile.title.to_owned(), tile.filter.to_owned());
-            }
-        }
-        _ => {
-            if let Some(value) = row_in_full(&model.pane) {
-                return open_value(model, "row (y: copy, w: save)".to_owned(), value);
-            }
-        }
-    }
-    status(model, "there is no row")
-}
-
-/// Returns the titles and whole values of the selected row, line by line.
-fn row_in_full(pane: &TablePane) -> Option<String> {
-    let (row, table) = (pane.row()?, pane.table.as_ref()?);
-    let cells = table.columns.iter().zip(&row.cells);
-    let lines = cells.filter(|(_, cell)| **cell != Cell::Empty);
-    let lines = lines.map(|(column, cell)| {
-        let cut = match cell {
-            Cell::Text(text) if text.len() >= tally::TEXT => {
-                " (only the beginning; the details of its events have all of it)"
-            }
-            _ => "",
-        };
-        format!("{:12} {}{cut}", column.title, cells::text(cell, usize::MAX))
-    });
-    Some(lines.collect::<Vec<_>>().join("\n"))
-}
-
-/// Copies a text, and says so: the clipboard takes only the beginning of a very long one.
-fn copy_text(model: &mut Model, what: &str, mut text: String) -> Vec<Command> {
-    let all = text.len();
-    text.truncate(text.floor_char_boundary(CLIPBOARD));
-    model.status = Some(match text.len() {
-        len if len < all => format!("copied only {len} of {all} bytes"),
-        _ => format!("copied {what}").trim_end().to_owned(),
-    });
-    vec![Command::Copy(text)]
-}
-
-/// Follows the I/O stream of the row.
-fn echo(model: &mut Model) -> Vec<Command> {
-    let (title, scope, follow) = match model.view {
-        View::Events => match model.events.selected_line() {
-            Some(line) => (
-                format!("fd of event {}", line.num),
-                model.scope(),
-                Follow::FdOf(line.num),
-            ),
-            None => return Vec::new(),
-        },
-        View::Overview | View::Spectrogram | View::Losses => {
-            return status(
-                model,
-                "only the I/O of table rows and events can be followed",
-            );
-        }
-        _ => match narrow::of_row(model) {
-            Some(narrowed) => {
-                let mut scope = model.scope();
-                scope.filter = narrow::both(&scope.filter, &narrowed.filter);
-                (narrowed.label, scope, Follow::Scope)
-            }
-            None => return Vec::new(),
-        },
-    };
-    layers::open_echo(model, title, scope, follow)
 }

@@ -34,7 +34,7 @@ pub(super) fn update(model: &mut Model, mouse: MouseEvent) -> Vec<Command> {
             for _ in 0..WHEEL {
                 commands.extend(match is_covered {
                     true => action(model, direction),
-                    false => motion(model, direction),
+                    false => motion::move_selection(model, direction),
                 });
             }
             commands

@@ -2,7 +2,8 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::{narrow, search, status};
+use super::motion::search;
+use super::{narrow, status};
 use crate::fields::{self, ArgForm};
 use crate::filter::Filter;
 use crate::filter::ast::written;

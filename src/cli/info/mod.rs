@@ -1,0 +1,66 @@
+//! `scap info`.
+
+mod report;
+mod text;
+
+use std::path::PathBuf;
+
+use super::error::{CliError, Outcome};
+use super::input::Input;
+use super::output::{Output, ascii_json};
+use crate::stats;
+use report::Report;
+
+/// Arguments of `scap info`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The capture; `-` is standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
+    let input = Input::open(&args.file)?;
+    let surveyed = match input.is_sysdig {
+        true => stats::sysdig_capture_info(input.bytes),
+        false => stats::capture_info(input.bytes),
+    };
+    let damage = input.stream_damage;
+    let capture_info = surveyed.map_err(|e| Input::unreadable(&input.name, &damage, &e))?;
+    let mut report = Report::new(&input.name, &capture_info);
+    report.compression = input.compressions.iter().map(ToString::to_string).collect();
+    report.integrity.compressed_stream = damage.get();
+    report.integrity.intact &= damage.get().is_none();
+    let mut output = Output::new();
+    if args.json {
+        let json = serde_json::to_string_pretty(&report)
+            .map_err(|e| CliError::failed(format!("cannot write JSON: {e}")))?;
+        ascii_json(output.buffer(), &json);
+    } else {
+        report.text(output.buffer());
+    }
+    output.buffer().push(b'\n');
+    output.finish()?;
+    Ok(if report.integrity.intact {
+        Outcome::Done
+    } else {
+        Outcome::Damaged
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_plain_ascii() {
+        let mut out = Vec::new();
+        ascii_json(&mut out, "{\n \"a\u{9b}\u{202e}\u{1f600}\"\n}");
+        assert_eq!(out, b"{\n \"a\\u009b\\u202e\\ud83d\\ude00\"\n}");
+    }
+}
