@@ -3,10 +3,12 @@
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use prost::Message as _;
 use serde_json::Value as Json;
+use signal_hook::consts::SIGPIPE;
 use tokio::sync::mpsc::channel;
 
 use super::{
@@ -123,6 +125,9 @@ const LOOKUP: LookupOptions = LookupOptions {
 
 /// Answers every connection to a socket with the next of some answers, and runs a client until it has failed or is done.
 fn ask<F: Future<Output = ()>>(answers: &[u8], client: impl FnOnce(std::path::PathBuf) -> F) {
+    // The fuzzer's main function, unlike that of Rust, lets the signal end the program.
+    static HAS_HANDLER: Once = Once::new();
+    HAS_HANDLER.call_once(|| drop(signal_hook::flag::register(SIGPIPE, Arc::default())));
     let Ok(dir) = tempfile::tempdir() else { return };
     let path = dir.path().join("s");
     let Ok(listener) = UnixListener::bind(&path) else {
