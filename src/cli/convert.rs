@@ -14,7 +14,7 @@ use super::stderr;
 use crate::event::number::{counted, grouped};
 use crate::export::{NativeSink, SysdigSink};
 use crate::fields::Session;
-use crate::replay::{self, EventSink, Pipeline, ReplayError, Selection};
+use crate::replay::{self, End, EventSink, Pipeline, ReplayError, Selection};
 
 /// Arguments of `scap convert`.
 #[derive(Debug, clap::Args)]
@@ -65,7 +65,9 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         Format::Native => native(&args.output, &mut captures)?,
         Format::Sysdig => sysdig(args, &mut captures)?,
     };
-    Ok(Outcome::of_damage(captures.report_damage(events)))
+    Ok(Outcome::of_damage(
+        captures.report_damage(End::Reached, events),
+    ))
 }
 
 fn open(inputs: Vec<Input>) -> Result<Captures, CliError> {
@@ -87,7 +89,9 @@ pub(super) fn to_native(inputs: Vec<Input>, output: &File) -> Result<Outcome, Cl
     let mut captures = open(inputs)?;
     let out = Box::new(BufWriter::with_capacity(1 << 20, output));
     let events = native_to(out, Path::new("a temporary file"), &mut captures)?;
-    Ok(Outcome::of_damage(captures.report_damage(events)))
+    Ok(Outcome::of_damage(
+        captures.report_damage(End::Reached, events),
+    ))
 }
 
 fn native(output: &Path, captures: &mut Captures) -> Result<u64, CliError> {

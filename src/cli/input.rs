@@ -15,7 +15,7 @@ use crate::event::number;
 use crate::event::text;
 use crate::fields::Session;
 use crate::filter::When;
-use crate::replay::{self, EventSource, MergedSource, NativeSource, Start, SysdigSource};
+use crate::replay::{self, End, EventSource, MergedSource, NativeSource, Start, SysdigSource};
 use crate::stats;
 
 /// How many compressed streams a capture can be in, one in another.
@@ -325,11 +325,14 @@ impl Captures {
         self.source.header()
     }
 
-    /// Warns about damage in captures that were read to their end; returns true if there is any.
-    pub(super) fn report_damage(&self, events: u64) -> bool {
+    /// Warns about damage in captures that were read, to their end or not; returns true if there is any that is known.
+    /// `events` is how many were read.
+    pub(super) fn report_damage(&self, end: End, events: u64) -> bool {
         let parts = self.source.parts();
         if let (true, [name]) = (parts.is_empty(), &self.names[..]) {
-            return report_damage(name, self.source.as_ref(), Some(events));
+            // How many there are is known at the end.
+            let events = (end == End::Reached).then_some(events);
+            return report_damage(name, self.source.as_ref(), events);
         }
         let mut is_damaged = false;
         if let Some(problems) = &self.audit {
@@ -372,8 +375,8 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
-/// Warns about damage in a capture that was read to its end; returns true if there is any. `events`
-/// is how many events were readable, if known.
+/// Warns about damage in a capture that was read; returns true if there is any. `events` is how many events were
+/// readable, if known.
 fn report_damage(name: &Name, source: &dyn EventSource, events: Option<u64>) -> bool {
     let Name {
         text: name,

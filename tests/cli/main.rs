@@ -19,6 +19,7 @@ mod pty;
 mod sample;
 mod screens;
 mod scripted_views;
+mod stopped;
 mod strangers;
 mod text;
 mod times;

@@ -71,7 +71,7 @@ pub(crate) mod varint;
 mod walk;
 pub mod writer;
 
-pub use ahead::ContainerPreload;
+pub use ahead::{ContainerPreload, Outline};
 pub use chunk::{
     Chunk, ChunkActivity, ChunkBuilder, ChunkDecoder, ChunkPool, ChunkSummary, Compressor,
     EncodedChunk, Load, RawChunk, Rows, Want,

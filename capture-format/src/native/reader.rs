@@ -70,6 +70,16 @@ impl Damages {
         Ok(())
     }
 
+    /// Returns the damages at or after an offset, and those that are only counted.
+    #[must_use]
+    pub fn at_or_after(&self, offset: u64) -> Self {
+        let later = self.list.iter().filter(|damage| damage.offset >= offset);
+        Self {
+            list: later.copied().collect(),
+            more: self.more,
+        }
+    }
+
     /// Moves the damages of another list to the end of this one.
     pub fn append(&mut self, other: &mut Self) {
         for damage in other.list.drain(..) {

@@ -4,7 +4,8 @@ use std::io::{Read, Seek};
 use std::ops::ControlFlow;
 
 use scap_capture_format::native::{
-    CaptureReader, ContainerPreload, Damages, Header, Item as Section, Load, Origin, OriginId, Want,
+    CaptureReader, ContainerPreload, Damages, Header, Item as Section, Load, Origin, OriginId,
+    Outline, Want,
 };
 use scap_capture_format::schema::EventType;
 use scap_capture_format::{Error, Result};
@@ -29,6 +30,10 @@ pub struct NativeSource<R> {
     damages: Damages,
     /// Descriptions of containers to report before the first event.
     preload: Option<ContainerPreload<Box<dyn ReadSeek>>>,
+    /// What the section headers say, if the input is seekable.
+    outline: Option<Outline>,
+    /// Reading ended before the end of the capture.
+    is_stopped: bool,
     /// Types of the events whose parameters are loaded; `None` = all.
     loaded: Option<Vec<EventType>>,
     /// True if the data of I/O calls is loaded.
@@ -53,6 +58,8 @@ impl<R: Read> NativeSource<R> {
             origins,
             reader,
             preload: None,
+            outline: None,
+            is_stopped: false,
             loaded: None,
             loads_data: true,
             rest: None,
@@ -67,11 +74,13 @@ impl<R: Read> NativeSource<R> {
     /// Those of the input.
     pub fn preload_containers(&mut self, again: impl Read + Seek + Send + 'static) -> Result<()> {
         let again = Box::new(again) as Box<dyn ReadSeek>;
-        self.preload = Some(ContainerPreload::find(again)?);
+        let preload = ContainerPreload::find(again)?;
+        self.outline = Some(preload.outline().clone());
+        self.preload = Some(preload);
         Ok(())
     }
 
-    fn read_all(&mut self, each: Each<'_>) -> std::result::Result<(), ReplayError> {
+    fn read_all(&mut self, each: Each<'_>) -> std::result::Result<ControlFlow<()>, ReplayError> {
         if let Some(mut preload) = self.preload.take() {
             while let Some(report) = preload.next_report()? {
                 let item = Item::Containers(&report, self.origins.len());
@@ -79,7 +88,7 @@ impl<R: Read> NativeSource<R> {
                     .map_err(ReplayError::Sink)?
                     .is_break()
                 {
-                    return Ok(());
+                    return Ok(ControlFlow::Break(()));
                 }
             }
         }
@@ -87,7 +96,7 @@ impl<R: Read> NativeSource<R> {
         while let Some(section) = self.reader.next_item()? {
             let damages = self.reader.damages().count();
             if damages != seen && gap(self.origins.len(), each)?.is_break() {
-                return Ok(());
+                return Ok(ControlFlow::Break(()));
             }
             seen = damages;
             let mut one = |extra, item| each(OriginId::of(extra), item).map_err(ReplayError::Sink);
@@ -124,10 +133,10 @@ impl<R: Read> NativeSource<R> {
                 _ => ControlFlow::Continue(()),
             };
             if flow.is_break() {
-                return Ok(());
+                return Ok(ControlFlow::Break(()));
             }
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 }
 
@@ -173,7 +182,12 @@ impl<R: Read> EventSource for NativeSource<R> {
         if let Some(rest) = self.rest.take() {
             self.damages.append(&mut rest.finish()?);
         }
-        result
+        self.is_stopped = result?.is_break();
+        if let (true, Some(outline)) = (self.is_stopped, &self.outline) {
+            let mut later = outline.damages.at_or_after(self.reader.offset());
+            self.damages.append(&mut later);
+        }
+        Ok(())
     }
 
     fn set_needs(&mut self, needs: &Needs) {
@@ -192,6 +206,7 @@ impl<R: Read> EventSource for NativeSource<R> {
     }
 
     fn is_complete(&self) -> bool {
-        self.reader.is_complete()
+        let has_end = || self.outline.as_ref().is_none_or(|outline| outline.has_end);
+        self.reader.is_complete() || self.is_stopped && has_end()
     }
 }

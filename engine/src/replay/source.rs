@@ -79,10 +79,12 @@ pub trait EventSource {
     /// needs of the state.
     fn set_needs(&mut self, _: &Needs) {}
 
-    /// Returns the damage found so far.
+    /// Returns the damage that is known: in what was read, and of a native capture in a file all that the headers
+    /// of its sections show, also where reading stopped before.
     fn damages(&self) -> &Damages;
 
-    /// Returns true if the recorder completed the capture and its end was reached.
+    /// Returns false if the recorder did not complete the capture, or its end is missing, as far as that is known:
+    /// where reading stopped before the end, only of a native capture in a file.
     fn is_complete(&self) -> bool;
 
     /// Returns the unknown event types that were skipped, with their counts; `None` if that cannot

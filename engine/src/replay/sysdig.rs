@@ -18,6 +18,8 @@ pub struct SysdigSource<R> {
     converter: Converter,
     header: Header,
     origins: Vec<Origin>,
+    /// Reading ended before the end of the file.
+    is_stopped: bool,
 }
 
 impl<R: Read> SysdigSource<R> {
@@ -36,6 +38,7 @@ impl<R: Read> SysdigSource<R> {
                 is_paired: true,
                 ..Origin::default()
             }],
+            is_stopped: false,
         })
     }
 }
@@ -126,6 +129,7 @@ impl<R: Read> EventSource for SysdigSource<R> {
                 }
             };
             if flow.map_err(ReplayError::Sink)?.is_break() {
+                self.is_stopped = true;
                 return Ok(());
             }
         }
@@ -136,7 +140,7 @@ impl<R: Read> EventSource for SysdigSource<R> {
     }
 
     fn is_complete(&self) -> bool {
-        self.reader.is_complete()
+        self.reader.is_complete() || self.is_stopped
     }
 
     fn unknown_types(&self) -> Option<&BTreeMap<u16, u64>> {

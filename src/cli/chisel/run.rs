@@ -23,7 +23,7 @@ use crate::cli::print::PrintArgs;
 use crate::cli::window::Window;
 use crate::fields::Context;
 use crate::filter::TypeSet;
-use crate::replay::{End, EventSink, OriginState, Pipeline, ReplayError, Selection};
+use crate::replay::{EventSink, OriginState, Pipeline, ReplayError, Selection};
 
 /// A command line with which a chisel restarts the program.
 #[derive(Debug)]
@@ -188,7 +188,7 @@ fn replay(
         window.warn_of_no_events();
     }
     let Ended { again, exit } = ended?;
-    let damaged = end == End::Reached && captures.report_damage(events);
+    let damaged = captures.report_damage(end, events);
     if let Some(code) = exit.filter(|code| *code != 0) {
         return exited(code).map(|outcome| (outcome, None));
     }

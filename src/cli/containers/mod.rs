@@ -17,7 +17,7 @@ use super::positionals;
 use super::window::Window;
 use crate::fields::{Context, Session};
 use crate::filter::{Filter, When};
-use crate::replay::{End, Pipeline, Selection};
+use crate::replay::{Pipeline, Selection};
 use crate::state::{State, Thread};
 
 use census::{AtOnce, Census};
@@ -99,7 +99,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         print::table(output.buffer(), &rows, at.is_none());
     }
     output.finish()?;
-    let damaged = end == End::Reached && captures.report_damage(census.events());
+    let damaged = captures.report_damage(end, census.events());
     Ok(Outcome::of_damage(damaged))
 }
 

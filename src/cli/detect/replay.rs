@@ -15,7 +15,7 @@ use crate::cli::live::report_loss;
 use crate::event::EventExt as _;
 use crate::event::bytes::BufferFormat;
 use crate::fields::{Context, Session, TimeFormat};
-use crate::replay::{End, EventSink, OriginState, Pipeline, Selection};
+use crate::replay::{EventSink, OriginState, Pipeline, Selection};
 use crate::rules::{Engine, Match};
 
 /// Takes what rules find.
@@ -87,7 +87,7 @@ impl Pass {
         let replayed = pipeline.run(captures.source(), sink.sink());
         let end = replayed.map_err(|error| CliError::replay(&captures.name(), &error))?;
         Ok(Passed {
-            damaged: end == End::Reached && captures.report_damage(sink.events()),
+            damaged: captures.report_damage(end, sink.events()),
             has_missed: pipeline.has_missed(),
             ..Passed::default()
         })

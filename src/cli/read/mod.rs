@@ -19,7 +19,7 @@ use super::window::Window;
 use crate::event::number::counted;
 use crate::event::{EventExt as _, Timestamp};
 use crate::fields::Context;
-use crate::replay::{self, End, EventSink, OriginState, Pipeline, Selection};
+use crate::replay::{self, EventSink, OriginState, Pipeline, Selection};
 pub(super) use write::{cannot_write, destination, refuse_same};
 
 /// Arguments of `scap read`.
@@ -139,8 +139,7 @@ fn print(args: &Args, files: &[PathBuf], mut selection: Selection) -> Result<Out
     if args.print.verbose {
         print_count(events);
     }
-    // Damage after the requested events (`-n`) is not reported.
-    let damaged = end == End::Reached && captures.report_damage(events);
+    let damaged = captures.report_damage(end, events);
     Ok(Outcome::of_damage(damaged))
 }
 

@@ -11,7 +11,7 @@ use crate::cli::window::Window;
 use crate::event::number::counted;
 use crate::export::NativeSink;
 use crate::files;
-use crate::replay::{End, Pipeline, ReplayError, Selection};
+use crate::replay::{Pipeline, ReplayError, Selection};
 
 /// Opens the output of a capture.
 pub(in crate::cli) fn destination(path: &Path) -> Result<Box<dyn Write>, CliError> {
@@ -79,7 +79,7 @@ pub(super) fn run(
             counted(hidden, "hidden event")
         ));
     }
-    let damaged = end == End::Reached && captures.report_damage(shown);
+    let damaged = captures.report_damage(end, shown);
     Ok(Outcome::of_damage(damaged))
 }
 

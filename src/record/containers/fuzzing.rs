@@ -119,7 +119,7 @@ pub(in crate::record) fn containerd(bytes: &[u8]) {
 }
 
 const LOOKUP: LookupOptions = LookupOptions {
-    timeout: Duration::from_millis(50),
+    timeout: Duration::from_millis(10),
     env: true,
 };
 
