@@ -131,6 +131,9 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         for file in &files {
             refuse_same(file, target)?;
         }
+        if target.as_os_str() != "-" {
+            files::check(target).map_err(|error| cannot_write(target, &error))?;
+        }
     }
     let names: Vec<&str> = inputs.iter().map(|input| &*input.name).collect();
     let name = names.join(", ");

@@ -29,7 +29,7 @@ use std::{
 };
 
 use rustix::fs::{
-    Access, AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, accessat, fchmod,
+    Access, AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat, accessat, fchmod,
     fcntl_getfl, fcntl_setfl, flock, fstat, mkdirat, openat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
@@ -106,6 +106,41 @@ fn make(path: &Path, fill: impl Fn(&mut File) -> io::Result<()>) -> io::Result<F
         }
     }
     Err(io::ErrorKind::ResourceBusy.into())
+}
+
+/// Checks what can be checked of a file that is to be made later, by [`write`]: that its directory exists and can be
+/// written to, and that what is at the name can be replaced. Opens no pipe, whose reader may come later.
+///
+/// # Errors
+///
+/// As [`create`].
+pub fn check(path: &Path) -> io::Result<()> {
+    if place::own_descriptor(path)?.is_some() {
+        return Ok(());
+    }
+    let place = Place::of(path)?;
+    match place.found()? {
+        None => {
+            let access = Access::WRITE_OK | Access::EXEC_OK;
+            accessat(&place.dir, ".", access, AtFlags::EACCESS)?;
+        }
+        Some(found) if is_regular(&found) => drop(place.existing()?),
+        Some(_) => accessat(&place.dir, &place.name, Access::WRITE_OK, AtFlags::EACCESS)?,
+    }
+    Ok(())
+}
+
+/// Whether two paths are the same name in the same directory, however they are written.
+pub fn is_same_name(a: &Path, b: &Path) -> bool {
+    let (Ok(a), Ok(b)) = (Place::of(a), Place::of(b)) else {
+        return false;
+    };
+    let id = |place: &Place| fstat(&place.dir).map(|dir| (dir.st_dev, dir.st_ino));
+    a.name == b.name && matches!((id(&a), id(&b)), (Ok(a), Ok(b)) if a == b)
+}
+
+fn is_regular(file: &Stat) -> bool {
+    FileType::from_raw_mode(file.st_mode) == FileType::RegularFile
 }
 
 /// Makes a file that must not exist.
@@ -261,17 +296,13 @@ impl Place {
     }
 
     /// Looks at what is there, and refuses what must not be written to.
-    fn existing(&self) -> io::Result<Existing> {
+    fn found(&self) -> io::Result<Option<Stat>> {
         let found = match statat(&self.dir, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
-            Err(Errno::NOENT) => return Ok(Existing::Nothing),
+            Err(Errno::NOENT) => return Ok(None),
             found => found?,
         };
         match FileType::from_raw_mode(found.st_mode) {
-            FileType::RegularFile => {}
-            FileType::Fifo | FileType::CharacterDevice => {
-                self.check_owner(&found)?;
-                return self.stream(&found).map(Existing::Stream);
-            }
+            FileType::RegularFile | FileType::Fifo | FileType::CharacterDevice => {}
             FileType::Directory => return Err(io::ErrorKind::IsADirectory.into()),
             FileType::Symlink => {
                 return Err(refused(
@@ -283,6 +314,17 @@ impl Place {
             FileType::Unknown => return Err(refused("it is not a regular file")),
         }
         self.check_owner(&found)?;
+        Ok(Some(found))
+    }
+
+    /// Opens what is there.
+    fn existing(&self) -> io::Result<Existing> {
+        let Some(found) = self.found()? else {
+            return Ok(Existing::Nothing);
+        };
+        if !is_regular(&found) {
+            return self.stream(&found).map(Existing::Stream);
+        }
         // Replacing needs no permission on the file; but a file that is protected from writing is meant to stay.
         accessat(&self.dir, &self.name, Access::WRITE_OK, AtFlags::EACCESS)?;
         let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -372,7 +414,7 @@ impl Place {
     }
 
     /// Opens a device or a pipe.
-    fn stream(&self, found: &rustix::fs::Stat) -> io::Result<File> {
+    fn stream(&self, found: &Stat) -> io::Result<File> {
         let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
         let begin = Instant::now();
         let file = loop {

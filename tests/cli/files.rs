@@ -368,11 +368,62 @@ fn what_is_read_is_not_what_is_written() {
             "--summary-json",
             "c.scap",
         ],
+        &["record", "-w", "c.scap", "--summary-json", "./c.scap"],
+        &["record", "-w", "./c.scap", "--summary-json", "c.scap"],
     ] {
         let output = place.run(words, 0o022);
         assert_eq!(output.status.code(), Some(2), "{words:?}: {output:?}");
         assert!(fs::read(place.path("c.scap")).unwrap() == before);
     }
+}
+
+#[test]
+fn what_is_written_at_the_end_is_refused_at_the_beginning() {
+    let place = Place::new();
+    fs::create_dir(place.path("directory")).unwrap();
+    symlink("elsewhere", place.path("link")).unwrap();
+    let socket = std::os::unix::net::UnixListener::bind(place.path("socket")).unwrap();
+    for (name, why) in [
+        ("no/such", "No such file"),
+        ("directory", "is a directory"),
+        ("directory/", "is a directory"),
+        ("link", "symbolic link"),
+        ("socket", "it is a socket"),
+        ("/proc/sys/new", ""),
+    ] {
+        for words in [
+            &["record", "-w", "out.scap", "--summary-json", name][..],
+            // The keys are not even looked at.
+            &[
+                "view",
+                "c.scap",
+                "--script",
+                "<No such key>",
+                "--screenshot",
+                name,
+            ],
+        ] {
+            let output = place.run(words, 0o022);
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{words:?}: {said}");
+            assert!(said.contains(&format!("cannot write {name}: ")), "{said}");
+            assert!(said.to_lowercase().contains(&why.to_lowercase()), "{said}");
+        }
+    }
+    drop(socket);
+    assert!(!place.path("out.scap").exists());
+    // Nobody reads from a pipe yet, and nothing waits for that.
+    let pipe = place.path("pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
+    let begin = std::time::Instant::now();
+    let unknown = ["--syscall", "nosuch", "-w", "out.scap"];
+    for name in ["pipe", "new.json", "c.scap", "/dev/null", "/dev/stderr"] {
+        let words = [&["record"], &unknown[..], &["--summary-json", name]].concat();
+        let output = place.run(&words, 0o022);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+    }
+    assert!(begin.elapsed() < std::time::Duration::from_secs(4));
+    assert!(!place.path("new.json").exists());
 }
 
 #[test]

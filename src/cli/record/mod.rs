@@ -66,9 +66,6 @@ pub(super) struct Args {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let options = args.what.options(args.events)?;
-    if args.summary_json.as_ref() == Some(&args.write) && args.write != Path::new("-") {
-        return Err(CliError::usage("--summary-json and -w name the same file"));
-    }
     if let Some(dir) = &args.fallback
         && !dir.is_dir()
     {
@@ -81,6 +78,13 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     } else {
         args.write.clone()
     };
+    if let Some(json) = &args.summary_json {
+        if !to_stdout && files::is_same_name(json, &path) {
+            return Err(CliError::usage("--summary-json and -w name the same file"));
+        }
+        // It is written at the end; what would fail then must not cost a recording.
+        files::check(json).map_err(|error| cannot_write(json, &error))?;
+    }
     let destination = if to_stdout {
         if io::stdout().is_terminal() {
             return Err(CliError::usage("a capture cannot be written to a terminal")
