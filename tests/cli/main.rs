@@ -11,6 +11,7 @@ mod containers;
 mod cut;
 mod fds;
 mod files;
+mod limits;
 mod merged;
 mod native_chisels;
 mod paths;
