@@ -351,7 +351,9 @@ impl Place {
     ) -> io::Result<File> {
         let (mut new, name) = match self.temporary() {
             Ok(made) => made,
-            Err(error) => return Self::overwrite(old, error, fill),
+            // Also a disk without room for another file is an error here; the old one would be lost.
+            Err(error) if is_forbidden(&error) => return Self::overwrite(old, error, fill),
+            Err(error) => return Err(error),
         };
         let flags = match old {
             Some(_) => RenameFlags::empty(),
@@ -445,6 +447,15 @@ impl Place {
         let at_name = statat(&self.dir, &self.name, AtFlags::SYMLINK_NOFOLLOW);
         matches!((fstat(file), at_name), (Ok(a), Ok(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
     }
+}
+
+/// Whether a directory takes no new files, by its permissions or those of its file system.
+fn is_forbidden(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::PermissionDenied | Kind::ReadOnlyFilesystem
+    )
 }
 
 /// Locks a file for as long as it is open.

@@ -193,6 +193,8 @@ pub enum RecordError {
         path: Option<PathBuf>,
         /// Length of the valid part of the file in bytes.
         kept: u64,
+        /// Why the file could not be cut to this length, if so: the beginning of a section follows.
+        torn: Option<io::Error>,
         /// The cause.
         error: scap_capture_format::Error,
     },

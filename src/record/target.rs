@@ -116,11 +116,17 @@ impl Target {
     /// Ends the output after writing failed; truncates a file to its first `kept` bytes, so that they are
     /// readable.
     pub(super) fn fail(self, kept: u64, error: FormatError) -> RecordError {
+        let mut torn = None;
+        // A file system can need room for that, too.
+        let mut cut = |file: &WatchedFile| {
+            let is_longer = file.file().metadata().is_ok_and(|found| found.len() > kept);
+            torn = file.file().set_len(kept).err().filter(|_| is_longer);
+        };
         let path = match self.state {
             State::File(file) if file.trouble.is_some() => match file.copy {
                 // The copy has failed, too.
                 Some(copy) => {
-                    drop(copy.file().set_len(kept));
+                    cut(&copy);
                     Some(copy.path().to_owned())
                 }
                 None => match file.finish(kept) {
@@ -129,13 +135,18 @@ impl Target {
                 },
             },
             State::File(file) => {
-                drop(file.file.file().set_len(kept));
+                cut(&file.file);
                 Some(file.path)
             }
             State::Unopened { path, .. } => Some(path),
             State::Stream(_) => None,
         };
-        RecordError::Write { path, kept, error }
+        RecordError::Write {
+            path,
+            kept,
+            torn,
+            error,
+        }
     }
 
     /// Returns the error of a first flush that failed.

@@ -1,31 +1,29 @@
-//! What others do to a recording: to its file, its disk, its limits, its reader, its clock and the sockets
-//! that it asks. Each time it says what happened, keeps what it can, and ends.
+//! What others do to a recording: to its file, its reader, its clock and the sockets that it asks. Each time it says what happened, keeps what it can, and ends.
 
 use std::{
     fs,
     io::{Read as _, Write as _},
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
     os::unix::net::{UnixListener, UnixStream},
-    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, setrlimit};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::{
     capture::{has_snapshot, read},
     live::nothing_is_attached,
     recorder::Recorder,
-    tools::{Bench, bench, need, number, scap},
+    tools::{bench, need, number, scap},
 };
 
 /// Somebody who makes events all the time.
-struct Busy(std::process::Child);
+pub(super) struct Busy(std::process::Child);
 
 impl Busy {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let script = "while :; do ls -l /usr/bin; done";
         let mut command = Command::new("timeout");
         command.args(["30", "sh", "-c", script]);
@@ -49,7 +47,7 @@ fn work() {
     }
 }
 
-fn said(output: &Output) -> String {
+pub(super) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -274,119 +272,6 @@ fn a_fallback_has_everything() {
     assert_eq!(command.output().unwrap().status.code(), Some(2));
 }
 
-/// Runs a recording with a limit of a resource.
-fn limited(bench: &Bench, resource: Resource, limit: u64, args: &[&str]) -> Output {
-    let mut command = scap();
-    command
-        .args(["record", "-q", "-w"])
-        .arg(bench.path("limit.scap"))
-        .args(args);
-    let maximum = rustix::process::getrlimit(resource).maximum;
-    let limit = Rlimit {
-        current: Some(limit),
-        maximum,
-    };
-    // SAFETY: only a system call between fork and exec.
-    unsafe {
-        command.pre_exec(move || {
-            let core = Rlimit {
-                current: Some(0),
-                maximum: Some(0),
-            };
-            setrlimit(Resource::Core, core)?;
-            Ok(setrlimit(resource, limit)?)
-        });
-    }
-    command.stdout(Stdio::null()).output().unwrap()
-}
-
-#[test]
-fn limits_are_like_a_full_disk() {
-    let (Some(bench), Some(())) = (bench(), need("bpftool")) else {
-        return;
-    };
-    let busy = Busy::start();
-    let output = limited(&bench, Resource::Fsize, 1 << 20, &["-M", "20"]);
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    let text = said(&output);
-    assert!(
-        text.contains("limit.scap") && text.contains("File too large"),
-        "{text}"
-    );
-    let capture = read(&bench.path("limit.scap"));
-    assert!(!capture.damaged && !capture.complete && !capture.events.is_empty());
-    let before = fs::read(bench.path("limit.scap")).unwrap();
-    // From the start: the file and how much there is no room for.
-    let output = limited(&bench, Resource::Fsize, 1000, &["-M", "1"]);
-    let text = said(&output);
-    assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(
-        text.contains("limit.scap") && text.contains("no room for the first "),
-        "{text}"
-    );
-    // The capture of before is still there.
-    assert!(fs::read(bench.path("limit.scap")).unwrap() == before);
-    let output = limited(&bench, Resource::Cpu, 1, &["-M", "30"]);
-    drop(busy);
-    let text = said(&output);
-    assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("RLIMIT_CPU"), "{text}");
-    assert!(read(&bench.path("limit.scap")).complete);
-    for (resource, limit) in [
-        (Resource::Nofile, 12),
-        (Resource::Data, 20 << 20),
-        (Resource::As, 60 << 20),
-    ] {
-        let output = limited(&bench, resource, limit, &["-M", "1"]);
-        let text = said(&output);
-        assert_eq!(output.status.code(), Some(1), "{resource:?}: {text}");
-        assert!(
-            text.contains("Too many open files") || text.contains("memory"),
-            "{text}"
-        );
-    }
-    nothing_is_attached();
-}
-
-#[test]
-fn a_disk_that_is_full_from_the_start_is_named() {
-    let Some(bench) = bench() else { return };
-    let disk = bench.path("disk");
-    fs::create_dir(&disk).unwrap();
-    let mut mount = Command::new("mount");
-    mount
-        .args(["-t", "tmpfs", "-o", "size=4k", "tmpfs"])
-        .arg(&disk);
-    assert!(mount.status().unwrap().success());
-    fs::write(disk.join("filler"), [0; 4096]).unwrap();
-    let file = disk.join("full.scap");
-    let output = scap()
-        .args(["record", "-M", "1", "-w"])
-        .arg(&file)
-        .output()
-        .unwrap();
-    let is_left = fs::read_dir(&disk).unwrap().count();
-    assert!(
-        Command::new("umount")
-            .arg("-l")
-            .arg(&disk)
-            .status()
-            .unwrap()
-            .success()
-    );
-    let text = said(&output);
-    assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(
-        text.contains(file.to_str().unwrap()) && text.contains("No space left"),
-        "{text}"
-    );
-    assert!(
-        text.contains("no room for the first ") && text.contains(" bytes"),
-        "{text}"
-    );
-    assert_eq!(is_left, 1, "nothing is left of it");
-}
-
 #[test]
 fn a_reader_that_stalls_does_not_hold_the_end() {
     let (Some(bench), Some(())) = (bench(), need("bpftool")) else {
@@ -465,19 +350,6 @@ fn an_early_kill_leaves_a_capture_or_nothing() {
         opened += usize::from(!has_snapshot(&path));
     }
     assert!(opened > 0, "at least once before the first event");
-}
-
-#[test]
-fn a_probe_that_cannot_be_loaded_leaves_what_was_there() {
-    let Some(bench) = bench() else { return };
-    let path = bench.path("limit.scap");
-    let output = limited(&bench, Resource::Nofile, 16, &["-M", "1"]);
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert!(!path.exists());
-    fs::write(&path, "precious").unwrap();
-    let output = limited(&bench, Resource::Nofile, 16, &["-M", "1"]);
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert_eq!(fs::read(&path).unwrap(), b"precious");
 }
 
 #[test]

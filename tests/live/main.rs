@@ -38,6 +38,7 @@ mod recorder;
 mod rules;
 mod runtimes;
 mod snapshots;
+mod space;
 mod startup;
 mod strace;
 mod tools;

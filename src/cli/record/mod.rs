@@ -274,17 +274,25 @@ impl From<RecordError> for CliError {
                 path: Some(path),
                 error,
                 kept,
+                torn,
             } => Self::failed(format!(
-                "writing {} failed: {}; the first {} bytes are kept and readable",
+                "writing {} failed: {}; the first {} bytes are kept and readable{}",
                 path.display(),
                 error::with_sources(&error),
-                grouped(kept)
+                grouped(kept),
+                match torn {
+                    Some(why) => format!(
+                        ", but the file could not be cut after them ({why}) and counts as damaged there"
+                    ),
+                    None => String::new(),
+                }
             ))
             .hint("make room and record again; `scap info` shows what was kept"),
             RecordError::Write {
                 path: None,
                 error,
                 kept,
+                ..
             } => Self::failed(format!(
                 "writing the capture failed after {}: {}",
                 counted(kept, "byte"),
