@@ -105,12 +105,11 @@ fn ask(resolver: &mut Resolver, thread: &Thread) {
     if let Some(id) = &thread.container
         && !resolver.has_asked(id)
     {
-        let cgroups = thread.cgroups.as_deref();
-        let found = state::container_of(cgroups);
-        let full = found.as_ref().map_or(&[][..], |found| &found.full_id);
+        let located = thread.located.as_ref();
+        let full = located.map_or(&[][..], |located| &located.full_id);
         let origin = Origin {
-            runtime: found.as_ref().and_then(|found| found.runtime),
-            user: cgroups.and_then(state::user_of),
+            runtime: located.and_then(|located| located.runtime),
+            user: thread.cgroups.as_deref().and_then(state::user_of),
         };
         resolver.ask(id, full, origin);
     }

@@ -1,10 +1,11 @@
 //! Small captures that are much work for whoever multiplies what they count: each command has [`run::SECONDS`] and
 //! [`run::BYTES`] for each of them.
 
-use crate::common::{story, write};
+use crate::common::{event, i64b, story, write};
 use crate::native::{CHUNK, Chunk, File, SNAPSHOT, Section, header, pack};
 use crate::run;
 use crate::value::Value;
+use scap_capture_format::schema::types;
 
 /// Positions in a snapshot.
 const STRINGS: usize = 2;
@@ -12,6 +13,9 @@ const THREADS: usize = 3;
 const FDS: usize = 4;
 const USERS: usize = 6;
 const CONTAINERS: usize = 8;
+/// Positions in a thread.
+const CGROUPS: usize = 17;
+const CONTAINER: usize = 18;
 
 fn file() -> File {
     File::of(&write(&story(), 3, true))
@@ -79,10 +83,50 @@ fn threads_of_one_long_cgroup_list() {
             "cgroups",
             &with_snapshot(|v| {
                 let cgroups = string(v, list);
-                threads(v, 20_000, |_, thread| *thread.at(&[17]) = cgroups.clone());
+                threads(v, 20_000, |_, thread| {
+                    *thread.at(&[CGROUPS]) = cgroups.clone();
+                });
             }),
         );
     }
+}
+
+#[test]
+fn events_in_a_container_deep_down() {
+    // Two threads by turns, so that nothing that is known of the last one helps.
+    let close = |nr: u64| {
+        let tid = 100 + i64::from(nr % 2 == 1);
+        event(
+            1000 * nr,
+            tid,
+            types::SYSCALL_CLOSE_X,
+            &[&i64b(0), &i64b(7)],
+        )
+    };
+    let events: Vec<_> = (0..10_000).map(close).collect();
+    let mut file = File::of(&write(&events, 5000, true));
+    let at = file.all(SNAPSHOT)[0];
+    let mut value = file.sections[at].value().unwrap();
+    let list = format!("memory=/docker/{}{}\0", "0".repeat(64), "/a".repeat(32_000));
+    let cgroups = string(&mut value, list.into_bytes());
+    let other = string(&mut value, b"another".to_vec());
+    for thread in value.at(&[THREADS]).items() {
+        *thread.at(&[CGROUPS]) = cgroups.clone();
+        // The container that the snapshot says is not that of the cgroups.
+        *thread.at(&[CONTAINER]) = other.clone();
+    }
+    file.sections[at].set(&value);
+    file.repair_index();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("deep.scap");
+    std::fs::write(&path, file.bytes()).unwrap();
+    run::opinion(dir.path(), &path);
+    let path = path.to_str().unwrap();
+    let full_id = "0".repeat(64);
+    let filter = format!("container.type=docker and container.full_id={full_id}");
+    let found = run::scap(dir.path(), &["read", path, &filter, "-p", "%container.id"]);
+    assert_eq!(found.out, b"another\n".repeat(10_000));
+    run::scap(dir.path(), &["containers", path]);
 }
 
 #[test]

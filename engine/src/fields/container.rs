@@ -152,16 +152,13 @@ extract! {
             return thread.container_or_host().map(Value::Text);
         }
         let known = info(cx).and_then(ContainerInfo::runtime);
-        let seen = || crate::state::runtime_of(thread.cgroups.as_deref());
+        let seen = || thread.located.as_ref()?.runtime;
         Some(Value::Text(known.or_else(seen)?.as_bytes()))
     };
-    full_id = |_, cx, scratch| {
-        if let Some(id) = described(cx, "full_id") {
-            return Some(id);
-        }
+    full_id = |_, cx, _| {
         // The cgroups also contain the id.
-        let found = crate::state::container_of(cx.view.thread()?.cgroups.as_deref())?;
-        scratch.text(|out| out.extend_from_slice(&found.full_id))
+        let seen = || Some(Value::Text(&cx.view.thread()?.located.as_ref()?.full_id));
+        described(cx, "full_id").or_else(seen)
     };
     image = |_, cx, _| described(cx, "image");
     image_id = |_, cx, _| described(cx, "imageid");

@@ -35,7 +35,7 @@ pub use apply::{
     affects_state, call_may_affect_state, cgroups_param, counts_memory, may_affect_state,
     state_affecting_types, tells_memory,
 };
-pub use containers::{ContainerInfo, Found, container_of, runtime_of, user_of};
+pub use containers::{ContainerInfo, Found, Located, container_of, user_of};
 pub use dirs::Mounts;
 pub use extra::set_sharing;
 pub use fd::{Connection, FdInfo, FdKind, L4, Role};

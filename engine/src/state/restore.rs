@@ -15,7 +15,7 @@ use super::fd::{Connection, FdInfo, FdKind, FdTable, L4, Role};
 use super::snapshot::O_CLOEXEC;
 use super::thread::{Program, ProgramFlags, Text, Thread};
 use super::users::{self, User};
-use super::{ContainerInfo, Interface, State, containers, limits};
+use super::{ContainerInfo, Interface, Located, State, containers, limits};
 use crate::event::net::{self, Endpoint, SockTuple};
 use crate::event::{Pid, Tid};
 
@@ -39,7 +39,7 @@ impl Kept {
 /// A list of cgroups as it is kept, and the container of the threads in it.
 struct Placed {
     cgroups: Option<Text>,
-    container: Option<Text>,
+    located: Option<Arc<Located>>,
 }
 
 impl Placed {
@@ -50,7 +50,7 @@ impl Placed {
         let list = &list[..list.len().min(limits::LIST)];
         Self {
             cgroups: (!list.is_empty()).then(|| list.into()),
-            container: containers::id_of(Some(list)),
+            located: containers::locate(Some(list)),
         }
     }
 }
@@ -183,8 +183,10 @@ impl State {
         if !more.knows_caps {
             thread.caps = None;
         }
-        let placed = placed.container.clone().filter(|_| thread.is_placed);
-        thread.container = text(entry.container, limits::NAME).or(placed);
+        thread.locate(placed.located.clone().filter(|_| thread.is_placed));
+        if let Some(id) = text(entry.container, limits::NAME) {
+            thread.container = Some(id);
+        }
         let shared = |slot: Option<i64>| self.threads.get(Tid(slot?));
         let files_of = shared(more.files_of).and_then(|t| t.files);
         let dirs_of = shared(more.dirs_of).and_then(|t| t.dirs);

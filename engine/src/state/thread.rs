@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Located;
 use super::lineage::{Lineage, Starter};
 use super::shared::Slot;
 use crate::event::{Pid, Tid};
@@ -74,6 +75,8 @@ pub struct Thread {
     pub start: u64,
     /// The id of its container, from its cgroups; `None` = the host, or not known ([`Thread::container_or_host`]).
     pub container: Option<Text>,
+    /// The container that its cgroups name, which a snapshot can contradict.
+    pub located: Option<Arc<Located>>,
     /// Whether the container of these cgroups was determined: threads with the same long list are not matched again.
     pub(super) is_placed: bool,
     /// Adopts orphaned descendants (`PR_SET_CHILD_SUBREAPER`).
@@ -152,6 +155,7 @@ impl Thread {
             pidns_start: 0,
             start: 0,
             container: None,
+            located: None,
             is_placed: false,
             is_reaper: false,
             keeps_caps: false,
@@ -163,6 +167,12 @@ impl Thread {
             files: None,
             dirs: None,
         }
+    }
+
+    /// Sets the container that its cgroups name.
+    pub(super) fn locate(&mut self, located: Option<Arc<Located>>) {
+        self.container = located.as_ref().map(|found| Text::clone(&found.id));
+        self.located = located;
     }
 
     /// Returns the id of its container, or `host` if its cgroups are known and are those of no container.

@@ -142,7 +142,7 @@ impl State {
             self.remove_thread(thread.tid);
         }
         if thread.container.is_none() && !thread.is_placed {
-            thread.container = containers::id_of(thread.cgroups.as_deref());
+            thread.locate(containers::locate(thread.cgroups.as_deref()));
         }
         thread.is_placed = true;
         if self.threads.len() >= limits::THREADS {

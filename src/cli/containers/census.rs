@@ -11,7 +11,7 @@ use crate::event::EventExt as _;
 use crate::fields::Context;
 use crate::filter::Filter;
 use crate::replay::{EventSink, OriginState};
-use crate::state::{self, State, Text, Thread, limits};
+use crate::state::{State, Text, Thread, limits};
 use crate::stats::groups::Groups;
 
 /// Limit of the processes counted, over all containers.
@@ -108,11 +108,11 @@ impl Census {
             self.processes += 1;
         }
         if seen.full_id.is_none()
-            && let Some(found) = state::container_of(thread.cgroups.as_deref())
-            && found.id() == &**id
+            && let Some(located) = &thread.located
+            && located.id == *id
         {
-            seen.full_id = Some(Text::from(&*found.full_id));
-            seen.runtime = found.runtime;
+            seen.full_id = Some(Text::clone(&located.full_id));
+            seen.runtime = located.runtime;
         }
         if seen.began == 0 {
             seen.began = thread.pidns_start;

@@ -117,12 +117,12 @@ fn clone_in_child(state: &mut State, event: &Event<'_>) {
         let known = state.thread(event.tid).and_then(|t| t.cgroups.clone());
         let mut cgroups = known.clone();
         set_cgroups(state, &mut cgroups, event.params.get(clone_param::CGROUPS));
-        let container = (cgroups != known).then(|| containers::id_of(cgroups.as_deref()));
+        let located = (cgroups != known).then(|| containers::locate(cgroups.as_deref()));
         state.update_thread(event.tid, |t| {
             enter_pid_namespace(t, vtid, vpid, begin);
             t.cgroups = cgroups;
-            if let Some(container) = container {
-                t.container = container;
+            if let Some(located) = located {
+                t.locate(located);
             }
         });
         return;
@@ -243,7 +243,8 @@ fn describe(state: &State, thread: &mut Thread, event: &Event<'_>) {
     );
     if before != thread.cgroups {
         // Determined again when the thread is inserted.
-        (thread.container, thread.is_placed) = (None, false);
+        thread.locate(None);
+        thread.is_placed = false;
     }
     thread.fdlimit = event.int(clone_param::FDLIMIT).unwrap_or(thread.fdlimit);
     counters(thread, event, clone_param::FAULTS, clone_param::MEMORY);

@@ -84,7 +84,7 @@ fn moved(state: &mut State, event: &Event<'_>, what: Moved) {
     state.ensure_thread(event.tid, event.pid);
     let mut cgroups = None;
     set_cgroups(state, &mut cgroups, event.params.get(MOVED_CGROUPS));
-    let container = containers::id_of(cgroups.as_deref());
+    let located = containers::locate(cgroups.as_deref());
     let tids: Vec<Tid> = match what {
         Moved::Process if state.threads_of(event.pid) > 1 => {
             let own = state.threads().filter(|thread| thread.pid == event.pid);
@@ -94,11 +94,11 @@ fn moved(state: &mut State, event: &Event<'_>, what: Moved) {
     };
     for tid in tids {
         // Each thread is charged for the shared text.
-        let (cgroups, container) = (cgroups.clone(), container.clone());
+        let (cgroups, located) = (cgroups.clone(), located.clone());
         let cgroups = cgroups.filter(|cgroups| state.has_room(cgroups.len()));
         state.update_thread(tid, |thread| {
             thread.cgroups = cgroups;
-            thread.container = container;
+            thread.locate(located);
         });
     }
 }

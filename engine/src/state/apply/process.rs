@@ -59,7 +59,7 @@ pub(super) fn execve(state: &mut State, event: &Event<'_>) {
         new.exepath = state.keep(&full, limits::NAME);
         state.scratch = full;
     }
-    new.container = containers::id_of(new.cgroups.as_deref());
+    new.locate(containers::locate(new.cgroups.as_deref()));
     new.fdlimit = event.int(p::FDLIMIT).unwrap_or(new.fdlimit);
     counters(&mut new, event, p::FAULTS, p::MEMORY);
     new.program = Program {

@@ -150,11 +150,6 @@ pub fn user_of(cgroups: &[u8]) -> Option<u32> {
     number.parse().ok().filter(|_| is_whole)
 }
 
-/// Returns the runtime with this layout of cgroups, if it is unique.
-pub fn runtime_of(cgroups: Option<&[u8]>) -> Option<&'static str> {
-    container_of(cgroups)?.runtime
-}
-
 /// Normalises the names of cgroup subsystems, some of which differ between recorders
 /// (falcosecurity libs: `threadinfo.cpp`, `set_cgroups`). `None`: they are normalised already.
 pub(in crate::state) fn normalised(cgroups: &[u8]) -> Option<Vec<u8>> {

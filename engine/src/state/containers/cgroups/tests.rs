@@ -327,11 +327,12 @@ fn a_cgroup_made_by_hand_is_no_container() {
 
 #[test]
 fn the_layout_tells_the_runtime() {
+    let runtime = |cgroups: &[u8]| container_of(Some(cgroups))?.runtime;
     let docker = everywhere(&with_ids("/docker/A"));
-    assert_eq!(runtime_of(Some(docker.as_bytes())), Some("docker"));
+    assert_eq!(runtime(docker.as_bytes()), Some("docker"));
     let pod = everywhere(&with_ids("/kubepods/besteffort/pod1/A"));
-    assert_eq!(runtime_of(Some(pod.as_bytes())), None);
-    assert_eq!(runtime_of(Some(b"memory=/\0")), None);
+    assert_eq!(runtime(pod.as_bytes()), None);
+    assert_eq!(runtime(b"memory=/\0"), None);
 }
 
 #[test]
