@@ -1,5 +1,6 @@
 //! The filter language: syntax, meaning, bounds, and the conditions of real rules.
 
+mod ancestors;
 mod audit_fields;
 mod bounds;
 #[path = "../common/mod.rs"]
