@@ -16,6 +16,8 @@ const FILES: &[Parser] = &[
     ("compressed", cli::fuzzing::compressed),
     ("chisel-test", cli::fuzzing::chisel_test),
     ("time", cli::fuzzing::time),
+    ("rules", cli::fuzzing::rules),
+    ("expected", cli::fuzzing::expected),
 ];
 
 /// Runs one of the parsers of a machine's words.

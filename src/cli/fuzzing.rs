@@ -5,6 +5,7 @@ use std::io::{self, Read as _};
 use super::chisel::reassembled;
 use super::compressed::{Compression, Damage, MAGIC_BYTES, decompress, gzip_head};
 use crate::filter::When;
+use crate::rules::{Finding, Loader, Settings, TestFile};
 
 /// How much is read of a compressed file's content.
 const CONTENT: u64 = 4 << 20;
@@ -58,5 +59,35 @@ pub(crate) fn time(bytes: &[u8]) {
             let _time = within.time(number(first));
         }
         Err(error) => assert!(text.get(error.span.clone()).is_some(), "{error}"),
+    }
+}
+
+fn check(finding: &Finding, text: &str) {
+    assert!(text.get(finding.span.clone()).is_some(), "{finding:?}");
+}
+
+/// A file of rules: what is wrong in it is at a place of it, and rules without errors can be used.
+pub(crate) fn rules(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let mut loader = Loader::new(Settings::default());
+    loader.add("fuzzed", text);
+    let has_failed = loader.has_failed();
+    let (reports, rules) = loader.finish();
+    for report in &reports {
+        report.findings.iter().for_each(|found| check(found, text));
+        let _printed = report.to_json();
+    }
+    assert!(!has_failed || rules.is_none());
+}
+
+/// What tests of rules expect.
+pub(crate) fn expected(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    if let Err(finding) = TestFile::parse(text) {
+        check(&finding, text);
     }
 }
