@@ -2,6 +2,7 @@
 
 mod ancestors;
 mod audit_fields;
+mod audit_rules;
 mod bounds;
 #[path = "../common/mod.rs"]
 mod common;

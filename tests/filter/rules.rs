@@ -137,7 +137,7 @@ fn condition(item: &Item) -> String {
     text
 }
 
-fn load(text: &str) -> (Definitions, Vec<(String, String)>) {
+pub(crate) fn load(text: &str) -> (Definitions, Vec<(String, String)>) {
     let items: Vec<Item> = serde_saphyr::from_str(text).unwrap();
     let mut definitions = Definitions::new();
     let mut rules = Vec::new();
@@ -260,7 +260,7 @@ fn stock_rules_judge_the_captures() {
 }
 
 /// Filters with the number of events that each let pass.
-struct Judge(Vec<(String, Filter, usize)>);
+pub(crate) struct Judge(pub(crate) Vec<(String, Filter, usize)>);
 
 impl EventSink for Judge {
     fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
