@@ -3,13 +3,17 @@
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::compressed;
 use super::error::{CliError, warn};
-use super::input::Input;
+use super::input::{Captures, Input};
+use crate::audit::sessions::ExecSessions;
 use crate::event::number::{self, counted};
-use crate::replay::AuditSource;
+use crate::fields::Session;
 use crate::replay::audit::{AuditContent, AuditInput, CHANGED};
+use crate::replay::{AuditSource, exec_sessions};
 
 /// How native captures begin.
 const NATIVE: &[u8] = b"\x89SCAP";
@@ -65,6 +69,73 @@ impl AuditArgs {
             paths.push(path.clone());
         }
         AuditLogs::open(&paths).map(Some)
+    }
+
+    /// Finds the sessions of `kubectl exec` in captures and the logs, if fields need them. Reads all of them.
+    pub(in crate::cli) fn sessions(
+        &self,
+        captures: &[PathBuf],
+        is_needed: bool,
+    ) -> Result<Option<Arc<ExecSessions>>, CliError> {
+        // Without processes there is nothing to join.
+        if !is_needed || captures.is_empty() {
+            return Ok(None);
+        }
+        if captures
+            .iter()
+            .chain(&self.files)
+            .any(|file| file.as_os_str() == "-")
+        {
+            let message =
+                "standard input can be read only once, and fields of exec sessions need two passes";
+            return Err(CliError::usage(message)
+                .hint("store it in a file; `scap fields` says which fields need sessions"));
+        }
+        let mut all = Captures::open(captures, self.open()?, None, &mut Session::default())?;
+        let found = exec_sessions(all.source());
+        let found = found.map_err(|error| CliError::replay(&all.name(), &error))?;
+        report_sessions(&found);
+        Ok(Some(Arc::new(found)))
+    }
+}
+
+/// Says what a reader of the sessions has to know about them.
+fn report_sessions(sessions: &ExecSessions) {
+    const NOTED_NS: u64 = 1_000_000_000;
+    if let Some(skew) = sessions
+        .skew()
+        .filter(|skew| skew.unsigned_abs() >= NOTED_NS)
+    {
+        let ahead = if skew > 0 { "ahead of" } else { "behind" };
+        let seconds = Duration::from_nanos(skew.unsigned_abs()).as_secs_f64();
+        let message = format!(
+            "the clock of the recorded machine seems to be {seconds:.1} s {ahead} the API server's"
+        );
+        warn(
+            &message,
+            Some("estimated from exec sessions; the times of events are not changed"),
+        );
+    }
+    let alone = sessions
+        .list()
+        .iter()
+        .filter(|s| s.request.is_none())
+        .count() as u64;
+    if alone > 0 {
+        let were = if alone == 1 { "was" } else { "were" };
+        let message = format!(
+            "{} {were} started in a container from outside without an exec in the audit log",
+            counted(alone, "process")
+        );
+        warn(
+            &message,
+            Some("probes, hooks, exec on the node, or nodes/proxy: audit.session=none"),
+        );
+    }
+    if sessions.left_out() > 0 {
+        let left_out = sessions.left_out();
+        let message = format!("{left_out} execs and processes were not joined: there are too many");
+        warn(&message, None);
     }
 }
 

@@ -129,6 +129,7 @@ fn needs(field: &FieldInfo) -> Vec<&'static str> {
         (Needs::HISTORY | Needs::ALL_EVENTS, "all events"),
         (Needs::PAYLOAD, "payload"),
         (Needs::RUNTIME, "container runtime"),
+        (Needs::SESSIONS, "sessions"),
     ];
     let has = |(needs, _): &(Needs, _)| {
         field.unanswerable.is_none() && field.attributes.needs.intersects(*needs)
@@ -211,7 +212,9 @@ pub fn fields_reference() -> String {
          * *needs payload*: the value may come from the bytes that calls moved, which are loaded only \
          then.\n\
          * *needs container runtime*: the value is known once the container's runtime has described \
-         it.\n",
+         it.\n\
+         * *needs sessions*: on events of a machine, the value comes from the audit log: the files are read once more, to \
+         find which\n  requests started which processes ([audit.md](audit.md)).\n",
         all.len(),
         all.len() - never,
     );

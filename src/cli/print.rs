@@ -221,6 +221,14 @@ impl Printer {
         })
     }
 
+    /// Returns true if the format may use the sessions of `kubectl exec`, which have to be found first.
+    pub(super) fn needs_sessions(&self) -> bool {
+        match &self.form {
+            Form::Line(_) => false,
+            Form::Template(template) | Form::Json(template) => template.needs_sessions(),
+        }
+    }
+
     /// Appends the line of an event; nothing if a field that the format requires is absent.
     pub(super) fn print(&mut self, out: &mut Vec<u8>, cx: &Context<'_>) {
         let start = out.len();

@@ -1,6 +1,7 @@
 //! The command as a user meets it: commands over small captures, compared to the byte.
 
 mod audit;
+mod audit_sessions;
 mod basics;
 mod chisel_loading;
 mod chisels;

@@ -288,6 +288,8 @@ const VALUES: &[(&str, &str)] = &[
     ("audit.source_ip", "192.0.2.10"),
     ("audit.impersonated_user", "bob"),
     ("audit.credential", "JTI=7"),
+    // Of processes.
+    ("audit.session", "<NA>"),
     ("audit.pod.name", "ci-0"),
     ("audit.pod.uid", "p-1"),
     ("audit.node.name", "n-1"),

@@ -3,13 +3,14 @@
 //! An audit event is an event of the schema's plugin type, as Falco's plugin `k8saudit` makes it: its parameters are
 //! the plugin's id and the JSON of one `audit.k8s.io` Event, its time is the event's `stageTimestamp`, and it belongs
 //! to no thread. So it is stored, merged and filtered like any event. [`json`] looks into it, [`frames`] splits streams
-//! into JSON texts, [`event`] finds the events in a text, [`uri`] reads the request's path and [`summary`] makes a
+//! into JSON texts, [`event`] finds the events in a text, [`uri`] reads the request's path, [`sessions`] joins requests to processes, and [`summary`] makes a
 //! line of it. The source that sorts the events of log files is `replay::audit`; the fields are in `fields::audit`.
 
 pub mod event;
 pub mod frames;
 pub mod json;
 pub mod limits;
+pub mod sessions;
 pub mod summary;
 pub mod uri;
 

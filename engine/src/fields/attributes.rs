@@ -20,6 +20,8 @@ bitflags::bitflags! {
         const PAYLOAD = 4;
         /// The container runtime's description of the container.
         const RUNTIME = 8;
+        /// The sessions of `kubectl exec`, which a pass of their own finds.
+        const SESSIONS = 16;
         /// Nothing more.
         const NOTHING = 0;
     }

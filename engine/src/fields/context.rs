@@ -1,11 +1,13 @@
 //! What values are computed from: an event, the state around it, and the session.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use scap_capture_format::native::{MachineInfo, OriginId};
 use scap_capture_format::schema::Arch;
 
 use crate::audit::Latest;
+use crate::audit::sessions::ExecSessions;
 use crate::event::Event;
 use crate::event::bytes::BufferFormat;
 use crate::event::render::Renderer;
@@ -36,6 +38,8 @@ pub struct Session {
     pub clock: RefCell<LocalClock>,
     /// The JSON of the latest event of a plugin.
     pub document: RefCell<Latest>,
+    /// Which requests of a cluster started which processes.
+    pub exec_sessions: Option<Arc<ExecSessions>>,
     /// The format of `evt.outputtime`.
     pub time: TimeFormat,
     /// The time of the first event; 0 before it.
@@ -69,6 +73,7 @@ impl Session {
             time: self.time,
             first_time: self.first_time,
             screen_width: self.screen_width,
+            exec_sessions: self.exec_sessions.clone(),
             origin,
             ..Self::default()
         }

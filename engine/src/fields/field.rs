@@ -103,6 +103,11 @@ impl Field {
         self.info.attributes.needs.contains(Needs::RUNTIME)
     }
 
+    /// Returns true if the value may come from a session of `kubectl exec`.
+    pub fn needs_sessions(&self) -> bool {
+        self.info.attributes.needs.contains(Needs::SESSIONS)
+    }
+
     /// Returns true if the value belongs to a thread and one of its fds, so that it is defined
     /// between events too.
     pub fn is_thread_scoped(&self) -> bool {

@@ -159,6 +159,11 @@ impl Filter {
         self.root.any_field(Field::needs_payload)
     }
 
+    /// Returns true if the filter may use the sessions of `kubectl exec`, which have to be found first.
+    pub fn needs_sessions(&self) -> bool {
+        self.root.any_field(Field::needs_sessions)
+    }
+
     /// Returns the fields of the filter that are always absent, and why: conditions on them are
     /// always false.
     pub fn unanswerable(&self) -> Vec<(&'static str, &'static str)> {
@@ -185,6 +190,14 @@ impl Transform {
     pub fn parse_prefix(text: &str) -> Result<(Self, usize), FilterError> {
         let (ast, end) = parser::parse_operand(text)?;
         Ok((Self(operands::left(&ast)?), end))
+    }
+
+    /// Returns true if a field may use the sessions of `kubectl exec`, which have to be found first.
+    pub fn needs_sessions(&self) -> bool {
+        let mut found = false;
+        self.0
+            .each_field(&mut |field| found |= field.needs_sessions());
+        found
     }
 
     /// Returns the value for an event; `None` = absent.

@@ -204,6 +204,15 @@ impl Template {
         self
     }
 
+    /// Returns true if the format may use the sessions of `kubectl exec`, which have to be found first.
+    pub fn needs_sessions(&self) -> bool {
+        self.parts.iter().any(|part| match part {
+            Part::Text(_) => false,
+            Part::Field { field, .. } => field.needs_sessions(),
+            Part::Transform { transform, .. } => transform.needs_sessions(),
+        })
+    }
+
     /// Appends an event, without a line break. Returns false if a field is absent; nothing is
     /// appended then.
     pub fn write(&mut self, out: &mut Vec<u8>, cx: &Context<'_>, buffers: BufferFormat) -> bool {

@@ -19,6 +19,7 @@ use super::window::Window;
 use crate::event::number::counted;
 use crate::event::{EventExt as _, Timestamp};
 use crate::fields::Context;
+use crate::filter::Filter;
 use crate::replay::{self, EventSink, OriginState, Pipeline, Selection};
 pub(super) use write::{cannot_write, destination, refuse_same};
 
@@ -108,15 +109,31 @@ fn without_chisels(args: &Args) -> Result<Outcome, CliError> {
         return write::run(args, &files, path, selection, filter.as_deref());
     }
     // The format is checked before the first file is opened.
-    drop(Printer::new(&args.print, None)?);
-    print(args, &files, selection)
+    let printer = Printer::new(&args.print, None)?;
+    let needs_sessions = printer.needs_sessions() || needs_sessions(&selection);
+    print(args, &files, selection, needs_sessions)
+}
+
+/// Returns true if the filter needs the sessions of `kubectl exec`.
+fn needs_sessions(selection: &Selection) -> bool {
+    selection
+        .filter
+        .as_ref()
+        .is_some_and(Filter::needs_sessions)
 }
 
 /// Prints the events of captures.
-fn print(args: &Args, files: &[PathBuf], mut selection: Selection) -> Result<Outcome, CliError> {
+fn print(
+    args: &Args,
+    files: &[PathBuf],
+    mut selection: Selection,
+    needs_sessions: bool,
+) -> Result<Outcome, CliError> {
+    let sessions = args.audit.sessions(files, needs_sessions)?;
     let audit = args.audit.open()?;
     let window = Window::new(files, audit.as_ref(), &mut selection);
     let mut session = args.print.session(None);
+    session.exec_sessions = sessions;
     let mut captures = Captures::open(files, audit, selection.from, &mut session)?;
     let arch = replay::arch(captures.header());
     let mut output = Output::new();

@@ -43,9 +43,13 @@ pub(super) fn run(
     for file in files.iter().chain(args.audit.files()) {
         refuse_same(file, path)?;
     }
+    let sessions = args
+        .audit
+        .sessions(files, super::needs_sessions(&selection))?;
     let audit = args.audit.open()?;
     let window = Window::new(files, audit.as_ref(), &mut selection);
     let mut session = args.print.session(None);
+    session.exec_sessions = sessions;
     let mut captures = Captures::open(files, audit, selection.from, &mut session)?;
     let out = destination(path)?;
     let limit = args.print.count.unwrap_or(u64::MAX);

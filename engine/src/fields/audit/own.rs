@@ -1,5 +1,6 @@
 //! `audit.*`: what the fields of Falco's plugin do not say, or only as text.
 
+use super::super::attributes::Needs;
 use super::super::info::{FieldFlags, FieldInfo, boolean, interval, text, uint};
 use super::super::{Context, Field, Scratch, Value};
 use super::ka::LIST;
@@ -7,6 +8,7 @@ use super::walk::{Missing, flat, list};
 use super::{in_event, scalar, text_of};
 use crate::audit::event::timestamp;
 use crate::audit::json::Json;
+use crate::audit::sessions::{Confidence, ExecRequest, ExecSession, ProcessKey};
 use crate::audit::{summary, uri};
 
 /// Keys of `user.extra`.
@@ -16,27 +18,32 @@ const POD_UID: &str = "authentication.kubernetes.io/pod-uid";
 const NODE_NAME: &str = "authentication.kubernetes.io/node-name";
 
 pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
-    own(text(
+    of_session(text(
         "audit.id",
         "id of the request; the client can choose it",
         id,
     )),
-    own(text("audit.user", "user who made the request", user)),
-    own(text("audit.groups", "groups of the user", groups)).flag(LIST),
-    own(text(
+    of_session(text("audit.user", "user who made the request", user)),
+    of_session(text("audit.groups", "groups of the user", groups)).flag(LIST),
+    of_session(text(
         "audit.source_ip",
         "address that the request came from: the last one, which no client can make up",
         source_ip,
     )),
-    own(text(
+    of_session(text(
         "audit.impersonated_user",
         "user whom the caller acted as",
         impersonated_user,
     )),
-    own(text(
+    of_session(text(
         "audit.credential",
         "id of the token or certificate of the caller, the same in all requests with it",
         credential,
+    )),
+    of_session(text(
+        "audit.session",
+        "whether the audit log has the exec that the process belongs to: certain, likely or none",
+        session,
     )),
     own(text(
         "audit.pod.name",
@@ -92,21 +99,54 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
     )),
 ];
 
+/// A field that the processes of an exec have too.
+const fn of_session(info: FieldInfo) -> FieldInfo {
+    info.flag(FieldFlags::OURS)
+        .of_every_source()
+        .needs(Needs::SESSIONS)
+}
+
 const fn own(info: FieldInfo) -> FieldInfo {
     info.flag(FieldFlags::OURS).of_plugin()
 }
 
 extract! {
-    id = |_, cx, scratch| scalar(cx, scratch, &["auditID"]);
-    user = |_, cx, scratch| scalar(cx, scratch, &["user", "username"]);
-    groups = |field, cx, scratch| {
-        list(field, cx, scratch, &["user", "groups"], Missing::Skip, flat)
+    id = |_, cx, scratch| match request(cx) {
+        Some(request) => Some(Value::Text(&request.id)),
+        None => scalar(cx, scratch, &["auditID"]),
     };
-    source_ip = |_, cx, scratch| in_event(cx, |event| {
-        text_of(event.get("sourceIPs")?.items().last()?, scratch)
-    });
-    impersonated_user = |_, cx, scratch| scalar(cx, scratch, &["impersonatedUser", "username"]);
-    credential = |_, cx, scratch| extra(cx, scratch, CREDENTIAL);
+    user = |_, cx, scratch| match request(cx) {
+        Some(request) => Some(Value::Text(&request.user)),
+        None => scalar(cx, scratch, &["user", "username"]),
+    };
+    groups = |field, cx, scratch| match request(cx) {
+        Some(request) => {
+            (!request.groups.is_empty()).then_some(Value::Texts(&request.groups))
+        }
+        None => list(field, cx, scratch, &["user", "groups"], Missing::Skip, flat),
+    };
+    source_ip = |_, cx, scratch| match request(cx) {
+        Some(request) => request.source_ip.as_deref().map(Value::Text),
+        None => in_event(cx, |event| {
+            text_of(event.get("sourceIPs")?.items().last()?, scratch)
+        }),
+    };
+    impersonated_user = |_, cx, scratch| match request(cx) {
+        Some(request) => request.impersonated_user.as_deref().map(Value::Text),
+        None => scalar(cx, scratch, &["impersonatedUser", "username"]),
+    };
+    credential = |_, cx, scratch| match request(cx) {
+        Some(request) => request.credential.as_deref().map(Value::Text),
+        None => extra(cx, scratch, CREDENTIAL),
+    };
+    session = |_, cx, _| {
+        let confidence: &[u8] = match session_of(cx)?.request {
+            Some((_, Confidence::Certain)) => b"certain",
+            Some((_, Confidence::Likely)) => b"likely",
+            None => b"none",
+        };
+        Some(Value::Text(confidence))
+    };
     pod_name = |_, cx, scratch| extra(cx, scratch, POD_NAME);
     pod_uid = |_, cx, scratch| extra(cx, scratch, POD_UID);
     node_name = |_, cx, scratch| extra(cx, scratch, NODE_NAME);
@@ -143,6 +183,31 @@ extract! {
     });
     exec_tty = |_, cx, _| flag(cx, "tty");
     exec_stdin = |_, cx, _| flag(cx, "stdin");
+}
+
+/// The session of `kubectl exec` that the event's process belongs to: whose first process it is, or a descendant of
+/// that one.
+fn session_of<'a>(cx: &Context<'a>) -> Option<&'a ExecSession> {
+    let sessions = cx.session.exec_sessions.as_deref()?;
+    let origin = cx.session.origin.unwrap_or_default().0;
+    let mut chain = cx.view.lineage();
+    let (index, session) = chain.by_ref().enumerate().find_map(|(index, process)| {
+        let session = sessions.of(&ProcessKey {
+            origin,
+            pid: process.pid.0,
+            start: process.start,
+            clone_ts: process.clone_ts,
+        })?;
+        Some((index, session))
+    })?;
+    // Before it executed the program, the process was the runtime's.
+    let is_before = index == 0 && cx.event.ts.0 < session.root.time;
+    (!is_before).then_some(session)
+}
+
+/// The request of that session.
+fn request<'a>(cx: &Context<'a>) -> Option<&'a ExecRequest> {
+    session_of(cx)?.request.as_ref().map(|(request, _)| request)
 }
 
 /// The first value of a key of `user.extra`.

@@ -1,0 +1,151 @@
+//! Finds the sessions of `kubectl exec` in a pass over captures and audit logs.
+
+use std::io;
+use std::ops::ControlFlow;
+
+use hashbrown::HashSet;
+use scap_capture_format::native::OriginId;
+use scap_capture_format::schema::{EventType, types};
+
+use super::{EventSink, EventSource, Needs, OriginState, Pipeline, ReplayError, Selection};
+use crate::audit::sessions::{ExecRoot, ExecSessions, Finder, ProcessKey};
+use crate::audit::{is_audit, plugin_data};
+use crate::event::EventExt as _;
+use crate::fields::{Context, Session};
+use crate::filter::TypeSet;
+use crate::state::{Thread, View};
+
+/// Most containers of which it is remembered that they had processes.
+const MAX_CONTAINERS: usize = 1 << 18;
+
+/// Replays a source to find the sessions in it.
+///
+/// # Errors
+///
+/// As [`Pipeline::run`].
+pub fn exec_sessions(source: &mut dyn EventSource) -> Result<ExecSessions, ReplayError> {
+    source.set_needs(&Needs {
+        types: TypeSet::of(|ty| is_exec(ty) || ty == types::PLUGINEVENT_E),
+        data: false,
+    });
+    let mut collector = Collector::default();
+    let mut pipeline = Pipeline::new(Session::default(), source.origins(), Selection::default());
+    pipeline.run(source, &mut collector)?;
+    let mut finder = collector.finder;
+    // A runtime may have described a container after its processes began.
+    for (root, container) in finder.roots_mut().iter_mut().zip(&collector.containers) {
+        let own = pipeline.origins().get(usize::from(root.process.origin));
+        root.place = own.and_then(|own| place(own, container));
+    }
+    Ok(finder.join())
+}
+
+fn is_exec(ty: EventType) -> bool {
+    matches!(ty, types::SYSCALL_EXECVE_19_X | types::SYSCALL_EXECVEAT_X)
+}
+
+/// Takes requests and roots.
+#[derive(Default)]
+struct Collector {
+    finder: Finder,
+    /// The container of each root.
+    containers: Vec<Box<[u8]>>,
+    /// Containers that had a process. The first one is the container's own.
+    begun: HashSet<(OriginId, Box<[u8]>)>,
+    /// Roots, so that a process is one only once.
+    seen: HashSet<ProcessKey>,
+}
+
+impl Collector {
+    fn exec(&mut self, cx: &Context<'_>) {
+        let origin = cx.session.origin.unwrap_or_default();
+        let Some((main, container)) = executed(cx.view) else {
+            return;
+        };
+        let is_first = self.begin(origin, container);
+        let process = key(origin, main);
+        if is_first || !is_from_outside(cx.view, main) || !self.seen.insert(process) {
+            return;
+        }
+        let words = main.exe.as_deref().zip(main.args.as_deref());
+        // A command line that was cut lacks its last NUL.
+        let words = words.filter(|(_, args)| args.is_empty() || args.ends_with(b"\0"));
+        self.containers.push(container.into());
+        self.finder.root(ExecRoot {
+            process,
+            time: cx.event.ts.0,
+            words: words.map(|(exe, args)| [exe, b"\0", args].concat()),
+            place: None,
+        });
+    }
+
+    /// Records that a container has a process; returns whether it is the first one.
+    fn begin(&mut self, origin: OriginId, container: &[u8]) -> bool {
+        let container = (origin, Box::from(container));
+        self.begun.len() < MAX_CONTAINERS && self.begun.insert(container)
+    }
+}
+
+impl EventSink for Collector {
+    fn begin(&mut self, origins: &mut [OriginState]) -> io::Result<()> {
+        for own in origins {
+            let origin = own.session.origin.unwrap_or_default();
+            let containers = own.state.threads().filter_map(|t| t.container.as_deref());
+            for container in containers {
+                self.begin(origin, container);
+            }
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
+        if is_exec(cx.view.full().ty) && cx.event.result() == Some(0) {
+            self.exec(cx);
+        } else if is_audit(cx.event)
+            && let Some(text) = plugin_data(cx.event)
+            && let Some(event) = cx.session.document.borrow_mut().of(cx.event, text)
+        {
+            self.finder.request(event);
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn hidden(&mut self, cx: &Context<'_>) -> io::Result<()> {
+        // A filtered capture keeps it for the state.
+        self.event(cx).map(|_| ())
+    }
+}
+
+/// Returns the process of an event that executed a program in a container, and the container.
+fn executed<'s>(view: &View<'s>) -> Option<(&'s Thread, &'s [u8])> {
+    let main = view.main(view.thread()?)?;
+    Some((main, main.container.as_deref()?))
+}
+
+/// Whether a process of a container was started by one that is not in it, and is not the first of its pid namespace.
+fn is_from_outside(view: &View<'_>, main: &Thread) -> bool {
+    let parent = view.parent(main);
+    let is_init = main.vpid == 1;
+    !is_init && parent.is_some_and(|parent| parent.container != main.container)
+}
+
+/// Returns what identifies a process.
+fn key(origin: OriginId, main: &Thread) -> ProcessKey {
+    ProcessKey {
+        origin: origin.0,
+        pid: main.pid.0,
+        start: main.start,
+        clone_ts: main.clone_ts,
+    }
+}
+
+/// Returns namespace, pod and container, as the runtime named them.
+fn place(own: &OriginState, container: &[u8]) -> Option<[Vec<u8>; 3]> {
+    let labels = own.state.container(container)?.json("labels")?;
+    let label = |name: &str| Some(labels.get(name)?.as_str()?.as_bytes().to_vec());
+    Some([
+        label("io.kubernetes.pod.namespace")?,
+        label("io.kubernetes.pod.name")?,
+        label("io.kubernetes.container.name")?,
+    ])
+}

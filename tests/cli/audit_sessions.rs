@@ -1,0 +1,339 @@
+//! `kubectl exec` in the audit log, joined to the processes that it started.
+
+#![expect(clippy::unwrap_used, reason = "a test that panics fails")]
+
+use std::fmt::Write as _;
+
+use crate::common::{START, TestEvent, event, file, header, i64b, push, scap, seen, u32b};
+use scap_capture_format::event::{Pid, Tid, Timestamp};
+use scap_capture_format::native::snapshot::ThreadEntry;
+use scap_capture_format::native::{CaptureWriter, Snapshot, WriterOptions};
+use scap_capture_format::schema::types;
+use tempfile::{TempDir, tempdir};
+
+const APP: &str = "3ad7b26ded6d8e7b23da7d48fe889434573036c27ae5a74837233de441c3601e";
+const SIDECAR: &str = "b0b9e5e1a7f34f0e2d9f4b8ad3a2e5a6c1f0d7e8a9b6c5d4e3f2a1b0c9d8e7f6";
+const MS: u64 = 1_000_000;
+
+/// The shim on the host (50), the main process of each container (200, 400), processes that the runtime has put into
+/// them (300, 310, 320, 410), and a child of one of them (301).
+const THREADS: &[(i64, i64, i64, Option<&str>)] = &[
+    (50, 1, -1, None),
+    (200, 50, 1, Some(APP)),
+    (201, 200, 7, Some(APP)),
+    (300, 50, 17, Some(APP)),
+    (301, 300, 18, Some(APP)),
+    (310, 50, 21, Some(APP)),
+    (320, 50, 25, Some(APP)),
+    (400, 50, 1, Some(SIDECAR)),
+    (410, 50, 9, Some(SIDECAR)),
+];
+
+fn snapshot() -> Snapshot {
+    let mut s = Snapshot {
+        time: Timestamp(START),
+        ..Snapshot::default()
+    };
+    let comm = s.strings.intern(b"x");
+    for (tid, parent, vpid, container) in THREADS {
+        let cgroups = match container {
+            Some(id) => format!("=/kubepods.slice/kubepods-pod1.slice/cri-containerd-{id}.scope\0"),
+            None => "=/system.slice/containerd.service\0".to_owned(),
+        };
+        let cgroups = s.strings.intern(cgroups.as_bytes());
+        s.threads.push(ThreadEntry {
+            tid: Tid(*tid),
+            pid: Pid(*tid),
+            ptid: Pid(*parent),
+            vtid: *vpid,
+            vpid: *vpid,
+            comm,
+            cgroups,
+            ..ThreadEntry::default()
+        });
+    }
+    s
+}
+
+fn description(id: &str, container: &str) -> TestEvent {
+    let json = format!(
+        r#"{{"container":{{"id":"{}","name":"{container}","image":"x","type":7,"labels":{{
+        "io.kubernetes.pod.name":"web-0","io.kubernetes.pod.namespace":"shop",
+        "io.kubernetes.container.name":"{container}"}}}}}}{}"#,
+        &id[..12],
+        '\0'
+    );
+    event(
+        0,
+        -1,
+        types::ASYNCEVENT_E,
+        &[&u32b(0), b"container\0", json.as_bytes()],
+    )
+}
+
+fn execve(ms: u64, tid: i64, words: &str) -> TestEvent {
+    let (exe, args) = words.split_once(' ').unwrap_or((words, ""));
+    let args: String = args
+        .split_terminator(' ')
+        .map(|word| format!("{word}\0"))
+        .collect();
+    let exe = format!("{exe}\0");
+    let parent = THREADS.iter().find(|t| t.0 == tid).unwrap().1;
+    let [zero, tid8, parent] = [i64b(0), i64b(tid), i64b(parent)];
+    let cgroups = THREADS.iter().find(|t| t.0 == tid).unwrap().3.unwrap();
+    let cgroups = format!("=/kubepods.slice/kubepods-pod1.slice/cri-containerd-{cgroups}.scope\0");
+    let params: [&[u8]; 15] = [
+        &zero,
+        exe.as_bytes(),
+        args.as_bytes(),
+        &tid8,
+        &tid8,
+        &parent,
+        b"/\0",
+        &zero,
+        &zero,
+        &zero,
+        &[0; 4],
+        &[0; 4],
+        &[0; 4],
+        exe.as_bytes(),
+        cgroups.as_bytes(),
+    ];
+    event(ms * MS, tid, types::SYSCALL_EXECVE_19_X, &params)
+}
+
+fn close(ms: u64, tid: i64) -> TestEvent {
+    event(ms * MS, tid, types::SYSCALL_CLOSE_X, &[&i64b(-9), &i64b(7)])
+}
+
+/// One exec at some milliseconds after the start, by the clock of the API server.
+fn exec(log: &mut String, user: &str, ms: i64, code: u32, query: &str) {
+    for (stage, after) in [("ResponseStarted", 60), ("ResponseComplete", 900)] {
+        let time = |ms: i64| {
+            let ms = 20_000 + ms;
+            format!("2023-11-14T22:13:{:02}.{:03}Z", ms / 1000, ms % 1000)
+        };
+        writeln!(
+            log,
+            "{{\"kind\":\"Event\",\"auditID\":\"id-{user}-{ms}\",\"stage\":\"{stage}\",\"verb\":\"get\",\
+             \"user\":{{\"username\":\"{user}\",\"groups\":[\"dev\"],\"extra\":{{\
+             \"authentication.kubernetes.io/credential-id\":[\"JTI=1\"]}}}},\"sourceIPs\":[\"192.0.2.9\"],\
+             \"requestURI\":\"/exec?{query}\",\"responseStatus\":{{\"code\":{code}}},\
+             \"objectRef\":{{\"resource\":\"pods\",\"namespace\":\"shop\",\"name\":\"web-0\",\"subresource\":\"exec\"}},\
+             \"requestReceivedTimestamp\":\"{}\",\"stageTimestamp\":\"{}\"}}",
+            time(ms),
+            time(ms + after)
+        )
+        .unwrap();
+    }
+}
+
+struct Case(TempDir);
+
+impl Case {
+    fn new(skew_ms: i64) -> Self {
+        let mut events = vec![description(APP, "app"), description(SIDECAR, "sidecar")];
+        events.extend([
+            close(900, 300),
+            close(1000, 200),
+            execve(1100, 300, "sh -c id"),
+            close(1110, 300),
+            execve(1200, 301, "id"),
+            close(1210, 200),
+            // The same command in another container, a probe, and what was refused but runs.
+            execve(1250, 410, "sh -c id"),
+            execve(1300, 310, "cat /healthy"),
+            execve(1400, 320, "ls /"),
+            execve(1500, 300, "bash"),
+            close(1600, 301),
+            // A child of the main process.
+            execve(1700, 201, "sh -c id"),
+        ]);
+        for event in &mut events {
+            event.latency = None;
+        }
+        let mut capture = Vec::new();
+        let mut writer =
+            CaptureWriter::new(&mut capture, &header(), WriterOptions::default()).unwrap();
+        writer.write_snapshot(&mut snapshot()).unwrap();
+        events.iter().for_each(|event| push(&mut writer, event));
+        writer.finish().unwrap();
+        let mut log = String::new();
+        exec(
+            &mut log,
+            "alice",
+            1000 - skew_ms,
+            101,
+            "command=sh&command=-c&command=id&container=app&tty=true",
+        );
+        exec(
+            &mut log,
+            "viewer",
+            1300 - skew_ms,
+            403,
+            "command=ls&command=/&container=app",
+        );
+        let dir = tempdir().unwrap();
+        file(dir.path(), "a.scap", &capture);
+        file(dir.path(), "audit.log", log.as_bytes());
+        Self(dir)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    /// The events of the machine that pass a filter, and what is said about the sessions.
+    fn found(&self, filter: &str) -> (Vec<String>, String) {
+        let (capture, log) = (self.path("a.scap"), self.path("audit.log"));
+        let args = [
+            "read",
+            &capture,
+            "--audit",
+            &log,
+            "-p",
+            "%evt.type %thread.tid %proc.cmdline",
+        ];
+        let filter = format!("evt.source = syscall and ({filter})");
+        let (out, err, code) = seen(&scap(&[&args[..], &[&filter]].concat(), None));
+        assert_eq!(code, 0, "{err}");
+        (out.lines().map(str::to_owned).collect(), err)
+    }
+}
+
+const ALICE: [&str; 5] = [
+    "execve 300 sh -c id",
+    "close 300 sh -c id",
+    "execve 301 id",
+    "execve 300 bash",
+    "close 301 id",
+];
+
+#[test]
+fn what_did_alice_do_in_the_pod() {
+    let case = Case::new(0);
+    let (found, err) = case.found("audit.user = alice");
+    assert_eq!(found, ALICE);
+    // A probe, an exec of somebody who was refused, and one in another container.
+    assert!(
+        err.contains(
+            "3 processes were started in a container from outside without an exec in the audit log"
+        ),
+        "{err}"
+    );
+    let programs = "audit.user = alice and evt.type = execve";
+    assert_eq!(
+        case.found(programs).0,
+        ["execve 300 sh -c id", "execve 301 id", "execve 300 bash"]
+    );
+    for same in [
+        "audit.session = certain",
+        "audit.groups intersects (dev)",
+        "audit.source_ip = 192.0.2.9",
+        "audit.id = id-alice-1000",
+        "audit.credential startswith JTI",
+    ] {
+        assert_eq!(case.found(same).0, ALICE, "{same}");
+    }
+    let unexplained = [
+        "execve 410 sh -c id",
+        "execve 310 cat /healthy",
+        "execve 320 ls /",
+    ];
+    assert_eq!(case.found("audit.session = none").0, unexplained);
+    assert_eq!(case.found("audit.session = likely").0, [""; 0]);
+    assert_eq!(case.found("audit.user = viewer").0, [""; 0]);
+}
+
+#[test]
+fn clocks_that_differ_are_corrected_and_named() {
+    for (skew, said) in [(3000, "3.0 s ahead of"), (-3000, "3.0 s behind")] {
+        let case = Case::new(skew);
+        let (found, err) = case.found("audit.user = alice");
+        assert_eq!(found, ALICE, "{skew}");
+        assert!(
+            err.contains(&format!(
+                "the clock of the recorded machine seems to be {said} the API server's"
+            )),
+            "{err}"
+        );
+    }
+    // By most of a minute; an hour is another session.
+    assert_eq!(Case::new(-38_000).found("audit.user = alice").0, ALICE);
+    let far = Case::new(0);
+    let log = std::fs::read_to_string(far.path("audit.log"))
+        .unwrap()
+        .replace("T22:", "T21:");
+    std::fs::write(far.path("audit.log"), log).unwrap();
+    assert_eq!(far.found("audit.user = alice").0, [""; 0]);
+    assert_eq!(far.found("audit.session = none").0.len(), ALICE.len() + 3);
+}
+
+#[test]
+fn sessions_are_in_formats_and_stored_captures() {
+    let case = Case::new(0);
+    let (capture, log, both) = (
+        case.path("a.scap"),
+        case.path("audit.log"),
+        case.path("both.scap"),
+    );
+    let (out, _, _) = seen(&scap(
+        &[
+            "read",
+            &capture,
+            "--audit",
+            &log,
+            "-p",
+            "*%evt.type %audit.user %audit.session",
+            "thread.tid = 301",
+        ],
+        None,
+    ));
+    assert_eq!(out, "execve alice certain\nclose alice certain\n");
+    seen(&scap(
+        &["read", &capture, "--audit", &log, "-w", &both],
+        None,
+    ));
+    let (out, _, code) = seen(&scap(
+        &[
+            "read",
+            &both,
+            "-p",
+            "%evt.type %thread.tid %proc.cmdline",
+            "audit.user=alice and evt.source=syscall",
+        ],
+        None,
+    ));
+    assert_eq!((out.lines().collect::<Vec<_>>(), code), (ALICE.to_vec(), 0));
+    // What Alice did, as a capture.
+    let hers = case.path("alice.scap");
+    let args = [
+        "read",
+        &capture,
+        "--audit",
+        &log,
+        "-w",
+        &hers,
+        "audit.user=alice",
+    ];
+    assert_eq!(seen(&scap(&args, None)).2, 0);
+    let (out, _, _) = seen(&scap(
+        &[
+            "read",
+            &hers,
+            "-p",
+            "%evt.type %thread.tid %proc.cmdline",
+            "evt.source=syscall",
+        ],
+        None,
+    ));
+    assert_eq!(out.lines().collect::<Vec<_>>(), ALICE);
+    // Standard input cannot be read twice.
+    let bytes = std::fs::read(&capture).unwrap();
+    let (_, err, code) = seen(&scap(&["read", "-", "audit.user=alice"], Some(&bytes)));
+    assert!(
+        err.contains("standard input can be read only once"),
+        "{err}"
+    );
+    assert_eq!(code, 2);
+}
