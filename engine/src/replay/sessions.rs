@@ -62,9 +62,10 @@ impl Collector {
         let Some((main, container)) = executed(cx.view) else {
             return;
         };
-        let is_first = self.begin(origin, container);
+        let is_main = self.begin(origin, container);
         let process = key(origin, main);
-        if is_first || !is_from_outside(cx.view, main) || !self.seen.insert(process) {
+        let is_root = is_main || is_from_outside(cx.view, main);
+        if !is_root || !self.seen.insert(process) {
             return;
         }
         let words = main.exe.as_deref().zip(main.args.as_deref());
@@ -72,6 +73,7 @@ impl Collector {
         let words = words.filter(|(_, args)| args.is_empty() || args.ends_with(b"\0"));
         self.containers.push(container.into());
         self.finder.root(ExecRoot {
+            is_main,
             process,
             time: cx.event.ts.0,
             words: words.map(|(exe, args)| [exe, b"\0", args].concat()),
@@ -122,7 +124,7 @@ fn executed<'s>(view: &View<'s>) -> Option<(&'s Thread, &'s [u8])> {
     Some((main, main.container.as_deref()?))
 }
 
-/// Whether a process of a container was started by one that is not in it, and is not the first of its pid namespace.
+/// Whether a process of a container was started by one that is not in it, and is not the first of the pid namespace.
 fn is_from_outside(view: &View<'_>, main: &Thread) -> bool {
     let parent = view.parent(main);
     let is_init = main.vpid == 1;

@@ -1,0 +1,207 @@
+//! Which `kubectl exec` started which processes: requests in the audit log joined to processes in containers.
+//!
+//! A runtime starts the command of an exec from outside of the container; the first program of such a process is an
+//! *exec root*. The audit log knows pod, container and command of the request. The two are one session if all of them
+//! are equal and the times fit, after correction for the difference between the clocks of API server and node, which
+//! is estimated from the pairs themselves. An ephemeral container (`kubectl debug`) is joined by its name. A root
+//! without a request is a finding of its own: an exec on the node, a
+//! probe, or a way around the API server.
+
+mod pairs;
+mod request;
+#[cfg(test)]
+mod tests;
+
+use hashbrown::HashMap;
+
+use super::json::Json;
+use pairs::{Pairs, pair};
+pub use request::ExecRequest;
+
+/// Most requests, and most roots, that are kept.
+const MAX: usize = 1 << 18;
+
+/// What tells a process from others with its pid.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ProcessKey {
+    /// The recording.
+    pub origin: u16,
+    /// The pid.
+    pub pid: i64,
+    /// Its start time.
+    pub start: u64,
+    /// The time of its creation in the capture.
+    pub clone_ts: u64,
+}
+
+/// The first program of a process that was started in a container from outside of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExecRoot {
+    /// It is the first process of its container.
+    pub is_main: bool,
+    /// The process.
+    pub process: ProcessKey,
+    /// When it executed the program.
+    pub time: u64,
+    /// Its command line, each word followed by a NUL; `None` if it is not known.
+    pub words: Option<Vec<u8>>,
+    /// The namespace of its pod, the pod and the container, as the runtime names them.
+    pub place: Option<[Vec<u8>; 3]>,
+}
+
+/// How sure it is that a process and a request belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Confidence {
+    /// Pod and time are the same, and nothing that is known differs.
+    Likely,
+    /// Pod, container, command and time are the same.
+    Certain,
+}
+
+/// The processes of one exec.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExecSession {
+    /// The first process.
+    pub root: ExecRoot,
+    /// The request, if there is one in the audit log.
+    pub request: Option<(ExecRequest, Confidence)>,
+}
+
+/// What the stages of a request have in common.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct RequestKey {
+    id: Vec<u8>,
+    user: Vec<u8>,
+    /// One of the containers of a request for ephemeral ones.
+    container: Option<Vec<u8>>,
+    received: u64,
+}
+
+/// Finds the requests and roots of sessions.
+#[derive(Debug, Default)]
+pub struct Finder {
+    requests: HashMap<RequestKey, ExecRequest>,
+    roots: Vec<ExecRoot>,
+    left_out: u64,
+}
+
+impl Finder {
+    /// Takes an audit event.
+    pub fn request(&mut self, event: Json<'_, '_>) {
+        let Some(stage) = ExecRequest::of(event) else {
+            return;
+        };
+        if !stage.makes_container {
+            return self.stage(stage);
+        }
+        // Old clients send another object.
+        let lists = [
+            event.path(&["requestObject", "spec", "ephemeralContainers"]),
+            event.path(&["requestObject", "ephemeralContainers"]),
+        ];
+        for container in lists.into_iter().flatten().flat_map(Json::items) {
+            let mut name = Vec::new();
+            if let Some(text) = container.get("name") {
+                text.write(&mut name);
+            }
+            self.stage(ExecRequest {
+                container: Some(name),
+                ..stage.clone()
+            });
+        }
+    }
+
+    fn stage(&mut self, stage: ExecRequest) {
+        // A client can choose the id.
+        let key = RequestKey {
+            id: stage.id.clone(),
+            user: stage.user.clone(),
+            container: stage.container.clone().filter(|_| stage.makes_container),
+            received: stage.received,
+        };
+        if self.requests.len() >= MAX && !self.requests.contains_key(&key) {
+            self.left_out += 1;
+            return;
+        }
+        let (started, code) = (stage.started, stage.code);
+        let known = self.requests.entry(key).or_insert(stage);
+        known.started = known.started.or(started);
+        known.code = known.code.or(code);
+    }
+
+    /// Takes a root.
+    pub fn root(&mut self, root: ExecRoot) {
+        match self.roots.len() < MAX {
+            true => self.roots.push(root),
+            false => self.left_out += 1,
+        }
+    }
+
+    /// Returns the roots, whose places can be completed.
+    pub fn roots_mut(&mut self) -> &mut [ExecRoot] {
+        &mut self.roots
+    }
+
+    /// Joins requests and roots.
+    pub fn join(self) -> ExecSessions {
+        let mut requests: Vec<ExecRequest> = self.requests.into_values().collect();
+        requests.retain(ExecRequest::may_have_run);
+        requests.sort_by(|a, b| (a.begun(), &a.id).cmp(&(b.begun(), &b.id)));
+        let roots = self.roots;
+        let Pairs {
+            of_root,
+            skew,
+            left_out,
+        } = pair(&requests, &roots);
+        let sessions = roots
+            .into_iter()
+            .zip(of_root)
+            .map(|(root, request)| ExecSession {
+                root,
+                request: request
+                    .map(|(request, confidence)| (requests[request].clone(), confidence)),
+            });
+        // A container's own process needs no request.
+        let is_one = |session: &ExecSession| !session.root.is_main || session.request.is_some();
+        let list: Vec<ExecSession> = sessions.filter(is_one).collect();
+        let by_root = list.iter().enumerate();
+        let by_root = by_root.map(|(index, session)| (session.root.process, index));
+        ExecSessions {
+            by_root: by_root.collect(),
+            list,
+            skew,
+            left_out: self.left_out + left_out as u64,
+        }
+    }
+}
+
+/// The sessions of captures and audit logs.
+#[derive(Debug, Default)]
+pub struct ExecSessions {
+    list: Vec<ExecSession>,
+    by_root: HashMap<ProcessKey, usize>,
+    skew: Option<i64>,
+    left_out: u64,
+}
+
+impl ExecSessions {
+    /// Returns the sessions, in the order of their roots.
+    pub fn list(&self) -> &[ExecSession] {
+        &self.list
+    }
+
+    /// Returns the session whose first process this is.
+    pub fn of(&self, process: &ProcessKey) -> Option<&ExecSession> {
+        self.list.get(*self.by_root.get(process)?)
+    }
+
+    /// Returns by how many nanoseconds the nodes' clock is ahead of the API server's; `None` without any certain pair.
+    pub fn skew(&self) -> Option<i64> {
+        self.skew
+    }
+
+    /// Returns how many requests and roots were left out, for lack of memory.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
+    }
+}

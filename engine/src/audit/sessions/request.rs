@@ -1,0 +1,129 @@
+//! Requests that start processes in containers, as the audit log has them.
+
+use super::super::event::timestamp;
+use super::super::json::{Json, Kind};
+use super::super::{summary, uri};
+
+/// How long after the API server's answer the command begins at the latest.
+const LATE_NS: u64 = 5_000_000_000;
+/// How long after that an ephemeral container begins at the latest: its image may have to be fetched.
+const LATE_CONTAINER_NS: u64 = 300_000_000_000;
+/// The subresource of ephemeral containers.
+const EPHEMERAL: &str = "ephemeralcontainers";
+
+/// An exec or an ephemeral container in the audit log, from all stages of the request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExecRequest {
+    /// It adds the container to the pod.
+    pub(super) makes_container: bool,
+    /// Its audit id.
+    pub id: Vec<u8>,
+    /// The user.
+    pub user: Vec<u8>,
+    /// The user's groups, each followed by a NUL.
+    pub groups: Vec<u8>,
+    /// The last of the source addresses.
+    pub source_ip: Option<Vec<u8>>,
+    /// Whom the user acted as.
+    pub impersonated_user: Option<Vec<u8>>,
+    /// The id of the user's token or certificate.
+    pub credential: Option<Vec<u8>>,
+    pub(super) namespace: Vec<u8>,
+    pub(super) pod: Vec<u8>,
+    pub(super) container: Option<Vec<u8>>,
+    /// The words of the command, each followed by a NUL.
+    pub(super) words: Vec<u8>,
+    pub(super) received: u64,
+    pub(super) started: Option<u64>,
+    pub(super) code: Option<u64>,
+}
+
+impl ExecRequest {
+    /// Reads one stage of an exec; `None` for all other events. Of a request for ephemeral containers, all but the
+    /// container.
+    pub(super) fn of(event: Json<'_, '_>) -> Option<Self> {
+        if !summary::is_of_subresource(event, &["exec", EPHEMERAL]) {
+            return None;
+        }
+        let bytes = |value: Json<'_, '_>| {
+            let mut out = Vec::new();
+            value.write(&mut out);
+            out
+        };
+        let at = |keys: &[&str]| event.path(keys).map(bytes);
+        let mut groups = Vec::new();
+        for group in event
+            .path(&["user", "groups"])
+            .into_iter()
+            .flat_map(Json::items)
+        {
+            group.write(&mut groups);
+            groups.push(0);
+        }
+        let mut words = Vec::new();
+        summary::each_word(event, |word| {
+            uri::decode(&mut words, word);
+            words.push(0);
+        });
+        let container = summary::with_uri(event, |uri| {
+            let value = uri::values(uri, "container").next()?;
+            let mut out = Vec::new();
+            uri::decode(&mut out, value);
+            Some(out)
+        });
+        let is_started = event.get("stage").and_then(Json::text);
+        let is_started = is_started.is_some_and(|stage| stage.is("ResponseStarted"));
+        let credential = [
+            "user",
+            "extra",
+            "authentication.kubernetes.io/credential-id",
+        ];
+        let credential = event
+            .path(&credential)
+            .and_then(|values| values.items().next());
+        let code = event.path(&["responseStatus", "code"]);
+        let code = code.filter(|code| code.kind() == Kind::Scalar);
+        let time = event.get("stageTimestamp").and_then(timestamp)?;
+        Some(Self {
+            makes_container: summary::is_of_subresource(event, &[EPHEMERAL]),
+            id: at(&["auditID"])?,
+            user: at(&["user", "username"]).unwrap_or_default(),
+            groups,
+            source_ip: event
+                .get("sourceIPs")
+                .and_then(|ips| ips.items().last())
+                .map(bytes),
+            impersonated_user: at(&["impersonatedUser", "username"]),
+            credential: credential.map(bytes),
+            namespace: at(&["objectRef", "namespace"])?,
+            pod: at(&["objectRef", "name"])?,
+            container: container.flatten().filter(|name| !name.is_empty()),
+            words,
+            received: event
+                .get("requestReceivedTimestamp")
+                .and_then(timestamp)
+                .unwrap_or(time),
+            started: is_started.then_some(time),
+            code: code.and_then(|code| std::str::from_utf8(code.raw()).ok()?.parse().ok()),
+        })
+    }
+
+    /// When the command began, by the clock of the API server, as far as it is known.
+    pub(super) fn begun(&self) -> u64 {
+        self.started.unwrap_or(self.received)
+    }
+
+    /// Whether the API server did not refuse it.
+    pub(super) fn may_have_run(&self) -> bool {
+        matches!(self.code, None | Some(101 | 200 | 201))
+    }
+
+    /// When the command begins at the latest.
+    pub(super) fn latest(&self) -> u64 {
+        let late = match self.makes_container {
+            true => LATE_CONTAINER_NS,
+            false => LATE_NS,
+        };
+        self.begun().saturating_add(late)
+    }
+}
