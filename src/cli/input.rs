@@ -34,7 +34,7 @@ pub(super) struct Input {
     /// Damage of the compressed streams.
     pub(super) stream_damage: compressed::Damage,
     /// The content begins like JSON.
-    is_json: bool,
+    pub(super) is_json: bool,
     /// The path of the capture, if it is a seekable file.
     path: Option<PathBuf>,
 }
@@ -121,10 +121,14 @@ impl Input {
     pub(super) fn unreadable(
         name: &str,
         damage: &compressed::Damage,
+        is_json: bool,
         error: &scap_capture_format::Error,
     ) -> CliError {
         match damage.get() {
             Some(what) => CliError::failed(format!("{name}: {what}")).code(EXIT_DAMAGED),
+            None if is_json => CliError::capture(name, error).hint(format!(
+                "`scap read --audit {name}` reads Kubernetes audit logs"
+            )),
             None => CliError::capture(name, error),
         }
     }
@@ -166,7 +170,8 @@ impl Input {
             true => stats::sysdig_capture_info(self.bytes),
             false => stats::capture_info(self.bytes),
         };
-        let info = read.map_err(|e| Self::unreadable(&self.name, &self.stream_damage, &e))?;
+        let info =
+            read.map_err(|e| Self::unreadable(&self.name, &self.stream_damage, self.is_json, &e))?;
         Ok(info.times)
     }
 
@@ -184,16 +189,7 @@ impl Input {
             text: self.name,
             stream_damage: self.stream_damage,
         };
-        let failed = |e| {
-            let failed = Self::unreadable(&name.text, &name.stream_damage, &e);
-            match self.is_json {
-                true => failed.hint(format!(
-                    "`--audit {}` reads Kubernetes audit logs",
-                    name.text
-                )),
-                false => failed,
-            }
-        };
+        let failed = |e| Self::unreadable(&name.text, &name.stream_damage, self.is_json, &e);
         let source: Source = if self.is_sysdig {
             Box::new(SysdigSource::new(self.bytes).map_err(failed)?)
         } else if let (Some(start), Some(file)) =

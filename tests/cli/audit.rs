@@ -318,11 +318,13 @@ fn wrong_files_are_named() {
         "{err}"
     );
     assert_eq!(code, 2);
-    let (_, err, _) = logs.read(&["@/audit.log"]);
-    assert!(
-        err.contains("hint: `--audit @/audit.log` reads Kubernetes audit logs"),
-        "{err}"
-    );
+    for command in ["read", "info"] {
+        let path = logs.path("audit.log");
+        let (_, err, code) = seen(&scap(&[command, &path], None));
+        let hint = format!("hint: `scap read --audit {path}` reads Kubernetes audit logs");
+        assert!(err.contains(&hint), "{err}");
+        assert_eq!(code, 1);
+    }
     let cut = &gzip(&[event("a", 1, ""), event("b", 2, "")].join("\n"))[..100];
     fs::write(logs.path("cut.gz"), cut).unwrap();
     let (_, err, code) = logs.read(&["--audit", "@/cut.gz"]);

@@ -33,9 +33,9 @@ pub fn exec_sessions(source: &mut dyn EventSource) -> Result<ExecSessions, Repla
     pipeline.run(source, &mut collector)?;
     let mut finder = collector.finder;
     // A runtime may have described a container after its processes began.
-    for (root, container) in finder.roots_mut().iter_mut().zip(&collector.containers) {
+    for root in finder.roots_mut() {
         let own = pipeline.origins().get(usize::from(root.process.origin));
-        root.place = own.and_then(|own| place(own, container));
+        root.place = own.and_then(|own| place(own, &root.container));
     }
     Ok(finder.join())
 }
@@ -48,8 +48,6 @@ fn is_exec(ty: EventType) -> bool {
 #[derive(Default)]
 struct Collector {
     finder: Finder,
-    /// The container of each root.
-    containers: Vec<Box<[u8]>>,
     /// Containers that had a process. The first one is the container's own.
     begun: HashSet<(OriginId, Box<[u8]>)>,
     /// Roots, so that a process is one only once.
@@ -71,12 +69,12 @@ impl Collector {
         let words = main.exe.as_deref().zip(main.args.as_deref());
         // A command line that was cut lacks its last NUL.
         let words = words.filter(|(_, args)| args.is_empty() || args.ends_with(b"\0"));
-        self.containers.push(container.into());
         self.finder.root(ExecRoot {
             is_main,
             process,
             time: cx.event.ts.0,
             words: words.map(|(exe, args)| [exe, b"\0", args].concat()),
+            container: container.to_vec(),
             place: None,
         });
     }

@@ -31,7 +31,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         false => stats::capture_info(input.bytes),
     };
     let damage = input.stream_damage;
-    let capture_info = surveyed.map_err(|e| Input::unreadable(&input.name, &damage, &e))?;
+    let unreadable = |e| Input::unreadable(&input.name, &damage, input.is_json, &e);
+    let capture_info = surveyed.map_err(unreadable)?;
     let mut report = Report::new(&input.name, &capture_info);
     report.compression = input.compressions.iter().map(ToString::to_string).collect();
     report.integrity.compressed_stream = damage.get();

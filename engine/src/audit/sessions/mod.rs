@@ -20,6 +20,8 @@ pub use request::ExecRequest;
 
 /// Most requests, and most roots, that are kept.
 const MAX: usize = 1 << 18;
+/// Most memory for their texts.
+const MAX_BYTES: usize = if cfg!(test) { 1 << 20 } else { 256 << 20 };
 
 /// What tells a process from others with its pid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -45,6 +47,8 @@ pub struct ExecRoot {
     pub time: u64,
     /// Its command line, each word followed by a NUL; `None` if it is not known.
     pub words: Option<Vec<u8>>,
+    /// The id of its container.
+    pub container: Vec<u8>,
     /// The namespace of its pod, the pod and the container, as the runtime names them.
     pub place: Option<[Vec<u8>; 3]>,
 }
@@ -82,6 +86,8 @@ struct RequestKey {
 pub struct Finder {
     requests: HashMap<RequestKey, ExecRequest>,
     roots: Vec<ExecRoot>,
+    /// The memory of their texts.
+    bytes: usize,
     left_out: u64,
 }
 
@@ -119,7 +125,9 @@ impl Finder {
             container: stage.container.clone().filter(|_| stage.makes_container),
             received: stage.received,
         };
-        if self.requests.len() >= MAX && !self.requests.contains_key(&key) {
+        if !self.requests.contains_key(&key)
+            && (self.requests.len() >= MAX || !self.has_room(2 * stage.bytes()))
+        {
             self.left_out += 1;
             return;
         }
@@ -131,10 +139,21 @@ impl Finder {
 
     /// Takes a root.
     pub fn root(&mut self, root: ExecRoot) {
-        match self.roots.len() < MAX {
+        let bytes = root.words.as_ref().map_or(0, Vec::len);
+        match self.roots.len() < MAX && self.has_room(bytes) {
             true => self.roots.push(root),
             false => self.left_out += 1,
         }
+    }
+
+    /// Takes some memory, if there is as much.
+    fn has_room(&mut self, bytes: usize) -> bool {
+        let all = self.bytes.saturating_add(bytes);
+        let has_room = all <= MAX_BYTES;
+        if has_room {
+            self.bytes = all;
+        }
+        has_room
     }
 
     /// Returns the roots, whose places can be completed.

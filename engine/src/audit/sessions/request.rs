@@ -108,6 +108,26 @@ impl ExecRequest {
         })
     }
 
+    /// Returns the memory of its texts.
+    pub(super) fn bytes(&self) -> usize {
+        let texts = [
+            &self.id,
+            &self.user,
+            &self.groups,
+            &self.namespace,
+            &self.pod,
+            &self.words,
+        ];
+        let others = [
+            &self.source_ip,
+            &self.impersonated_user,
+            &self.credential,
+            &self.container,
+        ];
+        let texts = texts.into_iter().chain(others.into_iter().flatten());
+        texts.map(Vec::len).sum()
+    }
+
     /// When the command began, by the clock of the API server, as far as it is known.
     pub(super) fn begun(&self) -> u64 {
         self.started.unwrap_or(self.received)

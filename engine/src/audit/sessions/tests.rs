@@ -48,6 +48,7 @@ fn root(finder: &mut Finder, pid: i64, ms: u64, container: &str, words: &str) {
                 .flat_map(|w| [w.as_bytes(), b"\0"].concat())
                 .collect(),
         ),
+        container: Vec::new(),
         place: Some([
             b"shop".to_vec(),
             b"web".to_vec(),
@@ -212,6 +213,48 @@ fn ephemeral_containers_are_joined_by_name() {
         joined(finder),
         ("1:e:Certain 2:e:Certain 3:e:Certain 6:-".to_owned(), None)
     );
+}
+
+#[test]
+fn memory_is_bounded() {
+    let mut finder = Finder::default();
+    let long = "x".repeat(80 << 10);
+    for pid in 0..20 {
+        root(&mut finder, pid, 0, "app", &long);
+    }
+    let sessions = finder.join();
+    assert_eq!(sessions.list().len(), 12);
+    assert_eq!(sessions.left_out(), 8);
+}
+
+#[test]
+fn commands_that_all_fit_to_each_other_end_in_time() {
+    let mut finder = Finder::default();
+    for at in 0..400 {
+        started(
+            &mut finder,
+            &format!("{at}"),
+            at,
+            "command=sh&container=app",
+        );
+        root(
+            &mut finder,
+            i64::try_from(at).unwrap(),
+            at + 50,
+            "app",
+            "sh",
+        );
+    }
+    let sessions = finder.join();
+    assert_eq!(sessions.list().len(), 400);
+    // Those that were not compared are counted.
+    let alone = sessions
+        .list()
+        .iter()
+        .filter(|s| s.request.is_none())
+        .count() as u64;
+    assert_eq!(alone, sessions.left_out());
+    assert!(alone > 0);
 }
 
 #[test]
