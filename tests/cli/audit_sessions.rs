@@ -27,6 +27,8 @@ const THREADS: &[(i64, i64, i64, Option<&str>)] = &[
     (320, 50, 25, Some(APP)),
     (400, 50, 1, Some(SIDECAR)),
     (410, 50, 9, Some(SIDECAR)),
+    // A runtime that is in the cgroup, but not yet in the namespace.
+    (500, 50, 500, Some(APP)),
 ];
 
 fn snapshot() -> Snapshot {
@@ -135,6 +137,7 @@ impl Case {
         let mut events = vec![description(APP, "app"), description(SIDECAR, "sidecar")];
         events.extend([
             close(900, 300),
+            execve(950, 500, "runc init"),
             close(1000, 200),
             execve(1100, 300, "sh -c id"),
             close(1110, 300),

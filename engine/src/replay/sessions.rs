@@ -60,6 +60,9 @@ impl Collector {
         let Some((main, container)) = executed(cx.view) else {
             return;
         };
+        if is_runtime(main) {
+            return;
+        }
         let is_main = self.begin(origin, container);
         let process = key(origin, main);
         let is_root = is_main || is_from_outside(cx.view, main);
@@ -120,6 +123,12 @@ impl EventSink for Collector {
 fn executed<'s>(view: &View<'s>) -> Option<(&'s Thread, &'s [u8])> {
     let main = view.main(view.thread()?)?;
     Some((main, main.container.as_deref()?))
+}
+
+/// Whether a process is still the runtime's: newer ones start in the cgroup of the container, but not in its pid
+/// namespace, and execute themselves as `runc init`.
+fn is_runtime(main: &Thread) -> bool {
+    main.vpid == main.pid.0 && main.args.as_deref() == Some(b"init\0")
 }
 
 /// Whether a process of a container was started by one that is not in it, and is not the first of the pid namespace.
