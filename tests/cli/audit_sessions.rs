@@ -340,3 +340,35 @@ fn sessions_are_in_formats_and_stored_captures() {
     );
     assert_eq!(code, 2);
 }
+
+#[test]
+fn input_is_sent_to_the_main_process_for_a_while() {
+    let case = Case::new(0);
+    // From 1060 to 1220 ms: the main process ran before, and its child runs after that.
+    let attach = |query: &str, code: u32| {
+        let mut log = String::new();
+        exec(&mut log, "bob", 1000, code, query);
+        let log = log
+            .replace("\"exec\"", "\"attach\"")
+            .replace("/exec?", "/attach?");
+        std::fs::write(
+            case.path("audit.log"),
+            log.replace("20.900", "20.220").replace("21.900", "21.220"),
+        )
+        .unwrap();
+        case.found("audit.user = bob").0
+    };
+    assert_eq!(
+        attach("container=app&stdin=true&tty=true", 101),
+        ["close 200 x"]
+    );
+    assert_eq!(case.found("audit.session = attached").0, ["close 200 x"]);
+    // It only watches, or was refused, or there are two containers to choose from.
+    for (query, code) in [
+        ("container=app&stdout=true", 101),
+        ("container=app&stdin=true", 403),
+        ("stdin=true", 101),
+    ] {
+        assert_eq!(attach(query, code), [""; 0], "{query}");
+    }
+}

@@ -113,6 +113,14 @@ pub fn with_uri<T>(event: Json<'_, '_>, look: impl FnOnce(&[u8]) -> T) -> Option
     })
 }
 
+/// Whether a parameter of the request is true; `None` without a path.
+pub fn is_set(event: Json<'_, '_>, name: &str) -> Option<bool> {
+    let is_true = |value: &[u8]| matches!(value, b"true" | b"1" | b"t" | b"T" | b"TRUE" | b"True");
+    with_uri(event, |uri| {
+        uri::values(uri, name).next().is_some_and(is_true)
+    })
+}
+
 fn pair(out: &mut Vec<u8>, name: &[u8], value: Json<'_, '_>) {
     out.push(b' ');
     out.extend_from_slice(name);

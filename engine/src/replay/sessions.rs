@@ -93,9 +93,20 @@ impl EventSink for Collector {
     fn begin(&mut self, origins: &mut [OriginState]) -> io::Result<()> {
         for own in origins {
             let origin = own.session.origin.unwrap_or_default();
-            let containers = own.state.threads().filter_map(|t| t.container.as_deref());
-            for container in containers {
+            for thread in own.state.threads() {
+                let Some(container) = thread.container.as_deref() else {
+                    continue;
+                };
                 self.begin(origin, container);
+                // Input can be sent to it.
+                if thread.vpid == 1 && thread.is_main() {
+                    self.finder.root(ExecRoot {
+                        is_main: true,
+                        process: key(origin, thread),
+                        container: container.to_vec(),
+                        ..ExecRoot::default()
+                    });
+                }
             }
         }
         Ok(())

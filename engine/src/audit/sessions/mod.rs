@@ -17,9 +17,12 @@ use hashbrown::HashMap;
 use super::json::Json;
 use pairs::{Pairs, pair};
 pub use request::ExecRequest;
+use request::Kind;
 
 /// Most requests, and most roots, that are kept.
 const MAX: usize = 1 << 18;
+/// Most containers of one pod that are looked at for an attach.
+const MAX_MAINS: usize = 1 << 10;
 /// Most memory for their texts.
 const MAX_BYTES: usize = if cfg!(test) { 1 << 20 } else { 256 << 20 };
 
@@ -97,7 +100,7 @@ impl Finder {
         let Some(stage) = ExecRequest::of(event) else {
             return;
         };
-        if !stage.makes_container {
+        if stage.kind != Kind::Container {
             return self.stage(stage);
         }
         // Old clients send another object.
@@ -122,7 +125,10 @@ impl Finder {
         let key = RequestKey {
             id: stage.id.clone(),
             user: stage.user.clone(),
-            container: stage.container.clone().filter(|_| stage.makes_container),
+            container: stage
+                .container
+                .clone()
+                .filter(|_| stage.kind == Kind::Container),
             received: stage.received,
         };
         if !self.requests.contains_key(&key)
@@ -131,9 +137,10 @@ impl Finder {
             self.left_out += 1;
             return;
         }
-        let (started, code) = (stage.started, stage.code);
+        let (started, completed, code) = (stage.started, stage.completed, stage.code);
         let known = self.requests.entry(key).or_insert(stage);
         known.started = known.started.or(started);
+        known.completed = known.completed.or(completed);
         known.code = known.code.or(code);
     }
 
@@ -172,6 +179,7 @@ impl Finder {
             skew,
             left_out,
         } = pair(&requests, &roots);
+        let attached = attach(&requests, &roots, skew.unwrap_or(0));
         let sessions = roots
             .into_iter()
             .zip(of_root)
@@ -187,6 +195,7 @@ impl Finder {
         let by_root = by_root.map(|(index, session)| (session.root.process, index));
         ExecSessions {
             by_root: by_root.collect(),
+            attached,
             list,
             skew,
             left_out: self.left_out + left_out as u64,
@@ -194,11 +203,64 @@ impl Finder {
     }
 }
 
+/// Input that was sent to the process of a container.
+#[derive(Debug)]
+struct Attachment {
+    from: u64,
+    to: u64,
+    request: ExecRequest,
+}
+
+/// Finds the processes that input was sent to. Without the name of a container there has to be only one in the pod.
+fn attach(
+    requests: &[ExecRequest],
+    roots: &[ExecRoot],
+    skew: i64,
+) -> HashMap<ProcessKey, Vec<Attachment>> {
+    let mut by_pod: HashMap<(&[u8], &[u8]), Vec<&ExecRoot>> = HashMap::new();
+    for root in roots.iter().filter(|root| root.is_main) {
+        if let Some([namespace, pod, _]) = &root.place {
+            by_pod.entry((namespace, pod)).or_default().push(root);
+        }
+    }
+    let mut found: HashMap<ProcessKey, Vec<Attachment>> = HashMap::new();
+    for request in requests.iter().filter(|r| r.kind == Kind::Attach) {
+        let pod = (&*request.namespace, &*request.pod);
+        let mains = by_pod.get(&pod).map_or(&[][..], Vec::as_slice);
+        let to = request
+            .completed
+            .map_or(u64::MAX, |end| end.saturating_add_signed(skew));
+        let is_meant = |root: &&&ExecRoot| {
+            let name = root.place.as_ref().map(|[_, _, container]| container);
+            root.time <= to
+                && match &request.container {
+                    Some(wanted) => name == Some(wanted),
+                    None => mains.len() == 1,
+                }
+        };
+        // Of a container that was started again, the latest.
+        if let Some(root) = mains
+            .iter()
+            .take(MAX_MAINS)
+            .filter(is_meant)
+            .max_by_key(|r| r.time)
+        {
+            found.entry(root.process).or_default().push(Attachment {
+                from: request.begun().saturating_add_signed(skew),
+                to,
+                request: request.clone(),
+            });
+        }
+    }
+    found
+}
+
 /// The sessions of captures and audit logs.
 #[derive(Debug, Default)]
 pub struct ExecSessions {
     list: Vec<ExecSession>,
     by_root: HashMap<ProcessKey, usize>,
+    attached: HashMap<ProcessKey, Vec<Attachment>>,
     skew: Option<i64>,
     left_out: u64,
 }
@@ -212,6 +274,13 @@ impl ExecSessions {
     /// Returns the session whose first process this is.
     pub fn of(&self, process: &ProcessKey) -> Option<&ExecSession> {
         self.list.get(*self.by_root.get(process)?)
+    }
+
+    /// Returns the request that sends input to a process at a time.
+    pub fn attached(&self, process: &ProcessKey, time: u64) -> Option<&ExecRequest> {
+        let all = self.attached.get(process)?;
+        let found = all.iter().find(|one| (one.from..=one.to).contains(&time))?;
+        Some(&found.request)
     }
 
     /// Returns by how many nanoseconds the nodes' clock is ahead of the API server's; `None` without any certain pair.

@@ -2,6 +2,7 @@
 
 use hashbrown::HashMap;
 
+use super::request::Kind;
 use super::{Confidence, ExecRequest, ExecRoot};
 
 /// Most pairs of a request and a root that are compared: where all are of one pod, each fits to each.
@@ -82,10 +83,12 @@ pub(super) fn pair(requests: &[ExecRequest], roots: &[ExecRoot]) -> Pairs {
 /// Says how well a request and a root of the same pod fit, apart from their times; `None` if not at all.
 fn confidence(request: &ExecRequest, root: &ExecRoot) -> Option<Confidence> {
     let [_, _, container] = root.place.as_ref()?;
-    if root.is_main || request.makes_container {
-        let is_same = root.is_main && request.makes_container;
-        let is_same = is_same && request.container.as_ref() == Some(container);
-        return is_same.then_some(Confidence::Certain);
+    match (request.kind, root.is_main) {
+        (Kind::Exec, false) => {}
+        (Kind::Container, true) if request.container.as_ref() == Some(container) => {
+            return Some(Confidence::Certain);
+        }
+        _ => return None,
     }
     if request
         .container

@@ -1,21 +1,29 @@
 //! Requests that start processes in containers, as the audit log has them.
 
 use super::super::event::timestamp;
-use super::super::json::{Json, Kind};
+use super::super::json::{self, Json};
 use super::super::{summary, uri};
 
 /// How long after the API server's answer the command begins at the latest.
 const LATE_NS: u64 = 5_000_000_000;
 /// How long after that an ephemeral container begins at the latest: its image may have to be fetched.
 const LATE_CONTAINER_NS: u64 = 300_000_000_000;
-/// The subresource of ephemeral containers.
-const EPHEMERAL: &str = "ephemeralcontainers";
+/// What a request does in a pod.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Starts a process.
+    #[default]
+    Exec,
+    /// Adds a container.
+    Container,
+    /// Sends input to the process of a container.
+    Attach,
+}
 
-/// An exec or an ephemeral container in the audit log, from all stages of the request.
+/// An exec, an ephemeral container or an attach in the audit log, from all stages of the request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExecRequest {
-    /// It adds the container to the pod.
-    pub(super) makes_container: bool,
+    pub(super) kind: Kind,
     /// Its audit id.
     pub id: Vec<u8>,
     /// The user.
@@ -35,16 +43,24 @@ pub struct ExecRequest {
     pub(super) words: Vec<u8>,
     pub(super) received: u64,
     pub(super) started: Option<u64>,
+    pub(super) completed: Option<u64>,
     pub(super) code: Option<u64>,
 }
 
 impl ExecRequest {
-    /// Reads one stage of an exec; `None` for all other events. Of a request for ephemeral containers, all but the
-    /// container.
+    /// Reads one stage of such a request; `None` for all other events. Of a request for ephemeral containers, all but
+    /// the container.
     pub(super) fn of(event: Json<'_, '_>) -> Option<Self> {
-        if !summary::is_of_subresource(event, &["exec", EPHEMERAL]) {
+        let is_of = |name: &str| summary::is_of_subresource(event, &[name]);
+        let kind = if is_of("exec") {
+            Kind::Exec
+        } else if is_of("ephemeralcontainers") {
+            Kind::Container
+        } else if is_of("attach") && summary::is_set(event, "stdin")? {
+            Kind::Attach
+        } else {
             return None;
-        }
+        };
         let bytes = |value: Json<'_, '_>| {
             let mut out = Vec::new();
             value.write(&mut out);
@@ -71,8 +87,8 @@ impl ExecRequest {
             uri::decode(&mut out, value);
             Some(out)
         });
-        let is_started = event.get("stage").and_then(Json::text);
-        let is_started = is_started.is_some_and(|stage| stage.is("ResponseStarted"));
+        let stage = event.get("stage").and_then(Json::text);
+        let is_at = |name: &str| stage.is_some_and(|stage| stage.is(name));
         let credential = [
             "user",
             "extra",
@@ -82,10 +98,10 @@ impl ExecRequest {
             .path(&credential)
             .and_then(|values| values.items().next());
         let code = event.path(&["responseStatus", "code"]);
-        let code = code.filter(|code| code.kind() == Kind::Scalar);
+        let code = code.filter(|code| code.kind() == json::Kind::Scalar);
         let time = event.get("stageTimestamp").and_then(timestamp)?;
         Some(Self {
-            makes_container: summary::is_of_subresource(event, &[EPHEMERAL]),
+            kind,
             id: at(&["auditID"])?,
             user: at(&["user", "username"]).unwrap_or_default(),
             groups,
@@ -103,7 +119,8 @@ impl ExecRequest {
                 .get("requestReceivedTimestamp")
                 .and_then(timestamp)
                 .unwrap_or(time),
-            started: is_started.then_some(time),
+            started: is_at("ResponseStarted").then_some(time),
+            completed: is_at("ResponseComplete").then_some(time),
             code: code.and_then(|code| std::str::from_utf8(code.raw()).ok()?.parse().ok()),
         })
     }
@@ -140,9 +157,9 @@ impl ExecRequest {
 
     /// When the command begins at the latest.
     pub(super) fn latest(&self) -> u64 {
-        let late = match self.makes_container {
-            true => LATE_CONTAINER_NS,
-            false => LATE_NS,
+        let late = match self.kind {
+            Kind::Container => LATE_CONTAINER_NS,
+            Kind::Exec | Kind::Attach => LATE_NS,
         };
         self.begun().saturating_add(late)
     }

@@ -8,8 +8,9 @@ use super::walk::{Missing, flat, list};
 use super::{in_event, scalar, text_of};
 use crate::audit::event::timestamp;
 use crate::audit::json::Json;
-use crate::audit::sessions::{Confidence, ExecRequest, ExecSession, ProcessKey};
+use crate::audit::sessions::{Confidence, ExecRequest, ProcessKey};
 use crate::audit::{summary, uri};
+use crate::state::Ancestor;
 
 /// Keys of `user.extra`.
 const CREDENTIAL: &str = "authentication.kubernetes.io/credential-id";
@@ -42,7 +43,7 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
     )),
     of_session(text(
         "audit.session",
-        "whether the audit log has the exec that the process belongs to: certain, likely or none",
+        "whether the audit log has the exec that the process belongs to: certain, likely or none; attached while somebody sends input to it",
         session,
     )),
     own(text(
@@ -139,14 +140,7 @@ extract! {
         Some(request) => request.credential.as_deref().map(Value::Text),
         None => extra(cx, scratch, CREDENTIAL),
     };
-    session = |_, cx, _| {
-        let confidence: &[u8] = match session_of(cx)?.request {
-            Some((_, Confidence::Certain)) => b"certain",
-            Some((_, Confidence::Likely)) => b"likely",
-            None => b"none",
-        };
-        Some(Value::Text(confidence))
-    };
+    session = |_, cx, _| Some(Value::Text(session_of(cx)?.1));
     pod_name = |_, cx, scratch| extra(cx, scratch, POD_NAME);
     pod_uid = |_, cx, scratch| extra(cx, scratch, POD_UID);
     node_name = |_, cx, scratch| extra(cx, scratch, NODE_NAME);
@@ -178,36 +172,47 @@ extract! {
     });
     exec_container = |_, cx, scratch| in_event(cx, |event| {
         scratch.bytes.clear();
-        stream_parameter(event, "container", |value| uri::decode(&mut scratch.bytes, value))??;
+        summary::with_uri(event, |uri| {
+            let value = uri::values(uri, "container").next().filter(|_| is_stream(event));
+            uri::decode(&mut scratch.bytes, value.unwrap_or_default());
+        })?;
         (!scratch.bytes.is_empty()).then_some(Value::Text(&scratch.bytes))
     });
     exec_tty = |_, cx, _| flag(cx, "tty");
     exec_stdin = |_, cx, _| flag(cx, "stdin");
 }
 
-/// The session of `kubectl exec` that the event's process belongs to: whose first process it is, or a descendant of
-/// that one.
-fn session_of<'a>(cx: &Context<'a>) -> Option<&'a ExecSession> {
+/// The request that the event's process belongs to, and how sure that is: one that started it or one of its
+/// ancestors, or one that sent input to it at the time.
+fn session_of<'a>(cx: &Context<'a>) -> Option<(Option<&'a ExecRequest>, &'static [u8])> {
     let sessions = cx.session.exec_sessions.as_deref()?;
     let origin = cx.session.origin.unwrap_or_default().0;
-    let mut chain = cx.view.lineage();
-    let (index, session) = chain.by_ref().enumerate().find_map(|(index, process)| {
-        let session = sessions.of(&ProcessKey {
-            origin,
-            pid: process.pid.0,
-            start: process.start,
-            clone_ts: process.clone_ts,
-        })?;
-        Some((index, session))
-    })?;
-    // Before it executed the program, the process was the runtime's.
-    let is_before = index == 0 && cx.event.ts.0 < session.root.time;
-    (!is_before).then_some(session)
+    let key = |process: Ancestor<'_>| ProcessKey {
+        origin,
+        pid: process.pid.0,
+        start: process.start,
+        clone_ts: process.clone_ts,
+    };
+    let now = cx.event.ts.0;
+    for (index, process) in cx.view.lineage().map(key).enumerate() {
+        if let Some(session) = sessions.of(&process) {
+            // Before it executed the program, the process was the runtime's.
+            return (index > 0 || now >= session.root.time).then(|| match &session.request {
+                Some((request, Confidence::Certain)) => (Some(request), &b"certain"[..]),
+                Some((request, Confidence::Likely)) => (Some(request), &b"likely"[..]),
+                None => (None, &b"none"[..]),
+            });
+        }
+        if let Some(request) = sessions.attached(&process, now) {
+            return Some((Some(request), b"attached"));
+        }
+    }
+    None
 }
 
-/// The request of that session.
+/// That request.
 fn request<'a>(cx: &Context<'a>) -> Option<&'a ExecRequest> {
-    session_of(cx)?.request.as_ref().map(|(request, _)| request)
+    session_of(cx)?.0
 }
 
 /// The first value of a key of `user.extra`.
@@ -218,24 +223,14 @@ fn extra<'a>(cx: &Context<'a>, scratch: &'a mut Scratch, key: &str) -> Option<Va
     })
 }
 
-/// Calls `look` with the first value of a parameter of an exec or attach. `None` for other requests, and within for a
-/// parameter that is missing.
-fn stream_parameter<T>(
-    event: Json<'_, '_>,
-    name: &str,
-    look: impl FnOnce(&[u8]) -> T,
-) -> Option<Option<T>> {
-    if !summary::is_of_subresource(event, &["exec", "attach"]) {
-        return None;
-    }
-    summary::with_uri(event, |uri| uri::values(uri, name).next().map(look))
+/// Whether the request is an exec or attach.
+fn is_stream(event: Json<'_, '_>) -> bool {
+    summary::is_of_subresource(event, &["exec", "attach"])
 }
 
 fn flag(cx: &Context<'_>, name: &str) -> Option<Value<'static>> {
-    in_event(cx, |event| {
-        let is_set =
-            |value: &[u8]| matches!(value, b"true" | b"1" | b"t" | b"T" | b"TRUE" | b"True");
-        let value = stream_parameter(event, name, is_set)?;
-        Some(Value::Bool(value.unwrap_or(false)))
+    in_event(cx, |event| match is_stream(event) {
+        true => summary::is_set(event, name).map(Value::Bool),
+        false => None,
     })
 }
