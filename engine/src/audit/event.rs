@@ -218,7 +218,16 @@ fn time(event: Json<'_, '_>) -> Result<u64, Refusal> {
 
 /// Reads a time (RFC 3339), in nanoseconds since the epoch.
 pub fn timestamp(value: Json<'_, '_>) -> Option<u64> {
-    let text = std::str::from_utf8(value.text()?.plain()?).ok()?;
+    let text = value.text()?;
+    let mut decoded = Vec::new();
+    let bytes = match text.plain() {
+        Some(plain) => plain,
+        None => {
+            text.write(&mut decoded);
+            &decoded
+        }
+    };
+    let text = std::str::from_utf8(bytes).ok()?;
     let time = DateTime::parse_from_rfc3339(text).ok()?;
     let ns = u64::try_from(time.timestamp_nanos_opt()?).ok()?;
     (ns > 0).then_some(ns)
@@ -304,6 +313,7 @@ mod tests {
         for time in [
             "2026-07-21T17:25:11.901891+02:00",
             "2026-07-21T15:25:11.901891000Z",
+            r"2026-07-21\u005415:25:11.901891Z",
         ] {
             let event = format!(r#"{{"auditID":"a","stageTimestamp":"{time}"}}"#);
             assert_eq!(found(&event)[0].as_ref().unwrap().0, TIME, "{time}");
