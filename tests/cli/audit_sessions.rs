@@ -308,6 +308,26 @@ fn sessions_are_in_formats_and_stored_captures() {
         None,
     ));
     assert_eq!((out.lines().collect::<Vec<_>>(), code), (ALICE.to_vec(), 0));
+    // Also for chisels.
+    let chisel = [
+        "read",
+        &capture,
+        "--audit",
+        &log,
+        "-c",
+        "topscalls",
+        "audit.user=alice and evt.source=syscall",
+    ];
+    let (out, _, code) = seen(&scap(&chisel, None));
+    let counts: Vec<Vec<&str>> = out
+        .lines()
+        .skip(2)
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(
+        (counts, code),
+        (vec![vec!["3", "execve"], vec!["2", "close"]], 0)
+    );
     // What Alice did, as a capture.
     let hers = case.path("alice.scap");
     let args = [

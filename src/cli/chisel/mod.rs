@@ -16,7 +16,7 @@ use crate::chisel::view::ViewErrorKind;
 use crate::chisel::{self, ChiselError, Policy, ScriptRegistry, Wanted};
 use crate::event::suggest::did_you_mean;
 
-pub(super) use run::{Rerun, live, read, watched};
+pub(super) use run::{Rerun, Sources, live, read, watched};
 #[cfg(any(test, fuzzing))]
 pub(super) use test::reassembled;
 pub(super) use words::expand;

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::termios::tcgetwinsize;
@@ -11,6 +12,7 @@ use scap_capture_format::event::Timestamp;
 use scap_capture_format::native::LossReport;
 
 use super::ChiselArgs;
+use crate::audit::sessions::ExecSessions;
 use crate::chisel::{
     self, ChiselError, ChiselRunner, Ended, Info, Options, Policy, Script, ScriptRegistry, Wanted,
 };
@@ -117,28 +119,39 @@ pub(in crate::cli) fn watched<R: Send>(
     chisel::with_stack(run).map_err(failed)?
 }
 
-/// Runs the chisels over a capture.
+/// What chisels run over.
+pub(in crate::cli) struct Sources<'a> {
+    /// The captures.
+    pub(in crate::cli) files: &'a [PathBuf],
+    /// Audit logs beside them.
+    pub(in crate::cli) audit: Option<AuditLogs>,
+    /// Which requests of the logs started which processes.
+    pub(in crate::cli) sessions: Option<Arc<ExecSessions>>,
+}
+
+/// Runs the chisels over captures and audit logs.
 pub(in crate::cli) fn read(
     args: &ChiselArgs,
     print: &PrintArgs,
-    files: &[PathBuf],
-    audit: Option<AuditLogs>,
+    sources: Sources<'_>,
     filter: Option<String>,
     selection: Selection,
 ) -> Result<(Outcome, Option<Rerun>), CliError> {
-    watched(args, || {
-        replay(args, print, files, audit, filter, selection)
-    })
+    watched(args, || replay(args, print, sources, filter, selection))
 }
 
 fn replay(
     args: &ChiselArgs,
     print: &PrintArgs,
-    files: &[PathBuf],
-    audit: Option<AuditLogs>,
+    sources: Sources<'_>,
     filter: Option<String>,
     mut selection: Selection,
 ) -> Result<(Outcome, Option<Rerun>), CliError> {
+    let Sources {
+        files,
+        audit,
+        sessions,
+    } = sources;
     let window = Window::new(files, audit.as_ref(), &mut selection);
     let names: Vec<_> = files.iter().map(|file| file.to_string_lossy()).collect();
     let options = options(args, print, filter.clone(), &names.join(", "));
@@ -164,6 +177,7 @@ fn replay(
         inputs.push(input);
     }
     let mut session = print.session_with(host.buffers());
+    session.exec_sessions = sessions;
     session.screen_width = size.map_or(0, |(width, _)| width);
     let mut captures = Captures::of(inputs, audit, selection.from, &mut session)?;
     let mut needs = host.needs();

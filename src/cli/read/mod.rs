@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use super::audit::AuditArgs;
-use super::chisel::{self, ChiselArgs, Rerun};
+use super::chisel::{self, ChiselArgs, Rerun, Sources};
 use super::error::{CliError, Outcome};
 use super::input::Captures;
 use super::output::Output;
@@ -97,8 +97,13 @@ pub(in crate::cli) fn run(args: &Args) -> Result<(Outcome, Option<Rerun>), CliEr
     let (files, filter) = positionals::split(&args.read, &args.words, args.audit.is_empty())?;
     let selection =
         positionals::selection(filter.as_deref(), args.from.as_deref(), args.to.as_deref())?;
-    let audit = args.audit.open()?;
-    chisel::read(&args.chisels, &args.print, &files, audit, filter, selection)
+    let sessions = args.audit.sessions(&files, needs_sessions(&selection))?;
+    let sources = Sources {
+        files: &files,
+        audit: args.audit.open()?,
+        sessions,
+    };
+    chisel::read(&args.chisels, &args.print, sources, filter, selection)
 }
 
 fn without_chisels(args: &Args) -> Result<Outcome, CliError> {
