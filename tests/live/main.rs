@@ -17,6 +17,7 @@
 )]
 
 mod attacks;
+mod audit;
 mod capture;
 mod cases;
 mod chisels;
