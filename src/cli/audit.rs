@@ -42,6 +42,14 @@ pub(in crate::cli) struct AuditArgs {
 }
 
 impl AuditArgs {
+    /// Names logs.
+    pub(in crate::cli) fn of(files: Vec<PathBuf>) -> Self {
+        Self {
+            files,
+            rotated: false,
+        }
+    }
+
     /// Returns true if no log is named.
     pub(in crate::cli) fn is_empty(&self) -> bool {
         self.files.is_empty()
@@ -157,7 +165,7 @@ pub(in crate::cli) struct AuditProblems {
 }
 
 impl AuditLogs {
-    pub(in crate::cli) fn open(paths: &[PathBuf]) -> Result<Self, CliError> {
+    fn open(paths: &[PathBuf]) -> Result<Self, CliError> {
         let mut inputs = Vec::new();
         let mut streams = Vec::new();
         for path in paths {

@@ -60,6 +60,17 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// Returns true if the condition or the output has fields of the sessions of `kubectl exec`, which are found in a pass
+    /// of their own.
+    pub fn needs_sessions(&self) -> bool {
+        let is_of_session =
+            |field: &String| fields::lookup(field).is_ok_and(|f| f.needs_sessions());
+        let output = Template::new(&format!("*{}", self.output));
+        let by = self.correlation.iter().flat_map(|c| &c.by);
+        self.fields.iter().chain(by).any(is_of_session)
+            || output.is_ok_and(|template| template.needs_sessions())
+    }
+
     /// Returns the condition with its lists, as it is evaluated.
     pub fn condition_text(&self) -> &str {
         self.condition.mapped.text.trim()
@@ -698,6 +709,8 @@ fn is_of_source(field: &str, source: Source) -> bool {
     };
     match field.info.attributes.source {
         AttributeSource::Every => true,
+        // Requests have them, and the processes that they started.
+        _ if field.needs_sessions() => true,
         AttributeSource::Syscalls => source == Source::Syscall,
         AttributeSource::Audit => source == Source::K8sAudit,
     }

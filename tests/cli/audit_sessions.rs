@@ -392,3 +392,62 @@ fn input_is_sent_to_the_main_process_for_a_while() {
         assert_eq!(attach(query, code), [""; 0], "{query}");
     }
 }
+
+#[test]
+fn rules_see_who_it_was() {
+    let case = Case::new(0);
+    let rules = "
+- rule: alice
+  desc: d
+  condition: evt.type = execve and audit.user = alice
+  output: \"%audit.user %audit.session %proc.cmdline\"
+  priority: warning
+- rule: nobody asked
+  desc: d
+  condition: evt.type = execve and audit.session = none
+  output: \"%proc.cmdline\"
+  priority: warning
+- rule: asked
+  desc: d
+  condition: audit.user = viewer
+  output: \"%audit.user %ka.verb\"
+  priority: info
+  source: k8s_audit
+";
+    file(case.0.path(), "rules.yaml", rules.as_bytes());
+    let (rules, capture, log) = (
+        case.path("rules.yaml"),
+        case.path("a.scap"),
+        case.path("audit.log"),
+    );
+    let args = [
+        "detect",
+        "-o",
+        "append_output.suggested_output=false",
+        "-r",
+        &rules,
+        &capture,
+        "--audit",
+        &log,
+    ];
+    let (out, err, code) = seen(&scap(&args, None));
+    assert_eq!(code, 0, "{err}");
+    let mut found: Vec<&str> = out
+        .lines()
+        .map(|line| line.split_once(": ").unwrap().1)
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    assert_eq!(
+        found,
+        [
+            "Informational viewer get",
+            "Warning alice certain bash",
+            "Warning alice certain id",
+            "Warning alice certain sh -c id",
+            "Warning cat /healthy",
+            "Warning ls /",
+            "Warning sh -c id",
+        ]
+    );
+}

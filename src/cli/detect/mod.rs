@@ -22,8 +22,9 @@ use crate::cli::stderr;
 use crate::cli::window::Window;
 use crate::event::number::{counted, grouped};
 use crate::fields::Context;
+use crate::filter::Filter;
 use crate::record::{self, Notice};
-use crate::rules::{Counts, Engine, Match, Printer, RuleSet, Style};
+use crate::rules::{Counts, Engine, Match, Printer, Rule, RuleSet, Style};
 use attack::Attack;
 use explain::{Answer, Question};
 pub(super) use replay::{Findings, Pass, RuleSink};
@@ -108,15 +109,21 @@ pub(in crate::cli) struct Args {
 
 impl Args {
     /// Returns the pass over the captures and logs that are named, with its window.
-    fn pass(&self) -> Result<(Pass, Window), CliError> {
+    fn pass(&self, needs_sessions: bool) -> Result<(Pass, Window), CliError> {
         let (files, filter) = positionals::split(&[], &self.words, self.audit.is_empty())?;
         let (from, to) = (self.from.as_deref(), self.to.as_deref());
         let mut selection = positionals::selection(filter.as_deref(), from, to)?;
+        let in_filter = selection
+            .filter
+            .as_ref()
+            .is_some_and(Filter::needs_sessions);
+        let sessions = self.audit.sessions(&files, needs_sessions || in_filter)?;
         let audit = self.audit.open()?;
         let window = Window::new(&files, audit.as_ref(), &mut selection);
         let pass = Pass {
             files,
             audit,
+            sessions,
             selection,
         };
         Ok((pass, window))
@@ -152,7 +159,8 @@ pub(in crate::cli) fn run(args: &Args) -> Result<Outcome, CliError> {
         let counts = watch::watch(directory, &mut engine, printer, &selection)?;
         return summarize(args, &engine, &counts, false);
     }
-    let (pass, window) = args.pass()?;
+    let needs_sessions = engine.rules().iter().any(Rule::needs_sessions);
+    let (pass, window) = args.pass(needs_sessions)?;
     if args.table || args.diff.is_some() || pass.files.iter().any(|path| path.is_dir()) {
         return table(args, engine, &settled, &pass, style.json);
     }
@@ -228,7 +236,7 @@ fn explain(args: &Args, rules: &RuleSet, name: &str) -> Result<Outcome, CliError
         (None, _) => Question::WhyNot,
         (Some(_), at) => Question::Why(at.as_deref().map(explain::number).transpose()?),
     };
-    let (pass, window) = args.pass()?;
+    let (pass, window) = args.pass(rule.needs_sessions())?;
     let mut output = Output::new();
     let mut answer = Answer::new(explainer, question, &rule.name, &mut output);
     let has_missed = pass.run_sink(&mut answer)?.has_missed;

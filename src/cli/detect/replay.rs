@@ -3,11 +3,13 @@
 use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use scap_capture_format::event::Timestamp;
 use scap_capture_format::native::LossReport;
 use scap_capture_format::schema::Arch;
 
+use crate::audit::sessions::ExecSessions;
 use crate::cli::audit::AuditLogs;
 use crate::cli::error::CliError;
 use crate::cli::input::Captures;
@@ -41,6 +43,8 @@ pub(in crate::cli) trait Findings {
 pub(in crate::cli) struct Pass {
     pub(in crate::cli) files: Vec<PathBuf>,
     pub(in crate::cli) audit: Option<AuditLogs>,
+    /// The sessions of `kubectl exec`, if rules ask for them.
+    pub(in crate::cli) sessions: Option<Arc<ExecSessions>>,
     pub(in crate::cli) selection: Selection,
 }
 
@@ -80,6 +84,7 @@ impl Pass {
     /// Passes all events to a sink.
     pub(super) fn run_sink(self, sink: &mut dyn Counting) -> Result<Passed, CliError> {
         let mut session = session(None);
+        session.exec_sessions = self.sessions;
         let from = self.selection.from;
         let mut captures = Captures::open(&self.files, self.audit, from, &mut session)?;
         sink.names(captures.names());

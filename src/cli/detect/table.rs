@@ -117,6 +117,7 @@ impl Table {
             let pass = Pass {
                 files: vec![file.clone()],
                 audit: None,
+                sessions: None,
                 selection: selection.clone(),
             };
             match pass.run(engine, &mut Count) {

@@ -63,6 +63,7 @@ pub(super) fn watch(
             let pass = Pass {
                 files: vec![path],
                 audit: None,
+                sessions: None,
                 selection: selection.clone(),
             };
             if let Err(error) = pass.run(engine, &mut lines) {

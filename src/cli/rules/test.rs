@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::files;
-use crate::cli::audit::AuditLogs;
+use crate::cli::audit::AuditArgs;
 use crate::cli::detect::{Findings, Pass};
 use crate::cli::error::{CliError, EXIT_FAILED, Outcome};
 use crate::cli::output::Output;
@@ -14,7 +14,7 @@ use crate::cli::stderr::one_line;
 use crate::event::number::counted;
 use crate::fields::Context;
 use crate::replay;
-use crate::rules::{Expected, Match, Matching, Selection, Settings, TestFile};
+use crate::rules::{Expected, Match, Matching, Rule, Selection, Settings, TestFile};
 
 /// How test files are named.
 const ENDING: &str = ".test.yaml";
@@ -113,13 +113,14 @@ fn test(path: &Path) -> Result<Vec<String>, CliError> {
     let mut engine = rules
         .into_engine(&Selection::default(), matching)
         .map_err(|error| CliError::usage(error.to_string()))?;
-    let audit = match test.audit.is_empty() {
-        true => None,
-        false => Some(AuditLogs::open(&beside(&test.audit))?),
-    };
+    let needs_sessions = engine.rules().iter().any(Rule::needs_sessions);
+    let logs = AuditArgs::of(beside(&test.audit));
+    let captures = beside(&test.captures);
+    let sessions = logs.sessions(&captures, needs_sessions)?;
     let pass = Pass {
-        files: beside(&test.captures),
-        audit,
+        files: captures,
+        audit: logs.open()?,
+        sessions,
         selection: replay::Selection::default(),
     };
     let mut found = Found::default();
