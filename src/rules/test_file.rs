@@ -180,7 +180,7 @@ expect:
                 "rules: a\ncapture: c\nexpects: {r: 1}\n",
                 "Unknown key 'expects'",
             ),
-            ("rules: [\n", "while parsing"),
+            ("rules: [\n", "bracket"),
         ] {
             let error = TestFile::parse(text).unwrap_err();
             assert!(error.message.contains(message), "{}", error.message);

@@ -137,6 +137,18 @@ impl Test {
         }
     }
 
+    /// Returns true for `!=`.
+    pub(super) fn is_negation(&self) -> bool {
+        match self {
+            Self::Number(NumberTest::Set(_, negated))
+            | Self::Ip(_, negated)
+            | Self::Net(_, negated) => *negated,
+            Self::Text(TextTest::Ne(_)) => true,
+            Self::Each(_, tests) => tests.iter().all(Self::is_negation),
+            _ => false,
+        }
+    }
+
     /// Returns true if a value matches. Of several values any has to match; with `all`, every one.
     pub(super) fn matches(&mut self, value: Value<'_>, all: bool) -> bool {
         let mut any = |value| self.one(value);

@@ -239,6 +239,16 @@ fn around(left: &Operand, ms: i128) -> Pred {
 }
 
 impl Pred {
+    /// Returns true for a comparison that most values meet: `!=`.
+    pub(super) fn is_negation(&self) -> bool {
+        match self {
+            Self::Value(check) => check.test.is_negation(),
+            Self::Pair(check) => check.op == Op::Ne,
+            Self::Not(_) => true,
+            _ => false,
+        }
+    }
+
     /// Returns the outcome for events of a type if it depends only on that.
     pub(super) fn outcome(&self, ty: EventType) -> Option<bool> {
         match self {

@@ -69,6 +69,21 @@ struct Graph {
     ids: HashMap<Node, Id>,
     /// Tests by the text that only equal ones have.
     tests: HashMap<String, u32>,
+    /// For each test, how early it is evaluated.
+    ranks: Vec<Rank>,
+}
+
+/// In which order the parts of a conjunction are evaluated: what is rarely true comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// A value is one of a few, or begins with a text.
+    Equal,
+    /// One of several conditions.
+    Several,
+    /// A value is none of a few.
+    Unequal,
+    /// It depends on earlier evaluations, so that it stays where it is, and so does what is beside it.
+    Fixed,
 }
 
 impl Graph {
@@ -96,11 +111,38 @@ impl Graph {
                 _ => kept.push(part),
             }
         }
+        if all && !kept.iter().any(|part| self.rank(*part) == Rank::Fixed) {
+            kept.sort_by_key(|part| self.rank(*part));
+        }
         match &*kept {
             [] => self.id(Node::Always(all)),
             [one] => *one,
             _ if all => self.id(Node::All(kept.into())),
             _ => self.id(Node::Any(kept.into())),
+        }
+    }
+
+    fn rank(&self, id: Id) -> Rank {
+        match self.nodes.get(id as usize) {
+            Some(Node::Test(test)) => self
+                .ranks
+                .get(*test as usize)
+                .copied()
+                .unwrap_or(Rank::Fixed),
+            Some(Node::Not(inner)) => self.rank(*inner).max(Rank::Unequal),
+            Some(Node::All(parts)) => {
+                // The first part decides most often.
+                let ranks = parts.iter().map(|part| self.rank(*part));
+                let (least, most) = (ranks.clone().min(), ranks.max());
+                most.filter(|most| *most == Rank::Fixed)
+                    .or(least)
+                    .unwrap_or(Rank::Equal)
+            }
+            Some(Node::Any(parts)) => {
+                let most = parts.iter().map(|part| self.rank(*part)).max();
+                most.unwrap_or(Rank::Several).max(Rank::Several)
+            }
+            Some(Node::Always(_)) | None => Rank::Equal,
         }
     }
 
@@ -197,6 +239,11 @@ impl FilterSet {
             return self.graph.id(node);
         }
         let test = self.tests.len() as u32;
+        self.graph.ranks.push(match is_shared {
+            false => Rank::Fixed,
+            true if pred.is_negation() => Rank::Unequal,
+            true => Rank::Equal,
+        });
         self.tests.push(pred);
         if is_shared {
             self.graph.tests.insert(key, test);
