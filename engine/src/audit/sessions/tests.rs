@@ -118,6 +118,30 @@ fn clocks_may_differ() {
 }
 
 #[test]
+fn a_busy_node_is_no_other_clock() {
+    for (delays, expected) in [
+        ([80, 4500, 0], 80),
+        ([4500, 80, 0], 80),
+        ([1900, 60, 1900], 1900),
+    ] {
+        let mut finder = Finder::default();
+        for (pid, delay) in (1..).zip(delays).filter(|(_, delay)| *delay > 0) {
+            let ms = u64::try_from(pid).unwrap() * 60_000;
+            started(
+                &mut finder,
+                &format!("{pid}"),
+                ms,
+                &format!("command={pid}&container=app"),
+            );
+            root(&mut finder, pid, ms + 50 + delay, "app", &format!("{pid}"));
+        }
+        let (found, skew) = joined(finder);
+        assert!(!found.contains('-'), "{found}");
+        assert_eq!(skew, Some(expected * 1_000_000));
+    }
+}
+
+#[test]
 fn what_does_not_fit_has_no_partner() {
     let mut finder = Finder::default();
     started(&mut finder, "a", 0, "command=sh&container=app");
