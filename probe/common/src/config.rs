@@ -154,7 +154,6 @@ offsets! {
     /// From an inode of overlayfs, which is part of this structure; the loader subtracts where it begins, and goes by the
     /// size of an inode where the structure is not described, since the field follows it.
     ovl_upper: ["ovl_inode.__upperdentry"],
-    dentry_inode: ["dentry.d_inode"],
     dentry_name: ["dentry.d_name.name", "dentry.__d_name.name"],
     dentry_parent: ["dentry.d_parent"],
     mount_mnt: ["mount.mnt"],

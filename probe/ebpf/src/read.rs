@@ -90,9 +90,9 @@ pub fn layer_of(inode: u64, superblock: u64) -> u16 {
     if magic != OVERLAYFS {
         return layer::NONE;
     }
+    // What has an inode exists, so an upper dentry of it is one of an existing file.
     let upper: u64 = field!(inode, ovl_upper).unwrap_or(0);
-    let real: u64 = field!(upper, dentry_inode).unwrap_or(0);
-    match real {
+    match upper {
         0 => layer::LOWER,
         _ => layer::UPPER,
     }
