@@ -4,8 +4,8 @@ use std::io::Write as _;
 
 use scap_capture_format::native::MachineInfo;
 
-use super::compile::Rule;
 use super::engine::Match;
+use super::rule::Rule;
 use crate::event::bytes::BufferFormat;
 use crate::event::{number, time};
 use crate::fields::Context;

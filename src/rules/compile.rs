@@ -4,100 +4,22 @@ use std::collections::BTreeSet;
 
 use scap_capture_format::schema::types;
 
-use super::collection::{Collection, Order, Place, Priority, RuleItem, Source};
+use super::check::{condition_warnings, is_of_source, is_unknown};
+use super::collection::{Collection, Order, Place, RuleItem, Source};
 use super::correlation::{self, Correlation};
 use super::report::{Code, Finding, Step};
+use super::rule::{Condition, Rule, Settings};
 use super::syntax::{self, MacroTree, Macros};
 use super::text::{Mapped, Text, quoted};
 use super::version;
-use crate::fields::attributes::Source as AttributeSource;
-use crate::fields::{self, FieldFlags};
-use crate::filter::ast::{Check, Expr, Literal};
-use crate::filter::{self, Definitions, Filter, FilterError, FilterErrorKind};
+use crate::fields;
+use crate::filter::{self, Definitions, Filter, FilterError};
 use crate::format::{Template, TemplateErrorKind};
 
 /// Limit of a condition after lists were put in, in bytes.
 const MAX_CONDITION: usize = 16 << 20;
 /// A rule that looks at more types of events than this is warned of.
 const MANY_TYPES: usize = 100;
-/// A compiled condition with the way back to the text of the files.
-#[derive(Clone, Debug)]
-pub(super) struct Condition {
-    pub(super) expr: Expr,
-    pub(super) mapped: Mapped,
-    pub(super) source: Text,
-}
-
-/// A rule, compiled.
-#[derive(Clone, Debug)]
-pub struct Rule {
-    /// Its name.
-    pub name: String,
-    /// What it is about.
-    pub description: String,
-    /// How severe what it finds is.
-    pub priority: Priority,
-    /// Where its events come from.
-    pub source: Source,
-    /// Sorted.
-    pub tags: Vec<String>,
-    /// Whether the files switch it on.
-    pub enabled: bool,
-    /// Whether a match starts a capture.
-    pub capture: bool,
-    /// How long such a capture is, in milliseconds.
-    pub capture_duration: u64,
-    /// The output, with what is added to it.
-    pub output: String,
-    pub(super) condition: Condition,
-    /// The conditions of the steps before.
-    pub(super) steps: Vec<Condition>,
-    pub(super) correlation: Option<Correlation>,
-    /// Fields of the condition, macros included, as written.
-    pub(super) fields: BTreeSet<String>,
-    /// Macros and lists that the condition uses.
-    pub(super) macros: BTreeSet<String>,
-}
-
-impl Rule {
-    /// Returns true if the condition or the output has fields of the sessions of `kubectl exec`, which are found in a pass
-    /// of their own.
-    pub fn needs_sessions(&self) -> bool {
-        let is_of_session =
-            |field: &String| fields::lookup(field).is_ok_and(|f| f.needs_sessions());
-        let output = Template::new(&format!("*{}", self.output));
-        let by = self.correlation.iter().flat_map(|c| &c.by);
-        self.fields.iter().chain(by).any(is_of_session)
-            || output.is_ok_and(|template| template.needs_sessions())
-    }
-
-    /// Returns the condition with its lists, as it is evaluated.
-    pub fn condition_text(&self) -> &str {
-        self.condition.mapped.text.trim()
-    }
-}
-
-/// What the compiler adds to outputs, and which rules it leaves out.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Rules of lower priority are not loaded.
-    pub minimum: Priority,
-    /// What is added to the output of each rule of syscalls.
-    pub suggested: bool,
-    /// What is added to the output of all rules.
-    pub extra: String,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            minimum: Priority::Debug,
-            suggested: true,
-            extra: String::new(),
-        }
-    }
-}
-
 /// What Falco's container plugin suggests to add to outputs.
 const SUGGESTED: &str = " container_id=%container.id container_name=%container.name container_image_repository=%container.image.repository container_image_tag=%container.image.tag k8s_pod_name=%k8s.pod.name k8s_ns_name=%k8s.ns.name";
 
@@ -508,9 +430,9 @@ impl<'c> Compiler<'c> {
         Ok(())
     }
 
-    fn warn(&mut self, code: impl Into<WarningCode>, message: String, owner: &Owner<'_>) {
+    fn warn(&mut self, code: Code, message: String, owner: &Owner<'_>) {
         let span = owner.place.span.start..owner.place.span.start;
-        let finding = self.finding(code.into().0, message, owner.place, None, span);
+        let finding = self.finding(code, message, owner.place, None, span);
         self.out.warnings.push((owner.place.file, finding));
     }
 
@@ -635,96 +557,6 @@ impl<'c> Compiler<'c> {
 /// Returns the first requirement of plugins that is not met, with the number of its file.
 pub(super) fn unmet_plugin(collection: &Collection) -> Option<(usize, Finding)> {
     Compiler::unmet(collection)
-}
-
-/// A code that comes with a comparison of its own order.
-struct WarningCode(Code);
-
-impl From<Code> for WarningCode {
-    fn from(code: Code) -> Self {
-        Self(code)
-    }
-}
-
-impl From<Warning> for WarningCode {
-    fn from(warning: Warning) -> Self {
-        Self(match warning {
-            Warning::Na => Code::UnsafeNaCheck,
-            Warning::Deprecated => Code::DeprecatedItem,
-            Warning::Misused => Code::ConditionWarning,
-        })
-    }
-}
-
-/// Kinds of warnings about comparisons.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Warning {
-    Na,
-    Deprecated,
-    Misused,
-}
-
-/// Returns what is questionable about a comparison.
-fn condition_warnings(check: &Check) -> Vec<(Warning, String)> {
-    let mut found = Vec::new();
-    let mut names = Vec::new();
-    syntax::each_field(check, &mut |field| names.push(field));
-    for field in names {
-        let known = fields::lookup(field).ok().map(|field| field.info);
-        if known.is_some_and(|info| info.flags.contains(FieldFlags::DEPRECATED)) {
-            found.push((Warning::Deprecated, format!("'{field}' is deprecated")));
-        }
-        if known.is_some_and(|info| info.attributes.source == AttributeSource::Audit) {
-            let is_na = |literal: &Literal| &*literal.bytes == b"<NA>";
-            if syntax::literals(check).iter().any(is_na) {
-                let message =
-                    format!("comparing '{field}' with <NA> is unsafe: an absent value is not <NA>");
-                found.push((Warning::Na, message));
-            }
-        }
-    }
-    for literal in syntax::literals(check) {
-        let Ok(text) = std::str::from_utf8(&literal.bytes) else {
-            continue;
-        };
-        if text.contains('.') && !text.contains(['/', ' ']) && fields::lookup(text).is_ok() {
-            let message = format!("'{text}' may be a valid field misused as a const string value");
-            found.push((Warning::Misused, message));
-        } else if text.ends_with(')')
-            && text.contains('(')
-            && filter::Transform::parse_prefix(text).is_ok_and(|(_, end)| end == text.len())
-        {
-            let message =
-                format!("'{text}' may be a valid transformer misused as a const string value");
-            found.push((Warning::Misused, message));
-        }
-    }
-    found
-}
-
-/// Returns true if events of a source can have a field. Unknown fields are found when the condition is compiled.
-fn is_of_source(field: &str, source: Source) -> bool {
-    let Ok(field) = fields::lookup(field) else {
-        return true;
-    };
-    match field.info.attributes.source {
-        AttributeSource::Every => true,
-        // Requests have them, and the processes that they started.
-        _ if field.needs_sessions() => true,
-        AttributeSource::Syscalls => source == Source::Syscall,
-        AttributeSource::Audit => source == Source::K8sAudit,
-    }
-}
-
-/// Returns true for errors that `skip-if-unknown-filter` skips.
-fn is_unknown(kind: &FilterErrorKind) -> bool {
-    match kind {
-        FilterErrorKind::Field(_)
-        | FilterErrorKind::NoClass(_)
-        | FilterErrorKind::UnknownEventType(_) => true,
-        FilterErrorKind::InMacro { error, .. } => is_unknown(&error.kind),
-        _ => false,
-    }
 }
 
 fn has_loop<'m>(

@@ -8,8 +8,8 @@ use scap_capture_format::schema::{EventType, SourceCategory, types};
 use thiserror::Error;
 
 use super::collection::{Priority, Source};
-use super::compile::Rule;
 use super::correlation::{Budget, Correlation, Memory, Seen};
+use super::rule::Rule;
 use super::selection::Selection;
 use crate::event::EventExt as _;
 use crate::event::bytes::BufferFormat;

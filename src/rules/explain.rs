@@ -1,7 +1,8 @@
 //! Why a rule matches an event or does not: its condition as a tree, with the value of each comparison.
 
 use super::collection::Source;
-use super::compile::{Condition, Rule, mark};
+use super::compile::mark;
+use super::rule::{Condition, Rule};
 use crate::event::bytes::BufferFormat;
 use crate::fields::attributes::Role;
 use crate::fields::{self, Context};

@@ -7,6 +7,7 @@
 
 mod alert;
 mod attack;
+mod check;
 mod collection;
 mod compile;
 mod correlation;
@@ -17,6 +18,7 @@ mod load;
 mod needs;
 mod node;
 mod report;
+mod rule;
 mod selection;
 mod syntax;
 mod test_file;
@@ -27,11 +29,11 @@ mod yaml;
 pub use alert::{Printer, Style};
 pub use attack::{Tactic, is_technique};
 pub use collection::{Priority, Source};
-pub use compile::{Rule, Settings};
 pub use engine::{Counts, Engine, EngineError, Match, Matching};
 pub use explain::{Explainer, Line, blame};
 pub use needs::Needs;
 pub use report::{Code, Finding, Report, Step};
+pub use rule::{Rule, Settings};
 pub use selection::{Selection, Which};
 pub use test_file::{Expected, TestFile};
 pub use version::{ENGINE, PLUGINS, Version};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::compile::Rule;
+use super::rule::Rule;
 use crate::filter::{Definitions, Filter};
 use crate::format::Template;
 

@@ -8,7 +8,7 @@ use super::yaml::Mark;
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident $code:literal $text:literal,)*) => {
         /// The kind of an error or a warning.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Code {
             $($(#[$doc])* $name,)*
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::compile::Rule;
+use super::rule::Rule;
 use crate::event::glob::Glob;
 
 /// Which rules a choice is about.

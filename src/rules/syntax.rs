@@ -25,26 +25,18 @@ pub(super) fn each_macro<'e>(expr: &'e Expr, see: &mut dyn FnMut(&'e str, &'e Ex
     }
 }
 
-/// Calls `see` once for every comparison of a condition and of the macros that it uses.
+/// Calls `see` once for every comparison of a condition and of the macros that it uses, with whether it is the condition's
+/// own: what a macro says has its place in another text.
 pub(super) fn each_check<'e>(
     expr: &'e Expr,
     macros: &'e Macros,
     seen: &mut Vec<&'e str>,
     see: &mut dyn FnMut(&'e Check, bool),
 ) {
-    // What a macro says is at the place of the macro, not of the text that is compiled.
-    let is_own = seen.is_empty();
-    match &expr.kind {
-        ExprKind::And(parts) | ExprKind::Or(parts) => {
-            for part in parts {
-                each_check_within(part, macros, seen, see, is_own);
-            }
-        }
-        _ => each_check_within(expr, macros, seen, see, is_own),
-    }
+    within(expr, macros, seen, see, true);
 }
 
-fn each_check_within<'e>(
+fn within<'e>(
     expr: &'e Expr,
     macros: &'e Macros,
     seen: &mut Vec<&'e str>,
@@ -54,16 +46,16 @@ fn each_check_within<'e>(
     match &expr.kind {
         ExprKind::And(parts) | ExprKind::Or(parts) => {
             for part in parts {
-                each_check_within(part, macros, seen, see, is_own);
+                within(part, macros, seen, see, is_own);
             }
         }
-        ExprKind::Not(inner) => each_check_within(inner, macros, seen, see, is_own),
+        ExprKind::Not(inner) => within(inner, macros, seen, see, is_own),
         ExprKind::Check(check) => see(check, is_own),
         ExprKind::Macro(name) => {
             if !seen.contains(&&**name) {
                 seen.push(name);
                 if let Some(tree) = macros.get(name) {
-                    each_check_within(&tree.expr, macros, seen, see, false);
+                    within(&tree.expr, macros, seen, see, false);
                 }
             }
         }
