@@ -2,7 +2,7 @@
 
 mod ancestors;
 mod audit_fields;
-mod audit_rules;
+mod audit_filters;
 mod bounds;
 #[path = "../common/mod.rs"]
 mod common;

@@ -137,7 +137,7 @@ fn condition(item: &Item) -> String {
     text
 }
 
-pub(crate) fn load(text: &str) -> (Definitions, Vec<(String, String)>) {
+fn load(text: &str) -> (Definitions, Vec<(String, String)>) {
     let items: Vec<Item> = serde_saphyr::from_str(text).unwrap();
     let mut definitions = Definitions::new();
     let mut rules = Vec::new();

@@ -129,6 +129,18 @@ fn events_of_new_versions_are_found() {
         found,
         expected.map(|(name, count)| (name.to_owned(), count))
     );
+    for wrapped in ["shapes/webhook-eventlist.json", "shapes/wrapped-aks.jsonl"] {
+        let log = audit.join(wrapped);
+        let output = scap(&[
+            "detect",
+            "-r",
+            stock.to_str().unwrap(),
+            "--audit",
+            log.to_str().unwrap(),
+        ]);
+        let found: Vec<(String, u64)> = counts(&output).into_iter().collect();
+        assert_eq!(found, [("Attach/Exec Pod".to_owned(), 1)], "{wrapped}");
+    }
 }
 
 #[test]
