@@ -58,7 +58,8 @@ fn check(name: &str, bytes: &[u8]) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(format!("{name}.scap"));
     std::fs::write(&path, bytes).unwrap();
-    run::opinion(dir.path(), &path);
+    let opinion = run::opinion(dir.path(), &path);
+    run::rules(dir.path(), &path, opinion);
     let path = path.to_str().unwrap();
     run::scap(
         dir.path(),

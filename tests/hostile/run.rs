@@ -127,6 +127,21 @@ fn count(text: &str) -> Option<u64> {
     digits.chars().rev().collect::<String>().parse().ok()
 }
 
+/// Runs rules over a capture; they have the opinion of the other commands.
+pub(crate) fn rules(dir: &Path, path: &Path, opinion: Opinion) {
+    let path = path.to_str().unwrap();
+    let found = scap(dir, &["detect", "-j", path]);
+    let err = String::from_utf8_lossy(&found.err);
+    assert_eq!(found.code, opinion.code, "detect disagrees: {err}");
+    for line in found
+        .out
+        .split(|b| *b == b'\n')
+        .filter(|line| !line.is_empty())
+    {
+        let _alert: serde_json::Value = serde_json::from_slice(line).unwrap();
+    }
+}
+
 /// Asks every command about a capture; they have to agree.
 pub(crate) fn opinion(dir: &Path, path: &Path) -> Opinion {
     let path = path.to_str().unwrap();
