@@ -363,7 +363,7 @@ impl Read for Watched {
 }
 
 /// Returns the message of the system, without the error number that `io::Error` adds.
-fn reason(error: &io::Error) -> String {
+pub(super) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     match text.find(" (os error") {
         Some(at) => text[..at].to_owned(),

@@ -302,6 +302,10 @@ fn rule_files_of_a_directory_are_loaded_in_order() {
     let empty = tempfile::tempdir().unwrap();
     let output = scap(&["rules", "list", "-r", empty.path().to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
+    let output = scap(&["rules", "check", "/no/such.yaml"]);
+    assert_eq!(output.status.code(), Some(1));
+    let expected = "/no/such.yaml: Invalid\nerror[LOAD_ERR_FILE_READ]: No such file or directory\n1 error, 0 warnings\n";
+    assert_eq!(stdout(&output), expected);
     // An error is that of the command line for `detect`, and the result of `check`.
     write(dir.path(), "30-wrong.yaml", &rule("b", "fd.nmu=1", "INFO"));
     let output = scap(&["rules", "check", "-j", path]);

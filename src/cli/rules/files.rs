@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::diagnostic;
 use crate::cli::error::CliError;
+use crate::cli::input::reason;
 use crate::cli::stderr;
 use crate::rules::{
     Finding, Loader, Matching, Priority, Report, RuleSet, Selection, Settings, Style, Which,
@@ -223,7 +224,7 @@ pub(in crate::cli) fn load(
             let name = stderr::one_line(&file.to_string_lossy());
             match read(&file) {
                 Ok(text) => loader.add(&name, &text),
-                Err(error) => loader.add_unreadable(&name, &error.to_string()),
+                Err(error) => loader.add_unreadable(&name, &reason(&error)),
             }
             // The files after it may need what is in it.
             if loader.has_failed() {
