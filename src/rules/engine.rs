@@ -14,7 +14,7 @@ use super::selection::Selection;
 use crate::event::EventExt as _;
 use crate::event::bytes::BufferFormat;
 use crate::fields::Context;
-use crate::filter::{Definitions, FilterError, FilterSet, TypeSet};
+use crate::filter::{Definitions, Filter, FilterError, FilterSet, TypeSet};
 use crate::format::{Template, TemplateError};
 
 /// How many rules of an event give an alert.
@@ -146,25 +146,16 @@ impl Engine {
             earlier: Vec::new(),
             rules,
         };
-        // Rules for certain types of events come before those for all.
-        let mut untyped = Vec::new();
+        let mut enabled = Vec::new();
         for (number, rule) in engine.rules.iter().enumerate() {
-            if !selection.enables(rule) {
-                continue;
-            }
-            let set = match rule.source {
-                Source::Syscall => &mut engine.syscall,
-                Source::K8sAudit => &mut engine.audit,
-            };
-            let mut probe = FilterSet::default();
-            probe.add(&rule.condition.expr, definitions)?;
-            if probe.types().is_all() {
-                untyped.push(number);
-            } else {
-                set.add(number, rule, definitions)?;
+            if selection.enables(rule) {
+                let filter = Filter::from_ast(&rule.condition.expr, definitions)?;
+                enabled.push((filter.pushdown().types.is_all(), number));
             }
         }
-        for number in untyped {
+        // Rules for certain types of events come before rules for all types.
+        enabled.sort_unstable();
+        for (_, number) in enabled {
             let rule = &engine.rules[number];
             let set = match rule.source {
                 Source::Syscall => &mut engine.syscall,
@@ -301,7 +292,7 @@ impl Set {
         rule: &Rule,
         definitions: &Definitions,
     ) -> Result<(), FilterError> {
-        // The steps first: an event can be the last step only of what was before it.
+        // The condition first: what it completes was seen before, in other events.
         self.filters.add(&rule.condition.expr, definitions)?;
         self.roles.push(Role {
             rule: number,

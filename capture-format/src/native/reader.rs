@@ -70,7 +70,7 @@ impl Damages {
         Ok(())
     }
 
-    /// Returns the damages at or after an offset, and those that are only counted.
+    /// Returns the damages at or after an offset, with the number of damages that are not listed.
     #[must_use]
     pub fn at_or_after(&self, offset: u64) -> Self {
         let later = self.list.iter().filter(|damage| damage.offset >= offset);

@@ -74,7 +74,7 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_name = "FILE|DIR", conflicts_with_all = ["live", "why", "why_not"])]
     diff: Option<PathBuf>,
 
-    /// Look into every capture below this directory, and into those that appear there, until Ctrl-C; all words are the filter
+    /// Look into every capture that is or appears below this directory, until Ctrl-C; all words are the filter
     #[arg(long, value_name = "DIR", conflicts_with_all = ["live", "why", "why_not", "table", "diff", "from", "to", "files"])]
     watch: Option<PathBuf>,
 
@@ -99,7 +99,7 @@ pub(in crate::cli) struct Args {
     #[arg(long, conflicts_with = "files")]
     live: bool,
 
-    /// With --live, record all events, not only those that a rule looks at
+    /// With --live, record all events, also events that no rule looks at
     #[arg(short = 'A', requires = "live")]
     all: bool,
 
