@@ -65,7 +65,9 @@ fn execs_in_a_pod_are_joined_to_their_processes() {
     let bob = exec("b", &app, &["/bin/ls", "/bin"]);
     thread::sleep(Duration::from_millis(300));
     recorder.signal(Signal::INT);
-    assert_eq!(recorder.end().0, Some(0));
+    let (code, said) = recorder.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(" lost 0,"), "{said}");
 
     for skew in [0, 3, -3] {
         let mut log = String::new();
@@ -90,6 +92,8 @@ fn execs_in_a_pod_are_joined_to_their_processes() {
                 ))
                 .output()
                 .unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(said.contains("warning: 2 processes were started"), "{said}");
             let mut lines: Vec<String> = String::from_utf8(output.stdout)
                 .unwrap()
                 .lines()

@@ -79,8 +79,13 @@ pub(super) fn execve(state: &mut State, event: &Event<'_>) {
         new.pid = Pid(pid);
     }
     let had_no_parent = new.ptid.0 < 0;
-    if had_no_parent {
-        new.ptid = event.int(p::PTID).map_or(new.ptid, Tid);
+    // The kernel knows better than the recorded ends of threads, which can miss who adopted the process; but a parent
+    // that is just ending is still named, when its end has been recorded.
+    let is_there = |parent: Tid| state.thread(parent).is_some();
+    if let Some(parent) = event.int(p::PTID).map(Tid)
+        && (had_no_parent || is_there(parent))
+    {
+        new.ptid = parent;
     }
     let set = |place: &mut u32, index| *place = id(event, index).unwrap_or(*place);
     set(&mut new.tty, p::TTY);
@@ -110,8 +115,11 @@ pub(super) fn procexit(state: &mut State, event: &Event<'_>) {
     state.end_thread(event.tid);
     if let Some(reaper) = event.int(REAPER).filter(|r| *r > 0) {
         state.reparent(event.tid, Tid(reaper));
-        // The main thread may have ended before.
-        if state.threads_of(pid) <= 1 && pid.0 != event.tid.0 {
+        // The main thread may have ended before. Of threads that end at the same time only one may have the children,
+        // and it need not be the last in the capture; but another process adopts none before all have ended.
+        let adopter = state.thread(Tid(reaper)).map(|thread| thread.pid);
+        let is_last = state.threads_of(pid) <= 1 || adopter.is_some_and(|adopter| adopter != pid);
+        if is_last && pid.0 != event.tid.0 {
             state.reparent(Tid(pid.0), Tid(reaper));
         }
     } else if pid.0 != event.tid.0 {

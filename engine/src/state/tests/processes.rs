@@ -214,6 +214,58 @@ fn orphans_go_to_the_reaper_that_the_kernel_names() {
 }
 
 #[test]
+fn orphans_of_threads_that_end_at_once_go_to_the_reaper() {
+    for children_of_the_last in [false, true] {
+        let mut m = Machine::new();
+        m.clone(100, 200, 0);
+        m.clone(200, 201, THREAD);
+        m.clone(200, 202, THREAD);
+        m.clone(202, 300, 0);
+        let ends = match children_of_the_last {
+            false => [(200, 0), (202, 100), (201, 0)],
+            true => [(200, 0), (201, 0), (202, 100)],
+        };
+        for (tid, reaper) in ends {
+            let (none, reaper) = (i(0), i(reaper));
+            let params: [&[u8]; 5] = [&none, &none, &[0], &[0], &reaper];
+            m.event_of(tid, 200, types::PROCEXIT_1_E, &params);
+        }
+        m.open(300, 3, "/a", 0);
+        assert!(m.state.thread(Tid(200)).is_none());
+        assert_eq!(m.state.thread(Tid(300)).unwrap().ptid, Tid(100));
+    }
+}
+
+#[test]
+fn an_exec_says_who_the_parent_is() {
+    let mut m = Machine::new();
+    m.clone(100, 200, 0);
+    m.clone(200, 300, 0);
+    let exec = |m: &mut Machine, parent: &[u8]| {
+        let (zero, tid) = (i(0), i(300));
+        let mut params: Vec<&[u8]> = vec![b""; 31];
+        (params[0], params[1], params[3], params[4]) = (&zero, b"x\0", &tid, &tid);
+        (params[5], params[13]) = (parent, b"x\0");
+        m.event(300, types::SYSCALL_EXECVE_19_X, &params);
+        m.state.thread(Tid(300)).unwrap().ptid
+    };
+    // The end of its parent was not recorded.
+    assert_eq!(exec(&mut m, &i(100)), Tid(100));
+    // Of a parent outside of the recorder's namespace nothing is known.
+    assert_eq!(exec(&mut m, &i(0)), Tid(100));
+    assert_eq!(exec(&mut m, b""), Tid(100));
+    // The kernel names a parent that is about to be gone until the child has been adopted.
+    assert_eq!(exec(&mut m, &i(200)), Tid(200));
+    let (none, reaper) = (i(0), i(100));
+    m.event(
+        200,
+        types::PROCEXIT_1_E,
+        &[&none, &none, &[0], &[0], &reaper],
+    );
+    assert_eq!(exec(&mut m, &i(200)), Tid(100));
+}
+
+#[test]
 fn limits_of_fds() {
     let mut m = Machine::new();
     m.clone(100, 101, THREAD);
