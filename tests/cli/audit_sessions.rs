@@ -84,7 +84,8 @@ fn execve(ms: u64, tid: i64, words: &str) -> TestEvent {
     let [zero, tid8, parent] = [i64b(0), i64b(tid), i64b(parent)];
     let cgroups = THREADS.iter().find(|t| t.0 == tid).unwrap().3.unwrap();
     let cgroups = format!("=/kubepods.slice/kubepods-pod1.slice/cri-containerd-{cgroups}.scope\0");
-    let params: [&[u8]; 15] = [
+    let env: &[u8] = b"KUBERNETES_SERVICE_HOST=10.96.0.1\0KUBERNETES_SERVICE_PORT=443\0";
+    let params: [&[u8]; 16] = [
         &zero,
         exe.as_bytes(),
         args.as_bytes(),
@@ -100,8 +101,39 @@ fn execve(ms: u64, tid: i64, words: &str) -> TestEvent {
         &[0; 4],
         exe.as_bytes(),
         cgroups.as_bytes(),
+        env,
     ];
     event(ms * MS, tid, types::SYSCALL_EXECVE_19_X, &params)
+}
+
+/// A connection to a port of the address that the API server has.
+fn connect(ms: u64, tid: i64, port: u16) -> [TestEvent; 2] {
+    let (fd, family, stream) = (i64b(5), u32b(2), u32b(1));
+    let params: [&[u8]; 4] = [&fd, &family, &stream, &u32b(0)];
+    let socket = event(ms * MS - 1, tid, types::SOCKET_SOCKET_X, &params);
+    let mut tuple = vec![2, 10, 1, 1, 5];
+    tuple.extend(40_000_u16.to_le_bytes());
+    tuple.extend([10, 96, 0, 1]);
+    tuple.extend(port.to_le_bytes());
+    let params: [&[u8]; 3] = [&i64b(0), &tuple, &i64b(5)];
+    [
+        socket,
+        event(ms * MS, tid, types::SOCKET_CONNECT_X, &params),
+    ]
+}
+
+/// A request that a program in the pod made.
+fn call(log: &mut String, id: &str, pod: &str, ms: i64, agent: &str) {
+    let time = format!("2023-11-14T22:13:{:02}.{:03}Z", 20 + ms / 1000, ms % 1000);
+    writeln!(
+        log,
+        "{{\"kind\":\"Event\",\"auditID\":\"{id}\",\"stage\":\"ResponseComplete\",\"verb\":\"list\",\
+         \"user\":{{\"username\":\"system:serviceaccount:shop:default\",\"extra\":{{\
+         \"authentication.kubernetes.io/pod-name\":[\"{pod}\"]}}}},\"userAgent\":\"{agent}\",\
+         \"requestURI\":\"/api/v1/secrets\",\"objectRef\":{{\"resource\":\"secrets\"}},\
+         \"requestReceivedTimestamp\":\"{time}\",\"stageTimestamp\":\"{time}\"}}"
+    )
+    .unwrap();
 }
 
 fn close(ms: u64, tid: i64) -> TestEvent {
@@ -391,6 +423,72 @@ fn input_is_sent_to_the_main_process_for_a_while() {
     ] {
         assert_eq!(attach(query, code), [""; 0], "{query}");
     }
+}
+
+#[test]
+fn requests_of_pods_have_the_process_that_made_them() {
+    let dir = tempdir().unwrap();
+    let end = |ms: u64, tid: i64| {
+        let params: [&[u8]; 5] = [&i64b(0), &i64b(0), &[0], &[0], &i64b(0)];
+        event(ms * MS, tid, types::PROCEXIT_1_E, &params)
+    };
+    let mut events = vec![description(APP, "app")];
+    events.push(execve(100, 310, "operator --leader"));
+    events.extend(connect(150, 310, 443));
+    // To another server.
+    events.push(execve(200, 300, "wget x"));
+    events.extend(connect(250, 300, 8443));
+    events.push(execve(
+        5000,
+        320,
+        "curl -k https://kubernetes/api/v1/secrets",
+    ));
+    events.extend(connect(5050, 320, 443));
+    events.extend([end(5500, 320), close(20_000, 310)]);
+    for event in &mut events {
+        event.latency = None;
+    }
+    let mut capture = Vec::new();
+    let mut writer = CaptureWriter::new(&mut capture, &header(), WriterOptions::default()).unwrap();
+    writer.write_snapshot(&mut snapshot()).unwrap();
+    events.iter().for_each(|event| push(&mut writer, event));
+    writer.finish().unwrap();
+    let mut log = String::new();
+    for (id, pod, ms, agent) in [
+        ("a", "web-0", 1000, "curl/8.5.0"),
+        ("f", "web-1", 5050, "curl/8.5.0"),
+        ("b", "web-0", 5100, "curl/8.5.0"),
+        ("c", "web-0", 5200, "operator/v1"),
+        ("d", "web-0", 5300, "kubectl/v1.30"),
+        ("e", "web-0", 15_000, "kubectl/v1.30"),
+    ] {
+        call(&mut log, id, pod, ms, agent);
+    }
+    let (capture, log) = (
+        file(dir.path(), "a.scap", &capture),
+        file(dir.path(), "audit.log", log.as_bytes()),
+    );
+    let found = |filter: &str| {
+        let format = "*%audit.id %audit.caller.pid %audit.caller.confidence %audit.caller.container %audit.caller.cmdline";
+        let (capture, log) = (capture.to_str().unwrap(), log.to_str().unwrap());
+        let args = ["read", capture, "--audit", log, "-p", format, filter];
+        let (out, err, code) = seen(&scap(&args, None));
+        assert_eq!(code, 0, "{err}");
+        out
+    };
+    let id = &APP[..12];
+    assert_eq!(
+        found("evt.source = k8s_audit"),
+        format!(
+            "a 310 certain {id} operator --leader\n\
+             f <NA> <NA> <NA> <NA>\n\
+             b 320 likely {id} curl -k https://kubernetes/api/v1/secrets\n\
+             c 310 likely {id} operator --leader\n\
+             d <NA> <NA> <NA> <NA>\n\
+             e 310 certain {id} operator --leader\n"
+        )
+    );
+    assert_eq!(found("audit.caller.name = curl").lines().count(), 1);
 }
 
 #[test]

@@ -290,6 +290,12 @@ const VALUES: &[(&str, &str)] = &[
     ("audit.credential", "JTI=7"),
     // Of processes.
     ("audit.session", "<NA>"),
+    // Without a capture there is no process: tests/cli/audit_sessions.rs has them.
+    ("audit.caller.name", "<NA>"),
+    ("audit.caller.cmdline", "<NA>"),
+    ("audit.caller.pid", "<NA>"),
+    ("audit.caller.container", "<NA>"),
+    ("audit.caller.confidence", "<NA>"),
     ("audit.pod.name", "ci-0"),
     ("audit.pod.uid", "p-1"),
     ("audit.node.name", "n-1"),

@@ -1,4 +1,5 @@
-//! Finds the sessions of `kubectl exec` in a pass over captures and audit logs.
+//! Finds the sessions of `kubectl exec`, and the processes that call the API server, in a pass over captures and audit
+//! logs.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -8,15 +9,17 @@ use scap_capture_format::native::OriginId;
 use scap_capture_format::schema::{EventType, types};
 
 use super::{EventSink, EventSource, Needs, OriginState, Pipeline, ReplayError, Selection};
-use crate::audit::sessions::{ExecRoot, ExecSessions, Finder, ProcessKey};
+use crate::audit::sessions::{ApiClient, ExecRoot, ExecSessions, Finder, ProcessKey, api_server};
 use crate::audit::{is_audit, plugin_data};
 use crate::event::EventExt as _;
-use crate::fields::{Context, Session};
+use crate::fields::{Context, Session, command_line};
 use crate::filter::TypeSet;
-use crate::state::{Thread, View};
+use crate::state::{FdInfo, Role, Thread, View};
 
 /// Most containers of which it is remembered that they had processes.
 const MAX_CONTAINERS: usize = 1 << 18;
+/// Most bytes of a command line that are kept.
+const MAX_COMMAND: usize = 1 << 12;
 
 /// Replays a source to find the sessions in it.
 ///
@@ -25,7 +28,14 @@ const MAX_CONTAINERS: usize = 1 << 18;
 /// As [`Pipeline::run`].
 pub fn exec_sessions(source: &mut dyn EventSource) -> Result<ExecSessions, ReplayError> {
     source.set_needs(&Needs {
-        types: TypeSet::of(|ty| is_exec(ty) || ty == types::PLUGINEVENT_E),
+        types: TypeSet::of(|ty| {
+            let others = [
+                types::PLUGINEVENT_E,
+                types::SOCKET_CONNECT_X,
+                types::PROCEXIT_1_E,
+            ];
+            is_exec(ty) || others.contains(&ty)
+        }),
         data: false,
     });
     let mut collector = Collector::default();
@@ -33,10 +43,8 @@ pub fn exec_sessions(source: &mut dyn EventSource) -> Result<ExecSessions, Repla
     pipeline.run(source, &mut collector)?;
     let mut finder = collector.finder;
     // A runtime may have described a container after its processes began.
-    for root in finder.roots_mut() {
-        let own = pipeline.origins().get(usize::from(root.process.origin));
-        root.place = own.and_then(|own| place(own, &root.container));
-    }
+    finder
+        .locate(|origin, container| place(pipeline.origins().get(usize::from(origin))?, container));
     Ok(finder.join())
 }
 
@@ -82,6 +90,31 @@ impl Collector {
         });
     }
 
+    /// Takes a process in a container if it is connected to the API server.
+    fn connection(&mut self, origin: OriginId, main: &Thread, fd: &FdInfo, from: u64) {
+        let container = main.container.as_deref();
+        let server = fd.ends.filter(|_| fd.role != Role::Server);
+        let (Some(container), Some((_, server))) = (container, server) else {
+            return;
+        };
+        if main.env.as_deref().and_then(api_server) != Some((server.ip(), server.port())) {
+            return;
+        }
+        let texts = [&main.exe, &main.comm, &main.args];
+        let [exe, comm, args] = texts.map(|text| text.as_deref());
+        let mut command = Vec::new();
+        command_line(&mut command, exe, comm, args, MAX_COMMAND);
+        self.finder.client(ApiClient {
+            process: key(origin, main),
+            name: comm.unwrap_or_default().to_vec(),
+            command,
+            container: container.to_vec(),
+            place: None,
+            from,
+            to: u64::MAX,
+        });
+    }
+
     /// Records that a container has a process; returns whether it is the first one.
     fn begin(&mut self, origin: OriginId, container: &[u8]) -> bool {
         let container = (origin, Box::from(container));
@@ -98,6 +131,9 @@ impl EventSink for Collector {
                     continue;
                 };
                 self.begin(origin, container);
+                for (_, fd) in own.state.fds(thread.tid).filter(|_| thread.is_main()) {
+                    self.connection(origin, thread, fd, 0);
+                }
                 // Input can be sent to it.
                 if thread.vpid == 1 && thread.is_main() {
                     self.finder.root(ExecRoot {
@@ -113,8 +149,20 @@ impl EventSink for Collector {
     }
 
     fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
-        if is_exec(cx.view.full().ty) && cx.event.result() == Some(0) {
+        let ty = cx.view.full().ty;
+        if is_exec(ty) && cx.event.result() == Some(0) {
             self.exec(cx);
+        } else if ty == types::SOCKET_CONNECT_X {
+            let main = cx.view.thread().and_then(|thread| cx.view.main(thread));
+            if let (Some(main), Some(fd)) = (main, cx.view.fd_info()) {
+                let origin = cx.session.origin.unwrap_or_default();
+                self.connection(origin, main, fd, cx.event.ts.0);
+            }
+        } else if ty == types::PROCEXIT_1_E {
+            if let Some(main) = cx.view.thread().filter(|thread| thread.is_main()) {
+                let origin = cx.session.origin.unwrap_or_default();
+                self.finder.ended(&key(origin, main), cx.event.ts.0);
+            }
         } else if is_audit(cx.event)
             && let Some(text) = plugin_data(cx.event)
             && let Some(event) = cx.session.document.borrow_mut().of(cx.event, text)

@@ -6,7 +6,10 @@
 //! is estimated from the pairs themselves. An ephemeral container (`kubectl debug`) is joined by its name. A root
 //! without a request is a finding of its own: an exec on the node, a
 //! probe, or a way around the API server.
+//!
+//! The other way, requests that processes in pods made are joined to these processes.
 
+mod callers;
 mod pairs;
 mod request;
 #[cfg(test)]
@@ -15,6 +18,8 @@ mod tests;
 use hashbrown::HashMap;
 
 use super::json::Json;
+use callers::Callers;
+pub use callers::{ApiClient, api_server, key as pod_key};
 use pairs::{Pairs, pair};
 pub use request::ExecRequest;
 use request::Kind;
@@ -89,6 +94,9 @@ struct RequestKey {
 pub struct Finder {
     requests: HashMap<RequestKey, ExecRequest>,
     roots: Vec<ExecRoot>,
+    clients: Vec<ApiClient>,
+    /// The place of each client.
+    client_of: HashMap<ProcessKey, usize>,
     /// The memory of their texts.
     bytes: usize,
     left_out: u64,
@@ -153,6 +161,27 @@ impl Finder {
         }
     }
 
+    /// Takes a process that connected to the API server, for the first time.
+    pub fn client(&mut self, client: ApiClient) {
+        if self.client_of.contains_key(&client.process) {
+            return;
+        }
+        match self.clients.len() < MAX && self.has_room(client.bytes()) {
+            true => {
+                self.client_of.insert(client.process, self.clients.len());
+                self.clients.push(client);
+            }
+            false => self.left_out += 1,
+        }
+    }
+
+    /// Takes the end of a process.
+    pub fn ended(&mut self, process: &ProcessKey, time: u64) {
+        if let Some(index) = self.client_of.get(process) {
+            self.clients[*index].to = time;
+        }
+    }
+
     /// Takes some memory, if there is as much.
     fn has_room(&mut self, bytes: usize) -> bool {
         let all = self.bytes.saturating_add(bytes);
@@ -163,9 +192,14 @@ impl Finder {
         has_room
     }
 
-    /// Returns the roots, whose places can be completed.
-    pub fn roots_mut(&mut self) -> &mut [ExecRoot] {
-        &mut self.roots
+    /// Completes the places of roots and clients, from the recording and the container of each.
+    pub fn locate(&mut self, place: impl Fn(u16, &[u8]) -> Option<[Vec<u8>; 3]>) {
+        for root in &mut self.roots {
+            root.place = place(root.process.origin, &root.container);
+        }
+        for client in &mut self.clients {
+            client.place = place(client.process.origin, &client.container);
+        }
     }
 
     /// Joins requests and roots.
@@ -193,12 +227,14 @@ impl Finder {
         let list: Vec<ExecSession> = sessions.filter(is_one).collect();
         let by_root = list.iter().enumerate();
         let by_root = by_root.map(|(index, session)| (session.root.process, index));
+        let (callers, more_left_out) = Callers::new(self.clients);
         ExecSessions {
+            callers,
             by_root: by_root.collect(),
             attached,
             list,
             skew,
-            left_out: self.left_out + left_out as u64,
+            left_out: self.left_out + (left_out + more_left_out) as u64,
         }
     }
 }
@@ -261,6 +297,7 @@ pub struct ExecSessions {
     list: Vec<ExecSession>,
     by_root: HashMap<ProcessKey, usize>,
     attached: HashMap<ProcessKey, Vec<Attachment>>,
+    callers: Callers,
     skew: Option<i64>,
     left_out: u64,
 }
@@ -283,12 +320,19 @@ impl ExecSessions {
         Some(&found.request)
     }
 
+    /// Returns the process in a pod ([`pod_key`]) that made a request at a time by the API server's clock, as a program
+    /// that called itself `agent`.
+    pub fn caller(&self, pod: &[u8], time: u64, agent: &[u8]) -> Option<(&ApiClient, Confidence)> {
+        let time = time.saturating_add_signed(self.skew.unwrap_or(0));
+        self.callers.find(pod, time, agent)
+    }
+
     /// Returns by how many nanoseconds the nodes' clock is ahead of the API server's; `None` without any certain pair.
     pub fn skew(&self) -> Option<i64> {
         self.skew
     }
 
-    /// Returns how many requests and roots were left out, for lack of memory.
+    /// Returns how many requests and processes were left out, for lack of memory.
     pub fn left_out(&self) -> u64 {
         self.left_out
     }

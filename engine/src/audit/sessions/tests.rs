@@ -229,7 +229,7 @@ fn ephemeral_containers_are_joined_by_name() {
         root(&mut finder, pid, 20_000, container, "sh");
     }
     // An exec in it is another session.
-    for root in finder.roots_mut() {
+    for root in &mut finder.roots {
         root.is_main = true;
     }
     root(&mut finder, 6, 20_500, "debugger-1", "ls");

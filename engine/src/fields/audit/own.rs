@@ -1,14 +1,14 @@
 //! `audit.*`: what the fields of Falco's plugin do not say, or only as text.
 
 use super::super::attributes::Needs;
-use super::super::info::{FieldFlags, FieldInfo, boolean, interval, text, uint};
+use super::super::info::{FieldFlags, FieldInfo, boolean, int, interval, text, uint};
 use super::super::{Context, Field, Scratch, Value};
 use super::ka::LIST;
 use super::walk::{Missing, flat, list};
 use super::{in_event, scalar, text_of};
 use crate::audit::event::timestamp;
 use crate::audit::json::Json;
-use crate::audit::sessions::{Confidence, ExecRequest, ProcessKey};
+use crate::audit::sessions::{ApiClient, Confidence, ExecRequest, ProcessKey};
 use crate::audit::{summary, uri};
 use crate::state::Ancestor;
 
@@ -17,6 +17,11 @@ const CREDENTIAL: &str = "authentication.kubernetes.io/credential-id";
 const POD_NAME: &str = "authentication.kubernetes.io/pod-name";
 const POD_UID: &str = "authentication.kubernetes.io/pod-uid";
 const NODE_NAME: &str = "authentication.kubernetes.io/node-name";
+
+/// How the user of a pod's token begins; its namespace follows.
+const SERVICE_ACCOUNT: &[u8] = b"system:serviceaccount:";
+/// Characters of a container's id that are shown, as by `container.id`.
+const SHORT_ID: usize = 12;
 
 pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
     of_session(text(
@@ -45,6 +50,31 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
         "audit.session",
         "whether the audit log has the exec that the process belongs to: certain, likely or none; attached while somebody sends input to it",
         session,
+    )),
+    of_caller(text(
+        "audit.caller.name",
+        "program of the process in a pod that made the request, found by its connection to the API server",
+        caller_name,
+    )),
+    of_caller(text(
+        "audit.caller.cmdline",
+        "command line of the process that made the request",
+        caller_cmdline,
+    )),
+    of_caller(int(
+        "audit.caller.pid",
+        "pid of the process that made the request",
+        caller_pid,
+    )),
+    of_caller(text(
+        "audit.caller.container",
+        "id of the container of the process that made the request",
+        caller_container,
+    )),
+    of_caller(text(
+        "audit.caller.confidence",
+        "certain if no other process of the pod was connected to the API server at the time; likely if only this one has the name in the user agent",
+        caller_confidence,
     )),
     own(text(
         "audit.pod.name",
@@ -107,6 +137,11 @@ const fn of_session(info: FieldInfo) -> FieldInfo {
         .needs(Needs::SESSIONS)
 }
 
+/// A field of a request, whose process is found by a pass over the captures.
+const fn of_caller(info: FieldInfo) -> FieldInfo {
+    own(info).needs(Needs::SESSIONS)
+}
+
 const fn own(info: FieldInfo) -> FieldInfo {
     info.flag(FieldFlags::OURS).of_plugin()
 }
@@ -140,6 +175,17 @@ extract! {
         Some(request) => request.credential.as_deref().map(Value::Text),
         None => extra(cx, scratch, CREDENTIAL),
     };
+    caller_name = |_, cx, scratch| Some(Value::Text(&caller(cx, scratch)?.0.name));
+    caller_cmdline = |_, cx, scratch| Some(Value::Text(&caller(cx, scratch)?.0.command));
+    caller_pid = |_, cx, scratch| Some(Value::Int(caller(cx, scratch)?.0.process.pid));
+    caller_container = |_, cx, scratch| {
+        let id = &caller(cx, scratch)?.0.container;
+        Some(Value::Text(&id[..id.len().min(SHORT_ID)]))
+    };
+    caller_confidence = |_, cx, scratch| Some(Value::Text(match caller(cx, scratch)?.1 {
+        Confidence::Certain => b"certain",
+        Confidence::Likely => b"likely",
+    }));
     session = |_, cx, _| Some(Value::Text(session_of(cx)?.1));
     pod_name = |_, cx, scratch| extra(cx, scratch, POD_NAME);
     pod_uid = |_, cx, scratch| extra(cx, scratch, POD_UID);
@@ -208,6 +254,30 @@ fn session_of<'a>(cx: &Context<'a>) -> Option<(Option<&'a ExecRequest>, &'static
         }
     }
     None
+}
+
+/// The process in a pod that made the request, and how sure that is.
+fn caller<'a>(cx: &Context<'a>, scratch: &mut Scratch) -> Option<(&'a ApiClient, Confidence)> {
+    let sessions = cx.session.exec_sessions.as_deref()?;
+    let bytes = &mut scratch.bytes;
+    bytes.clear();
+    let (time, end) = in_event(cx, |event| {
+        let pod = event.path(&["user", "extra", POD_NAME])?.items().next()?;
+        event.path(&["user", "username"])?.write(bytes);
+        let namespace = bytes.strip_prefix(SERVICE_ACCOUNT)?;
+        let namespace = namespace.split(|byte| *byte == b':').next()?.len();
+        bytes.drain(..SERVICE_ACCOUNT.len());
+        bytes.truncate(namespace);
+        bytes.push(0);
+        pod.write(bytes);
+        let end = bytes.len();
+        if let Some(agent) = event.get("userAgent") {
+            agent.write(bytes);
+        }
+        Some((timestamp(event.get("requestReceivedTimestamp")?)?, end))
+    })?;
+    let (pod, agent) = bytes.split_at(end);
+    sessions.caller(pod, time, agent)
 }
 
 /// That request.
