@@ -30,6 +30,7 @@ mod pushdown;
 mod resolve;
 mod services;
 mod set;
+mod standing;
 #[cfg(test)]
 mod strict_field;
 mod time_literal;

@@ -195,6 +195,11 @@ impl State {
         View::new(self, event.into())
     }
 
+    /// Returns the state between events, around a made-up one.
+    pub fn view_between<'a>(&'a self, event: impl Into<PairedEvent<'a>>) -> View<'a> {
+        View::between(self, event.into())
+    }
+
     /// Iterates over all threads, in arbitrary order.
     pub fn threads(&self) -> impl Iterator<Item = &Thread> {
         self.threads.iter()
@@ -290,6 +295,11 @@ impl State {
     /// Returns a user of the host (`None`) or of a container.
     pub fn user(&self, container: Option<&[u8]>, uid: u32) -> Option<&User> {
         self.users.get(container, uid)
+    }
+
+    /// Iterates over all users: the container (`None`: the host), the id, the user.
+    pub fn users(&self) -> impl Iterator<Item = (Option<&Text>, u32, &User)> {
+        self.users.iter()
     }
 
     /// Returns a group likewise; it has only a name.

@@ -20,11 +20,25 @@ pub fn has_fd(ty: EventType) -> bool {
 pub struct View<'s> {
     state: &'s State,
     paired: PairedEvent<'s>,
+    /// No call is looked at: fds are what they are now, not what they were when it entered.
+    is_between: bool,
 }
 
 impl<'s> View<'s> {
     pub(super) fn new(state: &'s State, paired: PairedEvent<'s>) -> Self {
-        Self { state, paired }
+        Self {
+            state,
+            paired,
+            is_between: false,
+        }
+    }
+
+    /// Makes a view for an event that stands for no call.
+    pub(super) fn between(state: &'s State, paired: PairedEvent<'s>) -> Self {
+        Self {
+            is_between: true,
+            ..Self::new(state, paired)
+        }
     }
 
     /// Returns the whole state.
@@ -153,7 +167,10 @@ impl<'s> View<'s> {
 
     /// Returns an fd of the event's thread.
     pub fn fd_of(&self, fd: i64) -> Option<&'s FdInfo> {
-        self.state.fd(self.paired.event.tid, fd)
+        match self.is_between {
+            true => self.open_fd(fd),
+            false => self.state.fd(self.paired.event.tid, fd),
+        }
     }
 
     /// Returns what an fd of the event's thread is now, whatever it was when the event's call entered.

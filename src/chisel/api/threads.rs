@@ -3,14 +3,12 @@
 use std::rc::Rc;
 
 use mlua::{Function, Lua, MultiValue, Table};
-use scap_capture_format::event::{EventFlags, EventNum, Params, Timestamp};
-use scap_capture_format::schema::types;
 
 use crate::chisel::call_context::HostState;
 use crate::chisel::error::ApiError;
 use crate::chisel::script_state::ScriptState;
-use crate::event::{Event, PairedEvent, Tid};
-use crate::fields::{Context, items};
+use crate::event::Tid;
+use crate::fields::items;
 use crate::filter::Filter;
 use crate::state::{FdInfo, FdKind, L4, Role, Thread};
 
@@ -145,34 +143,6 @@ fn threads(
     Ok(table)
 }
 
-/// Returns true if an fd matches, tested with an event that reads from it.
-fn matches(filter: &mut Filter, world: HostState<'_>, thread: &Thread, fd: i64) -> bool {
-    let mut bytes = [0; 20];
-    bytes[8..16].copy_from_slice(&fd.to_le_bytes());
-    let lens = [8, 0, 8, 4];
-    let Some(params) = Params::new(&lens, &bytes) else {
-        return false;
-    };
-    let event = Event {
-        num: EventNum(0),
-        ts: Timestamp(world.session.first_time),
-        tid: thread.tid,
-        pid: thread.pid,
-        cpu: 0,
-        ty: types::SYSCALL_READ_X,
-        latency: None,
-        flags: EventFlags::empty(),
-        params,
-    };
-    let paired = PairedEvent::from(&event);
-    let view = world.state.view(paired);
-    filter.matches(&Context {
-        event: &event,
-        view: &view,
-        session: world.session,
-    })
-}
-
 struct Maker<'a> {
     lua: &'a Lua,
     script: &'a ScriptState,
@@ -197,7 +167,8 @@ impl Maker<'_> {
         if parts.fds || filter.is_some() {
             for (number, info) in self.world.state.fds(thread.tid) {
                 if let Some(filter) = filter {
-                    if !matches(filter, self.world, thread, number) {
+                    let HostState { state, session, .. } = self.world;
+                    if !filter.matches_thread(state, session, thread, Some(number)) {
                         continue;
                     }
                     passes = true;

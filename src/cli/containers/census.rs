@@ -5,7 +5,6 @@ use std::ops::ControlFlow;
 
 use hashbrown::HashSet;
 
-use super::takes;
 use crate::event::Event;
 use crate::event::EventExt as _;
 use crate::fields::Context;
@@ -209,7 +208,8 @@ impl AtOnce {
             state.settle();
             let filter = &mut self.filter;
             census.add_threads(state, |thread| {
-                let takes = |filter| takes(filter, state, session, thread);
+                let takes =
+                    |filter: &mut Filter| filter.matches_thread(state, session, thread, None);
                 thread.container.is_some() && filter.as_mut().is_none_or(takes)
             });
         }

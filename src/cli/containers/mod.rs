@@ -6,19 +6,15 @@ mod print;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use scap_capture_format::event::{EventFlags, EventNum, EventRef, Params, Timestamp};
-use scap_capture_format::schema::types;
-
 use super::diagnostic;
 use super::error::{CliError, Outcome, warn};
 use super::input::Captures;
 use super::output::Output;
 use super::positionals;
 use super::window::Window;
-use crate::fields::{Context, Session};
-use crate::filter::{Filter, When};
+use crate::fields::Session;
+use crate::filter::When;
 use crate::replay::{Pipeline, Selection};
-use crate::state::{State, Thread};
 
 use census::{AtOnce, Census};
 
@@ -101,27 +97,4 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     output.finish()?;
     let damaged = captures.report_damage(end, census.events());
     Ok(Outcome::of_damage(damaged))
-}
-
-/// Returns true if a filter matches a thread in its current state, outside of any call: fields of
-/// events are absent.
-fn takes(filter: &mut Filter, state: &State, session: &Session, thread: &Thread) -> bool {
-    let event = EventRef {
-        num: EventNum(0),
-        ts: Timestamp(session.first_time),
-        tid: thread.tid,
-        pid: thread.pid,
-        cpu: 0,
-        ty: types::PROCINFO_E,
-        latency: None,
-        flags: EventFlags::empty(),
-        params: Params::EMPTY,
-    };
-    let view = state.view(&event);
-    let cx = Context {
-        event: &event,
-        view: &view,
-        session,
-    };
-    filter.matches(&cx)
 }
