@@ -26,6 +26,7 @@ mod read;
 mod record;
 mod reference;
 mod rules;
+mod state;
 mod stderr;
 mod summary;
 mod sysdig_options;
@@ -43,6 +44,7 @@ use signal_hook::consts::SIGXFSZ;
 
 use error::{CliError, Outcome};
 
+use crate::inspect::system_tables::SystemView;
 use crate::record::command as hold;
 
 pub use events::events_reference;
@@ -111,6 +113,27 @@ enum Command {
     /// the times of the first and the last event, for all containers known from events or state,
     /// ordered by first event. Unknown values are `-`.
     Containers(containers::Args),
+    /// List the processes of a capture at an instant
+    ///
+    /// Parent, user, start, threads, open files, memory, container and command line of each process that was there,
+    /// at the end of the capture or at any other instant.
+    Ps(state::Args),
+    /// Show the process tree of a capture at an instant
+    ///
+    /// As `ps`, each process below its parent. A filter shows the processes that match, with their ancestors.
+    Tree(state::Args),
+    /// List the open files of a capture at an instant
+    ///
+    /// All fds of all processes: files, directories, pipes, sockets.
+    Lsof(state::Args),
+    /// List the sockets of a capture at an instant
+    ///
+    /// Both ends of each socket, its state and process, and the process at the other end if it is on the same machine.
+    Netstat(state::Args),
+    /// List the users of a capture at an instant
+    ///
+    /// The users of the machine and of its containers, with the numbers of their processes.
+    Users(state::Args),
     /// Convert a capture to another format
     ///
     /// Converts scap's own format to the .scap format of sysdig, Falco and Stratoshark, and back. A
@@ -206,6 +229,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::View(args) => view::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Containers(args) => containers::run(&args),
+        Command::Ps(args) => state::run(&args, SystemView::Processes),
+        Command::Tree(args) => state::run(&args, SystemView::Tree),
+        Command::Lsof(args) => state::run(&args, SystemView::Files),
+        Command::Netstat(args) => state::run(&args, SystemView::Sockets),
+        Command::Users(args) => state::run(&args, SystemView::Users),
         Command::Convert(args) => convert::run(&args),
         Command::Detect(args) => detect::run(&args),
         Command::Rules(args) => rules::run(&args),

@@ -14,6 +14,8 @@ pub(super) const UNKNOWN: &str = "-";
 pub(super) enum Side {
     Left,
     Right,
+    /// Left, and never cut: for the last column.
+    Whole,
 }
 
 /// Appends a table: a header, and rows of cells, whose text is already escaped.
@@ -21,7 +23,7 @@ pub(super) fn write(out: &mut Vec<u8>, head: &[(&str, Side)], rows: &[Vec<String
     let titles: Vec<String> = head.iter().map(|(title, _)| (*title).to_owned()).collect();
     let rows: Vec<Vec<String>> = std::iter::once(&titles)
         .chain(rows)
-        .map(|row| row.iter().map(|text| cut(text)).collect())
+        .map(|row| row.iter().zip(head).map(fitted).collect())
         .collect();
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
@@ -34,12 +36,20 @@ pub(super) fn write(out: &mut Vec<u8>, head: &[(&str, Side)], rows: &[Vec<String
             let pad = " ".repeat(width.saturating_sub(text.width()));
             let (before, after) = match side {
                 Side::Left => ("", &*pad),
+                Side::Whole => ("", ""),
                 Side::Right => (&*pad, ""),
             };
             line.extend([before, text, after, GAP]);
         }
         out.extend_from_slice(line.trim_end().as_bytes());
         out.push(b'\n');
+    }
+}
+
+fn fitted((text, (_, side)): (&String, &(&str, Side))) -> String {
+    match side {
+        Side::Whole => text.clone(),
+        Side::Left | Side::Right => cut(text),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::inspect::find::Query;
 use crate::inspect::io_stream::{Follow, IoStream};
 use crate::inspect::page::{At, Page};
 use crate::inspect::scripted::Scripted;
-use crate::inspect::system_view::SystemView;
+use crate::inspect::system_tables::SystemView;
 use crate::inspect::verifier::Verified;
 use crate::replay::IndexedCapture;
 use crate::replay::Scope;

@@ -21,6 +21,7 @@ mod pty;
 mod sample;
 mod screens;
 mod scripted_views;
+mod state;
 mod stopped;
 mod strangers;
 mod text;

@@ -41,6 +41,7 @@ mod runtimes;
 mod snapshots;
 mod space;
 mod startup;
+mod state;
 mod strace;
 mod tools;
 mod truth;

@@ -139,6 +139,11 @@ impl Pipeline {
         &mut self.origins
     }
 
+    /// Returns the states after the last event.
+    pub fn into_origins(self) -> Vec<OriginState> {
+        self.origins
+    }
+
     /// Replays a source to its end, or until the sink or the selection stops.
     ///
     /// # Errors

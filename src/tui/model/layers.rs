@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthChar as _;
 use super::{Prompt, TablePane};
 use crate::inspect::detail::{Detail, Entry};
 use crate::inspect::io_stream::{IoChunk, IoStream};
-use crate::inspect::system_view::SystemView;
+use crate::inspect::system_tables::SystemView;
 use crate::stats::table::View;
 
 /// An overlay over the view. It gets keys first.

@@ -5,7 +5,7 @@ use super::{action as act, narrow, row, show, status, time};
 use crate::inspect::find::Query;
 use crate::inspect::io_stream::Follow;
 use crate::inspect::page::At;
-use crate::inspect::system_view::SystemView;
+use crate::inspect::system_tables::SystemView;
 use crate::replay::Scope;
 use crate::stats::table::View;
 use crate::tui::keys::Action;

@@ -24,7 +24,7 @@ use super::view::layout::Layout;
 use super::view::{TABS, moment_title};
 use crate::inspect::io_stream::Follow;
 use crate::inspect::page::At;
-use crate::inspect::system_view::SystemView;
+use crate::inspect::system_tables::SystemView;
 use crate::stats::table::View;
 
 /// Updates the model by a message.
@@ -250,11 +250,12 @@ pub(super) fn action(model: &mut Model, action: Action) -> Vec<Command> {
 }
 
 /// The views of the system state.
-const MOMENTS: [SystemView; 4] = [
+const MOMENTS: [SystemView; 5] = [
     SystemView::Processes,
     SystemView::Tree,
     SystemView::Files,
     SystemView::Sockets,
+    SystemView::Users,
 ];
 
 /// Shows a message in the status line.

@@ -9,7 +9,7 @@ use ratatui::widgets::{self, Block, Clear, ListState, Paragraph, StatefulWidget,
 use super::layout::Layout;
 use super::{bytes, table};
 use crate::event::number::plural;
-use crate::inspect::system_view::SystemView;
+use crate::inspect::system_tables::SystemView;
 use crate::tui::cells;
 use crate::tui::model::{
     DetailPane, EchoPane, List, ListItem, Model, Play, Prompt, Purpose, StatePane, TextPane,
@@ -307,6 +307,7 @@ pub(crate) fn moment_title(what: SystemView) -> &'static str {
         SystemView::Tree => "process tree",
         SystemView::Files => "open files and other fds (lsof)",
         SystemView::Sockets => "sockets (netstat)",
+        SystemView::Users => "users",
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use scap::inspect::system_view::{SystemView, system_view};
+use scap::inspect::system_tables::SystemView;
+use scap::inspect::system_view::system_view;
 use scap::state::{FdKind, State};
 use scap::stats::table::{Cell, Row};
 use scap_capture_format::native::{CaptureReader, ChunkDecoder, Item, Load};

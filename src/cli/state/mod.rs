@@ -1,0 +1,204 @@
+//! `scap ps`, `tree`, `lsof`, `netstat`, `users`: the state of the recorded machines at an instant.
+
+mod diff;
+mod print;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::diagnostic;
+use super::error::{CliError, Outcome, warn};
+use super::input::{Captures, Input};
+use super::output::Output;
+use super::positionals;
+use super::window::Window;
+use crate::event::time::LocalClock;
+use crate::fields::Session;
+use crate::filter::{Filter, When};
+use crate::inspect::system_tables::{Chosen, SystemView, system_table};
+use crate::replay::{End, Instant, Selection, state_at};
+use crate::stats::table::Table;
+
+/// Arguments of `scap ps` and its siblings.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Captures; several are merged by time; `-` is standard input. The words after the files are a filter of
+    /// processes and open files, such as 'proc.name=sshd' or 'fd.sport=443'
+    #[arg(value_name = "FILE… [FILTER")]
+    words: Vec<OsString>,
+
+    /// Read this capture; all other words are the filter
+    #[arg(short = 'r', long = "read", value_name = "FILE")]
+    read: Vec<PathBuf>,
+
+    /// The instant: a time (`2026-11-24 03:12:01.5`, `03:12:01`), an offset from the first event (`+12.5s`), an event
+    /// number (`#123`), `start` (before the first event) or `end`
+    #[arg(long, value_name = "WHEN", default_value = "end")]
+    at: String,
+
+    /// Show what changed between two instants: `-` was, `+` is
+    #[arg(long, num_args = 2, value_names = ["WHEN", "WHEN"], conflicts_with = "at")]
+    diff: Option<Vec<String>>,
+
+    /// Only this process, its ancestors and its descendants
+    #[arg(long, value_name = "PID")]
+    lineage: Option<i64>,
+
+    /// Print a JSON object per line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args, what: SystemView) -> Result<Outcome, CliError> {
+    let (files, filter) = positionals::split(&args.read, &args.words, true)?;
+    let mut chosen = Chosen {
+        filter: filter.as_deref().map(filter_of_state).transpose()?,
+        lineage: args.lineage,
+    };
+    let mut output = Output::new();
+    let is_damaged = match args.diff.as_deref() {
+        Some([before, after]) => {
+            if files.iter().any(|file| file.as_os_str() == "-") {
+                let message =
+                    "--diff reads the captures twice, and standard input can be read only once";
+                return Err(CliError::usage(message));
+            }
+            let (before, after) = (
+                Moment::of(&files, "--diff", before)?,
+                Moment::of(&files, "--diff", after)?,
+            );
+            let old = before.tables(what, &mut chosen);
+            let new = after.tables(what, &mut chosen);
+            for ((machine, old), (_, new)) in old.into_iter().zip(new) {
+                print::changes(
+                    &mut output,
+                    machine.as_deref(),
+                    &diff::changes(what, &old, &new),
+                    &old,
+                    args.json,
+                )?;
+                report_omitted(&[old, new]);
+            }
+            before.is_damaged || after.is_damaged
+        }
+        _ => {
+            let moment = Moment::of(&files, "--at", &args.at)?;
+            for (machine, table) in moment.tables(what, &mut chosen) {
+                print::table(&mut output, machine.as_deref(), &table, args.json)?;
+                report_omitted(&[table]);
+            }
+            moment.is_damaged
+        }
+    };
+    output.finish()?;
+    Ok(Outcome::of_damage(is_damaged))
+}
+
+/// Parses a filter of processes and fds.
+fn filter_of_state(text: &str) -> Result<Filter, CliError> {
+    let filter = positionals::filter(text)?;
+    match filter.is_thread_scoped() {
+        true => Ok(filter),
+        false => Err(CliError::usage(
+            "between events there are only processes and open files: the filter has fields of events",
+        )
+        .hint("`scap read` filters events; here proc.*, thread.*, user.*, container.*, k8s.* and fd.* have values")),
+    }
+}
+
+/// The machines of captures at an instant.
+struct Moment {
+    instant: Instant,
+    /// The machine of each origin, if there are several.
+    machines: Vec<Option<String>>,
+    is_damaged: bool,
+}
+
+impl Moment {
+    fn of(files: &[PathBuf], option: &str, text: &str) -> Result<Self, CliError> {
+        let at = match text {
+            "start" => Some(When::Event(0)),
+            "end" => None,
+            _ => Some(When::parse(text).map_err(|error| diagnostic::filter(option, text, &error))?),
+        };
+        let mut selection = Selection {
+            to: at,
+            ..Selection::default()
+        };
+        // Puts a time of day on the day of the captures.
+        let _window = Window::new(files, None, &mut selection);
+        let at = selection.to;
+        let mut session = Session::default();
+        let from = match (at, text) {
+            (None, _) => last_time(files)?.map(When::At),
+            (Some(_), "start") => None,
+            (at, _) => at,
+        };
+        let mut captures = Captures::open(files, None, from, &mut session)?;
+        let found = state_at(captures.source(), session, at);
+        let instant = found.map_err(|error| CliError::replay(&captures.name(), &error))?;
+        let names = captures.origins().iter().map(|origin| origin.name.clone());
+        let machines = match captures.origins().len() {
+            1 => vec![None],
+            _ => names.map(Some).collect(),
+        };
+        let end = match instant.is_before_end {
+            true => End::Stopped,
+            false => End::Reached,
+        };
+        if !instant.is_before_end && at.is_some_and(|at| instant.is_before(at)) {
+            let mut time = Vec::new();
+            LocalClock::default().iso8601(&mut time, instant.time);
+            let time = String::from_utf8_lossy(&time).into_owned();
+            let message = format!(
+                "the events end before this instant, at {time}: this is the state at their end"
+            );
+            warn(&message, None);
+        }
+        Ok(Self {
+            is_damaged: captures.report_damage(end, instant.events),
+            instant,
+            machines,
+        })
+    }
+
+    /// Makes a table of each machine, with its name if there are several.
+    fn tables(&self, what: SystemView, chosen: &mut Chosen) -> Vec<(Option<String>, Table)> {
+        let origins = self.instant.origins.iter().zip(&self.machines);
+        origins
+            .map(|(origin, machine)| {
+                let table = system_table(std::slice::from_ref(origin), what, chosen);
+                (machine.clone(), table)
+            })
+            .collect()
+    }
+}
+
+/// Returns the time of the last event, where it is known without reading the captures.
+fn last_time(files: &[PathBuf]) -> Result<Option<u64>, CliError> {
+    let mut latest = None;
+    for file in files {
+        // Standard input can be read only once.
+        if file.as_os_str() == "-" {
+            return Ok(None);
+        }
+        let input = Input::open(file)?;
+        if !input.is_seekable() {
+            return Ok(None);
+        }
+        let last = input.times()?.map(|(_, last)| last);
+        latest = latest.max(last);
+    }
+    Ok(latest)
+}
+
+fn report_omitted(tables: &[Table]) {
+    let omitted: u64 = tables.iter().map(|table| table.omitted).sum();
+    if omitted > 0 {
+        warn(
+            &format!("{omitted} more rows are not shown"),
+            Some("a filter makes it fewer"),
+        );
+    }
+}
