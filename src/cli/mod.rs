@@ -107,6 +107,11 @@ enum Command {
     /// Prints machine, recorder, time range, counts, losses by cause and CPU, integrity. Reads the
     /// whole file.
     Info(info::Args),
+    /// Check whether captures are intact
+    ///
+    /// Reads each capture as a whole: checksums, rows, order, index, the numbers of events. Says what is damaged where. The
+    /// exit code is 3 if a capture is damaged or incomplete.
+    Verify(info::verify::Args),
     /// List the containers of a capture
     ///
     /// Prints id, name, image, runtime, pod, creation time, numbers of processes and events, and
@@ -228,6 +233,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Chisel(args) => chisel::run(&args),
         Command::View(args) => view::run(&args),
         Command::Info(args) => info::run(&args),
+        Command::Verify(args) => info::verify::run(&args),
         Command::Containers(args) => containers::run(&args),
         Command::Ps(args) => state::run(&args, SystemView::Processes),
         Command::Tree(args) => state::run(&args, SystemView::Tree),

@@ -26,4 +26,5 @@ mod stopped;
 mod strangers;
 mod text;
 mod times;
+mod verify;
 mod written;

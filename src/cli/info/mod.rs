@@ -1,9 +1,10 @@
-//! `scap info`.
+//! `scap info` and `scap verify`.
 
 mod report;
 mod text;
+pub(super) mod verify;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::error::{CliError, Outcome};
 use super::input::Input;
@@ -25,7 +26,26 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
-    let input = Input::open(&args.file)?;
+    let mut output = Output::new();
+    let is_intact = survey(&args.file, |report| {
+        if args.json {
+            write_json(&mut output, &serde_json::to_string_pretty(report))?;
+        } else {
+            report.text(output.buffer());
+            output.buffer().push(b'\n');
+        }
+        Ok(report.integrity.intact)
+    })?;
+    output.finish()?;
+    Ok(Outcome::of_damage(!is_intact))
+}
+
+/// Reads a whole capture, and passes on what is in it.
+fn survey<T>(
+    file: &Path,
+    take: impl FnOnce(&Report<'_>) -> Result<T, CliError>,
+) -> Result<T, CliError> {
+    let input = Input::open(file)?;
     let surveyed = match input.is_sysdig {
         true => stats::sysdig_capture_info(input.bytes),
         false => stats::capture_info(input.bytes),
@@ -37,21 +57,15 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     report.compression = input.compressions.iter().map(ToString::to_string).collect();
     report.integrity.compressed_stream = damage.get();
     report.integrity.intact &= damage.get().is_none();
-    let mut output = Output::new();
-    if args.json {
-        let json = serde_json::to_string_pretty(&report)
-            .map_err(|e| CliError::failed(format!("cannot write JSON: {e}")))?;
-        ascii_json(output.buffer(), &json);
-    } else {
-        report.text(output.buffer());
-    }
+    take(&report)
+}
+
+fn write_json(output: &mut Output, json: &serde_json::Result<String>) -> Result<(), CliError> {
+    let json = json.as_ref();
+    let json = json.map_err(|e| CliError::failed(format!("cannot write JSON: {e}")))?;
+    ascii_json(output.buffer(), json);
     output.buffer().push(b'\n');
-    output.finish()?;
-    Ok(if report.integrity.intact {
-        Outcome::Done
-    } else {
-        Outcome::Damaged
-    })
+    output.written().map_err(|e| CliError::output(&e))
 }
 
 #[cfg(test)]

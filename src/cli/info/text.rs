@@ -1,6 +1,6 @@
 //! The report as text.
 
-use super::report::Report;
+use super::report::{Integrity, Report};
 use crate::event::{number, text, time};
 
 /// Event types listed in the text output; JSON has all.
@@ -237,31 +237,8 @@ impl Report<'_> {
 
     fn integrity_text(&self, lines: &mut Lines<'_>) {
         let integrity = &self.integrity;
-        let mut sections = format!(
-            "{}, {}",
-            count(integrity.chunks, "chunk"),
-            count(integrity.snapshots, "snapshot"),
-        );
-        sections += if integrity.index {
-            ", index"
-        } else {
-            ", no index"
-        };
-        if integrity.unknown_sections > 0 {
-            sections += &format!(", {} of unknown kind", integrity.unknown_sections);
-        }
+        let (sections, state) = describe(integrity);
         lines.line("sections", &sections);
-        let state = match (integrity.damages, integrity.complete) {
-            _ if let Some(what) = integrity.compressed_stream => what.to_owned(),
-            (0, true) => "intact".to_owned(),
-            (0, false) => {
-                "is incomplete: the recorder was killed or is still running, or the copy is not \
-                 whole"
-                    .to_owned()
-            }
-            (1, _) => "damaged in one place".to_owned(),
-            (n, _) => format!("damaged in {n} places"),
-        };
         lines.line("integrity", &state);
         for damage in integrity.first_damages.iter().take(DAMAGES) {
             lines.escaped("", &format!("byte {}: {}", damage.offset, damage.what));
@@ -346,6 +323,35 @@ fn bytes(size: u64) -> String {
         unit += 1;
     }
     format!("{value:.1} {}", UNITS[unit])
+}
+
+/// Returns the sections of a capture, and whether they are intact.
+pub(super) fn describe(integrity: &Integrity<'_>) -> (String, String) {
+    let mut sections = format!(
+        "{}, {}",
+        count(integrity.chunks, "chunk"),
+        count(integrity.snapshots, "snapshot"),
+    );
+    sections += if integrity.index {
+        ", index"
+    } else {
+        ", no index"
+    };
+    if integrity.unknown_sections > 0 {
+        sections += &format!(", {} of unknown kind", integrity.unknown_sections);
+    }
+    let state = match (integrity.damages, integrity.complete) {
+        _ if let Some(what) = integrity.compressed_stream => what.to_owned(),
+        (0, true) => "intact".to_owned(),
+        (0, false) => {
+            "is incomplete: the recorder was killed or is still running, or the copy is not \
+                 whole"
+                .to_owned()
+        }
+        (1, _) => "damaged in one place".to_owned(),
+        (n, _) => format!("damaged in {n} places"),
+    };
+    (sections, state)
 }
 
 #[cfg(test)]

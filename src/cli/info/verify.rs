@@ -1,0 +1,98 @@
+//! `scap verify`.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::report::{Integrity, Report};
+use super::text::describe;
+use super::{survey, write_json};
+use crate::cli::error::{CliError, Outcome};
+use crate::cli::output::Output;
+use crate::event::number::counted;
+use crate::event::text;
+
+/// Arguments of `scap verify`.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Args {
+    /// The captures; `-` is standard input
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+
+    /// Print nothing; the exit code says it
+    #[arg(short, long)]
+    quiet: bool,
+
+    /// Print a JSON object per capture
+    #[arg(long, conflicts_with = "quiet")]
+    json: bool,
+}
+
+/// What is printed of a capture as JSON.
+#[derive(Serialize)]
+struct Entry<'a> {
+    file: &'a str,
+    events: u64,
+    #[serde(flatten)]
+    integrity: &'a Integrity<'a>,
+}
+
+/// Runs the command.
+pub(in crate::cli) fn run(args: &Args) -> Result<Outcome, CliError> {
+    let mut output = Output::new();
+    let mut is_damaged = false;
+    // What cannot be read at all is reported after the others.
+    let mut failed = None;
+    for file in &args.files {
+        let verified = survey(file, |report| {
+            print(args, &mut output, report)?;
+            Ok(report.integrity.intact)
+        });
+        match verified {
+            Ok(is_intact) => is_damaged |= !is_intact,
+            Err(error) if args.files.len() == 1 => return Err(error),
+            Err(error) => {
+                output.flush().map_err(|e| CliError::output(&e))?;
+                if let Some(earlier) = failed.replace(error) {
+                    earlier.print();
+                }
+            }
+        }
+    }
+    output.finish()?;
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(Outcome::of_damage(is_damaged)),
+    }
+}
+
+fn print(args: &Args, output: &mut Output, report: &Report<'_>) -> Result<(), CliError> {
+    if args.quiet {
+        return Ok(());
+    }
+    let integrity = &report.integrity;
+    if args.json {
+        let entry = Entry {
+            file: report.file,
+            events: report.events.total,
+            integrity,
+        };
+        return write_json(output, &serde_json::to_string(&entry));
+    }
+    let (sections, state) = describe(integrity);
+    let out = output.buffer();
+    text::escape(out, report.file.as_bytes());
+    let events = counted(report.events.total, "event");
+    out.extend_from_slice(format!(": {state}; {events}, {sections}\n").as_bytes());
+    for damage in &integrity.first_damages {
+        let line = format!("    byte {}: {}\n", damage.offset, damage.what);
+        text::escape(out, line.trim_end().as_bytes());
+        out.push(b'\n');
+    }
+    let listed = integrity.first_damages.len() as u64;
+    if integrity.damages > listed {
+        let more = counted(integrity.damages - listed, "more place");
+        out.extend_from_slice(format!("    {more}\n").as_bytes());
+    }
+    output.written().map_err(|e| CliError::output(&e))
+}
