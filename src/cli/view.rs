@@ -323,7 +323,7 @@ fn live(args: &Args, stop: &Arc<AtomicBool>) -> Result<Outcome, CliError> {
                 }
             };
             let options = record::Options::default();
-            record::record(&options, Destination::Stream(copy), &over, &mut watch)
+            record::record(&options, Destination::Stream(copy), None, &over, &mut watch)
         };
         let builder = thread::Builder::new().name("scap-record".to_owned());
         builder

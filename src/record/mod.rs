@@ -15,6 +15,7 @@ mod clock;
 pub mod command;
 mod container_stage;
 pub mod containers;
+mod detect;
 mod encode;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -37,6 +38,7 @@ use std::{ffi::OsString, fs::File, io, path::PathBuf, sync::atomic::AtomicBool, 
 
 pub use command::CommandEnd;
 pub use containers::ContainerOptions;
+pub use detect::{ALERTS_PER_SECOND, AlertCounts, Detector, RuleCount};
 pub use preflight::Missing;
 pub use probe::ProbeError;
 pub use probe::ring::CpuCounters;
@@ -228,6 +230,8 @@ pub struct Summary {
     pub cut: u64,
     /// Events that the filter rejected.
     pub left_out: u64,
+    /// The alerts, if rules were evaluated.
+    pub alerts: Option<AlertCounts>,
     /// The choices that matched nothing.
     pub unmatched: Unmatched,
     /// Of the rejected events, those kept hidden in the file for the state.
@@ -270,7 +274,8 @@ impl Summary {
     }
 }
 
-/// Records until `stop` is set or a limit of `options` is reached.
+/// Records until `stop` is set or a limit of `options` is reached. `detector` has rules that are evaluated for the
+/// recorded events; their alerts are events of the capture, too.
 ///
 /// # Errors
 ///
@@ -278,6 +283,7 @@ impl Summary {
 pub fn record(
     options: &Options,
     destination: Destination,
+    detector: Option<Detector>,
     stop: &AtomicBool,
     watch: &mut dyn FnMut(Notice<'_>),
 ) -> Result<Summary, RecordError> {
@@ -285,7 +291,7 @@ pub fn record(
     let host = Host::new(&options.host_root);
     let kernel = preflight::check(&host)?;
     let child = child(options)?;
-    let mode = session::Mode::Capture(destination);
+    let mode = session::Mode::Capture(destination, detector.map(Box::new));
     session::run(options, mode, &host, &kernel, child, stop, watch)
 }
 

@@ -14,7 +14,7 @@ use std::{
 };
 
 use scap_capture_format::{
-    event::{EventFlags, Params, Timestamp},
+    event::{EventFlags, EventNum, Params, Timestamp},
     native::{
         ChunkBuilder, ChunkPool, ContainerDescription, LossReport, Origin, OriginId,
         snapshot::Snapshot,
@@ -23,7 +23,10 @@ use scap_capture_format::{
 };
 
 use super::{
-    Options, RecordError, Unmatched, clock, container_stage::ContainerStage, output::ChunkOutput,
+    Options, RecordError, Unmatched, clock,
+    container_stage::ContainerStage,
+    detect::{AlertCounts, Detector},
+    output::ChunkOutput,
 };
 use crate::{
     event::{BufferCursor, Event, EventBuffer, OwnedEvent, synthetic_event},
@@ -56,6 +59,15 @@ pub(super) struct Counts {
     pub(super) surplus: u64,
     /// Too large for the format.
     pub(super) refused: u64,
+    /// Events of alerts.
+    pub(super) alerts: u64,
+}
+
+impl Counts {
+    /// The number of the next event of the capture.
+    fn next_number(&self) -> EventNum {
+        EventNum(self.wanted + self.hidden + self.alerts + 1)
+    }
 }
 
 /// Where events go.
@@ -64,6 +76,15 @@ pub(super) enum Output<'a> {
     Capture(Box<Chunks<'a>>),
     /// To a sink that processes them at once.
     Sink(&'a mut dyn EventSink),
+}
+
+impl Output<'_> {
+    fn detector(&mut self) -> Option<&mut Detector> {
+        match self {
+            Self::Capture(chunks) => chunks.detector.as_deref_mut(),
+            Self::Sink(_) => None,
+        }
+    }
 }
 
 /// Filters events and passes them on.
@@ -94,7 +115,10 @@ impl<'a> RecordPipeline<'a> {
         options: &Options,
     ) -> Self {
         let filter = options.filter.clone();
-        let is_everything = filter.is_none() && matches!(output, Output::Capture(_));
+        let is_everything = match &output {
+            Output::Capture(chunks) => filter.is_none() && chunks.detector.is_none(),
+            Output::Sink(_) => false,
+        };
         let needs_runtime_metadata = filter.as_ref().is_some_and(Filter::needs_runtime_metadata);
         let selection = Selection {
             filter,
@@ -156,6 +180,16 @@ impl<'a> RecordPipeline<'a> {
             Output::Capture(chunks) => chunks.output.progress.warning(),
             Output::Sink(_) => None,
         }
+    }
+
+    /// Returns the line of the next alert.
+    pub(super) fn alert(&mut self) -> Option<String> {
+        self.gate.output.detector()?.line()
+    }
+
+    /// Returns the alerts so far, if there are rules.
+    pub(super) fn alerts(&mut self) -> Option<AlertCounts> {
+        Some(self.gate.output.detector()?.counts())
     }
 
     /// Returns the length of the file so far in bytes.
@@ -335,6 +369,7 @@ impl<'a> RecordPipeline<'a> {
                 .output
                 .containers(std::mem::take(&mut chunks.described));
         }
+        chunks.report_left_out(&mut self.gate.counts);
         if let Some(chunk) = chunks.builder.finish_raw() {
             chunks.schedule.add(chunk.raw_bytes());
             chunks.output.chunk(chunk);
@@ -383,8 +418,12 @@ impl EventSink for Gate<'_> {
         self.counts.cut += u64::from(cx.event.flags.intersects(EventFlags::CUT));
         match &mut self.output {
             Output::Capture(chunks) => {
+                let number = self.counts.next_number();
                 match chunks.push(cx.event, cx.view) {
-                    true => self.counts.wanted += 1,
+                    true => {
+                        self.counts.wanted += 1;
+                        chunks.detect(cx, number, &mut self.counts);
+                    }
                     false => self.counts.refused += 1,
                 }
                 Ok(ControlFlow::Continue(()))
@@ -469,11 +508,14 @@ pub(super) struct Chunks<'a> {
     described: Vec<ContainerDescription>,
     /// The time of the last event.
     last: Timestamp,
+    /// Rules to evaluate for the events.
+    detector: Option<Box<Detector>>,
 }
 
 impl<'a> Chunks<'a> {
-    pub(super) fn new(output: ChunkOutput<'a>) -> Self {
+    pub(super) fn new(output: ChunkOutput<'a>, detector: Option<Box<Detector>>) -> Self {
         Self {
+            detector,
             builder: ChunkBuilder::new(ChunkPool::new()),
             output,
             hidden: OwnedEvent::default(),
@@ -491,11 +533,37 @@ impl<'a> Chunks<'a> {
         pushed.is_ok()
     }
 
+    /// Evaluates the rules for an event that was appended as number `number`, and appends the alerts.
+    fn detect(&mut self, cx: &Context<'_>, number: EventNum, counts: &mut Counts) {
+        if let Some(detector) = &mut self.detector {
+            detector.event(cx, number, &mut |alert| {
+                push_alert(&mut self.builder, alert, counts);
+            });
+        }
+    }
+
+    /// Appends what is to be said about alerts that were left out.
+    fn report_left_out(&mut self, counts: &mut Counts) {
+        if let Some(detector) = &mut self.detector {
+            detector.report_left_out(self.last, &mut |alert| {
+                push_alert(&mut self.builder, alert, counts);
+            });
+        }
+    }
+
     /// Appends an event as hidden.
     fn hide(&mut self, event: &Event<'_>) -> bool {
         self.last = event.ts;
         let event = self.hidden.hide(event);
         self.builder.push(&event).is_ok()
+    }
+}
+
+/// Appends an alert, which changes no state and is in no lane.
+fn push_alert(builder: &mut ChunkBuilder, alert: &Event<'_>, counts: &mut Counts) {
+    match builder.push_in_lanes(alert, lanes::LaneSet::default(), false) {
+        Ok(()) => counts.alerts += 1,
+        Err(_) => counts.refused += 1,
     }
 }
 

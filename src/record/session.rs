@@ -21,6 +21,7 @@ use super::{
     command::StoppedChild,
     container_stage::ContainerStage,
     containers::{ContainerOptions, Resolver},
+    detect::Detector,
     encode::{Encoder, Head, Out, Raw},
     host::Host,
     inflight,
@@ -72,19 +73,21 @@ pub enum Notice<'a> {
     Runtime(&'a str),
     /// Something happened to the output, and the recording goes on.
     Output(&'a str),
+    /// The line of an alert, with its line break; safe to print.
+    Alert(&'a str),
 }
 
 /// The output of a recording.
 pub(super) enum Mode<'a> {
-    /// A capture.
-    Capture(Destination),
+    /// A capture, with alerts of these rules.
+    Capture(Destination, Option<Box<Detector>>),
     /// A sink that processes events at once; the session says how fields print.
     Sink(Box<Session>, &'a mut dyn EventSink),
 }
 
 /// The output before the first event.
 enum Begun<'a> {
-    Capture(Box<BegunCapture>),
+    Capture(Box<BegunCapture>, Option<Box<Detector>>),
     Sink(Box<Session>, &'a mut dyn EventSink),
 }
 
@@ -126,13 +129,15 @@ pub(super) fn run(
     let boot_to_wall = clock::boot_to_wall();
     let header = machine::header(options, host, kernel, boot_to_wall);
     let begun = match mode {
-        Mode::Capture(destination) => Begun::Capture(Box::new(begin(destination, &header)?)),
+        Mode::Capture(destination, detector) => {
+            Begun::Capture(Box::new(begin(destination, &header)?), detector)
+        }
         Mode::Sink(session, sink) => Begun::Sink(session, sink),
     };
     let (mut probe, rings) = match Probe::load(plan) {
         Ok(loaded) => loaded,
         Err(error) => {
-            if let Begun::Capture(capture) = begun {
+            if let Begun::Capture(capture, _) = begun {
                 capture.discard();
             }
             return Err(error.into());
@@ -148,10 +153,13 @@ pub(super) fn run(
     };
     let workers = (cpus as usize / 4).clamp(1, 4);
     let (session, output) = match begun {
-        Begun::Capture(capture) => {
+        Begun::Capture(capture, detector) => {
             let output = ChunkOutput::start(*capture, workers, until)?;
             let session = Session::new(Some(kernel.arch), BufferFormat::Dots, TimeFormat::Human);
-            (session, Output::Capture(Box::new(Chunks::new(output))))
+            (
+                session,
+                Output::Capture(Box::new(Chunks::new(output, detector))),
+            )
         }
         Begun::Sink(session, sink) => (*session, Output::Sink(sink)),
     };
@@ -224,6 +232,7 @@ pub(super) fn run(
             watch(Notice::Output(&text));
         }
         drain.close_due(now, &rings);
+        drain.alerts(watch);
         let elapsed = started.elapsed();
         let stopped = stop.load(Ordering::Relaxed)
             || drain.pipeline.is_over()
@@ -278,6 +287,7 @@ pub(super) fn run(
     drain.pipeline.finish_lookups();
     drain.containers(end, watch);
     drain.close(end, &rings);
+    drain.alerts(watch);
     drop(scan.map(thread::JoinHandle::join));
     if let (CommandEnd::None, Some(child)) = (&command, child) {
         command = child.abandon();
@@ -382,6 +392,13 @@ impl Drain<'_> {
             .containers(ts, &mut |text| watch(Notice::Runtime(text)));
     }
 
+    /// Passes on the lines of alerts.
+    fn alerts(&mut self, watch: &mut dyn FnMut(Notice<'_>)) {
+        while let Some(line) = self.pipeline.alert() {
+            watch(Notice::Alert(&line));
+        }
+    }
+
     fn close_due(&mut self, now: u64, rings: &Rings) {
         // A sink gets losses at once.
         let due = !self.pipeline.is_capture() || now.saturating_sub(self.opened) >= CHUNK_TIME_NS;
@@ -403,7 +420,7 @@ impl Drain<'_> {
     }
 
     fn summary(
-        self,
+        mut self,
         elapsed: Duration,
         ring_bytes: u64,
         rings: &Rings,
@@ -411,13 +428,15 @@ impl Drain<'_> {
     ) -> Result<Summary, RecordError> {
         let counts = *self.pipeline.counts();
         let unmatched = self.pipeline.unmatched();
+        let alerts = self.pipeline.alerts();
         let bytes = self.pipeline.finish()?;
         let cpus = (0..rings.possible_cpus())
             .map(|cpu| rings.counters(cpu))
             .collect();
         Ok(Summary {
             elapsed,
-            events: counts.wanted,
+            events: counts.wanted + counts.alerts,
+            alerts,
             hidden: counts.hidden,
             left_out: counts.hidden + counts.out,
             unmatched,

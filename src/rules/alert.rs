@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use scap_capture_format::event::Timestamp;
 use scap_capture_format::native::MachineInfo;
 
 use super::engine::Match;
@@ -152,29 +153,21 @@ impl Printer {
             }
             inner.out.push(b'}');
         }
-        members.text("source", found.rule.source.name().as_bytes());
-        if self.style.tags {
-            members.name("tags");
-            members.out.push(b'[');
-            for (index, tag) in found.rule.tags.iter().enumerate() {
-                if index > 0 {
-                    members.out.push(b',');
-                }
-                json::string(members.out, tag.as_bytes());
-            }
-            members.out.push(b']');
-        }
-        members.name("time");
-        match cx.event.ts.known() {
-            Some(ns) => {
-                let text = time::iso8601(ns, 0);
-                let text = text.strip_suffix("+00:00").unwrap_or(&text);
-                // Writing to memory cannot fail.
-                let _always = write!(members.out, "\"{text}Z\"");
-            }
-            None => members.out.extend_from_slice(b"null"),
-        }
+        members.rule(found.rule, self.style.tags);
+        members.time(cx.event.ts);
         out.extend_from_slice(b"}\n");
+    }
+
+    /// Appends a JSON object that stands for alerts of a rule which were left out.
+    pub fn left_out(out: &mut Vec<u8>, rule: &Rule, count: u64, time: Timestamp) {
+        let mut members = Members { out, first: true };
+        members.name("left_out");
+        number::udec(members.out, count);
+        members.text("priority", rule.priority.name().as_bytes());
+        members.text("rule", rule.name.as_bytes());
+        members.rule(rule, true);
+        members.time(time);
+        out.push(b'}');
     }
 }
 
@@ -198,6 +191,36 @@ impl Members<'_> {
     fn text(&mut self, name: &str, text: &[u8]) {
         self.name(name);
         json::string(self.out, text);
+    }
+
+    /// Writes what is the same in all alerts of a rule.
+    fn rule(&mut self, rule: &Rule, tags: bool) {
+        self.text("source", rule.source.name().as_bytes());
+        if !tags {
+            return;
+        }
+        self.name("tags");
+        self.out.push(b'[');
+        for (index, tag) in rule.tags.iter().enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            json::string(self.out, tag.as_bytes());
+        }
+        self.out.push(b']');
+    }
+
+    fn time(&mut self, time: Timestamp) {
+        self.name("time");
+        match time.known() {
+            Some(ns) => {
+                let text = time::iso8601(ns, 0);
+                let text = text.strip_suffix("+00:00").unwrap_or(&text);
+                // Writing to memory cannot fail.
+                let _always = write!(self.out, "\"{text}Z\"");
+            }
+            None => self.out.extend_from_slice(b"null"),
+        }
     }
 
     /// Writes text that is escaped already.

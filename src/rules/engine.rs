@@ -12,6 +12,7 @@ use super::correlation::{Budget, Correlation, Memory, Seen};
 use super::rule::Rule;
 use super::selection::Selection;
 use crate::event::EventExt as _;
+use crate::event::alert::is_alert;
 use crate::event::bytes::BufferFormat;
 use crate::fields::Context;
 use crate::filter::{Definitions, Filter, FilterError, FilterSet, TypeSet};
@@ -210,8 +211,17 @@ impl Engine {
         }
     }
 
+    /// Returns true if any rule looks at events of a type.
+    #[inline]
+    pub fn may_match(&self, ty: EventType) -> bool {
+        match ty {
+            types::PLUGINEVENT_E => self.audit.filters.may_match(ty),
+            _ => self.syscall.filters.may_match(ty),
+        }
+    }
+
     /// Calls `alert` for every rule that matches an event; with [`Matching::First`] for one at most, besides rules about
-    /// several events.
+    /// several events. Alerts that were recorded match no rule.
     ///
     /// # Errors
     ///
@@ -221,13 +231,13 @@ impl Engine {
         cx: &Context<'_>,
         mut alert: impl FnMut(Match<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
+        if !self.may_match(cx.event.ty) || cx.event.is_internal() || is_alert(cx.event) {
+            return Ok(());
+        }
         let set = match cx.event.ty {
             types::PLUGINEVENT_E => &mut self.audit,
             _ => &mut self.syscall,
         };
-        if !set.filters.may_match(cx.event.ty) || cx.event.is_internal() {
-            return Ok(());
-        }
         self.found.clear();
         let (found, roles, keys) = (&mut self.found, &set.roles, &self.keys);
         let first = self.matching == Matching::First;

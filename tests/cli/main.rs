@@ -1,5 +1,6 @@
 //! The command as a user meets it: commands over small captures, compared to the byte.
 
+mod alerts;
 mod audit;
 mod audit_sessions;
 mod basics;

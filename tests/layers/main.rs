@@ -115,8 +115,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "state",
             "fields",
             "filter",
+            "format",
             "lanes",
             "replay",
+            "rules",
         ],
     ),
     (

@@ -59,6 +59,54 @@ fn has(found: &BTreeMap<String, Vec<Json>>, rule: &str, fields: &[(&str, &str)])
     );
 }
 
+/// Checks that the capture has the same alerts from its recording, each behind its event, and that they were printed and
+/// counted.
+fn are_recorded(bench: &Bench, capture: &str, found: &BTreeMap<String, Vec<Json>>) {
+    let told = |alert: &Json| {
+        let evidence = &alert["scap"];
+        format!(
+            "{} {} {} {}",
+            evidence["evt.rawtime"],
+            evidence["thread.tid"],
+            alert["priority"].as_str().unwrap(),
+            alert["rule"].as_str().unwrap()
+        )
+    };
+    let mut expected: Vec<String> = found.values().flatten().map(told).collect();
+    let format = "%evt.rawtime %thread.tid %alert.priority %alert.rule";
+    let mut recorded = bench.printed(capture, format, &["evt.type=alert"]);
+    let in_order = recorded.clone();
+    expected.sort();
+    recorded.sort();
+    assert_eq!(recorded, expected);
+    // What the recorder printed, and counted.
+    let said = std::fs::read_to_string(bench.path("stderr")).unwrap();
+    let count = expected.len();
+    assert!(said.contains(&format!("\n{count} alerts: ")), "{said}");
+    let lines = said.lines().filter(|line| line.contains(" evt_type="));
+    assert_eq!(lines.count(), count, "{said}");
+    let summary = bench.summary(capture);
+    assert_eq!(summary["alerts"]["total"], count);
+    assert_eq!(summary["alerts"]["left_out"], 0);
+    // Before each is its event, or another alert of it, with the number that the alert says.
+    let all = bench.printed(capture, "*%evt.num %evt.rawtime %thread.tid %evt.type", &[]);
+    let mut about = None;
+    let mut seen = 0;
+    for line in &all {
+        let (number, rest) = line.split_once(' ').unwrap();
+        let (place, ty) = rest.rsplit_once(' ').unwrap();
+        if ty == "alert" {
+            let (_, of, _) = about.unwrap();
+            assert_eq!(place, of, "{line}");
+            assert!(in_order[seen].starts_with(place), "{line}");
+            seen += 1;
+        } else {
+            about = Some((number, place, ty));
+        }
+    }
+    assert_eq!(seen, count);
+}
+
 #[test]
 fn what_happens_on_the_host_is_found_by_the_stock_rules() {
     let (Some(bench), Some(stock)) = (bench(), stock()) else {
@@ -71,9 +119,21 @@ fn what_happens_on_the_host_is_found_by_the_stock_rules() {
     let dir = dir.to_str().unwrap();
     bench.record(
         "host.scap",
-        &["--no-container-names", "--", program, "host", dir],
+        &[
+            "--detect",
+            "-r",
+            &stock,
+            "-o",
+            "rule_matching=all",
+            "--no-container-names",
+            "--",
+            program,
+            "host",
+            dir,
+        ],
     );
     let found = alerts(&bench, "host.scap", &stock);
+    are_recorded(&bench, "host.scap", &found);
     let root = ("user.name", "root");
     has(
         &found,

@@ -181,6 +181,20 @@ impl Downgrade {
                     exit: Some(self.exit.event(event, types::CONTAINER_JSON_2_E, event.ts)),
                 };
             }
+            // An alert, whose data is a text.
+            if event.ty == types::ASYNCEVENT_E
+                && event.params.get(1) == Some(b"alert\0")
+                && event
+                    .params
+                    .get(2)
+                    .is_some_and(|data| data.len() <= usize::from(u16::MAX))
+            {
+                self.exit.fill(&[From::Param(1), From::Param(2)], event);
+                return Pair {
+                    enter: None,
+                    exit: Some(self.exit.event(event, types::NOTIFICATION_E, event.ts)),
+                };
+            }
             if plan.exit.is_none() {
                 *lost = (lost.0.saturating_add(1), lost.1.saturating_add(1), lost.2);
                 return nothing;

@@ -22,6 +22,8 @@ pub const DIRECTORIES: &[u8] = b"directories";
 pub const ARGUMENT: &[u8] = b"argument";
 /// The wall clock was set; the data is a [`ClockStep`]. scap's own.
 pub const CLOCK_STEP: &[u8] = b"clock.step";
+/// A rule matched the event before; see [`alert`](super::alert). scap's own.
+pub const ALERT: &[u8] = b"alert";
 
 /// The data of a [`CLOCK_STEP`] event: `before=SECONDS after=SECONDS`, since the epoch and with nine decimals. Times of
 /// events do not follow the wall clock, so the difference between `after` and the event's time is also what is to be added

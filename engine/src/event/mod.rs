@@ -5,6 +5,7 @@
 //! module decodes them ([`value`]) and prints them ([`render`]). It does not depend on the state: names for
 //! printing come through the [`Names`] trait, which the state implements.
 
+pub mod alert;
 pub mod async_event;
 pub mod bytes;
 pub mod fds;

@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 use scap_capture_format::schema::{Arch, EventType, Syscall, SyscallArg, syscall, types};
 
 use super::text::{self, Put};
-use super::{Event, EventExt as _, Names};
+use super::{Event, EventExt as _, Names, alert, async_event};
 use super::{fds, number};
 
 /// Parameters of `syscall <`.
@@ -143,6 +143,9 @@ pub fn event_name(out: &mut Vec<u8>, event: &Event<'_>, arch: Option<Arch>) {
         return;
     }
     match event.info() {
+        Some(_) if event.ty == types::ASYNCEVENT_E && alert::is_alert(event) => {
+            out.extend_from_slice(async_event::ALERT);
+        }
         Some(info) => out.extend_from_slice(info.name.as_bytes()),
         None => {
             out.extend_from_slice(b"event-type-");

@@ -45,6 +45,7 @@ pub const CLASSES: &[Class] = &[
     class("ka", Some(Subject::Request), super::audit::KA),
     class("json", Some(Subject::Request), super::audit::JSON),
     class("jevt", Some(Subject::Request), super::audit::JEVT),
+    class("alert", Some(Subject::Event), super::alert::FIELDS),
     class("fdlist", None, super::fdlist::FIELDS),
     class("syslog", None, super::syslog::FIELDS),
     class("util", None, super::evt::UTIL),

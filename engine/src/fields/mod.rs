@@ -22,6 +22,7 @@ macro_rules! extract {
 
 pub mod attributes;
 
+mod alert;
 mod ancestors;
 mod audit;
 mod classes;

@@ -3,7 +3,7 @@
 use scap_capture_format::schema::{self, EventType, Status, Syscall, syscall, types};
 
 use super::compare::TextTest;
-use crate::event::syscall as generic;
+use crate::event::{async_event, syscall as generic};
 use crate::fields::{Context, Field, Scratch, Value};
 
 /// Event types in the schema.
@@ -200,6 +200,7 @@ pub(super) fn is_type_name(name: &str) -> bool {
     schema::events_by_name(name).next().is_some()
         || syscall::by_name(name).is_some()
         || ia32_names().any(|n| n == name)
+        || name.as_bytes() == async_event::ALERT
         // The name shown for unknown calls and types.
         || name == "<unknown>"
         || numbered("syscall_")

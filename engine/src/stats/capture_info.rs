@@ -17,9 +17,10 @@ use scap_capture_format::schema::{Arch, ParamType, types};
 use scap_capture_format::sysdig::{self, SysdigReader};
 
 use crate::audit::is_audit;
-use crate::event::async_event::{CLOCK_STEP, ClockStep};
+use crate::event::async_event::{ALERT, CLOCK_STEP, ClockStep};
 use crate::event::{Event, syscall};
 use crate::state::{ContainerInfo, limits};
+use crate::stats::AlertCounts;
 use crate::stats::groups::{Counts, Groups};
 
 /// Limit of the threads, and of the processes, that are counted.
@@ -57,6 +58,8 @@ pub struct CaptureInfo {
     pub containers: u64,
     /// Kubernetes audit events.
     pub audit: u64,
+    /// Alerts of rules that were evaluated while recording.
+    pub alerts: AlertCounts,
     /// Calls that returned an error.
     pub failed: u64,
     /// Calls that had not returned when the capture ended.
@@ -296,6 +299,8 @@ struct Counter {
     /// Processes by thread, for events without a process id.
     processes: HashMap<i64, i64>,
     last_tid: Option<i64>,
+    /// Events of alerts.
+    alert_events: u64,
 }
 
 impl Counter {
@@ -309,6 +314,7 @@ impl Counter {
             containers: HashSet::new(),
             processes: HashMap::new(),
             last_tid: None,
+            alert_events: 0,
         }
     }
 
@@ -349,6 +355,7 @@ impl Counter {
         }
         capture_info.cut.add(event);
         capture_info.audit += u64::from(is_audit(event));
+        let is_alert = capture_info.alerts.add(event);
         match event.ts.known() {
             Some(now) => {
                 let (first, last) = capture_info.times.unwrap_or((now, now));
@@ -369,6 +376,10 @@ impl Counter {
                     seen.insert(id);
                 }
             }
+        }
+        if is_alert && event.ty == types::ASYNCEVENT_E {
+            self.alert_events += 1;
+            return;
         }
         if event.ty == types::ASYNCEVENT_E
             && event.text(1) == Some(CLOCK_STEP)
@@ -400,6 +411,10 @@ impl Counter {
             let described = || capture_info.header.schema.event(ty).map(|d| d.name.clone());
             let name = known.or_else(described).unwrap_or_else(|| ty.to_string());
             *capture_info.types.entry(name).or_insert(0) += count;
+        }
+        if self.alert_events > 0 {
+            let name = String::from_utf8_lossy(ALERT).into_owned();
+            *capture_info.types.entry(name).or_insert(0) += self.alert_events;
         }
         for (_, (count, name)) in self.calls.into_rows() {
             *capture_info.types.entry(name).or_insert(0) += count;

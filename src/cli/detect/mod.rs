@@ -139,15 +139,7 @@ pub(in crate::cli) fn run(args: &Args) -> Result<Outcome, CliError> {
     if let Some(name) = args.why.as_ref().or(args.why_not.as_ref()) {
         return explain(args, &rules, name);
     }
-    for which in settled.selection.unused(rules.rules()) {
-        warn(&format!("no rule is meant by {which}"), None);
-    }
-    let mut engine = rules
-        .into_engine(&settled.selection, settled.matching)
-        .map_err(|error| CliError::usage(error.to_string()))?;
-    if engine.enabled() == 0 {
-        return Err(CliError::usage("no rule is switched on"));
-    }
+    let mut engine = settled.engine(rules)?;
     if args.live {
         return live(args, engine, style);
     }
@@ -218,6 +210,12 @@ fn captures(
     output.finish()?;
     if passed.has_missed {
         window.warn_of_no_events();
+    }
+    if passed.recorded > 0 {
+        stderr::print(&format!(
+            "{} recorded with the events, not printed here: `scap read FILE evt.type=alert`\n",
+            counted(passed.recorded, "alert")
+        ));
     }
     summarize(args, &engine, &engine.counts(), passed.damaged)
 }
@@ -307,18 +305,23 @@ fn summarize(
     }
     stderr::print(&out);
     if counts.forgotten > 0 {
-        warn(
-            &format!(
-                "{} groups of events were forgotten before their window had passed: rules about several events may have missed some",
-                grouped(counts.forgotten)
-            ),
-            Some("use fewer fields in `by`, or a shorter `within`"),
-        );
+        warn_of_forgotten(counts.forgotten);
     }
     match (args.exit_code && counts.total > 0, damaged) {
         (true, _) => Err(CliError::Exited(EXIT_ALERTS)),
         (false, damaged) => Ok(Outcome::of_damage(damaged)),
     }
+}
+
+/// Warns that rules about several events forgot some.
+pub(super) fn warn_of_forgotten(groups: u64) {
+    warn(
+        &format!(
+            "{} groups of events were forgotten before their window had passed: rules about several events may have missed some",
+            grouped(groups)
+        ),
+        Some("use fewer fields in `by`, or a shorter `within`"),
+    );
 }
 
 /// Prints a line per alert.

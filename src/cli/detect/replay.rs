@@ -19,6 +19,7 @@ use crate::event::bytes::BufferFormat;
 use crate::fields::{Context, Session, TimeFormat};
 use crate::replay::{EventSink, OriginState, Pipeline, Selection};
 use crate::rules::{Engine, Match};
+use crate::stats::AlertCounts;
 
 /// Takes what rules find.
 pub(in crate::cli) trait Findings {
@@ -57,6 +58,8 @@ pub(in crate::cli) struct Passed {
     pub(in crate::cli) has_missed: bool,
     /// How many events there were.
     pub(in crate::cli) events: u64,
+    /// How many alerts the captures have from their recording.
+    pub(in crate::cli) recorded: u64,
     /// The times of the first and the last event, in nanoseconds since the epoch.
     pub(in crate::cli) times: Option<(u64, u64)>,
 }
@@ -77,6 +80,7 @@ impl Pass {
         sink.is_live = false;
         let mut passed = self.run_sink(&mut sink)?;
         passed.events = sink.events;
+        passed.recorded = sink.recorded.total;
         passed.times = sink.times;
         Ok(passed)
     }
@@ -117,6 +121,7 @@ pub(in crate::cli) struct RuleSink<'a> {
     captures: Vec<String>,
     is_live: bool,
     events: u64,
+    recorded: AlertCounts,
     times: Option<(u64, u64)>,
 }
 
@@ -129,6 +134,7 @@ impl<'a> RuleSink<'a> {
             captures: Vec::new(),
             is_live: true,
             events: 0,
+            recorded: AlertCounts::default(),
             times: None,
         }
     }
@@ -150,7 +156,7 @@ impl Counting for RuleSink<'_> {
 
 impl EventSink for RuleSink<'_> {
     fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
-        if cx.event.is_internal() {
+        if cx.event.is_internal() || self.recorded.add(cx.event) {
             return Ok(ControlFlow::Continue(()));
         }
         self.events += 1;

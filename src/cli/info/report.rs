@@ -1,10 +1,13 @@
 //! What `scap info` says of a capture; its serialization is the JSON output.
 
+use std::cmp::Reverse;
+
 use scap_capture_format::native::{Loss, MachineInfo};
 use serde::Serialize;
 
 use crate::event::time;
-use crate::stats::{self, CaptureInfo};
+use crate::rules::Priority;
+use crate::stats::{self, AlertCounts, CaptureInfo};
 
 /// The report.
 #[derive(Debug, Serialize)]
@@ -90,6 +93,45 @@ pub(super) struct ClockStepEntry {
     pub(super) after_ns: i64,
 }
 
+/// Alerts of rules that were evaluated while recording.
+#[derive(Debug, Serialize)]
+pub(super) struct Alerts<'a> {
+    pub(super) total: u64,
+    /// Of them, those that are only counted.
+    pub(super) left_out: u64,
+    /// The most severe rules first.
+    pub(super) rules: Vec<AlertEntry<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct AlertEntry<'a> {
+    pub(super) priority: &'a str,
+    pub(super) rule: &'a str,
+    pub(super) count: u64,
+}
+
+impl<'a> Alerts<'a> {
+    fn new(counts: &'a AlertCounts) -> Self {
+        let entry = |((priority, rule), count): (&'a (String, String), &u64)| AlertEntry {
+            priority,
+            rule,
+            count: *count,
+        };
+        let mut rules: Vec<_> = counts.by_rule.iter().map(entry).collect();
+        // A priority that there is none of comes last.
+        let severity = |entry: &AlertEntry<'_>| {
+            let known = Priority::parse(entry.priority);
+            (known.is_none(), known, Reverse(entry.count))
+        };
+        rules.sort_by_key(severity);
+        Self {
+            total: counts.total,
+            left_out: counts.left_out,
+            rules,
+        }
+    }
+}
+
 #[derive(Debug, Serialize)]
 pub(super) struct Events<'a> {
     pub(super) total: u64,
@@ -97,6 +139,8 @@ pub(super) struct Events<'a> {
     pub(super) without_time: u64,
     /// Kubernetes audit events.
     pub(super) audit: u64,
+    /// Alerts of rules that were evaluated while recording.
+    pub(super) alerts: Alerts<'a>,
     pub(super) failed: u64,
     pub(super) in_flight: u64,
     /// Events of which something was cut.
@@ -270,6 +314,7 @@ impl<'a> Report<'a> {
                 hidden: capture_info.hidden,
                 without_time: capture_info.untimed,
                 audit: capture_info.audit,
+                alerts: Alerts::new(&capture_info.alerts),
                 failed: capture_info.failed,
                 in_flight: capture_info.in_flight,
                 truncated: capture_info.cut.events,

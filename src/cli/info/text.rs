@@ -1,12 +1,15 @@
 //! The report as text.
 
-use super::report::{Integrity, Report};
+use super::report::{AlertEntry, Integrity, Report};
 use crate::event::{number, text, time};
 
 /// Event types listed in the text output; JSON has all.
 const TOP: usize = 20;
 /// Damaged places listed in the text output.
 const DAMAGES: usize = 10;
+
+/// Rules with alerts listed in the text output.
+const ALERT_RULES: usize = 20;
 
 /// Steps of the wall clock listed in the text output.
 const STEPS: usize = 10;
@@ -70,6 +73,7 @@ impl Report<'_> {
         if events.audit > 0 {
             lines.line("audit", &count(events.audit, "Kubernetes audit event"));
         }
+        self.alerts_text(&mut lines);
         lines.line(
             "failed",
             &format!("{} returned an error", count(events.failed, "call")),
@@ -199,6 +203,34 @@ impl Report<'_> {
         }
         if steps.total > STEPS as u64 {
             lines.line("", &format!("{} more", steps.total - STEPS as u64));
+        }
+    }
+
+    fn alerts_text(&self, lines: &mut Lines<'_>) {
+        let alerts = &self.events.alerts;
+        if alerts.total == 0 {
+            return;
+        }
+        let mut text = count(alerts.total, "alert");
+        if alerts.left_out > 0 {
+            text += &format!(", {} of them only counted", alerts.left_out);
+        }
+        lines.line("alerts", &text);
+        for entry in alerts.rules.iter().take(ALERT_RULES) {
+            let AlertEntry {
+                priority,
+                rule,
+                count,
+            } = entry;
+            lines.escaped("", &format!("{count} {priority}: {rule}"));
+        }
+        if let Some(more) = alerts
+            .rules
+            .len()
+            .checked_sub(ALERT_RULES)
+            .filter(|n| *n > 0)
+        {
+            lines.line("", &count(more as u64, "more rule"));
         }
     }
 

@@ -1,5 +1,6 @@
 //! `scap record`.
 
+mod detect;
 mod record_options;
 mod summary;
 
@@ -18,6 +19,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXCPU};
 use super::error::{self, CliError, Outcome};
 use super::output::ascii_json;
 use super::read::cannot_write;
+use super::rules::RuleFiles;
 use super::stderr;
 use crate::event::number::{counted, grouped};
 use crate::event::suggest::did_you_mean;
@@ -61,11 +63,20 @@ pub(super) struct Args {
 
     #[command(flatten)]
     what: What,
+
+    /// Evaluate rules for the events that are recorded: alerts are printed, and are events of the capture (`evt.type=alert`)
+    /// right behind the events that they are about. Without -r, scap's own rules
+    #[arg(long, help_heading = "Options of --detect")]
+    detect: bool,
+
+    #[command(flatten, next_help_heading = "Options of --detect")]
+    rules: RuleFiles,
 }
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
-    let options = args.what.options(args.events)?;
+    let mut options = args.what.options(args.events)?;
+    let detector = detect::detector(args, &mut options)?;
     if let Some(dir) = &args.fallback
         && !dir.is_dir()
     {
@@ -122,9 +133,10 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
             Notice::Status(_) => {}
             Notice::Runtime(text) => warn_of_runtime(text),
             Notice::Output(text) => error::warn(text, None),
+            Notice::Alert(line) => stderr::print(line),
         }
     };
-    let result = record::record(&options, destination, &stop, &mut watch);
+    let result = record::record(&options, destination, detector, &stop, &mut watch);
     if shows_progress {
         stderr::clear_progress();
     }
@@ -139,6 +151,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     if !args.quiet {
         stderr::print(&summary::text(&summary, &path));
     }
+    detect::warn_of_alerts(&summary);
     warn_of_unmatched(&summary);
     if cpu_limit.load(Ordering::Relaxed) {
         return Err(CliError::failed(

@@ -1,12 +1,14 @@
 //! The summary of a recording, as text and as JSON.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
 
+use super::detect;
 use crate::cli::stderr::one_line;
 use crate::event::number::{counted, grouped};
-use crate::record::{CommandEnd, CpuCounters, Summary, Unmatched, command};
+use crate::record::{AlertCounts, CommandEnd, CpuCounters, RuleCount, Summary, Unmatched, command};
 
 /// Fewer events than this give no useful mean size.
 const MANY: u64 = 1000;
@@ -32,6 +34,9 @@ pub(super) fn text(summary: &Summary, path: &Path) -> String {
         },
         mib(summary.bytes),
     );
+    if let Some(alerts) = &summary.alerts {
+        detect::text(&mut out, alerts);
+    }
     out.push_str(&format!(
         "seen by the kernel {}, lost {}, in flight at the end {}\n",
         grouped(summary.seen()),
@@ -122,6 +127,49 @@ pub(super) struct Report {
     peak_memory_bytes: u64,
     ring_bytes: u64,
     command_status: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alerts: Option<AlertReport>,
+}
+
+/// The alerts of `--detect`.
+#[derive(Serialize)]
+struct AlertReport {
+    total: u64,
+    /// Of them, those that are not in the capture.
+    left_out: u64,
+    by_priority: BTreeMap<&'static str, u64>,
+    rules: Vec<RuleReport>,
+}
+
+/// The alerts of a rule.
+#[derive(Serialize)]
+struct RuleReport {
+    rule: String,
+    priority: &'static str,
+    alerts: u64,
+    left_out: u64,
+}
+
+impl AlertReport {
+    fn new(counts: &AlertCounts) -> Self {
+        let sum = |field: fn(&RuleCount) -> u64| counts.rules.iter().map(field).sum();
+        let priorities = detect::by_priority(counts);
+        let rule = |rule: &RuleCount| RuleReport {
+            rule: rule.rule.clone(),
+            priority: rule.priority.name(),
+            alerts: rule.alerts,
+            left_out: rule.left_out,
+        };
+        Self {
+            total: sum(|rule| rule.alerts),
+            left_out: sum(|rule| rule.left_out),
+            by_priority: priorities
+                .iter()
+                .map(|(p, (n, _))| (p.name(), *n))
+                .collect(),
+            rules: counts.rules.iter().map(rule).collect(),
+        }
+    }
 }
 
 /// Events lost on one CPU for one reason.
@@ -177,6 +225,7 @@ impl Report {
                 CommandEnd::Ended(status) => status.code(),
                 _ => None,
             },
+            alerts: summary.alerts.as_ref().map(AlertReport::new),
         }
     }
 }

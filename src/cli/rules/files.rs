@@ -5,11 +5,11 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::cli::diagnostic;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, warn};
 use crate::cli::input::reason;
 use crate::cli::stderr;
 use crate::rules::{
-    Finding, Loader, Matching, Priority, Report, RuleSet, Selection, Settings, Style, Which,
+    Engine, Finding, Loader, Matching, Priority, Report, RuleSet, Selection, Settings, Style, Which,
 };
 
 /// Limit of a file, in bytes; the loader's message says more.
@@ -79,6 +79,25 @@ pub(in crate::cli) struct Settled {
 }
 
 impl RuleFiles {
+    /// Returns the first option that was given, if any was.
+    pub(in crate::cli) fn given(&self) -> Option<&'static str> {
+        let options = [
+            ("-r", !self.rules.is_empty()),
+            ("-D", !self.not_named.is_empty()),
+            ("-T", !self.not_tagged.is_empty()),
+            ("-t", !self.tagged.is_empty()),
+            ("--disable", !self.disable.is_empty()),
+            ("--enable", !self.enable.is_empty()),
+            ("--min-priority", self.min_priority.is_some()),
+            ("-p", self.print.is_some()),
+            ("-o", !self.options.is_empty()),
+        ];
+        options
+            .into_iter()
+            .find(|(_, is_given)| *is_given)
+            .map(|(name, _)| name)
+    }
+
     /// Reads the options.
     pub(in crate::cli) fn settle(&self) -> Result<Settled, CliError> {
         let mut settled = Settled::default();
@@ -157,6 +176,20 @@ fn succeeded(reports: &[Report], rules: Option<RuleSet>) -> Result<RuleSet, CliE
 }
 
 impl Settled {
+    /// Compiles the rules that are switched on.
+    pub(in crate::cli) fn engine(&self, rules: RuleSet) -> Result<Engine, CliError> {
+        for which in self.selection.unused(rules.rules()) {
+            warn(&format!("no rule is meant by {which}"), None);
+        }
+        let engine = rules
+            .into_engine(&self.selection, self.matching)
+            .map_err(|error| CliError::usage(error.to_string()))?;
+        match engine.enabled() {
+            0 => Err(CliError::usage("no rule is switched on")),
+            _ => Ok(engine),
+        }
+    }
+
     /// Sets an option of Falco's configuration file.
     fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
         let truth = || match value {

@@ -13,6 +13,7 @@ use scap_capture_format::schema::{
     Arch, FlagTable, ParamInfo, ParamType, PrintFormat, errno, signal, syscall as syscalls,
 };
 
+use super::alert::Alert;
 use super::bytes::{self, BufferFormat};
 use super::fds::{self, FdValue};
 use super::text::Put;
@@ -55,6 +56,10 @@ impl Renderer {
     pub fn info<N: Names + ?Sized>(&mut self, out: &mut Vec<u8>, event: &Event<'_>, names: &N) {
         if syscall::is_generic(event.ty) {
             self.generic(out, event, names);
+            return;
+        }
+        if let Some(alert) = Alert::of(event) {
+            alert.write(out);
             return;
         }
         for (index, info, bytes) in event.params_with_info() {

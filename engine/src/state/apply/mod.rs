@@ -21,7 +21,7 @@ pub use params::cgroups_param;
 use scap_capture_format::schema::{EventType, EventTypeFlags, types};
 
 use super::State;
-use crate::event::{Event, EventExt as _, EventFlags, PairedEvent};
+use crate::event::{Event, EventExt as _, EventFlags, PairedEvent, alert};
 use owners::Ids;
 
 /// `O_CLOEXEC` in the schema's open flags.
@@ -74,6 +74,7 @@ pub fn affects_state(event: &Event<'_>) -> bool {
     let can = may_affect_state(event.ty)
         || (event.ty == types::GENERIC_X && files::makes_fd(event, None));
     can && !files::is_harmless_ioctl(event)
+        && !alert::is_alert(event)
         && !event.result().is_some_and(|r| r < 0 && r != -EINPROGRESS)
 }
 

@@ -47,6 +47,11 @@ fn every_kind_of_event_describes_and_none_takes_away() {
         types::ASYNCEVENT_E,
         &[&u(0), b"weather\0", &description(ID, "rain")],
     );
+    m.event(
+        200,
+        types::ASYNCEVENT_E,
+        &[&u(0), b"alert\0", &description(ID, "fire")],
+    );
     assert_eq!((name(&m, ID), name(&m, b"old")), (Some("web"), Some("x")));
     assert_eq!(m.state.containers().count(), 2);
 }
