@@ -82,7 +82,7 @@ enum Command {
     /// Needs root, or CAP_BPF and CAP_PERFMON, and a kernel 5.8 or later with BTF. Ctrl-C stops the
     /// recording and completes the file; a second Ctrl-C exits immediately. The recorder never
     /// records itself.
-    Record(record::Args),
+    Record(Box<record::Args>),
     /// Print events as they happen
     ///
     /// Prints the same lines as `read`, for the events of this machine; it needs the privileges of

@@ -263,14 +263,23 @@ pub fn is_full(error: &io::Error) -> bool {
 ///
 /// Those of the system; [`io::ErrorKind::InvalidInput`] if it is not a regular file.
 pub fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    open_regular(path)?.take(limit).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+/// Opens a regular file to read it, through links.
+///
+/// # Errors
+///
+/// As [`read_regular`].
+pub fn open_regular(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-    if !file.metadata()?.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::ErrorKind::InvalidInput.into()),
     }
-    let mut content = Vec::new();
-    file.take(limit).read_to_end(&mut content)?;
-    Ok(content)
 }
 
 /// What is at a name.

@@ -29,14 +29,16 @@ impl Losses {
         self.before.iter().map(CpuCounters::lost).sum()
     }
 
-    /// Returns the losses since the last report; `None` if there were none.
+    /// Returns the losses since the last report, and `other` ones; `None` if there were none.
     pub(super) fn report(
         &mut self,
         now: u64,
         boot_to_wall: u64,
         rings: &Rings,
+        other: Option<Loss>,
     ) -> Option<LossReport> {
         let mut report = LossReport::default();
+        report.losses.extend(other);
         let from = Timestamp(self.begin.wrapping_add(boot_to_wall));
         for (cpu, before) in self.before.iter_mut().enumerate() {
             let counters = rings.counters(cpu);

@@ -10,6 +10,7 @@
 
 mod abi;
 mod accounts;
+mod audit;
 mod cgroups;
 mod clock;
 pub mod command;
@@ -36,6 +37,7 @@ mod unmatched;
 
 use std::{ffi::OsString, fs::File, io, path::PathBuf, sync::atomic::AtomicBool, time::Duration};
 
+pub use audit::{AuditCounts, AuditOptions, TlsOptions, WebhookOptions};
 pub use command::CommandEnd;
 pub use containers::ContainerOptions;
 pub use detect::{ALERTS_PER_SECOND, AlertCounts, Detector, RuleCount};
@@ -94,6 +96,8 @@ pub struct Options {
     pub host_root: PathBuf,
     /// How container runtimes are asked; their root directory is that of `host_root`.
     pub containers: ContainerOptions,
+    /// Kubernetes audit events to record with those of the machine.
+    pub audit: AuditOptions,
     /// Run this command and record it and its descendants.
     pub command: Vec<OsString>,
     /// The program that holds the command until the probe is attached: it is called with
@@ -120,6 +124,7 @@ impl Default for Options {
             types: None,
             host_root: PathBuf::from("/"),
             containers: ContainerOptions::default(),
+            audit: AuditOptions::default(),
             command: Vec::new(),
             holder: PathBuf::new(),
             given: Vec::new(),
@@ -154,6 +159,14 @@ pub enum RecordError {
         name: String,
         /// The most similar name, if there is one.
         nearest: Option<&'static str>,
+    },
+    /// A source of audit events cannot be opened.
+    #[error("cannot {what}: {source}")]
+    Audit {
+        /// What was to be done.
+        what: String,
+        /// The cause.
+        source: io::Error,
     },
     /// The probe could not be loaded.
     #[error(transparent)]
@@ -232,6 +245,9 @@ pub struct Summary {
     pub left_out: u64,
     /// The alerts, if rules were evaluated.
     pub alerts: Option<AlertCounts>,
+    /// Audit events, if there are sources of them. Those that were taken are in `events`, too, unless the filter rejected
+    /// them.
+    pub audit: Option<AuditCounts>,
     /// The choices that matched nothing.
     pub unmatched: Unmatched,
     /// Of the rejected events, those kept hidden in the file for the state.

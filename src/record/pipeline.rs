@@ -527,7 +527,8 @@ impl<'a> Chunks<'a> {
 
     /// Appends an event with its lanes, which depend on the state. Returns false if the event does not fit the format.
     fn push(&mut self, event: &Event<'_>, view: &View<'_>) -> bool {
-        self.last = event.ts;
+        // Audit events may be late.
+        self.last = self.last.max(event.ts);
         let (lanes, waited) = lanes::classify(event, view);
         let pushed = self.builder.push_in_lanes(event, lanes, waited);
         pushed.is_ok()

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    net::SocketAddr,
     sync::{
         atomic::{AtomicBool, Ordering},
         mpsc,
@@ -16,6 +17,7 @@ use scap_probe_common::wire::SEGMENT_BYTES;
 
 use super::{
     CommandEnd, Destination, Options, RecordError, Summary,
+    audit::AuditStage,
     cgroups::{Cgroups, Hierarchy},
     clock,
     command::StoppedChild,
@@ -75,6 +77,8 @@ pub enum Notice<'a> {
     Output(&'a str),
     /// The line of an alert, with its line break; safe to print.
     Alert(&'a str),
+    /// The webhook is listened for at this address.
+    Listening(SocketAddr),
 }
 
 /// The output of a recording.
@@ -128,6 +132,8 @@ pub(super) fn run(
     let cpus = plan.cpus;
     let boot_to_wall = clock::boot_to_wall();
     let header = machine::header(options, host, kernel, boot_to_wall);
+    // Before anything is written: the address may be in use.
+    let audit = AuditStage::start(&options.audit)?;
     let begun = match mode {
         Mode::Capture(destination, detector) => {
             Begun::Capture(Box::new(begin(destination, &header)?), detector)
@@ -195,6 +201,7 @@ pub(super) fn run(
         expanded: 0,
         refused: 0,
         in_flight: 0,
+        audit,
         losses: Losses::new(rings.possible_cpus()),
     };
     probe.attach()?;
@@ -216,6 +223,9 @@ pub(super) fn run(
         child.release();
     }
 
+    if let Some(address) = drain.audit.address() {
+        watch(Notice::Listening(address));
+    }
     let sleep = Duration::from_nanos(ring_bytes * 500_000_000 / MAX_RATE).min(MAX_SLEEP);
     let mut reported = Instant::now();
     let mut command = CommandEnd::None;
@@ -228,9 +238,7 @@ pub(super) fn run(
         let time = Timestamp(settled.wrapping_add(boot_to_wall));
         drain.pipeline.pause(time);
         drain.containers(settled, watch);
-        while let Some(text) = drain.pipeline.warning() {
-            watch(Notice::Output(&text));
-        }
+        drain.warnings(watch);
         drain.close_due(now, &rings);
         drain.alerts(watch);
         let elapsed = started.elapsed();
@@ -264,6 +272,7 @@ pub(super) fn run(
     probe.detach();
     // A probe program that was running during the detach can still commit one record.
     thread::sleep(Duration::from_millis(2));
+    drain.audit.finish(clock::boot().wrapping_add(boot_to_wall));
     let end = clock::boot();
     drain.pass(u64::MAX);
     // However short ago the last look was.
@@ -288,6 +297,7 @@ pub(super) fn run(
     drain.containers(end, watch);
     drain.close(end, &rings);
     drain.alerts(watch);
+    drain.warnings(watch);
     drop(scan.map(thread::JoinHandle::join));
     if let (CommandEnd::None, Some(child)) = (&command, child) {
         command = child.abandon();
@@ -311,6 +321,7 @@ struct Drain<'a> {
     /// Records that could not be made into an event.
     refused: u64,
     in_flight: u64,
+    audit: AuditStage,
     losses: Losses,
 }
 
@@ -326,12 +337,17 @@ impl Drain<'_> {
             joined,
             expanded,
             refused,
+            audit,
             ..
         } = self;
+        audit.collect(clock::boot().wrapping_add(*boot_to_wall));
         let follows_cgroups = pipeline.follows_cgroups();
-        merge.drain(limit, |record: &Record<'_>, cpu| {
+        let fullest = merge.drain(limit, |record: &Record<'_>, cpu| {
             let header = &record.header;
             let ts = header.ts.wrapping_add(*boot_to_wall);
+            if audit.next() < ts {
+                audit.pass(ts, |event| pipeline.event(event));
+            }
             let parts = encoder.parts(record);
             match parts {
                 0 => *joined += 1,
@@ -356,7 +372,13 @@ impl Drain<'_> {
                 });
             }
             true
-        })
+        });
+        let limit = match limit {
+            u64::MAX => u64::MAX,
+            limit => limit.wrapping_add(*boot_to_wall),
+        };
+        audit.pass(limit, |event| pipeline.event(event));
+        fullest
     }
 
     /// Looks for changes of the machine at `now`, which are events at `settled`, both on the boot clock.
@@ -392,6 +414,13 @@ impl Drain<'_> {
             .containers(ts, &mut |text| watch(Notice::Runtime(text)));
     }
 
+    /// Passes on problems that do not end the recording.
+    fn warnings(&mut self, watch: &mut dyn FnMut(Notice<'_>)) {
+        while let Some(text) = self.pipeline.warning().or_else(|| self.audit.warning()) {
+            watch(Notice::Output(&text));
+        }
+    }
+
     /// Passes on the lines of alerts.
     fn alerts(&mut self, watch: &mut dyn FnMut(Notice<'_>)) {
         while let Some(line) = self.pipeline.alert() {
@@ -413,7 +442,10 @@ impl Drain<'_> {
             return;
         }
         self.opened = now;
-        if let Some(report) = self.losses.report(now, self.boot_to_wall, rings) {
+        let audit = self
+            .audit
+            .loss(Timestamp(now.wrapping_add(self.boot_to_wall)));
+        if let Some(report) = self.losses.report(now, self.boot_to_wall, rings, audit) {
             self.pipeline.loss(report);
         }
         self.pipeline.close();
@@ -429,6 +461,7 @@ impl Drain<'_> {
         let counts = *self.pipeline.counts();
         let unmatched = self.pipeline.unmatched();
         let alerts = self.pipeline.alerts();
+        let audit = self.audit.counts();
         let bytes = self.pipeline.finish()?;
         let cpus = (0..rings.possible_cpus())
             .map(|cpu| rings.counters(cpu))
@@ -437,6 +470,7 @@ impl Drain<'_> {
             elapsed,
             events: counts.wanted + counts.alerts,
             alerts,
+            audit,
             hidden: counts.hidden,
             left_out: counts.hidden + counts.out,
             unmatched,

@@ -112,6 +112,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "capture-format",
             "probe-common",
             "event",
+            "audit",
             "state",
             "fields",
             "filter",

@@ -11,7 +11,7 @@ use crate::{
     cri_client::Wanted,
     recorder::Recorder,
     runtimes::{Containerd, POD},
-    tools::{bench, scap},
+    tools::{Bench, bench, scap},
 };
 
 /// The audit log of an exec; the API server's clock is behind by some time.
@@ -124,4 +124,44 @@ fn execs_in_a_pod_are_joined_to_their_processes() {
         let is_of_runtime = |line: &String| line.contains("runc") || line.contains("sleep");
         assert!(!unexplained.iter().any(is_of_runtime), "{unexplained:?}");
     }
+    recorded_together(&bench, &containerd, &app);
+}
+
+/// The same with the log in the capture, which then answers alone.
+fn recorded_together(bench: &Bench, containerd: &Containerd, app: &str) {
+    let log = bench.path("live.log");
+    std::fs::write(&log, "").unwrap();
+    let socket = containerd.socket().to_str().unwrap().to_owned();
+    let args = [
+        "--container-socket",
+        &socket,
+        "--audit-log",
+        log.to_str().unwrap(),
+    ];
+    let recorder = Recorder::start(bench, "together.scap", &args);
+    let begun = Utc::now();
+    containerd.ctr(&[
+        "-n",
+        "k8s.io",
+        "tasks",
+        "exec",
+        "--exec-id",
+        "t",
+        app,
+        "/bin/ls",
+        "/etc",
+    ]);
+    let times = [begun, begun + TimeDelta::milliseconds(40), Utc::now()];
+    let mut text = String::new();
+    let query = "command=/bin/ls&command=/etc&container=app";
+    request(&mut text, "carol", times, TimeDelta::zero(), query);
+    std::fs::write(&log, text).unwrap();
+    recorder.signal(Signal::INT);
+    assert_eq!(recorder.end().0, Some(0));
+    let found = bench.printed(
+        "together.scap",
+        "%proc.cmdline|%audit.session",
+        &["audit.user = carol and evt.type = execve and evt.failed = false"],
+    );
+    assert_eq!(found.first().map(String::as_str), Some("ls /etc|certain"));
 }

@@ -18,6 +18,7 @@
 
 mod attacks;
 mod audit;
+mod audit_sources;
 mod capture;
 mod cases;
 mod chisels;

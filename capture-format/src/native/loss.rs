@@ -60,6 +60,9 @@ impl LossCause {
     pub const REPORTED: Self = Self(6);
     /// The CPU has no ring buffer: it came online after the start of the recording.
     pub const NO_RING: Self = Self(7);
+    /// A Kubernetes audit event, or a request with some, that the recorder could not take; its sender may have sent it
+    /// again. The events of the machine are not concerned.
+    pub const AUDIT: Self = Self(8);
 
     /// Returns the name of the cause.
     pub const fn name(self) -> &'static str {
@@ -71,6 +74,7 @@ impl LossCause {
             Self::RECORDER => "recorder overflow",
             Self::REPORTED => "reported",
             Self::NO_RING => "CPU without a ring",
+            Self::AUDIT => "audit events not taken",
             _ => "unknown cause",
         }
     }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::{fmt, io};
 
 use scap_capture_format::event::{EventFlags, Timestamp};
-use scap_capture_format::native::{ContainerReport, Origin, OriginId};
+use scap_capture_format::native::{ContainerReport, Loss, LossCause, Origin, OriginId};
 use scap_capture_format::schema::{Arch, types};
 use thiserror::Error;
 
@@ -201,7 +201,9 @@ impl Pipeline {
                 preload(&mut self.origins[origin..end], report);
             }
             Item::Loss(report) => {
-                own.is_trusted &= report.losses.iter().all(|l| l.count == 0);
+                // Audit events change no state.
+                let is_harmless = |loss: &Loss| loss.count == 0 || loss.cause == LossCause::AUDIT;
+                own.is_trusted &= report.losses.iter().all(is_harmless);
                 sink.loss(report)?;
             }
             Item::Gap => own.is_trusted = false,

@@ -1,5 +1,6 @@
 //! `scap record`.
 
+mod audit;
 mod detect;
 mod record_options;
 mod summary;
@@ -29,6 +30,7 @@ use crate::record::{
     self, CommandEnd, Destination, Notice, Options, ProbeError, RecordError, Status, Summary,
     Trouble, command,
 };
+use audit::AuditSources;
 pub(super) use record_options::{How, What, print_choice, seconds};
 use summary::Report;
 
@@ -71,11 +73,15 @@ pub(super) struct Args {
 
     #[command(flatten, next_help_heading = "Options of --detect")]
     rules: RuleFiles,
+
+    #[command(flatten, next_help_heading = "Kubernetes audit events")]
+    audit: AuditSources,
 }
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let mut options = args.what.options(args.events)?;
+    args.audit.add_to(&mut options);
     let detector = detect::detector(args, &mut options)?;
     if let Some(dir) = &args.fallback
         && !dir.is_dir()
@@ -134,6 +140,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
             Notice::Runtime(text) => warn_of_runtime(text),
             Notice::Output(text) => error::warn(text, None),
             Notice::Alert(line) => stderr::print(line),
+            Notice::Listening(address) if !args.quiet => args.audit.print_address(address),
+            Notice::Listening(_) => {}
         }
     };
     let result = record::record(&options, destination, detector, &stop, &mut watch);
@@ -235,6 +243,7 @@ impl From<RecordError> for CliError {
                 Self::failed(error::with_sources(&error)).code(error::EXIT_PRIVILEGE)
             }
             RecordError::Sink(error) => Self::output(&error),
+            RecordError::Audit { .. } => Self::failed(message),
             RecordError::Create {
                 needed: Some(needed),
                 path,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::cli::error::CliError;
 use crate::cli::positionals;
 use crate::cli::stderr;
-use crate::record::{self, ContainerOptions, KernelChoice, Options};
+use crate::record::{self, AuditOptions, ContainerOptions, KernelChoice, Options};
 
 /// Selects what is recorded.
 #[derive(Debug, clap::Args)]
@@ -159,6 +159,7 @@ impl How {
                 env: self.container_env,
                 ..ContainerOptions::default()
             },
+            audit: AuditOptions::default(),
             command: self.command.clone(),
             holder: std::env::current_exe().map_err(|error| {
                 CliError::failed(format!("cannot find the program's own file: {error}"))

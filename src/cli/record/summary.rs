@@ -5,10 +5,12 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::detect;
+use super::{audit, detect};
 use crate::cli::stderr::one_line;
 use crate::event::number::{counted, grouped};
-use crate::record::{AlertCounts, CommandEnd, CpuCounters, RuleCount, Summary, Unmatched, command};
+use crate::record::{
+    AlertCounts, AuditCounts, CommandEnd, CpuCounters, RuleCount, Summary, Unmatched, command,
+};
 
 /// Fewer events than this give no useful mean size.
 const MANY: u64 = 1000;
@@ -36,6 +38,9 @@ pub(super) fn text(summary: &Summary, path: &Path) -> String {
     );
     if let Some(alerts) = &summary.alerts {
         detect::text(&mut out, alerts);
+    }
+    if let Some(counts) = &summary.audit {
+        audit::text(&mut out, counts);
     }
     out.push_str(&format!(
         "seen by the kernel {}, lost {}, in flight at the end {}\n",
@@ -129,6 +134,33 @@ pub(super) struct Report {
     command_status: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     alerts: Option<AlertReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit: Option<AuditReport>,
+}
+
+/// The audit events of `--audit-log` and `--audit-webhook`.
+#[derive(Serialize)]
+struct AuditReport {
+    events: u64,
+    moved: u64,
+    duplicates: u64,
+    not_taken: BTreeMap<&'static str, u64>,
+    refused_requests: u64,
+}
+
+impl AuditReport {
+    fn new(counts: &AuditCounts) -> Self {
+        let refused = counts.refused.iter();
+        Self {
+            events: counts.events,
+            moved: counts.moved,
+            duplicates: counts.duplicates,
+            not_taken: refused
+                .map(|(refusal, count)| (refusal.text(), *count))
+                .collect(),
+            refused_requests: counts.rejected,
+        }
+    }
 }
 
 /// The alerts of `--detect`.
@@ -226,6 +258,7 @@ impl Report {
                 _ => None,
             },
             alerts: summary.alerts.as_ref().map(AlertReport::new),
+            audit: summary.audit.as_ref().map(AuditReport::new),
         }
     }
 }
