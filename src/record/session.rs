@@ -133,7 +133,7 @@ pub(super) fn run(
     let boot_to_wall = clock::boot_to_wall();
     let header = machine::header(options, host, kernel, boot_to_wall);
     // Before anything is written: the address may be in use.
-    let audit = AuditStage::start(&options.audit)?;
+    let audit = AuditStage::start(&options.audit, clock::boot().wrapping_add(boot_to_wall))?;
     let begun = match mode {
         Mode::Capture(destination, detector) => {
             Begun::Capture(Box::new(begin(destination, &header)?), detector)

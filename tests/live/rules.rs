@@ -23,6 +23,9 @@ fn stock() -> Option<String> {
 fn alerts(bench: &Bench, capture: &str, rules: &str) -> BTreeMap<String, Vec<Json>> {
     let output = scap()
         .args(["detect", "-j", "-o", "rule_matching=all", "-r", rules])
+        // As the alerts of captures are.
+        .args(["-o", "time_format_iso_8601=true"])
+        .args(["-o", "json_include_message_property=true"])
         .arg(bench.path(capture))
         .output()
         .unwrap();
@@ -62,23 +65,25 @@ fn has(found: &BTreeMap<String, Vec<Json>>, rule: &str, fields: &[(&str, &str)])
 /// Checks that the capture has the same alerts from its recording, each behind its event, and that they were printed and
 /// counted.
 fn are_recorded(bench: &Bench, capture: &str, found: &BTreeMap<String, Vec<Json>>) {
-    let told = |alert: &Json| {
-        let evidence = &alert["scap"];
-        format!(
-            "{} {} {} {}",
-            evidence["evt.rawtime"],
-            evidence["thread.tid"],
-            alert["priority"].as_str().unwrap(),
-            alert["rule"].as_str().unwrap()
-        )
+    let mut expected: Vec<String> = found.values().flatten().map(Json::to_string).collect();
+    let output = scap()
+        .args(["read", "-j", "-p", "%alert.json"])
+        .arg(bench.path(capture))
+        .arg("evt.type=alert")
+        .output()
+        .unwrap();
+    let data = String::from_utf8(output.stdout).unwrap();
+    let recorded = |line: &str| {
+        let line: Json = serde_json::from_str(line).unwrap();
+        let alert: Json = serde_json::from_str(line["alert.json"].as_str().unwrap()).unwrap();
+        alert.to_string()
     };
-    let mut expected: Vec<String> = found.values().flatten().map(told).collect();
-    let format = "%evt.rawtime %thread.tid %alert.priority %alert.rule";
-    let mut recorded = bench.printed(capture, format, &["evt.type=alert"]);
-    let in_order = recorded.clone();
+    let mut recorded: Vec<String> = data.lines().map(recorded).collect();
     expected.sort();
     recorded.sort();
     assert_eq!(recorded, expected);
+    let format = "%evt.rawtime %thread.tid %alert.priority %alert.rule";
+    let in_order = bench.printed(capture, format, &["evt.type=alert"]);
     // What the recorder printed, and counted.
     let said = std::fs::read_to_string(bench.path("stderr")).unwrap();
     let count = expected.len();
@@ -88,7 +93,7 @@ fn are_recorded(bench: &Bench, capture: &str, found: &BTreeMap<String, Vec<Json>
     let summary = bench.summary(capture);
     assert_eq!(summary["alerts"]["total"], count);
     assert_eq!(summary["alerts"]["left_out"], 0);
-    // Before each is its event, or another alert of it, with the number that the alert says.
+    // Before each is its event, or another alert about it.
     let all = bench.printed(capture, "*%evt.num %evt.rawtime %thread.tid %evt.type", &[]);
     let mut about = None;
     let mut seen = 0;

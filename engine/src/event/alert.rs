@@ -20,6 +20,12 @@ pub fn is_alert(event: &Event<'_>) -> bool {
     data_param(event).is_some()
 }
 
+/// Returns the JSON of an alert.
+pub fn data<'a>(event: &Event<'a>) -> Option<&'a [u8]> {
+    let data = event.text(data_param(event)?)?;
+    (data.len() <= MAX_DATA).then_some(data)
+}
+
 /// Returns the parameter with the data of an alert. Captures for sysdig, which knows no asynchronous events, have a
 /// `notification` with the same name and data.
 #[inline]
@@ -60,10 +66,7 @@ pub struct Alert {
 impl Alert {
     /// Reads an event; `None` if it is no alert, or one that is malformed.
     pub fn of(event: &Event<'_>) -> Option<Self> {
-        let data = event.text(data_param(event)?)?;
-        if data.len() > MAX_DATA {
-            return None;
-        }
+        let data = data(event)?;
         let Value::Object(mut object) = serde_json::from_slice(data).ok()? else {
             return None;
         };

@@ -2,7 +2,7 @@
 
 use super::info::{FieldFlags, FieldInfo, text, uint};
 use super::{Context, Field, Scratch, Value};
-use crate::event::alert::Alert;
+use crate::event::alert::{self, Alert};
 
 pub(super) const FIELDS: &[FieldInfo] = &[
     own(text(
@@ -31,6 +31,11 @@ pub(super) const FIELDS: &[FieldInfo] = &[
         "how many alerts of the rule the event stands for, which are not in the capture; absent for an alert",
         left_out,
     )),
+    own(text(
+        "alert.json",
+        "the alert as JSON object: with the fields of its output, and more about the event",
+        json,
+    )),
 ];
 
 const fn own(info: FieldInfo) -> FieldInfo {
@@ -43,6 +48,7 @@ extract! {
     tags = |_, cx, scratch| of(cx, scratch, |alert| alert.tags.join(","));
     source = |_, cx, scratch| of(cx, scratch, |alert| alert.source);
     message = |_, cx, scratch| of(cx, scratch, |alert| alert.message);
+    json = |_, cx, _| alert::data(cx.event).map(Value::Text);
     left_out = |_, cx, _| {
         let count = Alert::of(cx.event)?.left_out;
         (count > 0).then_some(Value::Uint(count))

@@ -1,11 +1,15 @@
 //! Rules while recording: `scap record --detect`.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::sync::mpsc::{self, SyncSender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use super::Args;
 use crate::cli::detect::warn_of_forgotten;
 use crate::cli::error::{CliError, warn};
-use crate::cli::stderr::one_line;
+use crate::cli::stderr::{self, one_line};
 use crate::event::number::{counted, grouped, were};
 use crate::record::{ALERTS_PER_SECOND, AlertCounts, Detector, Options, Summary};
 use crate::rules::{BUILT_IN_NAME, Priority, Rule};
@@ -74,8 +78,61 @@ pub(super) fn text(out: &mut String, counts: &AlertCounts) {
     out.push('\n');
 }
 
-/// Warns of alerts that are missing.
-pub(super) fn warn_of_alerts(summary: &Summary) {
+/// Lines that wait for standard error. While nobody reads it, the recording goes on.
+const WAITING: usize = 1000;
+/// How long the end of the recording waits for them.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Prints alerts on a thread of its own.
+pub(super) struct AlertLines {
+    send: Option<SyncSender<String>>,
+    thread: Option<JoinHandle<()>>,
+    not_printed: u64,
+}
+
+impl AlertLines {
+    /// Makes a printer; `has_progress`: the lines replace a progress line.
+    pub(super) fn new(has_progress: bool) -> io::Result<Self> {
+        let (send, lines) = mpsc::sync_channel::<String>(WAITING);
+        let print = move || {
+            for line in lines {
+                if has_progress {
+                    stderr::clear_progress();
+                }
+                stderr::print(&line);
+            }
+        };
+        let thread = thread::Builder::new().name("scap-alerts".to_owned());
+        Ok(Self {
+            send: Some(send),
+            thread: Some(thread.spawn(print)?),
+            not_printed: 0,
+        })
+    }
+
+    /// Prints a line as soon as it can be printed.
+    pub(super) fn print(&mut self, line: &str) {
+        let sent = self
+            .send
+            .as_ref()
+            .map(|send| send.try_send(line.to_owned()));
+        self.not_printed += u64::from(!matches!(sent, Some(Ok(()))));
+    }
+
+    /// Waits for the lines, for some time, and returns how many were not printed as there were too many.
+    pub(super) fn finish(mut self) -> u64 {
+        drop(self.send.take());
+        let begun = Instant::now();
+        let is_over = |thread: &JoinHandle<()>| thread.is_finished();
+        while !self.thread.as_ref().is_none_or(is_over) && begun.elapsed() < PATIENCE {
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.not_printed
+    }
+}
+
+/// Warns of alerts that are missing; `not_printed` of them by [`AlertLines`].
+pub(super) fn warn_of_alerts(summary: &Summary, not_printed: u64) {
     let Some(counts) = &summary.alerts else {
         return;
     };
@@ -90,8 +147,8 @@ pub(super) fn warn_of_alerts(summary: &Summary) {
             Some("`scap detect` finds all of them in the events of the capture"),
         );
     }
-    if counts.not_printed > 0 {
-        let count = counts.not_printed;
+    let count = counts.not_printed + not_printed;
+    if count > 0 {
         let message = format!(
             "{} {} not printed, but {} in the capture",
             counted(count, "alert"),

@@ -130,8 +130,10 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         print_choice(&options);
     }
     let shows_progress = !args.quiet && stderr::is_terminal();
+    let mut alerts = detect::AlertLines::new(shows_progress)
+        .map_err(|error| CliError::failed(format!("cannot start a thread: {error}")))?;
     let mut watch = |notice: Notice<'_>| {
-        if shows_progress && !matches!(notice, Notice::Status(_)) {
+        if shows_progress && !matches!(notice, Notice::Status(_) | Notice::Alert(_)) {
             stderr::clear_progress();
         }
         match notice {
@@ -139,12 +141,13 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
             Notice::Status(_) => {}
             Notice::Runtime(text) => warn_of_runtime(text),
             Notice::Output(text) => error::warn(text, None),
-            Notice::Alert(line) => stderr::print(line),
+            Notice::Alert(line) => alerts.print(line),
             Notice::Listening(address) if !args.quiet => args.audit.print_address(address),
             Notice::Listening(_) => {}
         }
     };
     let result = record::record(&options, destination, detector, &stop, &mut watch);
+    let not_printed = alerts.finish();
     if shows_progress {
         stderr::clear_progress();
     }
@@ -159,7 +162,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     if !args.quiet {
         stderr::print(&summary::text(&summary, &path));
     }
-    detect::warn_of_alerts(&summary);
+    detect::warn_of_alerts(&summary, not_printed);
     warn_of_unmatched(&summary);
     if cpu_limit.load(Ordering::Relaxed) {
         return Err(CliError::failed(

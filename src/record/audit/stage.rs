@@ -69,16 +69,16 @@ impl Ord for Held {
 }
 
 impl AuditStage {
-    /// Opens the sources.
-    pub(in crate::record) fn start(options: &AuditOptions) -> Result<Self, RecordError> {
+    /// Opens the sources at the time `now`.
+    pub(in crate::record) fn start(options: &AuditOptions, now: u64) -> Result<Self, RecordError> {
         Ok(Self {
             intake: Intake::start(options)?,
             held: BinaryHeap::new(),
             taken: Vec::new(),
-            passed: 0,
+            passed: now,
             number: 0,
             moved: 0,
-            reported: (0, Timestamp(0)),
+            reported: (0, Timestamp(now)),
             bytes: Vec::new(),
         })
     }
@@ -198,7 +198,7 @@ mod tests {
     const NOW: u64 = 1_700_000_000 * S;
 
     fn stage() -> AuditStage {
-        AuditStage::start(&AuditOptions::default()).expect("no sources")
+        AuditStage::start(&AuditOptions::default(), NOW).expect("no sources")
     }
 
     fn hold(stage: &mut AuditStage, times: &[u64]) {
