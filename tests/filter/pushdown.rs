@@ -31,6 +31,10 @@ fn reach_of_types() {
         types("evt.type in (open, close) and evt.type != open"),
         ["asyncevent", "close"]
     );
+    assert_eq!(
+        types("alert.priority = Critical and not alert.left_out exists"),
+        ["asyncevent", "notification"]
+    );
     assert_eq!(types("evt.type = ftruncate"), ["asyncevent", "syscall"]);
     assert!(pushdown("proc.name = x").is_everything());
     assert!(pushdown("evt.type = open or proc.name = x").types.is_all());

@@ -39,7 +39,7 @@ pub(super) const FIELDS: &[FieldInfo] = &[
 ];
 
 const fn own(info: FieldInfo) -> FieldInfo {
-    info.flag(FieldFlags::OURS)
+    info.flag(FieldFlags::OURS).of_alert()
 }
 
 extract! {

@@ -47,6 +47,8 @@ pub enum Carrier {
     Fd,
     /// Those of plugins: Kubernetes audit events.
     Plugin,
+    /// Those that are not of calls, among them alerts.
+    Alert,
 }
 
 /// The meaning of a value, where conditions on it have a use beyond the comparison.

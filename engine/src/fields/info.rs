@@ -218,6 +218,12 @@ impl FieldInfo {
         self.of_event()
     }
 
+    /// The value comes from an alert that was recorded; other events never have one.
+    pub(super) const fn of_alert(mut self) -> Self {
+        self.attributes.carrier = Carrier::Alert;
+        self.of_event()
+    }
+
     /// The value comes from the id of the thread's container.
     pub(super) const fn of_container(mut self) -> Self {
         self.attributes.scope = Scope::Container;

@@ -119,6 +119,9 @@ fn types(pred: &Pred, negated: bool, narrow: bool) -> TypeSet {
                 set
             }
             Carrier::Plugin => TypeSet::of(|ty| ty == types::PLUGINEVENT_E),
+            Carrier::Alert => {
+                TypeSet::of(|ty| matches!(ty, types::ASYNCEVENT_E | types::NOTIFICATION_E))
+            }
         },
         _ => TypeSet::ALL,
     }
