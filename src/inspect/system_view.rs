@@ -3,6 +3,8 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use scap_capture_format::schema::types;
+
 use super::system_tables::{Chosen, SystemView, system_table};
 use crate::fields::Context;
 use crate::replay::IndexedCaptureError;
@@ -41,14 +43,21 @@ fn go_to(
     let last = chunks
         .iter()
         .rposition(|chunk| chunk.summary.min_time.0 <= time);
-    let chunk = last.unwrap_or(0);
+    let mut chunk = last.unwrap_or(0);
     let mut until = None;
-    if last.is_some() {
-        replayer.columns(chunk, &mut |event| {
-            if event.ts.known().is_none_or(|ts| ts <= time) {
+    // Kubernetes audit events can be stored some seconds after those of the machine at their time: a chunk that begins with one
+    // need not have others from then.
+    for place in (0..=chunk).rev().filter(|_| last.is_some()) {
+        chunk = place;
+        replayer.columns(place, &mut |event| {
+            let is_of_machine = event.ty != types::PLUGINEVENT_E;
+            if is_of_machine && event.ts.known().is_none_or(|ts| ts <= time) {
                 until = Some(event.num.0);
             }
         })?;
+        if until.is_some() || stop.load(Ordering::Relaxed) {
+            break;
+        }
     }
     let Some(segment) = replayer.capture().segment_of(chunk) else {
         return Ok(());

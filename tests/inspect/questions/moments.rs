@@ -7,8 +7,10 @@ use scap::inspect::system_view::system_view;
 use scap::state::{FdKind, State};
 use scap::stats::table::{Cell, Row};
 use scap_capture_format::native::{CaptureReader, ChunkDecoder, Item, Load};
+use scap_capture_format::schema::types;
 
 use super::{cut_up, go, replayer, sample};
+use crate::common::{START, event, file, i64b, u32b, write};
 
 /// The state of the sample after its last event at or before a time.
 fn state_at(time: u64) -> State {
@@ -113,4 +115,30 @@ fn a_moment_is_the_state_that_one_gets_from_the_front() {
         );
     }
     assert!(most.0 > 2 && most.1 > 0 && most.2 > 0, "{most:?}");
+}
+
+#[test]
+fn audit_events_that_were_stored_late_are_not_the_moment_at_their_time() {
+    const S: u64 = 1_000_000_000;
+    let close = |at| event(at, 100, types::SYSCALL_CLOSE_X, &[&i64b(0), &i64b(0)]);
+    let audit = |at| event(at, -1, types::PLUGINEVENT_E, &[&u32b(1), b"{}"]);
+    // The second and the third chunk begin with events from before the close in the first one's end.
+    let events = [
+        event(S, 100, types::SYSCALL_CLOSE_X, &[&i64b(-9), &i64b(77)]),
+        close(4 * S),
+        audit(2 * S),
+        event(5 * S, 100, types::SYSCALL_CLOSE_X, &[&i64b(-9), &i64b(77)]),
+        audit(3 * S),
+        audit(2 * S),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(dir.path(), "late.scap", &write(&events, 2, true));
+    let mut replayer = replayer(&path);
+    let mut has_fd = |at: u64| {
+        let files = system_view(&mut replayer, START + at, SystemView::Files, &go()).unwrap();
+        let is = |row: &Row| matches!((&row.cells[0], &row.cells[3]), (Cell::Id(100), Cell::Id(0)));
+        files.rows.iter().any(is)
+    };
+    let found = [S, 2 * S, 3 * S, 4 * S - 1, 4 * S, 5 * S].map(&mut has_fd);
+    assert_eq!(found, [true, true, true, true, false, false]);
 }
