@@ -15,9 +15,11 @@ use super::input::Input;
 use super::positionals;
 use super::read::{cannot_write, refuse_same};
 use super::record::on_signals;
+use super::rules::RuleFiles;
 use super::window;
 use crate::files;
 use crate::filter::When;
+use crate::inspect::alerts::Rules;
 use crate::record::{self, Destination, Notice};
 use crate::replay::Span;
 use crate::replay::{IndexedCapture, IndexedCaptureError};
@@ -50,7 +52,12 @@ pub(super) struct Args {
     live: bool,
 
     /// The colour theme
-    #[arg(long, value_name = "THEME", default_value = "auto")]
+    #[arg(
+        long,
+        help_heading = "Options",
+        value_name = "THEME",
+        default_value = "auto"
+    )]
     theme: ThemeChoice,
 
     /// Press these keys instead of reading a terminal: characters, `<Enter>`, `<F2>`, `<S-Left>`, `<lt>` for `<`
@@ -65,6 +72,13 @@ pub(super) struct Args {
     /// Size of the screenshot
     #[arg(long, value_name = "COLSxROWS", default_value = "120x40", value_parser = size)]
     size: (u16, u16),
+
+    #[command(flatten, next_help_heading = "Options about rules")]
+    rules: RuleFiles,
+
+    /// Do not evaluate rules
+    #[arg(long, conflicts_with = "rules")]
+    no_rules: bool,
 }
 
 /// Values of `--theme`.
@@ -116,8 +130,9 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         false => on_signals()
             .map_err(|error| CliError::failed(format!("cannot handle signals: {error}")))?,
     };
+    let rules = rules(args)?;
     if args.live && args.words.is_empty() {
-        return live(args, &stop);
+        return live(args, rules, &stop);
     }
     let (files, filter) = positionals::split(&[], &args.words, true)?;
     if let Some(text) = &filter {
@@ -145,6 +160,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
             beside: Some(file.clone()),
             name,
             kind: Kind::of(args.live),
+            rules,
         };
         return show(args, shown, filter, &stop);
     }
@@ -170,8 +186,30 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         beside,
         name,
         kind,
+        rules,
     };
     show(args, shown, filter, &stop)
+}
+
+/// Loads the rules whose alerts are shown.
+fn rules(args: &Args) -> Result<Option<Arc<Rules>>, CliError> {
+    if args.no_rules {
+        return Ok(None);
+    }
+    let settled = args.rules.settle()?;
+    let rules = args.rules.load(&settled.settings, false)?;
+    for which in settled.selection.unused(rules.rules()) {
+        warn(&format!("no rule is meant by {which}"), None);
+    }
+    if !rules
+        .rules()
+        .iter()
+        .any(|rule| settled.selection.enables(rule))
+    {
+        return Err(CliError::usage("no rule is switched on").hint("--no-rules shows no alerts"));
+    }
+    let rules = Rules::new(rules, settled.selection, settled.matching);
+    Ok(Some(Arc::new(rules)))
 }
 
 /// The kind of capture that is shown.
@@ -198,6 +236,7 @@ struct Shown<'a> {
     beside: Option<PathBuf>,
     name: String,
     kind: Kind,
+    rules: Option<Arc<Rules>>,
 }
 
 /// Makes the file of a capture that only this program reads.
@@ -218,6 +257,7 @@ fn show(
         beside,
         name,
         kind,
+        rules,
     } = shown;
     let options = tui::Options {
         range: range(args, &name, path)?,
@@ -227,6 +267,7 @@ fn show(
         filter: filter.unwrap_or_default(),
         live: kind == Kind::Growing,
         of_damaged: kind == Kind::OfDamaged,
+        rules,
     };
     let name = options.name.clone();
     let outcome = |is_damaged: bool| {
@@ -306,7 +347,11 @@ fn failed(name: &str, error: ViewError) -> CliError {
 }
 
 /// Records this machine into a temporary capture and shows it.
-fn live(args: &Args, stop: &Arc<AtomicBool>) -> Result<Outcome, CliError> {
+fn live(
+    args: &Args,
+    rules: Option<Arc<Rules>>,
+    stop: &Arc<AtomicBool>,
+) -> Result<Outcome, CliError> {
     let file = temporary()?;
     let path = files::path_of(&file);
     let copy = file.try_clone();
@@ -346,6 +391,7 @@ fn live(args: &Args, stop: &Arc<AtomicBool>) -> Result<Outcome, CliError> {
                 beside: None,
                 name: "this machine".to_owned(),
                 kind: Kind::Growing,
+                rules,
             },
             None,
             stop,

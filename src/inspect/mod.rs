@@ -6,7 +6,9 @@
 //! Nothing here depends on a terminal.
 
 pub mod aggregator;
+pub mod alerts;
 pub mod detail;
+pub mod detector;
 pub mod find;
 pub mod io_stream;
 pub mod line;

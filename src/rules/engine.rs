@@ -1,6 +1,7 @@
 //! Evaluates the rules of a set for events.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::ops::ControlFlow;
 
 use scap_capture_format::schema::{EventType, SourceCategory, types};
@@ -61,6 +62,14 @@ pub struct Counts {
 }
 
 impl Counts {
+    fn add_alert(&mut self, rule: usize, priority: Priority) {
+        self.total += 1;
+        *self.by_priority.entry(priority).or_default() += 1;
+        if let Some(count) = self.by_rule.get_mut(rule) {
+            *count += 1;
+        }
+    }
+
     /// Adds the counts of another capture, of the same rules.
     pub fn add(&mut self, other: &Self) {
         for (own, more) in self.by_rule.iter_mut().zip(&other.by_rule) {
@@ -229,6 +238,24 @@ impl Engine {
     pub fn evaluate<E>(
         &mut self,
         cx: &Context<'_>,
+        alert: impl FnMut(Match<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.run(cx, false, alert)
+    }
+
+    /// Calls `alert` for every rule that matches an event by itself, whatever other events there were: rules about several
+    /// events are left out. Nothing is counted.
+    pub fn evaluate_alone(&mut self, cx: &Context<'_>, mut alert: impl FnMut(Match<'_>)) {
+        let Ok(()) = self.run(cx, true, |found| -> Result<(), Infallible> {
+            alert(found);
+            Ok(())
+        });
+    }
+
+    fn run<E>(
+        &mut self,
+        cx: &Context<'_>,
+        alone: bool,
         mut alert: impl FnMut(Match<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         if !self.may_match(cx.event.ty) || cx.event.is_internal() || is_alert(cx.event) {
@@ -265,6 +292,9 @@ impl Engine {
                 continue;
             };
             self.earlier.clear();
+            if alone && rule.correlation.is_some() {
+                continue;
+            }
             if let (Some(correlation), Some(Some(keys))) =
                 (&rule.correlation, self.keys.get_mut(role.rule))
             {
@@ -280,10 +310,8 @@ impl Engine {
             } else {
                 alerted = true;
             }
-            self.counts.total += 1;
-            *self.counts.by_priority.entry(rule.priority).or_default() += 1;
-            if let Some(count) = self.counts.by_rule.get_mut(role.rule) {
-                *count += 1;
+            if !alone {
+                self.counts.add_alert(role.rule, rule.priority);
             }
             alert(Match {
                 index: role.rule,

@@ -174,6 +174,18 @@ impl RuleSet {
         macros.map(|(name, condition)| (&**name, &*condition.mapped.text))
     }
 
+    /// Compiles the rules that are switched on; the rules stay, for more engines.
+    ///
+    /// # Errors
+    ///
+    /// If all rules together are too large.
+    pub fn engine(&self, selection: &Selection, matching: Matching) -> Result<Engine, EngineError> {
+        let Compiled {
+            rules, definitions, ..
+        } = &self.compiled;
+        Engine::new(rules.clone(), definitions, selection, matching)
+    }
+
     /// Compiles the rules that are switched on.
     ///
     /// # Errors

@@ -24,7 +24,8 @@ pub(crate) fn text(cell: &Cell, width: usize) -> String {
             }
             fit(&all, width)
         }
-        Cell::Word(word) => fit(word.as_bytes(), width),
+        Cell::Rendered(text) => clip(&String::from_utf8_lossy(text), width),
+        Cell::Word(word) | Cell::Ranked(_, word) => fit(word.as_bytes(), width),
         Cell::Id(id) => id.to_string(),
         // Numbers are never truncated.
         Cell::Count(count) => {
@@ -49,7 +50,13 @@ pub(crate) fn text(cell: &Cell, width: usize) -> String {
 pub(crate) fn is_number(cell: &Cell) -> bool {
     !matches!(
         cell,
-        Cell::Empty | Cell::Text(_) | Cell::List(..) | Cell::Word(_) | Cell::Time(_)
+        Cell::Empty
+            | Cell::Text(_)
+            | Cell::List(..)
+            | Cell::Rendered(_)
+            | Cell::Word(_)
+            | Cell::Ranked(..)
+            | Cell::Time(_)
     )
 }
 

@@ -231,6 +231,8 @@ pub(crate) const BINDINGS: &[Binding] = bindings! {
         ["9"] A::Show(View::Slow), "Slow calls";
         ["0"] A::Show(View::Containers), "Containers and pods";
         ["W"] A::Show(View::Waits), "Waits: what processes waited for";
+        ["A"] A::Show(View::Alerts), "Alerts: what rules found";
+        ["x"] A::Form, "alerts by rule, or by tactic of MITRE ATT&CK";
         ["<Tab>"] A::NextView, "next view";
         ["<S-Tab>"] A::PreviousView, "previous view";
         ["<Up>" "k"] A::Up, "up";

@@ -4,10 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crossterm::event::{KeyEvent, MouseEvent};
+use hashbrown::HashSet;
 
 use super::notes::Notes;
 use crate::inspect::aggregator::Progress;
+use crate::inspect::alerts::{Alert, Alerts};
 use crate::inspect::detail::Detail;
+use crate::inspect::detector::Detected;
 use crate::inspect::find::Query;
 use crate::inspect::io_stream::{Follow, IoStream};
 use crate::inspect::page::{At, Page};
@@ -40,6 +43,8 @@ pub(crate) enum Message {
     Grown(Arc<IndexedCapture>),
     /// The capture was verified.
     Verified(Verified),
+    /// Rules were evaluated, for a part of the capture or for all of it.
+    Detected(Detected),
 }
 
 impl Message {
@@ -67,8 +72,8 @@ pub(crate) type RequestId = u64;
 pub(crate) enum Response {
     /// Lines of the event list.
     Page(Page),
-    /// The details of an event; `None` if there is no such event.
-    Detail(Option<Detail>),
+    /// The details of an event, and alerts that it raised and that are not kept; `None` if there is no such event.
+    Detail(Option<Detail>, Vec<(usize, Alert)>),
     /// The number of the event that was found.
     Found(Option<u64>),
     /// An I/O stream.
@@ -79,6 +84,8 @@ pub(crate) enum Response {
     Views(Scripted),
     /// The table of a scripted view in a scope.
     Scripted(View, Scope, Table),
+    /// The numbers of the events with alerts that are in a scope.
+    Alerts(Scope, HashSet<u64>),
     /// A file was written; the text is the status message.
     Written(String),
     /// Why the request failed.
@@ -117,8 +124,8 @@ pub(crate) enum Request {
         /// Number of lines in total.
         len: u32,
     },
-    /// The details of an event.
-    Detail(u64),
+    /// The details of an event; true: also find the alerts that it raised.
+    Detail(u64, bool),
     /// The next match of a query.
     Find {
         /// The query.
@@ -142,6 +149,8 @@ pub(crate) enum Request {
     Views,
     /// The table of a scripted view in a scope.
     Scripted(Scripted, View, Scope),
+    /// Which events with alerts are in a scope.
+    Alerts(Arc<Alerts>, Scope),
     /// Save the scope's events to a file, in the format of its extension.
     Save(Scope, PathBuf),
     /// Save a text to a file.

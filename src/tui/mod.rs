@@ -5,6 +5,7 @@
 //! [`work`] in the background, whose results are messages. [`terminal`] connects them with a
 //! terminal, [`script`] with a script of keys.
 
+mod alerts;
 mod cells;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -37,6 +38,7 @@ use notes::Notes;
 use script::Screen;
 use thiserror::Error;
 
+use crate::inspect::alerts::Rules;
 use crate::replay::IndexedCapture;
 use crate::replay::IndexedCaptureError;
 use crate::replay::Span;
@@ -61,6 +63,8 @@ pub struct Options {
     pub live: bool,
     /// True if it was converted from a damaged or incomplete capture.
     pub of_damaged: bool,
+    /// The rules whose alerts are shown; `None`: no rules are evaluated.
+    pub rules: Option<Arc<Rules>>,
 }
 
 /// Why a capture cannot be displayed.
@@ -100,8 +104,9 @@ pub fn run(path: &Path, options: Options, stop: &Arc<AtomicBool>) -> Result<bool
     let capture = Arc::new(IndexedCapture::open(path)?);
     let notes = Notes::load(options.beside.as_deref()).map_err(ViewError::Notes)?;
     let size = tty::size();
+    let rules = options.rules.clone();
     let (model, commands) = Model::new(capture, options, notes, size);
-    let model = terminal::run(model, commands, stop)?;
+    let model = terminal::run(model, commands, rules.as_ref(), stop)?;
     Ok(model.is_damaged())
 }
 

@@ -53,7 +53,7 @@ impl Screen {
         size: (u16, u16),
     ) -> std::io::Result<Self> {
         let (send, receive) = mpsc::channel();
-        let work = Work::start(capture, &send)?;
+        let work = Work::start(capture, options.rules.as_ref(), &send)?;
         let (model, commands) = Model::new(Arc::clone(capture), options, notes, size);
         let mut screen = Self {
             model,
@@ -80,10 +80,12 @@ impl Screen {
         self.carry_out(commands);
     }
 
-    /// Waits until no request is pending and the capture is verified.
+    /// Waits until no request is pending, the capture is verified and the rules are evaluated.
     pub(crate) fn settle(&mut self) -> std::io::Result<()> {
         let end = Instant::now() + PATIENCE;
-        while (self.model.is_waiting() || !self.model.is_verified) && !self.quit {
+        let is_busy =
+            |model: &Model| model.is_waiting() || !model.is_verified || model.is_detecting();
+        while is_busy(&self.model) && !self.quit {
             let left = end.saturating_duration_since(Instant::now());
             match self.receive.recv_timeout(left) {
                 Ok(message) => self.send(message),

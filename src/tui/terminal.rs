@@ -16,6 +16,7 @@ use super::tty::{self, Tty};
 use super::update::update;
 use super::view;
 use super::work::Work;
+use crate::inspect::alerts::Rules;
 use crate::replay::IndexedCapture;
 
 /// Interval of time messages while nothing else happens.
@@ -30,19 +31,25 @@ const LOOK: Duration = Duration::from_millis(500);
 pub(crate) fn run(
     mut model: Model,
     commands: Vec<Command>,
+    rules: Option<&Arc<Rules>>,
     stop: &Arc<AtomicBool>,
 ) -> io::Result<Model> {
-    match go(&mut model, commands, stop) {
+    match go(&mut model, commands, rules, stop) {
         Err(error) if !tty::is_gone() => Err(error),
         // If the terminal is gone, an error cannot be shown.
         _ => Ok(model),
     }
 }
 
-fn go(model: &mut Model, commands: Vec<Command>, stop: &Arc<AtomicBool>) -> io::Result<()> {
+fn go(
+    model: &mut Model,
+    commands: Vec<Command>,
+    rules: Option<&Arc<Rules>>,
+    stop: &Arc<AtomicBool>,
+) -> io::Result<()> {
     let (send, receive) = mpsc::channel();
     let capture = Arc::clone(&model.capture);
-    let work = Work::start(&capture, &send)?;
+    let work = Work::start(&capture, rules, &send)?;
     let tty = Tty::take()?;
     let mut show = Show { model, work, tty };
     let input = read_input(send.clone())?;

@@ -1,5 +1,7 @@
 //! The whole screen on malicious captures, with random keys.
 
+mod alerts;
+
 use std::fs::File;
 use std::io::BufWriter;
 
@@ -16,6 +18,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::model::{Overlay, TextPane};
 use super::update::update;
 use super::*;
+use crate::rules::{Loader, Matching, Selection, Settings};
 
 /// CPU time limit of a key, without its background work.
 const LONGEST: Duration = Duration::from_millis(50);
@@ -80,6 +83,36 @@ impl MadeUp {
     }
 }
 
+/// Rules, with texts of an attacker, of which one matches every event and one many.
+const RULES: &str = r#"
+- rule: "every \e[31m\u202E event \u65e5"
+  desc: "\e[2J"
+  condition: evt.num > 0
+  output: "%proc.name \e]0;x\a %fd.name %evt.args %evt.buffer"
+  priority: INFO
+  tags: [mitre_execution, T1059]
+- rule: opens
+  desc: d
+  condition: evt.type in (open, openat)
+  output: "%fd.name"
+  priority: CRITICAL
+  tags: [mitre_execution, mitre_discovery]
+- rule: twice
+  desc: d
+  condition: evt.type = open
+  output: "%proc.name"
+  priority: WARNING
+  scap: {count: 2, within: 1h, by: evt.type}
+"#;
+
+fn rules() -> Arc<Rules> {
+    let mut loader = Loader::new(Settings::default());
+    loader.add("rules.yaml", RULES);
+    let (reports, rules) = loader.finish();
+    let rules = rules.unwrap_or_else(|| panic!("{:?}", reports[0].findings));
+    Arc::new(Rules::new(rules, Selection::default(), Matching::All))
+}
+
 fn options() -> Options {
     Options {
         name: "made-up\u{7}.scap".to_owned(),
@@ -89,12 +122,23 @@ fn options() -> Options {
         live: false,
         beside: None,
         of_damaged: false,
+        rules: None,
     }
 }
 
 fn open(path: &Path, size: (u16, u16)) -> Screen {
     let capture = Arc::new(IndexedCapture::open(path).unwrap());
     Screen::open(&capture, options(), Notes::default(), size).unwrap()
+}
+
+/// Opens a capture with rules of an attacker.
+fn open_with_rules(path: &Path, size: (u16, u16)) -> Screen {
+    let options = Options {
+        rules: Some(rules()),
+        ..options()
+    };
+    let capture = Arc::new(IndexedCapture::open(path).unwrap());
+    Screen::open(&capture, options, Notes::default(), size).unwrap()
 }
 
 fn press(screen: &mut Screen, script: &str) {
@@ -209,7 +253,8 @@ fn hostile_capture(path: &Path) {
 /// Keys that open every view and pane.
 const TOUR: &str = "1<Down><Enter><Backspace>2<Enter>xxx<End><Esc>e<Down>x<PageDown>x<End><Esc>3=<Esc>\
                     t<Enter><Down><Esc>t<Down><Enter><Esc>t<Down><Down><Enter><Esc>4<Enter><Backspace>5678\
-                    9<Enter><Esc><Backspace>0<Tab><Tab><Tab><Space><Right><Up><Enter><Backspace><Tab><F7><Esc>\
+                    9<Enter><Esc><Backspace>A<Enter><Down>i<Esc><Enter>i<Esc><Esc><Backspace>x<Down><Enter>x\
+                    =<Esc>d<Backspace>1<Home><Up>i<Esc><Enter>0<Tab><Tab><Tab><Space><Right><Up><Enter><Backspace><Tab><F7><Esc>\
                     ?<PageDown><Esc><F2><Down><Esc>:proc<Tab><Esc>4\\a<Enter>/a<Enter>ns<Esc>";
 
 #[test]
@@ -218,7 +263,7 @@ fn nothing_that_a_capture_holds_reaches_the_terminal_raw() {
     let path = dir.path().join("hostile.scap");
     hostile_capture(&path);
     for size in [(80, 24), (161, 50), (40, 16)] {
-        let mut screen = open(&path, size);
+        let mut screen = open_with_rules(&path, size);
         check(&screen.draw());
         for key in keys::parse(TOUR).unwrap() {
             screen.press(key).unwrap();
@@ -451,7 +496,7 @@ fn an_empty_capture_and_one_of_losses_have_a_screen() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("empty.scap");
     MadeUp::new(&path).finish();
-    let mut screen = open(&path, (80, 24));
+    let mut screen = open_with_rules(&path, (80, 24));
     press(&mut screen, TOUR);
     check(&screen.draw());
     let path = dir.path().join("lost.scap");
@@ -559,7 +604,7 @@ proptest! {
         random_capture(&path, seed);
         let mut random = Random(seed);
         let size = (40 + random.below(170) as u16, 16 + random.below(50) as u16);
-        let mut screen = open(&path, size);
+        let mut screen = open_with_rules(&path, size);
         // Without a dot no file name is valid: nothing is saved.
         let text = "abcdefghijkloz019=()!<lt>: /";
         let mut all: Vec<KeyEvent> = keys::parse(text).unwrap();

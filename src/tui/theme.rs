@@ -4,6 +4,7 @@ use ratatui::style::{Color, Modifier, Style};
 
 use crate::inspect::page::Tone;
 use crate::lanes::Lane;
+use crate::rules::Priority;
 
 /// A colour theme.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,6 +101,20 @@ impl Theme {
             Lane::Privileges => self.of(Color::LightMagenta, Color::Magenta),
             Lane::Exits => self.of(Color::LightBlue, Color::Blue),
             Lane::Slow => self.of(Color::White, Color::Black),
+        }
+    }
+
+    /// An alert: style and letter.
+    pub(crate) fn alert(self, priority: Priority) -> (Style, &'static str) {
+        match priority {
+            Priority::Emergency => (self.bad(), "!"),
+            Priority::Alert => (self.bad(), "A"),
+            Priority::Critical => (self.bad(), "C"),
+            Priority::Error => (self.of(Color::LightRed, Color::Red), "E"),
+            Priority::Warning => (self.of(Color::Yellow, Color::Magenta), "W"),
+            Priority::Notice => (self.of(Color::LightCyan, Color::Blue), "N"),
+            Priority::Informational => (Style::new(), "I"),
+            Priority::Debug => (self.dim(), "D"),
         }
     }
 

@@ -15,7 +15,9 @@ use super::message::{Message, Request, RequestId, Response};
 use super::save;
 use crate::chisel::{self, Policy};
 use crate::inspect::aggregator::{BackgroundAggregator, Progress};
+use crate::inspect::alerts::{Rules, matching, raised};
 use crate::inspect::detail::detail;
+use crate::inspect::detector::BackgroundDetector;
 use crate::inspect::find::{self, find};
 use crate::inspect::io_stream::echo;
 use crate::inspect::page::{Places, page};
@@ -27,6 +29,7 @@ use crate::replay::IndexedCapture;
 use crate::replay::IndexedCaptureError;
 use crate::replay::Scope;
 use crate::replay::SegmentReplayer;
+use crate::rules::Engine;
 
 /// Limit of the aggregation threads.
 const MOST_THREADS: usize = 8;
@@ -35,6 +38,7 @@ const MOST_THREADS: usize = 8;
 pub(crate) struct Work {
     aggregator: BackgroundAggregator,
     verifier: BackgroundVerifier,
+    detector: Option<Arc<BackgroundDetector>>,
     queues: [Arc<RequestQueue>; 2],
     threads: Vec<JoinHandle<()>>,
 }
@@ -75,6 +79,7 @@ impl Work {
     /// Starts working on a capture; results are sent to `send`.
     pub(crate) fn start(
         capture: &Arc<IndexedCapture>,
+        rules: Option<&Arc<Rules>>,
         send: &Sender<Message>,
     ) -> std::io::Result<Self> {
         let queues = [
@@ -84,15 +89,26 @@ impl Work {
         let mut threads = Vec::new();
         for (requests, name) in queues.iter().zip(["scap-look", "scap-search"]) {
             requests.lock().capture = Some(Arc::clone(capture));
-            let (requests, send) = (Arc::clone(requests), send.clone());
-            let work = move || answer_all(&requests, &send);
+            let (requests, send, rules) = (Arc::clone(requests), send.clone(), rules.cloned());
+            let work = move || answer_all(&requests, rules.as_deref(), &send);
             threads.push(thread::Builder::new().name(name.to_owned()).spawn(work)?);
         }
         let send_verified = send.clone();
+        let send_detected = send.clone();
+        let report = move |detected| drop(send_detected.send(Message::Detected(detected)));
+        let detector = rules.map(|rules| {
+            BackgroundDetector::new(Arc::clone(capture), Arc::clone(rules), report).map(Arc::new)
+        });
+        let detector = detector.transpose()?;
+        let counted = detector.clone();
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let (quick, send) = (Arc::clone(&queues[0]), Mutex::new(send.clone()));
         let report = move |progress: Progress| {
             quick.lock().progress = Some(progress.clone());
+            // What is shown first is counted before rules are evaluated.
+            if let Some(detector) = counted.as_ref().filter(|_| progress.finished) {
+                detector.begin();
+            }
             let send = send.lock().unwrap_or_else(PoisonError::into_inner);
             // When the program ends the receiver is gone.
             drop(send.send(Message::Progress(progress)));
@@ -105,6 +121,7 @@ impl Work {
         Ok(Self {
             aggregator,
             verifier,
+            detector,
             queues,
             threads,
         })
@@ -119,7 +136,7 @@ impl Work {
     pub(crate) fn ask(&self, id: RequestId, request: Request) {
         let is_quick = matches!(
             request,
-            Request::Page { .. } | Request::Detail(_) | Request::SystemView(..)
+            Request::Page { .. } | Request::Detail(..) | Request::SystemView(..)
         );
         let requests = &self.queues[usize::from(!is_quick)];
         let kind = std::mem::discriminant(&request);
@@ -140,6 +157,10 @@ impl Work {
     pub(crate) fn follow(&self, message: &Message, current: &Arc<IndexedCapture>) {
         if let Some(capture) = message.replacement(current) {
             self.replace(capture);
+            if let Some(detector) = &self.detector {
+                let has_grown = matches!(message, Message::Grown(_));
+                detector.replace(Arc::clone(capture), has_grown);
+            }
         }
         if let Message::Grown(capture) = message {
             self.verifier.verify(Arc::clone(capture));
@@ -176,10 +197,12 @@ struct Memory {
     replayer: SegmentReplayer,
     /// The number of events in each chunk for the scope of the last request for lines.
     places: Option<(Scope, Places)>,
+    /// The rules, to find alerts again that are not kept.
+    engine: Option<Engine>,
 }
 
 /// Processes requests until the queue is closed.
-fn answer_all(requests: &RequestQueue, send: &Sender<Message>) {
+fn answer_all(requests: &RequestQueue, rules: Option<&Rules>, send: &Sender<Message>) {
     let mut memory: Option<Memory> = None;
     loop {
         let mut queue = requests.lock();
@@ -216,12 +239,14 @@ fn answer_all(requests: &RequestQueue, send: &Sender<Message>) {
                 memory = Some(Memory {
                     replayer: SegmentReplayer::new(&capture)?,
                     places: None,
+                    engine: None,
                 });
             }
             match &mut memory {
                 Some(memory) => answer(
                     memory,
                     &capture,
+                    rules,
                     progress.as_ref(),
                     request,
                     &stop,
@@ -250,6 +275,7 @@ fn answer_all(requests: &RequestQueue, send: &Sender<Message>) {
 fn answer(
     memory: &mut Memory,
     capture: &Arc<IndexedCapture>,
+    rules: Option<&Rules>,
     progress: Option<&Progress>,
     request: Request,
     stop: &AtomicBool,
@@ -275,7 +301,22 @@ fn answer(
             }
             Response::Page(page(replayer, &scope, places, at, before, len, stop)?)
         }
-        Request::Detail(num) => Response::Detail(detail(replayer, num, stop)?),
+        Request::Detail(num, finds_alerts) => {
+            if let (true, None, Some(rules)) = (finds_alerts, &memory.engine, rules) {
+                // If there is none, that is reported where all events are looked at.
+                memory.engine = rules.engine().ok();
+            }
+            let detail = detail(replayer, num, stop)?;
+            let alerts = match &mut memory.engine {
+                Some(engine) if finds_alerts => raised(replayer, engine, num, stop)?,
+                _ => Vec::new(),
+            };
+            Response::Detail(detail, alerts)
+        }
+        Request::Alerts(alerts, scope) => {
+            let found = matching(replayer, &alerts, &scope, stop)?;
+            Response::Alerts(scope, found)
+        }
         Request::Find {
             query,
             span,

@@ -19,7 +19,7 @@ use scap_capture_format::native::{
 const SIZES: [&str; 3] = ["80x24", "120x40", "200x60"];
 
 /// The views with the keys that lead to them; what is selected is not the first row where that shows more.
-const VIEWS: [(&str, &str); 14] = [
+const VIEWS: [(&str, &str); 17] = [
     ("Overview", "1"),
     ("Events", "2<Down><Down>"),
     ("Processes", "3<Down>"),
@@ -29,6 +29,9 @@ const VIEWS: [(&str, &str); 14] = [
     ("Errors", "7"),
     ("Syscalls", "8"),
     ("Slow calls", "9"),
+    ("Alerts", "A"),
+    ("Alerts by tactic", "Ax<Down>"),
+    ("Alerts one by one", "A<Enter><Down>"),
     ("Containers", "0"),
     ("Directories", "0<Tab>"),
     ("Ports", "0<Tab><Tab>"),
@@ -258,9 +261,112 @@ fn errors_have_an_exit_code_and_a_message() {
     fails(&late, 1, "no events in this range");
 }
 
+/// Shows the alerts of a capture with some options.
+fn alerts(capture: &str, options: &[&str]) -> String {
+    let scap = Command::new(env!("CARGO_BIN_EXE_scap"))
+        .current_dir(root())
+        .args(["view", capture, "--size", "160x40", "--script", "A"])
+        .args(["--screenshot", "-"])
+        .args(options)
+        .env("TZ", "UTC")
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(scap.stderr).unwrap();
+    assert!(scap.status.success(), "{options:?}: {stderr}");
+    String::from_utf8(scap.stdout).unwrap()
+}
+
+#[test]
+fn rules_are_chosen_as_for_detect() {
+    const SHELL: &str = "Shell on a network connection";
+    const SCRIPT: &str = "Written script executed";
+    let of = |options: &[&str]| {
+        let shown = alerts("testdata/intrusion.scap", options);
+        (shown.contains(SHELL), shown.contains(SCRIPT))
+    };
+    assert_eq!(of(&[]), (true, true));
+    assert_eq!(of(&["-D", "Shell on"]), (false, true));
+    assert_eq!(of(&["-T", "mitre_command_and_control"]), (false, true));
+    assert_eq!(of(&["-t", "mitre_command_and_control"]), (true, false));
+    assert_eq!(of(&["--min-priority", "error"]), (true, false));
+    assert_eq!(of(&["--no-rules"]), (false, false));
+    let dir = tempfile::tempdir().unwrap();
+    let rule = |name: &str, condition: &str| {
+        let path = dir.path().join(name);
+        let text = format!(
+            "- {{rule: {name}, desc: d, condition: {condition}, output: o, priority: ALERT}}\n"
+        );
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (cats, lists) = (
+        rule("cats.yaml", "evt.type = execve and proc.name = cat"),
+        rule("lists.yml", "evt.type = execve and proc.name = ls"),
+    );
+    let shown = alerts("testdata/intrusion.scap", &["-r", &cats]);
+    assert!(
+        shown.contains("Alert            3") && !shown.contains(SHELL),
+        "{shown}"
+    );
+    // A directory stands for its files.
+    let directory = dir.path().to_str().unwrap();
+    let shown = alerts("testdata/intrusion.scap", &["-r", directory]);
+    assert!(
+        shown.contains("cats.yaml") && shown.contains("lists.yml"),
+        "{shown}"
+    );
+    let wrong = rule("wrong.yaml", "proc.nmae = x");
+    let fails = |options: &[&str], message: &str| {
+        let scap = Command::new(env!("CARGO_BIN_EXE_scap"))
+            .current_dir(root())
+            .args(["view", "testdata/sample.scap", "--screenshot", "-"])
+            .args(options)
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(scap.stderr).unwrap();
+        assert_eq!(scap.status.code(), Some(2), "{stderr}");
+        assert!(
+            scap.stdout.is_empty() && stderr.contains(message),
+            "{stderr}"
+        );
+    };
+    fails(&["-r", &wrong], "proc.nmae");
+    fails(&["-r", &cats, "-D", "cats"], "no rule is switched on");
+    fails(&["-r", &lists, "--no-rules"], "cannot be used with");
+}
+
+#[test]
+fn the_alerts_of_view_are_those_of_detect() {
+    for capture in ["testdata/intrusion.scap", "testdata/sample.scap"] {
+        let detect = Command::new(env!("CARGO_BIN_EXE_scap"))
+            .current_dir(root())
+            .args(["detect", capture])
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(detect.stderr).unwrap();
+        let (_, rules) = stderr
+            .split_once("Triggered rules by rule name:\n")
+            .unwrap();
+        assert!(!rules.is_empty());
+        let shown = alerts(capture, &[]);
+        for (rule, count) in rules
+            .lines()
+            .filter_map(|line| line.trim().split_once(": "))
+        {
+            let row = shown.lines().find(|line| line.contains(rule)).unwrap();
+            assert_eq!(row.split_whitespace().nth(1), Some(count), "{row}");
+        }
+        assert!(
+            shown.contains(&format!("1/{} ", rules.lines().count())),
+            "{shown}"
+        );
+    }
+}
+
 /// The pictures of docs/view.md: what they are called and the keys that lead to them.
-const PICTURES: [(&str, &str); 8] = [
+const PICTURES: [(&str, &str); 9] = [
     ("overview", ""),
+    ("alerts", "A<Enter>"),
     ("shells", "<Enter><Down>"),
     ("descendants", "<Enter><Down>D"),
     ("connections", "<Enter><Down>D5<Down>"),

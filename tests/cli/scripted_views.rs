@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use scap::stats::table::View;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -99,14 +100,18 @@ fn screen(scripts: &TempDir, keys: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Keys that open the view at a place among those of scripts. From the first of the program's own fourteen.
+/// Keys that open the view at a place among those of scripts. From the first of the program's own.
 fn open(place: usize) -> String {
-    format!("1<F2><Home>{}<Enter>", "<Down>".repeat(15 + place))
+    // The list below a view is not in the menu.
+    let own = View::ALL.iter().filter(|view| **view != View::AlertList);
+    format!("1<F2><Home>{}<Enter>", "<Down>".repeat(own.count() + place))
 }
 
 /// Rows of the table on a screen: the words of each.
 fn rows(screen: &str) -> Vec<Vec<&str>> {
-    let below = screen.lines().skip(13);
+    // Below the head, which marks the column that they are sorted by.
+    let below = screen.lines().skip_while(|line| !line.contains('\u{25bc}'));
+    let below = below.skip(1);
     let rows = below.map(|line| line.split_whitespace().collect::<Vec<_>>());
     rows.take_while(|words| {
         words

@@ -1,6 +1,7 @@
 //! Reading captures in any order, and through the library: what is counted, asked and restored is compared with
 //! reading from the front.
 
+mod alerts;
 #[path = "../common/mod.rs"]
 mod common;
 mod counts;

@@ -90,6 +90,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "replay",
             "stats",
             "chisel",
+            "rules",
         ],
     ),
     (
@@ -136,6 +137,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "replay",
             "stats",
             "chisel",
+            "rules",
             "inspect",
             "export",
         ],

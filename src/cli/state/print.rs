@@ -128,7 +128,9 @@ fn cell_text(cell: &Cell) -> String {
             let rest = if *more { ", \u{2026}" } else { "" };
             format!("{}{rest}", texts.join(", "))
         }
-        Cell::Word(word) => (*word).to_owned(),
+        // It is escaped already.
+        Cell::Rendered(text) => String::from_utf8_lossy(text).into_owned(),
+        Cell::Word(word) | Cell::Ranked(_, word) => (*word).to_owned(),
         Cell::Id(id) => id.to_string(),
         Cell::Count(count) => grouped(*count),
         Cell::Hundredths(value) => format!("{}.{:02}", value / 100, value % 100),
@@ -180,9 +182,9 @@ fn value(cell: &Cell) -> Value {
     };
     match cell {
         Cell::Empty => Value::Null,
-        Cell::Text(bytes) => text(bytes).into(),
+        Cell::Text(bytes) | Cell::Rendered(bytes) => text(bytes).into(),
         Cell::List(texts, _) => texts.iter().map(|one| Value::from(text(one))).collect(),
-        Cell::Word(word) => (*word).into(),
+        Cell::Word(word) | Cell::Ranked(_, word) => (*word).into(),
         Cell::Id(id) => (*id).into(),
         Cell::Count(n) | Cell::Hundredths(n) | Cell::Bytes(n) | Cell::Duration(n) => (*n).into(),
         Cell::Time(ns) => iso8601(*ns).into(),

@@ -5,6 +5,7 @@ use std::num::NonZeroU16;
 use unicode_width::UnicodeWidthChar as _;
 
 use super::{Prompt, TablePane};
+use crate::inspect::alerts::Alert;
 use crate::inspect::detail::{Detail, Entry};
 use crate::inspect::io_stream::{IoChunk, IoStream};
 use crate::inspect::system_tables::SystemView;
@@ -177,6 +178,8 @@ pub(crate) struct DetailPane {
     pub(crate) num: u64,
     /// The details; `None` until they arrive.
     pub(crate) detail: Option<Detail>,
+    /// Alerts that the event raised and that are not kept, with their rules.
+    pub(crate) raised: Vec<(usize, Alert)>,
     /// The selected entry, counted across all groups.
     pub(crate) selected: usize,
     pub(crate) form: Form,

@@ -2,6 +2,7 @@
 //!
 //! [`super::update`] changes it, [`super::view`] draws it.
 
+mod alerts;
 mod events;
 mod layers;
 mod pane;
@@ -20,9 +21,10 @@ use crate::replay::IndexedCapture;
 use crate::replay::Scope;
 use crate::replay::Span;
 use crate::stats::activity::Activity;
-use crate::stats::table::{self, View};
+use crate::stats::table::{self, AlertGroup, View};
 use crate::stats::tally::{Spectrum, Tally};
 
+pub(crate) use alerts::{AlertState, RuleAlerts};
 pub(crate) use events::EventList;
 pub(crate) use layers::{
     Choice, DetailPane, EchoPane, Form, List, ListItem, Overlay, Play, StatePane, TextPane,
@@ -57,6 +59,8 @@ pub(crate) struct HistoryEntry {
     /// The selected row.
     pub(crate) row: usize,
     pub(crate) event: Option<u64>,
+    /// The alerts that are listed, and the selected rule of the overview.
+    pub(crate) alerts: (Option<AlertGroup>, Option<usize>),
 }
 
 /// The pending requests.
@@ -70,6 +74,7 @@ pub(crate) struct Pending {
     pub(crate) system_view: Option<RequestId>,
     pub(crate) views: Option<RequestId>,
     pub(crate) scripted: Option<RequestId>,
+    pub(crate) alerts: Option<RequestId>,
     pub(crate) written: Option<RequestId>,
 }
 
@@ -83,6 +88,7 @@ impl Pending {
             self.system_view,
             self.views,
             self.scripted,
+            self.alerts,
             self.written,
         ];
         all.iter().any(Option::is_some)
@@ -144,6 +150,7 @@ pub(crate) struct Model {
     /// The table of the view, if it has one.
     pub(crate) pane: TablePane,
     pub(crate) scripts: Scripts,
+    pub(crate) alerts: AlertState,
     pub(crate) events: EventList,
     pub(crate) spectral: Spectral,
     /// The selected tile of the overview.
@@ -206,6 +213,7 @@ impl Model {
             surveyed: None,
             pane: TablePane::default(),
             scripts: Scripts::default(),
+            alerts: AlertState::new(options.rules.is_some()),
             events: EventList::default(),
             spectral: Spectral::default(),
             tile: 0,
@@ -340,12 +348,13 @@ impl Model {
         let ticket = self.next_ticket;
         let pending = match &question {
             Request::Page { .. } => &mut self.pending.page,
-            Request::Detail(_) => &mut self.pending.detail,
+            Request::Detail(..) => &mut self.pending.detail,
             Request::Find { .. } | Request::Opener(_) | Request::Fork(_) => &mut self.pending.found,
             Request::IoStream(..) => &mut self.pending.echo,
             Request::SystemView(..) => &mut self.pending.system_view,
             Request::Views => &mut self.pending.views,
             Request::Scripted(..) => &mut self.pending.scripted,
+            Request::Alerts(..) => &mut self.pending.alerts,
             Request::Save(..) | Request::SaveText(..) | Request::Export(_) => {
                 &mut self.pending.written
             }
@@ -360,12 +369,13 @@ impl Model {
         let pending = &mut self.pending;
         let slots: &mut [&mut Option<RequestId>] = match answer {
             Response::Page(_) => &mut [&mut pending.page],
-            Response::Detail(_) => &mut [&mut pending.detail],
+            Response::Detail(..) => &mut [&mut pending.detail],
             Response::Found(_) => &mut [&mut pending.found],
             Response::IoStream(_) => &mut [&mut pending.echo],
             Response::SystemView(..) => &mut [&mut pending.system_view],
             Response::Views(_) => &mut [&mut pending.views],
             Response::Scripted(..) => &mut [&mut pending.scripted],
+            Response::Alerts(..) => &mut [&mut pending.alerts],
             Response::Written(_) => &mut [&mut pending.written],
             Response::Failed(_) => &mut [
                 &mut pending.page,
@@ -375,6 +385,7 @@ impl Model {
                 &mut pending.system_view,
                 &mut pending.views,
                 &mut pending.scripted,
+                &mut pending.alerts,
                 &mut pending.written,
             ],
         };
@@ -406,6 +417,8 @@ impl Model {
     pub(crate) fn remake_table(&mut self) {
         let table = match self.view {
             View::Losses => Some(super::losses::table(&self.capture, self.range())),
+            View::Alerts => Some(super::alerts::groups(self)),
+            View::AlertList => Some(super::alerts::list(self)),
             View::Scripted(_) => self.scripted_table(),
             view => match self.tally() {
                 Some(tally) => table::table(view, tally),
@@ -432,6 +445,7 @@ impl Model {
                 _ => self.pane.selected,
             },
             event: self.events.selected_line().map(|line| line.num),
+            alerts: (self.alerts.of, self.alerts.line),
         }
     }
 }

@@ -181,7 +181,7 @@ impl TablePane {
     fn is_of_words(&self, column: usize) -> bool {
         let rows = self.table.iter().flat_map(|t| &t.rows).take(64);
         let mut cells = rows.filter_map(|row| row.cells.get(column));
-        cells.any(|cell| matches!(cell, Cell::Text(_) | Cell::List(..) | Cell::Word(_)))
+        cells.any(|cell| !cells::is_number(cell) && !matches!(cell, Cell::Empty | Cell::Time(_)))
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::menu::list_scripts;
 use super::{narrow, status};
 use crate::inspect::aggregator::Progress;
+use crate::inspect::detector::Detected;
 use crate::inspect::page::At;
 use crate::stats::table::{TILES, Tile, View};
 use crate::stats::tally::TileTally;
@@ -38,6 +39,38 @@ pub(super) fn progress(model: &mut Model, progress: Progress) -> Vec<Command> {
     Vec::new()
 }
 
+/// Takes over what rules found.
+pub(super) fn detected(model: &mut Model, detected: Detected) -> Vec<Command> {
+    if !model.live && !Arc::ptr_eq(&detected.capture, &model.capture) {
+        return Vec::new();
+    }
+    if let Some(failed) = &detected.failed {
+        model.status = Some(format!("rules were not evaluated for all events: {failed}"));
+    }
+    model.alerts.detected = Some(detected);
+    show_alerts(model);
+    // The details of an open event have its alerts.
+    let mut layers = std::mem::take(&mut model.layers);
+    for layer in &mut layers {
+        if let Overlay::Detail(pane) = layer
+            && let Some(detail) = &mut pane.detail
+        {
+            model.put_alerts(detail, &pane.raised);
+        }
+    }
+    model.layers = layers;
+    Vec::new()
+}
+
+/// Shows alerts that have arrived.
+fn show_alerts(model: &mut Model) {
+    if matches!(model.view, View::Alerts | View::AlertList) {
+        model.remake_table();
+    }
+    let lines = model.top_alerts().len();
+    model.alerts.line = model.alerts.line.filter(|line| *line < lines);
+}
+
 /// Takes over the final counts.
 fn counted(model: &mut Model) {
     let Some(tally) = model.tally() else {
@@ -69,13 +102,16 @@ pub(super) fn answer(model: &mut Model, ticket: RequestId, answer: Response) -> 
             model.follow_line();
             Vec::new()
         }
-        Response::Detail(detail) => {
+        Response::Detail(mut detail, raised) => {
+            if let Some(detail) = &mut detail {
+                model.put_alerts(detail, &raised);
+            }
             let pane = model.layers.iter_mut().find_map(|layer| match layer {
                 Overlay::Detail(pane) => Some(pane),
                 _ => None,
             });
             if let Some(pane) = pane {
-                pane.detail = detail;
+                (pane.detail, pane.raised) = (detail, raised);
                 pane.selected = pane.selected.min(pane.count().saturating_sub(1));
             }
             Vec::new()
@@ -114,6 +150,11 @@ pub(super) fn answer(model: &mut Model, ticket: RequestId, answer: Response) -> 
         Response::Scripted(view, scope, table) => {
             model.scripts.take(view, scope, table);
             model.remake_table();
+            Vec::new()
+        }
+        Response::Alerts(scope, found) => {
+            model.alerts.take(scope, found);
+            show_alerts(model);
             Vec::new()
         }
         Response::Written(text) | Response::Failed(text) => status(model, text),

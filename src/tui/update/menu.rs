@@ -5,7 +5,7 @@ use crate::stats::table::View;
 use crate::tui::cells;
 use crate::tui::message::{Command, Request};
 use crate::tui::model::{Choice, ListItem, Model, Overlay};
-use crate::tui::view::TABS;
+use crate::tui::view::{TABS, tab};
 
 /// The title of the list of views.
 const VIEWS: &str = "views";
@@ -17,7 +17,7 @@ pub(super) fn open(model: &mut Model) -> Vec<Command> {
         choice: Choice::Show(*view),
     };
     let items = TABS.iter().map(item).collect();
-    let selected = TABS.iter().position(|(view, _)| *view == model.view);
+    let selected = tab(model);
     list(model, VIEWS, items, selected.unwrap_or(0));
     match model.scripts.views {
         Some(_) => list_scripts(model),

@@ -18,10 +18,10 @@ use crossterm::event::{KeyEvent, KeyEventKind};
 use super::cells;
 use super::keys::{self, Action, Context};
 use super::message::{Command, Message};
-use super::model::{Choice, List, ListItem, Model, Overlay, Prompt, Purpose};
+use super::model::{Choice, List, ListItem, Model, Overlay, Prompt, Purpose, TablePane};
 use super::notes::Note;
 use super::view::layout::Layout;
-use super::view::{TABS, moment_title};
+use super::view::{TABS, moment_title, tab};
 use crate::inspect::io_stream::Follow;
 use crate::inspect::page::At;
 use crate::inspect::system_tables::SystemView;
@@ -57,10 +57,12 @@ pub(crate) fn update(model: &mut Model, message: Message) -> Vec<Command> {
         Message::Response(ticket, answer) => answers::answer(model, ticket, *answer),
         Message::Grown(capture) => time::grown(model, capture),
         Message::Verified(verified) => time::verified(model, verified),
+        Message::Detected(detected) => answers::detected(model, detected),
     };
     model.settle();
     commands.extend(model.need_page());
     commands.extend(model.need_scripted());
+    commands.extend(model.need_alerts());
     commands
 }
 
@@ -69,7 +71,7 @@ impl Model {
     pub(crate) fn layout(&self) -> Layout {
         let has_side =
             self.view == View::Events && matches!(self.layers.first(), Some(Overlay::Detail(_)));
-        Layout::new(self.size, has_side)
+        Layout::new(self.size, has_side, self.alerts.has_rules)
     }
 
     /// Scrolls to the selection.
@@ -231,6 +233,13 @@ pub(super) fn action(model: &mut Model, action: Action) -> Vec<Command> {
             };
             Vec::new()
         }
+        Action::Form if matches!(model.view, View::Alerts | View::AlertList) => {
+            model.alerts.by_tactic = !model.alerts.by_tactic;
+            model.view = View::Alerts;
+            model.pane = TablePane::default();
+            model.remake_table();
+            Vec::new()
+        }
         // Only in overlays.
         Action::CopyFilter
         | Action::ThreadNext
@@ -313,10 +322,7 @@ pub(super) fn show(model: &mut Model, view: View) -> Vec<Command> {
 }
 
 fn step_view(model: &mut Model, by: usize) -> Vec<Command> {
-    let at = TABS
-        .iter()
-        .position(|(view, _)| *view == model.view)
-        .unwrap_or(0);
+    let at = tab(model).unwrap_or(0);
     show(model, TABS[(at + by) % TABS.len()].0)
 }
 

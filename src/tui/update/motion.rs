@@ -36,6 +36,22 @@ pub(super) fn move_selection(model: &mut Model, action: Action) -> Vec<Command> 
         View::Overview => {
             let across = overview::across(model.size.0);
             let tile = model.tile;
+            let lines = model.top_alerts().len();
+            // The rules are above the tiles.
+            let line = match (model.alerts.line, action) {
+                (None, Action::Up) if tile < across => lines.checked_sub(1),
+                (None, Action::Top) if lines > 0 => Some(0),
+                (Some(line), Action::Up) => Some(line.saturating_sub(1)),
+                (Some(line), Action::Down) if line + 1 < lines => Some(line + 1),
+                (Some(_), Action::PageUp | Action::Top) => Some(0),
+                _ => None,
+            };
+            let leaves = model.alerts.line.is_some() && line.is_none();
+            model.alerts.line = line;
+            if line.is_some() || leaves && action == Action::Down {
+                model.has_tile = true;
+                return Vec::new();
+            }
             let to = match action {
                 Action::Up => tile.checked_sub(across).unwrap_or(tile),
                 Action::Down if tile + across < TILES.len() => tile + across,

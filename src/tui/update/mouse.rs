@@ -7,6 +7,7 @@ use crate::stats::table::View;
 use crate::tui::keys::Action;
 use crate::tui::message::Command;
 use crate::tui::model::{Model, Overlay};
+use crate::tui::view::overview::Item;
 use crate::tui::view::{overview, spectrogram, tab_at, table};
 
 /// Two clicks within this time are a double click, in nanoseconds.
@@ -108,11 +109,19 @@ fn click(model: &mut Model, mouse: MouseEvent) -> Vec<Command> {
     let line = usize::from(mouse.row - body.y);
     let row = match model.view {
         View::Overview => {
-            let Some(tile) = overview::tile_at(model, body, mouse.column, mouse.row) else {
+            let Some(item) = overview::item_at(model, body, mouse.column, mouse.row) else {
                 return Vec::new();
             };
-            model.tile = tile;
-            tile
+            match item {
+                Item::Rule(line) => {
+                    model.alerts.line = Some(line);
+                    line
+                }
+                Item::Tile(tile) => {
+                    (model.tile, model.alerts.line) = (tile, None);
+                    tile + model.top_alerts().len()
+                }
+            }
         }
         View::Spectrogram => {
             if let Some(cell) = spectral_cell(model, mouse) {

@@ -4,7 +4,7 @@ use super::{list, show, status};
 use crate::filter::Filter;
 use crate::inspect::page::At;
 use crate::replay::Span;
-use crate::stats::table::{self, Cell, Narrowed, Subject, TILES, View};
+use crate::stats::table::{self, AlertGroup, Cell, Narrowed, Subject, TILES, View};
 use crate::stats::tally;
 use crate::stats::tally::TIMES;
 use crate::tui::cells;
@@ -26,13 +26,32 @@ pub(super) fn both(a: &str, b: &str) -> String {
 /// Returns the drill-down of the selected row.
 pub(super) fn of_row(model: &Model) -> Option<Narrowed> {
     if model.view != View::Overview {
-        return Some(table::narrowed(&model.pane.row()?.subject));
+        return Some(match &model.pane.row()?.subject {
+            Subject::Alerts(group) => model.narrowed_alerts(*group),
+            subject => table::narrowed(subject),
+        });
+    }
+    if let Some(group) = selected_rule(model) {
+        return Some(model.narrowed_alerts(group));
     }
     // Until everything is counted, the files and connections of a tile are not known.
     Some(match model.tally() {
         Some(tally) if model.is_counted() => table::narrowed_tile(model.tile, tally),
         _ => table::only_calls(table::narrowed(&Subject::Tile(model.tile))),
     })
+}
+
+/// Returns the rule that is selected in the overview.
+pub(super) fn selected_rule(model: &Model) -> Option<AlertGroup> {
+    let line = model.alerts.line?;
+    Some(AlertGroup::Rule(model.top_alerts().get(line)?.index))
+}
+
+/// Lists the alerts of a group.
+fn list_alerts(model: &mut Model, group: AlertGroup) -> Vec<Command> {
+    remember(model);
+    model.alerts.of = Some(group);
+    show(model, View::AlertList)
 }
 
 /// Drills down to the selected row, or opens the event.
@@ -46,7 +65,9 @@ pub(super) fn enter(model: &mut Model) -> Vec<Command> {
         _ => {
             let subject = model.pane.row().map(|row| row.subject.clone());
             let is_table = model.view != View::Overview;
-            match subject.filter(|_| is_table) {
+            let rule = selected_rule(model).filter(|_| !is_table);
+            match subject.filter(|_| is_table).or(rule.map(Subject::Alerts)) {
+                Some(Subject::Alerts(group)) => list_alerts(model, group),
                 Some(Subject::Event(num)) => {
                     remember(model);
                     model.events.going = Some(At::Event(num));
@@ -94,7 +115,8 @@ pub(super) fn detail(model: &mut Model, num: u64) -> Vec<Command> {
             ..DetailPane::default()
         }),
     );
-    vec![model.ask(Request::Detail(num))]
+    let finds_alerts = model.alerts.list().is_some_and(|list| !list.is_whole());
+    vec![model.ask(Request::Detail(num, finds_alerts))]
 }
 
 /// Shows the row's events.
@@ -102,10 +124,14 @@ pub(super) fn dig(model: &mut Model) -> Vec<Command> {
     match model.view {
         View::Events => enter(model),
         View::Spectrogram => dig_rectangle(model),
-        View::Overview => {
+        View::Overview if model.alerts.line.is_none() => {
             let calls = table::narrowed(&Subject::Tile(model.tile));
             narrow_to(model, calls, Some(View::Events))
         }
+        View::Overview => match of_row(model) {
+            Some(narrowed) => narrow_to(model, narrowed, Some(View::Events)),
+            None => Vec::new(),
+        },
         _ => match of_row(model) {
             Some(narrowed) if model.pane.row().is_some() => {
                 narrow_to(model, narrowed, Some(View::Events))
@@ -176,6 +202,7 @@ pub(super) fn back(model: &mut Model) -> Vec<Command> {
     model.selection = place.selection;
     model.cursor = place.cursor;
     model.view = place.view;
+    (model.alerts.of, model.alerts.line) = place.alerts;
     model.events.going = place.event.map(At::Event);
     let commands = model.refresh();
     model.remake_table();
@@ -200,6 +227,10 @@ pub(super) fn choose(model: &mut Model, negate: bool) -> Vec<Command> {
         }
     };
     let conditions: Vec<String> = match model.view {
+        View::Overview if model.alerts.line.is_some() => {
+            let narrowed = of_row(model).map(|narrowed| narrowed.filter);
+            narrowed.into_iter().filter(|f| !f.is_empty()).collect()
+        }
         View::Overview => TILES
             .get(model.tile)
             .map(|tile| tile.filter.to_owned())

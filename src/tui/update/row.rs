@@ -15,6 +15,7 @@ pub(super) fn copy(model: &mut Model) -> Vec<Command> {
             .events
             .selected_line()
             .map(|line| format!("{} {} {} {}", line.num, line.comm, line.name, line.args)),
+        View::Overview if model.alerts.line.is_some() => rule_in_full(model).map(|(name, _)| name),
         View::Overview => TILES.get(model.tile).map(|tile| tile.filter.to_owned()),
         View::Spectrogram => None,
         _ => {
@@ -49,6 +50,11 @@ pub(super) fn open_value(model: &mut Model, title: String, value: String) -> Vec
 pub(super) fn whole(model: &mut Model) -> Vec<Command> {
     match model.view {
         View::Events => return narrow::enter(model),
+        View::Overview if model.alerts.line.is_some() => {
+            if let Some((name, text)) = rule_in_full(model) {
+                return open_value(model, name, text);
+            }
+        }
         View::Overview => {
             if let Some(tile) = TILES.get(model.tile) {
                 return open_value(model, tile.title.to_owned(), tile.filter.to_owned());
@@ -61,6 +67,23 @@ pub(super) fn whole(model: &mut Model) -> Vec<Command> {
         }
     }
     status(model, "there is no row")
+}
+
+/// Returns the name of the rule that is selected in the overview, and what it is about.
+fn rule_in_full(model: &Model) -> Option<(String, String)> {
+    let line = model.alerts.line?;
+    let rules = model.top_alerts();
+    let rule = rules.get(line)?.rule;
+    let tactics = rule.tactics.iter().map(|tactic| tactic.name().to_owned());
+    let techniques = rule.techniques.iter().map(|text| cells::fit(text, 64));
+    let attack: Vec<String> = tactics.chain(techniques).collect();
+    let text = format!(
+        "{}\n{}\n{}",
+        rule.priority.name(),
+        cells::fit(rule.description.trim_ascii(), usize::MAX),
+        attack.join(", "),
+    );
+    Some((cells::fit(&rule.name, 200), text))
 }
 
 /// Returns the titles and whole values of the selected row, line by line.

@@ -29,6 +29,7 @@ fn model() -> Model {
         live: false,
         beside: None,
         of_damaged: false,
+        rules: None,
     };
     let (mut model, commands) = Model::new(capture, options, Notes::default(), (80, 24));
     assert!(matches!(&commands[..], [Command::SetScope(scope)] if scope.filter.is_empty()));
@@ -349,7 +350,7 @@ fn details_echo_and_state_ask_and_close() {
     let commands = press(&mut model, "<Enter>");
     assert!(matches!(
         &commands[..],
-        [Command::Ask(_, Request::Detail(1))]
+        [Command::Ask(_, Request::Detail(1, false))]
     ));
     press(&mut model, "<Esc>");
     assert!(model.layers.is_empty() && model.pending.detail.is_none());
@@ -467,6 +468,7 @@ fn model_of(path: &str) -> Model {
         live: false,
         beside: None,
         of_damaged: false,
+        rules: None,
     };
     Model::new(capture, options, Notes::default(), (80, 24)).0
 }
@@ -488,6 +490,7 @@ fn a_range_to_begin_with_is_the_window() {
         live: false,
         beside: None,
         of_damaged: false,
+        rules: None,
     };
     let (model, _) = Model::new(capture, options, Notes::default(), (80, 24));
     assert_eq!((model.window, model.cursor), (range, range.from));

@@ -11,6 +11,8 @@ pub(crate) const LABELS: u16 = 10;
 pub(crate) const SMALLEST: (u16, u16) = (40, 16);
 /// Screens with at least this many rows have lanes of two rows.
 const TALL: u16 = 50;
+/// Screens with at least this many rows have a lane of alerts.
+const HIGH: u16 = 20;
 /// Screens with at least this many columns show details next to the list.
 const WIDE: u16 = 140;
 
@@ -23,6 +25,8 @@ pub(crate) struct Layout {
     pub(crate) lanes: Rect,
     /// Rows of a lane.
     pub(crate) lane_height: u16,
+    /// The lane of alerts, without its name.
+    pub(crate) alerts: Option<Rect>,
     pub(crate) axis: Rect,
     pub(crate) tabs: Rect,
     /// The view.
@@ -34,10 +38,11 @@ pub(crate) struct Layout {
 
 impl Layout {
     /// Computes the layout of a screen of this size.
-    pub(crate) fn new(size: (u16, u16), has_side: bool) -> Self {
+    pub(crate) fn new(size: (u16, u16), has_side: bool, has_rules: bool) -> Self {
         let (width, height) = size;
         let lane_height = if height >= TALL { 2 } else { 1 };
-        let lanes_height = (LANES as u16 + 1) * lane_height;
+        let has_alerts = has_rules && height >= HIGH;
+        let lanes_height = (LANES as u16 + 1 + u16::from(has_alerts)) * lane_height;
         let row = |y: u16, rows: u16| {
             Rect::new(0, y.min(height), width, rows.min(height.saturating_sub(y)))
         };
@@ -50,16 +55,23 @@ impl Layout {
             Rect::new(width - columns, body.y, columns, body.height)
         });
         let lanes = row(lanes_at, lanes_height);
+        let lanes = Rect::new(
+            LABELS.min(width),
+            lanes.y,
+            width.saturating_sub(LABELS),
+            lanes.height,
+        );
+        let alerts = Rect {
+            y: lanes.y + LANES as u16 * lane_height,
+            height: lane_height,
+            ..lanes
+        };
         Self {
             header: row(0, 1),
             crumbs: row(1, 1),
-            lanes: Rect::new(
-                LABELS.min(width),
-                lanes.y,
-                width.saturating_sub(LABELS),
-                lanes.height,
-            ),
+            lanes,
             lane_height,
+            alerts: has_alerts.then(|| alerts.intersection(lanes)),
             axis: row(axis_at, 1),
             tabs: row(axis_at + 1, 1),
             body: match side {
@@ -106,24 +118,26 @@ mod tests {
     fn nothing_overlaps_and_all_is_on_the_screen() {
         for width in [1, 40, 80, 140, 300] {
             for height in [1, 5, 16, 24, 49, 50, 120] {
-                for side in [false, true] {
-                    let l = Layout::new((width, height), side);
+                for (side, rules) in [(false, false), (true, false), (false, true)] {
+                    let l = Layout::new((width, height), side, rules);
                     let rects = [
                         l.header, l.crumbs, l.lanes, l.axis, l.tabs, l.body, l.status,
                     ];
                     let screen = Rect::new(0, 0, width, height);
-                    for rect in rects.iter().chain(&l.side) {
+                    for rect in rects.iter().chain(&l.side).chain(&l.alerts) {
                         assert_eq!(screen.union(*rect), screen, "{width}x{height}");
                     }
+                    assert!(l.alerts.is_none_or(|a| a.bottom() < l.lanes.bottom()));
                 }
             }
         }
-        assert_eq!(Layout::new((80, 24), false).table_rows(), 10);
+        assert_eq!(Layout::new((80, 24), false, false).table_rows(), 10);
+        assert_eq!(Layout::new((80, 24), false, true).table_rows(), 9);
     }
 
     #[test]
     fn times_and_columns_agree() {
-        let layout = Layout::new((80, 24), false);
+        let layout = Layout::new((80, 24), false, true);
         let window = Span {
             from: 1_000,
             to: 1_000_999,

@@ -34,6 +34,7 @@ pub(crate) const TABS: &[(View, &str)] = &[
     (View::Calls, "8 Syscalls"),
     (View::Slow, "9 Slow"),
     (View::Waits, "W Waits"),
+    (View::Alerts, "A Alerts"),
     (View::Containers, "0 Containers"),
     (View::Directories, "Directories"),
     (View::Ports, "Ports"),
@@ -58,6 +59,17 @@ pub(crate) fn draw(model: &Model, buffer: &mut Buffer) -> Option<Position> {
         View::Overview => overview::draw(model, layout.body, buffer),
         View::Events => events::draw(model, layout.body, buffer),
         View::Spectrogram => spectrogram::draw(model, layout.body, buffer),
+        View::Alerts | View::AlertList if !model.alerts.has_rules => {
+            let body = layout.body;
+            let text = "no rules are evaluated (--no-rules)";
+            buffer.set_stringn(
+                body.x,
+                body.y,
+                text,
+                usize::from(body.width),
+                model.theme.dim(),
+            );
+        }
         _ => table::draw(&model.pane, model.range(), model.theme, layout.body, buffer),
     }
     draw_status(model, &layout, buffer);
@@ -134,7 +146,10 @@ fn draw_crumbs(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     let row = layout.crumbs;
     let theme = model.theme;
     let right = match model.counting() {
-        None => String::new(),
+        None => match model.detecting() {
+            None => String::new(),
+            Some(percent) => format!("rules {percent}%"),
+        },
         Some(0) => "counting".to_owned(),
         Some(percent) => format!("counting {percent}%"),
     };
@@ -170,12 +185,18 @@ fn draw_crumbs(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     }
 }
 
+/// Returns the position of the tab of the displayed view.
+pub(crate) fn tab(model: &Model) -> Option<usize> {
+    let view = match model.view {
+        View::AlertList => View::Alerts,
+        view => view,
+    };
+    TABS.iter().position(|(of, _)| *of == view)
+}
+
 /// Returns the first tab to draw, so that the selected one is visible.
 fn first_tab(model: &Model, width: u16) -> usize {
-    let chosen = TABS
-        .iter()
-        .position(|(view, _)| *view == model.view)
-        .unwrap_or(0);
+    let chosen = tab(model).unwrap_or(0);
     let mut used = 0;
     let mut first = chosen;
     for at in (0..=chosen).rev() {
@@ -211,9 +232,10 @@ fn draw_tabs(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     let row = layout.tabs;
     let own = scripted_tab(model);
     let scripted = (!own.is_empty()).then(|| Line::styled(own, model.theme.selected()));
-    let shown = &TABS[first_tab(model, row.width)..];
-    let tabs = shown.iter().map(|(view, name)| {
-        let style = match *view == model.view {
+    let first = first_tab(model, row.width);
+    let chosen = tab(model);
+    let tabs = TABS.iter().enumerate().skip(first).map(|(at, (_, name))| {
+        let style = match Some(at) == chosen {
             true => model.theme.selected(),
             false => model.theme.dim(),
         };

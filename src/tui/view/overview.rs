@@ -15,7 +15,9 @@ use crate::tui::model::Model;
 const TILE: u16 = 38;
 /// Width of a tile's count.
 const COUNT: usize = 6;
-/// Number of rows above the tiles.
+/// Most processes that are named beside a rule.
+const MOST_NAMES: usize = 8;
+/// Number of rows above the rules and tiles.
 const SUMMARY: u16 = 2;
 
 /// Returns the number of tiles per row.
@@ -28,11 +30,44 @@ fn first_row(tile: usize, across: usize, rows: usize) -> usize {
     (tile / across).saturating_sub(rows.saturating_sub(1))
 }
 
-/// Returns the tile at a position of the screen.
-pub(crate) fn tile_at(model: &Model, area: Rect, x: u16, y: u16) -> Option<usize> {
+/// What is selected with a click.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Item {
+    /// A rule with alerts, by its line.
+    Rule(usize),
+    /// A tile.
+    Tile(usize),
+}
+
+/// Returns how many rules with alerts are shown at most.
+pub(crate) fn rules(area: Rect) -> usize {
+    usize::from(area.height / 4).clamp(1, 6)
+}
+
+/// Returns the area of the tiles.
+fn tiles(model: &Model, area: Rect) -> Rect {
+    let above = SUMMARY + model.top_alerts().len() as u16;
+    let above = above.min(area.height);
+    Rect {
+        y: area.y + above,
+        height: area.height - above,
+        ..area
+    }
+}
+
+/// Returns the rule or tile at a position of the screen.
+pub(crate) fn item_at(model: &Model, area: Rect, x: u16, y: u16) -> Option<Item> {
+    let row = usize::from(y.checked_sub(area.y + SUMMARY)?);
+    if row < model.top_alerts().len() {
+        return Some(Item::Rule(row));
+    }
+    tile_at(model, tiles(model, area), x, y).map(Item::Tile)
+}
+
+fn tile_at(model: &Model, area: Rect, x: u16, y: u16) -> Option<usize> {
     let across = across(area.width);
-    let rows = usize::from(area.height.saturating_sub(SUMMARY));
-    let row = usize::from(y.checked_sub(area.y + SUMMARY)?) + first_row(model.tile, across, rows);
+    let rows = usize::from(area.height);
+    let row = usize::from(y.checked_sub(area.y)?) + first_row(model.tile, across, rows);
     let column = usize::from(x.saturating_sub(area.x)) * across / usize::from(area.width.max(1));
     let tile = row * across + column;
     (tile < TILES.len()).then_some(tile)
@@ -44,8 +79,10 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
         return;
     };
     draw_summary(model, tally, area, buffer);
+    draw_rules(model, area, buffer);
+    let area = tiles(model, area);
     let across = across(area.width);
-    let rows = usize::from(area.height.saturating_sub(SUMMARY));
+    let rows = usize::from(area.height);
     let first = first_row(model.tile, across, rows);
     let width = area.width / across as u16;
     for row in 0..rows {
@@ -56,7 +93,7 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
             }
             let tile = Rect::new(
                 area.x + width * column as u16,
-                area.y + SUMMARY + row as u16,
+                area.y + row as u16,
                 width,
                 1,
             );
@@ -93,12 +130,44 @@ fn draw_tile(model: &Model, tally: &Tally, at: usize, area: Rect, buffer: &mut B
         ..line
     };
     timeline::sparkline(buffer, line, series, style);
-    if at == model.tile {
+    if at == model.tile && model.alerts.line.is_none() {
         let marked = Rect {
             width: used.saturating_sub(1),
             ..area
         };
         buffer.set_style(marked, theme.selected());
+    }
+}
+
+/// Draws the rules with the most severe alerts.
+fn draw_rules(model: &Model, area: Rect, buffer: &mut Buffer) {
+    let theme = model.theme;
+    let width = usize::from(area.width);
+    for (at, of) in model.top_alerts().iter().enumerate() {
+        let y = area.y + SUMMARY + at as u16;
+        if y >= area.bottom() {
+            return;
+        }
+        let (style, letter) = theme.alert(of.rule.priority);
+        let mut processes: Vec<&[u8]> = Vec::new();
+        for alert in &of.alerts {
+            if processes.len() < MOST_NAMES && !processes.contains(&&*alert.comm) {
+                processes.push(&alert.comm);
+            }
+        }
+        let processes = processes.join(&b", "[..]);
+        let text = format!(
+            "{letter} {:9} {:>COUNT$}  {}  {}: {}",
+            cells::clip(of.rule.priority.name(), 9),
+            cells::short(of.count),
+            cells::time(of.seen.from),
+            cells::fit(&of.rule.name, width),
+            cells::fit(&processes, width),
+        );
+        buffer.set_stringn(area.x, y, cells::clip(&text, width), width, style);
+        if model.alerts.line == Some(at) {
+            buffer.set_style(Rect::new(area.x, y, area.width, 1), theme.selected());
+        }
     }
 }
 

@@ -47,6 +47,7 @@ pub(super) fn draw(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     for lane in Lane::ALL {
         draw_lane(model, layout, buffer, lane, &total, matched.as_ref());
     }
+    draw_alerts(model, layout, buffer);
     draw_losses(model, layout, buffer);
     mark_range(model, layout, buffer);
     draw_axis(model, layout, buffer);
@@ -147,6 +148,61 @@ pub(super) fn sparkline(buffer: &mut Buffer, area: Rect, series: &[u32], style: 
     let largest = sums.iter().copied().max().unwrap_or(0) as f64;
     let row = Rect { height: 1, ..area };
     bars(buffer, row, sums.iter().map(|s| *s as f64), largest, style);
+}
+
+/// Draws the alerts: the letter of the most severe one in each column, and with two rows their number above it.
+fn draw_alerts(model: &Model, layout: &Layout, buffer: &mut Buffer) {
+    let Some(area) = layout.alerts.filter(|area| !area.is_empty()) else {
+        return;
+    };
+    let theme = model.theme;
+    let y = area.bottom() - 1;
+    let label = |buffer: &mut Buffer, style| {
+        buffer.set_stringn(0, y, "alerts", usize::from(LABELS) - 1, style);
+    };
+    let Some(list) = model.alerts.list().filter(|list| !list.list.is_empty()) else {
+        return label(buffer, theme.dim());
+    };
+    let scope = model.scope();
+    // The most severe alert of each column, whether it matches the filter, and how many there are.
+    let mut columns = vec![(None, false, 0.0); usize::from(area.width)];
+    for of in &list.list {
+        let Some(rule) = list.rules.get(of.rule) else {
+            continue;
+        };
+        for alert in &of.kept {
+            let Some(column) = layout.column_of(model.window, alert.ts) else {
+                continue;
+            };
+            let is_match = scope.filter.is_empty() || model.alerts.matches(alert, &scope);
+            let (worst, has_match, count) = &mut columns[usize::from(column)];
+            // What matches goes before what does not.
+            let is_worse = worst.is_none_or(|worst| rule.priority < worst);
+            if is_match && !*has_match || is_match == *has_match && is_worse {
+                *worst = Some(rule.priority);
+            }
+            *has_match |= is_match;
+            *count += 1.0;
+        }
+    }
+    let worst = columns.iter().filter_map(|(worst, ..)| *worst).min();
+    label(
+        buffer,
+        worst.map_or(theme.dim(), |worst| theme.alert(worst).0),
+    );
+    let largest = columns.iter().map(|c| c.2).fold(0.0, f64::max);
+    for (x, (worst, is_match, count)) in (area.left()..area.right()).zip(columns) {
+        let Some(worst) = worst else {
+            continue;
+        };
+        let (style, letter) = theme.alert(worst);
+        let style = if is_match { style } else { theme.dim() };
+        buffer[(x, y)].set_symbol(letter).set_style(style);
+        if area.height > 1 {
+            let bar = BARS[level(count, largest, 8)];
+            buffer[(x, y - 1)].set_symbol(bar).set_style(style);
+        }
+    }
 }
 
 fn draw_losses(model: &Model, layout: &Layout, buffer: &mut Buffer) {

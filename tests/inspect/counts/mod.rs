@@ -128,7 +128,11 @@ fn claimed(tally: &Tally, subject: &Subject) -> Option<u64> {
         }
         Subject::Event(_) => Some(1),
         Subject::Tile(at) => Some(tally.tiles[*at].count),
-        Subject::Port(_) | Subject::Directory(..) | Subject::Range(_) | Subject::Leads(_) => None,
+        Subject::Port(_)
+        | Subject::Directory(..)
+        | Subject::Range(_)
+        | Subject::Leads(_)
+        | Subject::Alerts(_) => None,
     }
 }
 

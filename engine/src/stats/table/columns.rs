@@ -34,7 +34,13 @@ impl Column {
 /// Returns the columns of a view's table; empty if the view has no table.
 pub fn columns(view: View) -> &'static [Column] {
     match view {
-        View::Overview | View::Events | View::Spectrogram | View::Losses | View::Scripted(_) => &[],
+        View::Overview
+        | View::Events
+        | View::Alerts
+        | View::AlertList
+        | View::Spectrogram
+        | View::Losses
+        | View::Scripted(_) => &[],
         View::Processes => PROCESSES,
         View::Files => FILES,
         View::Directories => DIRECTORIES,

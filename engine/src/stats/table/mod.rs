@@ -24,6 +24,10 @@ pub enum View {
     Overview,
     /// The events, one per line.
     Events,
+    /// What rules found, by rule or by tactic.
+    Alerts,
+    /// The alerts of a rule or a tactic, one per line.
+    AlertList,
     /// Processes as a tree.
     Processes,
     /// Files.
@@ -56,9 +60,11 @@ pub enum View {
 
 impl View {
     /// All built-in views, in the order in which they are listed.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Overview,
         Self::Events,
+        Self::Alerts,
+        Self::AlertList,
         Self::Processes,
         Self::Files,
         Self::Directories,
@@ -79,6 +85,8 @@ impl View {
         match self {
             Self::Overview => "Overview",
             Self::Events => "Events",
+            Self::Alerts => "Alerts",
+            Self::AlertList => "Alerts, one by one",
             Self::Processes => "Processes",
             Self::Files => "Files",
             Self::Directories => "Directories",
@@ -104,6 +112,14 @@ impl View {
                  shows the events of a tile."
             }
             Self::Events => "The events one by one, in the order of the capture.",
+            Self::Alerts => {
+                "What rules found, by rule; `x` groups by tactic of MITRE ATT&CK. Rules see the whole capture; counts \
+                 are those of the range and the filter. Enter lists the alerts, d shows their events."
+            }
+            Self::AlertList => {
+                "The alerts one by one, in the order of the capture. Enter shows the event. Of a rule with very many \
+                 alerts only some are listed, spread over time (incomplete)."
+            }
             Self::Processes => {
                 "The processes with events, as a tree below the processes that started them, which are listed even \
                  without events. Counts include all threads of a process."
@@ -162,8 +178,12 @@ pub enum Cell {
     Text(Text),
     /// Several texts, and whether there are more.
     List(Arc<[Text]>, bool),
+    /// Text that is escaped already.
+    Rendered(Text),
     /// A fixed word.
     Word(&'static str),
+    /// A fixed word, and its place in an order of words.
+    Ranked(u8, &'static str),
     /// An id.
     Id(i64),
     /// A number.
@@ -193,6 +213,15 @@ pub struct Column {
     pub optional: bool,
 }
 
+/// Alerts that belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlertGroup {
+    /// Those of a rule, by its index.
+    Rule(usize),
+    /// Those of the rules of a tactic, by its index; `None`: of rules without one.
+    Tactic(Option<usize>),
+}
+
 /// The subject of a row: what Enter drills down to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
@@ -216,6 +245,8 @@ pub enum Subject {
     Waits(WaitKey),
     /// An event.
     Event(u64),
+    /// The alerts of a rule or a tactic.
+    Alerts(AlertGroup),
     /// A tile of the overview.
     Tile(usize),
     /// A time range of losses.
@@ -259,9 +290,13 @@ pub const ROWS: usize = 65_536;
 pub fn table(view: View, tally: &Tally) -> Option<Table> {
     let columns = columns(view);
     let (rows, sorted, omitted) = match view {
-        View::Overview | View::Events | View::Spectrogram | View::Losses | View::Scripted(_) => {
-            return None;
-        }
+        View::Overview
+        | View::Events
+        | View::Alerts
+        | View::AlertList
+        | View::Spectrogram
+        | View::Losses
+        | View::Scripted(_) => return None,
         View::Processes => (processes::rows(tally), None, 0),
         View::Files => (objects::files(tally), Some((0, true)), 1),
         View::Directories => (objects::directories(tally), Some((0, true)), 1),

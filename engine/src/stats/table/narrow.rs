@@ -119,6 +119,8 @@ pub fn narrowed(subject: &Subject) -> Narrowed {
             ),
             None => (String::new(), String::new(), View::Overview),
         },
+        // The events of alerts are known to who has the alerts.
+        Subject::Alerts(_) => ("alerts".to_owned(), String::new(), View::AlertList),
         Subject::Range(_) | Subject::Leads(_) => {
             ("a time range".to_owned(), String::new(), View::Events)
         }
@@ -334,10 +336,10 @@ pub fn cell_condition(column: &Column, cell: &Cell) -> Option<String> {
         (Narrow::Path, Cell::Text(path)) => at_path(path),
         (Narrow::Directory, Cell::Text(path)) => in_directory(path),
         (Narrow::ServerPort, Cell::Id(port)) => at_port(u16::try_from(*port).ok()?),
-        (_, Cell::Empty | Cell::Hundredths(_)) => return None,
+        (_, Cell::Empty | Cell::Hundredths(_) | Cell::Rendered(_)) => return None,
         (_, Cell::List(texts, _)) => any_of(field, texts),
         (_, Cell::Text(text)) => is(field, text),
-        (_, Cell::Word(word)) => is(field, word.as_bytes()),
+        (_, Cell::Word(word) | Cell::Ranked(_, word)) => is(field, word.as_bytes()),
         (_, Cell::Id(id)) => format!("{field} = {id}"),
         (_, Cell::Count(n) | Cell::Bytes(n) | Cell::Duration(n) | Cell::Time(n)) => {
             format!("{field} = {n}")
