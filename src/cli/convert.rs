@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use scap_capture_format::schema::Arch;
 use scap_capture_format::sysdig::{Tail, WriterOptions};
 
+use super::audit::AuditLogs;
 use super::error::{CliError, Outcome, warn};
 use super::input::{Captures, Input};
 use super::read::{cannot_write, destination, refuse_same};
@@ -84,9 +85,13 @@ fn pass(captures: &mut Captures, sink: &mut dyn EventSink, output: &Path) -> Res
     }
 }
 
-/// Converts captures into one native capture in a file that has no name.
-pub(super) fn to_native(inputs: Vec<Input>, output: &File) -> Result<Outcome, CliError> {
-    let mut captures = open(inputs)?;
+/// Converts captures and audit logs into one native capture in a file that has no name.
+pub(super) fn to_native(
+    inputs: Vec<Input>,
+    audit: Option<AuditLogs>,
+    output: &File,
+) -> Result<Outcome, CliError> {
+    let mut captures = Captures::of(inputs, audit, None, &mut Session::default())?;
     let out = Box::new(BufWriter::with_capacity(1 << 20, output));
     let events = native_to(out, Path::new("a temporary file"), &mut captures)?;
     Ok(Outcome::of_damage(

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::audit::AuditArgs;
 use super::convert::to_native;
 use super::error::{CliError, Outcome, warn};
 use super::input::Input;
@@ -73,6 +74,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "COLSxROWS", default_value = "120x40", value_parser = size)]
     size: (u16, u16),
 
+    #[command(flatten)]
+    audit: AuditArgs,
+
     #[command(flatten, next_help_heading = "Options about rules")]
     rules: RuleFiles,
 
@@ -131,10 +135,10 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
             .map_err(|error| CliError::failed(format!("cannot handle signals: {error}")))?,
     };
     let rules = rules(args)?;
-    if args.live && args.words.is_empty() {
+    if args.live && args.words.is_empty() && args.audit.is_empty() {
         return live(args, rules, &stop);
     }
-    let (files, filter) = positionals::split(&[], &args.words, true)?;
+    let (files, filter) = positionals::split(&[], &args.words, args.audit.is_empty())?;
     if let Some(text) = &filter {
         positionals::filter(text)?;
     }
@@ -150,10 +154,12 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
             files::check(target).map_err(|error| cannot_write(target, &error))?;
         }
     }
-    let names: Vec<&str> = inputs.iter().map(|input| &*input.name).collect();
+    let mut names: Vec<&str> = inputs.iter().map(|input| &*input.name).collect();
+    names.extend((!args.audit.is_empty()).then_some("audit logs"));
     let name = names.join(", ");
     if let ([file], [input]) = (&files[..], &inputs[..])
         && input.is_seekable()
+        && args.audit.is_empty()
     {
         let shown = Shown {
             path: file,
@@ -172,7 +178,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     // Several captures, and captures that are not seekable, are converted to one seekable capture
     // first.
     let copy = temporary()?;
-    let kind = match to_native(inputs, &copy)? {
+    let kind = match to_native(inputs, args.audit.open()?, &copy)? {
         Outcome::Done => Kind::Whole,
         Outcome::Damaged => Kind::OfDamaged,
     };

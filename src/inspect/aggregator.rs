@@ -160,6 +160,10 @@ impl Drop for BackgroundAggregator {
 /// Returns true if a segment is the same in two states of a capture: the last segment of the older
 /// one may have grown, and summaries may have been corrected.
 fn is_same(old: &IndexedCapture, new: &IndexedCapture, segment: usize) -> bool {
+    // Filters can be about sessions.
+    if old.exec_sessions().is_some() != new.exec_sessions().is_some() {
+        return false;
+    }
     let part = old.segments().get(segment);
     match (part, new.segments().get(segment)) {
         (Some(a), Some(b)) if a == b => {

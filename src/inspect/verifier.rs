@@ -1,18 +1,19 @@
-//! Verifies the capture on a thread of its own.
+//! Verifies the capture on a thread of its own, and finds the sessions of `kubectl exec` in it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
-use crate::replay::{IndexedCapture, IndexedCaptureError, Verifier};
+use crate::replay::{IndexedCapture, IndexedCaptureError, Verifier, with_exec_sessions};
 
 /// The result of verifying a capture.
 #[derive(Clone, Debug)]
 pub struct Verified {
     /// The capture.
     pub capture: Arc<IndexedCapture>,
-    /// The capture with its damage and corrected summaries, if it is damaged.
+    /// The capture with its damage and corrected summaries, if it is damaged, and with its sessions, if it has audit
+    /// events.
     pub corrected: Option<Arc<IndexedCapture>>,
     /// Why it could not be verified.
     pub failed: Option<String>,
@@ -29,7 +30,7 @@ struct Shared {
     work: Mutex<Work>,
     /// Signalled when there may be work.
     wake: Condvar,
-    stop: AtomicBool,
+    stop: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
@@ -58,13 +59,15 @@ impl Shared {
 }
 
 impl BackgroundVerifier {
-    /// Starts a thread, which passes on its results to `report`.
+    /// Starts a thread, which passes on its results to `report`. Sessions are only found in captures that do not grow:
+    /// each time all of the capture is read.
     ///
     /// # Errors
     ///
     /// If the thread cannot be started.
     pub fn new(
         capture: Arc<IndexedCapture>,
+        finds_sessions: bool,
         report: impl Fn(Verified) + Send + 'static,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
@@ -73,11 +76,22 @@ impl BackgroundVerifier {
             let mut verifier = Verifier::default();
             while let Some(capture) = own.next() {
                 // Whoever waits for the result would wait for ever.
-                let verified =
-                    catch_unwind(AssertUnwindSafe(|| verifier.verify(&capture, &own.stop)));
+                let verified = catch_unwind(AssertUnwindSafe(|| {
+                    let corrected = verifier.verify(&capture, &own.stop)?;
+                    let now = corrected.as_ref().unwrap_or(&capture);
+                    let lacks_sessions = now.has_audit_events() && now.exec_sessions().is_none();
+                    if !finds_sessions || !lacks_sessions {
+                        return Ok((corrected, None));
+                    }
+                    match with_exec_sessions(now, &own.stop) {
+                        Ok(now) => Ok((Some(Arc::new(now)), None)),
+                        Err(IndexedCaptureError::Stopped) => Err(IndexedCaptureError::Stopped),
+                        Err(error) => Ok((corrected, Some(error.to_string()))),
+                    }
+                }));
                 let verified = verified.unwrap_or(Err(IndexedCaptureError::Crashed));
                 let (corrected, failed) = match verified {
-                    Ok(corrected) => (corrected, None),
+                    Ok(found) => found,
                     Err(IndexedCaptureError::Stopped) => continue,
                     Err(error) => (None, Some(error.to_string())),
                 };

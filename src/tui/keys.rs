@@ -232,6 +232,7 @@ pub(crate) const BINDINGS: &[Binding] = bindings! {
         ["0"] A::Show(View::Containers), "Containers and pods";
         ["W"] A::Show(View::Waits), "Waits: what processes waited for";
         ["A"] A::Show(View::Alerts), "Alerts: what rules found";
+        ["S"] A::Show(View::Sessions), "Sessions of kubectl exec";
         ["x"] A::Form, "alerts by rule, or by tactic of MITRE ATT&CK";
         ["<Tab>"] A::NextView, "next view";
         ["<S-Tab>"] A::PreviousView, "previous view";

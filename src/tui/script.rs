@@ -53,7 +53,7 @@ impl Screen {
         size: (u16, u16),
     ) -> std::io::Result<Self> {
         let (send, receive) = mpsc::channel();
-        let work = Work::start(capture, options.rules.as_ref(), &send)?;
+        let work = Work::start(capture, options.rules.as_ref(), options.live, &send)?;
         let (model, commands) = Model::new(Arc::clone(capture), options, notes, size);
         let mut screen = Self {
             model,

@@ -49,7 +49,7 @@ fn go(
 ) -> io::Result<()> {
     let (send, receive) = mpsc::channel();
     let capture = Arc::clone(&model.capture);
-    let work = Work::start(&capture, rules, &send)?;
+    let work = Work::start(&capture, rules, model.live, &send)?;
     let tty = Tty::take()?;
     let mut show = Show { model, work, tty };
     let input = read_input(send.clone())?;

@@ -80,6 +80,7 @@ impl Work {
     pub(crate) fn start(
         capture: &Arc<IndexedCapture>,
         rules: Option<&Arc<Rules>>,
+        is_live: bool,
         send: &Sender<Message>,
     ) -> std::io::Result<Self> {
         let queues = [
@@ -117,7 +118,7 @@ impl Work {
             BackgroundAggregator::new(Arc::clone(capture), cores.min(MOST_THREADS), report);
         let send = send_verified;
         let report = move |verified| drop(send.send(Message::Verified(verified)));
-        let verifier = BackgroundVerifier::new(Arc::clone(capture), report)?;
+        let verifier = BackgroundVerifier::new(Arc::clone(capture), !is_live, report)?;
         Ok(Self {
             aggregator,
             verifier,

@@ -549,3 +549,121 @@ fn rules_see_who_it_was() {
         ]
     );
 }
+
+/// The screen of captures and logs after some keys.
+fn screen(args: &[&str], keys: &str) -> String {
+    let keys = ["--size", "200x60", "--script", keys, "--screenshot", "-"];
+    let (out, err, code) = seen(&scap(&[&["view"][..], args, &keys].concat(), None));
+    assert_eq!(code, 0, "{err}");
+    assert!(!out.contains(|c: char| c.is_control() && c != '\n'));
+    out
+}
+
+/// The lines of a screen with one of these words, in order, as words.
+fn rows<'s>(screen: &'s str, with: &[&str]) -> Vec<Vec<&'s str>> {
+    let rows = screen
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>());
+    rows.filter(|row| with.iter().any(|word| row.contains(word)))
+        .collect()
+}
+
+#[test]
+fn view_lists_the_sessions_and_shows_what_happened_in_them() {
+    let case = Case::new(0);
+    let (capture, log, both) = (
+        case.path("a.scap"),
+        case.path("audit.log"),
+        case.path("both.scap"),
+    );
+    let of_two = [&*capture, "--audit", &*log];
+    let list = screen(&of_two, "S");
+    let alice =
+        "alice certain shop/web-0 app 192.0.2.9 22:13:21.100000 2 6 22:13:21.940000 sh -c id";
+    let unexplained = [
+        "!none shop/web-0 sidecar 22:13:21.250000 1 1 sh -c id",
+        "!none shop/web-0 app 22:13:21.300000 1 1 cat /healthy",
+        "!none shop/web-0 app 22:13:21.400000 1 1 ls /",
+    ];
+    let found: Vec<String> = rows(&list, &["certain", "!none"])
+        .into_iter()
+        .map(|row| row.join(" "))
+        .collect();
+    assert_eq!(found, [&[alice], &unexplained[..]].concat());
+    // What happened in a session: the requests, and what was done.
+    let numbers = |keys: &str| -> Vec<String> {
+        let shown = screen(&of_two, keys);
+        let rows = shown
+            .lines()
+            .skip_while(|line| !line.starts_with("NUM "))
+            .skip(1);
+        let numbers = rows.map_while(|line| Some(line.split_whitespace().next()?.to_owned()));
+        numbers.collect()
+    };
+    assert_eq!(numbers("S<Enter>"), ["6", "7", "8", "9", "15", "16", "18"]);
+    assert_eq!(numbers("S<Down><Enter>"), ["11"]);
+    assert_eq!(
+        numbers("2:audit.user=alice and evt.type=execve<Enter>"),
+        ["7", "9", "15"]
+    );
+    assert_eq!(numbers("2:audit.session=none<Enter>"), ["11", "12", "14"]);
+    // Back, and the details.
+    assert_eq!(screen(&of_two, "S<Enter><Backspace>"), list);
+    let detail = screen(&of_two, "S<Enter><Down><Enter>");
+    for (field, value) in [
+        ("audit.user", "alice"),
+        ("audit.session", "certain"),
+        ("audit.id", "id-alice-1000"),
+    ] {
+        let row = rows(&detail, &[field]);
+        assert!(row[0].contains(&value), "{field}: {row:?}");
+    }
+    // A filter and a range are those of all views.
+    let of_bash = screen(&of_two, "S:proc.name = bash<Enter>");
+    assert_eq!(rows(&of_bash, &["certain", "!none"]).len(), 1, "{of_bash}");
+    // Audit events in the capture are enough.
+    seen(&scap(
+        &["read", &capture, "--audit", &log, "-w", &both],
+        None,
+    ));
+    let stored = screen(&[&both], "S");
+    assert_eq!(
+        rows(&stored, &["certain", "!none"]),
+        rows(&list, &["certain", "!none"])
+    );
+    // Rules see the sessions, too.
+    let rule = "- {rule: unexplained, desc: d, condition: evt.type = execve and audit.session = none, output: o, priority: ALERT}";
+    file(case.0.path(), "rules.yaml", rule.as_bytes());
+    let rules = case.path("rules.yaml");
+    let alerts = screen(&[&both, "-r", &rules], "A");
+    assert_eq!(
+        rows(&alerts, &["unexplained"])[0][..2],
+        ["Alert", "3"],
+        "{alerts}"
+    );
+    // Without a log there is nothing to join.
+    let alone = screen(&[&capture], "S");
+    assert!(
+        alone.contains("no events of a Kubernetes audit log"),
+        "{alone}"
+    );
+}
+
+#[test]
+fn sessions_of_an_attacker_and_of_another_clock_are_shown() {
+    let case = Case::new(3000);
+    let (capture, log) = (case.path("a.scap"), case.path("audit.log"));
+    let list = screen(&[&capture, "--audit", &log], "S");
+    assert!(
+        list.contains("clock 3.0 s ahead of the API server"),
+        "{list}"
+    );
+    assert_eq!(rows(&list, &["certain"])[0][5], "22:13:21.100000");
+    let evil = r#"al\u001b[31m\u202eice\" or evt.num > 0 or \"\\"#;
+    let text = std::fs::read_to_string(&log).unwrap();
+    std::fs::write(&log, text.replace("alice", evil)).unwrap();
+    let list = screen(&[&capture, "--audit", &log], "S");
+    assert!(list.contains("al\\x1b["), "{list}");
+    let events = screen(&[&capture, "--audit", &log], "S<Enter>");
+    assert!(events.contains("1/7 "), "{events}");
+}

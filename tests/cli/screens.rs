@@ -19,7 +19,7 @@ use scap_capture_format::native::{
 const SIZES: [&str; 3] = ["80x24", "120x40", "200x60"];
 
 /// The views with the keys that lead to them; what is selected is not the first row where that shows more.
-const VIEWS: [(&str, &str); 17] = [
+const VIEWS: [(&str, &str); 18] = [
     ("Overview", "1"),
     ("Events", "2<Down><Down>"),
     ("Processes", "3<Down>"),
@@ -32,6 +32,7 @@ const VIEWS: [(&str, &str); 17] = [
     ("Alerts", "A"),
     ("Alerts by tactic", "Ax<Down>"),
     ("Alerts one by one", "A<Enter><Down>"),
+    ("Sessions", "S"),
     ("Containers", "0"),
     ("Directories", "0<Tab>"),
     ("Ports", "0<Tab><Tab>"),

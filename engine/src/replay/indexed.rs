@@ -5,12 +5,15 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use scap_capture_format::Error;
 use scap_capture_format::event::EventFlags;
 use scap_capture_format::native::{ChunkSummary, Damages, Header, Index, IndexedReader};
+use scap_capture_format::schema::{EventType, types};
 use thiserror::Error as ThisError;
 
+use crate::audit::sessions::ExecSessions;
 use crate::event::EventExt as _;
 use crate::replay;
 use crate::replay::{LossInterval, Span};
@@ -60,6 +63,8 @@ pub struct IndexedCapture {
     segments: Vec<Segment>,
     losses: Vec<LossInterval>,
     first_time: u64,
+    /// The sessions of `kubectl exec`, once they are found.
+    exec_sessions: Option<Arc<ExecSessions>>,
 }
 
 impl IndexedCapture {
@@ -94,6 +99,7 @@ impl IndexedCapture {
             losses: losses.collect(),
             first_time,
             reader,
+            exec_sessions: None,
         })
     }
 
@@ -111,7 +117,37 @@ impl IndexedCapture {
         let mut reader = self.reader_again()?;
         reader.correct(summaries, self.reader.damages());
         reader.correct(&BTreeMap::new(), damages);
-        Self::of(&self.path, reader)
+        let mut corrected = Self::of(&self.path, reader)?;
+        corrected.exec_sessions.clone_from(&self.exec_sessions);
+        Ok(corrected)
+    }
+
+    /// Returns the capture with sessions of `kubectl exec`.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be opened again.
+    pub fn with_sessions(&self, sessions: Arc<ExecSessions>) -> Result<Self, IndexedCaptureError> {
+        Ok(Self {
+            path: self.path.clone(),
+            reader: self.reader_again()?,
+            segments: self.segments.clone(),
+            losses: self.losses.clone(),
+            first_time: self.first_time,
+            exec_sessions: Some(sessions),
+        })
+    }
+
+    /// Returns the sessions of `kubectl exec`, if they were found.
+    pub fn exec_sessions(&self) -> Option<&Arc<ExecSessions>> {
+        self.exec_sessions.as_ref()
+    }
+
+    /// Returns true if the capture has events of Kubernetes audit logs, or of other plugins.
+    pub fn has_audit_events(&self) -> bool {
+        let mut chunks = self.index().chunks.iter();
+        let is_audit = |(ty, count): &(EventType, u32)| *ty == types::PLUGINEVENT_E && *count > 0;
+        chunks.any(|chunk| chunk.summary.types.iter().any(is_audit))
     }
 
     /// Returns the path of the file.

@@ -47,7 +47,7 @@ pub use pipeline::{End, OriginState, Pipeline, ReplayError, replay_all};
 pub use seek::{Start, first_event, start};
 pub use segment::SegmentReplayer;
 pub use selection::Selection;
-pub use sessions::exec_sessions;
+pub use sessions::{exec_sessions, with_exec_sessions};
 pub use sink::EventSink;
 pub use source::{Each, EventSource, Item, Needs};
 pub use span::{LossInterval, Scope, Span};

@@ -66,6 +66,7 @@ impl SegmentReplayer {
         let origins = origins_of(header);
         let mut session = Session::new(None, BufferFormat::Dots, TimeFormat::Human);
         session.first_time = capture.first_time();
+        session.exec_sessions = capture.exec_sessions().cloned();
         let mut pipeline = Pipeline::new(session, &origins, Selection::default());
         let mut preload = ContainerPreload::of(open()?);
         while let Some(report) = preload.next_report()? {

@@ -3,12 +3,17 @@
 
 use std::io;
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hashbrown::HashSet;
 use scap_capture_format::native::OriginId;
 use scap_capture_format::schema::{EventType, types};
 
-use super::{EventSink, EventSource, Needs, OriginState, Pipeline, ReplayError, Selection};
+use super::indexed::{self, IndexedCapture, IndexedCaptureError};
+use super::{
+    EventSink, EventSource, NativeSource, Needs, OriginState, Pipeline, ReplayError, Selection,
+};
 use crate::audit::sessions::{ApiClient, ExecRoot, ExecSessions, Finder, ProcessKey, api_server};
 use crate::audit::{is_audit, plugin_data};
 use crate::event::EventExt as _;
@@ -21,12 +26,38 @@ const MAX_CONTAINERS: usize = 1 << 18;
 /// Most bytes of a command line that are kept.
 const MAX_COMMAND: usize = 1 << 12;
 
+/// Returns a capture with the sessions in it. Reads all of it.
+///
+/// # Errors
+///
+/// If the file cannot be read; [`IndexedCaptureError::Stopped`] once `stop` is set.
+pub fn with_exec_sessions(
+    capture: &IndexedCapture,
+    stop: &Arc<AtomicBool>,
+) -> Result<IndexedCapture, IndexedCaptureError> {
+    let open = || indexed::open(capture.path());
+    let mut source = NativeSource::new(open()?)?;
+    source.preload_containers(open()?)?;
+    let found = find(&mut source, Arc::clone(stop)).map_err(|error| match error {
+        ReplayError::Read(error) => error.into(),
+        ReplayError::Sink(error) => IndexedCaptureError::Capture(error.into()),
+    })?;
+    match stop.load(Ordering::Relaxed) {
+        true => Err(IndexedCaptureError::Stopped),
+        false => capture.with_sessions(Arc::new(found)),
+    }
+}
+
 /// Replays a source to find the sessions in it.
 ///
 /// # Errors
 ///
 /// As [`Pipeline::run`].
 pub fn exec_sessions(source: &mut dyn EventSource) -> Result<ExecSessions, ReplayError> {
+    find(source, Arc::default())
+}
+
+fn find(source: &mut dyn EventSource, stop: Arc<AtomicBool>) -> Result<ExecSessions, ReplayError> {
     source.set_needs(&Needs {
         types: TypeSet::of(|ty| {
             let others = [
@@ -38,7 +69,10 @@ pub fn exec_sessions(source: &mut dyn EventSource) -> Result<ExecSessions, Repla
         }),
         data: false,
     });
-    let mut collector = Collector::default();
+    let mut collector = Collector {
+        stop,
+        ..Collector::default()
+    };
     let mut pipeline = Pipeline::new(Session::default(), source.origins(), Selection::default());
     pipeline.run(source, &mut collector)?;
     let mut finder = collector.finder;
@@ -60,6 +94,8 @@ struct Collector {
     begun: HashSet<(OriginId, Box<[u8]>)>,
     /// Roots, so that a process is one only once.
     seen: HashSet<ProcessKey>,
+    /// The result is no longer wanted.
+    stop: Arc<AtomicBool>,
 }
 
 impl Collector {
@@ -169,7 +205,10 @@ impl EventSink for Collector {
         {
             self.finder.request(event);
         }
-        Ok(ControlFlow::Continue(()))
+        Ok(match self.stop.load(Ordering::Relaxed) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        })
     }
 
     fn hidden(&mut self, cx: &Context<'_>) -> io::Result<()> {

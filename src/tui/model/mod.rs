@@ -419,6 +419,12 @@ impl Model {
             View::Losses => Some(super::losses::table(&self.capture, self.range())),
             View::Alerts => Some(super::alerts::groups(self)),
             View::AlertList => Some(super::alerts::list(self)),
+            View::Sessions => match (self.capture.exec_sessions(), self.tally()) {
+                (Some(sessions), Some(tally)) => {
+                    Some(table::sessions(sessions, tally, &self.scope()))
+                }
+                _ => None,
+            },
             View::Scripted(_) => self.scripted_table(),
             view => match self.tally() {
                 Some(tally) => table::table(view, tally),

@@ -9,6 +9,8 @@ pub(crate) mod spectrogram;
 pub(crate) mod table;
 mod timeline;
 
+use std::time::Duration;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Position;
 use ratatui::style::Style;
@@ -35,6 +37,7 @@ pub(crate) const TABS: &[(View, &str)] = &[
     (View::Slow, "9 Slow"),
     (View::Waits, "W Waits"),
     (View::Alerts, "A Alerts"),
+    (View::Sessions, "S Sessions"),
     (View::Containers, "0 Containers"),
     (View::Directories, "Directories"),
     (View::Ports, "Ports"),
@@ -60,15 +63,21 @@ pub(crate) fn draw(model: &Model, buffer: &mut Buffer) -> Option<Position> {
         View::Events => events::draw(model, layout.body, buffer),
         View::Spectrogram => spectrogram::draw(model, layout.body, buffer),
         View::Alerts | View::AlertList if !model.alerts.has_rules => {
-            let body = layout.body;
-            let text = "no rules are evaluated (--no-rules)";
-            buffer.set_stringn(
-                body.x,
-                body.y,
-                text,
-                usize::from(body.width),
-                model.theme.dim(),
+            say(
+                model,
+                &layout,
+                "no rules are evaluated (--no-rules)",
+                buffer,
             );
+        }
+        View::Sessions if model.capture.exec_sessions().is_none() => {
+            let text = match model.capture.has_audit_events() {
+                true if model.live => "sessions are found in complete captures only",
+                true if !model.is_verified => "\u{2026}",
+                true => "sessions could not be found",
+                false => "no events of a Kubernetes audit log (--audit LOG)",
+            };
+            say(model, &layout, text, buffer);
         }
         _ => table::draw(&model.pane, model.range(), model.theme, layout.body, buffer),
     }
@@ -85,6 +94,18 @@ pub(crate) fn draw(model: &Model, buffer: &mut Buffer) -> Option<Position> {
         }
     }
     caret.map(Position::from)
+}
+
+/// Says why there is no table.
+fn say(model: &Model, layout: &Layout, text: &str, buffer: &mut Buffer) {
+    let body = layout.body;
+    buffer.set_stringn(
+        body.x,
+        body.y,
+        text,
+        usize::from(body.width),
+        model.theme.dim(),
+    );
 }
 
 /// Draws the header: capture, machine, time, counts, problems.
@@ -248,6 +269,17 @@ fn draw_tabs(model: &Model, layout: &Layout, buffer: &mut Buffer) {
         .render(row, buffer);
 }
 
+/// Returns the difference of the clocks, by which requests and processes were joined, if it is noticeable.
+fn skew(model: &Model) -> Option<String> {
+    const NOTED_NS: u64 = 1_000_000_000;
+    let sessions = model.capture.exec_sessions();
+    let skew = sessions.filter(|_| model.view == View::Sessions)?.skew()?;
+    let seconds = Duration::from_nanos(skew.unsigned_abs()).as_secs_f64();
+    let ahead = if skew > 0 { "ahead of" } else { "behind" };
+    (skew.unsigned_abs() >= NOTED_NS)
+        .then(|| format!("clock {seconds:.1} s {ahead} the API server's  "))
+}
+
 /// Draws the status message, or the position in the list and the most important keys.
 fn draw_status(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     let row = layout.status;
@@ -282,7 +314,8 @@ fn draw_status(model: &Model, layout: &Layout, buffer: &mut Buffer) {
                 "" => String::new(),
                 text => format!(" with \"{}\"", cells::fit(text.as_bytes(), 20)),
             };
-            format!("{at}/{}{within}{more}  ", pane.order.len())
+            let clock = skew(model).unwrap_or_default();
+            format!("{at}/{}{within}{more}  {clock}", pane.order.len())
         }
     };
     let of_overlay = match model.layers.last() {

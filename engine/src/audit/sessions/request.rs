@@ -36,14 +36,18 @@ pub struct ExecRequest {
     pub impersonated_user: Option<Vec<u8>>,
     /// The id of the user's token or certificate.
     pub credential: Option<Vec<u8>>,
-    pub(super) namespace: Vec<u8>,
-    pub(super) pod: Vec<u8>,
-    pub(super) container: Option<Vec<u8>>,
+    /// The namespace of the pod.
+    pub namespace: Vec<u8>,
+    /// The pod.
+    pub pod: Vec<u8>,
+    /// The container that it names.
+    pub container: Option<Vec<u8>>,
     /// The words of the command, each followed by a NUL.
-    pub(super) words: Vec<u8>,
+    pub words: Vec<u8>,
     pub(super) received: u64,
     pub(super) started: Option<u64>,
-    pub(super) completed: Option<u64>,
+    /// When it was over, by the clock of the API server.
+    pub completed: Option<u64>,
     pub(super) code: Option<u64>,
 }
 

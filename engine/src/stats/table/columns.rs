@@ -38,6 +38,7 @@ pub fn columns(view: View) -> &'static [Column] {
         | View::Events
         | View::Alerts
         | View::AlertList
+        | View::Sessions
         | View::Spectrogram
         | View::Losses
         | View::Scripted(_) => &[],

@@ -6,10 +6,12 @@ mod events;
 pub mod narrow;
 mod objects;
 mod processes;
+mod sessions;
 
 pub use crate::stats::tiles::{Among, TILES, Tile};
 pub use columns::columns;
 pub use narrow::{Narrowed, cell_condition, narrowed, narrowed_tile, only_calls};
+pub use sessions::sessions;
 
 use std::sync::Arc;
 
@@ -28,6 +30,8 @@ pub enum View {
     Alerts,
     /// The alerts of a rule or a tactic, one per line.
     AlertList,
+    /// The sessions of `kubectl exec`.
+    Sessions,
     /// Processes as a tree.
     Processes,
     /// Files.
@@ -60,11 +64,12 @@ pub enum View {
 
 impl View {
     /// All built-in views, in the order in which they are listed.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Overview,
         Self::Events,
         Self::Alerts,
         Self::AlertList,
+        Self::Sessions,
         Self::Processes,
         Self::Files,
         Self::Directories,
@@ -87,6 +92,7 @@ impl View {
             Self::Events => "Events",
             Self::Alerts => "Alerts",
             Self::AlertList => "Alerts, one by one",
+            Self::Sessions => "Sessions",
             Self::Processes => "Processes",
             Self::Files => "Files",
             Self::Directories => "Directories",
@@ -115,6 +121,11 @@ impl View {
             Self::Alerts => {
                 "What rules found, by rule; `x` groups by tactic of MITRE ATT&CK. Rules see the whole capture; counts \
                  are those of the range and the filter. Enter lists the alerts, d shows their events."
+            }
+            Self::Sessions => {
+                "The sessions of kubectl exec, and other processes that were started in containers from outside, by the \
+                 audit log of Kubernetes (--audit, or in the capture). Enter shows what happened in a session. After \
+                 a request, processes that run in the background are part of it."
             }
             Self::AlertList => {
                 "The alerts one by one, in the order of the capture. Enter shows the event. Of a rule with very many \
@@ -294,6 +305,7 @@ pub fn table(view: View, tally: &Tally) -> Option<Table> {
         | View::Events
         | View::Alerts
         | View::AlertList
+        | View::Sessions
         | View::Spectrogram
         | View::Losses
         | View::Scripted(_) => return None,
