@@ -2,17 +2,23 @@
 //!
 //! An attacker, or a bad rule, can make every event an alert. So only some alerts of a rule are kept, spread over the
 //! time in which it had any: time is divided into slots, of which each keeps its first alerts. All are counted.
+//!
+//! Alerts that were recorded with the events are taken like those that the rules raise now; an alert that is both is one.
+
+mod recorded;
 
 use std::convert::Infallible;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 
 use super::line::pid_of;
 use super::seek::at_event;
+use crate::event::alert::{Alert as RecordedAlert, is_alert};
 use crate::event::bytes::BufferFormat;
+use crate::event::text::escape;
 use crate::fields::Context;
 use crate::filter::Filter;
 use crate::format::{Template, TemplateError};
@@ -23,6 +29,7 @@ use crate::rules::{
     Engine, EngineError, Match, Matching, Priority, Rule, RuleSet, Selection, Tactic, is_technique,
 };
 use crate::state::Text;
+use recorded::Latest;
 
 /// Most alerts of one rule that are kept.
 const MOST_OF_RULE: usize = 8192;
@@ -30,6 +37,14 @@ const MOST_OF_RULE: usize = 8192;
 const MOST: usize = 1 << 16;
 /// Alerts that a slot keeps once not all are kept.
 const OF_SLOT: u32 = 2;
+/// Most rules that are known only from alerts that were recorded.
+const MOST_RECORDED: usize = 1000;
+/// The name that all further ones have.
+const OTHERS: &str = "other rules of recorded alerts";
+/// The name of the rule of an alert that is malformed.
+const UNREADABLE: &str = "recorded alerts that cannot be read";
+/// Most tags of such a rule.
+const MAX_TAGS: usize = 64;
 /// Length limit of an alert's text, in bytes.
 const MAX_TEXT: usize = 512;
 
@@ -87,6 +102,19 @@ impl RuleInfo {
             description: rule.description.as_bytes().into(),
         }
     }
+
+    /// Makes what is known of a rule from an alert that was recorded.
+    fn of_recorded(name: Text, alert: &RecordedAlert) -> Self {
+        let tags = &alert.tags[..alert.tags.len().min(MAX_TAGS)];
+        let techniques = tags.iter().filter(|tag| is_technique(tag));
+        Self {
+            name,
+            priority: Priority::parse(&alert.priority).unwrap_or(Priority::Debug),
+            tactics: Tactic::of_tags(tags),
+            techniques: techniques.map(|tag| Text::from(tag.as_bytes())).collect(),
+            description: Text::default(),
+        }
+    }
 }
 
 /// An alert.
@@ -104,12 +132,20 @@ pub struct Alert {
     pub container: Text,
     /// The rule's output for the event, escaped.
     pub output: Text,
+    /// It was recorded with the event.
+    pub recorded: bool,
 }
 
 impl Alert {
     fn of(cx: &Context<'_>, output: &mut Template) -> Self {
         let mut text = Vec::new();
         output.write(&mut text, cx, BufferFormat::Dots);
+        Self::with(cx, text)
+    }
+
+    /// Makes an alert of the event's process, with an output that is escaped.
+    fn with(cx: &Context<'_>, output: Vec<u8>) -> Self {
+        let text = output;
         let mut text = String::from_utf8_lossy(&text).into_owned();
         if text.len() > MAX_TEXT {
             text.truncate(text.floor_char_boundary(MAX_TEXT));
@@ -128,6 +164,7 @@ impl Alert {
             comm: short(view.own_comm().unwrap_or_default()),
             container: short(name.or(view.container_id()).unwrap_or_default()),
             output: text.trim_end().as_bytes().into(),
+            recorded: false,
         }
     }
 }
@@ -145,6 +182,8 @@ pub struct OfRule {
     pub kept: Vec<Arc<Alert>>,
     /// Log2 of the length of a slot, in nanoseconds; `None`: all are kept.
     slot: Option<u32>,
+    /// Alerts of it were raised now.
+    raised: bool,
     /// How many the latest slot keeps.
     in_slot: u32,
 }
@@ -157,6 +196,7 @@ impl OfRule {
             seen: Span { from: 0, to: 0 },
             kept: Vec::new(),
             slot: None,
+            raised: false,
             in_slot: 0,
         }
     }
@@ -166,9 +206,9 @@ impl OfRule {
         self.kept.len() as u64 == self.count
     }
 
-    /// Counts an alert; returns whether it is to be kept.
-    fn take(&mut self, ts: u64) -> bool {
-        self.count += 1;
+    /// Counts alerts; returns whether one is to be kept.
+    fn take(&mut self, ts: u64, count: u64) -> bool {
+        self.count = self.count.saturating_add(count);
         // Events without a time say nothing about when it was.
         if ts != 0 {
             self.seen.from = match self.seen.from {
@@ -185,6 +225,13 @@ impl OfRule {
             false => 1,
         };
         self.in_slot <= OF_SLOT
+    }
+
+    /// Marks an alert as recorded, too, if it is kept.
+    fn mark(&mut self, num: u64) {
+        if let Some(alert) = self.kept.last_mut().filter(|alert| alert.num == num) {
+            Arc::make_mut(alert).recorded = true;
+        }
     }
 
     /// Keeps at most this many alerts: slots become longer.
@@ -216,7 +263,9 @@ fn slot_of(ts: u64, log2: u32) -> u64 {
 #[derive(Clone, Debug, Default)]
 pub struct Alerts {
     /// All rules that are switched on or off, by index.
-    pub rules: Arc<[RuleInfo]>,
+    rules: Arc<[RuleInfo]>,
+    /// Rules that are not among them, of alerts that were recorded; the indices continue.
+    recorded: Vec<RuleInfo>,
     /// The rules that have alerts, by the time of their first.
     pub list: Vec<OfRule>,
     /// Events of rules about several events that were forgotten for lack of memory.
@@ -234,6 +283,12 @@ impl Alerts {
         }
     }
 
+    /// Returns a rule.
+    pub fn rule(&self, index: usize) -> Option<&RuleInfo> {
+        let own = self.rules.get(index);
+        own.or_else(|| self.recorded.get(index.checked_sub(self.rules.len())?))
+    }
+
     /// Returns true if all alerts are kept.
     pub fn is_whole(&self) -> bool {
         self.list.iter().all(OfRule::is_whole)
@@ -245,6 +300,17 @@ impl Alerts {
             let first = of.kept.partition_point(|alert| alert.num < num);
             let own = of.kept[first..].iter().take_while(move |a| a.num == num);
             own.map(|alert| (of.rule, &**alert))
+        })
+    }
+
+    /// Returns the place of a rule in the list.
+    fn place(&mut self, places: &mut Vec<Option<usize>>, rule: usize) -> usize {
+        if places.len() <= rule {
+            places.resize(rule + 1, None);
+        }
+        *places[rule].get_or_insert_with(|| {
+            self.list.push(OfRule::new(rule));
+            self.list.len() - 1
         })
     }
 
@@ -276,48 +342,116 @@ pub(super) struct Collector {
     outputs: Vec<Template>,
     /// The place of each rule in the list of alerts.
     places: Vec<Option<usize>>,
-    pub(super) alerts: Alerts,
+    /// The index of each rule by its name.
+    by_name: HashMap<Text, usize>,
+    latest: Latest,
+    alerts: Alerts,
 }
 
 impl Collector {
     pub(super) fn new(engine: Engine) -> Result<Self, TemplateError> {
         let output = |rule: &Rule| Template::new(&format!("*{}", rule.output));
+        let alerts = Alerts::new(engine.rules());
+        let names = alerts.rules.iter().map(|rule| Text::clone(&rule.name));
         Ok(Self {
+            by_name: names.zip(0..).collect(),
+            latest: Latest::default(),
             outputs: engine
                 .rules()
                 .iter()
                 .map(output)
                 .collect::<Result<_, _>>()?,
             places: vec![None; engine.rules().len()],
-            alerts: Alerts::new(engine.rules()),
+            alerts,
             engine,
         })
     }
 
     /// Takes an event.
     pub(super) fn event(&mut self, cx: &Context<'_>) {
+        if is_alert(cx.event) {
+            return self.recorded(cx);
+        }
         let Self {
             engine,
             outputs,
             places,
+            latest,
             alerts,
+            ..
         } = self;
+        let raised = latest.event(cx);
         let alert = |found: Match<'_>| -> Result<(), Infallible> {
             let ts = cx.event.ts.known().unwrap_or(0);
-            if let (Some(place), Some(output)) =
-                (places.get_mut(found.index), outputs.get_mut(found.index))
+            raised.push(found.index);
+            let place = alerts.place(places, found.index);
+            if let Some(output) = outputs.get_mut(found.index)
+                && alerts.list[place].take(ts, 1)
             {
-                let place = *place.get_or_insert_with(|| {
-                    alerts.list.push(OfRule::new(found.index));
-                    alerts.list.len() - 1
-                });
-                if alerts.list[place].take(ts) {
-                    alerts.add(place, Alert::of(cx, output));
-                }
+                alerts.list[place].raised = true;
+                alerts.add(place, Alert::of(cx, output));
             }
             Ok(())
         };
         let Ok(()) = engine.evaluate(cx, alert);
+    }
+
+    /// Takes an alert that was recorded.
+    fn recorded(&mut self, cx: &Context<'_>) {
+        let recorded = RecordedAlert::of(cx.event).unwrap_or_else(|| {
+            let mut broken = RecordedAlert::default();
+            UNREADABLE.clone_into(&mut broken.rule);
+            broken
+        });
+        let index = self.index(&recorded);
+        let place = self.alerts.place(&mut self.places, index);
+        let ts = cx.event.ts.known().unwrap_or(0);
+        let of = &mut self.alerts.list[place];
+        if recorded.left_out > 0 {
+            // If the rule was evaluated now, they are among those that it raised.
+            if !of.raised {
+                of.take(ts, recorded.left_out);
+            }
+            return;
+        }
+        let mut num = cx.event.num.0;
+        if let Some(about) = self.latest.of(&recorded, cx) {
+            num = about.num;
+            if about.raised.contains(&index) {
+                return of.mark(num);
+            }
+            about.raised.push(index);
+        }
+        if of.take(ts, 1) {
+            let mut output = Vec::new();
+            escape(&mut output, recorded.message.as_bytes());
+            let alert = Alert {
+                num,
+                recorded: true,
+                ..Alert::with(cx, output)
+            };
+            self.alerts.add(place, alert);
+        }
+    }
+
+    /// Returns the index of the rule of an alert that was recorded. Very many rules have one together.
+    fn index(&mut self, alert: &RecordedAlert) -> usize {
+        let name = &alert.rule.as_bytes()[..alert.rule.len().min(MAX_TEXT)];
+        if let Some(index) = self.by_name.get(name) {
+            return *index;
+        }
+        let known = self.alerts.recorded.len();
+        let rule = match known < MOST_RECORDED {
+            true => RuleInfo::of_recorded(name.into(), alert),
+            false => RuleInfo::of_recorded(OTHERS.as_bytes().into(), &RecordedAlert::default()),
+        };
+        if let Some(index) = self.by_name.get(&rule.name) {
+            return *index;
+        }
+        let index = self.alerts.rules.len() + known;
+        self.by_name.insert(Text::clone(&rule.name), index);
+        self.alerts.recorded.push(rule);
+        index
     }
 
     /// Returns the alerts so far.
@@ -426,6 +560,7 @@ mod tests {
             comm: Text::clone(&none),
             container: Text::clone(&none),
             output: none,
+            recorded: false,
         }
     }
 
@@ -438,7 +573,7 @@ mod tests {
         };
         for (num, ts) in (0..).zip(times) {
             let place = num as usize % rules;
-            if alerts.list[place].take(ts) {
+            if alerts.list[place].take(ts, 1) {
                 alerts.add(place, alert(num, ts));
             }
         }

@@ -22,6 +22,12 @@ const GROUPS: &[Column] = &[
     .optional(),
     Column::new("CONTAINER", 14, CONTAINER).optional(),
     Column::new("PROCESS", 16, "The names of the processes."),
+    Column::new(
+        "RECORDED",
+        8,
+        "Number of alerts that were recorded with the capture.",
+    )
+    .optional(),
     Column::new("RULE", 0, "The rule."),
 ];
 
@@ -34,6 +40,7 @@ const LIST: &[Column] = &[
         .is("container.name")
         .optional(),
     Column::new("EVENT", 9, "The number of the event.").is("evt.num"),
+    Column::new("RECORDED", 8, "Whether it was recorded with the capture.").optional(),
     Column::new("RULE", 24, "The rule.").optional(),
     Column::new("ALERT", 0, "The rule's output for the event."),
 ];
@@ -79,6 +86,10 @@ pub(super) fn list(model: &Model) -> Table {
             },
             text(&alert.container),
             Cell::Id(i64::try_from(alert.num).unwrap_or(i64::MAX)),
+            match alert.recorded {
+                true => Cell::Word("yes"),
+                false => Cell::Empty,
+            },
             match is_of_one {
                 true => Cell::Empty,
                 false => Cell::Text(Text::clone(&of.rule.name)),
@@ -143,6 +154,10 @@ fn row(rules: &[&RuleAlerts<'_>], depth: u16) -> Row {
             names(techniques),
             names(alerts().map(|alert| &alert.container)),
             names(alerts().map(|alert| &alert.comm)),
+            match alerts().filter(|alert| alert.recorded).count() {
+                0 => Cell::Empty,
+                recorded => Cell::Count(recorded as u64),
+            },
             Cell::Text(Text::clone(&first.rule.name)),
         ],
         subject: Subject::Alerts(AlertGroup::Rule(first.index)),

@@ -178,3 +178,75 @@ fn an_alert_that_a_filter_rejects_is_not_kept_for_the_state() {
         (&2.into(), &0.into())
     );
 }
+
+/// The words of the rows of a screen that have a word.
+fn rows(screen: &str, with: &str) -> Vec<String> {
+    let lines = screen.lines().filter(|line| line.contains(with));
+    // Without the time axis.
+    let is_word = |word: &&str| !word.contains(['\u{2502}', '\u{2500}']);
+    let words = |line: &str| {
+        line.split_whitespace()
+            .filter(is_word)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    lines.map(words).collect()
+}
+
+#[test]
+fn view_shows_them_with_those_that_rules_raise_now() {
+    let capture = Capture::new();
+    let view = |keys: &str, options: &[&str]| {
+        let args = ["view", &capture.path, "--size", "180x60"];
+        let keys = ["--script", keys, "--screenshot", "-"];
+        let (out, err, code) = seen(&scap(&[&args[..], &keys, options].concat(), None));
+        assert_eq!((err.as_str(), code), ("", 0));
+        assert!(!out.contains(|c: char| c.is_control() && c != '\n'));
+        out
+    };
+    // The rules of scap find nothing here.
+    let shown = view("A", &[]);
+    assert_eq!(
+        rows(&shown, "Critical"),
+        ["Critical 250 22:13:20.000003 22:13:20.000003 often"]
+    );
+    let closes = &rows(&shown, " closes")[0];
+    assert!(
+        closes.starts_with("Warning 1 ") && closes.contains(" 1 closes"),
+        "{closes}"
+    );
+    assert!(closes.contains("T1070"), "{closes}");
+    assert_eq!(rows(&shown, "cannot be read").len(), 1, "{shown}");
+    assert!(
+        shown.contains("RECORDED") && shown.contains("(incomplete)"),
+        "{shown}"
+    );
+    let lane = &rows(&shown, "alerts ")[0];
+    assert!(lane.contains('W'), "{lane}");
+    // The alert is about the event before it.
+    let event = view("A<Down><Enter><Enter>", &[]);
+    assert!(event.contains("event 1 "), "{event}");
+    let detail = &rows(&event, "(recorded)")[0];
+    assert!(
+        detail.contains("closes: closed \\x1b[2Jby cat (recorded)"),
+        "{detail}"
+    );
+    // The same rule finds the same event, and one more: none is there twice.
+    let rule = "- {rule: closes, desc: d, condition: evt.type = close, output: now, priority: ALERT}\n\
+                - {rule: often, desc: d, condition: evt.type = close, output: now, priority: ERROR}\n";
+    let rules = file(capture.dir.path(), "rules.yaml", rule.as_bytes());
+    let all = ["-o", "rule_matching=all", "-r", rules.to_str().unwrap()];
+    let shown = view("A", &all);
+    assert!(
+        rows(&shown, " closes")[0].starts_with("Alert 2 "),
+        "{shown}"
+    );
+    assert!(rows(&shown, " closes")[0].ends_with(" 1 closes"), "{shown}");
+    // What the recorder left out is among those that the rule raises now.
+    assert!(rows(&shown, " often")[0].starts_with("Error 2 "), "{shown}");
+    let list = view("A<Enter>", &all);
+    assert_eq!(rows(&list, " yes ").len(), 1, "{list}");
+    assert!(list.contains("1/2 "), "{list}");
+    // Without rules there are none.
+    assert!(view("A", &["--no-rules"]).contains("no rules are evaluated"));
+}

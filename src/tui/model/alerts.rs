@@ -140,13 +140,15 @@ impl Model {
         of: &'m OfRule,
         scope: &Scope,
     ) -> Option<RuleAlerts<'m>> {
-        let rule = list.rules.get(of.rule)?;
+        let rule = list.rule(of.rule)?;
         let is_in = |alert: &&Alert| {
             (alert.ts == 0 || scope.span.contains(alert.ts)) && self.alerts.matches(alert, scope)
         };
         let alerts: Vec<&Alert> = of.kept.iter().map(|alert| &**alert).filter(is_in).collect();
         let is_all = scope.filter.is_empty() && scope.span.intersection(of.seen) == Some(of.seen);
-        let (first, last) = (alerts.first()?.ts, alerts.last()?.ts);
+        let is_there = is_all && of.count > 0 || !alerts.is_empty();
+        let first = is_there.then(|| alerts.first().map_or(0, |alert| alert.ts))?;
+        let last = alerts.last().map_or(0, |alert| alert.ts);
         Some(RuleAlerts {
             index: of.rule,
             rule,
@@ -232,11 +234,14 @@ impl Model {
             }
         }
         let entry = |(index, alert): (usize, &Alert)| {
-            let rule = list.rules.get(index)?;
+            let rule = list.rule(index)?;
             let mut value = Vec::new();
             escape_exact(&mut value, &rule.name);
             value.extend_from_slice(b": ");
             value.extend_from_slice(&alert.output);
+            if alert.recorded {
+                value.extend_from_slice(b" (recorded)");
+            }
             let entry = Entry {
                 name: rule.priority.name().to_owned(),
                 value: String::from_utf8_lossy(&value).into_owned(),

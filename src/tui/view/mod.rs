@@ -269,11 +269,23 @@ fn draw_tabs(model: &Model, layout: &Layout, buffer: &mut Buffer) {
         .render(row, buffer);
 }
 
+/// Returns what has to be known about the table.
+fn remark(model: &Model) -> Option<String> {
+    match model.view {
+        View::Sessions => skew(model),
+        View::Alerts | View::AlertList => {
+            let forgotten = model.alerts.list()?.forgotten;
+            let text = "rules about several events may have missed some  ";
+            (forgotten > 0).then(|| text.to_owned())
+        }
+        _ => None,
+    }
+}
+
 /// Returns the difference of the clocks, by which requests and processes were joined, if it is noticeable.
 fn skew(model: &Model) -> Option<String> {
     const NOTED_NS: u64 = 1_000_000_000;
-    let sessions = model.capture.exec_sessions();
-    let skew = sessions.filter(|_| model.view == View::Sessions)?.skew()?;
+    let skew = model.capture.exec_sessions()?.skew()?;
     let seconds = Duration::from_nanos(skew.unsigned_abs()).as_secs_f64();
     let ahead = if skew > 0 { "ahead of" } else { "behind" };
     (skew.unsigned_abs() >= NOTED_NS)
@@ -314,8 +326,8 @@ fn draw_status(model: &Model, layout: &Layout, buffer: &mut Buffer) {
                 "" => String::new(),
                 text => format!(" with \"{}\"", cells::fit(text.as_bytes(), 20)),
             };
-            let clock = skew(model).unwrap_or_default();
-            format!("{at}/{}{within}{more}  {clock}", pane.order.len())
+            let remark = remark(model).unwrap_or_default();
+            format!("{at}/{}{within}{more}  {remark}", pane.order.len())
         }
     };
     let of_overlay = match model.layers.last() {

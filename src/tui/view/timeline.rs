@@ -167,7 +167,7 @@ fn draw_alerts(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     // The most severe alert of each column, whether it matches the filter, and how many there are.
     let mut columns = vec![(None, false, 0.0); usize::from(area.width)];
     for of in &list.list {
-        let Some(rule) = list.rules.get(of.rule) else {
+        let Some(rule) = list.rule(of.rule) else {
             continue;
         };
         for alert in &of.kept {
