@@ -98,8 +98,9 @@ enum Command {
     /// Show a capture on a timeline
     ///
     /// Shows activity over time in lanes, and below the lanes views of the displayed range: notable
-    /// events, events, processes, files, connections, commands, errors, latencies. `?` lists the
-    /// keys, F7 explains the view. A .scap file is converted to a temporary file first. Notes are
+    /// events, events, processes, files, connections, commands, errors, latencies, and what rules
+    /// found. `?` lists the keys, F7 explains the view. Rules are evaluated in the background: those
+    /// of -r, else scap's own. A .scap file is converted to a temporary file first. Notes are
     /// saved next to the capture, in `FILE.notes.toml`.
     View(view::Args),
     /// Describe a capture

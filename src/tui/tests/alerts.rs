@@ -1,5 +1,7 @@
 //! Alerts on the screen.
 
+use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+
 use super::*;
 
 fn shown(screen: &Screen) -> String {
@@ -194,6 +196,44 @@ fn without_rules_there_is_no_lane() {
     press(&mut screen, "A");
     assert!(
         shown(&screen).contains("no rules are evaluated"),
+        "{}",
+        shown(&screen)
+    );
+}
+
+#[test]
+fn the_mouse_opens_the_alerts_of_a_rule() {
+    let mut screen = open_with_own_rules(&intrusion(), (120, 40));
+    let overview = shown(&screen);
+    let row = overview
+        .lines()
+        .position(|l| l.starts_with("W Warning"))
+        .unwrap();
+    let click = |screen: &mut Screen, row: usize| {
+        screen.send(Message::Mouse(MouseEvent {
+            kind: MouseEventKind::Down(MouseButton::Left),
+            column: 20,
+            row: row as u16,
+            modifiers: KeyModifiers::NONE,
+        }));
+        screen.settle().unwrap();
+    };
+    click(&mut screen, row);
+    assert_eq!(screen.model.alerts.line, Some(1));
+    // A tile below is still a tile.
+    click(&mut screen, row + 1);
+    assert_eq!((screen.model.alerts.line, screen.model.tile), (None, 0));
+    click(&mut screen, row);
+    click(&mut screen, row);
+    let list = shown(&screen);
+    assert!(
+        list.contains("1/1 ") && list.contains(".cache-upd"),
+        "{list}"
+    );
+    // The letters are explained.
+    press(&mut screen, "<F7>");
+    assert!(
+        shown(&screen).contains("C            Critical"),
         "{}",
         shown(&screen)
     );

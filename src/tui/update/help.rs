@@ -1,5 +1,6 @@
 //! The help, generated from the key bindings and the descriptions of the views.
 
+use crate::rules::Priority;
 use crate::stats::table::View;
 use crate::tui::cells;
 use crate::tui::keys::{BINDINGS, Context};
@@ -68,6 +69,14 @@ pub(super) fn view(model: &Model) -> Overlay {
                 "  LIFE         Its lifetime on the time axis of the range: \u{251c} and \u{2524} are ends that were seen."
                     .to_owned(),
             );
+        }
+        lines.push(String::new());
+    }
+    if matches!(view, View::Alerts | View::AlertList) {
+        lines.push("# letters of the lane".to_owned());
+        for priority in Priority::ALL {
+            let (_, letter) = model.theme.alert(priority);
+            lines.push(format!("  {letter:12} {}", priority.name()));
         }
         lines.push(String::new());
     }
