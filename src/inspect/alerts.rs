@@ -45,7 +45,9 @@ const OTHERS: &str = "other rules of recorded alerts";
 const UNREADABLE: &str = "recorded alerts that cannot be read";
 /// Most tags of such a rule.
 const MAX_TAGS: usize = 64;
-/// Length limit of an alert's text, in bytes.
+/// Length limit of what a rule is about, in bytes.
+const MAX_DESCRIPTION: usize = 4096;
+/// Length limit of names and of an alert's text, in bytes.
 const MAX_TEXT: usize = 512;
 
 /// The rules that a capture is looked at with.
@@ -94,12 +96,15 @@ pub struct RuleInfo {
 impl RuleInfo {
     fn of(rule: &Rule) -> Self {
         let techniques = rule.tags.iter().filter(|tag| is_technique(tag));
+        let part = |text: &str, most: usize| {
+            Text::from(&text.as_bytes()[..text.floor_char_boundary(most)])
+        };
         Self {
-            name: rule.name.as_bytes().into(),
+            name: part(&rule.name, MAX_TEXT),
             priority: rule.priority,
             tactics: Tactic::of_tags(&rule.tags),
             techniques: techniques.map(|tag| Text::from(tag.as_bytes())).collect(),
-            description: rule.description.as_bytes().into(),
+            description: part(&rule.description, MAX_DESCRIPTION),
         }
     }
 
@@ -436,7 +441,7 @@ impl Collector {
 
     /// Returns the index of the rule of an alert that was recorded. Very many rules have one together.
     fn index(&mut self, alert: &RecordedAlert) -> usize {
-        let name = &alert.rule.as_bytes()[..alert.rule.len().min(MAX_TEXT)];
+        let name = &alert.rule.as_bytes()[..alert.rule.floor_char_boundary(MAX_TEXT)];
         if let Some(index) = self.by_name.get(name) {
             return *index;
         }

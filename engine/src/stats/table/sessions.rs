@@ -38,18 +38,32 @@ const COLUMNS: &[Column] = &[
 /// Makes the table of the sessions that began in a scope, or have events in it.
 pub fn sessions(all: &ExecSessions, tally: &Tally, scope: &Scope) -> Table {
     let processes = Processes::of(tally);
-    let rows = all.list().iter().filter_map(|session| {
-        let process = processes.find(session);
-        let sum = process.map(|key| processes.sum(key)).unwrap_or_default();
-        // What began outside of the range can go on in it; what the filter rejects has no events.
-        let begins = scope.filter.is_empty() && scope.span.contains(session.root.time);
-        (begins || sum.events > 0).then(|| row(session, all.skew(), &sum))
-    });
+    let firsts: Vec<_> = all
+        .list()
+        .iter()
+        .map(|session| processes.find(session))
+        .collect();
+    let roots: HashSet<ProcessKey> = firsts.iter().flatten().copied().collect();
+    let rows = all
+        .list()
+        .iter()
+        .zip(firsts)
+        .filter_map(|(session, first)| {
+            let sum = first
+                .map(|key| processes.sum(key, &roots))
+                .unwrap_or_default();
+            // What began outside of the range can go on in it; what the filter rejects has no events.
+            let begins = scope.filter.is_empty() && scope.span.contains(session.root.time);
+            (begins || sum.events > 0).then(|| row(session, all.skew(), &sum))
+        });
+    let mut rows: Vec<Row> = rows.collect();
+    let more = rows.len().saturating_sub(super::ROWS) as u64;
+    rows.truncate(super::ROWS);
     Table {
         columns: COLUMNS,
         sorted: None,
-        rows: rows.take(super::ROWS).collect(),
-        omitted: all.left_out(),
+        rows,
+        omitted: all.left_out().saturating_add(more),
     }
 }
 
@@ -89,7 +103,7 @@ fn row(session: &ExecSession, skew: Option<i64>, sum: &Sum) -> Row {
                 None => text(&root.container[..root.container.len().min(12)]),
             },
             of(|request| request.source_ip.as_deref()),
-            Cell::Time(root.time),
+            time(Some(root.time).filter(|time| *time > 0)),
             Cell::Count(sum.processes),
             Cell::Count(sum.events),
             time(completed.or(sum.ended)),
@@ -177,17 +191,21 @@ impl<'t> Processes<'t> {
 
     /// Returns the first process of a session.
     fn find(&self, session: &ExecSession) -> Option<ProcessKey> {
-        let root = &session.root.process;
+        let (root, root_time) = (&session.root.process, session.root.time);
         // In a capture of one recording processes have none.
         let merged = self.by_pid.get(&(Some(OriginId(root.origin)), root.pid));
         let own = merged.or_else(|| self.by_pid.get(&(None, root.pid)))?;
-        let mut own = own.iter();
-        own.find(|key| key.start == root.start || key.start == root.clone_ts)
-            .copied()
+        // A pid can be used again: the latest process that began before the program was executed.
+        let executed = match root_time {
+            0 => u64::MAX,
+            time => time,
+        };
+        let before = own.iter().filter(|key| key.start <= executed);
+        before.max_by_key(|key| key.start).copied()
     }
 
-    /// Sums up a process and its descendants.
-    fn sum(&self, root: ProcessKey) -> Sum {
+    /// Sums up a process and its descendants, without those of a session below it, as the fields do.
+    fn sum(&self, root: ProcessKey, roots: &HashSet<ProcessKey>) -> Sum {
         let mut sum = Sum::default();
         let mut open = vec![root];
         let mut seen = HashSet::new();
@@ -200,7 +218,8 @@ impl<'t> Processes<'t> {
             if key == root {
                 sum.ended = process.ended.map(|(time, _)| time);
             }
-            open.extend(self.children.get(&key).into_iter().flatten());
+            let below = self.children.get(&key).into_iter().flatten();
+            open.extend(below.filter(|child| !roots.contains(*child)));
         }
         sum
     }
