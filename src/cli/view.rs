@@ -204,16 +204,7 @@ fn rules(args: &Args) -> Result<Option<Arc<Rules>>, CliError> {
     }
     let settled = args.rules.settle()?;
     let rules = args.rules.load(&settled.settings, false)?;
-    for which in settled.selection.unused(rules.rules()) {
-        warn(&format!("no rule is meant by {which}"), None);
-    }
-    if !rules
-        .rules()
-        .iter()
-        .any(|rule| settled.selection.enables(rule))
-    {
-        return Err(CliError::usage("no rule is switched on").hint("--no-rules shows no alerts"));
-    }
+    settled.check(&rules)?;
     let rules = Rules::new(rules, settled.selection, settled.matching);
     Ok(Some(Arc::new(rules)))
 }

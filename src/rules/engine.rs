@@ -206,12 +206,6 @@ impl Engine {
         types
     }
 
-    /// Returns the number of rules that are switched on.
-    pub fn enabled(&self) -> usize {
-        let roles = self.syscall.roles.iter().chain(&self.audit.roles);
-        roles.filter(|role| role.step.is_none()).count()
-    }
-
     /// Returns how many alerts there were so far.
     pub fn counts(&self) -> Counts {
         Counts {

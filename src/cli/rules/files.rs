@@ -178,15 +178,21 @@ fn succeeded(reports: &[Report], rules: Option<RuleSet>) -> Result<RuleSet, CliE
 impl Settled {
     /// Compiles the rules that are switched on.
     pub(in crate::cli) fn engine(&self, rules: RuleSet) -> Result<Engine, CliError> {
-        for which in self.selection.unused(rules.rules()) {
+        self.check(&rules)?;
+        rules
+            .into_engine(&self.selection, self.matching)
+            .map_err(|error| CliError::usage(error.to_string()))
+    }
+
+    /// Warns about options that mean no rule; fails if no rule is switched on.
+    pub(in crate::cli) fn check(&self, rules: &RuleSet) -> Result<(), CliError> {
+        let rules = rules.rules();
+        for which in self.selection.unused(rules) {
             warn(&format!("no rule is meant by {which}"), None);
         }
-        let engine = rules
-            .into_engine(&self.selection, self.matching)
-            .map_err(|error| CliError::usage(error.to_string()))?;
-        match engine.enabled() {
-            0 => Err(CliError::usage("no rule is switched on")),
-            _ => Ok(engine),
+        match rules.iter().any(|rule| self.selection.enables(rule)) {
+            true => Ok(()),
+            false => Err(CliError::usage("no rule is switched on")),
         }
     }
 

@@ -114,8 +114,8 @@ impl View {
     pub fn help(self) -> &'static str {
         match self {
             Self::Overview => {
-                "Notable events: for each tile the number of events that match its filter, over time. Enter \
-                 shows the events of a tile."
+                "Notable events: the rules with the most severe alerts, and for each tile the number of events that \
+                 match its filter, over time. Enter shows the alerts of a rule, or the events of a tile."
             }
             Self::Events => "The events one by one, in the order of the capture.",
             Self::Alerts => {
