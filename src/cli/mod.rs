@@ -31,6 +31,7 @@ mod stderr;
 mod summary;
 mod sysdig_options;
 mod table;
+mod top;
 mod try_cmd;
 mod view;
 mod window;
@@ -108,6 +109,10 @@ enum Command {
     /// Prints machine, recorder, time range, counts, losses by cause and CPU, integrity. Reads the
     /// whole file.
     Info(info::Args),
+    /// Count the events of a capture by the values of fields
+    ///
+    /// Events, time in calls or the sum of a field of numbers, for each value of the fields, the largest first.
+    Top(top::Args),
     /// Check whether captures are intact
     ///
     /// Reads each capture as a whole: checksums, rows, order, index, the numbers of events. Says what is damaged where. The
@@ -234,6 +239,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Chisel(args) => chisel::run(&args),
         Command::View(args) => view::run(&args),
         Command::Info(args) => info::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Verify(args) => info::verify::run(&args),
         Command::Containers(args) => containers::run(&args),
         Command::Ps(args) => state::run(&args, SystemView::Processes),

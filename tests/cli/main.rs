@@ -27,5 +27,6 @@ mod stopped;
 mod strangers;
 mod text;
 mod times;
+mod top;
 mod verify;
 mod written;
