@@ -426,6 +426,15 @@ fn pods_and_their_containers_have_names() {
     }
 }
 
+/// Whether the kernel left the storm out, and let through hardly anything but what is kept: events, and what later ones
+/// cannot be understood without, which there is of everything that runs on the machine.
+fn the_kernel_leaves_out(summary: &serde_json::Value) -> bool {
+    let [excluded, seen, events, hidden] =
+        ["excluded", "seen_by_kernel", "events", "hidden"].map(|name| number(summary, name));
+    let rejected = seen.saturating_sub(events + hidden);
+    excluded > seen && excluded > 100 * rejected
+}
+
 /// Calls that cost the kernel little, as fast as they can be made, until it is dropped.
 struct Storm(Child);
 
@@ -474,11 +483,7 @@ fn a_filter_by_container_is_the_kernels() {
         thread::sleep(Duration::from_millis(1200));
         finish(recorder);
         let summary = bench.summary("part.scap");
-        let (excluded, seen) = (
-            number(&summary, "excluded"),
-            number(&summary, "seen_by_kernel"),
-        );
-        assert!(excluded > 10 * seen, "{filter}: {summary}");
+        assert!(the_kernel_leaves_out(&summary), "{filter}: {summary}");
         assert_eq!(number(&summary, "lost"), 0, "{filter}: {summary}");
         let names = said(&bench, "part.scap", &["container.name"], &[]);
         let wanted = [String::new(), "web".to_owned()];
@@ -517,10 +522,7 @@ fn a_filter_by_container_is_the_kernels() {
     let began = calls("proc.name=sh").keys().any(|l| l[1] == "execve");
     assert!(began || number(&summary, "undescribed") > 0, "{summary}");
     assert!(!calls("proc.name=cat").is_empty(), "{summary}");
-    assert!(
-        number(&summary, "excluded") > 100 * number(&summary, "seen_by_kernel"),
-        "{summary}"
-    );
+    assert!(the_kernel_leaves_out(&summary), "{summary}");
     drop(storm);
 }
 
