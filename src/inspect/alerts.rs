@@ -3,7 +3,7 @@
 //! An attacker, or a bad rule, can make every event an alert. So only some alerts of a rule are kept, spread over the
 //! time in which it had any: time is divided into slots, of which each keeps its first alerts. All are counted.
 //!
-//! Alerts that were recorded with the events are taken like those that the rules raise now; an alert that is both is one.
+//! Recorded alerts are taken like alerts that the rules raise now; an alert that is both is one.
 
 mod recorded;
 
@@ -413,7 +413,7 @@ impl Collector {
         let ts = cx.event.ts.known().unwrap_or(0);
         let of = &mut self.alerts.list[place];
         if recorded.left_out > 0 {
-            // If the rule was evaluated now, they are among those that it raised.
+            // If the rule is evaluated now, it has raised them.
             if !of.raised {
                 of.take(ts, recorded.left_out);
             }

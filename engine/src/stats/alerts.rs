@@ -14,7 +14,7 @@ const RULES: usize = 1000;
 pub struct AlertCounts {
     /// All, those included that the recorder left out.
     pub total: u64,
-    /// Of them, those that the recorder left out.
+    /// How many of the alerts the recorder left out.
     pub left_out: u64,
     /// By priority and rule. Of very many rules, not all.
     pub by_rule: BTreeMap<(String, String), u64>,

@@ -97,7 +97,7 @@ pub(super) struct ClockStepEntry {
 #[derive(Debug, Serialize)]
 pub(super) struct Alerts<'a> {
     pub(super) total: u64,
-    /// Of them, those that are only counted.
+    /// How many of the alerts are only counted.
     pub(super) left_out: u64,
     /// The most severe rules first.
     pub(super) rules: Vec<AlertEntry<'a>>,

@@ -19,7 +19,7 @@ pub(super) struct AuditSources {
     #[arg(long, value_name = "IP:PORT")]
     audit_webhook: Option<SocketAddr>,
 
-    /// With --audit-webhook, use TLS with this certificate (PEM), followed by those that signed it
+    /// With --audit-webhook, use TLS with this certificate (PEM), followed by its chain
     #[arg(long, value_name = "FILE", requires_all = ["audit_webhook", "audit_webhook_key"])]
     audit_webhook_cert: Option<PathBuf>,
 

@@ -167,7 +167,7 @@ impl AuditReport {
 #[derive(Serialize)]
 struct AlertReport {
     total: u64,
-    /// Of them, those that are not in the capture.
+    /// How many of the alerts are not in the capture.
     left_out: u64,
     by_priority: BTreeMap<&'static str, u64>,
     rules: Vec<RuleReport>,

@@ -49,7 +49,7 @@ pub struct WebhookOptions {
 /// Files for TLS, in PEM.
 #[derive(Clone, Debug)]
 pub struct TlsOptions {
-    /// The certificate, with those that signed it.
+    /// The certificate and its chain.
     pub cert: PathBuf,
     /// Its key.
     pub key: PathBuf,
