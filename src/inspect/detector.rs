@@ -7,11 +7,11 @@ use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{Builder, JoinHandle};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::alerts::{Alerts, Collector, Rules};
+use super::worker::Worker;
 use crate::fields::Context;
 use crate::replay::segment::Need;
 use crate::replay::{IndexedCapture, IndexedCaptureError, SegmentReplayer};
@@ -43,27 +43,9 @@ impl Detected {
 
 /// Evaluates rules on a thread that it owns.
 pub struct BackgroundDetector {
-    shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
-}
-
-#[derive(Default)]
-struct Shared {
-    work: Mutex<Work>,
-    /// Signalled when there may be work.
-    wake: Condvar,
-    /// The pass is to end early: the program ends, or the capture was replaced.
-    stop: AtomicBool,
-}
-
-#[derive(Default)]
-struct Work {
-    /// The newest state of the capture.
-    capture: Option<Arc<IndexedCapture>>,
-    /// The pass has begun.
-    has_begun: bool,
-    next: Option<Next>,
-    over: bool,
+    worker: Worker<Next>,
+    /// The newest state of the capture, until the pass begins.
+    waiting: Mutex<Option<Arc<IndexedCapture>>>,
 }
 
 /// A capture to look at.
@@ -71,26 +53,6 @@ struct Next {
     capture: Arc<IndexedCapture>,
     /// The events that were processed are in it unchanged.
     has_grown: bool,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Work> {
-        // No thread can panic while the data is inconsistent.
-        self.work.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits for the next capture; `None` at the end.
-    fn next(&self) -> Option<Next> {
-        let mut work = self.lock();
-        while !work.over {
-            if let Some(next) = work.next.take() {
-                self.stop.store(false, Ordering::Relaxed);
-                return Some(next);
-            }
-            work = self.wake.wait(work).unwrap_or_else(PoisonError::into_inner);
-        }
-        None
-    }
 }
 
 impl BackgroundDetector {
@@ -104,75 +66,58 @@ impl BackgroundDetector {
         rules: Arc<Rules>,
         report: impl Fn(Detected) + Send + 'static,
     ) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared::default());
-        shared.lock().capture = Some(capture);
-        let own = Arc::clone(&shared);
-        let run = move || {
-            let mut pass = None;
-            while let Some(next) = own.next() {
-                // Whoever waits for the result would wait for ever.
-                let looked = catch_unwind(AssertUnwindSafe(|| {
-                    look(&mut pass, &rules, &next, &own.stop, &report)
-                }));
-                let failed = match looked {
-                    Ok(Ok(())) => continue,
-                    Ok(Err(error)) => error,
-                    Err(_) => IndexedCaptureError::Crashed.to_string(),
-                };
-                let alerts = pass.take().map(|mut pass: Pass| pass.collector.so_far());
-                report(Detected {
-                    total: next.capture.index().chunks.len(),
-                    capture: next.capture,
-                    alerts: alerts.unwrap_or_default(),
-                    done: 0,
-                    failed: Some(failed),
-                });
-            }
+        let mut pass = None;
+        let run = move |next: Next, stop: &Arc<AtomicBool>| {
+            // Whoever waits for the result would wait for ever.
+            let looked = catch_unwind(AssertUnwindSafe(|| {
+                look(&mut pass, &rules, &next, stop, &report)
+            }));
+            let failed = match looked {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => error,
+                Err(_) => IndexedCaptureError::Crashed.to_string(),
+            };
+            let alerts = pass.take().map(|mut pass: Pass| pass.collector.so_far());
+            report(Detected {
+                total: next.capture.index().chunks.len(),
+                capture: next.capture,
+                alerts: alerts.unwrap_or_default(),
+                done: 0,
+                failed: Some(failed),
+            });
         };
-        let thread = Builder::new().name("scap-rules".to_owned()).spawn(run)?;
         Ok(Self {
-            shared,
-            thread: Some(thread),
+            worker: Worker::start("scap-rules", run)?,
+            waiting: Mutex::new(Some(capture)),
         })
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Option<Arc<IndexedCapture>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins, if it has not begun. What is shown first comes before it.
     pub fn begin(&self) {
-        let mut work = self.shared.lock();
-        if !std::mem::replace(&mut work.has_begun, true) {
-            let capture = work.capture.clone();
-            work.next = capture.map(|capture| Next {
+        if let Some(capture) = self.waiting().take() {
+            self.worker.give(|_| Next {
                 capture,
                 has_grown: false,
             });
-            self.shared.wake.notify_one();
         }
     }
 
     /// Replaces the capture, by another one or by one that has grown. Of that the part before is not read again.
     pub fn replace(&self, capture: Arc<IndexedCapture>, has_grown: bool) {
-        let mut work = self.shared.lock();
-        work.capture = Some(Arc::clone(&capture));
-        if !work.has_begun {
-            return;
-        }
-        let has_grown = has_grown && work.next.as_ref().is_none_or(|next| next.has_grown);
-        work.next = Some(Next { capture, has_grown });
-        if !has_grown {
-            self.shared.stop.store(true, Ordering::Relaxed);
-        }
-        self.shared.wake.notify_one();
-    }
-}
-
-impl Drop for BackgroundDetector {
-    fn drop(&mut self) {
-        self.shared.lock().over = true;
-        self.shared.stop.store(true, Ordering::Relaxed);
-        self.shared.wake.notify_one();
-        if let Some(thread) = self.thread.take() {
-            // A panic was already reported.
-            let _ended = thread.join();
+        if let Some(waiting) = &mut *self.waiting() {
+            *waiting = capture;
+        } else if has_grown {
+            self.worker.give(|next| Next {
+                capture,
+                // What waits may be another capture, whose beginning was not processed.
+                has_grown: next.is_none_or(|next| next.has_grown),
+            });
+        } else {
+            self.worker.replace(Next { capture, has_grown });
         }
     }
 }

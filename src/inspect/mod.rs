@@ -19,3 +19,4 @@ mod seek;
 pub mod system_tables;
 pub mod system_view;
 pub mod verifier;
+mod worker;
