@@ -1,9 +1,14 @@
 //! The oracle: Debian's sysdig, and the captures that both read.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::env;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::LazyLock;
+
+use tempfile::TempDir;
 
 use crate::common::extra_data;
 use scap::event::text;
@@ -43,13 +48,89 @@ pub(crate) fn captures() -> Option<PathBuf> {
 
 /// Runs sysdig on a capture and returns what it prints.
 pub(crate) fn run(dir: &Path, capture: &str, args: &[&str]) -> Result<String, String> {
-    let mut command = Command::new("sysdig");
-    command.arg("-r").arg(dir.join(format!("{capture}.scap")));
-    let output = command.args(args).env("TZ", "UTC").output().unwrap();
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    let path = dir.join(format!("{capture}.scap"));
+    let args = [&["-r", path.to_str().unwrap()], args].concat();
+    SERVER.with_borrow_mut(|server| server.get_or_insert_with(Server::start).run(&args))
+}
+
+thread_local! {
+    static SERVER: RefCell<Option<Server>> = const { RefCell::new(None) };
+}
+
+/// sysdig, loaded and about to start: see `fork_server.c`.
+struct Server {
+    process: Child,
+    requests: ChildStdin,
+    answers: ChildStdout,
+}
+
+impl Server {
+    fn start() -> Self {
+        let mut process = Command::new("sysdig")
+            .env("LD_PRELOAD", library())
+            .env("LD_BIND_NOW", "1")
+            .env("TZ", "UTC")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self {
+            requests: process.stdin.take().unwrap(),
+            answers: process.stdout.take().unwrap(),
+            process,
+        }
     }
-    Ok(output.stdout.iter().map(|b| char::from(*b)).collect())
+
+    fn run(&mut self, args: &[&str]) -> Result<String, String> {
+        let mut words = Vec::new();
+        for arg in args {
+            words.extend_from_slice(arg.as_bytes());
+            words.push(0);
+        }
+        let len = u32::try_from(words.len()).unwrap();
+        self.requests.write_all(&len.to_le_bytes()).unwrap();
+        self.requests.write_all(&words).unwrap();
+        let mut number = || {
+            let mut bytes = [0; 4];
+            self.answers.read_exact(&mut bytes).unwrap();
+            u32::from_le_bytes(bytes)
+        };
+        let (status, out, err) = (number(), number(), number());
+        let mut text = |len: u32| {
+            let mut bytes = vec![0; len as usize];
+            self.answers.read_exact(&mut bytes).unwrap();
+            bytes
+        };
+        let (out, err) = (text(out), text(err));
+        match status {
+            0 => Ok(out.iter().map(|b| char::from(*b)).collect()),
+            _ => Err(String::from_utf8_lossy(&err).into_owned()),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It has nothing to lose.
+        let _killed = self.process.kill();
+        let _status = self.process.wait();
+    }
+}
+
+/// Compiles the library that makes a server of sysdig, once.
+fn library() -> &'static Path {
+    static LIBRARY: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let library = dir.path().join("fork_server.so");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/fork_server.c");
+        let mut cc = Command::new("cc");
+        cc.args(["-shared", "-fPIC", "-O1", "-o"])
+            .arg(&library)
+            .arg(source);
+        assert!(cc.arg("-ldl").status().unwrap().success());
+        (dir, library)
+    });
+    &LIBRARY.1
 }
 
 /// What tells an event in both programs' output: time, thread, direction.
