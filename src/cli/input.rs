@@ -5,17 +5,19 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use scap_capture_format::native::{Header, IndexedReader, Origin};
+use scap_capture_format::native::{Damages, Header, IndexedReader, Origin};
 
 use super::audit::{AuditLogs, AuditProblems};
 use super::compressed::{self, Bytes, Compression};
 use super::error::{CliError, EXIT_DAMAGED, warn};
 use crate::chisel::Progress;
-use crate::event::number;
+use crate::event::number::{self, counted};
 use crate::event::text;
 use crate::fields::Session;
 use crate::filter::When;
-use crate::replay::{self, End, EventSource, MergedSource, NativeSource, Start, SysdigSource};
+use crate::replay::{
+    Amount, End, EventSource, Extent, MergedSource, NativeSource, Plan, PlanAmounts, SysdigSource,
+};
 use crate::stats;
 
 /// How many compressed streams a capture can be in, one in another.
@@ -175,16 +177,17 @@ impl Input {
         Ok(info.times)
     }
 
-    /// Returns where reading can start for events from `from` on, if an index shows that an earlier
-    /// part is not needed.
-    fn start(&self, from: When) -> Option<Start> {
+    /// Plans what is read, if the capture is a file with summaries.
+    fn plan(&self, wanted: Extent<'_>) -> Option<Plan> {
         let file = self.again().filter(|_| !self.is_sysdig)?;
-        replay::start(file, from)
+        // A capture that cannot be read is reported where it is opened.
+        Plan::new(file, wanted).ok().flatten()
     }
 
-    /// Opens the capture as a source of events, from its beginning or from `start`.
-    fn source(self, start: Option<Start>) -> Result<(Name, Source), CliError> {
+    /// Opens the capture as a source of events.
+    fn source(self, plan: Option<Plan>) -> Result<(Name, Source), CliError> {
         let again = self.again();
+        let planned = plan.zip(self.again());
         let name = Name {
             text: self.name,
             stream_damage: self.stream_damage,
@@ -192,14 +195,12 @@ impl Input {
         let failed = |e| Self::unreadable(&name.text, &name.stream_damage, self.is_json, &e);
         let source: Source = if self.is_sysdig {
             Box::new(SysdigSource::new(self.bytes).map_err(failed)?)
-        } else if let (Some(start), Some(file)) =
-            (start, self.path.as_ref().and_then(|p| File::open(p).ok()))
-        {
+        } else if let Some((plan, file)) = planned {
             let mut source = NativeSource::new(file).map_err(failed)?;
             if let Some(again) = again {
                 source.preload_containers(again).map_err(failed)?;
             }
-            source.skip_to(start.offset).map_err(failed)?;
+            source.set_plan(plan);
             Box::new(source)
         } else {
             let mut source = NativeSource::new(self.bytes).map_err(failed)?;
@@ -227,48 +228,108 @@ pub(super) struct Captures {
     /// What is reported about the audit logs, which are the last of the merged sources.
     audit: Option<AuditProblems>,
     source: Source,
+    /// How much is read, if a part is not.
+    amounts: Option<PlanAmounts>,
 }
 
 impl Captures {
-    /// Opens captures at the first place that can have events at or after `from`, with audit logs.
+    /// Opens captures, with audit logs. Of captures in files only what is needed for `wanted` is read; without it, everything.
     pub(super) fn open(
         files: &[PathBuf],
         audit: Option<AuditLogs>,
-        from: Option<When>,
+        wanted: Option<Extent<'_>>,
         session: &mut Session,
     ) -> Result<Self, CliError> {
         let inputs = files.iter().map(|file| Input::open(file));
-        Self::of(inputs.collect::<Result<_, _>>()?, audit, from, session)
+        Self::of(inputs.collect::<Result<_, _>>()?, audit, wanted, session)
     }
 
     /// Opens captures from inputs.
     pub(super) fn of(
         inputs: Vec<Input>,
         audit: Option<AuditLogs>,
-        from: Option<When>,
+        wanted: Option<Extent<'_>>,
         session: &mut Session,
     ) -> Result<Self, CliError> {
-        let starts = from.map(|from| inputs.iter().map(|input| input.start(from)).collect());
-        let mut starts: Vec<Option<Start>> = starts.unwrap_or_default();
+        let plans = wanted.map(|wanted| inputs.iter().map(|input| input.plan(wanted)).collect());
+        Self::planned(inputs, audit, wanted, plans.unwrap_or_default(), session)
+    }
+
+    /// Opens captures for up to so many threads, each with a share of what is read; for one only if that is as quick, or if the
+    /// captures have to be read from front to back.
+    pub(super) fn shares(
+        files: &[PathBuf],
+        audit: Option<AuditLogs>,
+        wanted: Option<Extent<'_>>,
+        threads: usize,
+        session: &dyn Fn() -> Session,
+    ) -> Result<Vec<(Self, Session)>, CliError> {
+        let inputs = files.iter().map(|file| Input::open(file));
+        let inputs: Vec<Input> = inputs.collect::<Result<_, _>>()?;
+        // With all of a file wanted, a plan still has the shares.
+        let planned = |input: &Input| input.plan(wanted.unwrap_or(Extent::All(None)));
+        let plans: Vec<Option<Plan>> = match threads > 1 || wanted.is_some() {
+            true => inputs.iter().map(planned).collect(),
+            false => Vec::new(),
+        };
+        if let ([input], [Some(plan)], None) = (&*inputs, &*plans, &audit)
+            && let Some(file) = input.again()
+        {
+            let amounts = plan.amounts();
+            let shares = plan.shares(file, threads);
+            let shares = shares.map_err(|error| CliError::capture(&input.name, &error))?;
+            let share = |plan| {
+                let mut session = session();
+                let inputs = vec![Input::open(&files[0])?];
+                let plans = vec![Some(plan)];
+                let mut captures = Self::planned(inputs, None, wanted, plans, &mut session)?;
+                captures.amounts = Some(amounts);
+                Ok((captures, session))
+            };
+            if !shares.is_empty() {
+                return shares.into_iter().map(share).collect();
+            }
+        }
+        let mut session = session();
+        let captures = Self::planned(inputs, audit, wanted, plans, &mut session)?;
+        Ok(vec![(captures, session)])
+    }
+
+    /// Opens captures with a plan for each; without any, everything is read.
+    fn planned(
+        inputs: Vec<Input>,
+        audit: Option<AuditLogs>,
+        wanted: Option<Extent<'_>>,
+        mut plans: Vec<Option<Plan>>,
+        session: &mut Session,
+    ) -> Result<Self, CliError> {
         // `+5s` counts from the first event of all captures. If the beginning of one capture is
         // skipped, every capture has to know the time of its first event.
-        let is_absolute = !matches!(from, Some(When::After(_) | When::TimeOfDay(_)));
-        let first_times = starts.iter().map(|start| Some(start.as_ref()?.first_time));
+        let is_relative = |when| matches!(when, Some(When::After(_) | When::TimeOfDay(_)));
+        let is_absolute = match wanted {
+            Some(Extent::Events(of)) => !is_relative(of.from) && !is_relative(of.to),
+            Some(Extent::All(from)) => !is_relative(from),
+            None => true,
+        };
+        let first_times = plans.iter().map(|plan| Some(plan.as_ref()?.first_time()));
         let is_alone = inputs.len() == 1 && audit.is_none();
         match first_times.collect::<Option<Vec<u64>>>() {
+            Some(_) if plans.iter().flatten().all(Plan::has_front) => {}
             Some(times) if is_alone || is_absolute => {
                 let of_audit = audit.as_ref().and_then(|logs| logs.source.times());
                 let of_audit = of_audit.map_or(u64::MAX, |(first, _)| first);
                 let earliest = times.into_iter().min();
                 session.first_time = earliest.map_or(0, |first| first.min(of_audit));
             }
-            _ => starts.clear(),
+            _ => plans.clear(),
         }
-        starts.resize(inputs.len(), None);
+        let amounts = plans.iter().flatten().map(Plan::amounts);
+        let amounts = amounts.reduce(PlanAmounts::plus);
+        plans.resize(inputs.len(), None);
         let mut names = Vec::new();
         let mut sources = Vec::new();
-        for (input, start) in inputs.into_iter().zip(starts) {
-            let (name, source) = input.source(start)?;
+        for (input, plan) in inputs.into_iter().zip(plans) {
+            let (name, source) = input.source(plan)?;
             sources.push((name.text.clone(), source));
             names.push(name);
         }
@@ -289,6 +350,7 @@ impl Captures {
             names,
             audit,
             source,
+            amounts,
         })
     }
 
@@ -306,8 +368,28 @@ impl Captures {
         merged.map(|origin| origin.name.clone()).collect()
     }
 
+    /// Says how much was read and skipped, for `-v`.
+    pub(super) fn print_amounts(&self) {
+        let Some(amounts) = self.amounts else {
+            return;
+        };
+        let text = |what: &str, amount: Amount| {
+            format!(
+                "{what}{} with {}",
+                counted(amount.chunks, "chunk"),
+                counted(amount.events, "event")
+            )
+        };
+        let texts = [
+            text("read: ", amounts.events),
+            text("for the state only: ", amounts.state),
+            text("skipped: ", amounts.skipped),
+        ];
+        super::stderr::print(&format!("{}\n", texts.join("; ")));
+    }
+
     /// Returns the source of the events.
-    pub(super) fn source(&mut self) -> &mut dyn EventSource {
+    pub(super) fn source(&mut self) -> &mut (dyn EventSource + Send) {
         self.source.as_mut()
     }
 
@@ -321,6 +403,20 @@ impl Captures {
         self.source.header()
     }
 
+    /// As [`Self::report_damage`], of a capture that several threads read, each a share of it.
+    pub(super) fn report_shares(shares: &[Self], end: End, events: u64) -> bool {
+        let [first, ..] = shares else {
+            return false;
+        };
+        let (Some(name), source) = (first.names.first(), first.source.as_ref()) else {
+            return false;
+        };
+        // Each thread sees what is wrong with the file, and one what is wrong with a chunk.
+        let lists = shares.iter().map(|share| share.source.damages());
+        let events = (end == End::Reached).then_some(events);
+        report_damage(name, source, &Damages::union(lists), events)
+    }
+
     /// Warns about damage in captures that were read, to their end or not; returns true if there is any that is known.
     /// `events` is how many were read.
     pub(super) fn report_damage(&self, end: End, events: u64) -> bool {
@@ -328,7 +424,8 @@ impl Captures {
         if let (true, [name]) = (parts.is_empty(), &self.names[..]) {
             // How many there are is known at the end.
             let events = (end == End::Reached).then_some(events);
-            return report_damage(name, self.source.as_ref(), events);
+            let source = self.source.as_ref();
+            return report_damage(name, source, source.damages(), events);
         }
         let mut is_damaged = false;
         if let Some(problems) = &self.audit {
@@ -336,7 +433,7 @@ impl Captures {
             is_damaged |= problems.report(source.damages().count());
         }
         for (name, source) in self.names.iter().zip(parts) {
-            is_damaged |= report_damage(name, source, None);
+            is_damaged |= report_damage(name, source, source.damages(), None);
         }
         is_damaged
     }
@@ -373,7 +470,12 @@ pub(super) fn reason(error: &io::Error) -> String {
 
 /// Warns about damage in a capture that was read; returns true if there is any. `events` is how many events were
 /// readable, if known.
-fn report_damage(name: &Name, source: &dyn EventSource, events: Option<u64>) -> bool {
+fn report_damage(
+    name: &Name,
+    source: &dyn EventSource,
+    damages: &Damages,
+    events: Option<u64>,
+) -> bool {
     let Name {
         text: name,
         stream_damage,
@@ -405,7 +507,6 @@ fn report_damage(name: &Name, source: &dyn EventSource, events: Option<u64>) -> 
         );
         return true;
     }
-    let damages = source.damages();
     if let Some(first) = damages.list().first() {
         let more = match damages.count() {
             1 => String::new(),

@@ -87,6 +87,18 @@ impl Output {
         }
     }
 
+    /// Writes lines that were made elsewhere.
+    pub(super) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.flush()?;
+        if lines.is_empty() {
+            return Ok(());
+        }
+        match &mut self.patient {
+            Some(patient) => patient.write_all(lines),
+            None => self.stdout.write_all(lines),
+        }
+    }
+
     /// Flushes the buffer.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         if self.buffer.is_empty() {

@@ -9,7 +9,7 @@ use super::error::CliError;
 use crate::event::bytes::BufferFormat;
 use crate::event::text;
 use crate::event::{Event, EventExt as _};
-use crate::fields::{Context, Session, TimeFormat};
+use crate::fields::{Context, Field, Session, TimeFormat};
 use crate::format::{LineFormat, LineOptions, Template, standard};
 
 /// How events are printed.
@@ -152,6 +152,11 @@ impl PrintArgs {
         )
     }
 
+    /// Returns true if a line depends on the one before it.
+    pub(super) fn depends_on_previous(&self) -> bool {
+        matches!(self.time, Time::DeltaPrevious)
+    }
+
     /// Returns true for JSON output.
     pub(super) fn is_json(&self) -> bool {
         self.json
@@ -223,9 +228,14 @@ impl Printer {
 
     /// Returns true if the format may use the sessions of `kubectl exec`, which have to be found first.
     pub(super) fn needs_sessions(&self) -> bool {
+        self.any_field(Field::needs_sessions)
+    }
+
+    /// Returns true if this is true for a field of a format with fields.
+    pub(super) fn any_field(&self, test: impl Fn(&Field) -> bool) -> bool {
         match &self.form {
             Form::Line(_) => false,
-            Form::Template(template) | Form::Json(template) => template.needs_sessions(),
+            Form::Template(template) | Form::Json(template) => template.any_field(test),
         }
     }
 

@@ -21,7 +21,7 @@ use crate::event::time::{LocalClock, short_duration};
 use crate::fields::{self, Context, Field, FieldInfo, FieldType, Scratch, Session, Value};
 use crate::filter::Filter;
 use crate::format::Template;
-use crate::replay::{EventSink, Pipeline};
+use crate::replay::{EventSink, Extent, Pipeline};
 use crate::stats::groups::Groups;
 
 /// Most groups that are counted separately, and the memory of their values.
@@ -180,7 +180,13 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         exec_sessions: sessions,
         ..Session::default()
     };
-    let mut captures = Captures::open(&files, audit, selection.from, &mut session)?;
+    let needs_all = match &measure {
+        Measure::Events => false,
+        Measure::Field(field) => field.needs_all_events(),
+    };
+    let may_skip = !needs_all && !key.any_field(Field::needs_all_events);
+    let wanted = may_skip.then_some(Extent::Events(&selection));
+    let mut captures = Captures::open(&files, audit, wanted, &mut session)?;
     let mut output = Output::new();
     let mut sink = Top {
         args,

@@ -17,7 +17,7 @@ use scap_capture_format::schema::SourceCategory;
 
 use super::containers::Containers;
 use crate::event::{Event, EventExt as _, OwnedEvent};
-use crate::fields::Context;
+use crate::fields::{self, Context};
 use crate::lanes;
 use crate::replay::{EventSink, OriginState};
 use crate::state::{self, SnapshotSchedule, State};
@@ -310,7 +310,8 @@ impl<W: Write> EventSink for NativeSink<W> {
         self.meet_container(cx)?;
         if let Some(writer) = &mut self.writer {
             let (lanes, waited) = lanes::classify(cx.event, cx.view);
-            let pushed = writer.push_in_lanes(&origin.tag(cx.event), lanes, waited);
+            let names = fields::thread_names(cx.event, cx.view);
+            let pushed = writer.push_in_lanes(&origin.tag(cx.event), lanes, waited, names);
             pushed.map_err(failed)?;
         }
         if is_paired && is_enter_of_call(cx.event) {

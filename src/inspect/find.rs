@@ -12,10 +12,11 @@ use super::seek::{Search, at_event};
 use crate::event::EventExt as _;
 use crate::event::time::{LocalClock, short_duration};
 use crate::fields::Context;
+use crate::filter::may_be_of;
 use crate::replay::IndexedCaptureError;
 use crate::replay::SegmentReplayer;
 use crate::replay::Span;
-use crate::replay::matcher::{Matcher, may_be_of};
+use crate::replay::matcher::Matcher;
 use crate::replay::segment::Need;
 
 /// A query.

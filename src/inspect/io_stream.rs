@@ -12,10 +12,11 @@ use super::line::pid_of;
 use super::seek::{Search, at_event};
 use crate::event::EventExt as _;
 use crate::fields::Context;
+use crate::filter::may_be_of;
 use crate::replay::IndexedCaptureError;
 use crate::replay::Scope;
 use crate::replay::SegmentReplayer;
-use crate::replay::matcher::{Matcher, may_be_of};
+use crate::replay::matcher::Matcher;
 use crate::replay::segment::Need;
 use crate::state::Text;
 

@@ -16,7 +16,7 @@ use std::{
 use scap_capture_format::{
     event::{EventFlags, EventNum, Params, Timestamp},
     native::{
-        ChunkBuilder, ChunkPool, ContainerDescription, LossReport, Origin, OriginId,
+        ChunkBuilder, ChunkPool, ContainerDescription, LossReport, Names, Origin, OriginId,
         snapshot::Snapshot,
     },
     schema::{EventType, syscall, types},
@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     event::{BufferCursor, Event, EventBuffer, OwnedEvent, synthetic_event},
-    fields::{Context, Session},
+    fields::{self, Context, Session},
     filter::{Filter, TypeSet},
     lanes,
     replay::{EventSink, Item, OriginState, Pipeline, Selection},
@@ -530,7 +530,8 @@ impl<'a> Chunks<'a> {
         // Audit events may be late.
         self.last = self.last.max(event.ts);
         let (lanes, waited) = lanes::classify(event, view);
-        let pushed = self.builder.push_in_lanes(event, lanes, waited);
+        let names = fields::thread_names(event, view);
+        let pushed = self.builder.push_in_lanes(event, lanes, waited, names);
         pushed.is_ok()
     }
 
@@ -538,7 +539,12 @@ impl<'a> Chunks<'a> {
     fn detect(&mut self, cx: &Context<'_>, number: EventNum, counts: &mut Counts) {
         if let Some(detector) = &mut self.detector {
             detector.event(cx, number, &mut |alert| {
-                push_alert(&mut self.builder, alert, counts);
+                push_alert(
+                    &mut self.builder,
+                    alert,
+                    fields::thread_names(cx.event, cx.view),
+                    counts,
+                );
             });
         }
     }
@@ -547,7 +553,7 @@ impl<'a> Chunks<'a> {
     fn report_left_out(&mut self, counts: &mut Counts) {
         if let Some(detector) = &mut self.detector {
             detector.report_left_out(self.last, &mut |alert| {
-                push_alert(&mut self.builder, alert, counts);
+                push_alert(&mut self.builder, alert, Names::Unknown, counts);
             });
         }
     }
@@ -561,8 +567,13 @@ impl<'a> Chunks<'a> {
 }
 
 /// Appends an alert, which changes no state and is in no lane.
-fn push_alert(builder: &mut ChunkBuilder, alert: &Event<'_>, counts: &mut Counts) {
-    match builder.push_in_lanes(alert, lanes::LaneSet::default(), false) {
+fn push_alert(
+    builder: &mut ChunkBuilder,
+    alert: &Event<'_>,
+    names: Names<'_>,
+    counts: &mut Counts,
+) {
+    match builder.push_in_lanes(alert, lanes::LaneSet::default(), false, names) {
         Ok(()) => counts.alerts += 1,
         Err(_) => counts.refused += 1,
     }

@@ -16,7 +16,7 @@ use crate::replay::IndexedCapture;
 use crate::replay::Scope;
 use crate::replay::indexed::is_shown;
 use crate::replay::{
-    self, EventSink, EventSource as _, NativeSource, Pipeline, ReplayError, Selection,
+    self, EventSink, EventSource as _, Extent, NativeSource, Pipeline, Plan, ReplayError, Selection,
 };
 
 /// Saves the scope's events to a new file, in the format of its extension. Returns the status
@@ -93,9 +93,6 @@ fn source(
     source.preload_containers(open()?)?;
     let arch = replay::arch(source.header());
     let mut session = Session::new(arch, BufferFormat::Dots, TimeFormat::Human);
-    if let Some(start) = replay::start(open()?, from) {
-        source.skip_to(start.offset)?;
-    }
     session.first_time = capture.first_time();
     let filter = match scope.filter.as_str() {
         "" => None,
@@ -106,6 +103,9 @@ fn source(
         from: Some(from),
         to: Some(When::At(scope.span.to)),
     };
+    if let Some(plan) = Plan::new(open()?, Extent::All(Some(from)))? {
+        source.set_plan(plan);
+    }
     Ok((source, session, selection))
 }
 

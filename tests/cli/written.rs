@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::common::{file, scap, seen};
 use scap::filter::When;
-use scap::replay::{self, EventSource as _, NativeSource};
+use scap::replay::{self, EventSource as _, Extent, NativeSource, Plan};
 use scap::state::State;
 use scap_capture_format::event::Timestamp;
 use scap_capture_format::native::{
@@ -137,8 +137,11 @@ fn compare(name: &str, step: usize) {
     let whole = fs::read(name).unwrap();
     for snapshot in reader.index().snapshots[1..].iter().step_by(step) {
         let from = format!("#{}", snapshot.next_event.0);
-        let found = replay::start(File::open(name).unwrap(), When::parse(&from).unwrap());
-        assert_eq!(found.unwrap().offset, snapshot.offset, "{name} {from}");
+        let wanted = Extent::All(When::parse(&from).ok());
+        let plan = Plan::new(File::open(name).unwrap(), wanted).unwrap();
+        let skipped = plan.unwrap().amounts().skipped.events;
+        let first = reader.index().chunks[0].summary.first_event.0;
+        assert_eq!(first + skipped, snapshot.next_event.0, "{name} {from}");
         // Few enough for a pipe: whoever writes to the program does not read meanwhile.
         let args = ["-n", "60", "-p", format, "--from", &from];
         let short = run(&[&["read", name], &args[..]].concat(), None);
@@ -175,4 +178,35 @@ fn in_a_filtered_copy_memory_is_known_only_where_an_event_says_it() {
             }
         }
     }
+}
+
+#[test]
+fn what_is_skipped_is_told() {
+    let name = "testdata/sample.scap";
+    let read = |args: &[&str]| seen(&scap(&[&["read", name], args].concat(), None));
+    let (out, err, code) = read(&["-v", "proc.pid=99999999"]);
+    assert_eq!((&*out, code), ("", 0));
+    assert!(
+        err.starts_with("0 events\nread: 0 chunks with 0 events; "),
+        "{err}"
+    );
+    assert!(err.contains("; skipped: "), "{err}");
+    let all = read(&["-v", "--no-skip", "proc.pid=99999999"]).1;
+    assert!(
+        all.ends_with("; skipped: 0 chunks with 0 events\n"),
+        "{all}"
+    );
+    // Of a pipe everything is read.
+    let bytes = fs::read(name).unwrap();
+    let piped = seen(&scap(
+        &["read", "-", "-v", "proc.pid=99999999"],
+        Some(&bytes),
+    ));
+    assert_eq!(piped.1, "0 events\n");
+    // Memory is what any event says, so that all are read.
+    let all = read(&["-v", "-p", "%proc.vmsize", "proc.pid=99999999"]).1;
+    assert_eq!(all, "0 events\n");
+    let lines = read(&["--threads", "1"]).0;
+    assert_eq!(read(&["--threads", "3"]).0, lines);
+    assert!(lines.lines().count() > 100);
 }

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter};
 use std::path::Path;
 
+use scap::fields;
+use scap::lanes;
 use scap::state::State;
 use scap_capture_format::Result;
 use scap_capture_format::event::Timestamp;
@@ -49,7 +51,10 @@ pub(crate) fn repeated(
                             writer.flush_chunk()?;
                         }
                         state.apply(&event);
-                        writer.push(&event)?;
+                        let view = state.view(&event);
+                        let (lanes, waited) = lanes::classify(&event, &view);
+                        let names = fields::thread_names(&event, &view);
+                        writer.push_in_lanes(&event, lanes, waited, names)?;
                         events += 1;
                     }
                 }

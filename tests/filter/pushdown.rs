@@ -36,7 +36,8 @@ fn reach_of_types() {
         ["asyncevent", "notification"]
     );
     assert_eq!(types("evt.type = ftruncate"), ["asyncevent", "syscall"]);
-    assert!(pushdown("proc.name = x").is_everything());
+    assert!(!pushdown("proc.name = x").is_everything());
+    assert!(pushdown("proc.cmdline = x").is_everything());
     assert!(pushdown("evt.type = open or proc.name = x").types.is_all());
     assert!(
         pushdown("not (evt.type = open and proc.name = x)")

@@ -10,4 +10,5 @@ mod lanes;
 mod questions;
 #[path = "../common/repeat.rs"]
 mod repeat;
+mod skipping;
 mod snapshots;

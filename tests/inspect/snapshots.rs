@@ -20,10 +20,12 @@ use scap::fields::{self, ArgForm, Context, FieldFlags, Session, TimeFormat};
 use scap::filter::When;
 use scap::format::Template;
 use scap::replay::SysdigSource;
-use scap::replay::{self, Each, EventSink, EventSource, Item, NativeSource, ReplayError};
+use scap::replay::{
+    Each, EventSink, EventSource, Extent, Item, NativeSource, Plan, ReplayError, replay_all,
+};
 use scap::state::State;
 use scap_capture_format::native::{
-    CaptureWriter, Damages, Header, IndexedReader, Origin, SchemaDescription, WriterOptions,
+    CaptureWriter, Damages, Header, Index, IndexedReader, Origin, SchemaDescription, WriterOptions,
 };
 use scap_capture_format::schema::SourceCategory;
 
@@ -136,7 +138,7 @@ fn lines(source: &mut dyn EventSource, first: u64) -> Vec<(u64, String)> {
     let mut session = Session::new(None, BufferFormat::Dots, TimeFormat::Human);
     session.first_time = first;
     let mut sink = Lines(Template::new(&every_field()).unwrap(), Vec::new());
-    replay::replay_all(source, session, &mut sink).unwrap();
+    replay_all(source, session, &mut sink).unwrap();
     sink.1
 }
 
@@ -171,6 +173,24 @@ impl EventSource for FirstSnapshot {
     }
 }
 
+/// The plan of reading from a place on.
+fn plan_from(capture: &[u8], from: When) -> Option<Plan> {
+    Plan::new(Cursor::new(capture), Extent::All(Some(from))).unwrap()
+}
+
+/// The time of the first event, if it is not found by reading.
+fn first_time(plan: &Plan) -> u64 {
+    match plan.has_front() {
+        true => 0,
+        false => plan.first_time(),
+    }
+}
+
+/// The first event that is read.
+fn next_event(index: &Index, plan: &Plan) -> u64 {
+    index.chunks[0].summary.first_event.0 + plan.amounts().skipped.events
+}
+
 /// Reads a capture from the front and from each of its snapshots, and compares.
 fn compare(name: &str, capture: &[u8]) {
     let open = || NativeSource::new(Cursor::new(capture.to_vec())).unwrap();
@@ -183,15 +203,17 @@ fn compare(name: &str, capture: &[u8]) {
     for snapshot in &index.snapshots {
         let from = snapshot.next_event.0;
         // The way to this snapshot is the one that `--from` takes.
-        let Some(found) = replay::start(Cursor::new(capture), When::Event(from)) else {
+        let plan = plan_from(capture, When::Event(from)).unwrap();
+        if plan.amounts().skipped.chunks == 0 {
             assert!(from < 100, "{name}: only the front has no short way to it");
             continue;
-        };
-        assert_eq!(found.offset, snapshot.offset, "{name}: from event {from}");
+        }
+        assert_eq!(next_event(index, &plan), from, "{name}: from event {from}");
         checked += 1;
+        let first_time = first_time(&plan);
         let mut source = open();
-        source.skip_to(found.offset).unwrap();
-        let part = lines(&mut source, found.first_time);
+        source.set_plan(plan);
+        let part = lines(&mut source, first_time);
         assert!(source.damages().is_empty() && source.is_complete());
         let rest = all.iter().filter(|(number, _)| *number >= from);
         assert_eq!(part.len(), rest.clone().count(), "{name}: from {from}");
@@ -250,27 +272,26 @@ fn a_window_begins_at_the_last_snapshot_before_it() {
     let capture = with_snapshots(&mut source, 97);
     let index = IndexedReader::open(Cursor::new(&capture)).unwrap();
     let index = index.index();
-    let start = |from| replay::start(Cursor::new(&capture), from);
+    let start = |from| next_event(index, &plan_from(&capture, from).unwrap());
     let first = index.chunks[0].summary.min_time.0;
     let last = index.chunks.last().unwrap().summary.max_time.0;
     for step in 0..50 {
         let from = first + (last - first) * step / 50;
-        let Some(found) = start(When::At(from)) else {
-            continue;
-        };
-        let before = index.chunks.iter().filter(|c| c.offset < found.offset);
-        let latest = before.map(|c| c.summary.max_time.0).max().unwrap_or(0);
+        let found = start(When::At(from));
+        let chunks = index.chunks.iter().map(|c| &c.summary);
+        let before = chunks.filter(|summary| summary.first_event.0 < found);
+        let latest = before.map(|s| s.max_time.0).max().unwrap_or(0);
         assert!(latest < from, "nothing of the window is passed over");
-        assert_eq!(Some(found), start(When::After(from - first)));
+        assert_eq!(found, start(When::After(from - first)));
     }
     // A snapshot is the last one before its own event, and none before the event before.
     let [_, one, two, ..] = &index.snapshots[..] else {
         panic!("snapshots");
     };
     let number = two.next_event.0;
-    assert_eq!(start(When::Event(number)).unwrap().offset, two.offset);
-    assert_eq!(start(When::Event(number - 1)).unwrap().offset, one.offset);
+    assert_eq!(start(When::Event(number)), number);
+    assert_eq!(start(When::Event(number - 1)), one.next_event.0);
     // Without an index there is no short way.
     let cut = &capture[..capture.len() - 10];
-    assert_eq!(replay::start(Cursor::new(cut), When::Event(number)), None);
+    assert!(plan_from(cut, When::Event(number)).is_none());
 }

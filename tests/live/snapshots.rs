@@ -5,7 +5,8 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use scap::{filter::When, replay};
+use scap::filter::When;
+use scap::replay::{Extent, Plan};
 use scap_capture_format::native::IndexedReader;
 
 use super::tools::{Bench, bench, number, scap};
@@ -75,9 +76,12 @@ fn reading_from_the_middle_shows_the_same() {
         (after.as_str(), true),
         ("+0s", false),
     ] {
-        let when = When::parse(from).unwrap();
-        let found = replay::start(&file, when).map(|start| start.offset);
-        assert_eq!(found, snapshot.then_some(last.offset), "{from}");
+        let wanted = Extent::All(When::parse(from).ok());
+        let plan = Plan::new(&file, wanted).unwrap();
+        let skipped = plan.unwrap().amounts().skipped.events;
+        let first = index.chunks[0].summary.first_event.0;
+        let before = last.next_event.0 - first;
+        assert_eq!(skipped, if snapshot { before } else { 0 }, "{from}");
         if !snapshot {
             continue;
         }

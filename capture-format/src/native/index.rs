@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Extra;
 use super::chunk::ChunkSummary;
-use super::section::SectionKind;
+use super::section::{HEADER_LEN, SectionKind};
 use crate::event::{EventNum, Timestamp};
 
 /// Body of the index section, also when a reader rebuilds it from the section headers.
@@ -31,6 +31,14 @@ pub struct ChunkEntry {
     pub body_len: u64,
     /// Its summary.
     pub summary: ChunkSummary,
+}
+
+impl ChunkEntry {
+    /// Returns the offset of the next section.
+    pub const fn end(&self) -> u64 {
+        let body = self.offset.saturating_add(HEADER_LEN as u64);
+        body.saturating_add(self.body_len)
+    }
 }
 
 /// Position of a snapshot.

@@ -235,18 +235,18 @@ impl<R: Read + Seek> IndexedReader<R> {
         }
     }
 
-    /// Reads every loss report. Damaged ones are skipped; [`Self::open`] noted them.
+    /// Reads every loss report, with the offset of its section. Damaged ones are skipped; [`Self::open`] noted them.
     ///
     /// # Errors
     ///
     /// [`Error::Io`].
-    pub fn losses(&mut self) -> Result<Vec<LossReport>> {
+    pub fn losses(&mut self) -> Result<Vec<(u64, LossReport)>> {
         let loss = |s: &&OtherEntry| s.kind() == SectionKind::LOSS;
         let entries: Vec<_> = self.index.others.iter().filter(loss).copied().collect();
         let mut reports = Vec::new();
         for section in entries {
             match self.item(section.offset, SectionKind::LOSS) {
-                Ok(Item::Loss(report)) => reports.push(report),
+                Ok(Item::Loss(report)) => reports.push((section.offset, report)),
                 Ok(_) => {}
                 Err(error) if error.is_damage() => {}
                 Err(error) => return Err(error),

@@ -73,8 +73,8 @@ pub mod writer;
 
 pub use ahead::{ContainerPreload, Outline};
 pub use chunk::{
-    Chunk, ChunkActivity, ChunkBuilder, ChunkDecoder, ChunkPool, ChunkSummary, Compressor,
-    EncodedChunk, Load, RawChunk, Rows, Want,
+    Chunk, ChunkActivity, ChunkBuilder, ChunkDecoder, ChunkNames, ChunkPool, ChunkSummary,
+    Compressor, EncodedChunk, Load, NameKind, Names, RawChunk, Rows, Want,
 };
 pub use containers::{ContainerDescription, ContainerReport};
 pub use header::{Header, MachineInfo, SchemaDescription};

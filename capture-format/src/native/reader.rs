@@ -80,6 +80,26 @@ impl Damages {
         }
     }
 
+    /// Returns the damages of several readers of one file, each of them once, by position.
+    pub fn union<'a>(lists: impl Iterator<Item = &'a Self>) -> Self {
+        let mut all: Vec<Damage> = Vec::new();
+        let mut more = 0;
+        for list in lists {
+            all.extend(&list.list);
+            more = more.max(list.more);
+        }
+        all.sort_by_key(|damage| (damage.offset, damage.what));
+        all.dedup();
+        let mut union = Self {
+            list: Vec::new(),
+            more,
+        };
+        for damage in all {
+            union.add(damage.offset, damage.what);
+        }
+        union
+    }
+
     /// Moves the damages of another list to the end of this one.
     pub fn append(&mut self, other: &mut Self) {
         for damage in other.list.drain(..) {

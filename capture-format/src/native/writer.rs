@@ -2,7 +2,9 @@
 
 use std::io::Write;
 
-use super::chunk::{ChunkBuilder, ChunkPool, Compressor, EncodedChunk, ThreadSet, encode_body};
+use super::chunk::{
+    ChunkBuilder, ChunkPool, Compressor, EncodedChunk, Names, ThreadSet, encode_body,
+};
 use super::codec;
 use super::containers::{ContainerDescription, ContainerReport};
 use super::header::Header;
@@ -137,7 +139,7 @@ impl<W: Write> CaptureWriter<W> {
         }
     }
 
-    /// Appends an event with its lanes, see [`ChunkBuilder::push_in_lanes`].
+    /// Appends an event with its lanes and names, see [`ChunkBuilder::push_in_lanes`].
     ///
     /// # Errors
     ///
@@ -147,8 +149,9 @@ impl<W: Write> CaptureWriter<W> {
         event: &EventRef<'_>,
         lanes: LaneSet,
         waited: bool,
+        names: Names<'_>,
     ) -> Result<()> {
-        self.builder.push_in_lanes(event, lanes, waited)?;
+        self.builder.push_in_lanes(event, lanes, waited, names)?;
         if self.builder.is_full() {
             self.flush_chunk()
         } else {

@@ -4,6 +4,7 @@
 //! never a field's name. The defaults are the strictest ones: a field whose row sets no attribute
 //! is evaluated on every event, with everything loaded, and permits no optimisation.
 
+use scap_capture_format::native::NameKind;
 use scap_capture_format::schema::EventType;
 
 use super::{FieldArg, Value};
@@ -70,6 +71,8 @@ pub enum Role {
     ThreadId,
     /// The id of the event's process; bounds the chunks that are read.
     ProcessId,
+    /// A name of the event's thread; bounds the chunks that are read.
+    Name(NameKind),
     /// The distance in milliseconds from the time in the argument; `=` means "at most".
     Around,
     /// The time of the event, in the format that the user chose; JSON gets nanoseconds.

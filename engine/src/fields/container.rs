@@ -1,5 +1,8 @@
 //! Fields of the container and pod that the event's thread is in.
 
+use scap_capture_format::native::NameKind;
+
+use crate::fields::attributes::Role;
 use serde_json::Value as Json;
 
 use super::attributes::{ArgNames, Narrow};
@@ -27,7 +30,9 @@ pub(super) const FIELDS: &[FieldInfo] = &[
     )
     .of_runtime(),
     boolean("container.host_pid", "shares host pid namespace", host_pid).of_runtime(),
-    text("container.id", "short id (12 hex) or host", id).of_container(),
+    text("container.id", "short id (12 hex) or host", id)
+        .of_container()
+        .role(Role::Name(NameKind::Container)),
     text("container.image", "image name with tag", image).of_runtime(),
     text("container.image.digest", "image digest", image_digest).of_runtime(),
     text("container.image.id", "image id", image_id).of_runtime(),

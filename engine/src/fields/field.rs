@@ -87,6 +87,12 @@ impl Field {
         self.info.attributes.needs.intersects(others)
     }
 
+    /// Returns true if other events of a capture change the value, whether or not this use of the field is evaluated on them. A
+    /// capture has the numbers of its events.
+    pub fn needs_all_events(&self) -> bool {
+        self.info.attributes.needs.contains(Needs::ALL_EVENTS) && self.role() != Role::EventNumber
+    }
+
     /// Returns true if the value may come from the data of an I/O call, which then has to be
     /// loaded.
     pub fn needs_payload(&self) -> bool {

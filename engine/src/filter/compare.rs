@@ -222,6 +222,17 @@ impl Test {
         }
     }
 
+    /// Returns the texts to which the test restricts the value, if it does.
+    pub(super) fn only_texts(&self) -> Option<Vec<&[u8]>> {
+        match self {
+            Self::Never | Self::Text(TextTest::Never) => Some(Vec::new()),
+            Self::Text(TextTest::Eq(text)) => Some(vec![text]),
+            Self::Text(TextTest::Few(texts)) => Some(texts.iter().map(|t| &**t).collect()),
+            Self::Text(TextTest::Many(texts)) => Some(texts.iter().map(|t| &**t).collect()),
+            _ => None,
+        }
+    }
+
     /// Returns the numbers to which the test restricts the value, if it does.
     pub(super) fn only_numbers(&self) -> Option<&[i128]> {
         match self {

@@ -43,7 +43,7 @@ mod when;
 pub use definitions::Definitions;
 pub use error::{FilterError, FilterErrorKind};
 pub use parser::{MAX_DEPTH, parse};
-pub use pushdown::Pushdown;
+pub use pushdown::{Pushdown, may_be_of};
 pub use set::FilterSet;
 pub use typeset::TypeSet;
 pub use when::When;
@@ -193,11 +193,10 @@ impl Transform {
         Ok((Self(operands::left(&ast)?), end))
     }
 
-    /// Returns true if a field may use the sessions of `kubectl exec`, which have to be found first.
-    pub fn needs_sessions(&self) -> bool {
+    /// Returns true if this is true for a field.
+    pub fn any_field(&self, test: impl Fn(&Field) -> bool) -> bool {
         let mut found = false;
-        self.0
-            .each_field(&mut |field| found |= field.needs_sessions());
+        self.0.each_field(&mut |field| found |= test(field));
         found
     }
 

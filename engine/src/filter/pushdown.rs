@@ -2,7 +2,9 @@
 //!
 //! All results are conservative: a condition that is not analysed is assumed to match.
 
-use scap_capture_format::schema::{SourceCategory, types};
+use scap_capture_format::event::{Pid, Tid};
+use scap_capture_format::native::{ChunkSummary, NameKind};
+use scap_capture_format::schema::{EventType, SourceCategory, types};
 
 use super::compare::{NumberTest, Test};
 use super::compile::{Pred, ValueTest};
@@ -30,6 +32,8 @@ pub struct Pushdown {
     pub tids: Option<Vec<i64>>,
     /// Process ids, sorted.
     pub pids: Option<Vec<i64>>,
+    /// Fingerprints of names, by kind; sorted.
+    pub names: [Option<Vec<u32>>; 3],
     /// A field of the filter whose value depends on events that the filter does not match, such as
     /// their numbers, their times or the memory counters that they carry. Leaving those events out
     /// changes the result.
@@ -67,9 +71,55 @@ impl Pushdown {
                 Some(first).filter(|first| *first > 0),
                 Some(last).filter(|last| *last < u64::MAX),
             ),
-            tids: ids(pred, false, Role::ThreadId),
-            pids: ids(pred, false, Role::ProcessId),
+            tids: ids(pred, Role::ThreadId),
+            pids: ids(pred, Role::ProcessId),
+            names: NameKind::ALL.map(|kind| names(pred, kind)),
         }
+    }
+
+    /// Returns false if no event of a chunk can match.
+    pub fn may_match(&self, summary: &ChunkSummary) -> bool {
+        // Some fields depend on events that do not match.
+        if self.depends_on_all.is_some() {
+            return true;
+        }
+        let (from, to) = (summary.min_time.0, summary.max_time.0);
+        let (first, last) = self.times;
+        let is_64bit = summary.activity().is_some_and(|a| a.calls_32bit == 0);
+        let types = if is_64bit {
+            &self.types_64bit
+        } else {
+            &self.types
+        };
+        // Enter events are synthesised where only exit events are stored.
+        let has_type = |ty: EventType| {
+            let enter = EventType(ty.0 & !1);
+            types.contains(ty) || self.enters.contains(enter)
+        };
+        let any = |ids: &Option<Vec<i64>>, may: &dyn Fn(i64) -> bool| {
+            ids.as_ref().is_none_or(|ids| ids.iter().any(|id| may(*id)))
+        };
+        let threads = &summary.threads;
+        first.is_none_or(|first| first <= to)
+            && last.is_none_or(|last| from <= last)
+            && summary.types.iter().any(|(ty, _)| has_type(*ty))
+            && any(&self.tids, &|id| threads.may_contain_tid(Tid(id)))
+            && any(&self.pids, &|id| may_be_of(summary, Pid(id)))
+            && self.may_have_names(summary)
+    }
+
+    /// Returns false if no thread of a chunk has one of the names.
+    fn may_have_names(&self, summary: &ChunkSummary) -> bool {
+        // Enter events have the names of before the call.
+        let is_any = self.names.iter().all(Option::is_none);
+        if is_any || self.enters != TypeSet::NONE {
+            return true;
+        }
+        let Some(found) = summary.names() else {
+            return true;
+        };
+        let mut names = self.names.iter().flatten();
+        names.all(|names| names.iter().any(|name| found.may_contain(*name)))
     }
 
     /// Returns true if an event of any type at any time can match.
@@ -78,7 +128,14 @@ impl Pushdown {
             && self.times == (None, None)
             && self.tids.is_none()
             && self.pids.is_none()
+            && self.names.iter().all(Option::is_none)
     }
+}
+
+/// Returns false if a chunk has no events of a process. Events of sysdig's captures do not store
+/// their process.
+pub fn may_be_of(summary: &ChunkSummary, pid: Pid) -> bool {
+    summary.threads.may_contain_pid(pid) || summary.threads.may_contain_pid(Pid(-1))
 }
 
 /// Returns the event types for which a condition can be true, or false with `negated`.
@@ -191,13 +248,36 @@ fn times(pred: &Pred, negated: bool) -> (u64, u64) {
     }
 }
 
-/// Returns the values of a field for which a condition can be true, or false with `negated`; `None`
-/// = any.
-fn ids(pred: &Pred, negated: bool, id: Role) -> Option<Vec<i64>> {
+/// Returns the values of a field with numbers for which a condition can be true; `None` = any.
+fn ids(pred: &Pred, id: Role) -> Option<Vec<i64>> {
+    values(pred, false, id, &|test| {
+        let numbers = test.only_numbers()?.iter();
+        Some(numbers.filter_map(|n| i64::try_from(*n).ok()).collect())
+    })
+}
+
+/// Returns the fingerprints of the names for which a condition can be true; `None` = any.
+fn names(pred: &Pred, kind: NameKind) -> Option<Vec<u32>> {
+    values(pred, false, Role::Name(kind), &|test| {
+        let names = test.only_texts()?;
+        let mut fingerprints: Vec<u32> = names.iter().map(|name| kind.fingerprint(name)).collect();
+        fingerprints.sort_unstable();
+        Some(fingerprints)
+    })
+}
+
+/// Returns the sorted values of a field for which a condition can be true, or false with `negated`; `None`
+/// = any. `of` returns those that a test of the field accepts.
+fn values<T: Ord>(
+    pred: &Pred,
+    negated: bool,
+    field: Role,
+    of: &dyn Fn(&Test) -> Option<Vec<T>>,
+) -> Option<Vec<T>> {
     match pred {
         Pred::All(parts) | Pred::Any(parts) => {
             let all = matches!(pred, Pred::All(_)) != negated;
-            let mut parts = parts.iter().map(|p| ids(p, negated, id));
+            let mut parts = parts.iter().map(|p| values(p, negated, field, of));
             if all {
                 parts.flatten().reduce(|mut a, b| {
                     a.retain(|id| b.binary_search(id).is_ok());
@@ -213,17 +293,9 @@ fn ids(pred: &Pred, negated: bool, id: Role) -> Option<Vec<i64>> {
                 Some(union)
             }
         }
-        Pred::Not(inner) => ids(inner, !negated, id),
+        Pred::Not(inner) => values(inner, !negated, field, of),
         Pred::Always(holds) if *holds == negated => Some(Vec::new()),
-        Pred::Value(check) if !negated && role(check) == id => {
-            let numbers = check.test.only_numbers()?;
-            Some(
-                numbers
-                    .iter()
-                    .filter_map(|n| i64::try_from(*n).ok())
-                    .collect(),
-            )
-        }
+        Pred::Value(check) if !negated && role(check) == field => of(&check.test),
         _ => None,
     }
 }

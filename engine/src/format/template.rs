@@ -206,10 +206,15 @@ impl Template {
 
     /// Returns true if the format may use the sessions of `kubectl exec`, which have to be found first.
     pub fn needs_sessions(&self) -> bool {
+        self.any_field(Field::needs_sessions)
+    }
+
+    /// Returns true if this is true for a field of the format.
+    pub fn any_field(&self, test: impl Fn(&Field) -> bool) -> bool {
         self.parts.iter().any(|part| match part {
             Part::Text(_) => false,
-            Part::Field { field, .. } => field.needs_sessions(),
-            Part::Transform { transform, .. } => transform.needs_sessions(),
+            Part::Field { field, .. } => test(field),
+            Part::Transform { transform, .. } => transform.any_field(&test),
         })
     }
 

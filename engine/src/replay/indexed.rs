@@ -81,7 +81,7 @@ impl IndexedCapture {
     fn of(path: &Path, mut reader: IndexedReader<File>) -> Result<Self, IndexedCaptureError> {
         let first_time = replay::first_event(&mut reader).map_or(0, |(_, time)| time);
         let reports = reader.losses()?;
-        let losses = reports.iter().flat_map(|report| &report.losses);
+        let losses = reports.iter().flat_map(|(_, report)| &report.losses);
         let losses = losses
             .filter(|loss| loss.count > 0)
             .map(|loss| LossInterval {

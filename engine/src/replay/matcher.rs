@@ -1,6 +1,6 @@
 //! Which events, and which chunks, a scope contains.
 
-use scap_capture_format::event::{Pid, Tid, Timestamp};
+use scap_capture_format::event::Timestamp;
 use scap_capture_format::native::ChunkSummary;
 use scap_capture_format::schema::SourceCategory;
 
@@ -9,12 +9,6 @@ use crate::filter::Filter;
 use crate::replay::Scope;
 use crate::replay::Span;
 use crate::replay::segment::Need;
-
-/// Returns false if a chunk has no events of a process. Events of sysdig's captures do not store
-/// their process.
-pub fn may_be_of(summary: &ChunkSummary, pid: Pid) -> bool {
-    summary.threads.may_contain_pid(pid) || summary.threads.may_contain_pid(Pid(-1))
-}
 
 /// Tests events and chunks against a time range and a filter.
 #[derive(Clone, Debug)]
@@ -61,29 +55,8 @@ impl Matcher {
         if self.never || summary.events == summary.hidden || !self.span.is_none_or(overlaps) {
             return false;
         }
-        let Some(pushdown) = self.filter.as_ref().map(Filter::pushdown) else {
-            return true;
-        };
-        // Some fields depend on events that do not match.
-        if pushdown.depends_on_all.is_some() {
-            return true;
-        }
-        let (first, last) = pushdown.times;
-        let is_64bit = summary.activity().is_some_and(|a| a.calls_32bit == 0);
-        let types = if is_64bit {
-            &pushdown.types_64bit
-        } else {
-            &pushdown.types
-        };
-        let any = |ids: &Option<Vec<i64>>, may: &dyn Fn(i64) -> bool| {
-            ids.as_ref().is_none_or(|ids| ids.iter().any(|id| may(*id)))
-        };
-        let threads = &summary.threads;
-        first.is_none_or(|first| first <= to)
-            && last.is_none_or(|last| from <= last)
-            && summary.types.iter().any(|(ty, _)| types.contains(*ty))
-            && any(&pushdown.tids, &|id| threads.may_contain_tid(Tid(id)))
-            && any(&pushdown.pids, &|id| may_be_of(summary, Pid(id)))
+        let passes = |filter: &Filter| filter.pushdown().may_match(summary);
+        self.filter.as_ref().is_none_or(passes)
     }
 
     /// Returns how many events of a chunk match, if its summary suffices.

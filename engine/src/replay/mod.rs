@@ -13,6 +13,9 @@
 //! record::session  the recorder's rings                   /
 //! ```
 //!
+//! A [`Plan`] says what is read of a capture in a file: parts without wanted events are skipped, and several threads can
+//! each replay a share ([`replay_shares`]).
+//!
 //! Events can come from several recordings ([`MergedSource`]); each has its own [`OriginState`], so that
 //! process 7 of one machine is never taken for process 7 of another.
 
@@ -24,9 +27,10 @@ mod instant;
 pub mod matcher;
 mod merged;
 mod native;
+mod parallel;
 mod pipeline;
+mod plan;
 mod rest;
-mod seek;
 pub mod segment;
 mod selection;
 mod sessions;
@@ -42,9 +46,10 @@ pub use indexed::{IndexedCapture, IndexedCaptureError, Segment};
 pub use instant::{Instant, state_at};
 pub use merged::MergedSource;
 pub use native::NativeSource;
+pub use parallel::{PieceSink, Share, replay_shares};
 pub use pipeline::is_about_capture;
 pub use pipeline::{End, OriginState, Pipeline, ReplayError, replay_all};
-pub use seek::{Start, first_event, start};
+pub use plan::{Amount, Extent, Plan, PlanAmounts, first_event};
 pub use segment::SegmentReplayer;
 pub use selection::Selection;
 pub use sessions::{exec_sessions, with_exec_sessions};

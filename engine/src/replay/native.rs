@@ -4,13 +4,14 @@ use std::io::{Read, Seek};
 use std::ops::ControlFlow;
 
 use scap_capture_format::native::{
-    CaptureReader, ContainerPreload, Damages, Header, Item as Section, Load, Origin, OriginId,
-    Outline, Want,
+    CaptureReader, Chunk, ContainerPreload, Damages, Header, Item as Section, Load, Origin,
+    OriginId, Outline, Want,
 };
 use scap_capture_format::schema::EventType;
 use scap_capture_format::{Error, Result};
 
 use super::chunk::{ChunkEvents, Use, gap};
+use super::plan::{Part, Plan};
 use super::rest::RestVerifier;
 use super::source::origins_of;
 use super::{Each, EventSource, Item, Needs, ReplayError};
@@ -40,7 +41,14 @@ pub struct NativeSource<R> {
     loads_data: bool,
     /// Verifies what is not loaded.
     rest: Option<RestVerifier>,
+    /// What is read, of a capture in a file, and how the reader skips the rest.
+    plan: Option<(Plan, SkipTo<R>)>,
+    /// Types of events that can change the state.
+    stateful: Vec<EventType>,
 }
+
+/// Continues at the section at an offset.
+type SkipTo<R> = fn(&mut CaptureReader<R>, u64) -> Result<()>;
 
 impl<R: Read> NativeSource<R> {
     /// Opens a capture.
@@ -63,6 +71,8 @@ impl<R: Read> NativeSource<R> {
             loaded: None,
             loads_data: true,
             rest: None,
+            plan: None,
+            stateful: state::state_affecting_types().collect(),
         })
     }
 
@@ -93,7 +103,14 @@ impl<R: Read> NativeSource<R> {
             }
         }
         let mut seen = self.reader.damages().count();
-        while let Some(section) = self.reader.next_item()? {
+        loop {
+            let flow = self.skip(each)?;
+            if flow.is_break() {
+                return Ok(flow);
+            }
+            let Some(section) = self.reader.next_item()? else {
+                return Ok(ControlFlow::Continue(()));
+            };
             let damages = self.reader.damages().count();
             if damages != seen && gap(self.origins.len(), each)?.is_break() {
                 return Ok(ControlFlow::Break(()));
@@ -108,58 +125,93 @@ impl<R: Read> NativeSource<R> {
                     let item = Item::Containers(&report, self.origins.len());
                     each(OriginId::FIRST, item).map_err(ReplayError::Sink)?
                 }
-                Section::Chunk(chunk) => {
-                    let load = Load {
-                        params: match &self.loaded {
-                            Some(types) => Want::Types(types),
-                            None => Want::All,
-                        },
-                        io_data: self.loads_data,
-                    };
-                    let before = self.events.damages().count();
-                    let flow = self.events.replay(&chunk, load, Use::Events, each)?;
-                    if self.events.damages().count() == before
-                        && let Some(rest) = &self.rest
-                    {
-                        rest.verify(chunk);
-                    }
-                    match flow {
-                        ControlFlow::Continue(()) => {
-                            each(OriginId::FIRST, Item::Pause).map_err(ReplayError::Sink)?
-                        }
-                        stop => stop,
-                    }
-                }
+                Section::Chunk(chunk) => self.chunk(chunk, each)?,
                 _ => ControlFlow::Continue(()),
             };
             if flow.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
-        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Passes on the events of a chunk.
+    fn chunk(
+        &mut self,
+        chunk: Box<Chunk>,
+        each: Each<'_>,
+    ) -> std::result::Result<ControlFlow<()>, ReplayError> {
+        let part = self
+            .plan
+            .as_ref()
+            .map(|(plan, _)| plan.part(chunk.offset()));
+        if part == Some(Part::State) {
+            let params = match self.events.is_paired() {
+                true => Want::All,
+                false => Want::Types(&self.stateful),
+            };
+            let load = Load {
+                params,
+                io_data: false,
+            };
+            return self.events.replay(&chunk, load, Use::StateOnly, each);
+        }
+        let load = Load {
+            params: match &self.loaded {
+                Some(types) => Want::Types(types),
+                None => Want::All,
+            },
+            io_data: self.loads_data,
+        };
+        let before = self.events.damages().count();
+        let flow = self.events.replay(&chunk, load, Use::Events, each)?;
+        if self.events.damages().count() == before
+            && let Some(rest) = &self.rest
+        {
+            rest.verify(chunk);
+        }
+        match flow {
+            ControlFlow::Continue(()) => {
+                each(OriginId::FIRST, Item::Pause).map_err(ReplayError::Sink)
+            }
+            stop => Ok(stop),
+        }
+    }
+
+    /// Skips the sections that the plan leaves out, if they begin here.
+    fn skip(&mut self, each: Each<'_>) -> std::result::Result<ControlFlow<()>, ReplayError> {
+        let Some((plan, skip_to)) = &self.plan else {
+            return Ok(ControlFlow::Continue(()));
+        };
+        let Some(jump) = plan.jump(self.reader.offset()) else {
+            return Ok(ControlFlow::Continue(()));
+        };
+        for (_, report) in plan.losses(jump) {
+            let flow = each(OriginId::of(&report.extra), Item::Loss(report));
+            if flow.map_err(ReplayError::Sink)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        let Some(to) = jump.to else {
+            return Ok(ControlFlow::Break(()));
+        };
+        if self.events.is_paired() {
+            while self.reader.offset() < to
+                && let Some(section) = self.reader.next_item()?
+            {
+                if let Section::Chunk(chunk) = section {
+                    self.events.remember_enters(&chunk, Load::PARAMS);
+                }
+            }
+        }
+        skip_to(&mut self.reader, to)?;
+        gap(self.origins.len(), each)
     }
 }
 
 impl<R: Read + Seek> NativeSource<R> {
-    /// Continues at the section at `offset`. In captures with enter and exit events, the chunks
-    /// before it are searched for pending enter events.
-    ///
-    /// # Errors
-    ///
-    /// Those of the input.
-    pub fn skip_to(&mut self, offset: u64) -> Result<()> {
-        if self.events.is_paired() {
-            while let Some(section) = self.reader.next_item()? {
-                let Section::Chunk(chunk) = section else {
-                    continue;
-                };
-                if chunk.offset() >= offset {
-                    break;
-                }
-                self.events.remember_enters(&chunk, Load::PARAMS);
-            }
-        }
-        self.reader.skip_to(offset)
+    /// Reads only what the plan says, which was made of the same capture.
+    pub fn set_plan(&mut self, plan: Plan) {
+        self.plan = Some((plan, CaptureReader::skip_to));
     }
 }
 

@@ -185,7 +185,13 @@ impl Pipeline {
         };
         match item {
             Item::Event(event) => return self.event(origin, event, sink),
-            Item::StateOnly(event) => own.state.apply(event),
+            Item::StateOnly(event) => {
+                // An event without a time in the window belongs to the one before it.
+                if self.selection.has_window() {
+                    self.latest = event.event.ts.known().unwrap_or(self.latest);
+                }
+                own.state.apply(event);
+            }
             Item::Machine(machine) => {
                 own.session.set_machine(machine);
                 own.state.set_arch(own.session.arch);

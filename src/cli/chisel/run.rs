@@ -25,7 +25,7 @@ use crate::cli::print::PrintArgs;
 use crate::cli::window::Window;
 use crate::fields::Context;
 use crate::filter::TypeSet;
-use crate::replay::{EventSink, OriginState, Pipeline, ReplayError, Selection};
+use crate::replay::{EventSink, Extent, OriginState, Pipeline, ReplayError, Selection};
 
 /// A command line with which a chisel restarts the program.
 #[derive(Debug)]
@@ -179,7 +179,12 @@ fn replay(
     let mut session = print.session_with(host.buffers());
     session.exec_sessions = sessions;
     session.screen_width = size.map_or(0, |(width, _)| width);
-    let mut captures = Captures::of(inputs, audit, selection.from, &mut session)?;
+    let mut captures = Captures::of(
+        inputs,
+        audit,
+        Some(Extent::All(selection.from)),
+        &mut session,
+    )?;
     let mut needs = host.needs();
     if let Some(filter) = &selection.filter {
         needs.types = needs.types.and(filter.evaluated_types());

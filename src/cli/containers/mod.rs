@@ -14,7 +14,7 @@ use super::positionals;
 use super::window::Window;
 use crate::fields::Session;
 use crate::filter::When;
-use crate::replay::{Pipeline, Selection};
+use crate::replay::{Extent, Pipeline, Selection};
 
 use census::{AtOnce, Census};
 
@@ -59,7 +59,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     };
     let window = Window::new(files, None, &mut selection);
     let mut session = Session::default();
-    let mut captures = Captures::open(files, None, selection.from, &mut session)?;
+    let mut captures =
+        Captures::open(files, None, Some(Extent::All(selection.from)), &mut session)?;
     let name = captures.name();
     let failed = |error| CliError::replay(&name, &error);
     let mut pipeline = Pipeline::new(session, captures.origins(), selection);

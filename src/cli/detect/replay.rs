@@ -17,7 +17,7 @@ use crate::cli::live::report_loss;
 use crate::event::EventExt as _;
 use crate::event::bytes::BufferFormat;
 use crate::fields::{Context, Session, TimeFormat};
-use crate::replay::{EventSink, OriginState, Pipeline, Selection};
+use crate::replay::{EventSink, Extent, OriginState, Pipeline, Selection};
 use crate::rules::{Engine, Match};
 use crate::stats::AlertCounts;
 
@@ -89,8 +89,8 @@ impl Pass {
     pub(super) fn run_sink(self, sink: &mut dyn Counting) -> Result<Passed, CliError> {
         let mut session = session(None);
         session.exec_sessions = self.sessions;
-        let from = self.selection.from;
-        let mut captures = Captures::open(&self.files, self.audit, from, &mut session)?;
+        let wanted = Extent::All(self.selection.from);
+        let mut captures = Captures::open(&self.files, self.audit, Some(wanted), &mut session)?;
         sink.names(captures.names());
         let mut pipeline = Pipeline::new(session, captures.origins(), self.selection);
         let replayed = pipeline.run(captures.source(), sink.sink());

@@ -1,11 +1,13 @@
 //! `scap read`.
 
+mod shared;
 mod write;
 
 use std::ffi::OsString;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::thread;
 
 use super::audit::AuditArgs;
 use super::chisel::{self, ChiselArgs, Rerun, Sources};
@@ -18,9 +20,10 @@ use super::sysdig_options::SysdigOptions;
 use super::window::Window;
 use crate::event::number::counted;
 use crate::event::{EventExt as _, Timestamp};
-use crate::fields::Context;
+use crate::fields::attributes::Role;
+use crate::fields::{Context, Field, Session};
 use crate::filter::Filter;
-use crate::replay::{self, EventSink, OriginState, Pipeline, Selection};
+use crate::replay::{self, EventSink, Extent, OriginState, Pipeline, Selection};
 pub(super) use write::{cannot_write, destination, refuse_same};
 
 /// Arguments of `scap read`.
@@ -54,6 +57,16 @@ pub(in crate::cli) struct Args {
     #[arg(short, long)]
     quiet: bool,
 
+    /// Read everything. Without it, parts of a capture that cannot have events of the filter or the time range are
+    /// skipped; the output is the same
+    #[arg(long)]
+    no_skip: bool,
+
+    /// Read with this many threads, where the output does not depend on the order in which events are printed;
+    /// by default one for each processor, at most 8
+    #[arg(long, value_name = "COUNT")]
+    threads: Option<usize>,
+
     /// Accepted for sysdig; the data was cut when it was recorded
     #[arg(short = 's', long = "snaplen", value_name = "BYTES", hide = true)]
     snaplen: Option<u32>,
@@ -72,6 +85,19 @@ pub(in crate::cli) struct Args {
 }
 
 impl Args {
+    /// Returns how many threads may print events: one if each line depends on those before it.
+    fn threads(&self, printer: &Printer, selection: &Selection) -> usize {
+        let filter = selection.filter.as_ref();
+        let is_sequential = self.print.count.is_some()
+            || self.print.depends_on_previous()
+            || printer.any_field(depends_on_others)
+            || filter.is_some_and(|filter| filter.pushdown().depends_on_all.is_some());
+        match is_sequential {
+            true => 1,
+            false => self.threads.unwrap_or_else(default_threads),
+        }
+    }
+
     /// Inherits the permissions that the user gave to the chisel that requested this run.
     pub(in crate::cli) fn inherit(&mut self, from: &Self, rerun: &Rerun) -> Result<(), CliError> {
         self.chisels.inherit(&from.chisels);
@@ -119,6 +145,18 @@ fn without_chisels(args: &Args) -> Result<Outcome, CliError> {
     print(args, &files, selection, needs_sessions)
 }
 
+/// Returns true if a printed value depends on other events than its own. The time does with one of its formats only.
+fn depends_on_others(field: &Field) -> bool {
+    let is_stateful = field.is_stateful() && field.role() != Role::OutputTime;
+    is_stateful || field.needs_all_events()
+}
+
+/// Returns the number of threads for this machine. Each has the state in memory, and more than a few find nothing to do: all
+/// replay the state.
+fn default_threads() -> usize {
+    thread::available_parallelism().map_or(1, |n| n.get().min(8))
+}
+
 /// Returns true if the filter needs the sessions of `kubectl exec`.
 fn needs_sessions(selection: &Selection) -> bool {
     selection
@@ -137,21 +175,48 @@ fn print(
     let sessions = args.audit.sessions(files, needs_sessions)?;
     let audit = args.audit.open()?;
     let window = Window::new(files, audit.as_ref(), &mut selection);
-    let mut session = args.print.session(None);
-    session.exec_sessions = sessions;
-    let mut captures = Captures::open(files, audit, selection.from, &mut session)?;
+    let printer = Printer::new(&args.print, None)?;
+    let may_skip = !args.no_skip && !printer.any_field(Field::needs_all_events);
+    let make_session = || {
+        let mut session = args.print.session(None);
+        session.exec_sessions.clone_from(&sessions);
+        session
+    };
+    let threads = args.threads(&printer, &selection);
+    let wanted = may_skip.then_some(Extent::Events(&selection));
+    let mut shares = Captures::shares(files, audit, wanted, threads, &make_session)?;
+    match shares.pop() {
+        Some((captures, session)) if shares.is_empty() => {
+            alone(args, captures, session, selection, &window)
+        }
+        last => {
+            shares.extend(last);
+            shared::print(args, shares, &selection, &window)
+        }
+    }
+}
+
+/// Prints the events of captures with one thread.
+fn alone(
+    args: &Args,
+    mut captures: Captures,
+    session: Session,
+    selection: Selection,
+    window: &Window,
+) -> Result<Outcome, CliError> {
     let arch = replay::arch(captures.header());
-    let mut output = Output::new();
     let mut sink = Lines {
         printer: Printer::new(&args.print, arch)?,
-        output: &mut output,
+        output: Output::new(),
         quiet: args.quiet,
         left: args.print.count.unwrap_or(u64::MAX),
         events: 0,
     };
     let mut pipeline = Pipeline::new(session, captures.origins(), selection);
     let replayed = pipeline.run(captures.source(), &mut sink);
-    let events = sink.events;
+    let Lines {
+        mut output, events, ..
+    } = sink;
     output.flush().map_err(|e| CliError::output(&e))?;
     let end = replayed.map_err(|e| CliError::replay(&captures.name(), &e))?;
     output.finish()?;
@@ -160,6 +225,7 @@ fn print(
     }
     if args.print.verbose {
         print_count(events);
+        captures.print_amounts();
     }
     let damaged = captures.report_damage(end, events);
     Ok(Outcome::of_damage(damaged))
@@ -171,15 +237,41 @@ fn print_count(events: u64) {
 }
 
 /// Prints a line per event.
-struct Lines<'a> {
+struct Lines<O> {
     printer: Printer,
-    output: &'a mut Output,
+    output: O,
     quiet: bool,
     left: u64,
     events: u64,
 }
 
-impl EventSink for Lines<'_> {
+/// Where lines are appended.
+trait LineOutput {
+    /// Returns the buffer to append to.
+    fn buffer(&mut self) -> &mut Vec<u8>;
+
+    /// Called after each line.
+    fn written(&mut self) -> io::Result<()>;
+
+    /// Called when no line follows for the moment.
+    fn pause(&mut self) -> io::Result<()>;
+}
+
+impl LineOutput for Output {
+    fn buffer(&mut self) -> &mut Vec<u8> {
+        self.buffer()
+    }
+
+    fn written(&mut self) -> io::Result<()> {
+        self.written()
+    }
+
+    fn pause(&mut self) -> io::Result<()> {
+        self.flush()
+    }
+}
+
+impl<O: LineOutput> EventSink for Lines<O> {
     fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
         if self.left == 0 {
             return Ok(ControlFlow::Break(()));
@@ -200,7 +292,7 @@ impl EventSink for Lines<'_> {
     }
 
     fn pause(&mut self, _: Option<Timestamp>, _: &[OriginState]) -> io::Result<ControlFlow<()>> {
-        self.output.flush()?;
+        self.output.pause()?;
         Ok(ControlFlow::Continue(()))
     }
 }

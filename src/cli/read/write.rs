@@ -11,7 +11,7 @@ use crate::cli::window::Window;
 use crate::event::number::counted;
 use crate::export::NativeSink;
 use crate::files;
-use crate::replay::{Pipeline, ReplayError, Selection};
+use crate::replay::{Extent, Pipeline, ReplayError, Selection};
 
 /// Opens the output of a capture.
 pub(in crate::cli) fn destination(path: &Path) -> Result<Box<dyn Write>, CliError> {
@@ -50,7 +50,12 @@ pub(super) fn run(
     let window = Window::new(files, audit.as_ref(), &mut selection);
     let mut session = args.print.session(None);
     session.exec_sessions = sessions;
-    let mut captures = Captures::open(files, audit, selection.from, &mut session)?;
+    let mut captures = Captures::open(
+        files,
+        audit,
+        Some(Extent::All(selection.from)),
+        &mut session,
+    )?;
     let out = destination(path)?;
     let limit = args.print.count.unwrap_or(u64::MAX);
     let mut sink = NativeSink::new(out, captures.header(), captures.origins(), limit);

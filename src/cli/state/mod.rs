@@ -16,7 +16,7 @@ use crate::event::time::LocalClock;
 use crate::fields::Session;
 use crate::filter::{Filter, When};
 use crate::inspect::system_tables::{Chosen, SystemView, system_table};
-use crate::replay::{End, Instant, Selection, state_at};
+use crate::replay::{End, Extent, Instant, Selection, state_at};
 use crate::stats::table::Table;
 
 /// Arguments of `scap ps` and its siblings.
@@ -135,7 +135,8 @@ impl Moment {
             (Some(_), "start") => None,
             (at, _) => at,
         };
-        let mut captures = Captures::open(files, None, from, &mut session)?;
+        let wanted = Extent::All(from);
+        let mut captures = Captures::open(files, None, Some(wanted), &mut session)?;
         let found = state_at(captures.source(), session, at);
         let instant = found.map_err(|error| CliError::replay(&captures.name(), &error))?;
         let names = captures.origins().iter().map(|origin| origin.name.clone());

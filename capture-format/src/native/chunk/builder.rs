@@ -4,6 +4,7 @@ use std::mem;
 
 use hashbrown::HashMap;
 
+use super::names::Names;
 use super::pool::{Buffers, ChunkPool, Kind, RawChunk, TypeStreams};
 use super::{HAS_LATENCY, VARIES};
 use crate::error::check_limit;
@@ -94,7 +95,8 @@ impl ChunkBuilder {
         }
     }
 
-    /// Appends an event with its lanes. `waited`: the call was waiting, so that its latency is not counted.
+    /// Appends an event with its lanes and the names of its thread. `waited`: the call was waiting, so that its latency is not
+    /// counted.
     ///
     /// # Errors
     ///
@@ -105,9 +107,11 @@ impl ChunkBuilder {
         event: &EventRef<'_>,
         lanes: LaneSet,
         waited: bool,
+        names: Names<'_>,
     ) -> Result<()> {
         self.append(event)?;
         if !event.flags.contains(EventFlags::HIDDEN) {
+            self.buffers.names.add(names);
             let latency = event.latency.filter(|_| !waited && event.ty.is_exit());
             self.buffers.activity.count(lanes, latency);
         }
@@ -115,7 +119,7 @@ impl ChunkBuilder {
     }
 
     /// Appends an event. It is numbered by its position; `event.num` is ignored. Unless the event is hidden, the summary
-    /// of its chunk has no activity counts.
+    /// of its chunk has no activity counts and no names.
     ///
     /// I/O data that a reader has not loaded is stored as absent.
     ///
@@ -125,7 +129,10 @@ impl ChunkBuilder {
     /// builder is unchanged. [`Error::NotLoaded`] for an event from a reader that loaded only columns.
     pub fn push(&mut self, event: &EventRef<'_>) -> Result<()> {
         self.append(event)?;
-        self.buffers.lacks_lanes |= !event.flags.contains(EventFlags::HIDDEN);
+        if !event.flags.contains(EventFlags::HIDDEN) {
+            self.buffers.lacks_lanes = true;
+            self.buffers.names.add(Names::Unknown);
+        }
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use zstd::bulk;
 
 use super::activity;
 use super::head::{Frame, Head, STORED, Stream, ThreadSet, ZSTD};
+use super::names;
 use super::pool::{Buffers, RawChunk};
 use super::{
     COLUMNS, ChunkSummary, IO_DATA, KINDS, LATENCY_HIGH, LATENCY_LOW, PARAMS, ROW_CPU, ROW_KIND,
@@ -11,6 +12,7 @@ use super::{
 };
 use crate::error::check_limit;
 use crate::event::EventFlags;
+use crate::native::Extra;
 use crate::native::varint;
 use crate::{Error, Result, limits};
 
@@ -264,6 +266,12 @@ fn length(len: usize) -> Result<u32> {
     })
 }
 
+fn extra(b: &Buffers) -> Extra {
+    let activity = (!b.lacks_lanes).then(|| (activity::EXTRA, b.activity.encode()));
+    let names = b.names.encode().map(|entry| (names::EXTRA, entry));
+    activity.into_iter().chain(names).collect()
+}
+
 fn summary(b: &Buffers) -> ChunkSummary {
     let mut summary = ChunkSummary {
         min_time: b.min_time,
@@ -272,11 +280,7 @@ fn summary(b: &Buffers) -> ChunkSummary {
         threads: ThreadSet::from_threads(&b.threads),
         containers: b.containers.clone(),
         failed: b.failed,
-        extra: if b.lacks_lanes {
-            Vec::new()
-        } else {
-            vec![(activity::EXTRA, b.activity.encode())]
-        },
+        extra: extra(b),
         ..ChunkSummary::default()
     };
     for kind in &b.kinds {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::activity::{self, ChunkActivity};
+use super::names::{self, ChunkNames};
 use crate::event::{EventNum, Pid, Tid, Timestamp};
 use crate::native::{Extra, origin};
 use crate::schema::EventType;
@@ -53,6 +54,14 @@ impl ChunkSummary {
             .iter()
             .find(|(number, _)| *number == activity::EXTRA);
         entry.and_then(|(_, bytes)| ChunkActivity::decode(bytes))
+    }
+
+    /// Returns the fingerprints of the names of the threads of events that are not hidden; `None` if the writer did not
+    /// know all of them.
+    pub fn names(&self) -> Option<ChunkNames> {
+        let mut entries = self.extra.iter();
+        let (_, entry) = entries.find(|(number, _)| *number == names::EXTRA)?;
+        ChunkNames::decode(entry)
     }
 
     /// Returns the summary of a chunk at this place of which no event can be read.

@@ -39,6 +39,7 @@ mod check;
 mod compress;
 mod decode;
 mod head;
+mod names;
 mod pool;
 mod rows;
 
@@ -50,6 +51,7 @@ pub use compress::{Compressor, EncodedChunk};
 pub use decode::{Chunk, ChunkDecoder, Load, Want};
 pub(crate) use decode::{HeadError, encode_body, parse_head, split_head};
 pub use head::{BLOOM_WORDS, ChunkSummary, FrameSizes, ThreadSet};
+pub use names::{ChunkNames, NameKind, Names};
 pub use pool::{ChunkPool, RawChunk};
 pub use rows::Rows;
 

@@ -4,6 +4,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::activity::ChunkActivity;
+use super::names::NameSet;
 use crate::event::{Pid, Tid, Timestamp};
 use crate::schema::EventType;
 
@@ -110,6 +111,8 @@ pub(super) struct Buffers {
     pub(super) activity: ChunkActivity,
     /// Whether the lanes of an event are not known.
     pub(super) lacks_lanes: bool,
+    /// The names of the threads of events that are not hidden.
+    pub(super) names: NameSet,
     pub(super) threads: Vec<(Tid, Pid)>,
     pub(super) containers: Vec<Vec<u8>>,
     pub(super) kinds: Vec<Kind>,
@@ -135,6 +138,7 @@ impl Buffers {
         self.failed = 0;
         self.activity = ChunkActivity::default();
         self.lacks_lanes = false;
+        self.names.clear();
         self.threads.clear();
         self.containers.clear();
         self.kinds.clear();

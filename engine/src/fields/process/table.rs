@@ -1,5 +1,6 @@
 //! The fields of the process.
 
+use scap_capture_format::native::NameKind;
 use scap_capture_format::schema::PrintFormat;
 
 use super::{
@@ -120,6 +121,7 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
         .narrow(Narrow::CommandLine),
     text("proc.exepath", "full executable path", exepath)
         .of_thread()
+        .role(Role::Name(NameKind::Executable))
         .listing(Listing::First(12)),
     int("proc.fdlimit", "fd limit", fdlimit).of_thread(),
     uint("proc.fdopencount", "open fds", fdopencount).of_thread(),
@@ -227,6 +229,7 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
     .of_thread(),
     text("proc.name", "comm (max 15 chars)", name)
         .of_thread()
+        .role(Role::Name(NameKind::Thread))
         .listing(Listing::First(9)),
     uint("proc.nchilds", "live non-leader threads", nchilds).of_thread(),
     uint("proc.nthreads", "live threads of the process", nthreads).of_thread(),
