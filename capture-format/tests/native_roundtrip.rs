@@ -394,6 +394,7 @@ fn pipes_need_no_index() {
             Item::Chunk(_) => 'c',
             Item::Loss(_) => 'l',
             Item::Index(_) => 'i',
+            Item::Derivation(_) => 'd',
             Item::Footer => 'f',
             _ => '?',
         });

@@ -63,6 +63,9 @@ impl LossCause {
     /// A Kubernetes audit event, or a request with some, that the recorder could not take; its sender may have sent it
     /// again. The events of the machine are not concerned.
     pub const AUDIT: Self = Self(8);
+    /// The capture was joined from several, and there is a gap between two of them. How many events are missing is not
+    /// known; they count as one.
+    pub const BETWEEN: Self = Self(9);
 
     /// Returns the name of the cause.
     pub const fn name(self) -> &'static str {
@@ -75,6 +78,7 @@ impl LossCause {
             Self::REPORTED => "reported",
             Self::NO_RING => "CPU without a ring",
             Self::AUDIT => "audit events not taken",
+            Self::BETWEEN => "between joined captures",
             _ => "unknown cause",
         }
     }

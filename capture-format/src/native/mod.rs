@@ -49,6 +49,7 @@
 //! | [`snapshot`] | state at one time |
 //! | [`loss`] | lost events |
 //! | [`containers`] | descriptions of containers |
+//! | [`derivation`] | what the capture was made from |
 //! | [`index`] | positions of all sections |
 //! | [`writer`], [`reader`], [`indexed`] | whole files |
 //! | [`ahead`] | containers sections, before the first event |
@@ -58,6 +59,7 @@ pub mod ahead;
 pub mod chunk;
 pub mod codec;
 pub mod containers;
+pub mod derivation;
 pub mod header;
 pub mod index;
 pub mod indexed;
@@ -77,6 +79,7 @@ pub use chunk::{
     Compressor, EncodedChunk, Load, NameKind, Names, RawChunk, Rows, Want,
 };
 pub use containers::{ContainerDescription, ContainerReport};
+pub use derivation::{Derivation, FileIdentity, Parent};
 pub use header::{Header, MachineInfo, SchemaDescription};
 pub use index::Index;
 pub use indexed::IndexedReader;

@@ -5,6 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use super::chunk::Chunk;
 use super::codec;
 use super::containers::ContainerReport;
+use super::derivation::Derivation;
 use super::header::Header;
 use super::index::Index;
 use super::loss::LossReport;
@@ -121,6 +122,8 @@ pub enum Item {
     Loss(LossReport),
     /// Descriptions of containers.
     Containers(ContainerReport),
+    /// What the capture was made from.
+    Derivation(Box<Derivation>),
     /// The index; only the footer should follow.
     Index(Index),
     /// The end of a complete capture.
@@ -397,6 +400,7 @@ pub(crate) fn decode_item(
         SectionKind::CHUNK => Item::Chunk(Box::new(Chunk::parse(body, offset)?)),
         SectionKind::LOSS => Item::Loss(codec::decode(&body, offset)?),
         SectionKind::CONTAINERS => Item::Containers(codec::decode(&body, offset)?),
+        SectionKind::DERIVATION => Item::Derivation(codec::decode(&body, offset)?),
         SectionKind::INDEX => Item::Index(codec::decode(&body, offset)?),
         SectionKind::FOOTER => Item::Footer,
         SectionKind::HEADER => {

@@ -69,10 +69,12 @@ impl SectionKind {
     pub const FOOTER: Self = Self(6);
     /// Descriptions of containers.
     pub const CONTAINERS: Self = Self(7);
+    /// What the capture was made from.
+    pub const DERIVATION: Self = Self(9);
 
     /// Whether this program knows the kind.
     pub const fn is_known(self) -> bool {
-        self.0 >= 1 && self.0 <= 7
+        matches!(self.0, 1..=7 | 9)
     }
 
     /// Returns the flags of sections of this kind.

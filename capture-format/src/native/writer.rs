@@ -7,6 +7,7 @@ use super::chunk::{
 };
 use super::codec;
 use super::containers::{ContainerDescription, ContainerReport};
+use super::derivation::Derivation;
 use super::header::Header;
 use super::index::{ChunkEntry, Index, OtherEntry, SnapshotEntry, footer};
 use super::lane::LaneSet;
@@ -269,6 +270,17 @@ impl<W: Write> CaptureWriter<W> {
             descriptions = later;
         }
         Ok(())
+    }
+
+    /// Writes what the capture was made from.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] from the output; [`Error::Limit`] for more than a reader accepts.
+    pub fn write_derivation(&mut self, derivation: &Derivation) -> Result<()> {
+        self.flush_chunk()?;
+        let body = codec::encode(derivation)?;
+        self.other_section(SectionKind::DERIVATION, &body)
     }
 
     /// Writes a section of a kind that this crate does not know, for tests and extensions.

@@ -16,6 +16,7 @@ use scap_capture_format::native::{
 };
 use scap_capture_format::{Error, Result};
 
+use super::source::FoundInParts;
 use super::{Each, EventSource, Item, Needs, ReplayError};
 use crate::event::{BufferCursor, EventBuffer};
 
@@ -31,8 +32,7 @@ pub struct MergedSource {
     sources: Vec<Box<dyn EventSource + Send>>,
     header: Header,
     origins: Vec<Origin>,
-    damages: Damages,
-    unknown_types: BTreeMap<u16, u64>,
+    found: FoundInParts,
 }
 
 impl MergedSource {
@@ -88,8 +88,7 @@ impl MergedSource {
             sources,
             header,
             origins,
-            damages: Damages::default(),
-            unknown_types: BTreeMap::new(),
+            found: FoundInParts::default(),
         })
     }
 
@@ -133,14 +132,7 @@ impl EventSource for MergedSource {
 
     fn read(&mut self, each: Each<'_>) -> std::result::Result<(), ReplayError> {
         let result = self.merge(each);
-        for source in &self.sources {
-            for damage in source.damages().list() {
-                self.damages.add(damage.offset, damage.what);
-            }
-            for (ty, count) in source.unknown_types().into_iter().flatten() {
-                *self.unknown_types.entry(*ty).or_default() += count;
-            }
-        }
+        self.found.collect(&self.sources);
         result
     }
 
@@ -149,7 +141,7 @@ impl EventSource for MergedSource {
     }
 
     fn damages(&self) -> &Damages {
-        &self.damages
+        &self.found.damages
     }
 
     fn is_complete(&self) -> bool {
@@ -157,7 +149,7 @@ impl EventSource for MergedSource {
     }
 
     fn unknown_types(&self) -> Option<&BTreeMap<u16, u64>> {
-        Some(&self.unknown_types)
+        Some(&self.found.unknown_types)
     }
 
     fn parts(&self) -> Vec<&dyn EventSource> {

@@ -9,6 +9,7 @@
 //! SysdigSource   a .scap file                              \
 //! AuditSource    Kubernetes audit logs                      \
 //! MergedSource   several captures by time                   >  Pipeline  ->  EventSink
+//! JoinedSource   the files of one recording                 |
 //! SegmentReplayer  from any snapshot of a native capture   /
 //! record::session  the recorder's rings                   /
 //! ```
@@ -24,6 +25,7 @@ mod chunk;
 pub mod enters;
 pub mod indexed;
 mod instant;
+mod joined;
 pub mod matcher;
 mod merged;
 mod native;
@@ -34,6 +36,7 @@ mod rest;
 pub mod segment;
 mod selection;
 mod sessions;
+mod shifted;
 mod sink;
 mod source;
 mod span;
@@ -44,6 +47,7 @@ pub use audit::AuditSource;
 pub use enters::EnterSynthesizer;
 pub use indexed::{IndexedCapture, IndexedCaptureError, Segment};
 pub use instant::{Instant, state_at};
+pub use joined::JoinedSource;
 pub use merged::MergedSource;
 pub use native::NativeSource;
 pub use parallel::{PieceSink, Share, replay_shares};
@@ -53,6 +57,7 @@ pub use plan::{Amount, Extent, Plan, PlanAmounts, first_event};
 pub use segment::SegmentReplayer;
 pub use selection::Selection;
 pub use sessions::{exec_sessions, with_exec_sessions};
+pub use shifted::ShiftedSource;
 pub use sink::EventSink;
 pub use source::{Each, EventSource, Item, Needs};
 pub use span::{LossInterval, Scope, Span};

@@ -5,7 +5,7 @@ use std::io;
 use std::ops::ControlFlow;
 
 use scap_capture_format::native::{
-    ContainerReport, Damages, Header, LossReport, MachineInfo, Origin, OriginId, Snapshot,
+    ContainerReport, Damages, Header, Loss, LossReport, MachineInfo, Origin, OriginId, Snapshot,
 };
 
 use super::ReplayError;
@@ -98,9 +98,35 @@ pub trait EventSource {
         true
     }
 
+    /// Returns the gaps between captures that were joined, after [`Self::read`].
+    fn gaps(&self) -> &[Loss] {
+        &[]
+    }
+
     /// Returns the sources that this one is merged from, in order; empty for other sources.
     fn parts(&self) -> Vec<&dyn EventSource> {
         Vec::new()
+    }
+}
+
+/// What was found in the sources that another one is made of.
+#[derive(Debug, Default)]
+pub(super) struct FoundInParts {
+    pub(super) damages: Damages,
+    pub(super) unknown_types: BTreeMap<u16, u64>,
+}
+
+impl FoundInParts {
+    /// Adds what sources have found, after they were read.
+    pub(super) fn collect(&mut self, sources: &[Box<dyn EventSource + Send>]) {
+        for source in sources {
+            for damage in source.damages().list() {
+                self.damages.add(damage.offset, damage.what);
+            }
+            for (ty, count) in source.unknown_types().into_iter().flatten() {
+                *self.unknown_types.entry(*ty).or_default() += count;
+            }
+        }
     }
 }
 

@@ -128,10 +128,10 @@ pub(super) struct FdExtra {
     role: Role,
     connection: Connection,
     is_unknown: bool,
-    cloexec: bool,
-    ends: Option<(Endpoint, Endpoint)>,
-    bound: Option<Endpoint>,
-    raw_name: Option<Text>,
+    pub(super) cloexec: bool,
+    pub(super) ends: Option<(Endpoint, Endpoint)>,
+    pub(super) bound: Option<Endpoint>,
+    pub(super) raw_name: Option<Text>,
 }
 
 impl FdExtra {

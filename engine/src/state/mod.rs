@@ -15,12 +15,14 @@
 mod apply;
 mod containers;
 mod dirs;
+mod excerpt;
 mod extra;
 mod fd;
 mod lineage;
 pub mod paths;
 mod pending_clones;
 mod restore;
+mod rewrite;
 mod shared;
 mod snapshot;
 mod snapshot_schedule;
@@ -37,9 +39,11 @@ pub use apply::{
 };
 pub use containers::{ContainerInfo, Found, Located, container_of, user_of};
 pub use dirs::Mounts;
+pub use excerpt::{Choice, ProcessKey, shift_times};
 pub use extra::set_sharing;
 pub use fd::{Connection, FdInfo, FdKind, L4, Role};
 pub use lineage::Ancestor;
+pub use rewrite::{Rewrite, TextKind, rewrite};
 pub use snapshot_schedule::SnapshotSchedule;
 pub use thread::{Program, ProgramFlags, Text, Thread, ThreadId};
 pub use users::User;

@@ -30,9 +30,14 @@ impl State {
     /// Returns the state as a snapshot, without objects that the last event ended. The writer sets its time and
     /// event number.
     pub fn snapshot(&mut self) -> Snapshot {
+        self.snapshot_of(&|_| true)
+    }
+
+    /// Returns the same with only some of the threads.
+    pub(super) fn snapshot_of(&mut self, has: &dyn Fn(&Thread) -> bool) -> Snapshot {
         self.remove_ended();
         let mut snapshot = Snapshot::default();
-        let mut threads: Vec<&Thread> = self.threads.iter().collect();
+        let mut threads: Vec<&Thread> = self.threads.iter().filter(|t| has(t)).collect();
         // Main threads first, so that a shared table is written with an earlier thread.
         threads.sort_unstable_by_key(|t| (!t.is_main(), t.tid.0));
         snapshot.threads.reserve(threads.len());

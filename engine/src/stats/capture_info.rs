@@ -10,8 +10,8 @@ use hashbrown::{HashMap, HashSet};
 use scap_capture_format::Result;
 use scap_capture_format::event::EventFlags;
 use scap_capture_format::native::{
-    CaptureReader, Chunk, ChunkDecoder, Damages, Header, Item, Load, LossCause, LossReport, Origin,
-    OriginId,
+    CaptureReader, Chunk, ChunkDecoder, Damages, Derivation, Header, Item, Load, LossCause,
+    LossReport, Origin, OriginId,
 };
 use scap_capture_format::schema::{Arch, ParamType, types};
 use scap_capture_format::sysdig::{self, SysdigReader};
@@ -82,6 +82,8 @@ pub struct CaptureInfo {
     pub unknown_sections: u64,
     /// The recordings that the capture was merged from; empty for a single recording.
     pub origins: Vec<Origin>,
+    /// What the capture was made from, if it says so.
+    pub derivation: Option<Derivation>,
     /// Bytes of the events before compression.
     pub raw_bytes: u64,
     /// Losses by cause and CPU: count and time span.
@@ -211,6 +213,9 @@ pub fn capture_info(input: impl Read) -> Result<CaptureInfo> {
                 }
             }
             Item::Loss(report) => losses(capture_info, &report),
+            Item::Derivation(derivation) => {
+                capture_info.derivation.get_or_insert(*derivation);
+            }
             Item::Index(_) => capture_info.has_index = true,
             Item::Footer => {}
             _ => capture_info.unknown_sections += 1,

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use scap_capture_format::native::Snapshot;
 use scap_capture_format::native::snapshot::{StringId, StringTable};
+use scap_capture_format::native::{Extra, Snapshot};
 
+use super::super::excerpt::ProcessKey;
 use super::super::thread::Text;
 use super::super::{State, limits};
 use super::{Budget, Lineage, Starter, Who, part};
@@ -109,6 +110,40 @@ fn read(mut bytes: &[u8], snapshot: &Snapshot, budget: &Budget) -> Option<(u32, 
         args,
     };
     Some((older, who))
+}
+
+/// A starter of a list, to be changed.
+pub(in crate::state) struct Stored {
+    /// The process.
+    pub(in crate::state) process: ProcessKey,
+    /// Name, `argv[0]`, path of the executable, arguments.
+    pub(in crate::state) texts: [StringId; 4],
+}
+
+/// Passes on the starters of a snapshot, whose `extra` this is, and stores what became of their texts and times.
+pub(in crate::state) fn each(extra: &mut Extra, mut change: impl FnMut(&mut Stored)) {
+    let lists = extra.iter_mut().filter(|(n, _)| *n == SNAPSHOT_EXTRA);
+    for starter in lists.flat_map(|(_, bytes)| bytes.chunks_exact_mut(LEN)) {
+        let rest = &mut starter[4..].as_ref();
+        let mut word = || take(rest).map_or(0, u64::from_le_bytes);
+        let pid = Pid(word().cast_signed());
+        let (start, clone_ts) = (word(), word());
+        let process = ProcessKey {
+            pid,
+            start,
+            clone_ts,
+        };
+        let id = |_| StringId(take(rest).map_or(0, u32::from_le_bytes));
+        let mut stored = Stored {
+            process,
+            texts: std::array::from_fn(id),
+        };
+        change(&mut stored);
+        starter[20..28].copy_from_slice(&stored.process.clone_ts.to_le_bytes());
+        for (place, id) in starter[4 + 3 * 8..].chunks_exact_mut(4).zip(stored.texts) {
+            place.copy_from_slice(&id.0.to_le_bytes());
+        }
+    }
 }
 
 impl State {
