@@ -3,11 +3,14 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::slice;
 
+use scap_capture_format::native::Derivation;
 use scap_capture_format::schema::Arch;
 use scap_capture_format::sysdig::{Tail, WriterOptions};
 
 use super::audit::AuditLogs;
+use super::derive::derivation;
 use super::error::{CliError, Outcome, warn};
 use super::input::{Captures, Input};
 use super::read::{cannot_write, destination, refuse_same};
@@ -61,9 +64,16 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         return Err(CliError::usage("-z and --full need --to sysdig"));
     }
     refuse_same(&args.input, &args.output)?;
+    let derivation = match args.to {
+        Format::Native => Some(derivation("convert", &[], slice::from_ref(&args.input))?),
+        Format::Sysdig => None,
+    };
     let mut captures = open(vec![Input::open(&args.input)?])?;
     let events = match args.to {
-        Format::Native => native(&args.output, &mut captures)?,
+        Format::Native => {
+            let out = destination(&args.output)?;
+            native_to(out, &args.output, &mut captures, derivation)?
+        }
         Format::Sysdig => sysdig(args, &mut captures)?,
     };
     Ok(Outcome::of_damage(
@@ -93,14 +103,10 @@ pub(super) fn to_native(
 ) -> Result<Outcome, CliError> {
     let mut captures = Captures::of(inputs, audit, None, &mut Session::default())?;
     let out = Box::new(BufWriter::with_capacity(1 << 20, output));
-    let events = native_to(out, Path::new("a temporary file"), &mut captures)?;
+    let events = native_to(out, Path::new("a temporary file"), &mut captures, None)?;
     Ok(Outcome::of_damage(
         captures.report_damage(End::Reached, events),
     ))
-}
-
-fn native(output: &Path, captures: &mut Captures) -> Result<u64, CliError> {
-    native_to(destination(output)?, output, captures)
 }
 
 /// Writes a native capture; `output` names it in messages.
@@ -108,12 +114,16 @@ fn native_to<'a>(
     out: Box<dyn Write + 'a>,
     output: &Path,
     captures: &mut Captures,
+    derivation: Option<Derivation>,
 ) -> Result<u64, CliError> {
     let mut sink = NativeSink::new(out, captures.header(), captures.origins(), u64::MAX);
+    if let Some(derivation) = derivation {
+        sink.set_derivation(derivation);
+    }
     sink.note("converted-from", &captures.name());
     pass(captures, &mut sink, output)?;
     let (shown, _) = sink.counts();
-    let written = sink.finish().and_then(|mut out| out.flush());
+    let written = sink.finish().and_then(|(mut out, _)| out.flush());
     written.map_err(|error| cannot_write(output, &error))?;
     Ok(shown)
 }

@@ -16,7 +16,8 @@ use crate::event::text;
 use crate::fields::Session;
 use crate::filter::When;
 use crate::replay::{
-    Amount, End, EventSource, Extent, MergedSource, NativeSource, Plan, PlanAmounts, SysdigSource,
+    Amount, End, EventSource, Extent, JoinedSource, MergedSource, NativeSource, Plan, PlanAmounts,
+    ShiftedSource, SysdigSource,
 };
 use crate::stats;
 
@@ -354,6 +355,73 @@ impl Captures {
         })
     }
 
+    /// Opens captures to be merged by time, after `shifts` nanoseconds were added to the times of each origin; without
+    /// `shifts` they are not changed.
+    pub(super) fn aligned(files: &[PathBuf], shifts: &[i64]) -> Result<Self, CliError> {
+        let mut names = Vec::new();
+        let mut sources = Vec::new();
+        let mut shifts = shifts.iter();
+        for file in files {
+            let (name, source) = Input::open(file)?.source(None)?;
+            let own = shifts.by_ref().take(source.origins().len());
+            let own: Vec<i64> = own.copied().collect();
+            let source: Source = match own.iter().all(|by| *by == 0) {
+                true => source,
+                false => Box::new(ShiftedSource::new(source, own)),
+            };
+            sources.push((name.text.clone(), source));
+            names.push(name);
+        }
+        let merged = MergedSource::new(sources);
+        let merged = merged.map_err(|error| CliError::failed(error.to_string()))?;
+        Ok(Self {
+            names,
+            audit: None,
+            source: Box::new(merged),
+            amounts: None,
+        })
+    }
+
+    /// Opens the captures of one recording, which follow each other.
+    pub(super) fn joined(files: &[PathBuf]) -> Result<Self, CliError> {
+        let mut names: Vec<Name> = Vec::new();
+        let mut sources: Vec<Source> = Vec::new();
+        let mut last = None;
+        for file in files {
+            let times = match file.as_os_str() == "-" {
+                true => None,
+                false => Input::open(file)?.times()?,
+            };
+            let (name, source) = Input::open(file)?.source(None)?;
+            if source.origins().len() > 1 {
+                let message = format!("{} is merged from several recordings", name.text);
+                return Err(CliError::failed(message)
+                    .hint("join the captures of each machine, then merge these"));
+            }
+            if let (Some(before), Some(first)) = (names.last(), sources.first()) {
+                same_boot(before, first.as_ref(), &name, source.as_ref())?;
+                if let (Some(last), Some((begin, _))) = (last, times)
+                    && begin.saturating_add(DISORDER_NS) < last
+                {
+                    let message = format!("{} begins before the end of {}", name.text, before.text);
+                    return Err(CliError::failed(message).hint(
+                        "name the captures in the order in which they were recorded; `scap merge` \
+                         merges captures of the same time",
+                    ));
+                }
+            }
+            last = last.max(times.map(|(_, end)| end));
+            names.push(name);
+            sources.push(source);
+        }
+        Ok(Self {
+            names,
+            audit: None,
+            source: Box::new(JoinedSource::new(sources)),
+            amounts: None,
+        })
+    }
+
     /// Returns a name for all captures in messages.
     pub(super) fn name(&self) -> String {
         let mut names: Vec<&str> = self.names.iter().map(|name| &*name.text).collect();
@@ -437,6 +505,31 @@ impl Captures {
         }
         is_damaged
     }
+}
+
+/// How far events of different CPUs can be out of order, also at the end of a file, in nanoseconds.
+const DISORDER_NS: u64 = 5_000_000_000;
+
+/// Fails if two captures are not of one boot of one machine.
+fn same_boot(
+    before: &Name,
+    first: &dyn EventSource,
+    name: &Name,
+    source: &dyn EventSource,
+) -> Result<(), CliError> {
+    let (a, b) = (&first.header().machine, &source.header().machine);
+    let differ = |a: &str, b: &str| !a.is_empty() && !b.is_empty() && a != b;
+    let what = if differ(&a.host_name, &b.host_name) {
+        "another machine than"
+    } else if differ(&a.boot_id, &b.boot_id) {
+        "another boot of the machine than"
+    } else if first.header().is_paired() != source.header().is_paired() {
+        "another kind of recorder than"
+    } else {
+        return Ok(());
+    };
+    let message = format!("{} is of {what} {}", name.text, before.text);
+    Err(CliError::failed(message).hint("`scap merge` merges captures of several recordings"))
 }
 
 /// A reader that counts its bytes.

@@ -5,10 +5,12 @@
 //! in part; 4 missing privilege or kernel support; 5 alerts, if asked for.
 
 mod audit;
+mod cat;
 mod chisel;
 mod compressed;
 mod containers;
 mod convert;
+mod derive;
 mod detect;
 mod diagnostic;
 mod error;
@@ -19,6 +21,7 @@ pub(crate) mod fuzzing;
 mod info;
 mod input;
 mod live;
+mod merge;
 mod output;
 mod positionals;
 mod print;
@@ -26,6 +29,7 @@ mod read;
 mod record;
 mod reference;
 mod rules;
+mod slice;
 mod state;
 mod stderr;
 mod summary;
@@ -151,6 +155,22 @@ enum Command {
     /// .scap file has two events per call, enter and exit, which all versions of sysdig read. What
     /// the format cannot express is counted and reported.
     Convert(convert::Args),
+    /// Cut a part out of captures
+    ///
+    /// Writes the events of a time range, of a filter, of a process and its relatives or of a container to a capture of its
+    /// own, with the state at its beginning and the hidden events that the state depends on: fields have the values that
+    /// they have in the whole capture. With `--only` there is nothing in it about other processes.
+    Slice(slice::Args),
+    /// Merge captures of several machines by time
+    ///
+    /// `evt.hostname` says which machine an event is from. How far the clocks of the machines are apart is estimated from TCP
+    /// connections that both ends recorded, and printed; times are only shifted with `--align`.
+    Merge(merge::Args),
+    /// Join the files of one recording
+    ///
+    /// The files are of one machine since one boot, in the order in which they were recorded. Gaps between them are losses
+    /// of the capture that is written.
+    Cat(cat::Args),
     /// Find what rules describe: Falco's rules over captures, or live
     ///
     /// Prints a line for each event that a rule matches, as Falco does, and the counts at the end. Rules are those of
@@ -248,6 +268,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Netstat(args) => state::run(&args, SystemView::Sockets),
         Command::Users(args) => state::run(&args, SystemView::Users),
         Command::Convert(args) => convert::run(&args),
+        Command::Merge(args) => merge::run(&args),
+        Command::Cat(args) => cat::run(&args),
+        Command::Slice(args) => slice::run(&args),
         Command::Detect(args) => detect::run(&args),
         Command::Rules(args) => rules::run(&args),
         Command::Fields(args) => fields::run(&args),

@@ -11,11 +11,13 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use scap_capture_format::event::{EventFlags, Timestamp};
 use scap_capture_format::native::{
-    CaptureWriter, Header, LossReport, Origin, OriginId, SchemaDescription, WriterOptions,
+    CaptureWriter, ContainerDescription, Derivation, Header, LossReport, Origin, OriginId,
+    SchemaDescription, WriterOptions,
 };
 use scap_capture_format::schema::SourceCategory;
 
 use super::containers::Containers;
+use super::edit::{Edit, Unedited};
 use crate::event::{Event, EventExt as _, OwnedEvent};
 use crate::fields::{self, Context};
 use crate::lanes;
@@ -26,11 +28,14 @@ use crate::state::{self, SnapshotSchedule, State};
 const THREADS: usize = 1 << 18;
 
 /// Writes events to a capture file.
-pub struct NativeSink<W: Write> {
+pub struct NativeSink<W: Write, E: Edit = Unedited> {
     /// The output, until the first event.
     out: Option<W>,
     writer: Option<CaptureWriter<W>>,
     header: Header,
+    derivation: Option<Derivation>,
+    /// What is changed.
+    edit: E,
     origins: Vec<Origin>,
     /// Enter events that were not written: their exit events can still pass.
     enters: HashMap<(OriginId, i64), OwnedEvent>,
@@ -49,6 +54,13 @@ impl<W: Write> NativeSink<W> {
     /// Makes a sink; nothing is written before the first event. `header` and `origins` are those of the
     /// source.
     pub fn new(out: W, header: &Header, origins: &[Origin], limit: u64) -> Self {
+        Self::edited(out, header, origins, limit, Unedited)
+    }
+}
+
+impl<W: Write, E: Edit> NativeSink<W, E> {
+    /// Makes a sink that changes what it writes.
+    pub fn edited(out: W, header: &Header, origins: &[Origin], limit: u64, edit: E) -> Self {
         let mut header = header.clone();
         header.schema = SchemaDescription::full();
         if origins.iter().any(|origin| origin.is_paired) && !header.is_paired() {
@@ -58,6 +70,8 @@ impl<W: Write> NativeSink<W> {
             out: Some(out),
             writer: None,
             header,
+            derivation: None,
+            edit,
             origins: origins.to_vec(),
             enters: HashMap::new(),
             stripped: OwnedEvent::default(),
@@ -77,28 +91,30 @@ impl<W: Write> NativeSink<W> {
             .push((name.to_owned(), value.to_owned()));
     }
 
+    /// Says what the capture is made from.
+    pub fn set_derivation(&mut self, derivation: Derivation) {
+        self.derivation = Some(derivation);
+    }
+
     /// Returns the number of events written, shown and hidden.
     pub fn counts(&self) -> (u64, u64) {
         (self.shown, self.hidden)
     }
 
-    /// Writes pending data, and finishes the file.
+    /// Writes pending data, and finishes the file. Returns the output, and what changed the events.
     ///
     /// # Errors
     ///
     /// Those of the output.
-    pub fn finish(mut self) -> io::Result<W> {
+    pub fn finish(mut self) -> io::Result<(W, E)> {
         if self.writer.is_none() {
             // A capture without events is valid too.
             self.start(&mut [])?;
         }
+        let rest = self.containers.rest();
+        self.write_containers(rest)?;
         match self.writer {
-            Some(mut writer) => {
-                writer
-                    .write_containers(&self.containers.rest())
-                    .map_err(failed)?;
-                writer.finish().map_err(failed)
-            }
+            Some(writer) => Ok((writer.finish().map_err(failed)?, self.edit)),
             None => Err(io::ErrorKind::Other.into()),
         }
     }
@@ -121,12 +137,15 @@ impl<W: Write> NativeSink<W> {
         }
         let options = WriterOptions::default();
         let mut writer = CaptureWriter::new(out, &self.header, options).map_err(failed)?;
+        if let Some(derivation) = &self.derivation {
+            writer.write_derivation(derivation).map_err(failed)?;
+        }
         if origins.is_empty() {
             writer
                 .write_snapshot(&mut State::new().snapshot())
                 .map_err(failed)?;
         }
-        write_snapshots(&mut writer, origins, None)?;
+        write_snapshots(&mut writer, &mut self.edit, origins, None)?;
         self.snapshots.written(&writer);
         self.writer = Some(writer);
         Ok(())
@@ -147,6 +166,11 @@ impl<W: Write> NativeSink<W> {
     fn meet_container(&mut self, cx: &Context<'_>) -> io::Result<()> {
         self.containers.meet(cx.event.ts, cx.view);
         let due = self.containers.due();
+        self.write_containers(due)
+    }
+
+    fn write_containers(&mut self, mut due: Vec<ContainerDescription>) -> io::Result<()> {
+        self.edit.containers(&mut due);
         match &mut self.writer {
             Some(writer) => writer.write_containers(&due).map_err(failed),
             None => Ok(()),
@@ -158,7 +182,8 @@ impl<W: Write> NativeSink<W> {
         self.hidden += 1;
         match &mut self.writer {
             Some(writer) => {
-                let event = origin.tag(&self.stripped.hide(event));
+                let hidden = self.stripped.hide(event);
+                let event = origin.tag(&self.edit.event(&hidden));
                 writer.push(&event).map_err(failed)
             }
             None => Ok(()),
@@ -186,7 +211,8 @@ impl<W: Write> NativeSink<W> {
         enter.flags |= EventFlags::HIDDEN;
         self.hidden += 1;
         if let Some(writer) = &mut self.writer {
-            writer.push(&origin.tag(&enter)).map_err(failed)?;
+            let enter = origin.tag(&self.edit.event(&enter));
+            writer.push(&enter).map_err(failed)?;
         }
         kept.clear();
         Ok(())
@@ -196,15 +222,17 @@ impl<W: Write> NativeSink<W> {
 /// Writes the state of each origin.
 fn write_snapshots<W: Write>(
     writer: &mut CaptureWriter<W>,
+    edit: &mut impl Edit,
     origins: &mut [OriginState],
     time: Option<Timestamp>,
 ) -> io::Result<()> {
-    for OriginState { state, session, .. } in origins {
-        let mut snapshot = state.snapshot();
+    for origin in origins {
+        let id = origin.session.origin.unwrap_or_default();
+        let mut snapshot = edit.snapshot(id, origin);
         if let Some(time) = time {
             snapshot.time = time;
         }
-        session.origin.unwrap_or_default().note(&mut snapshot.extra);
+        id.note(&mut snapshot.extra);
         writer.write_snapshot(&mut snapshot).map_err(failed)?;
     }
     Ok(())
@@ -273,7 +301,7 @@ impl Snapshots {
     }
 }
 
-impl<W: Write> EventSink for NativeSink<W> {
+impl<W: Write, E: Edit> EventSink for NativeSink<W, E> {
     fn begin(&mut self, origins: &mut [OriginState]) -> io::Result<()> {
         self.start(origins)
     }
@@ -286,10 +314,10 @@ impl<W: Write> EventSink for NativeSink<W> {
         let Some(writer) = &mut self.writer else {
             return Ok(());
         };
-        if !self.snapshots.is_due(writer, self.last) {
+        if !self.snapshots.is_due(writer, self.last) && !self.edit.is_state_due() {
             return Ok(());
         }
-        write_snapshots(writer, origins, Some(self.last))?;
+        write_snapshots(writer, &mut self.edit, origins, Some(self.last))?;
         self.snapshots.taken(self.last);
         self.snapshots.written(writer);
         Ok(())
@@ -297,6 +325,9 @@ impl<W: Write> EventSink for NativeSink<W> {
 
     fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
         self.last = cx.event.ts;
+        if !self.edit.keeps(cx) {
+            return Ok(ControlFlow::Continue(()));
+        }
         let origin = cx.session.origin.unwrap_or_default();
         let is_paired = self.is_paired(origin);
         if is_paired && cx.event.ty.is_exit() {
@@ -305,13 +336,14 @@ impl<W: Write> EventSink for NativeSink<W> {
         if let Some(container) = cx.view.container_id()
             && let Some(writer) = &mut self.writer
         {
-            writer.add_container(container);
+            writer.add_container(&self.edit.container_id(container));
         }
         self.meet_container(cx)?;
         if let Some(writer) = &mut self.writer {
             let (lanes, waited) = lanes::classify(cx.event, cx.view);
             let names = fields::thread_names(cx.event, cx.view);
-            let pushed = writer.push_in_lanes(&origin.tag(cx.event), lanes, waited, names);
+            let event = origin.tag(&self.edit.event(cx.event));
+            let pushed = writer.push_in_lanes(&event, lanes, waited, names);
             pushed.map_err(failed)?;
         }
         if is_paired && is_enter_of_call(cx.event) {
@@ -328,9 +360,14 @@ impl<W: Write> EventSink for NativeSink<W> {
     fn hidden(&mut self, cx: &Context<'_>) -> io::Result<()> {
         self.last = cx.event.ts;
         let origin = cx.session.origin.unwrap_or_default();
+        // Asked of every event, so that it sees all of them.
+        let is_kept = self.edit.keeps_hidden(cx);
         let is_paired = self.is_paired(origin);
         if is_paired && is_enter_of_call(cx.event) {
             self.remember(origin, cx.event);
+            return Ok(());
+        }
+        if !is_kept {
             return Ok(());
         }
         if !state::affects_state(cx.view.full()) {

@@ -7,6 +7,7 @@
 
 pub mod aggregator;
 pub mod alerts;
+pub mod clocks;
 pub mod detail;
 pub mod detector;
 pub mod find;

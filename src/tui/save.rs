@@ -124,7 +124,7 @@ fn write_capture(capture: &IndexedCapture, scope: &Scope, out: File) -> Result<u
     let mut pipeline = Pipeline::new(session, source.origins(), selection);
     pipeline.run(&mut source, &mut sink)?;
     let (shown, _) = sink.counts();
-    let mut out = sink.finish().map_err(ReplayError::Sink)?;
+    let (mut out, _) = sink.finish().map_err(ReplayError::Sink)?;
     out.flush().map_err(ReplayError::Sink)?;
     Ok(shown)
 }

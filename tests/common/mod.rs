@@ -307,3 +307,25 @@ pub(crate) fn file(dir: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     std::fs::write(&path, bytes).unwrap();
     path
 }
+
+/// Returns everything that is in a file: its bytes, and what is in each of its compressed frames.
+pub(crate) fn raw(file: &[u8]) -> Vec<u8> {
+    const FRAME: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+    let mut all = file.to_vec();
+    for at in 0..file.len() {
+        let rest = &file[at..];
+        if rest.starts_with(&FRAME)
+            && let Ok(decoder) = zstd::stream::read::Decoder::with_buffer(rest)
+        {
+            let frame = &mut decoder.single_frame();
+            // What only looks like a frame ends in an error.
+            let _end = std::io::Read::read_to_end(frame, &mut all);
+        }
+    }
+    all
+}
+
+/// Whether bytes are in others.
+pub(crate) fn contains(all: &[u8], part: &[u8]) -> bool {
+    all.windows(part.len()).any(|window| window == part)
+}

@@ -1,5 +1,6 @@
 //! `scap info` and `scap verify`.
 
+mod parent;
 mod report;
 mod text;
 pub(super) mod verify;

@@ -2,9 +2,10 @@
 
 use std::cmp::Reverse;
 
-use scap_capture_format::native::{Loss, MachineInfo};
+use scap_capture_format::native::{Derivation, Loss, MachineInfo};
 use serde::Serialize;
 
+use crate::cli::derive;
 use crate::event::time;
 use crate::rules::Priority;
 use crate::stats::{self, AlertCounts, CaptureInfo};
@@ -22,6 +23,8 @@ pub(super) struct Report<'a> {
     /// The recordings that the capture was merged from; empty for a single recording.
     pub(super) origins: Vec<OriginReport<'a>>,
     pub(super) recorder: Recorder<'a>,
+    /// What the capture was made from, if it is a copy.
+    pub(super) derivation: Option<DerivationReport<'a>>,
     pub(super) time: Option<TimeRange>,
     pub(super) clock_steps: ClockSteps,
     pub(super) events: Events<'a>,
@@ -58,6 +61,46 @@ pub(super) struct Recorder<'a> {
     pub(super) options: Vec<Setting<'a>>,
     pub(super) snaplen: u32,
     pub(super) start: Option<String>,
+}
+
+/// How a capture was made from others.
+#[derive(Debug, Serialize)]
+pub(super) struct DerivationReport<'a> {
+    pub(super) operation: &'a str,
+    pub(super) program: &'a str,
+    pub(super) options: Vec<Setting<'a>>,
+    pub(super) parents: Vec<ParentEntry<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ParentEntry<'a> {
+    pub(super) file: &'a str,
+    /// Length and hash; absent if it was a pipe.
+    pub(super) bytes: Option<u64>,
+    pub(super) blake3: Option<String>,
+}
+
+impl<'a> DerivationReport<'a> {
+    fn new(derivation: &'a Derivation) -> Self {
+        let parent = |parent: &'a scap_capture_format::native::Parent| ParentEntry {
+            file: &parent.name,
+            bytes: parent.file.map(|file| file.len),
+            blake3: parent.file.map(|file| derive::hex(&file.blake3)),
+        };
+        Self {
+            operation: &derivation.operation,
+            program: &derivation.writer,
+            options: settings(&derivation.options),
+            parents: derivation.parents.iter().map(parent).collect(),
+        }
+    }
+}
+
+fn settings(options: &[(String, String)]) -> Vec<Setting<'_>> {
+    options
+        .iter()
+        .map(|(name, value)| Setting { name, value })
+        .collect()
 }
 
 #[derive(Debug, Serialize)]
@@ -281,14 +324,11 @@ impl<'a> Report<'a> {
             origins: origins.collect(),
             recorder: Recorder {
                 program: &header.writer,
-                options: header
-                    .options
-                    .iter()
-                    .map(|(name, value)| Setting { name, value })
-                    .collect(),
+                options: settings(&header.options),
                 snaplen: header.snaplen,
                 start: some_time(header.start.0),
             },
+            derivation: capture_info.derivation.as_ref().map(DerivationReport::new),
             time: capture_info.times.map(|(first, last)| TimeRange {
                 first: iso(first),
                 last: iso(last),

@@ -157,6 +157,31 @@ impl Report<'_> {
         if !parts.is_empty() {
             lines.line("recorder", parts.join(", ").trim_end());
         }
+        self.derivation_text(lines);
+    }
+
+    fn derivation_text(&self, lines: &mut Lines<'_>) {
+        let Some(derivation) = &self.derivation else {
+            return;
+        };
+        let mut parts = vec![format!(
+            "{} of {}",
+            derivation.operation, derivation.program
+        )];
+        let options = derivation.options.iter();
+        parts.extend(options.map(|option| format!("{} {}", option.name, option.value)));
+        lines.line("made by", parts.join(", ").trim_end());
+        for parent in &derivation.parents {
+            let name = match parent.file {
+                "" => "a file without a name",
+                name => name,
+            };
+            let mut text = name.to_owned();
+            if let (Some(len), Some(hash)) = (parent.bytes, &parent.blake3) {
+                text += &format!(", {}, BLAKE3 {hash}", bytes(len));
+            }
+            lines.line("made from", &text);
+        }
     }
 
     fn cut_text(&self, lines: &mut Lines<'_>) {

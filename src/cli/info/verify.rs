@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::parent::{Comparison, compare};
 use super::report::{Integrity, Report};
 use super::text::describe;
 use super::{survey, write_json};
@@ -18,6 +19,11 @@ pub(in crate::cli) struct Args {
     /// The captures; `-` is standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
+
+    /// Also compare the events with those of this capture, which the verified one was made from; once for each, if
+    /// there are several
+    #[arg(long = "parent", value_name = "PARENT")]
+    parents: Vec<PathBuf>,
 
     /// Print nothing; the exit code says it
     #[arg(short, long)]
@@ -35,18 +41,29 @@ struct Entry<'a> {
     events: u64,
     #[serde(flatten)]
     integrity: &'a Integrity<'a>,
+    /// What the comparison with its parents has found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<&'a Comparison>,
 }
 
 /// Runs the command.
 pub(in crate::cli) fn run(args: &Args) -> Result<Outcome, CliError> {
+    if !args.parents.is_empty() && args.files.len() != 1 {
+        return Err(CliError::usage("--parent is of one capture"));
+    }
     let mut output = Output::new();
     let mut is_damaged = false;
     // What cannot be read at all is reported after the others.
     let mut failed = None;
     for file in &args.files {
+        let comparison = match args.parents.as_slice() {
+            [] => None,
+            parents => Some(compare(file, parents)?),
+        };
         let verified = survey(file, |report| {
-            print(args, &mut output, report)?;
-            Ok(report.integrity.intact)
+            print(args, &mut output, report, comparison.as_ref())?;
+            let is_proved = comparison.as_ref().is_none_or(|found| found.proved);
+            Ok(report.integrity.intact && is_proved)
         });
         match verified {
             Ok(is_intact) => is_damaged |= !is_intact,
@@ -66,7 +83,12 @@ pub(in crate::cli) fn run(args: &Args) -> Result<Outcome, CliError> {
     }
 }
 
-fn print(args: &Args, output: &mut Output, report: &Report<'_>) -> Result<(), CliError> {
+fn print(
+    args: &Args,
+    output: &mut Output,
+    report: &Report<'_>,
+    comparison: Option<&Comparison>,
+) -> Result<(), CliError> {
     if args.quiet {
         return Ok(());
     }
@@ -76,6 +98,7 @@ fn print(args: &Args, output: &mut Output, report: &Report<'_>) -> Result<(), Cl
             file: report.file,
             events: report.events.total,
             integrity,
+            parent: comparison,
         };
         return write_json(output, &serde_json::to_string(&entry));
     }
@@ -93,6 +116,9 @@ fn print(args: &Args, output: &mut Output, report: &Report<'_>) -> Result<(), Cl
     if integrity.damages > listed {
         let more = counted(integrity.damages - listed, "more place");
         out.extend_from_slice(format!("    {more}\n").as_bytes());
+    }
+    if let Some(comparison) = comparison {
+        comparison.text(out);
     }
     output.written().map_err(|e| CliError::output(&e))
 }

@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 
 use super::Args;
+use crate::cli::derive::derivation;
 use crate::cli::error::{CliError, Outcome};
 use crate::cli::input::Captures;
 use crate::cli::stderr;
@@ -46,6 +47,13 @@ pub(super) fn run(
     let sessions = args
         .audit
         .sessions(files, super::needs_sessions(&selection))?;
+    let notes = [
+        ("filter", filter),
+        ("from", args.from.as_deref()),
+        ("to", args.to.as_deref()),
+    ];
+    let parents: Vec<PathBuf> = files.iter().chain(args.audit.files()).cloned().collect();
+    let derivation = derivation("read", &notes, &parents)?;
     let audit = args.audit.open()?;
     let window = Window::new(files, audit.as_ref(), &mut selection);
     let mut session = args.print.session(None);
@@ -59,11 +67,7 @@ pub(super) fn run(
     let out = destination(path)?;
     let limit = args.print.count.unwrap_or(u64::MAX);
     let mut sink = NativeSink::new(out, captures.header(), captures.origins(), limit);
-    let notes = [
-        ("filter", filter),
-        ("from", args.from.as_deref()),
-        ("to", args.to.as_deref()),
-    ];
+    sink.set_derivation(derivation);
     for (name, value) in notes {
         if let Some(value) = value {
             sink.note(name, value);
@@ -79,7 +83,7 @@ pub(super) fn run(
         window.warn_of_no_events();
     }
     let (shown, hidden) = sink.counts();
-    let written = sink.finish().and_then(|mut out| out.flush());
+    let written = sink.finish().and_then(|(mut out, _)| out.flush());
     written.map_err(|error| cannot_write(path, &error))?;
     if args.print.verbose {
         stderr::print(&format!(
