@@ -27,6 +27,7 @@ mod positionals;
 mod print;
 mod read;
 mod record;
+mod redact;
 mod reference;
 mod rules;
 mod slice;
@@ -171,6 +172,12 @@ enum Command {
     /// The files are of one machine since one boot, in the order in which they were recorded. Gaps between them are losses
     /// of the capture that is written.
     Cat(cat::Args),
+    /// Remove payload, environments, secrets and names from a capture
+    ///
+    /// Writes a copy in which payload and environments are dropped, secrets (keys, tokens, passwords) are replaced by
+    /// `<redacted>`, and, with `--hash`, names by pseudonyms, from which nobody without the key can tell the names. Prints
+    /// what was changed.
+    Redact(redact::Args),
     /// Find what rules describe: Falco's rules over captures, or live
     ///
     /// Prints a line for each event that a rule matches, as Falco does, and the counts at the end. Rules are those of
@@ -270,6 +277,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Convert(args) => convert::run(&args),
         Command::Merge(args) => merge::run(&args),
         Command::Cat(args) => cat::run(&args),
+        Command::Redact(args) => redact::run(&args),
         Command::Slice(args) => slice::run(&args),
         Command::Detect(args) => detect::run(&args),
         Command::Rules(args) => rules::run(&args),

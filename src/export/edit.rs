@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use scap_capture_format::native::{ContainerDescription, OriginId, Snapshot};
+use scap_capture_format::native::{
+    ContainerDescription, Header, LossReport, Origin, OriginId, Snapshot,
+};
 
 use crate::event::Event;
 use crate::fields::Context;
@@ -11,6 +13,9 @@ use crate::replay::OriginState;
 /// Changes what a [`super::NativeSink`] writes. Everything that can reach the file passes through here, except what the
 /// maker of the sink puts into the header.
 pub trait Edit {
+    /// Changes the header, and the origins that it describes.
+    fn header(&mut self, _: &mut Header, _: &mut [Origin]) {}
+
     /// Whether an event that passed the filter is written.
     fn keeps(&mut self, _: &Context<'_>) -> bool {
         true
@@ -22,7 +27,7 @@ pub trait Edit {
     }
 
     /// Whether the state has to be written before the next event.
-    fn is_state_due(&mut self) -> bool {
+    fn is_state_due(&mut self, _: &[OriginState]) -> bool {
         false
     }
 
@@ -43,6 +48,9 @@ pub trait Edit {
 
     /// Changes the descriptions of containers.
     fn containers(&mut self, _: &mut Vec<ContainerDescription>) {}
+
+    /// Changes a report of lost events.
+    fn loss(&mut self, _: &mut LossReport) {}
 }
 
 /// Changes nothing.

@@ -4,9 +4,11 @@ mod containers;
 mod edit;
 mod native;
 mod only;
+mod redact;
 mod sysdig;
 
 pub use edit::{Edit, Unedited};
-pub use native::NativeSink;
+pub use native::{NativeSink, is_enter_of_call};
 pub use only::{OnlyChosen, ProcessSurvey};
+pub use redact::{Class, Redaction, RedactionCounts, RedactionSettings};
 pub use sysdig::SysdigSink;

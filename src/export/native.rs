@@ -133,6 +133,9 @@ impl<W: Write, E: Edit> NativeSink<W, E> {
             for (origin, own) in self.origins.iter_mut().zip(origins.iter()) {
                 origin.machine.clone_from(&own.session.machine);
             }
+        }
+        self.edit.header(&mut self.header, &mut self.origins);
+        if self.is_merged() {
             self.header.set_origins(&self.origins).map_err(failed)?;
         }
         let options = WriterOptions::default();
@@ -238,7 +241,8 @@ fn write_snapshots<W: Write>(
     Ok(())
 }
 
-fn is_enter_of_call(event: &Event<'_>) -> bool {
+/// Whether an event is the enter event of a call. A copy can have it hidden, just before the exit event.
+pub fn is_enter_of_call(event: &Event<'_>) -> bool {
     let is_call = |i: &'static scap_capture_format::schema::EventInfo| {
         i.source_category.contains(SourceCategory::SYSCALL)
     };
@@ -314,7 +318,7 @@ impl<W: Write, E: Edit> EventSink for NativeSink<W, E> {
         let Some(writer) = &mut self.writer else {
             return Ok(());
         };
-        if !self.snapshots.is_due(writer, self.last) && !self.edit.is_state_due() {
+        if !self.snapshots.is_due(writer, self.last) && !self.edit.is_state_due(origins) {
             return Ok(());
         }
         write_snapshots(writer, &mut self.edit, origins, Some(self.last))?;
@@ -382,7 +386,11 @@ impl<W: Write, E: Edit> EventSink for NativeSink<W, E> {
 
     fn loss(&mut self, report: &LossReport) -> io::Result<()> {
         match &mut self.writer {
-            Some(writer) => writer.write_loss(report).map_err(failed),
+            Some(writer) => {
+                let mut report = report.clone();
+                self.edit.loss(&mut report);
+                writer.write_loss(&report).map_err(failed)
+            }
             None => Ok(()),
         }
     }

@@ -16,12 +16,16 @@ use std::ops::ControlFlow;
 use crate::event::{Event, EventExt as _, alert};
 use crate::fields::Context;
 use crate::replay::{EventSink, OriginState, is_about_capture};
-use crate::state::{Choice, ContainerInfo, ProcessKey, View};
+use crate::state::{Choice, ContainerInfo, ProcessKey, State, View};
 
 use super::edit::Edit;
 
 /// Most states that are written because of single events, so that a capture cannot make its copy large without end.
 const MOST_STATES: u32 = 1 << 16;
+/// Most threads and fds that are looked at and written for that.
+const MOST_ENTRIES: usize = 1 << 26;
+/// How many generations of children a state adds at once.
+const GENERATIONS: usize = 64;
 
 /// Users or groups of an origin: the container (empty = host) and the id.
 type Ids = HashSet<(OriginId, Vec<u8>, u32)>;
@@ -142,6 +146,7 @@ pub struct OnlyChosen {
     has_begun: bool,
     is_due: bool,
     states: u32,
+    entries: usize,
     alerts: u64,
 }
 
@@ -161,7 +166,51 @@ impl OnlyChosen {
 
     /// Whether the state of processes was not written wherever it changed, because that was too often.
     pub fn is_incomplete(&self) -> bool {
-        self.states >= MOST_STATES
+        self.states >= MOST_STATES || self.entries >= MOST_ENTRIES
+    }
+
+    /// Whether a process is the child of one whose events are written: then it is known from these.
+    fn follows(&self, origin: OriginId, state: &State, parent: Option<Tid>) -> bool {
+        let parent = parent.and_then(|tid| state.thread(tid));
+        parent.is_some_and(|parent| {
+            self.introduced
+                .contains(&(origin, state.process_of(parent)))
+        })
+    }
+
+    /// Begins to write the hidden events of a chosen process that is known from those of its parent.
+    fn follow(&mut self, origin: OriginId, view: &View<'_>) {
+        let Some(thread) = view.thread() else {
+            return;
+        };
+        let process = (origin, view.state().process_of(thread));
+        if !self.introduced.contains(&process)
+            && self.survey.processes.contains(&process)
+            && self.follows(origin, view.state(), Some(thread.ptid))
+        {
+            self.introduced.insert(process);
+            self.pids
+                .extend([(origin, thread.tid.0), (origin, thread.pid.0)]);
+            self.parents.insert((origin, thread.ptid.0));
+        }
+    }
+
+    /// Adds the chosen children of processes whose state is about to be written.
+    fn add_children(&mut self, origin: OriginId, state: &State) {
+        for _ in 0..GENERATIONS {
+            let children = state.threads().filter_map(|thread| {
+                let process = (origin, state.process_of(thread));
+                let is_new = self.survey.processes.contains(&process)
+                    && !self.introduced.contains(&process)
+                    && self.follows(origin, state, Some(thread.ptid));
+                is_new.then_some(process)
+            });
+            let children: Vec<_> = children.collect();
+            if children.is_empty() {
+                return;
+            }
+            self.introduced.extend(children);
+        }
     }
 
     /// Whether an event that is not written has changed a chosen process, or made one.
@@ -225,6 +274,7 @@ impl Edit for OnlyChosen {
         if is_of_recorder(cx.event) {
             return self.keeps_of_recorder(origin, cx.event);
         }
+        self.follow(origin, cx.view);
         if let Some(first) = self.survey.firsts.get(&self.number)
             && !self.pids.contains(&(origin, first.process.pid.0))
         {
@@ -241,6 +291,7 @@ impl Edit for OnlyChosen {
         if is_of_recorder(cx.event) {
             return self.keeps_of_recorder(origin, cx.event);
         }
+        self.follow(origin, cx.view);
         let process = cx.view.thread().map(|t| cx.view.state().process_of(t));
         if process.is_some_and(|process| self.introduced.contains(&(origin, process))) {
             return true;
@@ -249,13 +300,15 @@ impl Edit for OnlyChosen {
         false
     }
 
-    fn is_state_due(&mut self) -> bool {
-        let is_first = self
-            .survey
-            .firsts
-            .get(&(self.number + 1))
-            .is_some_and(|f| !self.introduced.contains(&(f.origin, f.process)));
-        (is_first || self.is_due) && self.states < MOST_STATES
+    fn is_state_due(&mut self, origins: &[OriginState]) -> bool {
+        let first = self.survey.firsts.get(&(self.number + 1));
+        let is_new = first.is_some_and(|first| {
+            let own = origins.get(usize::from(first.origin.0));
+            let is_known = self.introduced.contains(&(first.origin, first.process));
+            !is_known
+                && !own.is_some_and(|own| self.follows(first.origin, &own.state, first.parent))
+        });
+        (is_new || self.is_due) && !self.is_incomplete()
     }
 
     fn snapshot(&mut self, origin: OriginId, state: &mut OriginState) -> Snapshot {
@@ -279,6 +332,7 @@ impl Edit for OnlyChosen {
                 executes = Some(first.process);
             }
         }
+        self.add_children(origin, &state.state);
         let chosen = Chosen {
             origin,
             survey: &self.survey,
@@ -298,7 +352,10 @@ impl Edit for OnlyChosen {
                 self.parents.insert((origin, thread.ptid.0));
             }
         }
-        self.states = self.states.saturating_add(u32::from(self.has_begun));
+        if self.has_begun {
+            self.states += 1;
+            self.entries += state.state.thread_count() + snapshot.fds.len();
+        }
         snapshot
     }
 }

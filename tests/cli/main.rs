@@ -21,6 +21,7 @@ mod native_chisels;
 mod paths;
 #[path = "../common/pty.rs"]
 mod pty;
+mod redact;
 mod sample;
 mod screens;
 mod scripted_views;

@@ -502,3 +502,36 @@ fn events_are_proved_to_be_those_of_the_parent() {
         "{out}"
     );
 }
+
+/// Captures of other recorders, with two events a call: the enter events of a slice are found in the parent, too.
+#[test]
+fn slices_of_captures_of_others_are_proved() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out.scap");
+    let out = out.to_str().unwrap();
+    let captures = [
+        ("captures/sysdig-0.40-container.scap", "proc.name=sh"),
+        (
+            "captures/docker-curl-https.scap",
+            "proc.name=curl and evt.type!=switch",
+        ),
+        (
+            "captures/falco-run-as-user-0-container.scap",
+            "proc.name=sshd and evt.type!=switch",
+        ),
+    ];
+    for (capture, filter) in captures {
+        let Some(capture) = crate::common::extra_data(capture) else {
+            return;
+        };
+        let capture = capture.to_str().unwrap();
+        for only in [&[][..], &["--only"]] {
+            quiet(&[&["slice", capture, "-q", "-o", out, filter], only].concat());
+            assert!(compare(capture, out, filter) > 0);
+            let found = quiet(&["verify", out, "--parent", capture]);
+            assert!(found.contains(" of the parents, in their order"), "{found}");
+        }
+        quiet(&["redact", capture, "-q", "-o", out, "--hash", "all"]);
+        quiet(&["verify", out, "--parent", capture]);
+    }
+}

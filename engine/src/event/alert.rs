@@ -11,6 +11,9 @@ use serde_json::{Map, Value};
 use super::async_event::ALERT;
 use super::{Event, EventExt as _, syscall, text};
 
+/// The member of an alert's `scap` object with the type of the event that it is about.
+pub const TYPE_MEMBER: &str = "evt.type";
+
 /// Longest JSON of an alert, in bytes: sysdig's events have texts of 64 KiB at most.
 pub const MAX_DATA: usize = 65_000;
 
@@ -77,7 +80,7 @@ impl Alert {
         let (rule, priority) = (text("rule")?, text("priority")?);
         let (source, message) = (text("source"), text("message"));
         let member = |name: &str| object.get(name);
-        let event_type = member("scap").and_then(|evidence| evidence.get("evt.type")?.as_str());
+        let event_type = member("scap").and_then(|evidence| evidence.get(TYPE_MEMBER)?.as_str());
         let event_type = event_type.map(str::to_owned);
         let tags = member("tags").and_then(Value::as_array);
         let tags = tags.into_iter().flatten().filter_map(Value::as_str);

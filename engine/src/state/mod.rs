@@ -43,7 +43,7 @@ pub use excerpt::{Choice, ProcessKey, shift_times};
 pub use extra::set_sharing;
 pub use fd::{Connection, FdInfo, FdKind, L4, Role};
 pub use lineage::Ancestor;
-pub use rewrite::{Rewrite, TextKind, rewrite};
+pub use rewrite::{Rewrite, TextKind, kind_of_name, rewrite};
 pub use snapshot_schedule::SnapshotSchedule;
 pub use thread::{Program, ProgramFlags, Text, Thread, ThreadId};
 pub use users::User;

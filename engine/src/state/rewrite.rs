@@ -42,6 +42,12 @@ pub trait Rewrite {
     /// Returns what stands for a text that is not empty.
     fn text(&mut self, kind: TextKind, text: &[u8]) -> Vec<u8>;
 
+    /// Returns what stands for the arguments of a program, whose `argv[0]` is `exe`.
+    fn arguments(&mut self, exe: &[u8], args: &[u8]) -> Vec<u8> {
+        let _ = exe;
+        self.text(TextKind::Args, args)
+    }
+
     /// Returns what stands for an address. Ports stay, so that only the address of the result is used.
     fn endpoint(&mut self, end: Endpoint) -> Endpoint {
         end
@@ -66,13 +72,14 @@ pub fn rewrite(snapshot: &mut Snapshot, by: &mut dyn Rewrite) {
         old: std::mem::take(&mut snapshot.strings),
         new: StringTable::default(),
         known: HashMap::new(),
+        arguments: HashMap::new(),
         by,
     };
     for thread in &mut snapshot.threads {
         texts.replace(TextKind::Comm, &mut thread.comm);
+        texts.replace_arguments(thread.exe, &mut thread.args);
         texts.replace(TextKind::Exe, &mut thread.exe);
         texts.replace(TextKind::Path, &mut thread.exepath);
-        texts.replace(TextKind::Args, &mut thread.args);
         texts.replace(TextKind::Env, &mut thread.env);
         texts.replace(TextKind::Path, &mut thread.cwd);
         texts.replace(TextKind::Path, &mut thread.root);
@@ -114,16 +121,12 @@ pub fn rewrite(snapshot: &mut Snapshot, by: &mut dyn Rewrite) {
         texts.replace(TextKind::Container, &mut container.id);
         texts.replace(TextKind::ContainerJson, &mut container.json);
     }
-    const OF_STARTER: [TextKind; 4] = [
-        TextKind::Comm,
-        TextKind::Exe,
-        TextKind::Path,
-        TextKind::Args,
-    ];
     stored::each(&mut snapshot.extra, |starter| {
-        for (kind, id) in OF_STARTER.into_iter().zip(&mut starter.texts) {
-            texts.replace(kind, id);
-        }
+        let [comm, exe, exepath, args] = &mut starter.texts;
+        texts.replace_arguments(*exe, args);
+        texts.replace(TextKind::Comm, comm);
+        texts.replace(TextKind::Exe, exe);
+        texts.replace(TextKind::Path, exepath);
     });
     snapshot.strings = texts.new;
 }
@@ -150,7 +153,7 @@ fn rewrite_socket(socket: &mut SocketEntry, by: &mut dyn Rewrite) {
 }
 
 /// Returns what the names of fds of a kind are; kinds are numbered as in .scap files.
-fn kind_of_name(kind: u8) -> TextKind {
+pub fn kind_of_name(kind: u8) -> TextKind {
     match kind {
         1 | 2 | 16 => TextKind::Path,
         8 => TextKind::UnixName,
@@ -163,10 +166,22 @@ struct Texts<'a> {
     old: StringTable,
     new: StringTable,
     known: HashMap<(TextKind, StringId), StringId>,
+    /// Arguments by `argv[0]` and themselves.
+    arguments: HashMap<(StringId, StringId), StringId>,
     by: &'a mut dyn Rewrite,
 }
 
 impl Texts<'_> {
+    fn replace_arguments(&mut self, exe: StringId, id: &mut StringId) {
+        let (exe_text, args) = (self.old.get(exe), self.old.get(*id));
+        if args.is_empty() {
+            *id = StringId(0);
+            return;
+        }
+        let new = self.arguments.entry((exe, *id));
+        *id = *new.or_insert_with(|| self.new.intern(&self.by.arguments(exe_text, args)));
+    }
+
     fn replace(&mut self, kind: TextKind, id: &mut StringId) {
         let old = self.old.get(*id);
         if old.is_empty() {

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use hashbrown::HashMap;
 use scap_capture_format::event::{EventFlags, Timestamp};
 use scap_capture_format::native::{CaptureReader, ChunkDecoder, Derivation, Item, Load, OriginId};
 use scap_capture_format::schema::ParamType;
@@ -15,7 +16,10 @@ use crate::cli::derive::identity;
 use crate::cli::error::CliError;
 use crate::cli::input::Input;
 use crate::event::number::counted;
-use crate::event::{BufferCursor, BufferedEvent, Event, EventBuffer, EventExt as _, text};
+use crate::event::{
+    BufferCursor, BufferedEvent, Event, EventBuffer, EventExt as _, OwnedEvent, text,
+};
+use crate::export::is_enter_of_call;
 
 /// The result of a comparison.
 #[derive(Debug, Serialize)]
@@ -142,11 +146,23 @@ impl Rules {
         }
     }
 
+    /// Whether a value that is no number, where the schema has one, was left out.
+    fn may_leave_out(&self, copy: Option<&[u8]>, parent: Option<&[u8]>) -> bool {
+        let is_longer = parent.is_some_and(|value| value.len() > NUMBER);
+        self.is_redacted && is_longer && copy.is_none_or(<[u8]>::is_empty)
+    }
+
     fn may_change(&self, ty: Option<ParamType>) -> bool {
         self.is_redacted
             && ty.is_none_or(|ty| ty.fixed_len().is_none() || ty == ParamType::Ipv4Addr)
     }
 }
+
+/// Most threads whose enter events are remembered.
+const THREADS: usize = 1 << 18;
+
+/// Longest number.
+const NUMBER: usize = 8;
 
 /// Returns how `merge --align` has shifted the times.
 fn shifts(derivation: &Derivation) -> Option<Vec<i64>> {
@@ -160,6 +176,8 @@ struct Parent {
     events: Events,
     first: u16,
     origins: u16,
+    /// The last enter event of each thread: copies have hidden ones just before the exit events.
+    enters: HashMap<i64, OwnedEvent>,
 }
 
 impl Parent {
@@ -173,12 +191,31 @@ impl Parent {
     ) -> Result<bool, CliError> {
         // Joined captures have one origin each.
         let own = OriginId(origin.0.saturating_sub(self.first));
+        if is_enter_of_call(wanted)
+            && wanted.flags.contains(EventFlags::HIDDEN)
+            && let Some(passed) = self.enters.get_mut(&own.tag(wanted).tid.0)
+            && passed.is_set()
+        {
+            let mut expected = passed.event();
+            expected.ts = rules.time(origin, expected.ts);
+            if is_same(wanted, &expected, rules) {
+                passed.clear();
+                return Ok(true);
+            }
+        }
         while let Some((of, event)) = self.events.next()? {
             let mut expected = event.event;
             expected.ts = rules.time(origin, expected.ts);
             if of == own && is_same(wanted, &expected, rules) {
                 note_not_compared(wanted, rules, not_compared);
                 return Ok(true);
+            }
+            if is_enter_of_call(&event.event) {
+                let thread = of.tag(&event.event).tid.0;
+                if self.enters.len() >= THREADS && !self.enters.contains_key(&thread) {
+                    self.enters.clear();
+                }
+                self.enters.entry(thread).or_default().set(&event.event);
             }
         }
         Ok(false)
@@ -224,6 +261,7 @@ fn in_order(
             events,
             first,
             origins,
+            enters: HashMap::new(),
         });
         first = first.saturating_add(origins);
     }
@@ -245,11 +283,14 @@ fn in_order(
 /// Whether an event of the capture is this one of the parent.
 fn is_same(copy: &Event<'_>, parent: &Event<'_>, rules: &Rules) -> bool {
     let is_hidden = copy.flags.contains(EventFlags::HIDDEN);
-    // Hidden events have lost their data.
-    let added = match is_hidden {
-        true => EventFlags::HIDDEN | EventFlags::TRUNCATED,
-        false => EventFlags::empty(),
-    };
+    // Hidden events have lost their data, redacted ones data and environments, which their flags say.
+    let mut added = EventFlags::empty();
+    if is_hidden {
+        added |= EventFlags::HIDDEN | EventFlags::TRUNCATED;
+    }
+    if rules.is_redacted {
+        added |= EventFlags::TRUNCATED | EventFlags::CUT_ENV;
+    }
     let head = copy.ts == parent.ts
         && copy.tid == parent.tid
         && copy.ty == parent.ty
@@ -268,6 +309,7 @@ fn is_same(copy: &Event<'_>, parent: &Event<'_>, rules: &Rules) -> bool {
         own == other
             || is_hidden && data == Some(index) && own.is_none_or(<[u8]>::is_empty)
             || rules.may_change(ty)
+            || rules.may_leave_out(own, other)
     })
 }
 

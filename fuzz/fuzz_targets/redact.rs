@@ -1,0 +1,51 @@
+//! Any bytes as the parameters of any event, with a secret among them: it is in no redacted event.
+//!
+//! `.ci/fuzz redact` from the project's root.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use scap::event::Event;
+use scap::export::{Class, Edit as _, Redaction, RedactionSettings};
+use scap_capture_format::event::{EventFlags, EventNum, Params, Pid, Tid, Timestamp};
+use scap_capture_format::schema::EVENTS;
+
+const SECRET: &[u8] = b" AKIAIOSFODNN7EXAMPLE ";
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some(([low, high, drops, hash, place], rest)) = bytes.split_first_chunk() else {
+        return;
+    };
+    let number = usize::from(u16::from_le_bytes([*low, *high])) % EVENTS.len();
+    let info = &EVENTS[number];
+    let at = usize::from(*place).min(rest.len());
+    let text = [&rest[..at], SECRET, &rest[at..]].concat();
+    // Each parameter has all of the text, one more than the schema knows.
+    let count = info.params.len() + 1;
+    let lens = vec![text.len() as u32; count];
+    let all = text.repeat(count);
+    let Some(params) = Params::new(&lens, &all) else {
+        return;
+    };
+    let event = Event {
+        num: EventNum(1),
+        ts: Timestamp(1),
+        tid: Tid(1),
+        pid: Pid(1),
+        cpu: 0,
+        ty: info.ty,
+        latency: None,
+        flags: EventFlags::empty(),
+        params,
+    };
+    let mut redaction = Redaction::new(RedactionSettings {
+        drops: *drops & 1 != 0,
+        hash: Class::from_bits_truncate(u16::from(*hash)),
+        ..RedactionSettings::default()
+    });
+    let redacted = redaction.event(&event);
+    assert_eq!(redacted.params.lens().len(), count);
+    let secret = SECRET.trim_ascii();
+    for value in redacted.params.iter().flatten() {
+        assert!(!value.windows(secret.len()).any(|part| part == secret), "{}", info.name);
+    }
+});
