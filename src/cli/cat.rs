@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use super::convert::pass;
 use super::derive::derivation;
 use super::error::{CliError, Outcome, warn};
 use super::input::Captures;
@@ -11,8 +12,7 @@ use super::stderr;
 use crate::event::number::counted;
 use crate::event::time;
 use crate::export::NativeSink;
-use crate::fields::Session;
-use crate::replay::{Pipeline, ReplayError, Selection};
+use crate::replay::Selection;
 
 /// Arguments of `scap cat`.
 #[derive(Debug, clap::Args)]
@@ -40,12 +40,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let out = destination(&args.output)?;
     let mut sink = NativeSink::new(out, captures.header(), captures.origins(), u64::MAX);
     sink.set_derivation(derivation);
-    let mut pipeline = Pipeline::new(Session::default(), captures.origins(), Selection::default());
-    let end = match pipeline.run(captures.source(), &mut sink) {
-        Ok(end) => end,
-        Err(ReplayError::Sink(error)) => return Err(cannot_write(&args.output, &error)),
-        Err(other) => return Err(CliError::replay(&captures.name(), &other)),
-    };
+    let end = pass(&mut captures, Selection::default(), &mut sink, &args.output)?;
     let (shown, hidden) = sink.counts();
     let written = sink.finish().and_then(|(mut out, _)| out.flush());
     written.map_err(|error| cannot_write(&args.output, &error))?;

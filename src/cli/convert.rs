@@ -85,11 +85,16 @@ fn open(inputs: Vec<Input>) -> Result<Captures, CliError> {
     Captures::of(inputs, None, None, &mut Session::default())
 }
 
-fn pass(captures: &mut Captures, sink: &mut dyn EventSink, output: &Path) -> Result<(), CliError> {
-    let origins = captures.origins();
-    let mut pipeline = Pipeline::new(Session::default(), origins, Selection::default());
+/// Reads captures into a sink that writes to `output`.
+pub(super) fn pass(
+    captures: &mut Captures,
+    selection: Selection,
+    sink: &mut dyn EventSink,
+    output: &Path,
+) -> Result<End, CliError> {
+    let mut pipeline = Pipeline::new(Session::default(), captures.origins(), selection);
     match pipeline.run(captures.source(), sink) {
-        Ok(_) => Ok(()),
+        Ok(end) => Ok(end),
         Err(ReplayError::Sink(error)) => Err(cannot_write(output, &error)),
         Err(error) => Err(CliError::replay(&captures.name(), &error)),
     }
@@ -121,7 +126,7 @@ fn native_to<'a>(
         sink.set_derivation(derivation);
     }
     sink.note("converted-from", &captures.name());
-    pass(captures, &mut sink, output)?;
+    pass(captures, Selection::default(), &mut sink, output)?;
     let (shown, _) = sink.counts();
     let written = sink.finish().and_then(|(mut out, _)| out.flush());
     written.map_err(|error| cannot_write(output, &error))?;
@@ -148,7 +153,7 @@ fn sysdig(args: &Args, captures: &mut Captures) -> Result<u64, CliError> {
     };
     let out = destination(&args.output)?;
     let mut sink = SysdigSink::new(out, is_paired, arch, options, u64::MAX);
-    pass(captures, &mut sink, &args.output)?;
+    pass(captures, Selection::default(), &mut sink, &args.output)?;
     sink.flush()
         .map_err(|error| cannot_write(&args.output, &error))?;
     if !args.quiet {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::convert::pass;
 use super::derive::derivation;
 use super::error::{CliError, Outcome};
 use super::input::Captures;
@@ -13,10 +14,9 @@ use super::read::{cannot_write, destination, refuse_same};
 use super::stderr;
 use crate::event::number::counted;
 use crate::export::NativeSink;
-use crate::fields::Session;
 use crate::filter::Filter;
 use crate::inspect::clocks::{ClockOffset, ClockSurvey};
-use crate::replay::{End, EventSink, Pipeline, ReplayError, Selection};
+use crate::replay::Selection;
 
 /// Arguments of `scap merge`.
 #[derive(Debug, clap::Args)]
@@ -81,7 +81,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         filter: Some(filter),
         ..Selection::default()
     };
-    pass(args, &mut captures, selection, &mut survey)?;
+    pass(&mut captures, selection, &mut survey, &args.output)?;
     let offsets = survey.offsets(captures.origins().len());
     let clocks = clocks(&captures, &offsets, args.align);
     let shifts: Vec<i64> = match args.align {
@@ -106,7 +106,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let out = destination(&args.output)?;
     let mut sink = NativeSink::new(out, captures.header(), captures.origins(), u64::MAX);
     sink.set_derivation(derivation);
-    let end = pass(args, &mut captures, Selection::default(), &mut sink)?;
+    let end = pass(&mut captures, Selection::default(), &mut sink, &args.output)?;
     let (shown, hidden) = sink.counts();
     let written = sink.finish().and_then(|(mut out, _)| out.flush());
     written.map_err(|error| cannot_write(&args.output, &error))?;
@@ -118,20 +118,6 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     Ok(Outcome::of_damage(
         captures.report_damage(end, shown + hidden),
     ))
-}
-
-fn pass(
-    args: &Args,
-    captures: &mut Captures,
-    selection: Selection,
-    sink: &mut dyn EventSink,
-) -> Result<End, CliError> {
-    let mut pipeline = Pipeline::new(Session::default(), captures.origins(), selection);
-    match pipeline.run(captures.source(), sink) {
-        Ok(end) => Ok(end),
-        Err(ReplayError::Sink(error)) => Err(cannot_write(&args.output, &error)),
-        Err(other) => Err(CliError::replay(&captures.name(), &other)),
-    }
 }
 
 fn clocks(captures: &Captures, offsets: &[Option<ClockOffset>], align: bool) -> Vec<Clock> {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::convert::pass;
 use super::derive::derivation;
 use super::error::{CliError, Outcome};
 use super::input::{Captures, Input, reason};
@@ -18,7 +19,7 @@ use crate::event::number::{counted, grouped};
 use crate::export::{Class, NativeSink, Redaction, RedactionCounts, RedactionSettings};
 use crate::fields::Session;
 use crate::files;
-use crate::replay::{Pipeline, ReplayError, Selection};
+use crate::replay::Selection;
 
 /// Shortest and longest key file in bytes.
 const KEY_BYTES: std::ops::RangeInclusive<usize> = 16..=4096;
@@ -165,12 +166,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let (header, origins) = (captures.header(), captures.origins());
     let mut sink = NativeSink::edited(out, header, origins, u64::MAX, redaction);
     sink.set_derivation(derivation);
-    let mut pipeline = Pipeline::new(Session::default(), captures.origins(), Selection::default());
-    let end = match pipeline.run(captures.source(), &mut sink) {
-        Ok(end) => end,
-        Err(ReplayError::Sink(error)) => return Err(cannot_write(&args.output, &error)),
-        Err(other) => return Err(CliError::replay(&captures.name(), &other)),
-    };
+    let end = pass(&mut captures, Selection::default(), &mut sink, &args.output)?;
     let (shown, hidden) = sink.counts();
     let events = shown + hidden;
     let finished = sink.finish().and_then(|(mut out, redaction)| {
