@@ -41,6 +41,11 @@ pub trait Edit {
         *event
     }
 
+    /// Whether names are changed, so that the summaries of chunks cannot have those of the events.
+    fn renames(&self) -> bool {
+        false
+    }
+
     /// Returns the id of a container, as it is in the summaries of chunks.
     fn container_id<'a>(&mut self, id: &'a [u8]) -> Cow<'a, [u8]> {
         Cow::Borrowed(id)

@@ -11,7 +11,7 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use scap_capture_format::event::{EventFlags, Timestamp};
 use scap_capture_format::native::{
-    CaptureWriter, ContainerDescription, Derivation, Header, LossReport, Origin, OriginId,
+    CaptureWriter, ContainerDescription, Derivation, Header, LossReport, Names, Origin, OriginId,
     SchemaDescription, WriterOptions,
 };
 use scap_capture_format::schema::SourceCategory;
@@ -345,7 +345,10 @@ impl<W: Write, E: Edit> EventSink for NativeSink<W, E> {
         self.meet_container(cx)?;
         if let Some(writer) = &mut self.writer {
             let (lanes, waited) = lanes::classify(cx.event, cx.view);
-            let names = fields::thread_names(cx.event, cx.view);
+            let names = match self.edit.renames() {
+                true => Names::Unknown,
+                false => fields::thread_names(cx.event, cx.view),
+            };
             let event = origin.tag(&self.edit.event(cx.event));
             let pushed = writer.push_in_lanes(&event, lanes, waited, names);
             pushed.map_err(failed)?;

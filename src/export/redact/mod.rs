@@ -920,6 +920,11 @@ impl Edit for Redaction {
         }
     }
 
+    /// Fingerprints of names could be compared with those of names that are tried out.
+    fn renames(&self) -> bool {
+        true
+    }
+
     fn container_id<'a>(&mut self, id: &'a [u8]) -> Cow<'a, [u8]> {
         Cow::Owned(self.text(Kind::Container, id))
     }
