@@ -20,6 +20,7 @@
 //!   chisel        Lua scripts: registry, runner, API, sandbox
 //!   rules         Falco's rules: files, macros, exceptions; all evaluated together
 //!   inspect       detail, find, page, system view at a time, I/O streams, background aggregation
+//!   seal          keys of seals: reading, signing, names
 //!   export        captures made from captures: sysdig's format, and the native one
 //!   record        the recorder: probe, /proc, containers, session         (privileged; Linux only)
 //!   tui           the timeline: model, update, view
@@ -41,4 +42,5 @@ pub mod fuzzing;
 pub mod inspect;
 pub mod record;
 pub mod rules;
+pub mod seal;
 pub mod tui;

@@ -156,7 +156,7 @@ impl Input {
     }
 
     /// Opens the capture file again.
-    fn again(&self) -> Option<File> {
+    pub(super) fn again(&self) -> Option<File> {
         File::open(self.path.as_ref()?).ok()
     }
 

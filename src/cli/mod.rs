@@ -29,7 +29,9 @@ mod read;
 mod record;
 mod redact;
 mod reference;
+mod repair;
 mod rules;
+mod seal;
 mod slice;
 mod state;
 mod stderr;
@@ -120,9 +122,19 @@ enum Command {
     Top(top::Args),
     /// Check whether captures are intact
     ///
-    /// Reads each capture as a whole: checksums, rows, order, index, the numbers of events. Says what is damaged where. The
-    /// exit code is 3 if a capture is damaged or incomplete.
+    /// Reads each capture as a whole: checksums, rows, order, index, the numbers of events, seals. Says what is damaged
+    /// where, and which part is sealed with which key. The exit code is 3 if a capture is damaged or incomplete, or sealed in part
+    /// only.
     Verify(info::verify::Args),
+    /// Seal a capture, so that nobody can change it unnoticed
+    ///
+    /// Appends a signature over all bytes of the file, and changes none of them. `verify` checks it.
+    Seal(seal::Args),
+    /// Save what can be read of a damaged capture
+    ///
+    /// Writes an intact capture with all that can be read of a damaged or incomplete one. What is missing is a loss of the new
+    /// capture. The exit code is 3 if there was anything to repair.
+    Repair(repair::Args),
     /// List the containers of a capture
     ///
     /// Prints id, name, image, runtime, pod, creation time, numbers of processes and events, and
@@ -268,6 +280,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Info(args) => info::run(&args),
         Command::Top(args) => top::run(&args),
         Command::Verify(args) => info::verify::run(&args),
+        Command::Seal(args) => seal::run(&args),
+        Command::Repair(args) => repair::run(&args),
         Command::Containers(args) => containers::run(&args),
         Command::Ps(args) => state::run(&args, SystemView::Processes),
         Command::Tree(args) => state::run(&args, SystemView::Tree),

@@ -105,7 +105,7 @@ fn record(args: &Args) -> Result<File, RecordError> {
             stderr::print(&format!("recording this machine for {seconds} seconds\n"));
         }
     };
-    record::record(&options, destination, None, &stop, &mut notify)?;
+    record::record(&options, destination, None, None, &stop, &mut notify)?;
     match (opened, &args.write) {
         (Some(file), _) => Ok(file),
         (None, Some(path)) => File::open(path).map_err(create),

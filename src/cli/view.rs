@@ -365,7 +365,14 @@ fn live(
                 }
             };
             let options = record::Options::default();
-            record::record(&options, Destination::Stream(copy), None, &over, &mut watch)
+            record::record(
+                &options,
+                Destination::Stream(copy),
+                None,
+                None,
+                &over,
+                &mut watch,
+            )
         };
         let builder = thread::Builder::new().name("scap-record".to_owned());
         builder

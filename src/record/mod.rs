@@ -50,6 +50,7 @@ pub use target::Trouble;
 pub use unmatched::Unmatched;
 
 use host::Host;
+use scap_capture_format::native::Signer;
 
 use crate::fields::Session;
 use crate::replay::EventSink;
@@ -291,7 +292,7 @@ impl Summary {
 }
 
 /// Records until `stop` is set or a limit of `options` is reached. `detector` has rules that are evaluated for the
-/// recorded events; their alerts are events of the capture, too.
+/// recorded events; their alerts are events of the capture, too. With a `signer`, the capture is sealed, about every second and at its end.
 ///
 /// # Errors
 ///
@@ -300,6 +301,7 @@ pub fn record(
     options: &Options,
     destination: Destination,
     detector: Option<Detector>,
+    signer: Option<Box<dyn Signer>>,
     stop: &AtomicBool,
     watch: &mut dyn FnMut(Notice<'_>),
 ) -> Result<Summary, RecordError> {
@@ -307,7 +309,7 @@ pub fn record(
     let host = Host::new(&options.host_root);
     let kernel = preflight::check(&host)?;
     let child = child(options)?;
-    let mode = session::Mode::Capture(destination, detector.map(Box::new));
+    let mode = session::Mode::Capture(destination, detector.map(Box::new), signer);
     session::run(options, mode, &host, &kernel, child, stop, watch)
 }
 

@@ -17,22 +17,26 @@ use std::{
 
 use scap_capture_format::{
     Error as FormatError,
+    event::Timestamp,
     native::{
-        Compressor, ContainerDescription, EncodedChunk, Header, LossReport, RawChunk,
+        Compressor, ContainerDescription, EncodedChunk, Header, LossReport, RawChunk, Signer,
         snapshot::Snapshot,
         writer::{CaptureWriter, WriterOptions},
     },
 };
 
 use super::{
-    Destination, RecordError,
+    Destination, RecordError, clock,
     target::{Progress, Target},
 };
+use crate::seal;
 
 /// Most chunks that wait for compression, and for writing.
 const QUEUE: usize = 8;
 /// How long to wait before a full queue is tried again.
 const FULL_QUEUE: Duration = Duration::from_millis(1);
+/// A seal follows what was written once the last seal is older than this: where little happens, each chunk.
+const SEAL: Duration = Duration::from_millis(400);
 /// How often the file is looked at while nothing is written.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -71,19 +75,68 @@ impl Until<'_> {
     }
 }
 
+/// Seals a capture as it is written, so that the file of a recorder that is killed is sealed up to its last seconds.
+struct Sealer {
+    signer: Box<dyn Signer>,
+    facts: Vec<(String, String)>,
+    /// The time of the last seal.
+    last: Option<Instant>,
+}
+
+impl Sealer {
+    fn new(signer: Box<dyn Signer>, header: &Header) -> Self {
+        let mut facts = seal::facts(header);
+        facts.push(("probe".to_owned(), super::probe::hash()));
+        Self {
+            signer,
+            facts,
+            last: None,
+        }
+    }
+
+    /// Seals what was written, if it is time.
+    fn seal_if_due(&mut self, writer: &mut CaptureWriter<Target>) -> Result<(), FormatError> {
+        let is_due = self.last.is_none_or(|last| last.elapsed() >= SEAL);
+        match is_due && writer.has_unsealed() {
+            true => self.seal(writer),
+            false => Ok(()),
+        }
+    }
+
+    fn seal(&mut self, writer: &mut CaptureWriter<Target>) -> Result<(), FormatError> {
+        self.last = Some(Instant::now());
+        let now = Timestamp(clock::wall());
+        writer.write_seal(now, &self.facts, &*self.signer).map(drop)
+    }
+}
+
 /// A capture that has a header and nothing else.
 pub(super) struct BegunCapture {
     writer: CaptureWriter<Target>,
+    sealer: Option<Sealer>,
     progress: Arc<Progress>,
 }
 
 impl BegunCapture {
     /// Begins a capture. A file is not touched yet.
-    pub(super) fn new(destination: Destination, header: &Header) -> Result<Self, RecordError> {
+    pub(super) fn new(
+        destination: Destination,
+        signer: Option<Box<dyn Signer>>,
+        header: &Header,
+    ) -> Result<Self, RecordError> {
         let progress = Arc::new(Progress::default());
         let target = Target::new(destination, Arc::clone(&progress));
-        let writer = CaptureWriter::new(target, header, WriterOptions::default())?;
-        Ok(Self { writer, progress })
+        let options = WriterOptions {
+            is_sealed: signer.is_some(),
+            ..WriterOptions::default()
+        };
+        let writer = CaptureWriter::new(target, header, options)?;
+        let sealer = signer.map(|signer| Sealer::new(signer, header));
+        Ok(Self {
+            writer,
+            sealer,
+            progress,
+        })
     }
 
     /// Whether nothing is lost if the file is made now.
@@ -122,7 +175,11 @@ impl<'a> ChunkOutput<'a> {
         workers: usize,
         until: Until<'a>,
     ) -> Result<Self, RecordError> {
-        let BegunCapture { writer, progress } = capture.open()?;
+        let BegunCapture {
+            writer,
+            sealer,
+            progress,
+        } = capture.open()?;
         let (work, todo) = mpsc::sync_channel::<(u64, Work)>(QUEUE);
         let (done, ready) = mpsc::sync_channel(QUEUE);
         let todo = Arc::new(Mutex::new(todo));
@@ -140,7 +197,7 @@ impl<'a> ChunkOutput<'a> {
         }
         let shared = Arc::clone(&progress);
         let job = move || {
-            let result = write(writer, &ready, &shared);
+            let result = write(writer, sealer, &ready, &shared);
             if result.is_err() {
                 shared.failed.store(true, Ordering::Relaxed);
             }
@@ -240,15 +297,19 @@ fn compress(
 
 fn write(
     mut writer: CaptureWriter<Target>,
+    mut sealer: Option<Sealer>,
     ready: &Receiver<(u64, Written)>,
     progress: &Progress,
 ) -> Result<u64, RecordError> {
-    let result = write_all(&mut writer, ready, progress);
+    let result = write_all(&mut writer, sealer.as_mut(), ready, progress);
     let kept = writer.bytes_written();
-    let ended = match result {
-        Ok(()) => writer.finish_index().map(|()| writer.bytes_written()),
-        Err(error) => Err(error),
-    };
+    let ended = result.and_then(|()| {
+        writer.finish_index()?;
+        if let Some(sealer) = &mut sealer {
+            sealer.seal(&mut writer)?;
+        }
+        Ok(writer.bytes_written())
+    });
     let mut target = writer.into_inner();
     match ended {
         Ok(bytes) => {
@@ -261,6 +322,7 @@ fn write(
 
 fn write_all(
     writer: &mut CaptureWriter<Target>,
+    mut sealer: Option<&mut Sealer>,
     ready: &Receiver<(u64, Written)>,
     progress: &Progress,
 ) -> Result<(), FormatError> {
@@ -276,10 +338,10 @@ fn write_all(
             return Err(io::Error::other("the file was changed").into());
         }
         match received {
-            Ok((number, written)) => waiting.insert(number, written),
-            Err(RecvTimeoutError::Timeout) => continue,
+            Ok((number, written)) => drop(waiting.insert(number, written)),
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
-        };
+        }
         while let Some(written) = waiting.remove(&next) {
             match written {
                 Written::Chunk(mut chunk) => writer.write_chunk(&mut chunk)?,
@@ -288,6 +350,9 @@ fn write_all(
                 Written::Snapshot(mut snapshot) => writer.write_snapshot(&mut snapshot)?,
             }
             next += 1;
+        }
+        if let Some(sealer) = &mut sealer {
+            sealer.seal_if_due(writer)?;
         }
     }
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use scap_capture_format::event::{EventFlags, EventNum, EventRef, Params, Pid, Tid, Timestamp};
-use scap_capture_format::native::{Header, Origin};
+use scap_capture_format::native::{Header, Origin, Signer};
 use scap_probe_common::wire::SEGMENT_BYTES;
 
 use super::{
@@ -83,8 +83,8 @@ pub enum Notice<'a> {
 
 /// The output of a recording.
 pub(super) enum Mode<'a> {
-    /// A capture, with alerts of these rules.
-    Capture(Destination, Option<Box<Detector>>),
+    /// A capture, with alerts of these rules and seals by this key.
+    Capture(Destination, Option<Box<Detector>>, Option<Box<dyn Signer>>),
     /// A sink that processes events at once; the session says how fields print.
     Sink(Box<Session>, &'a mut dyn EventSink),
 }
@@ -97,8 +97,12 @@ enum Begun<'a> {
 
 /// Begins a capture. Loading the probe takes a while, in which this program can be killed, so the header is written
 /// before; but a capture that is there already is replaced only when nothing more can go wrong.
-fn begin(destination: Destination, header: &Header) -> Result<BegunCapture, RecordError> {
-    let capture = BegunCapture::new(destination, header)?;
+fn begin(
+    destination: Destination,
+    signer: Option<Box<dyn Signer>>,
+    header: &Header,
+) -> Result<BegunCapture, RecordError> {
+    let capture = BegunCapture::new(destination, signer, header)?;
     match capture.is_new() {
         true => capture.open(),
         false => Ok(capture),
@@ -135,8 +139,8 @@ pub(super) fn run(
     // Before anything is written: the address may be in use.
     let audit = AuditStage::start(&options.audit, clock::boot().wrapping_add(boot_to_wall))?;
     let begun = match mode {
-        Mode::Capture(destination, detector) => {
-            Begun::Capture(Box::new(begin(destination, &header)?), detector)
+        Mode::Capture(destination, detector, signer) => {
+            Begun::Capture(Box::new(begin(destination, signer, &header)?), detector)
         }
         Mode::Sink(session, sink) => Begun::Sink(session, sink),
     };

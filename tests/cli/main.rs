@@ -22,9 +22,11 @@ mod paths;
 #[path = "../common/pty.rs"]
 mod pty;
 mod redact;
+mod repair;
 mod sample;
 mod screens;
 mod scripted_views;
+mod seal;
 mod slice;
 mod state;
 mod stopped;

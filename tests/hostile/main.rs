@@ -9,6 +9,8 @@ mod lies;
 mod mutations;
 mod native;
 mod random;
+mod repairs;
 mod run;
+mod seals;
 mod sysdig;
 mod value;

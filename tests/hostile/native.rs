@@ -223,6 +223,18 @@ impl File {
         out
     }
 
+    /// Removes the schema from the header, which is most of a small capture, and of the time to read it.
+    pub(crate) fn without_schema(mut self) -> Self {
+        let header = &mut self.sections[0];
+        let mut value = header.value().unwrap();
+        for list in 0..4 {
+            *value.at(&[5, list]) = Value::List(Vec::new());
+        }
+        header.set(&value);
+        self.repair_index();
+        self
+    }
+
     /// Returns the positions of sections of a kind.
     pub(crate) fn all(&self, kind: u16) -> Vec<usize> {
         let all = self.sections.iter().enumerate();

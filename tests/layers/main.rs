@@ -76,6 +76,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "rules",
         &["capture-format", "event", "fields", "filter", "format"],
     ),
+    ("seal", &["files", "capture-format", "event"]),
     (
         "inspect",
         &[
@@ -121,6 +122,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "lanes",
             "replay",
             "rules",
+            "seal",
         ],
     ),
     (
@@ -162,6 +164,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "files",
             "record",
             "rules",
+            "seal",
             "tui",
         ],
     ),

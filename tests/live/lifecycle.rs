@@ -10,6 +10,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use scap_capture_format::event::EventFlags;
+use serde_json::Value;
 
 use super::{
     capture::{Event, read},
@@ -67,7 +68,10 @@ fn kill_9_leaves_a_readable_file_and_nothing_in_the_kernel() {
     let (Some(bench), Some(())) = (bench(), need("bpftool")) else {
         return;
     };
-    let recorder = Recorder::start(&bench, "killed.scap", &[]);
+    let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/seal");
+    let (key, public) = (keys.join("zeros.pem"), keys.join("zeros.pub.pem"));
+    let seal = ["--seal", key.to_str().unwrap()];
+    let recorder = Recorder::start(&bench, "killed.scap", &seal);
     assert!(
         !attached().is_empty(),
         "the probe is attached while it records"
@@ -85,6 +89,26 @@ fn kill_9_leaves_a_readable_file_and_nothing_in_the_kernel() {
         .as_nanos() as u64;
     let missing = killed.saturating_sub(last) as f64 / 1e9;
     assert!(missing <= 1.0, "the last {missing:.2} seconds are missing");
+    // All but the last second is sealed, too.
+    let verified = scap()
+        .args(["verify", "--json", "--pub"])
+        .args([public, bench.path("killed.scap")])
+        .output()
+        .unwrap();
+    assert_eq!(verified.status.code(), Some(3), "it is not complete");
+    let verified: Value = serde_json::from_slice(&verified.stdout).unwrap();
+    assert_eq!(verified["damages"], 0);
+    let by = &verified["seal"]["keys"][0];
+    assert_eq!(by["proved"], true);
+    let unsealed = by["unsealed_events"].as_u64().unwrap();
+    let sealed = by["sealed_events"].as_u64().unwrap();
+    assert_eq!((sealed + unsealed) as usize, capture.events.len());
+    let second = last - 1_000_000_000;
+    let late = capture.events.iter().filter(|event| event.ts > second);
+    assert!(
+        unsealed as usize <= late.count(),
+        "{unsealed} are not sealed"
+    );
     // The kernel frees what nobody holds, but not at once.
     let begin = Instant::now();
     while !attached().is_empty() {

@@ -70,6 +70,13 @@ impl OtherEntry {
     pub const fn kind(&self) -> SectionKind {
         SectionKind(self.kind)
     }
+
+    /// Returns the offset of what is behind the section.
+    pub const fn end(&self) -> u64 {
+        self.offset
+            .saturating_add(HEADER_LEN as u64)
+            .saturating_add(self.body_len)
+    }
 }
 
 impl Index {

@@ -52,6 +52,19 @@ const WINDOW: usize = 8 << 10;
 /// Bytes that are read at once when the next section is searched for.
 const SEARCH_WINDOW: usize = 64 << 10;
 
+impl Place {
+    /// Returns the offset of what is behind the section.
+    pub(super) const fn end(&self) -> u64 {
+        end_of(self.offset, &self.header)
+    }
+}
+
+const fn end_of(offset: u64, header: &SectionHeader) -> u64 {
+    offset
+        .saturating_add(HEADER_LEN as u64)
+        .saturating_add(header.body_len)
+}
+
 impl<R: Read + Seek> IndexedReader<R> {
     /// Opens a capture. Reads all section headers, the heads of the chunks and the index, but no events.
     ///
@@ -284,6 +297,35 @@ impl<R: Read + Seek> IndexedReader<R> {
         }
         let skip = within(&self.window, self.window_at).map_or(0, |(skip, _)| skip);
         Ok(self.window.get(skip..).unwrap_or(&[]))
+    }
+
+    /// Returns the end of the section at `offset` by its header; `None` if there is no header.
+    pub(super) fn end_of_section(&mut self, offset: u64) -> Result<Option<u64>> {
+        let header = self.section_header(offset)?;
+        Ok(header.map(|header| end_of(offset, &header)))
+    }
+
+    /// Returns header and body of the section at `offset`.
+    pub(super) fn section_at(
+        &mut self,
+        offset: u64,
+        kind: SectionKind,
+    ) -> Result<(SectionHeader, Vec<u8>)> {
+        let body = self.body(offset, kind)?;
+        match self.section_header(offset)? {
+            Some(header) => Ok((header, body)),
+            None => Err(Error::damaged(offset, "no section header")),
+        }
+    }
+
+    /// Returns the input.
+    pub(super) const fn input(&mut self) -> &mut R {
+        &mut self.input
+    }
+
+    /// Returns what connects the sections.
+    pub(super) const fn tag(&self) -> FileTag {
+        self.tag
     }
 
     /// Reads and checks the body of the section at `offset`.

@@ -66,6 +66,8 @@ impl LossCause {
     /// The capture was joined from several, and there is a gap between two of them. How many events are missing is not
     /// known; they count as one.
     pub const BETWEEN: Self = Self(9);
+    /// The file that this one was repaired from was damaged. A count of 0 is an unknown number.
+    pub const DAMAGE: Self = Self(10);
 
     /// Returns the name of the cause.
     pub const fn name(self) -> &'static str {
@@ -79,6 +81,7 @@ impl LossCause {
             Self::NO_RING => "CPU without a ring",
             Self::AUDIT => "audit events not taken",
             Self::BETWEEN => "between joined captures",
+            Self::DAMAGE => "damage of the repaired file",
             _ => "unknown cause",
         }
     }

@@ -53,6 +53,9 @@
 //! | [`index`] | positions of all sections |
 //! | [`writer`], [`reader`], [`indexed`] | whole files |
 //! | [`ahead`] | containers sections, before the first event |
+//! | [`seal`] | signatures over a file |
+//! | [`time_stamp`] | somebody else's word for the time of a seal |
+//! | [`repair`] | what is left of a damaged file |
 //! | [`codec`] | encoding of metadata |
 
 pub mod ahead;
@@ -67,8 +70,11 @@ pub mod lane;
 pub mod loss;
 pub mod origin;
 pub mod reader;
+pub mod repair;
+pub mod seal;
 pub mod section;
 pub mod snapshot;
+pub mod time_stamp;
 pub(crate) mod varint;
 mod walk;
 pub mod writer;
@@ -87,7 +93,10 @@ pub use lane::{LANES, Lane, LaneSet};
 pub use loss::{Loss, LossCause, LossReport};
 pub use origin::{Origin, OriginId};
 pub use reader::{CaptureReader, Damage, Damages, Item};
+pub use repair::{Repaired, repair};
+pub use seal::{Seal, SealCheck, SealedBy, Signer, append_time_stamp, check_seals, seal_file};
 pub use snapshot::Snapshot;
+pub use time_stamp::TimeStamp;
 pub use writer::{CaptureWriter, WriterOptions};
 
 /// A list of values that a later version may add to a structure: number and bytes.

@@ -9,10 +9,12 @@ use super::derivation::Derivation;
 use super::header::Header;
 use super::index::Index;
 use super::loss::LossReport;
+use super::seal::Seal;
 use super::section::{
     self, FileTag, HEADER_LEN, MARKER, PREAMBLE_LEN, SectionHeader, SectionKind, find_marker,
 };
 use super::snapshot::Snapshot;
+use super::time_stamp::TimeStamp;
 use super::walk::{Walk, place_of};
 use crate::{Error, Result, limits};
 
@@ -124,9 +126,13 @@ pub enum Item {
     Containers(ContainerReport),
     /// What the capture was made from.
     Derivation(Box<Derivation>),
+    /// A signature over all bytes before it.
+    Seal(Box<Seal>),
+    /// A time stamp of a seal.
+    TimeStamp(Box<TimeStamp>),
     /// The index; only the footer should follow.
     Index(Index),
-    /// The end of a complete capture.
+    /// The end of a complete capture; only seals and time stamps should follow.
     Footer,
     /// An optional section of a newer scap; to be ignored.
     Unknown {
@@ -401,6 +407,8 @@ pub(crate) fn decode_item(
         SectionKind::LOSS => Item::Loss(codec::decode(&body, offset)?),
         SectionKind::CONTAINERS => Item::Containers(codec::decode(&body, offset)?),
         SectionKind::DERIVATION => Item::Derivation(codec::decode(&body, offset)?),
+        SectionKind::SEAL => Item::Seal(Box::new(Seal::parse(&body, offset)?.0)),
+        SectionKind::TIME_STAMP => Item::TimeStamp(Box::new(TimeStamp::parse(&body, offset)?)),
         SectionKind::INDEX => Item::Index(codec::decode(&body, offset)?),
         SectionKind::FOOTER => Item::Footer,
         SectionKind::HEADER => {

@@ -71,10 +71,20 @@ impl SectionKind {
     pub const CONTAINERS: Self = Self(7);
     /// What the capture was made from.
     pub const DERIVATION: Self = Self(9);
+    /// A signature over all bytes before it.
+    pub const SEAL: Self = Self(8);
+    /// A time stamp of a seal.
+    pub const TIME_STAMP: Self = Self(10);
 
     /// Whether this program knows the kind.
     pub const fn is_known(self) -> bool {
-        matches!(self.0, 1..=7 | 9)
+        self.0 >= 1 && self.0 <= 10
+    }
+
+    /// Whether such a section may be appended to a complete capture: it can be sealed and stamped later, and by several
+    /// people.
+    pub const fn is_appended(self) -> bool {
+        matches!(self, Self::SEAL | Self::TIME_STAMP)
     }
 
     /// Returns the flags of sections of this kind.

@@ -84,8 +84,10 @@ impl Walk {
         self.gap_reported = false;
         self.next_sequence = header.sequence.wrapping_add(1);
         if self.complete {
-            self.damages
-                .add(offset, "a section after the end of the capture");
+            if !header.kind.is_appended() {
+                self.damages
+                    .add(offset, "a section after the end of the capture");
+            }
         } else if self.index.is_some() && header.kind != SectionKind::FOOTER {
             self.damages.add(offset, "a section after the index");
         }

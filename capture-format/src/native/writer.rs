@@ -12,12 +12,13 @@ use super::header::Header;
 use super::index::{ChunkEntry, Index, OtherEntry, SnapshotEntry, footer};
 use super::lane::LaneSet;
 use super::loss::LossReport;
+use super::seal::{Hash, Signer, Unsealed};
 use super::section::{
     self, FileTag, HEADER_LEN, PREAMBLE_LEN, Preamble, SectionHeader, SectionKind,
 };
 use super::snapshot::Snapshot;
 use crate::error::check_limit;
-use crate::event::{EventNum, EventRef};
+use crate::event::{EventNum, EventRef, Timestamp};
 use crate::{Error, Result, limits};
 
 /// Bytes of descriptions of containers after which another section begins, so that a reader needs little memory per
@@ -33,6 +34,8 @@ pub struct WriterOptions {
     pub first_event: EventNum,
     /// Connects the sections; random, except in tests that need reproducible bytes.
     pub file_tag: Option<FileTag>,
+    /// Whether what is written is hashed, for [`CaptureWriter::write_seal`].
+    pub is_sealed: bool,
 }
 
 impl Default for WriterOptions {
@@ -41,6 +44,7 @@ impl Default for WriterOptions {
             level: 1,
             first_event: EventNum(1),
             file_tag: None,
+            is_sealed: false,
         }
     }
 }
@@ -64,6 +68,8 @@ pub struct CaptureWriter<W> {
     builder: ChunkBuilder,
     compressor: Option<Compressor>,
     encoded: EncodedChunk,
+    /// What the next seal is over, if there will be one.
+    unsealed: Option<Unsealed>,
 }
 
 impl<W: Write> CaptureWriter<W> {
@@ -87,10 +93,13 @@ impl<W: Write> CaptureWriter<W> {
             builder: ChunkBuilder::new(ChunkPool::new()),
             compressor: None,
             encoded: EncodedChunk::default(),
+            unsealed: options.is_sealed.then(Unsealed::default),
         };
-        writer
-            .out
-            .write_all(&section::preamble(Preamble { tag, is_merged }))?;
+        let preamble = section::preamble(Preamble { tag, is_merged });
+        writer.out.write_all(&preamble)?;
+        if let Some(unsealed) = &mut writer.unsealed {
+            unsealed.add(0, &[&preamble]);
+        }
         let body = codec::encode(header)?;
         writer.other_section(SectionKind::HEADER, &body)?;
         Ok(writer)
@@ -104,6 +113,11 @@ impl<W: Write> CaptureWriter<W> {
     /// Returns the number of the next event, not counting events in the builder.
     pub const fn next_event(&self) -> EventNum {
         self.next_event
+    }
+
+    /// Sets the number of the first event; nothing numbered may have been written.
+    pub(crate) const fn start_at(&mut self, first: EventNum) {
+        self.next_event = first;
     }
 
     /// Returns the index of the sections written so far.
@@ -300,6 +314,34 @@ impl<W: Write> CaptureWriter<W> {
         Ok(())
     }
 
+    /// Whether anything was written since the last seal; false if what is written is not hashed.
+    pub fn has_unsealed(&self) -> bool {
+        self.unsealed.as_ref().is_some_and(Unsealed::is_any)
+    }
+
+    /// Writes a seal over everything before it, also after [`Self::finish_index`]; returns its root. Without
+    /// [`WriterOptions::is_sealed`], nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] from the output; [`Error::Limit`] for a seal that no reader accepts.
+    pub fn write_seal(
+        &mut self,
+        time: Timestamp,
+        facts: &[(String, String)],
+        signer: &dyn Signer,
+    ) -> Result<Option<Hash>> {
+        self.flush_chunk()?;
+        let place = (self.offset, self.sequence);
+        let Some(unsealed) = &mut self.unsealed else {
+            return Ok(None);
+        };
+        let (body, root) = unsealed.seal(place, (time, facts), signer)?;
+        self.other_section(SectionKind::SEAL, &body)?;
+        self.flush()?;
+        Ok(Some(root))
+    }
+
     /// Flushes the output, so that concurrent readers see every section written.
     ///
     /// # Errors
@@ -320,7 +362,7 @@ impl<W: Write> CaptureWriter<W> {
         Ok(self.out)
     }
 
-    /// Writes pending events, the index and the footer; nothing may follow them.
+    /// Writes pending events, the index and the footer; only a seal may follow them.
     ///
     /// # Errors
     ///
@@ -369,11 +411,13 @@ impl<W: Write> CaptureWriter<W> {
             body_len,
             body_crc: crc32fast::hash(body),
         };
-        self.out
-            .write_all(&header.encode(self.tag))
-            .map_err(Error::Io)?;
-        self.out.write_all(body)?;
         let offset = self.offset;
+        let header = header.encode(self.tag);
+        self.out.write_all(&header).map_err(Error::Io)?;
+        self.out.write_all(body)?;
+        if let Some(unsealed) = &mut self.unsealed {
+            unsealed.add(offset, &[&header, body]);
+        }
         self.sequence = self.sequence.wrapping_add(1);
         self.offset = offset
             .saturating_add(HEADER_LEN as u64)

@@ -208,7 +208,12 @@ impl Pipeline {
             }
             Item::Loss(report) => {
                 // Audit events change no state.
-                let is_harmless = |loss: &Loss| loss.count == 0 || loss.cause == LossCause::AUDIT;
+                let is_harmless = |loss: &Loss| match loss.cause {
+                    LossCause::AUDIT => true,
+                    // How many is not always known.
+                    LossCause::DAMAGE => false,
+                    _ => loss.count == 0,
+                };
                 own.is_trusted &= report.losses.iter().all(is_harmless);
                 sink.loss(report)?;
             }

@@ -10,7 +10,7 @@ use hashbrown::{HashMap, HashSet};
 use scap_capture_format::Result;
 use scap_capture_format::event::EventFlags;
 use scap_capture_format::native::{
-    CaptureReader, Chunk, ChunkDecoder, Damages, Derivation, Header, Item, Load, LossCause,
+    CaptureReader, Chunk, ChunkDecoder, Damages, Derivation, Header, Item, Load, Loss, LossCause,
     LossReport, Origin, OriginId,
 };
 use scap_capture_format::schema::{Arch, ParamType, types};
@@ -78,6 +78,10 @@ pub struct CaptureInfo {
     pub chunks: u64,
     /// Snapshots.
     pub snapshots: u64,
+    /// Seals.
+    pub seals: u64,
+    /// Time stamps of seals.
+    pub time_stamps: u64,
     /// Sections of an unknown kind.
     pub unknown_sections: u64,
     /// The recordings that the capture was merged from; empty for a single recording.
@@ -88,6 +92,8 @@ pub struct CaptureInfo {
     pub raw_bytes: u64,
     /// Losses by cause and CPU: count and time span.
     pub losses: BTreeMap<(LossCause, u16), LostSpan>,
+    /// More was lost than the losses say: the capture was repaired, and how many events were missing was not known.
+    pub has_unknown_losses: bool,
     /// True if there is an index.
     pub has_index: bool,
     /// True if the recorder completed the file.
@@ -162,7 +168,7 @@ impl CaptureInfo {
     /// lost, which .scap files do not.
     pub fn knows_losses(&self) -> bool {
         let is_scap = self.is_sysdig || self.header.is_paired();
-        self.complete && self.damages.is_empty() && !is_scap
+        self.complete && self.damages.is_empty() && !is_scap && !self.has_unknown_losses
     }
 
     /// Returns how many events were lost in total.
@@ -217,6 +223,8 @@ pub fn capture_info(input: impl Read) -> Result<CaptureInfo> {
                 capture_info.derivation.get_or_insert(*derivation);
             }
             Item::Index(_) => capture_info.has_index = true,
+            Item::Seal(_) => capture_info.seals += 1,
+            Item::TimeStamp(_) => capture_info.time_stamps += 1,
             Item::Footer => {}
             _ => capture_info.unknown_sections += 1,
         }
@@ -276,6 +284,8 @@ fn is_failed(event: &Event<'_>) -> bool {
 }
 
 fn losses(capture_info: &mut CaptureInfo, report: &LossReport) {
+    let is_unknown = |l: &Loss| l.cause == LossCause::DAMAGE && l.count == 0;
+    capture_info.has_unknown_losses |= report.losses.iter().any(is_unknown);
     for loss in report.losses.iter().filter(|l| l.count > 0) {
         let span = capture_info
             .losses

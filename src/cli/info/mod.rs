@@ -2,9 +2,11 @@
 
 mod parent;
 mod report;
+mod seals;
 mod text;
 pub(super) mod verify;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::error::{CliError, Outcome};
@@ -28,7 +30,7 @@ pub(super) struct Args {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let mut output = Output::new();
-    let is_intact = survey(&args.file, |report| {
+    let is_intact = survey(&args.file, |report, _| {
         if args.json {
             write_json(&mut output, &serde_json::to_string_pretty(report))?;
         } else {
@@ -41,12 +43,13 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     Ok(Outcome::of_damage(!is_intact))
 }
 
-/// Reads a whole capture, and passes on what is in it.
+/// Reads a whole capture, and passes on what is in it, with the file if it is a plain one.
 fn survey<T>(
     file: &Path,
-    take: impl FnOnce(&Report<'_>) -> Result<T, CliError>,
+    take: impl FnOnce(&mut Report<'_>, Option<File>) -> Result<T, CliError>,
 ) -> Result<T, CliError> {
     let input = Input::open(file)?;
+    let again = input.again();
     let surveyed = match input.is_sysdig {
         true => stats::sysdig_capture_info(input.bytes),
         false => stats::capture_info(input.bytes),
@@ -58,7 +61,7 @@ fn survey<T>(
     report.compression = input.compressions.iter().map(ToString::to_string).collect();
     report.integrity.compressed_stream = damage.get();
     report.integrity.intact &= damage.get().is_none();
-    take(&report)
+    take(&mut report, again)
 }
 
 fn write_json(output: &mut Output, json: &serde_json::Result<String>) -> Result<(), CliError> {

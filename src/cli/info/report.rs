@@ -237,6 +237,8 @@ pub(super) struct Lost {
     pub(super) total: u64,
     /// False if more can be lost than is known: the recorder did not finish, or its format does not say.
     pub(super) known: bool,
+    /// True if an unknown number was missing when the capture was repaired.
+    pub(super) unknown_in_repair: bool,
     pub(super) spans: Vec<LostEntry>,
 }
 
@@ -258,6 +260,8 @@ pub(super) struct Integrity<'a> {
     pub(super) index: bool,
     pub(super) chunks: u64,
     pub(super) snapshots: u64,
+    pub(super) seals: u64,
+    pub(super) time_stamps: u64,
     pub(super) unknown_sections: u64,
     pub(super) damages: u64,
     pub(super) first_damages: Vec<DamageEntry>,
@@ -372,6 +376,7 @@ impl<'a> Report<'a> {
             lost: Lost {
                 total: capture_info.lost(),
                 known: capture_info.knows_losses(),
+                unknown_in_repair: capture_info.has_unknown_losses,
                 spans: capture_info
                     .losses
                     .iter()
@@ -391,6 +396,8 @@ impl<'a> Report<'a> {
                 index: capture_info.has_index,
                 chunks: capture_info.chunks,
                 snapshots: capture_info.snapshots,
+                seals: capture_info.seals,
+                time_stamps: capture_info.time_stamps,
                 unknown_sections: capture_info.unknown_sections,
                 damages: damages.count(),
                 first_damages: damages

@@ -266,6 +266,12 @@ impl Report<'_> {
         let is_scap = self.format == "sysdig" || (is_whole && !self.lost.known);
         let text = match (self.lost.total, self.lost.known, is_scap) {
             (0, true, _) => "nothing".to_owned(),
+            (0, false, _) if self.lost.unknown_in_repair => {
+                "an unknown number, before the capture was repaired".to_owned()
+            }
+            (_, false, _) if self.lost.unknown_in_repair => {
+                format!("{total}, and an unknown number before the capture was repaired")
+            }
             (_, true, _) => total,
             (0, false, true) => "not known; a .scap file does not say".to_owned(),
             (_, false, true) => format!("{total}, as far as a .scap file says"),
@@ -394,6 +400,12 @@ pub(super) fn describe(integrity: &Integrity<'_>) -> (String, String) {
     } else {
         ", no index"
     };
+    if integrity.seals > 0 {
+        sections += &format!(", {}", count(integrity.seals, "seal"));
+    }
+    if integrity.time_stamps > 0 {
+        sections += &format!(", {}", count(integrity.time_stamps, "time stamp"));
+    }
     if integrity.unknown_sections > 0 {
         sections += &format!(", {} of unknown kind", integrity.unknown_sections);
     }

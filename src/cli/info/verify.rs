@@ -6,12 +6,14 @@ use serde::Serialize;
 
 use super::parent::{Comparison, compare};
 use super::report::{Integrity, Report};
+use super::seals::{self, Seals};
 use super::text::describe;
 use super::{survey, write_json};
 use crate::cli::error::{CliError, Outcome};
 use crate::cli::output::Output;
 use crate::event::number::counted;
 use crate::event::text;
+use crate::seal;
 
 /// Arguments of `scap verify`.
 #[derive(Debug, clap::Args)]
@@ -24,6 +26,9 @@ pub(in crate::cli) struct Args {
     /// there are several
     #[arg(long = "parent", value_name = "PARENT")]
     parents: Vec<PathBuf>,
+    /// The captures have to be sealed as a whole with this key: its public half, in PEM
+    #[arg(long = "pub", value_name = "PEM")]
+    public: Option<PathBuf>,
 
     /// Print nothing; the exit code says it
     #[arg(short, long)]
@@ -44,6 +49,7 @@ struct Entry<'a> {
     /// What the comparison with its parents has found.
     #[serde(skip_serializing_if = "Option::is_none")]
     parent: Option<&'a Comparison>,
+    seal: Option<&'a Seals>,
 }
 
 /// Runs the command.
@@ -51,6 +57,7 @@ pub(in crate::cli) fn run(args: &Args) -> Result<Outcome, CliError> {
     if !args.parents.is_empty() && args.files.len() != 1 {
         return Err(CliError::usage("--parent is of one capture"));
     }
+    let key = args.public.as_deref().map(seal::public_key).transpose()?;
     let mut output = Output::new();
     let mut is_damaged = false;
     // What cannot be read at all is reported after the others.
@@ -60,8 +67,14 @@ pub(in crate::cli) fn run(args: &Args) -> Result<Outcome, CliError> {
             [] => None,
             parents => Some(compare(file, parents)?),
         };
-        let verified = survey(file, |report| {
-            print(args, &mut output, report, comparison.as_ref())?;
+        let verified = survey(file, |report, again| {
+            let seals = seals::check(report, again, key.as_ref())?;
+            print(
+                args,
+                &mut output,
+                report,
+                (comparison.as_ref(), seals.as_ref()),
+            )?;
             let is_proved = comparison.as_ref().is_none_or(|found| found.proved);
             Ok(report.integrity.intact && is_proved)
         });
@@ -87,7 +100,7 @@ fn print(
     args: &Args,
     output: &mut Output,
     report: &Report<'_>,
-    comparison: Option<&Comparison>,
+    (comparison, seals): (Option<&Comparison>, Option<&Seals>),
 ) -> Result<(), CliError> {
     if args.quiet {
         return Ok(());
@@ -99,10 +112,15 @@ fn print(
             events: report.events.total,
             integrity,
             parent: comparison,
+            seal: seals,
         };
         return write_json(output, &serde_json::to_string(&entry));
     }
-    let (sections, state) = describe(integrity);
+    let (sections, mut state) = describe(integrity);
+    if let Some(problem) = seals.and_then(|seals| seals.problem) {
+        let and = if integrity.damages == 0 { "but" } else { "and" };
+        state = format!("{state}, {and} {problem}");
+    }
     let out = output.buffer();
     text::escape(out, report.file.as_bytes());
     let events = counted(report.events.total, "event");
@@ -119,6 +137,9 @@ fn print(
     }
     if let Some(comparison) = comparison {
         comparison.text(out);
+    }
+    if let Some(seals) = seals {
+        seals.text(out);
     }
     output.written().map_err(|e| CliError::output(&e))
 }

@@ -15,6 +15,7 @@ use std::{
     },
 };
 
+use scap_capture_format::native::Signer;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXCPU};
 
 use super::error::{self, CliError, Outcome};
@@ -30,6 +31,7 @@ use crate::record::{
     self, CommandEnd, Destination, Notice, Options, ProbeError, RecordError, Status, Summary,
     Trouble, command,
 };
+use crate::seal::SealKey;
 use audit::AuditSources;
 pub(super) use record_options::{How, What, print_choice, seconds};
 use summary::Report;
@@ -50,6 +52,11 @@ pub(super) struct Args {
     /// Stop after this many events
     #[arg(short = 'n', long = "events", value_name = "EVENTS")]
     events: Option<u64>,
+
+    /// Seal the capture with this private key, about every second and at the end: Ed25519, PKCS #8, PEM, as
+    /// `openssl genpkey -algorithm ed25519` makes it. `scap verify --pub` checks the seals
+    #[arg(long, value_name = "PEM")]
+    seal: Option<PathBuf>,
 
     /// Write the summary to this file as JSON
     #[arg(long, value_name = "FILE")]
@@ -83,6 +90,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let mut options = args.what.options(args.events)?;
     args.audit.add_to(&mut options);
     let detector = detect::detector(args, &mut options)?;
+    let signer = args.seal.as_deref().map(SealKey::read).transpose()?;
+    let signer = signer.map(|key| Box::new(key) as Box<dyn Signer>);
     if let Some(dir) = &args.fallback
         && !dir.is_dir()
     {
@@ -146,7 +155,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
             Notice::Listening(_) => {}
         }
     };
-    let result = record::record(&options, destination, detector, &stop, &mut watch);
+    let result = record::record(&options, destination, detector, signer, &stop, &mut watch);
     let not_printed = alerts.finish();
     if shows_progress {
         stderr::clear_progress();

@@ -23,9 +23,15 @@ use btf::{Btf, BtfError};
 use ring::{MapMemory, Rings};
 
 use super::cgroups::{Hierarchy, TellKernel};
+use crate::seal;
 
 /// The probe, built ahead so that nothing needs to be compiled on the target.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../probe/prebuilt/scap-probe.o");
+
+/// Returns the hash of the probe.
+pub(super) fn hash() -> String {
+    seal::hash(OBJECT)
+}
 
 /// Where the kernel describes its own types.
 pub(crate) const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
