@@ -21,6 +21,8 @@ const FACTS: usize = 32;
 pub(super) struct Seals {
     /// Whether the capture was compared with its seals, which needs a plain file.
     checked: bool,
+    /// In how many places the capture is not what was sealed.
+    contradictions: u64,
     /// Why the capture is not sealed as it should be.
     pub(super) problem: Option<&'static str>,
     keys: Vec<Key>,
@@ -82,6 +84,7 @@ pub(super) fn check(
     }
     let mut seals = Seals {
         checked: false,
+        contradictions: 0,
         problem: None,
         keys: Vec::new(),
         time_stamps: Vec::new(),
@@ -126,6 +129,7 @@ fn compare(
             integrity.damages += 1;
         }
     }
+    seals.contradictions = check.damages.count();
     let has_more = check.damages.count() > check.damages.list().len() as u64;
     integrity.intact &= check.damages.is_empty() && !has_more;
     let mut wanted = seals
@@ -207,6 +211,10 @@ impl Seals {
                 },
                 format!("root: {}", key.root),
             ];
+            if self.contradictions > 0 {
+                let places = counted(self.contradictions, "place");
+                lines.insert(2, format!("changed after it was sealed: in {places}"));
+            }
             let facts = key.facts.iter();
             lines.extend(facts.map(|(name, value)| format!("{}: {}", short(name), short(value))));
             for (nr, line) in lines.iter().enumerate() {
