@@ -1,0 +1,46 @@
+#!/bin/sh
+# Questions about a small part of a capture, to scap on its native file and to sysdig 0.29.3 on the same in its format, in turn.
+#
+#     benches/skip.sh CAPTURE.scap [ROUNDS]
+#
+# Prints the median of each in seconds. The release build is used, with one thread unless the row says two.
+set -eu
+capture=$1
+rounds=${2:-5}
+cd "$(dirname "$0")/.."
+scap=${CARGO_TARGET_DIR:-target}/release/scap
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+"$scap" convert --to sysdig "$capture" "$dir/sysdig.scap" 2>/dev/null
+# A name that few events have.
+rare=$("$scap" top "$capture" --by proc.name -n 0 |
+    awk '$1 > 9 && $1 < 100 { sub(/^ *[0-9]+ +[0-9.]+ +/, ""); print; exit }')
+
+# Adds the seconds that a command takes to a file.
+timed() {
+    file=$1
+    shift
+    start=$(date +%s%N)
+    "$@" >/dev/null 2>&1
+    echo $((($(date +%s%N) - start) / 10000)) >>"$dir/$file"
+}
+median() {
+    sort -n "$dir/$1" | awk -v row=$(((rounds + 1) / 2)) 'NR == row { printf "%.2f", $1 / 100000 }'
+}
+ask() {
+    row=$1
+    theirs=$2
+    shift 2
+    for _ in $(seq "$rounds"); do
+        timed "$row.scap" "$scap" read "$capture" --threads=1 "$@"
+        timed "$row.two" "$scap" read "$capture" --threads=2 "$@"
+        timed "$row.sysdig" sysdig -r "$dir/sysdig.scap" "$theirs"
+    done
+    echo "$row: sysdig $(median "$row.sysdig"), scap $(median "$row.scap"), with two threads $(median "$row.two")"
+}
+echo "a name: $rare"
+ask absent-type evt.type=ptrace evt.type=ptrace
+ask absent-name proc.name=nosuchname proc.name=nosuchname
+ask rare-name "proc.name='$rare'" "proc.name='$rare'"
+ask one-second 'evt.reltime>=50000000000 and evt.reltime<51000000000' --from +50s --to +51s
+ask name-and-fd 'proc.name=git and fd.name contains objects' 'proc.name=git and fd.name contains objects'
