@@ -116,6 +116,11 @@ enum Command {
     /// Prints machine, recorder, time range, counts, losses by cause and CPU, integrity. Reads the
     /// whole file.
     Info(info::Args),
+    /// Tell what happened in a capture, on one page
+    ///
+    /// Started programs and those that ended badly, changed files, connections, failed and slow calls, waits, containers, the
+    /// recorder's alerts, losses. With a filter or a time range, of these events only.
+    Summary(summary::Args),
     /// Count the events of a capture by the values of fields
     ///
     /// Events, time in calls or the sum of a field of numbers, for each value of the fields, the largest first.
@@ -278,6 +283,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Chisel(args) => chisel::run(&args),
         Command::View(args) => view::run(&args),
         Command::Info(args) => info::run(&args),
+        Command::Summary(args) => summary::run(&args),
         Command::Top(args) => top::run(&args),
         Command::Verify(args) => info::verify::run(&args),
         Command::Seal(args) => seal::run(&args),

@@ -15,8 +15,7 @@ use crate::event::text;
 use crate::fields::Session;
 use crate::files;
 use crate::record::{self, Destination, Notice, Options, RecordError};
-use crate::replay::{self, EventSource as _, NativeSource};
-use crate::stats;
+use crate::replay::{self, End, EventSource as _, NativeSource};
 
 /// Shown where recording is not possible: a real recording of a staged break-in.
 const SAMPLE: &[u8] = include_bytes!("../../testdata/sample.scap");
@@ -125,25 +124,22 @@ fn show(
     path: Option<&Path>,
     title: Option<&str>,
 ) -> Result<Outcome, CliError> {
-    let failed = |error| CliError::capture(name, &error);
-    let rewind = |capture: &mut dyn io::Seek| {
-        let rewound = capture.seek(SeekFrom::Start(0));
-        rewound.map_err(|error| CliError::failed(format!("cannot read {name}: {error}")))
-    };
-    rewind(capture)?;
-    let capture_info = stats::capture_info(io::BufReader::new(&mut *capture)).map_err(failed)?;
-    rewind(capture)?;
-    let mut source = NativeSource::new(io::BufReader::new(capture)).map_err(failed)?;
+    let unreadable = |error| CliError::failed(format!("cannot read {name}: {error}"));
+    let bytes = capture.seek(SeekFrom::End(0)).map_err(unreadable)?;
+    capture.rewind().map_err(unreadable)?;
+    let mut source = NativeSource::new(io::BufReader::new(capture))
+        .map_err(|error| CliError::capture(name, &error))?;
     let mut account = Account::new(replay::arch(source.header()));
     replay::replay_all(&mut source, Session::default(), &mut account)
         .map_err(|error| CliError::replay(name, &error))?;
+    account.finish(&source, End::Reached, Some(bytes));
     let mut output = Output::new();
     let out = output.buffer();
     if let Some(title) = title {
         out.extend_from_slice(title.as_bytes());
         out.extend_from_slice(b"\n\n");
     }
-    account.print(out, &capture_info);
+    account.print(out);
     next(out, path, title.is_some());
     output.finish()?;
     Ok(Outcome::Done)

@@ -31,6 +31,7 @@ mod slice;
 mod state;
 mod stopped;
 mod strangers;
+mod summary;
 mod text;
 mod times;
 mod top;

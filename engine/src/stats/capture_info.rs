@@ -171,6 +171,25 @@ impl CaptureInfo {
         self.complete && self.damages.is_empty() && !is_scap && !self.has_unknown_losses
     }
 
+    /// Adds a report of lost events.
+    pub fn add_losses(&mut self, report: &LossReport) {
+        let is_unknown = |l: &Loss| l.cause == LossCause::DAMAGE && l.count == 0;
+        self.has_unknown_losses |= report.losses.iter().any(is_unknown);
+        for loss in report.losses.iter().filter(|l| l.count > 0) {
+            let span = self
+                .losses
+                .entry((loss.cause, loss.cpu))
+                .or_insert(LostSpan {
+                    count: 0,
+                    from: loss.from.0,
+                    to: loss.to.0,
+                });
+            span.count = span.count.saturating_add(loss.count);
+            span.from = span.from.min(loss.from.0);
+            span.to = span.to.max(loss.to.0);
+        }
+    }
+
     /// Returns how many events were lost in total.
     pub fn lost(&self) -> u64 {
         self.losses
@@ -218,7 +237,7 @@ pub fn capture_info(input: impl Read) -> Result<CaptureInfo> {
                     counter.container(&description.id);
                 }
             }
-            Item::Loss(report) => losses(capture_info, &report),
+            Item::Loss(report) => capture_info.add_losses(&report),
             Item::Derivation(derivation) => {
                 capture_info.derivation.get_or_insert(*derivation);
             }
@@ -281,24 +300,6 @@ pub fn sysdig_capture_info(input: impl Read) -> Result<CaptureInfo> {
 /// Returns true for a call that returned an error.
 fn is_failed(event: &Event<'_>) -> bool {
     crate::event::EventExt::result(event).is_some_and(|result| result < 0)
-}
-
-fn losses(capture_info: &mut CaptureInfo, report: &LossReport) {
-    let is_unknown = |l: &Loss| l.cause == LossCause::DAMAGE && l.count == 0;
-    capture_info.has_unknown_losses |= report.losses.iter().any(is_unknown);
-    for loss in report.losses.iter().filter(|l| l.count > 0) {
-        let span = capture_info
-            .losses
-            .entry((loss.cause, loss.cpu))
-            .or_insert(LostSpan {
-                count: 0,
-                from: loss.from.0,
-                to: loss.to.0,
-            });
-        span.count = span.count.saturating_add(loss.count);
-        span.from = span.from.min(loss.from.0);
-        span.to = span.to.max(loss.to.0);
-    }
 }
 
 /// Counters that are updated with every event.

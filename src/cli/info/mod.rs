@@ -13,6 +13,7 @@ use super::error::{CliError, Outcome};
 use super::input::Input;
 use super::output::{Output, ascii_json};
 use crate::stats;
+pub(super) use report::Alerts;
 use report::Report;
 
 /// Arguments of `scap info`.

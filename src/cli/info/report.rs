@@ -138,23 +138,23 @@ pub(super) struct ClockStepEntry {
 
 /// Alerts of rules that were evaluated while recording.
 #[derive(Debug, Serialize)]
-pub(super) struct Alerts<'a> {
-    pub(super) total: u64,
+pub(in crate::cli) struct Alerts<'a> {
+    pub(in crate::cli) total: u64,
     /// How many of the alerts are only counted.
-    pub(super) left_out: u64,
+    pub(in crate::cli) left_out: u64,
     /// The most severe rules first.
-    pub(super) rules: Vec<AlertEntry<'a>>,
+    pub(in crate::cli) rules: Vec<AlertEntry<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct AlertEntry<'a> {
-    pub(super) priority: &'a str,
-    pub(super) rule: &'a str,
-    pub(super) count: u64,
+pub(in crate::cli) struct AlertEntry<'a> {
+    pub(in crate::cli) priority: &'a str,
+    pub(in crate::cli) rule: &'a str,
+    pub(in crate::cli) count: u64,
 }
 
 impl<'a> Alerts<'a> {
-    fn new(counts: &'a AlertCounts) -> Self {
+    pub(in crate::cli) fn new(counts: &'a AlertCounts) -> Self {
         let entry = |((priority, rule), count): (&'a (String, String), &u64)| AlertEntry {
             priority,
             rule,

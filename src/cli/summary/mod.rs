@@ -1,31 +1,41 @@
 //! What happened in a capture, on one screen.
 //!
 //! An [`Account`] is a sink that keeps what is of first interest: started programs and how they
-//! ended, changed files, connections, failed and slow calls. Its memory is bounded whatever the
+//! ended, changed files, connections, failed and slow calls, containers, alerts. Its memory is bounded whatever the
 //! capture contains; beyond the limits it only counts.
 
 mod calls;
+mod command;
 mod files;
+mod json;
 mod print;
 
 use std::io;
 use std::ops::ControlFlow;
 
-use scap_capture_format::schema::{Arch, signal};
+use hashbrown::HashSet;
+use scap_capture_format::native::{LossReport, MachineInfo, OriginId};
+use scap_capture_format::schema::Arch;
 
 use crate::event::net::{SockAddr, SockTuple};
 use crate::event::value::{self, Value};
-use crate::event::{Event, EventExt as _, EventFlags, Names as _, number, text, time};
+use crate::event::{Event, EventExt as _, EventFlags, Names as _, number, text};
 use crate::fields::Context;
-use crate::replay::EventSink;
-use crate::state::View;
+use crate::replay::{End, EventSink, EventSource, OriginState};
+use crate::state::{Text, View};
+use crate::stats::CaptureInfo;
 use crate::stats::groups::{Counts, Groups};
 
 use calls::{Failed, Slow, Waits};
+pub(super) use command::{Args, run};
 use files::Files;
 
-/// Lines kept of each list.
+/// Lines printed of each list.
 const ROWS: usize = 8;
+/// Lines kept of each list: JSON has them all.
+const KEPT: usize = 1000;
+/// Processes and containers that are counted.
+const IDS: usize = 1 << 20;
 /// Distinct values of one kind that are counted separately.
 const KINDS: usize = 4096;
 /// Longest text put into a line, in bytes before escaping.
@@ -35,35 +45,97 @@ const TEXT: usize = 256;
 #[derive(Debug)]
 pub(super) struct Account {
     arch: Option<Arch>,
+    /// What is known of the capture as a whole: counts of its events, times, losses, alerts.
+    info: CaptureInfo,
+    /// The recorded machines.
+    machines: Vec<MachineInfo>,
     /// Time of the first event.
     first: Option<u64>,
+    /// The processes of the events, and the last one.
+    pids: HashSet<i64>,
+    last_pid: Option<i64>,
     /// Events by process.
     busy: Groups<i64, (u64, Vec<u8>)>,
-    started: Rows,
-    ended: Rows,
+    started: Rows<Started>,
+    ended: Rows<Ended>,
     files: Files,
     /// Network connections, then local ones.
-    connections: Counts<Vec<u8>>,
-    local: Counts<Vec<u8>>,
+    connections: Counts<Connection>,
+    local: Counts<Connection>,
     failed: Failed,
     slow: Slow,
     waits: Waits,
+    containers: Groups<Text, Container>,
+    /// The container of the last event in one, and its row.
+    last_container: Option<(Text, usize)>,
 }
 
 /// The first lines of a list, and their total number.
-#[derive(Debug, Default)]
-struct Rows {
-    rows: Vec<Vec<u8>>,
+#[derive(Debug)]
+struct Rows<T> {
+    rows: Vec<T>,
     count: u64,
 }
 
-impl Rows {
-    fn add(&mut self, row: impl FnOnce() -> Vec<u8>) {
+impl<T> Default for Rows<T> {
+    fn default() -> Self {
+        Self {
+            rows: Vec::new(),
+            count: 0,
+        }
+    }
+}
+
+impl<T> Rows<T> {
+    fn add(&mut self, row: impl FnOnce() -> T) {
         self.count += 1;
-        if self.rows.len() < ROWS {
+        if self.rows.len() < KEPT {
             self.rows.push(row());
         }
     }
+}
+
+// The texts of the following are from the capture, and are escaped.
+
+/// A program that was started.
+#[derive(Debug)]
+struct Started {
+    time: Option<u64>,
+    command: Vec<u8>,
+    pid: i64,
+    by: Option<Vec<u8>>,
+    adopted_by: Option<Vec<u8>>,
+}
+
+/// A process that was killed or ended with an error status.
+#[derive(Debug)]
+struct Ended {
+    time: Option<u64>,
+    name: Vec<u8>,
+    pid: i64,
+    /// Also of a process that was killed.
+    status: u64,
+    /// 0 = it was not killed.
+    signal: u64,
+}
+
+/// A connection.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Connection {
+    /// Name and id of the process.
+    who: Vec<u8>,
+    /// [`CONNECTS`] or [`ACCEPTS`].
+    verb: &'static str,
+    address: Vec<u8>,
+    error: Option<&'static str>,
+}
+
+/// A container with events.
+#[derive(Debug, Default)]
+struct Container {
+    events: u64,
+    name: Option<Vec<u8>>,
+    image: Option<Vec<u8>>,
 }
 
 impl Account {
@@ -71,7 +143,11 @@ impl Account {
     pub(super) fn new(arch: Option<Arch>) -> Self {
         Self {
             arch,
+            info: CaptureInfo::default(),
+            machines: Vec::new(),
             first: None,
+            pids: HashSet::new(),
+            last_pid: None,
             busy: Groups::new(KINDS),
             started: Rows::default(),
             ended: Rows::default(),
@@ -81,20 +157,61 @@ impl Account {
             failed: Failed::new(),
             slow: Slow::new(),
             waits: Waits::new(),
+            containers: Groups::new(KINDS),
+            last_container: None,
         }
     }
 
-    /// Starts a line with the time since the first event.
-    fn at(&self, event: &Event<'_>) -> Vec<u8> {
-        let since = event
-            .ts
-            .known()
-            .unwrap_or(0)
-            .saturating_sub(self.first.unwrap_or(0));
-        let mut row = Vec::new();
-        let (seconds, ms) = (since / time::NS_PER_S, since % time::NS_PER_S / 1_000_000);
-        number::display(&mut row, format_args!("{seconds:>3}.{ms:03}  "));
-        row
+    /// Adds what is known of the capture at the end: its header, and whether it is whole. `bytes` is its size, if it is
+    /// known.
+    pub(super) fn finish(&mut self, source: &dyn EventSource, end: End, bytes: Option<u64>) {
+        let info = &mut self.info;
+        info.header = source.header().clone();
+        // A machine that the header does not describe was met on the way.
+        if let [machine] = &*self.machines {
+            info.header.machine.clone_from(machine);
+        }
+        info.bytes = bytes.unwrap_or(0);
+        info.is_sysdig = source.origins().iter().any(|origin| origin.is_paired);
+        // What was lost is reported behind it, and may be reported behind the end of the range.
+        info.complete = end == End::Reached && source.is_complete();
+        info.damages = source.damages().clone();
+        info.processes = self.pids.len() as u64;
+    }
+
+    /// Counts an event for the capture.
+    fn total(&mut self, event: &Event<'_>, view: &View<'_>) {
+        let info = &mut self.info;
+        info.events += 1;
+        if let Some(now) = event.ts.known() {
+            let (first, last) = info.times.unwrap_or((now, now));
+            info.times = Some((first.min(now), last.max(now)));
+        }
+        let pid = match view.thread() {
+            Some(thread) if event.pid.0 == -1 => thread.pid.0,
+            _ => event.pid.0,
+        };
+        if self.last_pid != Some(pid) {
+            self.last_pid = Some(pid);
+            // Events of a merged capture without a thread have an id of their origin.
+            if OriginId::split(event).1.pid.0 >= 0 && self.pids.len() < IDS {
+                self.pids.insert(pid);
+            }
+        }
+        let Some(id) = view.thread().and_then(|thread| thread.container.as_ref()) else {
+            return;
+        };
+        let place = match &self.last_container {
+            Some((last, place)) if Text::ptr_eq(last, id) => Some(*place),
+            _ => {
+                let make = || (id.clone(), Container::default());
+                self.containers.place(id, |other| other == id, make)
+            }
+        };
+        if let Some(place) = place {
+            self.containers.row(place).events += 1;
+            self.last_container = Some((id.clone(), place));
+        }
     }
 
     /// Counts an event for its process. A process is listed under the name of its last `execve`.
@@ -122,27 +239,24 @@ impl Account {
         if event.result() != Some(0) {
             return;
         }
-        let row = self.at(event);
         self.started.add(|| {
-            let mut row = row;
-            command_line(&mut row, event);
-            row.extend_from_slice(b"  (");
-            number::dec(&mut row, event.pid.0);
+            let mut command = Vec::new();
+            command_line(&mut command, event);
             let (starter, adopter) = view.starter();
             let parent = || {
                 let tid = event.int(param(event, "ptid")?)?;
                 view.comm(tid)
             };
-            if let Some(name) = starter.and_then(|starter| starter.comm).or_else(parent) {
-                row.extend_from_slice(b", by ");
-                safe(&mut row, name);
+            let by = starter.and_then(|starter| starter.comm).or_else(parent);
+            Started {
+                time: event.ts.known(),
+                command,
+                pid: event.pid.0,
+                by: by.map(escaped),
+                adopted_by: adopter
+                    .and_then(|adopter| adopter.comm.as_deref())
+                    .map(escaped),
             }
-            if let Some(name) = adopter.and_then(|adopter| adopter.comm.as_deref()) {
-                row.extend_from_slice(b", adopted by ");
-                safe(&mut row, name);
-            }
-            row.push(b')');
-            row
         });
     }
 
@@ -153,49 +267,46 @@ impl Account {
         if event.tid.0 != event.pid.0 || (signal == 0 && status == 0) {
             return;
         }
-        let row = self.at(event);
-        self.ended.add(|| {
-            let mut row = row;
-            who(&mut row, event, view);
-            match u8::try_from(signal).ok().filter(|s| *s > 0) {
-                Some(number) => match signal::name(number) {
-                    Some(name) => number::display(&mut row, format_args!(" killed by {name}")),
-                    None => number::display(&mut row, format_args!(" killed by signal {number}")),
-                },
-                None => number::display(&mut row, format_args!(" ended with status {status}")),
-            }
-            row
+        self.ended.add(|| Ended {
+            time: event.ts.known(),
+            name: escaped(view.own_comm().unwrap_or(b"?")),
+            pid: event.pid.0,
+            status,
+            signal,
         });
     }
 
-    fn connected(&mut self, event: &Event<'_>, view: &View<'_>, verb: &str) {
+    fn connected(&mut self, event: &Event<'_>, view: &View<'_>, verb: &'static str) {
         let value = |name| {
             let (index, info) = event.info()?.param(name)?;
             let bytes = event.params.get(index)?;
             Some(Value::decode(info, bytes).0)
         };
-        let mut row = Vec::new();
-        who(&mut row, event, view);
-        number::display(&mut row, format_args!(" {verb} "));
+        let mut by = Vec::new();
+        who(&mut by, event, view);
+        let mut to = Vec::new();
         let (address, tuple) = (value("addr"), value("tuple"));
         let over_network = matches!(address, Some(Value::SockAddr(SockAddr::Inet(_))))
             || matches!(tuple, Some(Value::SockTuple(SockTuple::Inet(..))));
         match (address, tuple) {
             (Some(Value::SockAddr(address)), _) if verb == CONNECTS => {
-                address.render(&mut row, text::escape_exact);
+                address.render(&mut to, text::escape_exact);
             }
-            (_, Some(Value::SockTuple(tuple))) => tuple.write(&mut row, text::escape_exact),
-            _ => row.extend_from_slice(b"an unknown address"),
+            (_, Some(Value::SockTuple(tuple))) => tuple.write(&mut to, text::escape_exact),
+            _ => to.extend_from_slice(b"an unknown address"),
         }
         // A non-blocking connect returns EINPROGRESS and usually succeeds later.
         let error = event.result().filter(|r| *r < 0).and_then(calls::errno);
-        if let Some(name) = error.filter(|name| *name != "EINPROGRESS") {
-            number::display(&mut row, format_args!(": {name}"));
-        }
+        let connection = Connection {
+            who: by,
+            verb,
+            address: to,
+            error: error.filter(|name| *name != "EINPROGRESS"),
+        };
         if over_network {
-            self.connections.add(row);
+            self.connections.add(connection);
         } else {
-            self.local.add(row);
+            self.local.add(connection);
         }
     }
 }
@@ -208,6 +319,10 @@ const ACCEPTS: &str = "accepted";
 impl EventSink for Account {
     fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
         let (event, view) = (cx.event, cx.view);
+        self.total(event, view);
+        if self.info.alerts.add(event) {
+            return Ok(ControlFlow::Continue(()));
+        }
         self.first = self.first.or(event.ts.known());
         self.count(event, view);
         self.waits.add(event, view, self.arch);
@@ -233,6 +348,37 @@ impl EventSink for Account {
         self.slow.add(event, view, self.arch);
         Ok(ControlFlow::Continue(()))
     }
+
+    fn hidden(&mut self, cx: &Context<'_>) -> io::Result<()> {
+        self.info.hidden += u64::from(cx.event.flags.contains(EventFlags::HIDDEN));
+        Ok(())
+    }
+
+    fn loss(&mut self, report: &LossReport) -> io::Result<()> {
+        self.info.add_losses(report);
+        Ok(())
+    }
+
+    fn end(&mut self, origins: &mut [OriginState]) -> io::Result<()> {
+        let machines = origins.iter().map(|origin| origin.session.machine.clone());
+        self.machines = machines.collect();
+        for place in 0..self.containers.len() {
+            let (id, _) = self.containers.get(place);
+            let known = origins.iter().find_map(|origin| origin.state.container(id));
+            let text = |key| Some(escaped(known?.text(key)?.as_bytes()));
+            let (name, image) = (text("name"), text("image"));
+            let container = self.containers.row(place);
+            (container.name, container.image) = (name, image);
+        }
+        Ok(())
+    }
+}
+
+/// Returns the value of [`safe`].
+fn escaped(value: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    safe(&mut out, value);
+    out
 }
 
 /// Returns the index of a parameter.
@@ -279,7 +425,6 @@ mod tests {
     use super::*;
     use crate::fields::Session;
     use crate::state::State;
-    use crate::stats::CaptureInfo;
 
     fn take(account: &mut Account, pid: i64, ty: EventType, params: &[&[u8]]) {
         let lens: Vec<u32> = params.iter().map(|p| p.len() as u32).collect();
@@ -307,7 +452,7 @@ mod tests {
 
     fn printed(account: &Account) -> String {
         let mut out = Vec::new();
-        account.print(&mut out, &CaptureInfo::default());
+        account.print(&mut out);
         String::from_utf8(out).unwrap()
     }
 

@@ -1,10 +1,12 @@
 //! Prints the account.
 
-use scap_capture_format::event::Timestamp;
+use scap_capture_format::native::MachineInfo;
+use scap_capture_format::schema::signal;
 
 use super::calls;
 use super::files::Changed;
-use super::{Account, ROWS, Rows, safe};
+use super::{Account, Connection, Ended, ROWS, Rows, Started, escaped, safe};
+use crate::cli::info::Alerts;
 use crate::event::number::grouped;
 use crate::event::{number, text, time};
 use crate::state::Mounts;
@@ -26,13 +28,17 @@ const ERRORS: usize = 5;
 
 impl Account {
     /// Appends the account, after a header about the capture.
-    pub(in crate::cli) fn print(&self, out: &mut Vec<u8>, capture_info: &CaptureInfo) {
-        head(out, capture_info);
-        self.most_events(out, capture_info.events);
-        rows(out, "programs started", &self.started, STARTED_LINES);
+    pub(in crate::cli) fn print(&self, out: &mut Vec<u8>) {
+        head(out, &self.info, &self.machines);
+        self.most_events(out, self.info.events);
+        self.alerts(out);
+        let first = self.first.unwrap_or(0);
+        rows(out, "programs started", &self.started, STARTED_LINES, |r| {
+            r.row(first)
+        });
         self.changed(out);
-        counted(out, "connections", &[&self.connections, &self.local]);
-        rows(out, "ended badly", &self.ended, 1);
+        connections(out, &[&self.connections, &self.local]);
+        rows(out, "ended badly", &self.ended, 1, |r| r.row(first));
         self.failures(out);
         let slow = self.slow.calls.rows().iter();
         timed(
@@ -46,6 +52,44 @@ impl Account {
             "longest waits for data and locks",
             waits.iter().map(|(ns, row)| (*ns, &**row)),
         );
+        self.in_containers(out);
+    }
+
+    fn alerts(&self, out: &mut Vec<u8>) {
+        let alerts = &self.info.alerts;
+        if alerts.total == 0 {
+            return;
+        }
+        heading(out, "alerts of the recorder", Some(alerts.total));
+        let alerts = Alerts::new(alerts);
+        for entry in alerts.rules.iter().take(ROWS) {
+            let mut row = format!("{:>7}  ", grouped(entry.count)).into_bytes();
+            safe(&mut row, entry.priority.as_bytes());
+            row.extend_from_slice(b": ");
+            safe(&mut row, entry.rule.as_bytes());
+            line(out, &row);
+        }
+        more(out, alerts.rules.len() as u64, ROWS);
+    }
+
+    fn in_containers(&self, out: &mut Vec<u8>) {
+        let count = self.containers.len() as u64 + self.containers.omitted();
+        if count == 0 {
+            return;
+        }
+        heading(out, "containers", Some(count));
+        let ranked = self.containers.ranked(|_, container| container.events);
+        for (id, container) in ranked.into_iter().take(ROWS) {
+            let mut row = escaped(id);
+            for part in [&container.name, &container.image].into_iter().flatten() {
+                row.push(b' ');
+                row.extend_from_slice(part);
+            }
+            let events = number::counted(container.events, "event");
+            number::display(&mut row, format_args!("  {events}"));
+            line(out, &row);
+        }
+        more(out, count, ROWS);
     }
 
     fn most_events(&self, out: &mut Vec<u8>, events: u64) {
@@ -100,6 +144,62 @@ impl Account {
             line(out, &row);
         }
         more(out, errors.len() as u64, ERRORS);
+    }
+}
+
+/// Starts a line with the time since the first event.
+fn at(time: Option<u64>, first: u64) -> Vec<u8> {
+    let since = time.unwrap_or(0).saturating_sub(first);
+    let mut row = Vec::new();
+    let (seconds, ms) = (since / time::NS_PER_S, since % time::NS_PER_S / 1_000_000);
+    number::display(&mut row, format_args!("{seconds:>3}.{ms:03}  "));
+    row
+}
+
+impl Started {
+    fn row(&self, first: u64) -> Vec<u8> {
+        let mut row = at(self.time, first);
+        row.extend_from_slice(&self.command);
+        number::display(&mut row, format_args!("  ({}", self.pid));
+        for (what, name) in [(", by ", &self.by), (", adopted by ", &self.adopted_by)] {
+            if let Some(name) = name {
+                row.extend_from_slice(what.as_bytes());
+                row.extend_from_slice(name);
+            }
+        }
+        row.push(b')');
+        row
+    }
+}
+
+impl Ended {
+    fn row(&self, first: u64) -> Vec<u8> {
+        let mut row = at(self.time, first);
+        row.extend_from_slice(&self.name);
+        number::display(&mut row, format_args!(" ({}) ", self.pid));
+        match self.signal {
+            0 => number::display(&mut row, format_args!("ended with status {}", self.status)),
+            _ => number::display(&mut row, format_args!("killed by {}", self.signal_name())),
+        }
+        row
+    }
+
+    /// Returns the name of the signal, or `signal N`.
+    pub(super) fn signal_name(&self) -> String {
+        let name = u8::try_from(self.signal).ok().and_then(signal::name);
+        name.map_or_else(|| format!("signal {}", self.signal), str::to_owned)
+    }
+}
+
+impl Connection {
+    fn row(&self) -> Vec<u8> {
+        let mut row = self.who.clone();
+        number::display(&mut row, format_args!(" {} ", self.verb));
+        row.extend_from_slice(&self.address);
+        if let Some(error) = self.error {
+            number::display(&mut row, format_args!(": {error}"));
+        }
+        row
     }
 }
 
@@ -161,35 +261,59 @@ fn beside<'a>(old: &[u8], new: &'a [u8]) -> &'a [u8] {
     }
 }
 
-/// Appends machine, time range, size and losses.
-fn head(out: &mut Vec<u8>, capture_info: &CaptureInfo) {
-    let machine = &capture_info.header.machine;
-    let parts = [
-        machine.host_name.clone(),
-        machine.os.clone(),
-        format!("Linux {}", machine.kernel_release),
-        number::counted(machine.cpus.into(), "CPU"),
-    ];
-    text::escape_exact(out, parts.join(", ").as_bytes());
-    out.push(b'\n');
+/// Appends machines, time range, size and losses.
+fn head(out: &mut Vec<u8>, capture_info: &CaptureInfo, machines: &[MachineInfo]) {
+    let of_header = std::slice::from_ref(&capture_info.header.machine);
+    let machines = if machines.len() > 1 {
+        machines
+    } else {
+        of_header
+    };
+    for machine in machines.iter().take(ROWS) {
+        let release = &machine.kernel_release;
+        let parts = [
+            machine.host_name.clone(),
+            machine.os.clone(),
+            match release.is_empty() {
+                true => String::new(),
+                false => format!("Linux {release}"),
+            },
+            match machine.cpus {
+                0 => String::new(),
+                cpus => number::counted(cpus.into(), "CPU"),
+            },
+        ];
+        let parts: Vec<String> = parts.into_iter().filter(|p| !p.is_empty()).collect();
+        if !parts.is_empty() {
+            text::escape_exact(out, parts.join(", ").as_bytes());
+            out.push(b'\n');
+        }
+    }
+    more(out, machines.len() as u64, ROWS);
     let (first, last) = capture_info.times.unwrap_or_default();
     #[expect(clippy::cast_precision_loss, reason = "a time for display")]
     let seconds = last.saturating_sub(first) as f64 / time::NS_PER_S as f64;
-    let Timestamp(start) = capture_info.header.start;
-    number::display(
-        out,
-        format_args!(
-            "from {}, {seconds:.2} s: {} of {}, {}\n",
-            time::iso8601(
-                start / time::NS_PER_S * time::NS_PER_S,
-                machine.utc_offset_s
-            )
-            .replace(".000000000", ""),
-            number::counted(capture_info.events, "event"),
-            number::counted(capture_info.processes, "process"),
-            number::counted(capture_info.bytes, "byte"),
+    match capture_info.times {
+        Some(_) => number::display(
+            out,
+            format_args!(
+                "from {}, {seconds:.2} s: {} of {}",
+                time::iso8601(
+                    first / time::NS_PER_S * time::NS_PER_S,
+                    capture_info.header.machine.utc_offset_s
+                )
+                .replace(".000000000", ""),
+                number::counted(capture_info.events, "event"),
+                number::counted(capture_info.processes, "process"),
+            ),
         ),
-    );
+        None => out.extend_from_slice(b"no events"),
+    }
+    if capture_info.bytes > 0 {
+        let bytes = number::counted(capture_info.bytes, "byte");
+        number::display(out, format_args!(", {bytes}"));
+    }
+    out.push(b'\n');
     match capture_info.lost() {
         0 if capture_info.knows_losses() => out.extend_from_slice(b"nothing was lost\n"),
         0 => out.extend_from_slice(b"whether events were lost is not known\n"),
@@ -199,6 +323,9 @@ fn head(out: &mut Vec<u8>, capture_info: &CaptureInfo) {
             let mut causes: Vec<_> = capture_info.losses.keys().map(|(c, _)| c.name()).collect();
             causes.dedup();
             text::escape(out, causes.join(", ").as_bytes());
+            if !capture_info.knows_losses() {
+                out.extend_from_slice(b"; whether more were lost is not known");
+            }
             out.push(b'\n');
         }
     }
@@ -226,28 +353,34 @@ fn timed<'r>(out: &mut Vec<u8>, title: &str, rows: impl Iterator<Item = (u64, &'
     }
 }
 
-fn rows(out: &mut Vec<u8>, title: &str, rows: &Rows, lines: usize) {
+fn rows<T>(
+    out: &mut Vec<u8>,
+    title: &str,
+    rows: &Rows<T>,
+    lines: usize,
+    row: impl Fn(&T) -> Vec<u8>,
+) {
     if rows.count == 0 {
         return;
     }
     heading(out, title, Some(rows.count));
-    for row in &rows.rows {
-        wrapped(out, row, lines);
+    for one in rows.rows.iter().take(ROWS) {
+        wrapped(out, &row(one), lines);
     }
     more(out, rows.count, ROWS);
 }
 
-fn counted(out: &mut Vec<u8>, title: &str, lists: &[&Counts<Vec<u8>>]) {
+fn connections(out: &mut Vec<u8>, lists: &[&Counts<Connection>]) {
     let total = lists
         .iter()
         .fold(0, |sum, list| list.total().saturating_add(sum));
     if total == 0 {
         return;
     }
-    heading(out, title, Some(total));
+    heading(out, "connections", Some(total));
     let rows = || lists.iter().flat_map(|list| list.groups().iter());
-    for (row, count) in rows().take(ROWS) {
-        let mut row = row.clone();
+    for (connection, count) in rows().take(ROWS) {
+        let mut row = connection.row();
         if *count > 1 {
             number::display(&mut row, format_args!("  ({} times)", grouped(*count)));
         }
