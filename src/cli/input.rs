@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use scap_capture_format::native::section::MAGIC;
 use scap_capture_format::native::{Damages, Header, IndexedReader, Origin};
 
 use super::audit::{AuditLogs, AuditProblems};
@@ -148,6 +149,12 @@ impl Input {
             read: 0,
             progress,
         });
+    }
+
+    /// Whether the content is that of a capture, whole or not.
+    pub(super) fn begins_like_capture(mut self) -> bool {
+        let mut magic = [0; MAGIC.len()];
+        self.is_sysdig || self.bytes.read_exact(&mut magic).is_ok() && magic == MAGIC
     }
 
     /// Returns true if the capture is seekable.

@@ -4,6 +4,7 @@
 //! the reader closed the output; 1 failure; 2 invalid usage; 3 the capture is damaged and was read
 //! in part; 4 missing privilege or kernel support; 5 alerts, if asked for.
 
+mod archive;
 mod audit;
 mod cat;
 mod chisel;
@@ -16,6 +17,7 @@ mod diagnostic;
 mod error;
 mod events;
 mod fields;
+mod first_seen;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod info;
@@ -32,6 +34,7 @@ mod reference;
 mod repair;
 mod rules;
 mod seal;
+mod search;
 mod slice;
 mod state;
 mod stderr;
@@ -121,6 +124,16 @@ enum Command {
     /// Started programs and those that ended badly, changed files, connections, failed and slow calls, waits, containers, the
     /// recorder's alerts, losses. With a filter or a time range, of these events only.
     Summary(summary::Args),
+    /// Search captures for indicators of compromise
+    ///
+    /// Prints a line for each indicator, capture and process: how many events, the first and the last time, and the number of the
+    /// first event. Directories are searched for captures. The exit code is 0 whether anything was found or not; with
+    /// `--exit-code` it is 5 if something was.
+    Search(search::Args),
+    /// Tell when the values of fields were first seen in many captures
+    ///
+    /// One line for each value, with the time and the place of its first event; what was seen first last comes first.
+    FirstSeen(first_seen::Args),
     /// Count the events of a capture by the values of fields
     ///
     /// Events, time in calls or the sum of a field of numbers, for each value of the fields, the largest first.
@@ -283,6 +296,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Chisel(args) => chisel::run(&args),
         Command::View(args) => view::run(&args),
         Command::Info(args) => info::run(&args),
+        Command::Search(args) => search::run(&args),
+        Command::FirstSeen(args) => first_seen::run(&args),
         Command::Summary(args) => summary::run(&args),
         Command::Top(args) => top::run(&args),
         Command::Verify(args) => info::verify::run(&args),

@@ -27,6 +27,7 @@ mod sample;
 mod screens;
 mod scripted_views;
 mod seal;
+mod search;
 mod slice;
 mod state;
 mod stopped;
