@@ -8,6 +8,40 @@ use super::error::CliError;
 use crate::filter::{Filter, When};
 use crate::replay::Selection;
 
+/// Which captures a command reads, and what of them.
+#[derive(Debug, clap::Args)]
+pub(super) struct CaptureArgs {
+    /// Captures; several are merged by time; `-` is standard input. The words after the files are a filter in the
+    /// language of sysdig and Falco, such as 'proc.name=sshd and evt.type=execve'
+    #[arg(value_name = "FILE… [FILTER")]
+    words: Vec<OsString>,
+
+    /// Read this capture; all other words are the filter
+    #[arg(short = 'r', long = "read", value_name = "FILE")]
+    read: Vec<PathBuf>,
+
+    /// Start at a time (`2026-11-24 03:12:01.5`, `03:12:01`), an offset from the first event
+    /// (`+12.5s`) or an event number (`#123`)
+    #[arg(long, value_name = "WHEN")]
+    pub(super) from: Option<String>,
+
+    /// End at this time, offset or event number
+    #[arg(long, value_name = "WHEN")]
+    pub(super) to: Option<String>,
+}
+
+impl CaptureArgs {
+    /// Returns the files, as [`split`] does, the text of the filter, and both filter and time range.
+    pub(super) fn parse(
+        &self,
+        needs_file: bool,
+    ) -> Result<(Vec<PathBuf>, Option<String>, Selection), CliError> {
+        let (files, filter) = split(&self.read, &self.words, needs_file)?;
+        let selection = selection(filter.as_deref(), self.from.as_deref(), self.to.as_deref())?;
+        Ok((files, filter, selection))
+    }
+}
+
 /// Splits the words into files and the text of a filter.
 ///
 /// All words before the first that is not a file are files; with `-r` there are none. A filter can

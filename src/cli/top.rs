@@ -1,9 +1,7 @@
 //! `scap top`: events by the values of fields.
 
-use std::ffi::OsString;
 use std::io;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 
 use serde_json::{Map, Value as Json};
 
@@ -12,7 +10,7 @@ use super::diagnostic;
 use super::error::{CliError, Outcome, warn};
 use super::input::Captures;
 use super::output::{Output, ascii_json};
-use super::positionals;
+use super::positionals::CaptureArgs;
 use super::table::{self, Side};
 use super::window::Window;
 use crate::event::EventExt as _;
@@ -33,13 +31,8 @@ const BETWEEN: u8 = b'\t';
 /// Arguments of `scap top`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Captures; several are merged by time; `-` is standard input. The words after the files are a filter
-    #[arg(value_name = "FILE… [FILTER")]
-    words: Vec<OsString>,
-
-    /// Read this capture; all other words are the filter
-    #[arg(short = 'r', long = "read", value_name = "FILE")]
-    read: Vec<PathBuf>,
+    #[command(flatten)]
+    captures: CaptureArgs,
 
     /// Count by the values of these fields
     #[arg(
@@ -65,14 +58,6 @@ pub(super) struct Args {
     /// Print this many groups; 0 = all
     #[arg(short = 'n', value_name = "COUNT", default_value = "20")]
     count: usize,
-
-    /// Start at a time, offset or event number, as for `read`
-    #[arg(long, value_name = "WHEN")]
-    from: Option<String>,
-
-    /// End at this time, offset or event number
-    #[arg(long, value_name = "WHEN")]
-    to: Option<String>,
 
     /// Print a JSON object per group
     #[arg(long)]
@@ -161,9 +146,7 @@ struct Sums {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
-    let (files, filter) = positionals::split(&args.read, &args.words, args.audit.is_empty())?;
-    let mut selection =
-        positionals::selection(filter.as_deref(), args.from.as_deref(), args.to.as_deref())?;
+    let (files, _, mut selection) = args.captures.parse(args.audit.is_empty())?;
     let measure = Measure::of(args)?;
     let format = format!("*%{}", args.by.join("\t%"));
     let key =

@@ -3,7 +3,6 @@
 mod shared;
 mod write;
 
-use std::ffi::OsString;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -14,7 +13,7 @@ use super::chisel::{self, ChiselArgs, Rerun, Sources};
 use super::error::{CliError, Outcome};
 use super::input::Captures;
 use super::output::Output;
-use super::positionals;
+use super::positionals::CaptureArgs;
 use super::print::{PrintArgs, Printer};
 use super::sysdig_options::SysdigOptions;
 use super::window::Window;
@@ -29,24 +28,8 @@ pub(super) use write::{cannot_write, destination, refuse_same};
 /// Arguments of `scap read`.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
-    /// Captures to read; several are merged by time; `-` is standard input. The words after the
-    /// files are a filter in the language of sysdig and Falco, such as 'proc.name=sshd and
-    /// evt.type=execve'
-    #[arg(value_name = "FILE… [FILTER")]
-    words: Vec<OsString>,
-
-    /// Read this capture; all other words are the filter
-    #[arg(short = 'r', long = "read", value_name = "FILE")]
-    read: Vec<PathBuf>,
-
-    /// Start at a time (`2026-11-24 03:12:01.5`, `03:12:01`), an offset from the first event
-    /// (`+12.5s`) or an event number (`#123`)
-    #[arg(long, value_name = "WHEN")]
-    from: Option<String>,
-
-    /// End at this time, offset or event number
-    #[arg(long, value_name = "WHEN")]
-    to: Option<String>,
+    #[command(flatten)]
+    captures: CaptureArgs,
 
     /// Write the events to this capture instead of printing them; events that the state depends on
     /// are kept as hidden events
@@ -120,9 +103,7 @@ pub(in crate::cli) fn run(args: &Args) -> Result<(Outcome, Option<Rerun>), CliEr
             "-w writes events, -c runs a chisel over them",
         ));
     }
-    let (files, filter) = positionals::split(&args.read, &args.words, args.audit.is_empty())?;
-    let selection =
-        positionals::selection(filter.as_deref(), args.from.as_deref(), args.to.as_deref())?;
+    let (files, filter, selection) = args.captures.parse(args.audit.is_empty())?;
     let sessions = args.audit.sessions(&files, needs_sessions(&selection))?;
     let sources = Sources {
         files: &files,
@@ -133,9 +114,7 @@ pub(in crate::cli) fn run(args: &Args) -> Result<(Outcome, Option<Rerun>), CliEr
 }
 
 fn without_chisels(args: &Args) -> Result<Outcome, CliError> {
-    let (files, filter) = positionals::split(&args.read, &args.words, args.audit.is_empty())?;
-    let selection =
-        positionals::selection(filter.as_deref(), args.from.as_deref(), args.to.as_deref())?;
+    let (files, filter, selection) = args.captures.parse(args.audit.is_empty())?;
     if let Some(path) = &args.write {
         return write::run(args, &files, path, selection, filter.as_deref());
     }

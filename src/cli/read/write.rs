@@ -49,8 +49,8 @@ pub(super) fn run(
         .sessions(files, super::needs_sessions(&selection))?;
     let notes = [
         ("filter", filter),
-        ("from", args.from.as_deref()),
-        ("to", args.to.as_deref()),
+        ("from", args.captures.from.as_deref()),
+        ("to", args.captures.to.as_deref()),
     ];
     let parents: Vec<PathBuf> = files.iter().chain(args.audit.files()).cloned().collect();
     let derivation = derivation("read", &notes, &parents)?;

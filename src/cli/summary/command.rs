@@ -1,6 +1,5 @@
 //! `scap summary`.
 
-use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 
@@ -8,30 +7,16 @@ use super::Account;
 use crate::cli::error::{CliError, Outcome};
 use crate::cli::input::Captures;
 use crate::cli::output::{Output, ascii_json};
-use crate::cli::positionals;
+use crate::cli::positionals::CaptureArgs;
 use crate::cli::window::Window;
 use crate::fields::Session;
-use crate::filter::Filter;
 use crate::replay::{self, Extent, Pipeline};
 
 /// Arguments of `scap summary`.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
-    /// Captures; several are merged by time; `-` is standard input. The words after the files are a filter
-    #[arg(value_name = "FILE… [FILTER")]
-    words: Vec<OsString>,
-
-    /// Read this capture; all other words are the filter
-    #[arg(short = 'r', long = "read", value_name = "FILE")]
-    read: Vec<PathBuf>,
-
-    /// Start at a time, offset or event number, as for `read`
-    #[arg(long, value_name = "WHEN")]
-    from: Option<String>,
-
-    /// End at this time, offset or event number
-    #[arg(long, value_name = "WHEN")]
-    to: Option<String>,
+    #[command(flatten)]
+    captures: CaptureArgs,
 
     /// Print JSON, with up to 1000 rows of each list
     #[arg(long)]
@@ -40,16 +25,10 @@ pub(in crate::cli) struct Args {
 
 /// Runs the command.
 pub(in crate::cli) fn run(args: &Args) -> Result<Outcome, CliError> {
-    let (files, filter) = positionals::split(&args.read, &args.words, true)?;
-    let mut selection =
-        positionals::selection(filter.as_deref(), args.from.as_deref(), args.to.as_deref())?;
+    let (files, _, mut selection) = args.captures.parse(true)?;
     let window = Window::new(&files, None, &mut selection);
-    let needs_all = selection
-        .filter
-        .as_ref()
-        .is_some_and(|filter: &Filter| filter.pushdown().depends_on_all.is_some());
     let mut session = Session::default();
-    let wanted = (!needs_all).then_some(Extent::Events(&selection));
+    let wanted = Some(Extent::Events(&selection));
     let mut captures = Captures::open(&files, None, wanted, &mut session)?;
     let mut account = Account::new(replay::arch(captures.header()));
     let mut pipeline = Pipeline::new(session, captures.origins(), selection);

@@ -57,7 +57,6 @@ impl Account {
             "first": info.times.map(|(first, _)| iso(first)),
             "last": info.times.map(|(_, last)| iso(last)),
             "events": info.events,
-            "hidden": info.hidden,
             "processes": info.processes,
             "bytes": (info.bytes > 0).then_some(info.bytes),
             "lost": {

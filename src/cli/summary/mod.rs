@@ -349,11 +349,6 @@ impl EventSink for Account {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn hidden(&mut self, cx: &Context<'_>) -> io::Result<()> {
-        self.info.hidden += u64::from(cx.event.flags.contains(EventFlags::HIDDEN));
-        Ok(())
-    }
-
     fn loss(&mut self, report: &LossReport) -> io::Result<()> {
         self.info.add_losses(report);
         Ok(())
