@@ -78,11 +78,11 @@ impl Archive {
 
     /// Reads each capture, on as many threads as there are processors, and calls `take` with the results, in the order of the
     /// captures. `worker` makes what reads captures on one thread. A capture that cannot be read is said, and the others
-    /// are read. Returns the exit code.
+    /// are read. After a `Break`, no other capture is begun. Returns the exit code.
     pub(super) fn each<T: Send, W>(
         &self,
         worker: impl Fn() -> W,
-        mut take: impl FnMut(usize, T),
+        mut take: impl FnMut(usize, T) -> ControlFlow<()>,
     ) -> u8
     where
         W: FnMut(&Path) -> Result<(T, Outcome), CliError> + Send,
@@ -119,7 +119,10 @@ impl Archive {
                     match result {
                         Ok((found, outcome)) => {
                             damaged |= outcome == Outcome::Damaged;
-                            take(turn, found);
+                            if take(turn, found).is_break() {
+                                // There is nothing more to begin with.
+                                next.store(captures.len(), Ordering::Relaxed);
+                            }
                         }
                         Err(error) => {
                             error.print();

@@ -1,6 +1,7 @@
 //! `scap first-seen`: when the values of fields were first seen in many captures.
 
 use std::ffi::OsString;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value as Json};
@@ -103,6 +104,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
                 total.seen.last = total.seen.last.max(seen.last);
                 total.seen.events += seen.events;
             }
+            ControlFlow::Continue(())
         },
     );
     print(args, &archive, &totals)?;

@@ -166,7 +166,10 @@ fn each_place_that_was_changed_is_named() {
     let (out, code) = verified(&capture, "zeros.pub.pem");
     assert_eq!(code, 3);
     assert!(out.contains(": damaged in one place; "), "{out}");
-    assert!(out.contains("        changed after it was sealed: in 1 place\n"), "{out}");
+    assert!(
+        out.contains("        changed after it was sealed: in 1 place\n"),
+        "{out}"
+    );
     assert!(
         out.contains("    byte 0: these bytes are not those that were sealed\n"),
         "{out}"

@@ -6,6 +6,7 @@ mod scan;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use hashbrown::HashSet;
@@ -87,6 +88,10 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
             }
             if written.is_ok() {
                 written = output.flush();
+            }
+            match written {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
             }
         },
     );
