@@ -121,8 +121,8 @@ enum Command {
     Info(info::Args),
     /// Tell what happened in a capture, on one page
     ///
-    /// Started programs and those that ended badly, changed files, connections, failed and slow calls, waits, containers, the
-    /// recorder's alerts, losses. With a filter or a time range, of these events only.
+    /// Programs that were started or failed, changed files, connections, failed and slow calls, waits, containers, the
+    /// recorder's alerts, losses. A filter or a time range selects events.
     Summary(summary::Args),
     /// Search captures for indicators of compromise
     ///

@@ -159,7 +159,7 @@ fn each_place_that_was_changed_is_named() {
     let capture = file(dir.path(), "a.scap", &write(&story(), 3, true));
     assert_eq!(seal(&capture, "zeros.pem").2, 0);
     let whole = std::fs::read(&capture).unwrap();
-    // The preamble's spare bytes, of which no checksum is.
+    // No checksum covers the spare bytes of the preamble.
     let mut changed = whole.clone();
     changed[10] = 1;
     std::fs::write(&capture, &changed).unwrap();
@@ -171,7 +171,7 @@ fn each_place_that_was_changed_is_named() {
         "{out}"
     );
     assert!(
-        out.contains("    byte 0: these bytes are not those that were sealed\n"),
+        out.contains("    byte 0: these bytes were changed after sealing\n"),
         "{out}"
     );
     // What the capture itself shows is said once.

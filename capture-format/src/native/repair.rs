@@ -21,7 +21,7 @@ pub struct Repaired {
     pub events: u64,
     /// Chunks that were copied as they are.
     pub chunks: u64,
-    /// Chunks of which a part of the events, or all under a wrong summary, was saved.
+    /// Chunks that were saved in part, or whole with a corrected summary.
     pub chunks_in_part: u64,
     /// Snapshots saved.
     pub snapshots: u64,

@@ -1,9 +1,9 @@
 //! Seals: signatures over all bytes of a capture before them.
 //!
 //! A seal names *extents*, consecutive ranges of bytes that end where its section begins, each with its hash; scap makes one for
-//! each section. The hashes are the leaves of a tree (that of RFC 9162), and its root and the section of the seal are what is signed.
-//! So whatever was changed, moved, removed or added is found, and the extent that it is in is known. What the bytes
-//! mean is not looked at: a damaged capture can be sealed as it is.
+//! each section. The hashes are the leaves of a tree (that of RFC 9162), whose root is signed together with the section of the seal.
+//! So any change, move, removal or addition is found, and the extent with it is known. The meaning of the bytes
+//! does not matter: a damaged capture can be sealed as it is.
 //!
 //! The first seal of a recording begins at the beginning of the file, and each further one at the seal before it, whose
 //! tree it continues. This module knows no kind of key: see [`Signer`] and [`check_seals`].
@@ -429,7 +429,7 @@ pub fn check_seals<R: Read + Seek>(
         }
     }
     for offset in hashes.wrong {
-        let what = "these bytes are not those that were sealed";
+        let what = "these bytes were changed after sealing";
         check.damages.add(offset, what);
     }
     Ok(check)
