@@ -426,13 +426,14 @@ fn pods_and_their_containers_have_names() {
     }
 }
 
-/// Whether the kernel left the storm out, and let through hardly anything but what is kept: events, and what later ones
-/// cannot be understood without, which there is of everything that runs on the machine.
+/// Whether the kernel left the storm out, and let through little but what is kept: events, and what later ones
+/// cannot be understood without, which there is of everything that runs on the machine. The first calls of new processes, which
+/// the tests beside start by the hundred, come through as well: some ten thousand a second, against a million of the storm.
 fn the_kernel_leaves_out(summary: &serde_json::Value) -> bool {
     let [excluded, seen, events, hidden] =
         ["excluded", "seen_by_kernel", "events", "hidden"].map(|name| number(summary, name));
     let rejected = seen.saturating_sub(events + hidden);
-    excluded > seen && excluded > 100 * rejected
+    excluded > seen && excluded > 10 * rejected
 }
 
 /// Calls that cost the kernel little, as fast as they can be made, until it is dropped.
