@@ -40,7 +40,7 @@ const STEP: usize = 128 << 10;
 /// Most extents of one seal; the last one then is the rest.
 const EXTENTS: usize = 1 << 20;
 
-/// Most keys whose seals are told apart.
+/// Maximum number of keys whose seals are reported separately.
 const KEYS: usize = 64;
 
 /// Most time stamps that are looked at.

@@ -267,7 +267,7 @@ fn names(pred: &Pred, kind: NameKind) -> Option<Vec<u32>> {
 }
 
 /// Returns the sorted values of a field for which a condition can be true, or false with `negated`; `None`
-/// = any. `of` returns those that a test of the field accepts.
+/// = any. `of` returns the values that a test of the field accepts.
 fn values<T: Ord>(
     pred: &Pred,
     negated: bool,

@@ -132,8 +132,8 @@ impl ChunkNames {
         Some(Self(fingerprints))
     }
 
-    /// Returns false if no event of the chunk is of a thread with a name of this fingerprint. Of names that do not occur, one in
-    /// 2^32 for each fingerprint of the chunk is not told apart.
+    /// Returns false if no event of the chunk is of a thread with a name of this fingerprint. The rate of false positives is
+    /// 2^-32 for each fingerprint of the chunk.
     pub fn may_contain(&self, fingerprint: u32) -> bool {
         self.0.binary_search(&fingerprint).is_ok()
     }
