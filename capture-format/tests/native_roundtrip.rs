@@ -423,7 +423,12 @@ fn the_lanes_that_are_told_are_in_the_summary() {
         let lanes = lanes.iter().copied().collect();
         event
             .with(|e| {
-                builder.push_in_lanes(e, lanes, waited, scap_capture_format::native::Names::None)
+                builder.push_in_lanes(
+                    e,
+                    lanes,
+                    waited,
+                    scap_capture_format::native::EventNames::UNKNOWN,
+                )
             })
             .unwrap();
     };

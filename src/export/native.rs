@@ -11,15 +11,15 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use scap_capture_format::event::{EventFlags, Timestamp};
 use scap_capture_format::native::{
-    CaptureWriter, ContainerDescription, Derivation, Header, LossReport, Names, Origin, OriginId,
-    SchemaDescription, WriterOptions,
+    CaptureWriter, ContainerDescription, Derivation, EventNames, Header, LossReport, Origin,
+    OriginId, SchemaDescription, WriterOptions,
 };
 use scap_capture_format::schema::SourceCategory;
 
 use super::containers::Containers;
 use super::edit::{Edit, Unedited};
 use crate::event::{Event, EventExt as _, OwnedEvent};
-use crate::fields::{self, Context};
+use crate::fields::{self, Context, NameScratch};
 use crate::lanes;
 use crate::replay::{EventSink, OriginState};
 use crate::state::{self, SnapshotSchedule, State};
@@ -36,6 +36,7 @@ pub struct NativeSink<W: Write, E: Edit = Unedited> {
     derivation: Option<Derivation>,
     /// What is changed.
     edit: E,
+    names: NameScratch,
     origins: Vec<Origin>,
     /// Enter events that were not written: their exit events can still pass.
     enters: HashMap<(OriginId, i64), OwnedEvent>,
@@ -72,6 +73,7 @@ impl<W: Write, E: Edit> NativeSink<W, E> {
             header,
             derivation: None,
             edit,
+            names: NameScratch::default(),
             origins: origins.to_vec(),
             enters: HashMap::new(),
             stripped: OwnedEvent::default(),
@@ -346,8 +348,8 @@ impl<W: Write, E: Edit> EventSink for NativeSink<W, E> {
         if let Some(writer) = &mut self.writer {
             let (lanes, waited) = lanes::classify(cx.event, cx.view);
             let names = match self.edit.renames() {
-                true => Names::Unknown,
-                false => fields::thread_names(cx.event, cx.view),
+                true => EventNames::UNKNOWN,
+                false => fields::names(cx.event, cx.view, &mut self.names),
             };
             let event = origin.tag(&self.edit.event(cx.event));
             let pushed = writer.push_in_lanes(&event, lanes, waited, names);

@@ -16,7 +16,7 @@ use std::{
 use scap_capture_format::{
     event::{EventFlags, EventNum, Params, Timestamp},
     native::{
-        ChunkBuilder, ChunkPool, ContainerDescription, LossReport, Names, Origin, OriginId,
+        ChunkBuilder, ChunkPool, ContainerDescription, EventNames, LossReport, Origin, OriginId,
         snapshot::Snapshot,
     },
     schema::{EventType, syscall, types},
@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     event::{BufferCursor, Event, EventBuffer, OwnedEvent, synthetic_event},
-    fields::{self, Context, Session},
+    fields::{self, Context, NameScratch, Session},
     filter::{Filter, TypeSet},
     lanes,
     replay::{EventSink, Item, OriginState, Pipeline, Selection},
@@ -501,6 +501,7 @@ impl EventSink for Gate<'_> {
 /// The chunks of a capture.
 pub(super) struct Chunks<'a> {
     builder: ChunkBuilder,
+    names: NameScratch,
     output: ChunkOutput<'a>,
     hidden: OwnedEvent,
     schedule: SnapshotSchedule,
@@ -517,6 +518,7 @@ impl<'a> Chunks<'a> {
         Self {
             detector,
             builder: ChunkBuilder::new(ChunkPool::new()),
+            names: NameScratch::default(),
             output,
             hidden: OwnedEvent::default(),
             schedule: SnapshotSchedule::new(clock::boot()),
@@ -530,7 +532,7 @@ impl<'a> Chunks<'a> {
         // Audit events may be late.
         self.last = self.last.max(event.ts);
         let (lanes, waited) = lanes::classify(event, view);
-        let names = fields::thread_names(event, view);
+        let names = fields::names(event, view, &mut self.names);
         let pushed = self.builder.push_in_lanes(event, lanes, waited, names);
         pushed.is_ok()
     }
@@ -542,7 +544,7 @@ impl<'a> Chunks<'a> {
                 push_alert(
                     &mut self.builder,
                     alert,
-                    fields::thread_names(cx.event, cx.view),
+                    fields::names(cx.event, cx.view, &mut self.names),
                     counts,
                 );
             });
@@ -553,7 +555,7 @@ impl<'a> Chunks<'a> {
     fn report_left_out(&mut self, counts: &mut Counts) {
         if let Some(detector) = &mut self.detector {
             detector.report_left_out(self.last, &mut |alert| {
-                push_alert(&mut self.builder, alert, Names::Unknown, counts);
+                push_alert(&mut self.builder, alert, EventNames::UNKNOWN, counts);
             });
         }
     }
@@ -570,7 +572,7 @@ impl<'a> Chunks<'a> {
 fn push_alert(
     builder: &mut ChunkBuilder,
     alert: &Event<'_>,
-    names: Names<'_>,
+    names: EventNames<'_>,
     counts: &mut Counts,
 ) {
     match builder.push_in_lanes(alert, lanes::LaneSet::default(), false, names) {

@@ -23,6 +23,7 @@ pub(crate) fn repeated(
     snapshots: u64,
 ) -> Result<u64> {
     let mut state = State::new();
+    let mut scratch = fields::NameScratch::default();
     let mut events = 0;
     let mut later = 0;
     let mut decoder = ChunkDecoder::new();
@@ -53,7 +54,7 @@ pub(crate) fn repeated(
                         state.apply(&event);
                         let view = state.view(&event);
                         let (lanes, waited) = lanes::classify(&event, &view);
-                        let names = fields::thread_names(&event, &view);
+                        let names = fields::names(&event, &view, &mut scratch);
                         writer.push_in_lanes(&event, lanes, waited, names)?;
                         events += 1;
                     }

@@ -2,8 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics fails")]
 
+use std::io::Cursor;
+
 use scap::filter::{Filter, TypeSet};
+use scap_capture_format::event::{EventFlags, EventNum, EventRef, Params, Pid, Tid, Timestamp};
+use scap_capture_format::native::{
+    CaptureWriter, ChunkSummary, EventNames, IndexedReader, LaneSet, NameReport, Names, Objects,
+    WriterOptions,
+};
 use scap_capture_format::schema::types;
+
+use crate::common::{START, header};
 
 fn pushdown(text: &str) -> scap::filter::Pushdown {
     Filter::parse(text).unwrap().pushdown().clone()
@@ -180,4 +189,120 @@ fn reach_of_ids() {
     assert_eq!(pushdown("proc.pid = 7").pids, Some(vec![7]));
     assert_eq!(pushdown("proc.pid = 7").tids, None);
     assert_eq!(pushdown("not (thread.tid != 7)").tids, None);
+}
+
+/// The summary of a chunk with one event, a `close`, that has names, and the names of its run.
+fn written(names: EventNames<'_>) -> (ChunkSummary, Option<NameReport>) {
+    let result = 0_i64.to_le_bytes();
+    let event = EventRef {
+        num: EventNum(0),
+        ts: Timestamp(START),
+        tid: Tid(7),
+        pid: Pid(7),
+        cpu: 0,
+        ty: types::SYSCALL_CLOSE_X,
+        latency: None,
+        flags: EventFlags::empty(),
+        params: Params::new(&[8], &result).unwrap(),
+    };
+    let mut writer = CaptureWriter::new(Vec::new(), &header(), WriterOptions::default()).unwrap();
+    writer
+        .push_in_lanes(&event, LaneSet::default(), false, names)
+        .unwrap();
+    let file = writer.finish().unwrap();
+    let mut reader = IndexedReader::open(Cursor::new(file)).unwrap();
+    let summary = reader.index().chunks[0].summary.clone();
+    (summary, reader.names_of(0).unwrap().cloned())
+}
+
+#[test]
+fn a_chunk_is_read_for_the_names_in_it() {
+    let of = |path: &[u8]| {
+        written(EventNames {
+            thread: Names::Some([Some(b"cat"), Some(b"/usr/bin/cat"), Some(b"host")]),
+            objects: Objects::Known {
+                paths: [Some(path), None, None],
+                addresses: [Some([10, 0, 0, 1].into()), Some([10, 0, 0, 2].into())],
+                server_port: Some(443),
+            },
+        })
+    };
+    let (summary, run) = of(b"/etc/ssl//certs/ca.pem");
+    assert!(run.is_some());
+    let may = |text: &str| pushdown(text).may_match(&summary, run.as_ref());
+    for text in [
+        "proc.name = cat",
+        "proc.exepath in (/bin/sh, /usr/bin/cat)",
+        "proc.name = cat or proc.name = nosuch",
+        "fd.name = /etc/ssl//certs/ca.pem",
+        // As the directory of another file it would be there.
+        "fd.name = /etc/ssl",
+        "fd.name startswith /etc/ssl/ce",
+        "fd.name startswith /",
+        "fd.name startswith nosuch",
+        "fd.name endswith nosuch",
+        "fd.name pmatch (/nosuch, /etc/ssl)",
+        "fd.name pmatch (/nosuch/*)",
+        "fd.name pmatch (/)",
+        "fd.directory = /etc/ssl/certs",
+        "fd.filename = ca.pem",
+        "fd.filename = /",
+        "fd.name exists",
+        "not fd.name = /nosuch",
+        "fd.name != /nosuch",
+        "fd.name = /nosuch or proc.name = cat",
+        "fd.name = /nosuch or fd.name = /etc/ssl or fd.name in (/opt, /var)",
+        "fd.name = /nosuch or fd.name contains x or fd.name = /opt",
+        "fd.name startswith /etc/ and fd.name contains x and fd.name pmatch (/etc/ssl)",
+        "fd.name = /nosuch or proc.cmdline = x",
+        "fs.path.name = /etc/ssl and fd.name = /etc",
+        "fd.sip = 10.0.0.1 and fd.cip = 10.0.0.2 and fd.sport = 443",
+        "fd.ip != 10.0.0.3",
+        "fd.snet = 192.168.0.0/16",
+        "fd.sport > 500",
+        "(fd.name = /nosuch and proc.name = cat) or (proc.name = cat and fd.sport = 443)",
+    ] {
+        assert!(may(text), "{text}");
+    }
+    for text in [
+        "proc.name = dog",
+        "container.id = 0123456789ab",
+        "fd.name = /etc/ssl/certs/ca",
+        "fd.name in (/a, /b, /c, /d, /e, /f, /g, /h, /i, /j, /k)",
+        "fd.name startswith /etc/tls/",
+        "fd.name pmatch (/nosuch, /opt)",
+        "fd.directory = /opt",
+        "fd.filename = certs",
+        "fd.name = /nosuch or proc.name = dog",
+        "fd.name = /nosuch or fd.name startswith /opt/ or fd.name in (/var, /srv)",
+        "fd.name startswith /etc/ and fd.name contains x and fd.name pmatch (/opt)",
+        "fs.path.name = /etc and fs.path.target = /opt",
+        "fd.ip = 10.0.0.3",
+        "fd.sip in (10.0.0.3, 10.0.0.4)",
+        "fd.sport = 80",
+        "fd.sport in (80, 8080)",
+        "(fd.name = /nosuch and proc.name = cat) or (proc.name = dog and fd.sport = 443)",
+    ] {
+        assert!(!may(text), "{text}");
+    }
+    // What the writer did not know, or had no room for.
+    let (unknown, none) = written(EventNames::UNKNOWN);
+    assert_eq!(none, None);
+    let may = |text: &str| pushdown(text).may_match(&unknown, none.as_ref());
+    assert!(may("fd.name = /nosuch") && may("proc.name = dog"));
+    assert!(!may("evt.type = open"));
+    // Another run's, or none at all.
+    assert!(pushdown("fd.name = /nosuch").may_match(&summary, None));
+    assert!(!pushdown("proc.name = dog").may_match(&summary, None));
+}
+
+#[test]
+fn many_alternatives_are_not_multiplied() {
+    let alternatives = |field: &str| {
+        let one = |n: u32| format!("({field} = /a{n} and fd.sport = {n} and proc.name = p{n})");
+        let all: Vec<String> = (0..40).map(one).collect();
+        all.join(" or ")
+    };
+    let found = pushdown(&alternatives("fd.name"));
+    assert!(!found.names.is_empty() && found.names.len() <= 16);
 }

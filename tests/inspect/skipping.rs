@@ -136,15 +136,25 @@ fn filter(dice: &mut Dice, lines: &[Vec<&str>], names: &[&str]) -> String {
         let field = dice.up_to(names.len());
         let value = lines[dice.up_to(lines.len())][field];
         let name = names[field];
-        match value {
-            "<NA>" | "" => text.push_str(&format!("not {name} exists")),
-            value => text.push_str(&format!("{name} = '{value}'")),
-        }
+        let test = match (value, dice.up_to(3)) {
+            ("<NA>" | "", _) => format!("not {name} exists"),
+            (path, 0) if path.starts_with('/') => {
+                let end = dice.up_to(path.len()) + 1;
+                format!("{name} startswith '{}'", path.get(..end).unwrap_or(path))
+            }
+            (path, 1) if path.starts_with('/') => {
+                let end = path.rfind('/').unwrap_or_default();
+                format!("{name} pmatch ('{}', /nosuch)", &path[..end])
+            }
+            (value, 2) => format!("{name} in ('{value}', '{value}1')"),
+            (value, _) => format!("{name} = '{value}'"),
+        };
+        text.push_str(&test);
     }
     text
 }
 
-const FIELDS: [&str; 14] = [
+const FIELDS: [&str; 24] = [
     "evt.type",
     "evt.num",
     "evt.rawtime",
@@ -159,6 +169,16 @@ const FIELDS: [&str; 14] = [
     "evt.failed",
     "user.uid",
     "evt.category",
+    "fd.directory",
+    "fd.filename",
+    "fd.cip",
+    "fd.sip",
+    "fd.rip",
+    "fd.lip",
+    "fd.sport",
+    "fs.path.name",
+    "fs.path.source",
+    "fs.path.target",
 ];
 
 /// Fields of the state, all of which tests/inspect/snapshots.rs compares.

@@ -9,6 +9,7 @@ use super::codec;
 use super::header::Header;
 use super::index::{ChunkEntry, Index, OtherEntry, SnapshotEntry};
 use super::loss::LossReport;
+use super::names::NameReport;
 use super::reader::{Damages, Item, decode_item};
 use super::section::{
     self, FileTag, HEADER_LEN, MARKER, PREAMBLE_LEN, SectionHeader, SectionKind, find_marker,
@@ -38,6 +39,8 @@ pub struct IndexedReader<R> {
     index: Arc<Index>,
     complete: bool,
     damages: Damages,
+    /// The names section that was read last, and its offset.
+    names: Option<(u64, Box<NameReport>)>,
 }
 
 /// A section of the file, found by its header.
@@ -127,6 +130,7 @@ impl<R: Read + Seek> IndexedReader<R> {
             index: Arc::default(),
             complete: false,
             damages: Damages::default(),
+            names: None,
         })
     }
 
@@ -145,6 +149,7 @@ impl<R: Read + Seek> IndexedReader<R> {
             index: Arc::clone(&self.index),
             complete: self.complete,
             damages: Damages::default(),
+            names: None,
         }
     }
 
@@ -161,6 +166,11 @@ impl<R: Read + Seek> IndexedReader<R> {
     /// Returns the index, as found from the sections.
     pub fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// Returns the index, to keep while sections are read.
+    pub fn shared_index(&self) -> Arc<Index> {
+        Arc::clone(&self.index)
     }
 
     /// Whether the file ends with an index and a footer: the recorder finished it, and its end is not missing.
@@ -266,6 +276,36 @@ impl<R: Read + Seek> IndexedReader<R> {
             }
         }
         Ok(reports)
+    }
+
+    /// Returns the names of the run of a chunk, and of its neighbours; `None` if there are none, or they cannot be read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`].
+    pub fn names_of(&mut self, place: usize) -> Result<Option<&NameReport>> {
+        let Some(chunk) = self.index.chunks.get(place) else {
+            return Ok(None);
+        };
+        let others = &self.index.others;
+        let first = others.partition_point(|other| other.offset < chunk.end());
+        let mut later = others.iter().skip(first);
+        let Some(section) = later.find(|other| other.kind() == SectionKind::NAMES) else {
+            return Ok(None);
+        };
+        let offset = section.offset;
+        if self.names.as_ref().is_none_or(|(at, _)| *at != offset) {
+            let names = match self.item(offset, SectionKind::NAMES) {
+                Ok(Item::Names(names)) => names,
+                Ok(_) => return Ok(None),
+                Err(error) if error.is_damage() => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            self.names = Some((offset, names));
+        }
+        let names = self.names.as_ref().map(|(_, names)| &**names);
+        let chunk = self.index.chunks.get(place);
+        Ok(names.filter(|names| chunk.is_some_and(|chunk| names.covers(&chunk.summary))))
     }
 
     /// Reads the header of the section at `offset`.

@@ -68,6 +68,7 @@ pub mod index;
 pub mod indexed;
 pub mod lane;
 pub mod loss;
+pub mod names;
 pub mod origin;
 pub mod reader;
 pub mod repair;
@@ -82,15 +83,16 @@ pub mod writer;
 pub use ahead::{ContainerPreload, Outline};
 pub use chunk::{
     Chunk, ChunkActivity, ChunkBuilder, ChunkDecoder, ChunkNames, ChunkPool, ChunkSummary,
-    Compressor, EncodedChunk, Load, NameKind, Names, RawChunk, Rows, Want,
+    Compressor, EncodedChunk, EventNames, Load, NameKind, Names, Objects, RawChunk, Rows, Want,
 };
 pub use containers::{ContainerDescription, ContainerReport};
 pub use derivation::{Derivation, FileIdentity, Parent};
 pub use header::{Header, MachineInfo, SchemaDescription};
-pub use index::Index;
+pub use index::{ChunkEntry, Index};
 pub use indexed::IndexedReader;
 pub use lane::{LANES, Lane, LaneSet};
 pub use loss::{Loss, LossCause, LossReport};
+pub use names::NameReport;
 pub use origin::{Origin, OriginId};
 pub use reader::{CaptureReader, Damage, Damages, Item};
 pub use repair::{Repaired, repair};

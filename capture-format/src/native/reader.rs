@@ -9,6 +9,7 @@ use super::derivation::Derivation;
 use super::header::Header;
 use super::index::Index;
 use super::loss::LossReport;
+use super::names::NameReport;
 use super::seal::Seal;
 use super::section::{
     self, FileTag, HEADER_LEN, MARKER, PREAMBLE_LEN, SectionHeader, SectionKind, find_marker,
@@ -130,6 +131,8 @@ pub enum Item {
     Seal(Box<Seal>),
     /// A time stamp of a seal.
     TimeStamp(Box<TimeStamp>),
+    /// Names in the events of the chunks before it.
+    Names(Box<NameReport>),
     /// The index; only the footer should follow.
     Index(Index),
     /// The end of a complete capture; only seals and time stamps should follow.
@@ -409,6 +412,7 @@ pub(crate) fn decode_item(
         SectionKind::DERIVATION => Item::Derivation(codec::decode(&body, offset)?),
         SectionKind::SEAL => Item::Seal(Box::new(Seal::parse(&body, offset)?.0)),
         SectionKind::TIME_STAMP => Item::TimeStamp(Box::new(TimeStamp::parse(&body, offset)?)),
+        SectionKind::NAMES => Item::Names(codec::decode(&body, offset)?),
         SectionKind::INDEX => Item::Index(codec::decode(&body, offset)?),
         SectionKind::FOOTER => Item::Footer,
         SectionKind::HEADER => {

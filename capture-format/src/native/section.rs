@@ -75,10 +75,12 @@ impl SectionKind {
     pub const SEAL: Self = Self(8);
     /// A time stamp of a seal.
     pub const TIME_STAMP: Self = Self(10);
+    /// Names in the events of the chunks before it.
+    pub const NAMES: Self = Self(11);
 
     /// Whether this program knows the kind.
     pub const fn is_known(self) -> bool {
-        self.0 >= 1 && self.0 <= 10
+        self.0 >= 1 && self.0 <= 11
     }
 
     /// Whether such a section may be appended to a complete capture: it can be sealed and stamped later, and by several

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::chunk::{
-    ChunkBuilder, ChunkPool, Compressor, EncodedChunk, Names, ThreadSet, encode_body,
+    ChunkBuilder, ChunkPool, Compressor, EncodedChunk, EventNames, ThreadSet, encode_body,
 };
 use super::codec;
 use super::containers::{ContainerDescription, ContainerReport};
@@ -12,6 +12,7 @@ use super::header::Header;
 use super::index::{ChunkEntry, Index, OtherEntry, SnapshotEntry, footer};
 use super::lane::LaneSet;
 use super::loss::LossReport;
+use super::names::{NameReport, Run};
 use super::seal::{Hash, Signer, Unsealed};
 use super::section::{
     self, FileTag, HEADER_LEN, PREAMBLE_LEN, Preamble, SectionHeader, SectionKind,
@@ -70,6 +71,8 @@ pub struct CaptureWriter<W> {
     encoded: EncodedChunk,
     /// What the next seal is over, if there will be one.
     unsealed: Option<Unsealed>,
+    /// The names since the last names section.
+    run: Run,
 }
 
 impl<W: Write> CaptureWriter<W> {
@@ -94,6 +97,7 @@ impl<W: Write> CaptureWriter<W> {
             compressor: None,
             encoded: EncodedChunk::default(),
             unsealed: options.is_sealed.then(Unsealed::default),
+            run: Run::default(),
         };
         let preamble = section::preamble(Preamble { tag, is_merged });
         writer.out.write_all(&preamble)?;
@@ -164,7 +168,7 @@ impl<W: Write> CaptureWriter<W> {
         event: &EventRef<'_>,
         lanes: LaneSet,
         waited: bool,
-        names: Names<'_>,
+        names: EventNames<'_>,
     ) -> Result<()> {
         self.builder.push_in_lanes(event, lanes, waited, names)?;
         if self.builder.is_full() {
@@ -218,6 +222,8 @@ impl<W: Write> CaptureWriter<W> {
             later
         });
         let body = encode_body(chunk)?;
+        let report = self.run.add(&chunk.head.summary, chunk.objects());
+        self.write_names(report)?;
         let offset = self.section(SectionKind::CHUNK, &body)?;
         let summary = chunk.head.summary.clone();
         self.next_event = summary.next_event();
@@ -229,6 +235,13 @@ impl<W: Write> CaptureWriter<W> {
         Ok(())
     }
 
+    fn write_names(&mut self, report: Option<NameReport>) -> Result<()> {
+        let Some(report) = report else {
+            return Ok(());
+        };
+        self.other_section(SectionKind::NAMES, &codec::encode(&report)?)
+    }
+
     /// Writes a snapshot; sets the number of the next event. Pushed events are written first.
     ///
     /// # Errors
@@ -236,6 +249,8 @@ impl<W: Write> CaptureWriter<W> {
     /// [`Error::Io`] from the output; [`Error::Limit`] for a snapshot that no reader accepts.
     pub fn write_snapshot(&mut self, snapshot: &mut Snapshot) -> Result<()> {
         self.flush_chunk()?;
+        let report = self.run.end();
+        self.write_names(report)?;
         snapshot.next_event = self.next_event;
         let body = codec::encode(snapshot)?;
         let offset = self.section(SectionKind::SNAPSHOT, &body)?;
@@ -369,6 +384,8 @@ impl<W: Write> CaptureWriter<W> {
     /// As [`Self::finish`].
     pub fn finish_index(&mut self) -> Result<()> {
         self.flush_chunk()?;
+        let report = self.run.end();
+        self.write_names(report)?;
         let body = match codec::encode(&self.index) {
             Err(Error::Limit { .. }) => {
                 // In a file of a terabyte, the thread sets are the bulk of the index, and can be omitted.

@@ -36,6 +36,7 @@ mod info;
 mod k8s;
 mod lineage;
 mod lookup;
+mod names;
 mod paths;
 mod process;
 mod removed;
@@ -46,33 +47,17 @@ mod thread;
 mod user;
 mod value;
 
-use crate::event::Event;
-use crate::state::View;
 pub use classes::{CLASSES, Class, all};
-use scap_capture_format::native::Names;
-
 pub use context::{Context, Session, TimeFormat};
 pub use field::{Field, FieldArg};
 pub use info::{ArgForm, FieldFlags, FieldInfo, FieldType};
 pub use lookup::{LookupError, lookup, lookup_prefix};
+pub use names::{NameScratch, names};
 pub use value::{Scratch, Value};
 
 pub use process::command_line;
 pub use value::items;
 use value::{environment, join, list};
-
-/// Returns the names of an event's thread, as their fields have them ([`attributes::Role::Name`]).
-pub fn thread_names<'a>(event: &Event<'_>, view: &View<'a>) -> Names<'a> {
-    match view.thread() {
-        Some(thread) if thread.comm.is_some() => Names::Some([
-            Some(process::comm(thread)),
-            Some(process::exepath_of(thread)),
-            thread.container_or_host(),
-        ]),
-        None if event.tid.0 <= 0 => Names::None,
-        _ => Names::Unknown,
-    }
-}
 
 /// Describes a value that is not of a single field, such as the result of a transformer: printed
 /// plainly.

@@ -1,22 +1,32 @@
 //! Fields of the paths of successful calls.
 
-use scap_capture_format::schema::{EventInfo, ParamDetail, ParamType};
+use std::sync::LazyLock;
 
+use scap_capture_format::native::NameKind;
+use scap_capture_format::schema::{self, EventInfo, EventType, ParamDetail, ParamType};
+
+use super::attributes::Role;
 use super::info::{FieldInfo, text};
 use super::{Context, Field, Scratch, Value};
 use crate::event::{EventExt as _, value};
+use crate::state::View;
 
 pub(super) const FIELDS: &[FieldInfo] = &[
-    text("fs.path.name", "path operated on, absolute", name).of_event(),
+    text("fs.path.name", "path operated on, absolute", name)
+        .role(Role::Name(NameKind::Path))
+        .of_event(),
     text("fs.path.nameraw", "path operated on, as given", nameraw).of_event(),
     text(
         "fs.path.source",
         "source path of two-path calls, absolute",
         source,
     )
+    .role(Role::Name(NameKind::Path))
     .of_event(),
     text("fs.path.sourceraw", "source path as given", sourceraw).of_event(),
-    text("fs.path.target", "target path, absolute", target).of_event(),
+    text("fs.path.target", "target path, absolute", target)
+        .role(Role::Name(NameKind::Path))
+        .of_event(),
     text("fs.path.targetraw", "target path as given", targetraw).of_event(),
 ];
 
@@ -57,8 +67,8 @@ fn two(info: &EventInfo) -> Option<(&'static str, &'static str)> {
 }
 
 /// Returns the event's type if the call succeeded.
-fn successful(cx: &Context<'_>) -> Option<&'static EventInfo> {
-    let full = cx.view.full();
+fn successful(view: &View<'_>) -> Option<&'static EventInfo> {
+    let full = view.full();
     let info = full.info()?;
     let result = full.result()?;
     let makes_fd = matches!(info.name, "creat" | "open" | "openat" | "openat2");
@@ -66,30 +76,19 @@ fn successful(cx: &Context<'_>) -> Option<&'static EventInfo> {
 }
 
 /// Returns a path as passed by the program.
-fn given<'a>(cx: &Context<'a>, info: &EventInfo, name: &str) -> Option<&'a [u8]> {
+fn given<'a>(view: &View<'a>, info: &EventInfo, name: &str) -> Option<&'a [u8]> {
     let (index, _) = info.param(name)?;
-    Some(value::text(cx.view.full().params.get(index)?))
-}
-
-/// Writes the absolute form of a path.
-fn absolute<'a>(
-    cx: &Context<'a>,
-    info: &EventInfo,
-    name: &str,
-    scratch: &'a mut Scratch,
-) -> Option<Value<'a>> {
-    let (dirfd, path) = with_directory(cx, info, name)?;
-    scratch.text(|out| cx.view.absolute_path(dirfd, path, out))
+    Some(value::text(view.full().params.get(index)?))
 }
 
 /// Returns a path as passed by the program, and the fd of the directory that it is relative to, if
 /// the call has one.
 fn with_directory<'a>(
-    cx: &Context<'a>,
+    view: &View<'a>,
     info: &EventInfo,
     name: &str,
 ) -> Option<(Option<i64>, &'a [u8])> {
-    let full = cx.view.full();
+    let full = view.full();
     let (index, param) = info.param(name)?;
     let path = value::text(full.params.get(index)?);
     let dirfd = match (param.ty, param.info) {
@@ -100,59 +99,92 @@ fn with_directory<'a>(
 }
 
 /// Whether the source of a mount is a path: that of other file systems than those on devices is only a name.
-fn mounts_a_path(cx: &Context<'_>, info: &EventInfo) -> bool {
+fn mounts_a_path(view: &View<'_>, info: &EventInfo) -> bool {
     const MS_BIND: u64 = 0x1000;
     const MS_MOVE: u64 = 0x2000;
-    let full = cx.view.full();
+    let full = view.full();
     let flags = info.param("flags").and_then(|(index, _)| full.uint(index));
     flags.is_some_and(|flags| flags & (MS_BIND | MS_MOVE) != 0)
-        || given(cx, info, "dev").is_some_and(|source| source.starts_with(b"/"))
+        || given(view, info, "dev").is_some_and(|source| source.starts_with(b"/"))
+}
+
+/// Writes the absolute form of a path.
+fn absolute<'a>(
+    view: &View<'_>,
+    info: &EventInfo,
+    name: &str,
+    out: &'a mut Vec<u8>,
+) -> Option<&'a [u8]> {
+    let (dirfd, path) = with_directory(view, info, name)?;
+    out.clear();
+    view.absolute_path(dirfd, path, out);
+    Some(out)
+}
+
+/// Returns the path that the event's call operated on, if it has succeeded and has one path.
+pub(super) fn name_of<'a>(view: &View<'a>, out: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+    let info = successful(view)?;
+    match one(info)? {
+        Object::Path(param) => absolute(view, info, param, out),
+        Object::Fd(param) => {
+            let fd = view.full().int(info.param(param)?.0)?;
+            Some(&view.fd_of(fd)?.name)
+        }
+    }
+}
+
+/// Returns the source of a successful call with two paths.
+pub(super) fn source_of<'a>(view: &View<'_>, out: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+    let info = successful(view)?;
+    if info.name == "mount" && !mounts_a_path(view, info) {
+        return None;
+    }
+    absolute(view, info, two(info)?.0, out)
+}
+
+/// Returns the target of a successful call with two paths.
+pub(super) fn target_of<'a>(view: &View<'_>, out: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+    let info = successful(view)?;
+    let (source, target) = two(info)?;
+    if matches!(info.name, "symlink" | "symlinkat") {
+        let (dirfd, link) = with_directory(view, info, source)?;
+        let target = given(view, info, target)?;
+        out.clear();
+        view.link_target(dirfd, link, target, out);
+        return Some(out);
+    }
+    absolute(view, info, target, out)
+}
+
+/// Whether calls of this type have a path that conditions are compared with.
+pub(super) fn has_path(ty: EventType) -> bool {
+    static HAVE: LazyLock<Vec<bool>> = LazyLock::new(|| {
+        let has = |info: &EventInfo| one(info).is_some() || two(info).is_some();
+        schema::EVENTS.iter().map(has).collect()
+    });
+    HAVE.get(usize::from(ty.0)) == Some(&true)
 }
 
 extract! {
-    name = |_, cx, scratch| {
-        let info = successful(cx)?;
-        match one(info)? {
-            Object::Path(param) => absolute(cx, info, param, scratch),
-            Object::Fd(param) => {
-                let fd = cx.view.full().int(info.param(param)?.0)?;
-                Some(Value::Text(&cx.view.fd_of(fd)?.name))
-            }
-        }
-    };
+    name = |_, cx, scratch| name_of(cx.view, &mut scratch.bytes).map(Value::Text);
     nameraw = |_, cx, _| {
-        let info = successful(cx)?;
+        let info = successful(cx.view)?;
         match one(info)? {
-            Object::Path(param) => given(cx, info, param).map(Value::Text),
+            Object::Path(param) => given(cx.view, info, param).map(Value::Text),
             Object::Fd(param) => {
                 let fd = cx.view.full().int(info.param(param)?.0)?;
                 Some(Value::Text(&cx.view.fd_of(fd)?.name))
             }
         }
     };
-    source = |_, cx, scratch| {
-        let info = successful(cx)?;
-        if info.name == "mount" && !mounts_a_path(cx, info) {
-            return None;
-        }
-        absolute(cx, info, two(info)?.0, scratch)
-    };
+    source = |_, cx, scratch| source_of(cx.view, &mut scratch.bytes).map(Value::Text);
     sourceraw = |_, cx, _| {
-        let info = successful(cx)?;
-        given(cx, info, two(info)?.0).map(Value::Text)
+        let info = successful(cx.view)?;
+        given(cx.view, info, two(info)?.0).map(Value::Text)
     };
-    target = |_, cx, scratch| {
-        let info = successful(cx)?;
-        let (source, target) = two(info)?;
-        if matches!(info.name, "symlink" | "symlinkat") {
-            let (dirfd, link) = with_directory(cx, info, source)?;
-            let target = given(cx, info, target)?;
-            return scratch.text(|out| cx.view.link_target(dirfd, link, target, out));
-        }
-        absolute(cx, info, target, scratch)
-    };
+    target = |_, cx, scratch| target_of(cx.view, &mut scratch.bytes).map(Value::Text);
     targetraw = |_, cx, _| {
-        let info = successful(cx)?;
-        given(cx, info, two(info)?.1).map(Value::Text)
+        let info = successful(cx.view)?;
+        given(cx.view, info, two(info)?.1).map(Value::Text)
     };
 }

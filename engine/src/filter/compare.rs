@@ -233,6 +233,28 @@ impl Test {
         }
     }
 
+    /// Returns paths of which one is the beginning of the value, or the value, part by part, if the test requires that.
+    pub(super) fn only_below(&self) -> Option<Vec<&[u8]>> {
+        match self {
+            Self::Text(TextTest::StartsWith(text)) => {
+                // The last part can be the beginning of a longer one.
+                let end = memchr::memrchr(b'/', text)?;
+                Some(vec![&text[..end]])
+            }
+            Self::Text(TextTest::Paths(paths)) => paths.plain(),
+            _ => None,
+        }
+    }
+
+    /// Returns the addresses to which the test restricts the value, if it does.
+    pub(super) fn only_addresses(&self) -> Option<&[IpAddr]> {
+        match self {
+            Self::Never => Some(&[]),
+            Self::Ip(addresses, false) => Some(addresses),
+            _ => None,
+        }
+    }
+
     /// Returns the numbers to which the test restricts the value, if it does.
     pub(super) fn only_numbers(&self) -> Option<&[i128]> {
         match self {

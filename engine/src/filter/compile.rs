@@ -128,7 +128,7 @@ impl ValueTest {
             // Each use counts on its own.
             && !one.is_stateful()
             // The bounds of times and ids are taken from single tests.
-            && one.role() == Role::None
+            && matches!(one.role(), Role::None | Role::Name(_))
     }
 
     pub(super) fn join(&mut self, test: Test, quantifier: Quantifier) {

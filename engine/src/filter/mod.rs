@@ -23,6 +23,7 @@ mod definitions;
 mod error;
 mod lexer;
 mod literal;
+mod names;
 mod operands;
 mod parser;
 mod pattern;
@@ -42,6 +43,7 @@ mod when;
 
 pub use definitions::Definitions;
 pub use error::{FilterError, FilterErrorKind};
+pub use names::NameClause;
 pub use parser::{MAX_DEPTH, parse};
 pub use pushdown::{Pushdown, may_be_of};
 pub use set::FilterSet;

@@ -28,6 +28,12 @@ impl Paths {
         }
     }
 
+    /// Returns the paths; `None` if some have patterns.
+    pub(super) fn plain(&self) -> Option<Vec<&[u8]>> {
+        let plain = self.plain.iter().map(|path| &**path);
+        self.globs.is_empty().then(|| plain.collect())
+    }
+
     pub(super) fn is_match(&mut self, value: &[u8]) -> bool {
         let begins = |globs: &[Glob]| {
             let mut parts = components(value);

@@ -3,11 +3,12 @@
 //! All results are conservative: a condition that is not analysed is assumed to match.
 
 use scap_capture_format::event::{Pid, Tid};
-use scap_capture_format::native::{ChunkSummary, NameKind};
+use scap_capture_format::native::{ChunkSummary, NameReport};
 use scap_capture_format::schema::{EventType, SourceCategory, types};
 
 use super::compare::{NumberTest, Test};
 use super::compile::{Pred, ValueTest};
+use super::names::{self, NameClause};
 use super::timetest;
 use super::typeset::TypeSet;
 use crate::event::{fds, syscall};
@@ -32,8 +33,8 @@ pub struct Pushdown {
     pub tids: Option<Vec<i64>>,
     /// Process ids, sorted.
     pub pids: Option<Vec<i64>>,
-    /// Fingerprints of names, by kind; sorted.
-    pub names: [Option<Vec<u32>>; 3],
+    /// Names: each of the clauses has to be met.
+    pub names: Vec<NameClause>,
     /// A field of the filter whose value depends on events that the filter does not match, such as
     /// their numbers, their times or the memory counters that they carry. Leaving those events out
     /// changes the result.
@@ -73,12 +74,13 @@ impl Pushdown {
             ),
             tids: ids(pred, Role::ThreadId),
             pids: ids(pred, Role::ProcessId),
-            names: NameKind::ALL.map(|kind| names(pred, kind)),
+            names: names::clauses(pred, false),
         }
     }
 
-    /// Returns false if no event of a chunk can match.
-    pub fn may_match(&self, summary: &ChunkSummary) -> bool {
+    /// Returns false if no event of a chunk can match. `run`: the names in its run, if they are known; see
+    /// [`Self::wants_runs`].
+    pub fn may_match(&self, summary: &ChunkSummary, run: Option<&NameReport>) -> bool {
         // Some fields depend on events that do not match.
         if self.depends_on_all.is_some() {
             return true;
@@ -105,21 +107,20 @@ impl Pushdown {
             && summary.types.iter().any(|(ty, _)| has_type(*ty))
             && any(&self.tids, &|id| threads.may_contain_tid(Tid(id)))
             && any(&self.pids, &|id| may_be_of(summary, Pid(id)))
-            && self.may_have_names(summary)
+            && self.may_have_names(summary, run)
     }
 
-    /// Returns false if no thread of a chunk has one of the names.
-    fn may_have_names(&self, summary: &ChunkSummary) -> bool {
+    /// Returns false if the names that are required are not in a chunk.
+    fn may_have_names(&self, summary: &ChunkSummary, run: Option<&NameReport>) -> bool {
         // Enter events have the names of before the call.
-        let is_any = self.names.iter().all(Option::is_none);
-        if is_any || self.enters != TypeSet::NONE {
-            return true;
-        }
-        let Some(found) = summary.names() else {
-            return true;
-        };
-        let mut names = self.names.iter().flatten();
-        names.all(|names| names.iter().any(|name| found.may_contain(*name)))
+        self.enters != TypeSet::NONE || self.names.iter().all(|names| names.may_match(summary, run))
+    }
+
+    /// Returns true if [`Self::may_match`] can use the names of a run.
+    pub fn wants_runs(&self) -> bool {
+        self.depends_on_all.is_none()
+            && self.enters == TypeSet::NONE
+            && names::are_in_runs(&self.names)
     }
 
     /// Returns true if an event of any type at any time can match.
@@ -128,7 +129,7 @@ impl Pushdown {
             && self.times == (None, None)
             && self.tids.is_none()
             && self.pids.is_none()
-            && self.names.iter().all(Option::is_none)
+            && self.names.is_empty()
     }
 }
 
@@ -253,16 +254,6 @@ fn ids(pred: &Pred, id: Role) -> Option<Vec<i64>> {
     values(pred, false, id, &|test| {
         let numbers = test.only_numbers()?.iter();
         Some(numbers.filter_map(|n| i64::try_from(*n).ok()).collect())
-    })
-}
-
-/// Returns the fingerprints of the names for which a condition can be true; `None` = any.
-fn names(pred: &Pred, kind: NameKind) -> Option<Vec<u32>> {
-    values(pred, false, Role::Name(kind), &|test| {
-        let names = test.only_texts()?;
-        let mut fingerprints: Vec<u32> = names.iter().map(|name| kind.fingerprint(name)).collect();
-        fingerprints.sort_unstable();
-        Some(fingerprints)
     })
 }
 

@@ -55,7 +55,7 @@ impl Matcher {
         if self.never || summary.events == summary.hidden || !self.span.is_none_or(overlaps) {
             return false;
         }
-        let passes = |filter: &Filter| filter.pushdown().may_match(summary);
+        let passes = |filter: &Filter| filter.pushdown().may_match(summary, None);
         self.filter.as_ref().is_none_or(passes)
     }
 

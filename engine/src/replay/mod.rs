@@ -22,6 +22,7 @@
 
 pub mod audit;
 mod chunk;
+mod claims;
 pub mod enters;
 pub mod indexed;
 mod instant;
@@ -44,6 +45,7 @@ mod sysdig;
 mod verify;
 
 pub use audit::AuditSource;
+pub use claims::chunks_lacking_names;
 pub use enters::EnterSynthesizer;
 pub use indexed::{IndexedCapture, IndexedCaptureError, Segment};
 pub use instant::{Instant, state_at};

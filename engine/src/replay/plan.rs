@@ -155,7 +155,7 @@ impl Plan {
         let Some((first, first_time)) = first_event(&mut reader) else {
             return Ok(None);
         };
-        let index = reader.index();
+        let index = reader.shared_index();
         let after_first = index.chunk_at_event(first).saturating_add(1);
         let order = index.chunks.iter();
         let order = order.map(|chunk| place_in_window(selection, &chunk.summary, first_time));
@@ -169,21 +169,21 @@ impl Plan {
                 || is_within(place.checked_sub(1))
                 || order[place] == Ordering::Greater && is_within(Some(place + 1))
         };
-        let chunks = index
-            .chunks
-            .iter()
-            .enumerate()
-            .map(|(place, chunk)| Planned {
+        let mut chunks = Vec::with_capacity(index.chunks.len());
+        for (place, chunk) in index.chunks.iter().enumerate() {
+            let is_wanted = is_in_window(place) && passes(selection, place, &mut reader)?;
+            chunks.push(Planned {
                 offset: chunk.offset,
                 end: chunk.end(),
                 events: chunk.summary.events,
-                part: match is_in_window(place) && passes(selection, &chunk.summary) {
+                part: match is_wanted {
                     true => Part::Events,
                     false => Part::State,
                 },
             });
+        }
         let mut plan = Self {
-            chunks: chunks.collect(),
+            chunks,
             restores: restores(&reader),
             jumps: Vec::new(),
             losses: reader.losses()?,
@@ -443,9 +443,21 @@ fn is_small(reader: &mut IndexedReader<impl Read + Seek>) -> bool {
 }
 
 /// Returns false if no event of a chunk can pass a filter.
-fn passes(selection: &Selection, summary: &ChunkSummary) -> bool {
-    let passes = |filter: &Filter| filter.pushdown().may_match(summary);
-    summary.events > summary.hidden && selection.filter.as_ref().is_none_or(passes)
+fn passes(
+    selection: &Selection,
+    place: usize,
+    reader: &mut IndexedReader<impl Read + Seek>,
+) -> Result<bool> {
+    let index = reader.shared_index();
+    let summary = &index.chunks[place].summary;
+    let filter = selection.filter.as_ref().map(Filter::pushdown);
+    if summary.events <= summary.hidden || !filter.is_none_or(|f| f.may_match(summary, None)) {
+        return Ok(false);
+    }
+    let Some(filter) = filter.filter(|filter| filter.wants_runs()) else {
+        return Ok(true);
+    };
+    Ok(filter.may_match(summary, reader.names_of(place)?))
 }
 
 /// Compares the events of a chunk that have a time with a time window: before all of it, perhaps within, or after all of it.

@@ -244,7 +244,7 @@ pub fn capture_info(input: impl Read) -> Result<CaptureInfo> {
             Item::Index(_) => capture_info.has_index = true,
             Item::Seal(_) => capture_info.seals += 1,
             Item::TimeStamp(_) => capture_info.time_stamps += 1,
-            Item::Footer => {}
+            Item::Names(_) | Item::Footer => {}
             _ => capture_info.unknown_sections += 1,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use scap_capture_format::limits;
 use scap_capture_format::native::{Derivation, Loss, MachineInfo};
 use serde::Serialize;
 
@@ -9,6 +10,9 @@ use crate::cli::derive;
 use crate::event::time;
 use crate::rules::Priority;
 use crate::stats::{self, AlertCounts, CaptureInfo};
+
+/// The name of scap's own format.
+const NATIVE: &str = "native";
 
 /// The report.
 #[derive(Debug, Serialize)]
@@ -267,6 +271,17 @@ pub(super) struct Integrity<'a> {
     pub(super) first_damages: Vec<DamageEntry>,
 }
 
+impl Integrity<'_> {
+    /// Adds a damaged place.
+    pub(super) fn note(&mut self, offset: u64, what: &'static str) {
+        self.intact = false;
+        self.damages += 1;
+        if self.first_damages.len() < limits::DAMAGES {
+            self.first_damages.push(DamageEntry { offset, what });
+        }
+    }
+}
+
 #[derive(Debug, Serialize)]
 pub(super) struct DamageEntry {
     pub(super) offset: u64,
@@ -293,6 +308,11 @@ impl<'a> Machine<'a> {
 }
 
 impl<'a> Report<'a> {
+    /// Whether the capture is in scap's own format.
+    pub(super) fn is_native(&self) -> bool {
+        self.format == NATIVE
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "rates for display")]
     pub(super) fn new(file: &'a str, capture_info: &'a CaptureInfo) -> Self {
         let header = &capture_info.header;
@@ -320,7 +340,7 @@ impl<'a> Report<'a> {
             format: if capture_info.is_sysdig {
                 "sysdig"
             } else {
-                "native"
+                NATIVE
             },
             compression: Vec::new(),
             bytes: capture_info.bytes,

@@ -6,7 +6,7 @@ use scap_capture_format::native::seal::Hash;
 use scap_capture_format::native::{IndexedReader, SealedBy, TimeStamp, check_seals};
 use serde::Serialize;
 
-use super::report::{DamageEntry, Report};
+use super::report::Report;
 use crate::cli::error::CliError;
 use crate::event::number::counted;
 use crate::event::text::{escape, short};
@@ -78,7 +78,7 @@ pub(super) fn check(
     file: Option<File>,
     expected: Option<&Hash>,
 ) -> Result<Option<Seals>, CliError> {
-    let is_native = report.format == "native";
+    let is_native = report.is_native();
     if report.integrity.seals == 0 && expected.is_none() {
         return Ok(None);
     }
@@ -122,11 +122,7 @@ fn compare(
             .iter()
             .all(|d| d.offset != damage.offset)
         {
-            integrity.first_damages.push(DamageEntry {
-                offset: damage.offset,
-                what: damage.what,
-            });
-            integrity.damages += 1;
+            integrity.note(damage.offset, damage.what);
         }
     }
     seals.contradictions = check.damages.count();

@@ -1,6 +1,7 @@
 //! `scap verify`.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -13,6 +14,7 @@ use crate::cli::error::{CliError, Outcome};
 use crate::cli::output::Output;
 use crate::event::number::counted;
 use crate::event::text;
+use crate::replay::chunks_lacking_names;
 use crate::seal;
 
 /// Arguments of `scap verify`.
@@ -68,6 +70,9 @@ pub(in crate::cli) fn run(args: &Args) -> Result<Outcome, CliError> {
             parents => Some(compare(file, parents)?),
         };
         let verified = survey(file, |report, again| {
+            if again.is_some() {
+                compare_names(report, file)?;
+            }
             let seals = seals::check(report, again, key.as_ref())?;
             print(
                 args,
@@ -94,6 +99,21 @@ pub(in crate::cli) fn run(args: &Args) -> Result<Outcome, CliError> {
         Some(error) => Err(error),
         None => Ok(Outcome::of_damage(is_damaged)),
     }
+}
+
+/// Compares the names that an intact capture has for searches with its events: what lacks them would be skipped.
+fn compare_names(report: &mut Report<'_>, file: &Path) -> Result<(), CliError> {
+    if !report.integrity.intact || !report.is_native() {
+        return Ok(());
+    }
+    let open =
+        || File::open(file).map_err(|e| CliError::failed(format!("{}: {e}", file.display())));
+    let lacking = chunks_lacking_names(open()?, open()?);
+    for offset in lacking.map_err(|e| CliError::failed(e.to_string()))? {
+        let what = "names of the events are missing where searches look for them";
+        report.integrity.note(offset, what);
+    }
+    Ok(())
 }
 
 fn print(

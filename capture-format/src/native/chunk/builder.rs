@@ -4,7 +4,7 @@ use std::mem;
 
 use hashbrown::HashMap;
 
-use super::names::Names;
+use super::names::EventNames;
 use super::pool::{Buffers, ChunkPool, Kind, RawChunk, TypeStreams};
 use super::{HAS_LATENCY, VARIES};
 use crate::error::check_limit;
@@ -95,7 +95,7 @@ impl ChunkBuilder {
         }
     }
 
-    /// Appends an event with its lanes and the names of its thread. `waited`: the call was waiting, so that its latency is not
+    /// Appends an event with its lanes and names. `waited`: the call was waiting, so that its latency is not
     /// counted.
     ///
     /// # Errors
@@ -107,7 +107,7 @@ impl ChunkBuilder {
         event: &EventRef<'_>,
         lanes: LaneSet,
         waited: bool,
-        names: Names<'_>,
+        names: EventNames<'_>,
     ) -> Result<()> {
         self.append(event)?;
         if !event.flags.contains(EventFlags::HIDDEN) {
@@ -131,7 +131,7 @@ impl ChunkBuilder {
         self.append(event)?;
         if !event.flags.contains(EventFlags::HIDDEN) {
             self.buffers.lacks_lanes = true;
-            self.buffers.names.add(Names::Unknown);
+            self.buffers.names.add(EventNames::UNKNOWN);
         }
         Ok(())
     }

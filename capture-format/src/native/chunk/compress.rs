@@ -4,7 +4,6 @@ use zstd::bulk;
 
 use super::activity;
 use super::head::{Frame, Head, STORED, Stream, ThreadSet, ZSTD};
-use super::names;
 use super::pool::{Buffers, RawChunk};
 use super::{
     COLUMNS, ChunkSummary, IO_DATA, KINDS, LATENCY_HIGH, LATENCY_LOW, PARAMS, ROW_CPU, ROW_KIND,
@@ -12,6 +11,8 @@ use super::{
 };
 use crate::error::check_limit;
 use crate::event::EventFlags;
+use hashbrown::HashSet;
+
 use crate::native::Extra;
 use crate::native::varint;
 use crate::{Error, Result, limits};
@@ -62,9 +63,27 @@ impl Compressor {
 pub struct EncodedChunk {
     pub(crate) head: Head,
     pub(crate) frames: Vec<u8>,
+    /// Fingerprints of what the events are about.
+    objects: HashSet<u32>,
+    /// All of them are there.
+    knows_objects: bool,
 }
 
 impl EncodedChunk {
+    /// Makes one of a chunk that was read.
+    pub(super) fn of_parts(head: Head, frames: Vec<u8>) -> Self {
+        Self {
+            head,
+            frames,
+            ..Self::default()
+        }
+    }
+
+    /// Returns fingerprints of what the events are about; `None` if not all are known.
+    pub(crate) fn objects(&self) -> Option<&HashSet<u32>> {
+        self.knows_objects.then_some(&self.objects)
+    }
+
     /// Returns the summary. The writer sets the number of the first event and the losses.
     pub const fn summary(&self) -> &ChunkSummary {
         &self.head.summary
@@ -114,6 +133,9 @@ impl RawChunk {
         out.head.streams.clear();
         out.head.base_time = b.base_time;
         out.head.summary = summary(b);
+        out.knows_objects = b.names.objects().is_some();
+        out.objects.clear();
+        out.objects.extend(b.names.objects().into_iter().flatten());
 
         let Compressor {
             zstd,
@@ -268,8 +290,7 @@ fn length(len: usize) -> Result<u32> {
 
 fn extra(b: &Buffers) -> Extra {
     let activity = (!b.lacks_lanes).then(|| (activity::EXTRA, b.activity.encode()));
-    let names = b.names.encode().map(|entry| (names::EXTRA, entry));
-    activity.into_iter().chain(names).collect()
+    activity.into_iter().chain(b.names.entry()).collect()
 }
 
 fn summary(b: &Buffers) -> ChunkSummary {

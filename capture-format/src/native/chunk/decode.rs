@@ -214,10 +214,8 @@ impl Chunk {
 
     /// Returns the chunk for a writer, without decompressing it.
     pub fn to_encoded(&self) -> EncodedChunk {
-        EncodedChunk {
-            head: self.head.clone(),
-            frames: self.body.get(self.frames_at..).unwrap_or_default().to_vec(),
-        }
+        let frames = self.body.get(self.frames_at..).unwrap_or_default();
+        EncodedChunk::of_parts(self.head.clone(), frames.to_vec())
     }
 
     /// Decompresses the parts in `load` and returns the rows.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::activity::{self, ChunkActivity};
-use super::names::{self, ChunkNames};
+use super::names::{self, NameKind};
 use crate::event::{EventNum, Pid, Tid, Timestamp};
 use crate::native::{Extra, origin};
 use crate::schema::EventType;
@@ -56,12 +56,11 @@ impl ChunkSummary {
         entry.and_then(|(_, bytes)| ChunkActivity::decode(bytes))
     }
 
-    /// Returns the fingerprints of the names of the threads of events that are not hidden; `None` if the writer did not
-    /// know all of them.
-    pub fn names(&self) -> Option<ChunkNames> {
-        let mut entries = self.extra.iter();
-        let (_, entry) = entries.find(|(number, _)| *number == names::EXTRA)?;
-        ChunkNames::decode(entry)
+    /// Returns false if no event that is not hidden is of a thread with a name of a kind with one of these fingerprints
+    /// ([`NameKind::fingerprint`]), which are sorted. A name that does not occur is taken for one that may in one of 2^32 cases for
+    /// each fingerprint of the chunk. Names of what events are about are not in the summary, see [`NameKind::is_in_runs`].
+    pub fn may_have_name(&self, kind: NameKind, fingerprints: &[u32]) -> bool {
+        kind.is_in_runs() || names::may_have_thread(self, fingerprints)
     }
 
     /// Returns the summary of a chunk at this place of which no event can be read.

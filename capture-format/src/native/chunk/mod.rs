@@ -51,7 +51,7 @@ pub use compress::{Compressor, EncodedChunk};
 pub use decode::{Chunk, ChunkDecoder, Load, Want};
 pub(crate) use decode::{HeadError, encode_body, parse_head, split_head};
 pub use head::{BLOOM_WORDS, ChunkSummary, FrameSizes, ThreadSet};
-pub use names::{ChunkNames, NameKind, Names};
+pub use names::{ChunkNames, EventNames, NameKind, Names, Objects};
 pub use pool::{ChunkPool, RawChunk};
 pub use rows::Rows;
 

@@ -4,13 +4,15 @@ mod table;
 
 pub(super) use table::FIELDS;
 
+use std::net::IpAddr;
+
 use scap_capture_format::schema::EventInfo;
 
 use super::{Context, Field, FieldArg, Scratch, Value};
 use crate::event::net::{Endpoint, SockTuple};
 use crate::event::value::Value as Param;
-use crate::event::{EventExt as _, number};
-use crate::state::{Connection, FdInfo, FdKind, L4, Role};
+use crate::event::{Event, EventExt as _, number};
+use crate::state::{Connection, FdInfo, FdKind, L4, Role, View};
 
 /// `O_F_*` bits of the open flags in events: the layer of an overlay file system.
 const UPPER_LAYER: u32 = 0x8000;
@@ -33,10 +35,10 @@ extract! {
             number::dec(out, fd);
         })
     };
-    name = |_, cx, scratch| name_of(cx, scratch).map(Value::Text);
+    name = |_, cx, scratch| name_of(cx.event, cx.view, &mut scratch.bytes).map(Value::Text);
     nameraw = |_, cx, scratch| {
         let Some(info) = fd(cx) else {
-            return name_of(cx, scratch).map(Value::Text);
+            return name_of(cx.event, cx.view, &mut scratch.bytes).map(Value::Text);
         };
         let raw = info.raw_name.as_deref().unwrap_or(&info.name);
         scratch.text(|out| one_slash(out, raw))
@@ -51,7 +53,7 @@ extract! {
         }
         scratch.text(|out| {
             with_container(out, id, b"");
-            name_given(cx, out);
+            name_given(cx.view, out);
         })
     };
     containerdirectory = |_, cx, scratch| {
@@ -62,7 +64,7 @@ extract! {
     directory = |_, cx, scratch| match fd(cx) {
         Some(info) => directory_of(info).map(Value::Text),
         None => {
-            let name = name_of(cx, scratch)?;
+            let name = name_of(cx.event, cx.view, &mut scratch.bytes)?;
             (!name.is_empty()).then(|| Value::Text(parent_of(name)))
         }
     };
@@ -190,31 +192,34 @@ fn number_of(cx: &Context<'_>) -> Option<i64> {
         .map(|fd| if fd == i64::from(u32::MAX) { -1 } else { fd })
 }
 
-/// The name of the fd; for a call that failed to create one, the name in its arguments.
-fn name_of<'a>(cx: &Context<'a>, scratch: &'a mut Scratch) -> Option<&'a [u8]> {
-    if !cx.view.has_fd() {
+/// Returns the name of the fd; for a call that failed to create one, the name in its arguments, in `out`.
+pub(super) fn name_of<'a>(
+    event: &Event<'_>,
+    view: &View<'a>,
+    out: &'a mut Vec<u8>,
+) -> Option<&'a [u8]> {
+    if !view.has_fd() {
         return None;
     }
-    if let Some(info) = fd(cx) {
+    if let Some(info) = view.fd_info() {
         return Some(&info.name);
     }
-    if cx.event.ty.is_enter() {
+    if event.ty.is_enter() {
         return None;
     }
-    let out = &mut scratch.bytes;
     out.clear();
-    name_given(cx, out);
+    name_given(view, out);
     Some(out)
 }
 
 /// Appends the name in the arguments of a call that creates fds.
-fn name_given(cx: &Context<'_>, out: &mut Vec<u8>) {
-    let full = cx.view.full();
+fn name_given(view: &View<'_>, out: &mut Vec<u8>) {
+    let full = view.full();
     for (_, info, bytes) in full.params_with_info() {
         match Param::decode(info, bytes).0 {
             Param::Path(path, dirfd) => {
                 let dirfd = dirfd.and_then(|i| full.int(usize::from(i)));
-                cx.view.absolute_path(dirfd, path, out);
+                view.absolute_path(dirfd, path, out);
                 return;
             }
             Param::SockTuple(tuple @ (SockTuple::Inet(..) | SockTuple::Unix(..))) => {
@@ -224,6 +229,15 @@ fn name_given(cx: &Context<'_>, out: &mut Vec<u8>) {
             _ => {}
         }
     }
+}
+
+/// Returns the addresses of an fd that conditions are compared with, and the port of its server end.
+pub(super) fn addresses_of(info: &FdInfo) -> ([Option<IpAddr>; 2], Option<u16>) {
+    let ends = match info.ends {
+        Some((a, b)) => [Some(a.ip()), Some(b.ip())],
+        None => [info.bound.map(Endpoint::ip), None],
+    };
+    (ends, server_of(info).map(Endpoint::port))
 }
 
 /// Appends a path without repeated slashes.
@@ -298,8 +312,12 @@ fn client(cx: &Context<'_>) -> Option<Endpoint> {
 
 /// The server end of a connection, or the address of a listening socket.
 fn server(cx: &Context<'_>) -> Option<Endpoint> {
-    let info = fd(cx).filter(|f| f.role != Role::Unknown)?;
-    info.ends.map(|(_, server)| server).or(info.bound)
+    server_of(fd(cx)?)
+}
+
+fn server_of(info: &FdInfo) -> Option<Endpoint> {
+    let server = info.ends.map(|(_, server)| server).or(info.bound);
+    server.filter(|_| info.role != Role::Unknown)
 }
 
 /// Both ends of a connection, the local one first.

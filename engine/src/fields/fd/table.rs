@@ -1,5 +1,6 @@
 //! The fields of the fd.
 
+use scap_capture_format::native::NameKind;
 use scap_capture_format::schema::PrintFormat;
 
 use super::{
@@ -8,13 +9,15 @@ use super::{
     kind, l4proto, lip, lport, lproto, name, name_changed, nameraw, num, rip, rport, rproto, sip,
     sockfamily, sport, sproto, typechar, types, uid,
 };
-use crate::fields::attributes::{Listing, Narrow, Needs};
+use crate::fields::attributes::{Listing, Narrow, Needs, Role};
 use crate::fields::info::{
     ArgForm, FieldFlags, FieldInfo, boolean, int, ip, na, net, port as port_field, text,
 };
 
 pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
-    ip("fd.cip", "client IP", cip).of_fd(),
+    ip("fd.cip", "client IP", cip)
+        .role(Role::Name(NameKind::Address))
+        .of_fd(),
     text("fd.cip.name", "DNS name of client address", na)
         .never(DNS)
         .flag(PLAIN_LHS)
@@ -40,12 +43,16 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
     int("fd.dev.major", "major device number", dev_major).of_fd(),
     int("fd.dev.minor", "minor device number", dev_minor).of_fd(),
     text("fd.directory", "directory part of a file fd", directory)
+        .role(Role::Name(NameKind::Path))
         .of_fd()
         .narrow(Narrow::Directory),
-    text("fd.filename", "last path component of a file fd", filename).of_fd(),
+    text("fd.filename", "last path component of a file fd", filename)
+        .role(Role::Name(NameKind::FileName))
+        .of_fd(),
     int("fd.ino", "inode of the file", ino).of_fd(),
     ip("fd.ip", "either end's IP (filter only)", either_ip)
         .flag(CONDITION_ONLY)
+        .role(Role::Name(NameKind::Address))
         .of_fd(),
     boolean(
         "fd.is_lower_layer",
@@ -61,7 +68,9 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
     )
     .of_fd(),
     text("fd.l4proto", "tcp, udp, icmp, raw or <NA>", l4proto).of_fd(),
-    ip("fd.lip", "local IP", lip).of_fd(),
+    ip("fd.lip", "local IP", lip)
+        .role(Role::Name(NameKind::Address))
+        .of_fd(),
     text("fd.lip.name", "DNS name of local address", na)
         .never(DNS)
         .flag(PLAIN_LHS)
@@ -72,6 +81,7 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
     port_field("fd.lport", "local port", lport).of_fd(),
     text("fd.lproto", "local port as text", lproto).of_fd(),
     text("fd.name", "full path or connection tuple", name)
+        .role(Role::Name(NameKind::Path))
         .of_fd()
         .listing(Listing::First(17))
         .narrow(Narrow::Path),
@@ -108,7 +118,9 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
     )
     .flag(CONDITION_ONLY)
     .of_fd(),
-    ip("fd.rip", "remote IP", rip).of_fd(),
+    ip("fd.rip", "remote IP", rip)
+        .role(Role::Name(NameKind::Address))
+        .of_fd(),
     text("fd.rip.name", "DNS name of remote address", na)
         .never(DNS)
         .flag(PLAIN_LHS)
@@ -118,7 +130,9 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
         .of_fd(),
     port_field("fd.rport", "remote port", rport).of_fd(),
     text("fd.rproto", "remote port as text", rproto).of_fd(),
-    ip("fd.sip", "server IP", sip).of_fd(),
+    ip("fd.sip", "server IP", sip)
+        .role(Role::Name(NameKind::Address))
+        .of_fd(),
     text("fd.sip.name", "DNS name of server address", na)
         .never(DNS)
         .flag(PLAIN_LHS)
@@ -128,6 +142,7 @@ pub(in crate::fields) const FIELDS: &[FieldInfo] = &[
         .of_fd(),
     text("fd.sockfamily", "ip or unix", sockfamily).of_fd(),
     port_field("fd.sport", "server port", sport)
+        .role(Role::Name(NameKind::ServerPort))
         .of_fd()
         .narrow(Narrow::ServerPort),
     text("fd.sproto", "server port as text", sproto).of_fd(),
