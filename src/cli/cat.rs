@@ -1,18 +1,15 @@
 //! `scap cat`: the files of one recording in one.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
-use super::convert::pass;
+use super::convert::copy;
 use super::derive::derivation;
 use super::error::{CliError, Outcome, warn};
 use super::input::Captures;
-use super::read::{cannot_write, destination, refuse_same};
+use super::read::{destination, refuse_same};
 use super::stderr;
 use crate::event::number::counted;
 use crate::event::time;
-use crate::export::NativeSink;
-use crate::replay::Selection;
 
 /// Arguments of `scap cat`.
 #[derive(Debug, clap::Args)]
@@ -38,12 +35,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let derivation = derivation("cat", &[], &args.files)?;
     let mut captures = Captures::joined(&args.files)?;
     let out = destination(&args.output)?;
-    let mut sink = NativeSink::new(out, captures.header(), captures.origins(), u64::MAX);
-    sink.set_derivation(derivation);
-    let end = pass(&mut captures, Selection::default(), &mut sink, &args.output)?;
-    let (shown, hidden) = sink.counts();
-    let written = sink.finish().and_then(|(mut out, _)| out.flush());
-    written.map_err(|error| cannot_write(&args.output, &error))?;
+    let copied = copy(&mut captures, out, &args.output, Some(derivation), &[])?;
     let offset = captures.header().machine.utc_offset_s;
     for gap in captures.source().gaps() {
         let message = format!(
@@ -53,10 +45,11 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         );
         warn(&message, None);
     }
+    let events = copied.shown + copied.hidden;
     if !args.quiet {
-        stderr::print(&format!("{}\n", counted(shown + hidden, "event")));
+        stderr::print(&format!("{}\n", counted(events, "event")));
     }
     Ok(Outcome::of_damage(
-        captures.report_damage(end, shown + hidden),
+        captures.report_damage(copied.end, events),
     ))
 }

@@ -114,23 +114,45 @@ pub(super) fn to_native(
     ))
 }
 
-/// Writes a native capture; `output` names it in messages.
+/// What was copied to a native capture.
+pub(super) struct Copied {
+    pub(super) end: End,
+    pub(super) shown: u64,
+    pub(super) hidden: u64,
+}
+
+/// Copies captures to a native capture; `output` names it in messages.
+pub(super) fn copy<'a>(
+    captures: &mut Captures,
+    out: Box<dyn Write + 'a>,
+    output: &Path,
+    derivation: Option<Derivation>,
+    notes: &[(&str, &str)],
+) -> Result<Copied, CliError> {
+    let mut sink = NativeSink::new(out, captures.header(), captures.origins(), u64::MAX);
+    if let Some(derivation) = derivation {
+        sink.set_derivation(derivation);
+    }
+    for (name, value) in notes {
+        sink.note(name, value);
+    }
+    let end = pass(captures, Selection::default(), &mut sink, output)?;
+    let (shown, hidden) = sink.counts();
+    let written = sink.finish().and_then(|(mut out, _)| out.flush());
+    written.map_err(|error| cannot_write(output, &error))?;
+    Ok(Copied { end, shown, hidden })
+}
+
+/// Converts captures; `output` names the new one in messages.
 fn native_to<'a>(
     out: Box<dyn Write + 'a>,
     output: &Path,
     captures: &mut Captures,
     derivation: Option<Derivation>,
 ) -> Result<u64, CliError> {
-    let mut sink = NativeSink::new(out, captures.header(), captures.origins(), u64::MAX);
-    if let Some(derivation) = derivation {
-        sink.set_derivation(derivation);
-    }
-    sink.note("converted-from", &captures.name());
-    pass(captures, Selection::default(), &mut sink, output)?;
-    let (shown, _) = sink.counts();
-    let written = sink.finish().and_then(|(mut out, _)| out.flush());
-    written.map_err(|error| cannot_write(output, &error))?;
-    Ok(shown)
+    let name = captures.name();
+    let notes = [("converted-from", name.as_str())];
+    Ok(copy(captures, out, output, derivation, &notes)?.shown)
 }
 
 fn sysdig(args: &Args, captures: &mut Captures) -> Result<u64, CliError> {

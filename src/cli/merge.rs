@@ -1,19 +1,17 @@
 //! `scap merge`: captures of several machines in one.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::convert::pass;
+use super::convert::{copy, pass};
 use super::derive::derivation;
 use super::error::{CliError, Outcome};
 use super::input::Captures;
 use super::output::{Output, ascii_json};
-use super::read::{cannot_write, destination, refuse_same};
+use super::read::{destination, refuse_same};
 use super::stderr;
 use crate::event::number::counted;
-use crate::export::NativeSink;
 use crate::filter::Filter;
 use crate::inspect::clocks::{ClockOffset, ClockSurvey};
 use crate::replay::Selection;
@@ -104,19 +102,15 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
 
     let mut captures = Captures::aligned(&args.files, &shifts)?;
     let out = destination(&args.output)?;
-    let mut sink = NativeSink::new(out, captures.header(), captures.origins(), u64::MAX);
-    sink.set_derivation(derivation);
-    let end = pass(&mut captures, Selection::default(), &mut sink, &args.output)?;
-    let (shown, hidden) = sink.counts();
-    let written = sink.finish().and_then(|(mut out, _)| out.flush());
-    written.map_err(|error| cannot_write(&args.output, &error))?;
+    let copied = copy(&mut captures, out, &args.output, Some(derivation), &[])?;
     if args.json {
         print_json(&clocks)?;
     } else if !args.quiet {
-        print(&clocks, shown);
+        print(&clocks, copied.shown);
     }
+    let events = copied.shown + copied.hidden;
     Ok(Outcome::of_damage(
-        captures.report_damage(end, shown + hidden),
+        captures.report_damage(copied.end, events),
     ))
 }
 

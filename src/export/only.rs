@@ -235,6 +235,28 @@ impl OnlyChosen {
         others.any(|id| self.pids.contains(&(origin, id)))
     }
 
+    /// Whether an event is written.
+    fn keeps_event(&mut self, cx: &Context<'_>, is_hidden: bool) -> bool {
+        self.number += 1;
+        self.has_begun = true;
+        let origin = cx.session.origin.unwrap_or_default();
+        if is_of_recorder(cx.event) {
+            return self.keeps_of_recorder(origin, cx.event);
+        }
+        self.follow(origin, cx.view);
+        if is_hidden {
+            let process = cx.view.thread().map(|t| cx.view.state().process_of(t));
+            let is_chosen = process.is_some_and(|of| self.introduced.contains(&(origin, of)));
+            self.is_due |= !is_chosen && self.changes_chosen(origin, cx.view.full(), cx.view);
+            return is_chosen;
+        }
+        let first = self.survey.firsts.get(&self.number);
+        // The state before the event did not have the process.
+        self.is_due |=
+            first.is_some_and(|first| !self.pids.contains(&(origin, first.process.pid.0)));
+        true
+    }
+
     /// Whether an event that is about the capture is about something that is in the copy.
     fn keeps_of_recorder(&mut self, origin: OriginId, event: &Event<'_>) -> bool {
         if alert::is_alert(event) {
@@ -268,36 +290,11 @@ impl OnlyChosen {
 
 impl Edit for OnlyChosen {
     fn keeps(&mut self, cx: &Context<'_>) -> bool {
-        self.number += 1;
-        self.has_begun = true;
-        let origin = cx.session.origin.unwrap_or_default();
-        if is_of_recorder(cx.event) {
-            return self.keeps_of_recorder(origin, cx.event);
-        }
-        self.follow(origin, cx.view);
-        if let Some(first) = self.survey.firsts.get(&self.number)
-            && !self.pids.contains(&(origin, first.process.pid.0))
-        {
-            // The state before the event did not have the process.
-            self.is_due = true;
-        }
-        true
+        self.keeps_event(cx, false)
     }
 
     fn keeps_hidden(&mut self, cx: &Context<'_>) -> bool {
-        self.number += 1;
-        self.has_begun = true;
-        let origin = cx.session.origin.unwrap_or_default();
-        if is_of_recorder(cx.event) {
-            return self.keeps_of_recorder(origin, cx.event);
-        }
-        self.follow(origin, cx.view);
-        let process = cx.view.thread().map(|t| cx.view.state().process_of(t));
-        if process.is_some_and(|process| self.introduced.contains(&(origin, process))) {
-            return true;
-        }
-        self.is_due |= self.changes_chosen(origin, cx.view.full(), cx.view);
-        false
+        self.keeps_event(cx, true)
     }
 
     fn is_state_due(&mut self, origins: &[OriginState]) -> bool {

@@ -1,6 +1,6 @@
 //! The columns of the tables.
 
-use super::{Column, View};
+use super::Column;
 
 const fn column(title: &'static str, width: u16, help: &'static str) -> Column {
     Column::new(title, width, help)
@@ -31,31 +31,6 @@ impl Column {
     }
 }
 
-/// Returns the columns of a view's table; empty if the view has no table.
-pub fn columns(view: View) -> &'static [Column] {
-    match view {
-        View::Overview
-        | View::Events
-        | View::Alerts
-        | View::AlertList
-        | View::Sessions
-        | View::Spectrogram
-        | View::Losses
-        | View::Scripted(_) => &[],
-        View::Processes => PROCESSES,
-        View::Files => FILES,
-        View::Directories => DIRECTORIES,
-        View::Connections => CONNECTIONS,
-        View::Ports => PORTS,
-        View::Calls => CALLS,
-        View::Errors => ERRORS,
-        View::Containers => CONTAINERS,
-        View::Commands => COMMANDS,
-        View::Slow => SLOW,
-        View::Waits => WAITS,
-    }
-}
-
 const EVENTS: Column = column("EVENTS", 9, "Number of events.");
 const FAILED: Column = column("ERR", 7, "Number of calls that returned an error.");
 const IN: Column = column("IN", 8, "Bytes read or received.");
@@ -72,7 +47,7 @@ const WHERE: Column = column(
 )
 .optional();
 
-const PROCESSES: &[Column] = &[
+pub(super) const PROCESSES: &[Column] = &[
     column(
         "ORIGIN",
         6,
@@ -111,7 +86,7 @@ const PROCESSES: &[Column] = &[
     .is("proc.exeline"),
 ];
 
-const FILES: &[Column] = &[
+pub(super) const FILES: &[Column] = &[
     EVENTS,
     IN,
     OUT,
@@ -129,7 +104,7 @@ const FILES: &[Column] = &[
     column("FILE", 0, "Its path.").is("fd.name"),
 ];
 
-const DIRECTORIES: &[Column] = &[
+pub(super) const DIRECTORIES: &[Column] = &[
     column("FILES", 7, "Number of its files that were used."),
     IN,
     OUT,
@@ -146,7 +121,7 @@ const DIRECTORIES: &[Column] = &[
 ];
 
 // The first six fit into 80 columns.
-const CONNECTIONS: &[Column] = &[
+pub(super) const CONNECTIONS: &[Column] = &[
     column(
         "PROCESS",
         12,
@@ -173,7 +148,7 @@ const CONNECTIONS: &[Column] = &[
     CONTAINER,
 ];
 
-const PORTS: &[Column] = &[
+pub(super) const PORTS: &[Column] = &[
     column("PORT", 6, "The server port.").is("fd.sport"),
     column("PROTO", 7, "The transport protocols used."),
     column(
@@ -193,7 +168,7 @@ const PORTS: &[Column] = &[
     .is("proc.name"),
 ];
 
-const CALLS: &[Column] = &[
+pub(super) const CALLS: &[Column] = &[
     column("CALLS", 10, "Number of calls."),
     FAILED,
     column(
@@ -206,7 +181,7 @@ const CALLS: &[Column] = &[
     column("CALL", 0, "Its name.").is("evt.type"),
 ];
 
-const ERRORS: &[Column] = &[
+pub(super) const ERRORS: &[Column] = &[
     column("COUNT", 9, "Number of occurrences."),
     column("ERROR", 16, "The name of the error, or its number.").is("evt.res"),
     column("CALL", 18, "The call that returned it.").is("evt.type"),
@@ -215,7 +190,7 @@ const ERRORS: &[Column] = &[
     column("LAST", 15, "Time of the last occurrence.").is("evt.rawtime"),
 ];
 
-const CONTAINERS: &[Column] = &[
+pub(super) const CONTAINERS: &[Column] = &[
     column("ID", 13, "Its id.").is("container.id"),
     column("NAME", 20, "Its name.").is("container.name"),
     column("IMAGE", 24, "Its image.").is("container.image"),
@@ -231,7 +206,7 @@ const CONTAINERS: &[Column] = &[
     ),
 ];
 
-const COMMANDS: &[Column] = &[
+pub(super) const COMMANDS: &[Column] = &[
     column("TIME", 16, "Time of the execve.").is("evt.rawtime"),
     column("USER", 9, "The user of the process.").is("user.name"),
     column("LOGIN", 9, "The login user, whatever the current user is.").is("user.loginname"),
@@ -260,7 +235,7 @@ const COMMANDS: &[Column] = &[
     column("COMMAND", 0, "The command line as it was executed.").is("proc.exeline"),
 ];
 
-const SLOW: &[Column] = &[
+pub(super) const SLOW: &[Column] = &[
     column("LATENCY", 9, "Duration of the call.").is("evt.latency"),
     column("TIME", 15, "Time of its return.").is("evt.rawtime"),
     column("PROCESS", 12, "The name of the calling thread.").is("proc.name"),
@@ -270,7 +245,7 @@ const SLOW: &[Column] = &[
     column("ABOUT", 0, "Its path, or the name of its fd."),
 ];
 
-const WAITS: &[Column] = &[
+pub(super) const WAITS: &[Column] = &[
     column(
         "WAITED",
         9,

@@ -7,11 +7,12 @@ pub mod narrow;
 mod objects;
 mod processes;
 mod sessions;
+mod tree;
 
 pub use crate::stats::tiles::{Among, TILES, Tile};
-pub use columns::columns;
 pub use narrow::{Narrowed, cell_condition, narrowed, narrowed_tile, only_calls};
 pub use sessions::sessions;
+pub use tree::tree_order;
 
 use std::sync::Arc;
 
@@ -297,10 +298,19 @@ pub struct Table {
 /// Row limit of a table.
 pub const ROWS: usize = 65_536;
 
-/// Makes the table of a view; `None` for views without a table.
-pub fn table(view: View, tally: &Tally) -> Option<Table> {
-    let columns = columns(view);
-    let (rows, sorted, omitted) = match view {
+/// How the table of a view is made.
+struct Layout {
+    columns: &'static [Column],
+    rows: fn(&Tally) -> Vec<Row>,
+    sorted: Option<(usize, bool)>,
+    /// Where the number of omitted rows is in [`Tally::omitted`].
+    omitted: usize,
+}
+
+/// Returns how the table of a view is made; `None` for views without a table.
+fn layout(view: View) -> Option<Layout> {
+    const NONE: usize = usize::MAX;
+    let (columns, rows, sorted, omitted): (_, fn(&Tally) -> Vec<Row>, _, _) = match view {
         View::Overview
         | View::Events
         | View::Alerts
@@ -309,23 +319,50 @@ pub fn table(view: View, tally: &Tally) -> Option<Table> {
         | View::Spectrogram
         | View::Losses
         | View::Scripted(_) => return None,
-        View::Processes => (processes::rows(tally), None, 0),
-        View::Files => (objects::files(tally), Some((0, true)), 1),
-        View::Directories => (objects::directories(tally), Some((0, true)), 1),
-        View::Connections => (connections::connections(tally), Some((4, true)), 2),
-        View::Ports => (connections::ports(tally), Some((3, true)), 2),
-        View::Calls => (events::calls(tally), Some((0, true)), 3),
-        View::Errors => (events::errors(tally), Some((0, true)), 4),
-        View::Containers => (objects::containers(tally), Some((5, true)), 5),
-        View::Commands => (events::commands(tally), None, 6),
-        View::Slow => (events::slow(tally), Some((0, true)), usize::MAX),
-        View::Waits => (events::waits(tally), Some((0, true)), 7),
+        View::Processes => (columns::PROCESSES, processes::rows, None, 0),
+        View::Files => (columns::FILES, objects::files, Some((0, true)), 1),
+        View::Directories => (
+            columns::DIRECTORIES,
+            objects::directories,
+            Some((0, true)),
+            1,
+        ),
+        View::Connections => (
+            columns::CONNECTIONS,
+            connections::connections,
+            Some((4, true)),
+            2,
+        ),
+        View::Ports => (columns::PORTS, connections::ports, Some((3, true)), 2),
+        View::Calls => (columns::CALLS, events::calls, Some((0, true)), 3),
+        View::Errors => (columns::ERRORS, events::errors, Some((0, true)), 4),
+        View::Containers => (columns::CONTAINERS, objects::containers, Some((5, true)), 5),
+        View::Commands => (columns::COMMANDS, events::commands, None, 6),
+        View::Slow => (columns::SLOW, events::slow, Some((0, true)), NONE),
+        View::Waits => (columns::WAITS, events::waits, Some((0, true)), 7),
     };
-    let mut table = Table {
+    Some(Layout {
         columns,
-        sorted,
         rows,
-        omitted: tally.omitted.get(omitted).copied().unwrap_or(0),
+        sorted,
+        omitted,
+    })
+}
+
+/// Returns the columns of a view's table; empty if the view has no table.
+pub fn columns(view: View) -> &'static [Column] {
+    layout(view).map_or(&[], |layout| layout.columns)
+}
+
+/// Makes the table of a view; `None` for views without a table.
+pub fn table(view: View, tally: &Tally) -> Option<Table> {
+    let layout = layout(view)?;
+    let omitted = tally.omitted.get(layout.omitted);
+    let mut table = Table {
+        columns: layout.columns,
+        sorted: layout.sorted,
+        rows: (layout.rows)(tally),
+        omitted: omitted.copied().unwrap_or(0),
     };
     table.sort();
     let more = table.rows.len().saturating_sub(ROWS);

@@ -1,47 +1,20 @@
 //! The processes as a tree.
 
-use hashbrown::{HashMap, HashSet};
-
-use super::{Cell, Row, Subject};
+use super::{Cell, Row, Subject, tree_order};
 use crate::replay::Span;
 use crate::state::Text;
 use crate::stats::tally::{ContainerTally, Few, Io, ProcessKey, ProcessTally, Tally};
 
 /// Makes the rows: children are below their parent, in the order of their start.
 pub(super) fn rows(tally: &Tally) -> Vec<Row> {
-    let mut children: HashMap<Option<ProcessKey>, Vec<ProcessKey>> = HashMap::new();
-    for (key, process) in &tally.processes {
-        let parent = process
-            .parent
-            .filter(|parent| parent != key && tally.processes.contains_key(parent));
-        children.entry(parent).or_default().push(*key);
-    }
-    for siblings in children.values_mut() {
-        // In reverse order: they are taken from the end.
-        siblings.sort_unstable_by_key(|key| std::cmp::Reverse((key.start, key.pid)));
-    }
-    let mut rows = Vec::with_capacity(tally.processes.len());
-    let mut seen = HashSet::new();
-    let mut add = |rows: &mut Vec<Row>, root: ProcessKey| {
-        let mut open = vec![(root, 0_u16)];
-        while let Some((key, depth)) = open.pop() {
-            let Some(process) = tally.processes.get(&key).filter(|_| seen.insert(key)) else {
-                continue;
-            };
-            rows.push(row(tally, key, process, depth));
-            let below = children.get(&Some(key)).into_iter().flatten();
-            open.extend(below.map(|child| (*child, depth.saturating_add(1))));
-        }
-    };
-    let roots = children.get(&None).into_iter().flatten().rev();
-    roots.for_each(|root| add(&mut rows, *root));
-    if rows.len() < tally.processes.len() {
-        // Processes whose ancestors form a cycle, which no kernel creates.
-        let mut rest: Vec<_> = tally.processes.keys().copied().collect();
-        rest.sort_unstable_by_key(|key| (key.start, key.pid));
-        rest.into_iter().for_each(|key| add(&mut rows, key));
-    }
-    rows
+    let mut nodes: Vec<_> = tally.processes.iter().collect();
+    nodes.sort_unstable_by_key(|(key, _)| (key.start, key.pid, key.origin));
+    let parents: Vec<_> = nodes
+        .iter()
+        .map(|(key, process)| (**key, process.parent))
+        .collect();
+    let row = |(place, depth): (usize, u16)| row(tally, *nodes[place].0, nodes[place].1, depth);
+    tree_order(&parents).into_iter().map(row).collect()
 }
 
 fn row(tally: &Tally, key: ProcessKey, process: &ProcessTally, depth: u16) -> Row {
