@@ -164,6 +164,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         let shown = Shown {
             path: file,
             beside: Some(file.clone()),
+            parents: files.clone(),
             name,
             kind: Kind::of(args.live),
             rules,
@@ -190,6 +191,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let shown = Shown {
         path: &path,
         beside,
+        parents: files.iter().chain(args.audit.files()).cloned().collect(),
         name,
         kind,
         rules,
@@ -231,6 +233,8 @@ struct Shown<'a> {
     path: &'a Path,
     /// The file of the user that it is, or was made of.
     beside: Option<PathBuf>,
+    /// All files that it is, or was made of.
+    parents: Vec<PathBuf>,
     name: String,
     kind: Kind,
     rules: Option<Arc<Rules>>,
@@ -252,6 +256,7 @@ fn show(
     let Shown {
         path,
         beside,
+        parents,
         name,
         kind,
         rules,
@@ -260,6 +265,7 @@ fn show(
         range: range(args, &name, path)?,
         name,
         beside,
+        parents,
         theme: args.theme.theme(),
         filter: filter.unwrap_or_default(),
         live: kind == Kind::Growing,
@@ -393,6 +399,7 @@ fn live(
             Shown {
                 path: &path,
                 beside: None,
+                parents: Vec::new(),
                 name: "this machine".to_owned(),
                 kind: Kind::Growing,
                 rules,

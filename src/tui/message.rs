@@ -7,6 +7,7 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use hashbrown::HashSet;
 
 use super::notes::Notes;
+use super::save::Parents;
 use crate::inspect::aggregator::Progress;
 use crate::inspect::alerts::{Alert, Alerts};
 use crate::inspect::detail::Detail;
@@ -152,7 +153,7 @@ pub(crate) enum Request {
     /// Which events with alerts are in a scope.
     Alerts(Arc<Alerts>, Scope),
     /// Save the scope's events to a file, in the format of its extension.
-    Save(Scope, PathBuf),
+    Save(Scope, Parents, PathBuf),
     /// Save a text to a file.
     SaveText(String, PathBuf),
     /// Write the notes as Markdown.

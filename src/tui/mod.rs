@@ -53,6 +53,8 @@ pub struct Options {
     pub name: String,
     /// The capture next to which notes are saved; `None` = they cannot be saved.
     pub beside: Option<PathBuf>,
+    /// The files that it is, or was made of; `-` is standard input.
+    pub parents: Vec<PathBuf>,
     /// The colour theme.
     pub theme: Theme,
     /// The initial filter, which is valid; empty = none.

@@ -3,11 +3,14 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use scap_capture_format::native::Derivation;
 
 use crate::event::bytes::BufferFormat;
 use crate::event::number::plural;
-use crate::export::NativeSink;
+use crate::export::{self, NativeSink};
 use crate::fields::{Context, Session, TimeFormat};
 use crate::files;
 use crate::filter::{Filter, When};
@@ -19,9 +22,37 @@ use crate::replay::{
     self, EventSink, EventSource as _, Extent, NativeSource, Pipeline, Plan, ReplayError, Selection,
 };
 
+/// The files that a capture is, or was made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Parents {
+    pub(crate) files: Arc<[PathBuf]>,
+    /// They are still being recorded.
+    pub(crate) are_growing: bool,
+}
+
+impl Parents {
+    /// Describes a capture that is made from them. A file that still grows has no hash that proves anything.
+    fn derivation(&self, options: &[(&str, Option<&str>)]) -> io::Result<Derivation> {
+        let parents = self.files.iter().map(|file| {
+            let identity = match self.are_growing {
+                true => None,
+                false => export::file_identity(file)?,
+            };
+            Ok(export::parent(file, identity))
+        });
+        let parents = parents.collect::<io::Result<_>>()?;
+        Ok(export::derivation("view", options, parents))
+    }
+}
+
 /// Saves the scope's events to a new file, in the format of its extension. Returns the status
 /// message.
-pub(super) fn save(capture: &IndexedCapture, scope: &Scope, path: &Path) -> Result<String, String> {
+pub(super) fn save(
+    capture: &IndexedCapture,
+    scope: &Scope,
+    parents: &Parents,
+    path: &Path,
+) -> Result<String, String> {
     let name = path.display().to_string();
     let kind = path
         .extension()
@@ -39,7 +70,7 @@ pub(super) fn save(capture: &IndexedCapture, scope: &Scope, path: &Path) -> Resu
     };
     let out = create(path)?;
     let written = match form {
-        None => write_capture(capture, scope, out),
+        None => write_capture(capture, scope, parents, out),
         Some(json) => lines(capture, scope, out, json),
     };
     match written {
@@ -109,17 +140,31 @@ fn source(
     Ok((source, session, selection))
 }
 
-fn write_capture(capture: &IndexedCapture, scope: &Scope, out: File) -> Result<u64, ReplayError> {
+fn write_capture(
+    capture: &IndexedCapture,
+    scope: &Scope,
+    parents: &Parents,
+    out: File,
+) -> Result<u64, ReplayError> {
     let (mut source, session, selection) = source(capture, scope)?;
     let out = BufWriter::with_capacity(1 << 20, out);
     let mut sink = NativeSink::new(out, source.header(), source.origins(), u64::MAX);
+    let from = crate::event::time::iso8601(scope.span.from, 0);
+    let to = crate::event::time::iso8601(scope.span.to, 0);
     let notes = [
-        ("filter", scope.filter.clone()),
-        ("from", crate::event::time::iso8601(scope.span.from, 0)),
-        ("to", crate::event::time::iso8601(scope.span.to, 0)),
+        (
+            "filter",
+            Some(scope.filter.as_str()).filter(|text| !text.is_empty()),
+        ),
+        ("from", Some(from.as_str())),
+        ("to", Some(to.as_str())),
     ];
-    for (name, value) in notes.iter().filter(|(_, value)| !value.is_empty()) {
-        sink.note(name, value);
+    let derivation = parents.derivation(&notes);
+    sink.set_derivation(derivation.map_err(|error| ReplayError::Read(error.into()))?);
+    for (name, value) in notes {
+        if let Some(value) = value {
+            sink.note(name, value);
+        }
     }
     let mut pipeline = Pipeline::new(session, source.origins(), selection);
     pipeline.run(&mut source, &mut sink)?;

@@ -122,6 +122,7 @@ fn options() -> Options {
         live: false,
         beside: None,
         of_damaged: false,
+        parents: Vec::new(),
         rules: None,
     }
 }

@@ -345,7 +345,7 @@ fn answer(
                 None => Response::Failed("no such view".to_owned()),
             }
         }
-        Request::Save(scope, path) => match save::save(capture, &scope, &path) {
+        Request::Save(scope, parents, path) => match save::save(capture, &scope, &parents, &path) {
             Ok(text) => Response::Written(text),
             Err(text) => Response::Failed(text),
         },

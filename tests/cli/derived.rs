@@ -88,3 +88,53 @@ fn copies_name_what_they_were_made_from() {
     let parents = json!([{"file": "standard input", "bytes": null, "blake3": null}]);
     assert_eq!(info(&copy)["derivation"]["parents"], parents);
 }
+
+#[test]
+fn what_the_timeline_saves_is_proved_with_its_parents() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let whole = file(dir.path(), "whole.scap", &write(&story(), 4, true));
+    let whole = whole.to_str().unwrap();
+    let other = file(dir.path(), "other.scap", &write(&story()[..4], 4, true));
+    let other = other.to_str().unwrap();
+    let theirs = path("theirs.scap");
+    quiet(&["convert", "--to", "sysdig", "-q", whole, &theirs]);
+    for (number, parents) in [&[whole][..], &[theirs.as_str()], &[whole, other]]
+        .iter()
+        .enumerate()
+    {
+        let saved = path(&format!("saved{number}.scap"));
+        let keys = format!("2w{saved}<Enter>");
+        let view = ["--no-rules", "--script", &keys, "--screenshot", "-"];
+        quiet(&[&["view"], *parents, &["evt.type=close"], &view].concat());
+        let derivation = &info(&saved)["derivation"];
+        assert_eq!(derivation["operation"], "view");
+        assert_eq!(
+            derivation["options"][0],
+            json!({"name": "filter", "value": "evt.type=close"})
+        );
+        let named = derivation["parents"].as_array().unwrap();
+        assert_eq!(named.len(), parents.len());
+        for (parent, bytes) in named
+            .iter()
+            .zip(parents.iter().map(|path| fs::read(path).unwrap()))
+        {
+            assert_eq!(
+                parent["blake3"],
+                json!(blake3::hash(&bytes).to_hex().to_string())
+            );
+        }
+        let of = parents.iter().flat_map(|parent| ["--parent", parent]);
+        let args: Vec<&str> = ["verify", "--json", &saved].into_iter().chain(of).collect();
+        let (out, err, code) = seen(&scap(&args, None));
+        let proof: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!((code, err.as_str()), (0, ""), "{out}");
+        assert!(proof.to_string().contains("\"proved\":true"), "{proof}");
+    }
+    // Another file is not the parent.
+    let (_, _, code) = seen(&scap(
+        &["verify", &path("saved0.scap"), "--parent", other],
+        None,
+    ));
+    assert_ne!(code, 0);
+}

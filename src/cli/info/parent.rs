@@ -248,7 +248,9 @@ fn in_order(
             name => format!("parent {number}, {name},"),
         };
         if parent.file.is_none() {
-            return Ok(Err(format!("{named} was a pipe, which cannot be compared")));
+            return Ok(Err(format!(
+                "{named} was a pipe, or was still being recorded, and cannot be compared"
+            )));
         }
         let Some((file, _)) = given.iter().find(|(_, identity)| *identity == parent.file) else {
             return Ok(Err(format!(

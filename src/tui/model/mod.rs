@@ -9,6 +9,7 @@ mod pane;
 mod prompt;
 mod scripts;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Options;
@@ -173,6 +174,8 @@ pub(crate) struct Model {
     pub(crate) is_verified: bool,
     /// True if it was converted from a damaged capture.
     of_damaged: bool,
+    /// The files that the capture is, or was made of.
+    pub(crate) parents: Arc<[PathBuf]>,
     /// True if the capture is still being recorded.
     pub(crate) live: bool,
     /// True if the window follows the end of a growing capture.
@@ -228,6 +231,7 @@ impl Model {
             next_ticket: 0,
             is_verified: false,
             of_damaged: options.of_damaged,
+            parents: options.parents.into(),
             live: options.live,
             follow: options.live,
             now: 0,

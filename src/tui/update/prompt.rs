@@ -1,5 +1,7 @@
 //! Input lines.
 
+use std::sync::Arc;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::motion::search;
@@ -11,6 +13,7 @@ use crate::tui::keys::Action;
 use crate::tui::message::{Command, Request};
 use crate::tui::model::{Model, Overlay, Prompt, Purpose};
 use crate::tui::notes::Note;
+use crate::tui::save::Parents;
 
 /// Limit of the suggestions.
 const SUGGESTIONS: usize = 64;
@@ -281,7 +284,11 @@ fn take(model: &mut Model, mut prompt: Prompt) -> Vec<Command> {
         Purpose::Save => {
             let scope = model.scope();
             model.status = Some(format!("saving {text}"));
-            vec![model.ask(Request::Save(scope, text.into()))]
+            let parents = Parents {
+                files: Arc::clone(&model.parents),
+                are_growing: model.live,
+            };
+            vec![model.ask(Request::Save(scope, parents, text.into()))]
         }
     }
 }

@@ -29,6 +29,7 @@ fn model() -> Model {
         live: false,
         beside: None,
         of_damaged: false,
+        parents: Vec::new(),
         rules: None,
     };
     let (mut model, commands) = Model::new(capture, options, Notes::default(), (80, 24));
@@ -468,6 +469,7 @@ fn model_of(path: &str) -> Model {
         live: false,
         beside: None,
         of_damaged: false,
+        parents: Vec::new(),
         rules: None,
     };
     Model::new(capture, options, Notes::default(), (80, 24)).0
@@ -490,6 +492,7 @@ fn a_range_to_begin_with_is_the_window() {
         live: false,
         beside: None,
         of_damaged: false,
+        parents: Vec::new(),
         rules: None,
     };
     let (model, _) = Model::new(capture, options, Notes::default(), (80, 24));
