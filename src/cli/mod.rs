@@ -162,12 +162,13 @@ enum Command {
     /// List the processes of a capture at an instant
     ///
     /// Parent, user, start, threads, open files, memory, container and command line of each process that was there,
-    /// at the end of the capture or at any other instant.
-    Ps(state::Args),
+    /// at the end of the capture or at any other instant. With `--history`, also of those that had ended until then: end, exit
+    /// status or signal, programs and users. With `--threads`, the call that each thread was in.
+    Ps(state::PsArgs),
     /// Show the process tree of a capture at an instant
     ///
     /// As `ps`, each process below its parent. A filter shows the processes that match, with their ancestors.
-    Tree(state::Args),
+    Tree(state::TreeArgs),
     /// List the open files of a capture at an instant
     ///
     /// All fds of all processes: files, directories, pipes, sockets.
@@ -304,8 +305,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Seal(args) => seal::run(&args),
         Command::Repair(args) => repair::run(&args),
         Command::Containers(args) => containers::run(&args),
-        Command::Ps(args) => state::run(&args, SystemView::Processes),
-        Command::Tree(args) => state::run(&args, SystemView::Tree),
+        Command::Ps(args) => state::ps(&args),
+        Command::Tree(args) => state::tree(&args),
         Command::Lsof(args) => state::run(&args, SystemView::Files),
         Command::Netstat(args) => state::run(&args, SystemView::Sockets),
         Command::Users(args) => state::run(&args, SystemView::Users),

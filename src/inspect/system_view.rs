@@ -7,13 +7,11 @@ use scap_capture_format::schema::types;
 
 use super::system_tables::{Chosen, SystemView, system_table};
 use crate::fields::Context;
-use crate::replay::IndexedCaptureError;
-use crate::replay::SegmentReplayer;
 use crate::replay::segment::Need;
+use crate::replay::{CallsInProgress, IndexedCaptureError, SegmentReplayer, calls_in_progress};
 use crate::stats::table::Table;
 
-/// Returns the state of the machine after the last event at or before a time. Threads are not
-/// listed separately from their processes; processes that have ended are not listed.
+/// Returns the state of the machine after the last event at or before a time. Processes that have ended are not listed.
 ///
 /// # Errors
 ///
@@ -25,9 +23,17 @@ pub fn system_view(
     stop: &AtomicBool,
 ) -> Result<Table, IndexedCaptureError> {
     go_to(replayer, time, stop)?;
+    let calls = match what {
+        SystemView::Threads => {
+            let is_stopped = || stop.load(Ordering::Relaxed);
+            calls_in_progress(replayer.capture(), replayer.origins(), time, &is_stopped)?
+        }
+        _ => CallsInProgress::default(),
+    };
     Ok(system_table(
         replayer.origins(),
         what,
+        &calls,
         &mut Chosen::default(),
     ))
 }

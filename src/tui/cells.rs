@@ -24,6 +24,19 @@ pub(crate) fn text(cell: &Cell, width: usize) -> String {
             }
             fit(&all, width)
         }
+        Cell::Timed(texts, more) => {
+            let mut all = Vec::new();
+            for (place, (ns, text)) in texts.iter().enumerate() {
+                if place > 0 {
+                    all.extend_from_slice(format!("; {} ", time(*ns)).as_bytes());
+                }
+                all.extend_from_slice(text);
+            }
+            if *more {
+                all.extend_from_slice("; \u{2026}".as_bytes());
+            }
+            fit(&all, width)
+        }
         Cell::Rendered(text) => clip(&String::from_utf8_lossy(text), width),
         Cell::Word(word) | Cell::Ranked(_, word) => fit(word.as_bytes(), width),
         Cell::Id(id) => id.to_string(),
@@ -53,6 +66,7 @@ pub(crate) fn is_number(cell: &Cell) -> bool {
         Cell::Empty
             | Cell::Text(_)
             | Cell::List(..)
+            | Cell::Timed(..)
             | Cell::Rendered(_)
             | Cell::Word(_)
             | Cell::Ranked(..)

@@ -48,6 +48,13 @@ impl Header {
         self.option("filter").is_some()
     }
 
+    /// Whether the recorder left out calls of the threads that it recorded, by a filter, by syscall or by name.
+    pub fn lacks_calls(&self) -> bool {
+        ["filter", "syscall", "comm"]
+            .iter()
+            .any(|name| self.option(name).is_some())
+    }
+
     fn option(&self, name: &str) -> Option<&str> {
         let found = self.options.iter().find(|(n, _)| n == name);
         found.map(|(_, value)| &**value)

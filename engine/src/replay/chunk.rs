@@ -160,7 +160,7 @@ impl ChunkEvents {
         }
     }
 
-    /// Passes on the events of a chunk without their parameters. Damaged parts are skipped and
+    /// Passes on the events of a chunk without their parameters, each with its origin. Damaged parts are skipped and
     /// noted.
     ///
     /// # Errors
@@ -169,7 +169,7 @@ impl ChunkEvents {
     pub(super) fn columns(
         &mut self,
         chunk: &Chunk,
-        each: &mut dyn FnMut(&Event<'_>),
+        each: &mut dyn FnMut(OriginId, &Event<'_>),
     ) -> Result<()> {
         let mut rows = match chunk.decode(&mut self.decoder, Load::COLUMNS) {
             Ok(rows) => rows,
@@ -177,8 +177,11 @@ impl ChunkEvents {
         };
         let error = loop {
             match rows.next() {
-                Ok(Some(event)) if self.is_merged => each(&OriginId::split(&event).1),
-                Ok(Some(event)) => each(&event),
+                Ok(Some(event)) if self.is_merged => {
+                    let (origin, own) = OriginId::split(&event);
+                    each(origin, &own);
+                }
+                Ok(Some(event)) => each(OriginId::FIRST, &event),
                 Ok(None) => return Ok(()),
                 Err(error) => break error,
             }

@@ -21,6 +21,7 @@
 //! process 7 of one machine is never taken for process 7 of another.
 
 pub mod audit;
+mod calls;
 mod chunk;
 mod claims;
 pub mod enters;
@@ -45,6 +46,7 @@ mod sysdig;
 mod verify;
 
 pub use audit::AuditSource;
+pub use calls::{CallsInProgress, ThreadActivity, calls_in_progress};
 pub use claims::chunks_lacking_names;
 pub use enters::EnterSynthesizer;
 pub use indexed::{IndexedCapture, IndexedCaptureError, Segment};

@@ -161,7 +161,7 @@ impl SegmentReplayer {
             Ok(chunk) => chunk,
             Err(error) => return Ok(events.note(error, 0)?),
         };
-        Ok(events.columns(&chunk, &mut |event| {
+        Ok(events.columns(&chunk, &mut |_, event| {
             if indexed::is_shown(event) {
                 each(event);
             }

@@ -17,6 +17,7 @@ pub(super) struct Change<'t> {
 fn identity(what: SystemView) -> &'static [&'static str] {
     match what {
         SystemView::Processes | SystemView::Tree => &["PID", "START"],
+        SystemView::Threads => &["PID", "TID", "START"],
         SystemView::Files | SystemView::Sockets => &["PID", "FD"],
         SystemView::Users => &["UID", "CONTAINER"],
     }

@@ -4,7 +4,9 @@ mod diff;
 mod print;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
 use super::diagnostic;
 use super::error::{CliError, Outcome, warn};
@@ -13,10 +15,13 @@ use super::output::Output;
 use super::positionals;
 use super::window::Window;
 use crate::event::time::LocalClock;
-use crate::fields::Session;
+use crate::fields::{Context, Session};
 use crate::filter::{Filter, When};
-use crate::inspect::system_tables::{Chosen, SystemView, system_table};
-use crate::replay::{End, Extent, Instant, Selection, state_at};
+use crate::inspect::system_tables::{Chosen, History, SystemView, system_table};
+use crate::replay::{
+    CallsInProgress, End, EventSink, Extent, IndexedCapture, Instant, Selection, calls_in_progress,
+    state_at,
+};
 use crate::stats::table::Table;
 
 /// Arguments of `scap ps` and its siblings.
@@ -44,17 +49,94 @@ pub(super) struct Args {
     #[arg(long, value_name = "PID")]
     lineage: Option<i64>,
 
+    /// Only processes in the session of this process; of one that is not there, in the session that it leads
+    #[arg(long, value_name = "PID")]
+    session: Option<i64>,
+
     /// Print a JSON object per line
     #[arg(long)]
     json: bool,
 }
 
+/// Arguments of `scap tree`.
+#[derive(Debug, clap::Args)]
+pub(super) struct TreeArgs {
+    #[command(flatten)]
+    of_all: Args,
+
+    /// List all processes from the start to the instant, also those that have ended: when they began and ended, with
+    /// which status or signal, and the programs and users that they were
+    #[arg(long, conflicts_with = "diff")]
+    history: bool,
+}
+
+/// Arguments of `scap ps`.
+#[derive(Debug, clap::Args)]
+pub(super) struct PsArgs {
+    #[command(flatten)]
+    of_tree: TreeArgs,
+
+    /// List threads, and the call that each is in: what it waits for, and since when
+    #[arg(long, conflicts_with = "history")]
+    threads: bool,
+}
+
+/// Runs `scap ps`.
+pub(super) fn ps(args: &PsArgs) -> Result<Outcome, CliError> {
+    let (args, all) = (&args.of_tree, args);
+    match all.threads {
+        true => run(&args.of_all, SystemView::Threads),
+        false if args.history => history(&args.of_all, false),
+        false => run(&args.of_all, SystemView::Processes),
+    }
+}
+
+/// Runs `scap tree`.
+pub(super) fn tree(args: &TreeArgs) -> Result<Outcome, CliError> {
+    match args.history {
+        true => history(&args.of_all, true),
+        false => run(&args.of_all, SystemView::Tree),
+    }
+}
+
+impl Args {
+    /// Returns the files, and what is chosen of them.
+    fn parse(&self) -> Result<(Vec<PathBuf>, Chosen), CliError> {
+        let (files, filter) = positionals::split(&self.read, &self.words, true)?;
+        let chosen = Chosen {
+            filter: filter.as_deref().map(filter_of_state).transpose()?,
+            lineage: self.lineage,
+            session: self.session,
+        };
+        Ok((files, chosen))
+    }
+}
+
+/// Prints the processes up to an instant.
+fn history(args: &Args, is_tree: bool) -> Result<Outcome, CliError> {
+    let (files, chosen) = args.parse()?;
+    let mut history = History::of(chosen);
+    let moment = Moment::of(&files, "--at", &args.at, Want::History(&mut history))?;
+    if history.has_ignored_fds() {
+        let message = "the filter was not applied to all open files: there are too many";
+        warn(message, None);
+    }
+    let mut output = Output::new();
+    for (origin, machine) in moment.machines.iter().enumerate() {
+        let table = history.table(Some(origin), is_tree);
+        print::table(&mut output, machine.as_deref(), &table, args.json)?;
+        report_omitted(&[table]);
+    }
+    output.finish()?;
+    Ok(Outcome::of_damage(moment.is_damaged))
+}
+
 /// Runs the command.
 pub(super) fn run(args: &Args, what: SystemView) -> Result<Outcome, CliError> {
-    let (files, filter) = positionals::split(&args.read, &args.words, true)?;
-    let mut chosen = Chosen {
-        filter: filter.as_deref().map(filter_of_state).transpose()?,
-        lineage: args.lineage,
+    let (files, mut chosen) = args.parse()?;
+    let want = || match what {
+        SystemView::Threads => Want::Calls,
+        _ => Want::State,
     };
     let mut output = Output::new();
     let is_damaged = match args.diff.as_deref() {
@@ -65,8 +147,8 @@ pub(super) fn run(args: &Args, what: SystemView) -> Result<Outcome, CliError> {
                 return Err(CliError::usage(message));
             }
             let (before, after) = (
-                Moment::of(&files, "--diff", before)?,
-                Moment::of(&files, "--diff", after)?,
+                Moment::of(&files, "--diff", before, want())?,
+                Moment::of(&files, "--diff", after, want())?,
             );
             let old = before.tables(what, &mut chosen);
             let new = after.tables(what, &mut chosen);
@@ -83,7 +165,7 @@ pub(super) fn run(args: &Args, what: SystemView) -> Result<Outcome, CliError> {
             before.is_damaged || after.is_damaged
         }
         _ => {
-            let moment = Moment::of(&files, "--at", &args.at)?;
+            let moment = Moment::of(&files, "--at", &args.at, want())?;
             for (machine, table) in moment.tables(what, &mut chosen) {
                 print::table(&mut output, machine.as_deref(), &table, args.json)?;
                 report_omitted(&[table]);
@@ -96,7 +178,7 @@ pub(super) fn run(args: &Args, what: SystemView) -> Result<Outcome, CliError> {
 }
 
 /// Parses a filter of processes and fds.
-fn filter_of_state(text: &str) -> Result<Filter, CliError> {
+pub(super) fn filter_of_state(text: &str) -> Result<Filter, CliError> {
     let filter = positionals::filter(text)?;
     match filter.is_thread_scoped() {
         true => Ok(filter),
@@ -107,16 +189,33 @@ fn filter_of_state(text: &str) -> Result<Filter, CliError> {
     }
 }
 
+/// What is to be known of an instant.
+pub(super) enum Want<'h> {
+    /// The state.
+    State,
+    /// The calls that threads are in, too.
+    Calls,
+    /// What was before, too.
+    History(&'h mut History),
+}
+
 /// The machines of captures at an instant.
-struct Moment {
-    instant: Instant,
+pub(super) struct Moment {
+    pub(super) instant: Instant,
+    calls: CallsInProgress,
     /// The machine of each origin, if there are several.
     machines: Vec<Option<String>>,
-    is_damaged: bool,
+    pub(super) is_damaged: bool,
 }
 
 impl Moment {
-    fn of(files: &[PathBuf], option: &str, text: &str) -> Result<Self, CliError> {
+    /// Replays captures up to the instant that is the value of an option.
+    pub(super) fn of(
+        files: &[PathBuf],
+        option: &str,
+        text: &str,
+        want: Want<'_>,
+    ) -> Result<Self, CliError> {
         let at = match text {
             "start" => Some(When::Event(0)),
             "end" => None,
@@ -135,10 +234,38 @@ impl Moment {
             (Some(_), "start") => None,
             (at, _) => at,
         };
-        let wanted = Extent::All(from);
-        let mut captures = Captures::open(files, None, Some(wanted), &mut session)?;
-        let found = state_at(captures.source(), session, at);
+        let from = match want {
+            Want::History(_) => None,
+            Want::State | Want::Calls => from,
+        };
+        let mut captures = Captures::open(files, None, Some(Extent::All(from)), &mut session)?;
+        let mut calls = CallsInProgress::default();
+        // Of a file with an index only the chunks that have the next call of a thread are read.
+        let indexed = match (&want, files) {
+            (Want::Calls, [file]) => indexed(file)?,
+            _ => None,
+        };
+        let reads_on = matches!(want, Want::Calls) && indexed.is_none();
+        let mut nothing = Nothing;
+        let sink: &mut dyn EventSink = match want {
+            Want::History(history) => history,
+            Want::State | Want::Calls => &mut nothing,
+        };
+        let found = state_at(
+            captures.source(),
+            session,
+            at,
+            sink,
+            reads_on.then_some(&mut calls),
+        );
         let instant = found.map_err(|error| CliError::replay(&captures.name(), &error))?;
+        if let Some(indexed) = indexed {
+            let time = instant.time_of(at);
+            let found = calls_in_progress(&indexed, &instant.origins, time, &|| false);
+            calls = found.map_err(|error| {
+                CliError::failed(format!("cannot read {}: {error}", captures.name()))
+            })?;
+        }
         let names = captures.origins().iter().map(|origin| origin.name.clone());
         let machines = match captures.origins().len() {
             1 => vec![None],
@@ -160,6 +287,7 @@ impl Moment {
         Ok(Self {
             is_damaged: captures.report_damage(end, instant.events),
             instant,
+            calls,
             machines,
         })
     }
@@ -169,10 +297,30 @@ impl Moment {
         let origins = self.instant.origins.iter().zip(&self.machines);
         origins
             .map(|(origin, machine)| {
-                let table = system_table(std::slice::from_ref(origin), what, chosen);
+                let table = system_table(std::slice::from_ref(origin), what, &self.calls, chosen);
                 (machine.clone(), table)
             })
             .collect()
+    }
+}
+
+/// Opens a capture for random access; `None` if it has to be read from front to back.
+fn indexed(file: &Path) -> Result<Option<IndexedCapture>, CliError> {
+    if file.as_os_str() == "-" || !Input::open(file)?.is_seekable() {
+        return Ok(None);
+    }
+    let capture = IndexedCapture::open(file).ok();
+    Ok(capture.filter(|capture| {
+        !capture.is_in_pairs() && !capture.is_cut_off() && capture.damages().is_empty()
+    }))
+}
+
+/// Only the state is wanted.
+struct Nothing;
+
+impl EventSink for Nothing {
+    fn event(&mut self, _: &Context<'_>) -> io::Result<ControlFlow<()>> {
+        Ok(ControlFlow::Continue(()))
     }
 }
 

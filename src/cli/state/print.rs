@@ -9,6 +9,7 @@ use crate::cli::table::{self, Side, UNKNOWN};
 use crate::event::number::grouped;
 use crate::event::text;
 use crate::event::time::LocalClock;
+use crate::state::Text;
 use crate::stats::table::{Cell, Column, Row, Table};
 
 /// Deepest level of a tree that is shown by indentation.
@@ -98,7 +99,8 @@ fn shown<'t>(
 fn head(columns: &[(usize, &'static Column)]) -> Vec<(&'static str, Side)> {
     let side = |column: &Column| match column.title {
         _ if column.width == 0 => Side::Whole,
-        "PID" | "PPID" | "THR" | "FDS" | "RSS" | "FD" | "UID" | "GID" | "PROCS" => Side::Right,
+        "PID" | "PPID" | "TID" | "STATUS" | "THR" | "FDS" | "RSS" | "FD" | "UID" | "GID"
+        | "PROCS" => Side::Right,
         _ => Side::Left,
     };
     columns
@@ -127,6 +129,19 @@ fn cell_text(cell: &Cell) -> String {
             let texts: Vec<String> = texts.iter().map(|text| escaped(text)).collect();
             let rest = if *more { ", \u{2026}" } else { "" };
             format!("{}{rest}", texts.join(", "))
+        }
+        Cell::Timed(texts, more) => {
+            let mut all = String::new();
+            for (place, (ns, text)) in texts.iter().enumerate() {
+                if place > 0 {
+                    all += &format!("; {} ", iso8601(*ns));
+                }
+                all += &escaped(text);
+            }
+            if *more {
+                all += "; \u{2026}";
+            }
+            all
         }
         // It is escaped already.
         Cell::Rendered(text) => String::from_utf8_lossy(text).into_owned(),
@@ -184,6 +199,13 @@ fn value(cell: &Cell) -> Value {
         Cell::Empty => Value::Null,
         Cell::Text(bytes) | Cell::Rendered(bytes) => text(bytes).into(),
         Cell::List(texts, _) => texts.iter().map(|one| Value::from(text(one))).collect(),
+        Cell::Timed(texts, more) => {
+            let from = |ns: u64| (ns > 0).then(|| iso8601(ns));
+            let entry = |(ns, one): &(u64, Text)| json!({"from": from(*ns), "value": text(one)});
+            let mut all: Vec<Value> = texts.iter().map(entry).collect();
+            all.extend(more.then(|| json!({"more": true})));
+            all.into()
+        }
         Cell::Word(word) | Cell::Ranked(_, word) => (*word).into(),
         Cell::Id(id) => (*id).into(),
         Cell::Count(n) | Cell::Hundredths(n) | Cell::Bytes(n) | Cell::Duration(n) => (*n).into(),

@@ -196,7 +196,7 @@ fn holds(row: &Row, columns: &[Column], text: &str) -> bool {
     cells.any(|(at, cell)| match cell {
         Cell::Empty => false,
         Cell::Text(bytes) if is_shown_as_is(bytes) => contains(bytes, text.as_bytes()),
-        Cell::Text(_) | Cell::List(..) => {
+        Cell::Text(_) | Cell::List(..) | Cell::Timed(..) => {
             let shown = cells::text(cell, usize::MAX);
             shown.to_lowercase().contains(text)
         }

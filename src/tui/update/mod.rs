@@ -259,9 +259,10 @@ pub(super) fn action(model: &mut Model, action: Action) -> Vec<Command> {
 }
 
 /// The views of the system state.
-const MOMENTS: [SystemView; 5] = [
+const MOMENTS: [SystemView; 6] = [
     SystemView::Processes,
     SystemView::Tree,
+    SystemView::Threads,
     SystemView::Files,
     SystemView::Sockets,
     SystemView::Users,

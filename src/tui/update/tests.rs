@@ -361,7 +361,7 @@ fn details_echo_and_state_ask_and_close() {
         [Command::Ask(_, Request::IoStream(_, Follow::FdOf(1)))]
     ));
     press(&mut model, "<Esc>");
-    let commands = press(&mut model, "t<Down><Down><Enter>");
+    let commands = press(&mut model, "t<Down><Down><Down><Enter>");
     assert!(
         matches!(&commands[..], [Command::Ask(_, Request::SystemView(time, SystemView::Files))] if *time == model.cursor)
     );

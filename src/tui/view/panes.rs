@@ -305,6 +305,7 @@ pub(crate) fn moment_title(what: SystemView) -> &'static str {
     match what {
         SystemView::Processes => "processes (ps)",
         SystemView::Tree => "process tree",
+        SystemView::Threads => "threads and their calls (ps --threads)",
         SystemView::Files => "open files and other fds (lsof)",
         SystemView::Sockets => "sockets (netstat)",
         SystemView::Users => "users",

@@ -39,7 +39,7 @@ fn a_moment_is_the_state_that_one_gets_from_the_front() {
     let dir = tempfile::tempdir().unwrap();
     let mut replayer = replayer(&cut_up(dir.path()));
     let span = replayer.capture().span().unwrap();
-    let mut most = (0, 0, 0);
+    let (mut most, mut called) = ((0, 0, 0), 0);
     for step in 0..=20 {
         let time = span.from - 1 + (span.len_ns() + 1) * step / 20;
         let state = state_at(time);
@@ -96,7 +96,25 @@ fn a_moment_is_the_state_that_one_gets_from_the_front() {
         let sockets = get(SystemView::Sockets);
         let expected = fds().filter(|(.., info)| info.kind.is_inet() || info.kind == FdKind::Unix);
         assert_eq!(sockets.rows.len(), expected.count());
-        for table in [&processes, &tree, &files, &sockets] {
+        let threads = get(SystemView::Threads);
+        let living = state.threads().filter(|thread| !thread.dead);
+        assert_eq!(threads.rows.len(), living.count());
+        called += threads
+            .rows
+            .iter()
+            .filter(|row| matches!(row.cells[4], Cell::Text(_)))
+            .count();
+        for row in threads
+            .rows
+            .iter()
+            .filter(|row| row.cells[5] != Cell::Empty)
+        {
+            assert!(
+                matches!(row.cells[5], Cell::Time(since) if since <= time),
+                "{row:?}"
+            );
+        }
+        for table in [&processes, &tree, &threads, &files, &sockets] {
             assert!(
                 table
                     .rows
@@ -115,6 +133,7 @@ fn a_moment_is_the_state_that_one_gets_from_the_front() {
         );
     }
     assert!(most.0 > 2 && most.1 > 0 && most.2 > 0, "{most:?}");
+    assert!(called > 20, "{called}");
 }
 
 #[test]

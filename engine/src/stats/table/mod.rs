@@ -190,6 +190,8 @@ pub enum Cell {
     Text(Text),
     /// Several texts, and whether there are more.
     List(Arc<[Text]>, bool),
+    /// Texts that followed each other, each with its time in nanoseconds since the epoch (0 = not known), and whether there were more.
+    Timed(Arc<[(u64, Text)]>, bool),
     /// Text that is escaped already.
     Rendered(Text),
     /// A fixed word.

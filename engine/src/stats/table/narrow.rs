@@ -336,7 +336,9 @@ pub fn cell_condition(column: &Column, cell: &Cell) -> Option<String> {
         (Narrow::Path, Cell::Text(path)) => at_path(path),
         (Narrow::Directory, Cell::Text(path)) => in_directory(path),
         (Narrow::ServerPort, Cell::Id(port)) => at_port(u16::try_from(*port).ok()?),
-        (_, Cell::Empty | Cell::Hundredths(_) | Cell::Rendered(_)) => return None,
+        (_, Cell::Empty | Cell::Hundredths(_) | Cell::Rendered(_) | Cell::Timed(..)) => {
+            return None;
+        }
         (_, Cell::List(texts, _)) => any_of(field, texts),
         (_, Cell::Text(text)) => is(field, text),
         (_, Cell::Word(word) | Cell::Ranked(_, word)) => is(field, word.as_bytes()),

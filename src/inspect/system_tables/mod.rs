@@ -1,16 +1,20 @@
-//! Tables of the state of machines: processes, open files, sockets, users.
+//! Tables of the state of machines: processes, threads, open files, sockets, users; and the history of processes.
+
+mod columns;
+mod fds;
+mod history;
 
 use hashbrown::{HashMap, HashSet};
 use scap_capture_format::event::Tid;
 
-use super::peers::Peers;
-use crate::event::net::Endpoint;
+pub use history::History;
+
 use crate::event::number;
 use crate::fields::{Session, command_line};
 use crate::filter::Filter;
-use crate::replay::OriginState;
-use crate::state::{Connection, FdInfo, FdKind, L4, Role, State, Text, Thread};
-use crate::stats::table::{Cell, Column, Narrowed, Row, Subject, Table, View};
+use crate::replay::{CallsInProgress, OriginState, ThreadActivity};
+use crate::state::{State, Text, Thread};
+use crate::stats::table::{Cell, Column, Narrowed, Row, Subject, Table, View, tree_order};
 use crate::stats::tally::ProcessKey;
 
 /// The part of the state that is shown.
@@ -20,6 +24,8 @@ pub enum SystemView {
     Processes,
     /// Processes as a tree.
     Tree,
+    /// The threads of all processes, and the calls that they are in.
+    Threads,
     /// Open fds of all processes.
     Files,
     /// Sockets.
@@ -35,11 +41,13 @@ pub struct Chosen {
     pub filter: Option<Filter>,
     /// A process, its ancestors and its descendants.
     pub lineage: Option<i64>,
+    /// The session of a process, or with this id.
+    pub session: Option<i64>,
 }
 
 impl Chosen {
     fn is_all(&self) -> bool {
-        self.filter.is_none() && self.lineage.is_none()
+        self.filter.is_none() && self.lineage.is_none() && self.session.is_none()
     }
 }
 
@@ -48,121 +56,13 @@ pub const MAX_ROWS: usize = 65_536;
 /// Length limit of a command line, in bytes.
 const MAX_CMDLINE: usize = 4096;
 
-const fn column(
-    title: &'static str,
-    help: &'static str,
-    field: Option<&'static str>,
-    width: u16,
-) -> Column {
-    let column = Column::new(title, width, help);
-    Column { field, ..column }
-}
-
-const PID: Column = column("PID", "the process id", Some("proc.pid"), 8);
-const NAME: Column = column("NAME", "the name of the process", Some("proc.name"), 16);
-const FD: Column = column("FD", "the fd number", Some("fd.num"), 6);
-
-const PROCESSES: &[Column] = &[
-    PID,
-    column("PPID", "the parent process id", Some("proc.ppid"), 8),
-    column(
-        "STARTED BY",
-        "the process that started it, if the parent has only adopted it",
-        None,
-        15,
-    )
-    .optional(),
-    column("USER", "the user name or uid", Some("user.name"), 12),
-    column("START", "the start time, if known", None, 15),
-    column("THR", "the number of threads", Some("proc.nthreads"), 5),
-    column("FDS", "the number of open fds", Some("proc.fdopencount"), 6),
-    column(
-        "RSS",
-        "resident memory, as of the last event that recorded it",
-        None,
-        8,
-    ),
-    column(
-        "CONTAINER",
-        "the container; empty: the host",
-        Some("container.id"),
-        14,
-    ),
-    NAME,
-    column(
-        "COMMAND",
-        "the command line as it was executed",
-        Some("proc.exeline"),
-        0,
-    ),
-];
-
-const FILES: &[Column] = &[
-    PID,
-    NAME,
-    column("USER", "the user name or uid", Some("user.name"), 12),
-    FD,
-    column("TYPE", "the kind of fd", Some("fd.type"), 10),
-    column(
-        "MODE",
-        "r: open for reading, w: for writing; empty: not known",
-        None,
-        4,
-    ),
-    column(
-        "FILE",
-        "the path, or both ends of the connection",
-        Some("fd.name"),
-        0,
-    ),
-];
-
-const SOCKETS: &[Column] = &[
-    column("PROTO", "the protocol", Some("fd.l4proto"), 6),
-    column("LOCAL", "the local address and port", None, 24),
-    column(
-        "REMOTE",
-        "the remote address and port; for unix sockets the path",
-        None,
-        24,
-    ),
-    column(
-        "STATE",
-        "connected, connecting, bound, or only open",
-        None,
-        10,
-    ),
-    column("ROLE", "the role of the process in the connection", None, 7),
-    PID,
-    NAME,
-    FD,
-    column(
-        "PEER",
-        "the process at the other end, if it is on this machine; several if they share the socket",
-        None,
-        24,
-    )
-    .optional(),
-];
-
-const USERS: &[Column] = &[
-    column("USER", "the name", None, 16),
-    column("UID", "the user id", Some("user.uid"), 8),
-    column("GID", "the primary group; empty: not known", None, 8),
-    column("HOME", "the home directory", None, 24),
-    column("SHELL", "the login shell", None, 20),
-    column(
-        "CONTAINER",
-        "the container that has the user; empty: the host",
-        Some("container.id"),
-        14,
-    ),
-    column("PROCS", "the number of its processes", None, 6),
-];
-
-/// Makes a table of the state of machines. Threads are not listed separately from their processes; processes that have
-/// ended are not listed.
-pub fn system_table(origins: &[OriginState], what: SystemView, chosen: &mut Chosen) -> Table {
+/// Makes a table of the state of machines. Processes that have ended are not listed. `calls` are those of [`SystemView::Threads`].
+pub fn system_table(
+    origins: &[OriginState],
+    what: SystemView,
+    calls: &CallsInProgress,
+    chosen: &mut Chosen,
+) -> Table {
     let mut all: Option<Table> = None;
     for origin in origins {
         let machine = Machine {
@@ -172,6 +72,7 @@ pub fn system_table(origins: &[OriginState], what: SystemView, chosen: &mut Chos
         let table = match what {
             SystemView::Processes => machine.processes(chosen),
             SystemView::Tree => machine.tree(chosen),
+            SystemView::Threads => machine.threads(calls, chosen),
             SystemView::Files => machine.files(chosen),
             SystemView::Sockets => machine.sockets(chosen),
             SystemView::Users => machine.users(chosen),
@@ -185,7 +86,7 @@ pub fn system_table(origins: &[OriginState], what: SystemView, chosen: &mut Chos
             }
         }
     }
-    all.unwrap_or_else(|| table(PROCESSES, None, std::iter::empty()))
+    all.unwrap_or_else(|| table(columns::PROCESSES, None, std::iter::empty()))
 }
 
 /// A state to list.
@@ -195,13 +96,29 @@ struct Machine<'m> {
 }
 
 impl<'m> Machine<'m> {
-    /// Whether a process or one of its fds is chosen.
+    /// Whether a process or one of its fds is chosen by session and filter.
     fn is_chosen(&self, main: &Thread, chosen: &mut Chosen) -> bool {
-        let Some(filter) = &mut chosen.filter else {
-            return true;
-        };
-        let mut matches = |fd| filter.matches_thread(self.state, self.session, main, fd);
-        matches(None) || self.state.fds(main.tid).any(|(fd, _)| matches(Some(fd)))
+        let mut fds = self.state.fds(main.tid).map(|(fd, _)| fd);
+        self.is_chosen_itself(main, chosen)
+            || self.is_of_session(main, chosen)
+                && fds.any(|fd| self.matches(main, Some(fd), chosen))
+    }
+
+    /// Whether a process is chosen by session and filter, without a look at its fds.
+    fn is_chosen_itself(&self, main: &Thread, chosen: &mut Chosen) -> bool {
+        self.is_of_session(main, chosen) && self.matches(main, None, chosen)
+    }
+
+    fn matches(&self, main: &Thread, fd: Option<i64>, chosen: &mut Chosen) -> bool {
+        let filter = chosen.filter.as_mut();
+        filter.is_none_or(|filter| filter.matches_thread(self.state, self.session, main, fd))
+    }
+
+    fn is_of_session(&self, main: &Thread, chosen: &Chosen) -> bool {
+        chosen.session.is_none_or(|id| {
+            let of = self.state.thread(Tid(id)).map(|member| member.sid);
+            main.sid == of.filter(|sid| *sid > 0).unwrap_or(id)
+        })
     }
 
     /// Returns the live processes by pid, each by its main thread.
@@ -229,6 +146,13 @@ impl<'m> Machine<'m> {
         parent.map(|parent| parent.pid.0).filter(|pid| *pid > 0)
     }
 
+    /// Returns the pid of the parent, also of one that is not in the state.
+    fn parent_cell(&self, main: &Thread) -> Cell {
+        let parent = self.parent(main);
+        let parent = parent.or(Some(main.ptid.0).filter(|ptid| *ptid > 0));
+        parent.map_or(Cell::Empty, Cell::Id)
+    }
+
     /// Returns name and pid of the process that started a process that has been adopted.
     fn starter(&self, main: &Thread) -> Cell {
         let adopter = self.state.adopter(main);
@@ -239,6 +163,54 @@ impl<'m> Machine<'m> {
         text.push(b' ');
         number::dec(&mut text, starter.pid.0);
         Cell::Text(text.into())
+    }
+
+    fn threads(&self, calls: &CallsInProgress, chosen: &mut Chosen) -> Table {
+        let family = self.family(chosen);
+        let mut threads: Vec<&Thread> = self.state.threads().filter(|t| !t.dead).collect();
+        threads.sort_unstable_by_key(|thread| (thread.pid.0, thread.tid.0));
+        let threads = threads.into_iter().filter(|thread| {
+            let is_of_family = |all: &HashSet<i64>| all.contains(&thread.pid.0);
+            family.as_ref().is_none_or(is_of_family) && self.is_chosen(thread, chosen)
+        });
+        let origin = self.session.origin.unwrap_or_default();
+        let rows = threads.map(|thread| {
+            let (call, since, target) = match calls.of(origin, thread.tid) {
+                ThreadActivity::Call {
+                    name,
+                    since,
+                    target,
+                } => {
+                    let target = match &**target {
+                        b"" => Cell::Empty,
+                        target => Cell::Rendered(target.into()),
+                    };
+                    (Cell::Text((&**name).into()), Cell::Time(*since), target)
+                }
+                ThreadActivity::UserSpace => (Cell::Word("none"), Cell::Empty, Cell::Empty),
+                ThreadActivity::Unknown => (Cell::Empty, Cell::Empty, Cell::Empty),
+            };
+            let main = self.state.thread(Tid(thread.pid.0)).unwrap_or(thread);
+            Row {
+                cells: vec![
+                    Cell::Id(thread.pid.0),
+                    Cell::Id(thread.tid.0),
+                    self.user(thread),
+                    thread
+                        .began(self.session.boot_time())
+                        .map_or(Cell::Empty, Cell::Time),
+                    call,
+                    since,
+                    target,
+                    thread.container.clone().map_or(Cell::Empty, Cell::Text),
+                    name(thread),
+                ],
+                subject: Subject::Process(self.key(main)),
+                depth: 0,
+                life: None,
+            }
+        });
+        table(columns::THREADS, Some((0, false)), rows)
     }
 
     fn user(&self, main: &Thread) -> Cell {
@@ -254,13 +226,10 @@ impl<'m> Machine<'m> {
 
     fn process(&self, main: &Thread, depth: u16) -> Row {
         let key = self.key(main);
-        let parent = self
-            .parent(main)
-            .or(Some(main.ptid.0).filter(|ptid| *ptid > 0));
         Row {
             cells: vec![
                 Cell::Id(main.pid.0),
-                parent.map_or(Cell::Empty, Cell::Id),
+                self.parent_cell(main),
                 self.starter(main),
                 self.user(main),
                 match key.start {
@@ -290,7 +259,7 @@ impl<'m> Machine<'m> {
             .filter(|main| family.as_ref().is_none_or(|all| all.contains(&main.pid.0)))
             .filter(|main| self.is_chosen(main, chosen))
             .map(|main| self.process(main, 0));
-        table(PROCESSES, Some((0, false)), rows)
+        table(columns::PROCESSES, Some((0, false)), rows)
     }
 
     /// Returns the processes of a lineage: ancestors and descendants of a process; `None` if none is asked for.
@@ -349,73 +318,11 @@ impl<'m> Machine<'m> {
 
     fn tree(&self, chosen: &mut Chosen) -> Table {
         let mains = self.with_ancestors(chosen);
-        let mut children: HashMap<i64, Vec<&Thread>> = HashMap::new();
-        let mut roots = Vec::new();
-        for main in &mains {
-            match self.parent(main).filter(|parent| *parent != main.pid.0) {
-                Some(parent) if self.state.thread(Tid(parent)).is_some_and(|p| !p.dead) => {
-                    children.entry(parent).or_default().push(main);
-                }
-                _ => roots.push(*main),
-            }
-        }
-        let mut rows = Vec::new();
-        let mut seen = HashSet::new();
-        // Processes whose parents form a cycle, which occurs only in forged captures, are listed as
-        // roots.
-        for root in roots.into_iter().chain(mains) {
-            let mut open = vec![(root, 0_u16)];
-            while let Some((main, depth)) = open.pop() {
-                if !seen.insert(main.pid.0) {
-                    continue;
-                }
-                rows.push(self.process(main, depth));
-                let below = children.get(&main.pid.0).into_iter().flatten().rev();
-                open.extend(below.map(|child| (*child, depth.saturating_add(1))));
-            }
-        }
-        table(PROCESSES, None, rows.into_iter())
-    }
-
-    /// Iterates over the fds of all processes.
-    fn fds(&self) -> impl Iterator<Item = (&'m Thread, i64, &'m FdInfo)> {
-        let state = self.state;
-        self.mains()
-            .into_iter()
-            .flat_map(move |main| state.fds(main.tid).map(move |(fd, info)| (main, fd, info)))
-    }
-
-    /// Iterates over the chosen fds.
-    fn chosen_fds(
-        &self,
-        chosen: &mut Chosen,
-    ) -> impl Iterator<Item = (&'m Thread, i64, &'m FdInfo)> {
-        let family = self.family(chosen);
-        let filter = &mut chosen.filter;
-        self.fds().filter(move |(main, fd, _)| {
-            family.as_ref().is_none_or(|all| all.contains(&main.pid.0))
-                && filter.as_mut().is_none_or(|filter| {
-                    filter.matches_thread(self.state, self.session, main, Some(*fd))
-                })
-        })
-    }
-
-    fn files(&self, chosen: &mut Chosen) -> Table {
-        let rows = self.chosen_fds(chosen).map(|(main, fd, info)| Row {
-            cells: vec![
-                Cell::Id(main.pid.0),
-                name(main),
-                self.user(main),
-                Cell::Id(fd),
-                info.kind.word().map_or(Cell::Empty, Cell::Word),
-                mode(info.open_flags),
-                Cell::Text(info.name.clone()),
-            ],
-            subject: self.subject(main, info),
-            depth: 0,
-            life: None,
-        });
-        table(FILES, Some((0, false)), rows)
+        let node = |main: &&Thread| (main.pid.0, self.parent(main));
+        let nodes: Vec<_> = mains.iter().map(node).collect();
+        let order = tree_order(&nodes).into_iter();
+        let rows = order.map(|(place, depth)| self.process(mains[place], depth));
+        table(columns::PROCESSES, None, rows)
     }
 
     fn users(&self, chosen: &mut Chosen) -> Table {
@@ -469,60 +376,7 @@ impl<'m> Machine<'m> {
                 life: None,
             })
         });
-        table(USERS, None, rows)
-    }
-
-    fn sockets(&self, chosen: &mut Chosen) -> Table {
-        let is_socket = |kind| {
-            matches!(
-                kind,
-                FdKind::Ipv4 | FdKind::Ipv6 | FdKind::Unix | FdKind::Netlink
-            )
-        };
-        let peers = Peers::new(self.fds());
-        let sockets = self.chosen_fds(chosen);
-        let sockets = sockets.filter(|(.., info)| is_socket(info.kind));
-        let rows = sockets.map(|(main, fd, info)| {
-            let (local, remote) = ends(info);
-            Row {
-                cells: vec![
-                    Cell::Word(protocol(info)),
-                    local,
-                    remote,
-                    Cell::Word(match info.connection {
-                        Connection::Established => "connected",
-                        Connection::Pending => "connecting",
-                        Connection::None if info.bound.is_some() => "bound",
-                        Connection::None => "open",
-                    }),
-                    match info.role {
-                        Role::Unknown => Cell::Empty,
-                        Role::Client => Cell::Word("client"),
-                        Role::Server => Cell::Word("server"),
-                    },
-                    Cell::Id(main.pid.0),
-                    name(main),
-                    Cell::Id(fd),
-                    peers.of_socket(main, info),
-                ],
-                subject: self.subject(main, info),
-                depth: 0,
-                life: None,
-            }
-        });
-        table(SOCKETS, Some((5, false)), rows)
-    }
-
-    /// Returns the subject of a row about an fd: the file or connection, if it has a name.
-    fn subject(&self, main: &Thread, info: &FdInfo) -> Subject {
-        match info.kind {
-            _ if info.name.is_empty() => Subject::Process(self.key(main)),
-            FdKind::Ipv4 | FdKind::Ipv6 => Subject::Connection(info.name.clone()),
-            FdKind::File | FdKind::Directory | FdKind::Memfd => {
-                Subject::File(info.name.clone(), None)
-            }
-            _ => Subject::Process(self.key(main)),
-        }
+        table(columns::USERS, None, rows)
     }
 }
 
@@ -558,47 +412,4 @@ fn cmdline(main: &Thread) -> Text {
         MAX_CMDLINE,
     );
     line.into()
-}
-
-/// Returns the open mode of an fd, from flags in the field's encoding.
-fn mode(flags: u32) -> Cell {
-    match flags & 3 {
-        1 => Cell::Word("r"),
-        2 => Cell::Word("w"),
-        3 => Cell::Word("rw"),
-        _ => Cell::Empty,
-    }
-}
-
-fn protocol(info: &FdInfo) -> &'static str {
-    match (info.kind, info.l4) {
-        (FdKind::Unix, _) => "unix",
-        (FdKind::Netlink, _) => "netlink",
-        (_, L4::Tcp) => "tcp",
-        (_, L4::Udp) => "udp",
-        (_, L4::Icmp) => "icmp",
-        (_, L4::Raw) => "raw",
-        (FdKind::Ipv6, L4::Unknown) => "ipv6",
-        (_, L4::Unknown) => "ipv4",
-    }
-}
-
-/// Returns the local and the remote end of a socket.
-fn ends(info: &FdInfo) -> (Cell, Cell) {
-    let end = |end: Option<Endpoint>| {
-        end.map_or(Cell::Empty, |end| {
-            let mut text = Vec::new();
-            end.render(&mut text);
-            Cell::Text(text.into())
-        })
-    };
-    let ends = match (info.ends, info.role) {
-        (Some((client, server)), Role::Server) => (Some(server), Some(client)),
-        (Some((client, server)), _) => (Some(client), Some(server)),
-        (None, _) => (info.bound, None),
-    };
-    match ends {
-        (None, None) if !info.name.is_empty() => (Cell::Empty, Cell::Text(info.name.clone())),
-        (local, remote) => (end(local), end(remote)),
-    }
 }
