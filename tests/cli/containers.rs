@@ -281,8 +281,8 @@ fn a_filter_leaves_out_events_and_containers() {
         // The state at the end is not that of an hour later.
         let expected = match args {
             ["--at", "+1h"] => {
-                "scap: warning: no events at or after this time\nhint: the events are from \
-                 2023-11-14T22:13:20.000001000+00:00 to 2023-11-14T22:13:24.000000000+00:00\n"
+                "scap: warning: the events end before this instant, at \
+                 2023-11-14T22:13:24.000000000+00:00: this is the state at their end\n"
             }
             _ => "",
         };
@@ -309,8 +309,12 @@ fn a_filter_leaves_out_events_and_containers() {
             .map(|(id, _)| id)
             .collect::<Vec<_>>()
     };
-    assert_eq!(at("+0s"), [WEB, "b0b9e5e1a7f3"]);
-    assert_eq!(at("#9"), ["b0b9e5e1a7f3"]);
+    for instant in ["start", "+0s", "#7"] {
+        assert_eq!(at(instant), [WEB, "b0b9e5e1a7f3"], "{instant}");
+    }
+    for instant in ["#8", "#9", "end"] {
+        assert_eq!(at(instant), ["b0b9e5e1a7f3"], "{instant}");
+    }
     assert_eq!(at("2023-11-14T22:13:22.5Z"), [WEB, "b0b9e5e1a7f3"]);
     assert_eq!(at("+1h"), ["b0b9e5e1a7f3"]);
     let named = rows(&["--at", "+2.5s", "k8s.ns.name=shop"]);

@@ -61,6 +61,19 @@ impl Census {
         }
     }
 
+    /// Counts the processes that states have, those that match the filter.
+    pub(super) fn of_states(origins: &[OriginState], filter: &mut Option<Filter>) -> Self {
+        let mut census = Self::new(false);
+        for OriginState { state, session, .. } in origins {
+            census.add_threads(state, |thread| {
+                let takes =
+                    |filter: &mut Filter| filter.matches_thread(state, session, thread, None);
+                thread.container.is_some() && filter.as_mut().is_none_or(takes)
+            });
+        }
+        census
+    }
+
     /// Returns true if some containers were left out because of the limit.
     pub(super) fn is_cut(&self) -> bool {
         self.rows.omitted() > 0
@@ -179,58 +192,5 @@ impl EventSink for Census {
             self.met(cx);
         }
         Ok(())
-    }
-}
-
-/// Counts the containers that have processes at one point in time.
-#[derive(Debug)]
-pub(super) struct AtOnce {
-    filter: Option<Filter>,
-    census: Option<Census>,
-}
-
-impl AtOnce {
-    pub(super) fn new(filter: Option<Filter>) -> Self {
-        Self {
-            filter,
-            census: None,
-        }
-    }
-
-    /// Returns the census at that time; at the end of the capture if the time is later.
-    pub(super) fn finish(self) -> Census {
-        self.census.unwrap_or_else(|| Census::new(false))
-    }
-
-    fn take(&mut self, origins: &mut [OriginState]) {
-        let mut census = Census::new(false);
-        for OriginState { state, session, .. } in origins {
-            state.settle();
-            let filter = &mut self.filter;
-            census.add_threads(state, |thread| {
-                let takes =
-                    |filter: &mut Filter| filter.matches_thread(state, session, thread, None);
-                thread.container.is_some() && filter.as_mut().is_none_or(takes)
-            });
-        }
-        self.census = Some(census);
-    }
-}
-
-impl EventSink for AtOnce {
-    fn begin(&mut self, origins: &mut [OriginState]) -> io::Result<()> {
-        self.take(origins);
-        Ok(())
-    }
-
-    fn end(&mut self, origins: &mut [OriginState]) -> io::Result<()> {
-        if self.census.is_none() {
-            self.take(origins);
-        }
-        Ok(())
-    }
-
-    fn event(&mut self, _: &Context<'_>) -> io::Result<ControlFlow<()>> {
-        Ok(ControlFlow::Break(()))
     }
 }

@@ -6,17 +6,15 @@ mod print;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::diagnostic;
 use super::error::{CliError, Outcome, warn};
 use super::input::Captures;
 use super::output::Output;
 use super::positionals;
-use super::window::Window;
+use super::state::{self, Moment, Want};
 use crate::fields::Session;
-use crate::filter::When;
-use crate::replay::{Extent, Pipeline, Selection};
+use crate::replay::{Extent, OriginState, Pipeline, Selection};
 
-use census::{AtOnce, Census};
+use census::Census;
 
 /// Arguments of `scap containers`.
 #[derive(Debug, clap::Args)]
@@ -30,8 +28,8 @@ pub(super) struct Args {
     #[arg(value_name = "FILTER")]
     filter: Vec<OsString>,
 
-    /// List only the containers that have processes at this point: a time (`2026-11-24 03:12:01.5`,
-    /// `03:12:01`), an offset from the first event (`+12.5s`) or an event number (`#123`)
+    /// List only the containers that have processes at this instant: a time (`2026-11-24 03:12:01.5`, `03:12:01`), an
+    /// offset from the first event (`+12.5s`), an event number (`#123`), `start` (before the first event) or `end`
     #[arg(long, value_name = "WHEN")]
     at: Option<String>,
 
@@ -44,58 +42,64 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let filter = match &args.filter[..] {
         [] => None,
-        filter => Some(positionals::filter(&positionals::join(filter)?)?),
+        filter => Some(positionals::join(filter)?),
     };
-    let at = args.at.as_deref().map(|text| {
-        let when = When::parse(text);
-        when.map_err(|error| diagnostic::filter("--at", text, &error))
-    });
-    let at = at.transpose()?;
+    let filter = filter.as_deref();
+    match &args.at {
+        Some(at) => at_instant(args, at, filter),
+        None => of_all(args, filter),
+    }
+}
+
+/// Lists the containers that have processes at an instant.
+fn at_instant(args: &Args, at: &str, filter: Option<&str>) -> Result<Outcome, CliError> {
+    let mut filter = filter.map(state::filter_of_state).transpose()?;
     let files = std::slice::from_ref(&args.file);
-    let mut selection = Selection {
-        filter: filter.clone().filter(|_| at.is_none()),
-        from: at,
-        to: None,
+    let moment = Moment::of(files, "--at", at, Want::State)?;
+    let origins = &moment.instant.origins;
+    let census = Census::of_states(origins, &mut filter);
+    print(args, &moment.name, &census, origins)?;
+    Ok(Outcome::of_damage(moment.is_damaged))
+}
+
+/// Lists the containers of the whole capture.
+fn of_all(args: &Args, filter: Option<&str>) -> Result<Outcome, CliError> {
+    let selection = Selection {
+        filter: filter.map(positionals::filter).transpose()?,
+        ..Selection::default()
     };
-    let window = Window::new(files, None, &mut selection);
+    let mut census = Census::new(filter.is_some());
+    let files = std::slice::from_ref(&args.file);
     let mut session = Session::default();
-    let mut captures =
-        Captures::open(files, None, Some(Extent::All(selection.from)), &mut session)?;
+    let mut captures = Captures::open(files, None, Some(Extent::All(None)), &mut session)?;
     let name = captures.name();
-    let failed = |error| CliError::replay(&name, &error);
     let mut pipeline = Pipeline::new(session, captures.origins(), selection);
-    let (census, end) = match at {
-        None => {
-            let mut census = Census::new(filter.is_some());
-            let end = pipeline
-                .run(captures.source(), &mut census)
-                .map_err(failed)?;
-            (census, end)
-        }
-        Some(_) => {
-            let mut sink = AtOnce::new(filter);
-            let end = pipeline.run(captures.source(), &mut sink).map_err(failed)?;
-            (sink.finish(), end)
-        }
-    };
+    let end = pipeline.run(captures.source(), &mut census);
+    let end = end.map_err(|error| CliError::replay(&name, &error))?;
+    print(args, &name, &census, pipeline.origins())?;
+    let damaged = captures.report_damage(end, census.events());
+    Ok(Outcome::of_damage(damaged))
+}
+
+fn print(
+    args: &Args,
+    name: &str,
+    census: &Census,
+    origins: &[OriginState],
+) -> Result<(), CliError> {
     if census.is_cut() {
         warn(
             &format!("{name}: too many containers; only the first ones are listed"),
             None,
         );
     }
-    if pipeline.has_missed() {
-        window.warn_of_no_events();
-    }
     let mut output = Output::new();
-    let rows = print::rows(&census, pipeline.origins());
+    let rows = print::rows(census, origins);
     if args.json {
-        print::json(&mut output, &name, args.at.as_deref(), &rows)
+        print::json(&mut output, name, args.at.as_deref(), &rows)
             .map_err(|e| CliError::output(&e))?;
     } else {
-        print::table(output.buffer(), &rows, at.is_none());
+        print::table(output.buffer(), &rows, args.at.is_none());
     }
-    output.finish()?;
-    let damaged = captures.report_damage(end, census.events());
-    Ok(Outcome::of_damage(damaged))
+    output.finish()
 }

@@ -201,6 +201,8 @@ pub(super) enum Want<'h> {
 
 /// The machines of captures at an instant.
 pub(super) struct Moment {
+    /// The name of the captures, safe to print.
+    pub(super) name: String,
     pub(super) instant: Instant,
     calls: CallsInProgress,
     /// The machine of each origin, if there are several.
@@ -286,6 +288,7 @@ impl Moment {
         }
         Ok(Self {
             is_damaged: captures.report_damage(end, instant.events),
+            name: captures.name(),
             instant,
             calls,
             machines,
