@@ -465,6 +465,49 @@ fn a_search_finds_what_the_line_shows() {
 }
 
 #[test]
+fn the_state_at_the_cursor_is_sorted_searched_and_narrowed_as_views_are() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/intrusion.scap");
+    let mut screen = open(&path, (160, 40));
+    screen.model.cursor = screen.model.whole.from + 9_000_000_000;
+    // The open files.
+    press(&mut screen, "t<Down><Down><Down><Enter>");
+    let files = |screen: &Screen, column: usize| {
+        let pane = screen.model.state_pane().unwrap();
+        let cell = |at: usize| cells::text(&pane.row_at(at).unwrap().cells[column], 200);
+        (0..pane.order.len()).map(cell).collect::<Vec<_>>()
+    };
+    let all = files(&screen, 6);
+    assert!(all.len() > 10);
+    // By name, and back.
+    press(&mut screen, "s<End><Enter>");
+    let sorted = files(&screen, 6);
+    assert!(sorted.is_sorted() && sorted != all, "{sorted:?}");
+    press(&mut screen, "r");
+    assert!(files(&screen, 6).iter().rev().is_sorted());
+    // The order and the text stay when the time changes.
+    press(&mut screen, "\\/dev/null<Enter>");
+    let kept = files(&screen, 6);
+    assert!(
+        !kept.is_empty() && kept.iter().all(|name| name.contains("/dev/null")),
+        "{kept:?}"
+    );
+    press(&mut screen, "<Left>");
+    let before = files(&screen, 6);
+    assert!(
+        before.iter().all(|name| name.contains("/dev/null")),
+        "{before:?}"
+    );
+    assert_eq!(screen.model.state_pane().unwrap().sort, Some((6, true)));
+    press(&mut screen, "\\<C-u><Enter>/dev/null<Enter>");
+    let pane = screen.model.state_pane().unwrap();
+    assert!(pane.order.len() > before.len());
+    let row = pane.row().unwrap();
+    assert!(cells::text(&row.cells[6], 200).contains("/dev/null"));
+    // The view below it is as it was.
+    assert!(screen.model.pane.within.is_empty() && screen.model.pane.is_as_it_comes());
+}
+
+#[test]
 fn a_search_in_a_value_finds_what_its_lines_divide() {
     let value = format!("{}needle{}", "a".repeat(17), "b".repeat(30));
     let mut pane = TextPane::of_value("x".to_owned(), value, 20);

@@ -185,6 +185,28 @@ pub(crate) struct Model {
 }
 
 impl Model {
+    /// Returns the rows of the system state, if it is shown.
+    pub(crate) fn state_pane(&self) -> Option<&TablePane> {
+        self.layers.iter().rev().find_map(|layer| match layer {
+            Overlay::State(state) => state.pane.as_ref(),
+            _ => None,
+        })
+    }
+
+    /// Returns the rows that are sorted and searched: those of the system state, if it is shown, or of the view.
+    pub(crate) fn rows(&self) -> &TablePane {
+        self.state_pane().unwrap_or(&self.pane)
+    }
+
+    /// Returns the same rows, to be changed.
+    pub(crate) fn rows_mut(&mut self) -> &mut TablePane {
+        let state = self.layers.iter_mut().rev().find_map(|layer| match layer {
+            Overlay::State(state) => state.pane.as_mut(),
+            _ => None,
+        });
+        state.unwrap_or(&mut self.pane)
+    }
+
     /// Makes the first screen of a capture, and its commands.
     pub(crate) fn new(
         capture: Arc<IndexedCapture>,

@@ -47,6 +47,11 @@ impl TablePane {
         } else if self.table.is_none() {
             self.sort = self.sort.or(table.as_ref().and_then(|t| t.sorted));
         }
+        self.renew(table);
+    }
+
+    /// Replaces the table by one with the same columns; order and filter text stay.
+    pub(crate) fn renew(&mut self, table: Option<Table>) {
         let subject = match self.selected {
             0 => None,
             _ => self.row().map(|row| row.subject.clone()),
@@ -71,9 +76,12 @@ impl TablePane {
         self.sort == self.table.as_ref().and_then(|table| table.sorted)
     }
 
-    /// Finds the row with a subject.
+    /// Finds the row with a subject; of several the selected one.
     fn find(&self, subject: &Subject) -> Option<usize> {
-        (0..self.order.len()).find(|at| self.row_at(*at).is_some_and(|row| row.subject == *subject))
+        let is = |at: &usize| self.row_at(*at).is_some_and(|row| row.subject == *subject);
+        std::iter::once(self.selected)
+            .chain(0..self.order.len())
+            .find(is)
     }
 
     /// Whether no row has a value in a column.

@@ -134,10 +134,10 @@ pub(super) fn answer(model: &mut Model, ticket: RequestId, answer: Response) -> 
                 if let Overlay::State(state) = layer
                     && state.what == what
                 {
-                    let before = state.pane.as_ref().map_or(0, |pane| pane.selected);
-                    let mut pane = TablePane::of(table);
-                    pane.select(before);
-                    state.pane = Some(pane);
+                    match &mut state.pane {
+                        Some(pane) => pane.renew(Some(table)),
+                        None => state.pane = Some(TablePane::of(table)),
+                    }
                     break;
                 }
             }

@@ -85,7 +85,7 @@ fn choice(model: &mut Model, choice: Choice) -> Vec<Command> {
     match choice {
         Choice::Show(view) => show(model, view),
         Choice::Sort(column) => {
-            model.pane.sort_by(column);
+            model.rows_mut().sort_by(column);
             Vec::new()
         }
         Choice::Narrow(clause) => narrow::by_condition(model, clause),
@@ -473,7 +473,11 @@ fn in_state(model: &mut Model, mut pane: StatePane, action: Action) -> Option<Ve
             model.layers.push(Overlay::State(pane));
             return search(model, action);
         }
-        Action::Sort | Action::Within | Action::Only | Action::Not => status(
+        Action::Sort | Action::Reverse | Action::Within => {
+            model.layers.push(Overlay::State(pane));
+            return Some(super::arrange(model, action));
+        }
+        Action::Only | Action::Not => status(
             model,
             "Enter drills down to the row; Left and Right move in time",
         ),

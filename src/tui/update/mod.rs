@@ -208,14 +208,7 @@ pub(super) fn action(model: &mut Model, action: Action) -> Vec<Command> {
         Action::Search => type_line(model, Purpose::Search, String::new()),
         Action::SearchNext => motion::search(model, true),
         Action::SearchPrevious => motion::search(model, false),
-        Action::Within => type_line(model, Purpose::Within, model.pane.within.clone()),
-        Action::Sort => sort_menu(model),
-        Action::Reverse => {
-            if let Some((column, _)) = model.pane.sort {
-                model.pane.sort_by(column);
-            }
-            Vec::new()
-        }
+        Action::Within | Action::Sort | Action::Reverse => arrange(model, action),
         Action::Mark => type_line(model, Purpose::Note, String::new()),
         Action::Notes => notes(model),
         Action::Save => type_line(model, Purpose::Save, String::new()),
@@ -298,7 +291,7 @@ fn type_line(model: &mut Model, purpose: Purpose, text: String) -> Vec<Command> 
         model.view,
         View::Overview | View::Events | View::Spectrogram
     );
-    if purpose == Purpose::Within && !is_table {
+    if purpose == Purpose::Within && !is_table && model.state_pane().is_none() {
         return status(model, "this view has no rows to keep; `:` filters events");
     }
     open(model, Overlay::Prompt(Prompt::new(purpose, text)))
@@ -327,16 +320,34 @@ fn step_view(model: &mut Model, by: usize) -> Vec<Command> {
     show(model, TABS[(at + by) % TABS.len()].0)
 }
 
+/// Sorts the rows of the topmost table, or keeps some.
+fn arrange(model: &mut Model, action: Action) -> Vec<Command> {
+    let rows = model.rows_mut();
+    match (action, rows.sort) {
+        (Action::Within, _) => {
+            let text = rows.within.clone();
+            type_line(model, Purpose::Within, text)
+        }
+        (Action::Reverse, Some((column, _))) => {
+            rows.sort_by(column);
+            Vec::new()
+        }
+        (Action::Reverse, None) => Vec::new(),
+        _ => sort_menu(model),
+    }
+}
+
 fn sort_menu(model: &mut Model) -> Vec<Command> {
-    let Some(table) = &model.pane.table else {
+    let pane = model.rows();
+    let Some(table) = &pane.table else {
         return status(model, "this view cannot be sorted");
     };
     let item = |at: usize| ListItem {
         label: format!("{:12} {}", table.columns[at].title, table.columns[at].help),
         choice: Choice::Sort(at),
     };
-    let shown = (0..table.columns.len()).filter(|at| !model.pane.is_hidden(*at));
-    let is_sorted = |at: usize| model.pane.sort.is_some_and(|(column, _)| column == at);
+    let shown = (0..table.columns.len()).filter(|at| !pane.is_hidden(*at));
+    let is_sorted = |at: usize| pane.sort.is_some_and(|(column, _)| column == at);
     let selected = shown.clone().position(is_sorted).unwrap_or(0);
     let items = shown.map(item).collect();
     list(model, "sort by", items, selected)

@@ -274,8 +274,9 @@ fn take(model: &mut Model, mut prompt: Prompt) -> Vec<Command> {
             search(model, true)
         }
         Purpose::Within => {
-            model.pane.within = text.to_lowercase();
-            model.pane.arrange();
+            let rows = model.rows_mut();
+            rows.within = text.to_lowercase();
+            rows.arrange();
             Vec::new()
         }
         Purpose::Note => note(model, text),

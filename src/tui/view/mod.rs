@@ -18,7 +18,7 @@ use ratatui::text::Line;
 use ratatui::widgets::{Tabs, Widget as _};
 
 use super::cells;
-use super::model::{Model, Overlay};
+use super::model::{Model, Overlay, TablePane};
 use crate::event::number::{counted, grouped};
 use crate::stats::table::View;
 use layout::{Layout, SMALLEST};
@@ -292,6 +292,23 @@ fn skew(model: &Model) -> Option<String> {
         .then(|| format!("clock {seconds:.1} s {ahead} the API server's  "))
 }
 
+/// Returns the position in a table, the number of rows, and the text that they contain.
+fn position(pane: &TablePane) -> String {
+    let at = if pane.order.is_empty() {
+        0
+    } else {
+        pane.selected + 1
+    };
+    let omitted = pane.table.as_ref().map_or(0, |t| t.omitted);
+    // The number of distinct omitted rows is not known.
+    let more = if omitted > 0 { " (incomplete)" } else { "" };
+    let within = match pane.within.as_str() {
+        "" => String::new(),
+        text => format!(" with \"{}\"", cells::fit(text.as_bytes(), 20)),
+    };
+    format!("{at}/{}{within}{more}", pane.order.len())
+}
+
 /// Draws the status message, or the position in the list and the most important keys.
 fn draw_status(model: &Model, layout: &Layout, buffer: &mut Buffer) {
     let row = layout.status;
@@ -301,7 +318,9 @@ fn draw_status(model: &Model, layout: &Layout, buffer: &mut Buffer) {
         buffer.set_stringn(row.x, row.y, text, width, model.theme.notable());
         return;
     }
+    let is_state = matches!(model.layers.last(), Some(Overlay::State(_)));
     let place = match model.view {
+        _ if is_state => format!("{}  ", position(model.rows())),
         View::Overview | View::Spectrogram => String::new(),
         View::Events => {
             let more = if model.is_counted() { "" } else { "+" };
@@ -313,21 +332,8 @@ fn draw_status(model: &Model, layout: &Layout, buffer: &mut Buffer) {
             format!("{}/{}{more}  ", grouped(at), grouped(model.listed()))
         }
         _ => {
-            let pane = &model.pane;
-            let at = if pane.order.is_empty() {
-                0
-            } else {
-                pane.selected + 1
-            };
-            let omitted = pane.table.as_ref().map_or(0, |t| t.omitted);
-            // The number of distinct omitted rows is not known.
-            let more = if omitted > 0 { " (incomplete)" } else { "" };
-            let within = match pane.within.as_str() {
-                "" => String::new(),
-                text => format!(" with \"{}\"", cells::fit(text.as_bytes(), 20)),
-            };
             let remark = remark(model).unwrap_or_default();
-            format!("{at}/{}{within}{more}  {remark}", pane.order.len())
+            format!("{}  {remark}", position(&model.pane))
         }
     };
     let of_overlay = match model.layers.last() {
@@ -335,6 +341,9 @@ fn draw_status(model: &Model, layout: &Layout, buffer: &mut Buffer) {
             Some("Enter whole value  y copy  = only  ! not  ] [ thread  o opener  Esc close")
         }
         Some(Overlay::Text(_)) => Some("y copy  w save  / search  Esc close"),
+        Some(Overlay::State(_)) => {
+            Some("Enter show  / search  s sort  \\ keep rows  \u{2190}\u{2192} time  Esc close")
+        }
         _ => None,
     };
     let keys = of_overlay.unwrap_or(match model.view {
