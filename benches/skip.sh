@@ -21,7 +21,10 @@ timed() {
     file=$1
     shift
     start=$(date +%s%N)
-    "$@" >/dev/null 2>&1
+    "$@" >/dev/null 2>"$dir/errors" || {
+        cat "$dir/errors"
+        exit 1
+    }
     echo $((($(date +%s%N) - start) / 10000)) >>"$dir/$file"
 }
 median() {
@@ -34,7 +37,12 @@ ask() {
     for _ in $(seq "$rounds"); do
         timed "$row.scap" "$scap" read "$capture" --threads=1 "$@"
         timed "$row.two" "$scap" read "$capture" --threads=2 "$@"
-        timed "$row.sysdig" sysdig -r "$dir/sysdig.scap" "$theirs"
+        case $theirs in
+        '') timed "$row.sysdig" sysdig -r "$dir/sysdig.scap" ;;
+        # shellcheck disable=SC2086 # options
+        -*) timed "$row.sysdig" sysdig -r "$dir/sysdig.scap" $theirs ;;
+        *) timed "$row.sysdig" sysdig -r "$dir/sysdig.scap" "$theirs" ;;
+        esac
     done
     echo "$row: sysdig $(median "$row.sysdig"), scap $(median "$row.scap"), with two threads $(median "$row.two")"
 }
@@ -43,4 +51,9 @@ ask absent-type evt.type=ptrace evt.type=ptrace
 ask absent-name proc.name=nosuchname proc.name=nosuchname
 ask rare-name "proc.name='$rare'" "proc.name='$rare'"
 ask one-second 'evt.reltime>=50000000000 and evt.reltime<51000000000' --from +50s --to +51s
+ask absent-path fd.name=/no/such/path fd.name=/no/such/path
+ask absent-address fd.sip=192.0.2.1 fd.sip=192.0.2.1
 ask name-and-fd 'proc.name=git and fd.name contains objects' 'proc.name=git and fd.name contains objects'
+ask lines ''
+ask json -j -j
+ask chisel '-c topprocs_net' -c topprocs_net
