@@ -300,6 +300,7 @@ impl Chisel {
             return Needs {
                 types: native.filter().map_or(TypeSet::ALL, evaluated),
                 data: native.needs_payload(),
+                verifies: true,
             };
         }
         let filter = self.shared.filter.borrow();
@@ -309,6 +310,7 @@ impl Chisel {
             data: shows_data
                 || filter.as_ref().is_some_and(Filter::needs_payload)
                 || self.shared.fields.any(Field::needs_payload),
+            verifies: true,
         }
     }
 

@@ -133,15 +133,18 @@ impl ChiselRunner {
     /// Returns what the chisels need of events, according to their settings so far. Later settings
     /// that need more are refused.
     pub fn needs(&self) -> Needs {
-        let mut types = TypeSet::NONE;
-        let mut data = false;
+        let mut all = Needs {
+            types: TypeSet::NONE,
+            data: false,
+            verifies: true,
+        };
         for chisel in &self.chisels {
             let needs = chisel.needs();
-            types = types.or(&needs.types);
-            data |= needs.data;
+            all.types = all.types.or(&needs.types);
+            all.data |= needs.data;
         }
-        self.run.loaded.replace(Some(Needs { types, data }));
-        Needs { types, data }
+        self.run.loaded.replace(Some(all.clone()));
+        all
     }
 
     /// Flushes the output before a possible pause.

@@ -18,7 +18,7 @@ use crate::fields::Session;
 use crate::filter::When;
 use crate::replay::{
     Amount, End, EventSource, Extent, JoinedSource, MergedSource, NativeSource, Plan, PlanAmounts,
-    ShiftedSource, SysdigSource,
+    ShiftedSource, Split, SysdigSource,
 };
 use crate::stats;
 
@@ -269,7 +269,7 @@ impl Captures {
         files: &[PathBuf],
         audit: Option<AuditLogs>,
         wanted: Option<Extent<'_>>,
-        threads: usize,
+        (threads, split): (usize, Split),
         session: &dyn Fn() -> Session,
     ) -> Result<Vec<(Self, Session)>, CliError> {
         let inputs = files.iter().map(|file| Input::open(file));
@@ -284,7 +284,7 @@ impl Captures {
             && let Some(file) = input.again()
         {
             let amounts = plan.amounts();
-            let shares = plan.shares(file, threads);
+            let shares = plan.shares(file, threads, split);
             let shares = shares.map_err(|error| CliError::capture(&input.name, &error))?;
             let share = |plan| {
                 let mut session = session();
@@ -480,8 +480,10 @@ impl Captures {
 
     /// As [`Self::report_damage`], of a capture that several threads read, each a share of it.
     pub(super) fn report_shares(shares: &[Self], end: End, events: u64) -> bool {
-        let [first, ..] = shares else {
-            return false;
+        let first = match shares {
+            [] => return false,
+            [alone] => return alone.report_damage(end, events),
+            [first, ..] => first,
         };
         let (Some(name), source) = (first.names.first(), first.source.as_ref()) else {
             return false;

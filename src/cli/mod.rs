@@ -4,6 +4,7 @@
 //! the reader closed the output; 1 failure; 2 invalid usage; 3 the capture is damaged and was read
 //! in part; 4 missing privilege or kernel support; 5 alerts, if asked for.
 
+mod aggregate;
 mod archive;
 mod audit;
 mod cat;

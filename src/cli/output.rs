@@ -1,6 +1,6 @@
 //! Buffered standard output.
 
-use std::io::{self, StdoutLock, Write as _};
+use std::io::{self, Stdout, Write as _};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,7 +51,7 @@ impl Until {
 /// A buffer in front of standard output.
 pub(super) struct Output {
     buffer: Vec<u8>,
-    stdout: StdoutLock<'static>,
+    stdout: Stdout,
     /// What is written to instead of `stdout`, if the reader may stall.
     patient: Option<PatientWriter>,
 }
@@ -60,7 +60,7 @@ impl Output {
     pub(super) fn new() -> Self {
         Self {
             buffer: Vec::with_capacity(FULL + (FULL >> 2)),
-            stdout: io::stdout().lock(),
+            stdout: io::stdout(),
             patient: None,
         }
     }

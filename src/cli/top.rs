@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use serde_json::{Map, Value as Json};
 
+use super::aggregate::{Aggregate, Aggregated, Input, Threads, aggregate};
 use super::audit::AuditArgs;
 use super::diagnostic;
 use super::error::{CliError, Outcome, warn};
@@ -19,7 +20,7 @@ use crate::event::time::{LocalClock, short_duration};
 use crate::fields::{self, Context, Field, FieldInfo, FieldType, Scratch, Session, Value};
 use crate::filter::Filter;
 use crate::format::Template;
-use crate::replay::{EventSink, Extent, Pipeline};
+use crate::replay::{EventSink, Needs};
 use crate::stats::groups::Groups;
 
 /// Most groups that are counted separately, and the memory of their values.
@@ -62,6 +63,9 @@ pub(super) struct Args {
     /// Print a JSON object per group
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    threads: Threads,
 
     #[command(flatten)]
     audit: AuditArgs,
@@ -159,38 +163,54 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let sessions = args.audit.sessions(&files, needs_sessions)?;
     let audit = args.audit.open()?;
     let window = Window::new(&files, audit.as_ref(), &mut selection);
-    let mut session = Session {
-        exec_sessions: sessions,
-        ..Session::default()
+    let any_field = |is: fn(&Field) -> bool| match &measure {
+        Measure::Field(field) => is(field) || key.any_field(is),
+        Measure::Events => key.any_field(is),
     };
-    let needs_all = match &measure {
-        Measure::Events => false,
-        Measure::Field(field) => field.needs_all_events(),
+    let filter = selection.filter.as_ref();
+    let depends = filter.is_some_and(|filter| filter.pushdown().depends_on_all.is_some());
+    let input = Input {
+        files: &files,
+        selection: &selection,
+        may_skip: !any_field(Field::needs_all_events),
+        threads: match args.every.is_some() || depends || any_field(Field::depends_on_all) {
+            true => 1,
+            false => args.threads.count(),
+        },
+        needs: Needs {
+            data: any_field(Field::needs_payload) || filter.is_some_and(Filter::needs_payload),
+            verifies: false,
+            ..Needs::ALL
+        },
+        session: &|| Session {
+            exec_sessions: sessions.clone(),
+            ..Session::default()
+        },
     };
-    let may_skip = !needs_all && !key.any_field(Field::needs_all_events);
-    let wanted = may_skip.then_some(Extent::Events(&selection));
-    let mut captures = Captures::open(&files, audit, wanted, &mut session)?;
-    let mut output = Output::new();
-    let mut sink = Top {
+    let found = aggregate(&input, audit, &|_, _| Top {
         args,
         title: measure.title(args),
-        measure,
-        key,
+        measure: measure.clone(),
+        key: key.clone(),
         scratch: Scratch::default(),
         text: Vec::new(),
-        groups: Groups::with_bytes(MAX_GROUPS, MAX_BYTES),
+        groups: groups(),
         left_out: 0,
         events: 0,
         end: None,
-        output: &mut output,
-    };
-    let mut pipeline = Pipeline::new(session, captures.origins(), selection);
-    let replayed = pipeline.run(captures.source(), &mut sink);
+        output: Output::new(),
+    });
+    let Aggregated {
+        mut sink,
+        end,
+        has_missed,
+        captures,
+    } = found?;
     sink.print().map_err(|e| CliError::output(&e))?;
     let (events, left_out) = (sink.events, sink.left_out);
-    let end = replayed.map_err(|e| CliError::replay(&captures.name(), &e))?;
-    output.finish()?;
-    if pipeline.has_missed() {
+    let end = end?;
+    sink.output.finish()?;
+    if has_missed {
         window.warn_of_no_events();
     }
     if left_out > 0 {
@@ -203,7 +223,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
             Some("fewer fields in --by, or a filter, make fewer groups"),
         );
     }
-    let damaged = captures.report_damage(end, events);
+    let damaged = Captures::report_shares(&captures, end, events);
     Ok(Outcome::of_damage(damaged))
 }
 
@@ -221,7 +241,34 @@ struct Top<'a> {
     events: u64,
     /// When the current interval ends.
     end: Option<u64>,
-    output: &'a mut Output,
+    output: Output,
+}
+
+fn groups() -> Groups<Box<[u8]>, Sums> {
+    Groups::with_bytes(MAX_GROUPS, MAX_BYTES)
+}
+
+impl Aggregate for Top<'_> {
+    fn join(&mut self, later: Self) -> bool {
+        self.events += later.events;
+        for (key, more) in later.groups.into_rows() {
+            let len = key.len();
+            let make = || (key.clone(), Sums::default());
+            let place = self.groups.place(&key[..], |other| *other == key, make);
+            let Some(place) = place else {
+                self.left_out += more.events;
+                continue;
+            };
+            let sums = self.groups.row(place);
+            if sums.events == 0 {
+                self.groups.grew(len);
+            }
+            let sums = self.groups.row(place);
+            sums.events += more.events;
+            sums.sum += more.sum;
+        }
+        later.left_out == 0
+    }
 }
 
 impl EventSink for Top<'_> {
@@ -270,7 +317,7 @@ impl EventSink for Top<'_> {
 impl Top<'_> {
     /// Prints the groups, the largest first, and starts anew.
     fn print(&mut self) -> io::Result<()> {
-        let groups = std::mem::replace(&mut self.groups, Groups::with_bytes(MAX_GROUPS, MAX_BYTES));
+        let groups = std::mem::replace(&mut self.groups, groups());
         let measured = |sums: &Sums| match self.measure {
             Measure::Events => sums.events.into(),
             Measure::Field(_) => sums.sum,

@@ -132,7 +132,7 @@ fn show(
     let mut account = Account::new(replay::arch(source.header()));
     replay::replay_all(&mut source, Session::default(), &mut account)
         .map_err(|error| CliError::replay(name, &error))?;
-    account.finish(&source, End::Reached, Some(bytes));
+    account.finish(&[&source], End::Reached, Some(bytes));
     let mut output = Output::new();
     let out = output.buffer();
     if let Some(title) = title {

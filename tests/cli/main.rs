@@ -18,11 +18,14 @@ mod joined;
 mod limits;
 mod merged;
 mod native_chisels;
+mod parallel;
 mod paths;
 #[path = "../common/pty.rs"]
 mod pty;
 mod redact;
 mod repair;
+#[path = "../common/repeat.rs"]
+mod repeat;
 mod sample;
 mod screens;
 mod scripted_views;

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter};
 use std::path::Path;
 
+use scap::event::PairedEvent;
 use scap::fields;
 use scap::lanes;
 use scap::state::State;
@@ -12,9 +13,10 @@ use scap_capture_format::event::Timestamp;
 use scap_capture_format::native::{
     CaptureReader, CaptureWriter, ChunkDecoder, Item, Load, WriterOptions,
 };
+use scap_capture_format::sysdig::Converter;
 
 /// Copies a capture, its events as often as it takes to have `wanted`, each time later. There is a snapshot
-/// after every `snapshots` events, and a chunk has at most `chunk`. Returns how many events there are.
+/// after every `snapshots` events, or when all threads in it have had their first event, and a chunk has at most `chunk`. Returns how many events there are.
 pub(crate) fn repeated(
     from: &Path,
     to: &Path,
@@ -26,10 +28,13 @@ pub(crate) fn repeated(
     let mut scratch = fields::NameScratch::default();
     let mut events = 0;
     let mut later = 0;
+    let mut since = snapshots;
     let mut decoder = ChunkDecoder::new();
     let header = CaptureReader::new(BufReader::new(File::open(from)?))?
         .header()
         .clone();
+    // Calls of .scap files have two events.
+    let mut pairs = header.is_paired().then(Converter::new);
     let out = BufWriter::new(File::create(to)?);
     let mut writer = CaptureWriter::new(out, &header, WriterOptions::default())?;
     while events < wanted {
@@ -44,15 +49,25 @@ pub(crate) fn repeated(
                         first = first.min(event.ts.0);
                         last = last.max(event.ts.0);
                         event.ts = Timestamp(event.ts.0 + later);
-                        if events.is_multiple_of(snapshots) {
+                        since += 1;
+                        if since > snapshots && !state.awaits_threads() {
+                            since = 1;
                             let mut snapshot = state.snapshot();
                             snapshot.time = event.ts;
                             writer.write_snapshot(&mut snapshot)?;
                         } else if events.is_multiple_of(chunk) {
                             writer.flush_chunk()?;
                         }
-                        state.apply(&event);
-                        let view = state.view(&event);
+                        let converted = pairs.as_mut().map(|pairs| pairs.convert(&event));
+                        let enter = converted.as_ref().and_then(|converted| converted.enter);
+                        let full = converted.as_ref().and_then(|c| c.merged.as_ref());
+                        let paired = PairedEvent {
+                            event: &event,
+                            full: full.unwrap_or(&event),
+                            enter_fd: enter.and_then(|enter| enter.fd),
+                        };
+                        state.apply(paired);
+                        let view = state.view(paired);
                         let (lanes, waited) = lanes::classify(&event, &view);
                         let names = fields::names(&event, &view, &mut scratch);
                         writer.push_in_lanes(&event, lanes, waited, names)?;

@@ -10,5 +10,7 @@ mod lanes;
 mod questions;
 #[path = "../common/repeat.rs"]
 mod repeat;
+#[path = "../common/skip.rs"]
+mod skip;
 mod skipping;
 mod snapshots;

@@ -2,113 +2,24 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics fails")]
 
-use std::fs::File;
-use std::io;
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tempfile::tempdir;
 
 use crate::repeat::repeated;
-use scap::event::bytes::BufferFormat;
-use scap::fields::{Context, Session, TimeFormat};
+use crate::skip::{Bytes, Found, plan, read, read_shared};
 use scap::filter::{Filter, When};
-use scap::format::Template;
-use scap::replay::{
-    EventSink, EventSource as _, Extent, NativeSource, PieceSink, Pipeline, Plan, Selection, Share,
-    replay_shares,
-};
-
-/// Prints all events.
-struct Print {
-    template: Template,
-    out: Vec<u8>,
-}
-
-impl EventSink for Print {
-    fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
-        self.template.write(&mut self.out, cx, BufferFormat::Dots);
-        self.out.push(b'\n');
-        Ok(ControlFlow::Continue(()))
-    }
-}
-
-impl PieceSink for Print {
-    fn take(&mut self, empty: Vec<u8>) -> Vec<u8> {
-        std::mem::replace(&mut self.out, empty)
-    }
-}
-
-/// A source, the session for it, and a sink.
-fn opened(path: &Path, plan: Option<Plan>, format: &str) -> (NativeSource<File>, Session, Print) {
-    let mut source = NativeSource::new(File::open(path).unwrap()).unwrap();
-    source
-        .preload_containers(File::open(path).unwrap())
-        .unwrap();
-    let mut session = Session::new(None, BufferFormat::Dots, TimeFormat::Human);
-    if let Some(plan) = plan {
-        if !plan.has_front() {
-            session.first_time = plan.first_time();
-        }
-        source.set_plan(plan);
-    }
-    let sink = Print {
-        template: Template::new(format).unwrap(),
-        out: Vec::new(),
-    };
-    (source, session, sink)
-}
-
-/// What is printed of a selection; everything is read without a plan.
-fn read(path: &Path, selection: &Selection, format: &str, plan: Option<Plan>) -> String {
-    let (mut source, session, mut sink) = opened(path, plan, format);
-    let mut pipeline = Pipeline::new(session, source.origins(), selection.clone());
-    pipeline.run(&mut source, &mut sink).unwrap();
-    assert!(source.damages().is_empty());
-    String::from_utf8(sink.out).unwrap()
-}
-
-/// What several threads print; `None` if they would not read faster.
-fn read_shared(path: &Path, selection: &Selection, format: &str, threads: usize) -> Option<String> {
-    let open = || File::open(path).unwrap();
-    let plan = Plan::new(open(), Extent::Events(selection))
-        .unwrap()
-        .unwrap();
-    let plans = plan.shares(open(), threads).unwrap();
-    if plans.is_empty() {
-        return None;
-    }
-    assert!(plans.len() > 1);
-    let opened = plans
-        .into_iter()
-        .map(|plan| opened(path, Some(plan), format));
-    let mut opened: Vec<_> = opened.collect();
-    let shares = opened.iter_mut().map(|(source, session, sink)| Share {
-        pipeline: Pipeline::new(std::mem::take(session), source.origins(), selection.clone()),
-        source,
-        sink: Print {
-            template: Template::new(format).unwrap(),
-            out: std::mem::take(&mut sink.out),
-        },
-    });
-    let mut out = Vec::new();
-    replay_shares(&mut shares.collect::<Vec<_>>(), &mut |piece| {
-        out.extend_from_slice(piece);
-        Ok(ControlFlow::Continue(()))
-    })
-    .unwrap();
-    Some(String::from_utf8(out).unwrap())
-}
+use scap::replay::{Selection, Split};
 
 /// Captures of a thousand events and more, in small chunks and segments.
-fn captures(dir: &Path) -> Vec<PathBuf> {
+fn captures(dir: &Path) -> Vec<(&'static str, Bytes)> {
     let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
     ["sample", "intrusion", "chisels/container_work"]
         .iter()
         .map(|name| {
             let to = dir.join(name.replace('/', "-"));
             repeated(&testdata.join(format!("{name}.scap")), &to, 1_000, 50, 250).unwrap();
-            to
+            (*name, std::fs::read(to).unwrap().into())
         })
         .collect()
 }
@@ -202,15 +113,16 @@ fn what_is_skipped_changes_no_result() {
         STATE.join(" %")
     );
     let rounds = std::env::var("SCAP_RANDOM_FILTERS").map_or(12_usize, |n| n.parse().unwrap());
-    for capture in captures(dir.path()) {
+    for (name, capture) in captures(dir.path()) {
         let everything = Selection::default();
         let table = format!("*%{}", FIELDS.join("\x1f%"));
-        let table = read(&capture, &everything, &table, None);
+        let table = read(&capture, &everything, &table, None).unwrap();
         let lines: Vec<Vec<&str>> = table
+            .lines
             .lines()
             .map(|line| line.split('\x1f').collect())
             .collect();
-        let (mut skipped, mut shared, mut dice) = (0, 0, Dice(7));
+        let (mut skipped, mut turns, mut runs, mut dice) = (0, 0, 0, Dice(7));
         for round in 0..rounds {
             let text = filter(&mut dice, &lines, &FIELDS);
             let Ok(filter) = Filter::parse(&text) else {
@@ -224,24 +136,27 @@ fn what_is_skipped_changes_no_result() {
                 from,
                 to,
             };
-            let what = format!("{} {text} {from:?} {to:?}", capture.display());
-            let same = |expected: &str, found: &str| {
-                let differ = expected.lines().zip(found.lines()).find(|(a, b)| a != b);
-                assert_eq!(differ, None, "{what}");
-                assert_eq!(expected.len(), found.len(), "{what}");
+            let what = format!("{name} {text} {from:?} {to:?}");
+            let same = |expected: &Found, found: &Found| {
+                let lines = expected.lines.lines().zip(found.lines.lines());
+                assert_eq!(lines.into_iter().find(|(a, b)| a != b), None, "{what}");
+                assert_eq!(expected, found, "{what}");
             };
-            let expected = read(&capture, &selection, &format, None);
-            let plan =
-                Plan::new(File::open(&capture).unwrap(), Extent::Events(&selection)).unwrap();
-            let plan = plan.unwrap();
+            let expected = read(&capture, &selection, &format, None).unwrap();
+            assert!(!expected.is_damaged);
+            let plan = plan(&capture, &selection).unwrap();
             skipped += plan.amounts().skipped.chunks;
-            same(&expected, &read(&capture, &selection, &format, Some(plan)));
-            if let Some(found) = read_shared(&capture, &selection, &format, 2 + round % 3) {
-                same(&expected, &found);
-                shared += 1;
+            let found = read(&capture, &selection, &format, Some(plan));
+            same(&expected, &found.unwrap());
+            for (split, count) in [(Split::Turns, &mut turns), (Split::Runs, &mut runs)] {
+                let split = (2 + round % 3, split);
+                if let Some(found) = read_shared(&capture, &selection, &format, split) {
+                    same(&expected, &found);
+                    *count += 1;
+                }
             }
         }
-        assert!(shared > rounds / 2, "{shared}");
+        assert!(turns > rounds / 2 && runs > rounds / 3, "{turns} {runs}");
         assert!(skipped > rounds as u64, "{skipped}");
     }
 }

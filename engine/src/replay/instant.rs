@@ -64,6 +64,7 @@ pub fn state_at(
         // Also of an event that changes nothing the number and the time count.
         types: TypeSet::ALL,
         data: false,
+        verifies: true,
     });
     if let Some(calls) = &mut calls {
         calls.of_header(source.header());

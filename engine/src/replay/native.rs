@@ -39,6 +39,8 @@ pub struct NativeSource<R> {
     loaded: Option<Vec<EventType>>,
     /// True if the data of I/O calls is loaded.
     loads_data: bool,
+    /// What is not loaded is verified.
+    verifies: bool,
     /// Verifies what is not loaded.
     rest: Option<RestVerifier>,
     /// What is read, of a capture in a file, and how the reader skips the rest.
@@ -70,6 +72,7 @@ impl<R: Read> NativeSource<R> {
             is_stopped: false,
             loaded: None,
             loads_data: true,
+            verifies: true,
             rest: None,
             plan: None,
             stateful: state::state_affecting_types().collect(),
@@ -225,7 +228,7 @@ impl<R: Read> EventSource for NativeSource<R> {
     }
 
     fn read(&mut self, each: Each<'_>) -> std::result::Result<(), ReplayError> {
-        if self.loaded.is_some() || !self.loads_data {
+        if self.verifies && (self.loaded.is_some() || !self.loads_data) {
             self.rest = Some(RestVerifier::new().map_err(Error::Io)?);
         }
         let result = self.read_all(each);
@@ -244,6 +247,7 @@ impl<R: Read> EventSource for NativeSource<R> {
 
     fn set_needs(&mut self, needs: &Needs) {
         self.loads_data = needs.data;
+        self.verifies = needs.verifies;
         if !self.events.is_paired() && !needs.types.is_all() {
             let mut types: Vec<EventType> = state::state_affecting_types().collect();
             types.extend(needs.types.iter());

@@ -52,18 +52,42 @@ pub fn replay_shares<S: PieceSink>(
         let ordered = in_order(&queues, each);
         // Threads that are not done stop at their next piece.
         queues.iter().for_each(Queue::refuse);
-        let mut end = End::Reached;
-        for thread in threads {
-            let crashed = |_| Err(ReplayError::Sink(io::Error::other("a thread crashed")));
-            if thread.join().unwrap_or_else(crashed)? == End::Stopped {
-                end = End::Stopped;
-            }
-        }
+        let end = joined(threads)?;
         match ordered.map_err(ReplayError::Sink)? {
             ControlFlow::Continue(()) => Ok(end),
             ControlFlow::Break(()) => Ok(End::Stopped),
         }
     })
+}
+
+/// Replays all shares at once, each of which has the events of one run ([`super::Split::Runs`]). What the sinks have found is joined by the
+/// caller, in the order of the shares.
+///
+/// # Errors
+///
+/// As [`Pipeline::run`]; the first error of a share.
+pub fn replay_runs<S: EventSink + Send>(shares: &mut [Share<'_, S>]) -> Result<End, ReplayError> {
+    thread::scope(|scope| {
+        let threads = shares
+            .iter_mut()
+            .map(|share| scope.spawn(|| share.pipeline.run(share.source, &mut share.sink)));
+        let threads: Vec<_> = threads.collect();
+        joined(threads)
+    })
+}
+
+/// Waits for threads.
+fn joined(
+    threads: Vec<thread::ScopedJoinHandle<'_, Result<End, ReplayError>>>,
+) -> Result<End, ReplayError> {
+    let mut end = End::Reached;
+    for thread in threads {
+        let crashed = |_| Err(ReplayError::Sink(io::Error::other("a thread crashed")));
+        if thread.join().unwrap_or_else(crashed)? == End::Stopped {
+            end = End::Stopped;
+        }
+    }
+    Ok(end)
 }
 
 impl<S: PieceSink> Share<'_, S> {

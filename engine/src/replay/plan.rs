@@ -110,6 +110,17 @@ pub enum Extent<'s> {
     All(Option<When>),
 }
 
+/// How a plan is split among threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// In turns, for output in the order of the capture. With a filter, output is rare and the state takes most of the time, so each
+    /// thread reads whole segments, from a snapshot to the next. Without one, the output of a segment would not fit in memory
+    /// until its turn comes: each thread reads every so many chunks, and the others for the state.
+    Turns,
+    /// In runs of segments, for sinks whose results are joined at the end: each thread reads only its part of the capture.
+    Runs,
+}
+
 /// What is read of a capture in a file. The events that pass the selection, and the state around them, are the same as if
 /// everything were read.
 #[derive(Clone, Debug)]
@@ -218,16 +229,18 @@ impl Plan {
         self.front > 0
     }
 
-    /// Splits the plan among threads, each of which reads its share of the events. `input` is the capture.
-    ///
-    /// With a filter, output is rare and the state takes most of the time, so each thread reads whole segments, from a snapshot to
-    /// the next. Without one, the output of a segment would not fit in memory until its turn comes: each thread reads every so
-    /// many chunks, and the others for the state. None: one thread reads as quickly.
+    /// Splits the plan among threads, each of which reads its share of the events. `input` is the capture. None: one thread reads
+    /// as quickly.
     ///
     /// # Errors
     ///
     /// As [`Self::new`].
-    pub fn shares(&self, input: impl Read + Seek, threads: usize) -> Result<Vec<Self>> {
+    pub fn shares(
+        &self,
+        input: impl Read + Seek,
+        threads: usize,
+        split: Split,
+    ) -> Result<Vec<Self>> {
         let most = usize::try_from(self.amounts().events.chunks / 2).unwrap_or(usize::MAX);
         let threads = threads.min(most);
         if threads < 2 {
@@ -239,22 +252,21 @@ impl Plan {
         }
         let segments = self.segments();
         let count = segments.iter().flatten().max().map_or(0, |last| last + 1);
-        let by_segments = self.has_filter && count >= threads;
+        let by_segments = match split {
+            Split::Turns => self.has_filter && count >= threads,
+            Split::Runs => count >= threads,
+        };
+        if split == Split::Runs && !by_segments {
+            return Ok(Vec::new());
+        }
+        let owners = match split {
+            Split::Turns => self.turns(&segments, by_segments, threads),
+            Split::Runs => self.runs(&segments, threads),
+        };
         let share = |thread: usize| {
             let mut share = self.clone();
-            let mut wanted = 0;
-            for (place, segment) in segments.iter().enumerate() {
-                let Some(segment) = segment else {
-                    continue;
-                };
-                let turn = match by_segments {
-                    _ if place < self.front => 0,
-                    true => *segment,
-                    false => wanted,
-                };
-                wanted += 1;
-                let chunk = &mut share.chunks[place];
-                if turn % threads != thread {
+            for (chunk, owner) in share.chunks.iter_mut().zip(&owners) {
+                if owner.is_some_and(|owner| owner != thread) {
                     chunk.part = Part::State;
                 }
             }
@@ -267,6 +279,47 @@ impl Plan {
             share
         };
         Ok((0..threads).map(share).collect())
+    }
+
+    /// Returns the thread of each chunk with wanted events, in turns.
+    fn turns(
+        &self,
+        segments: &[Option<usize>],
+        by_segments: bool,
+        threads: usize,
+    ) -> Vec<Option<usize>> {
+        let mut wanted = 0;
+        let turns = segments.iter().enumerate().map(|(place, segment)| {
+            let turn = match (*segment)? {
+                _ if place < self.front => 0,
+                segment if by_segments => segment,
+                _ => wanted,
+            };
+            wanted += 1;
+            Some(turn % threads)
+        });
+        turns.collect()
+    }
+
+    /// Returns the thread of each chunk with wanted events: each thread has a run of whole segments with about as many events.
+    fn runs(&self, segments: &[Option<usize>], threads: usize) -> Vec<Option<usize>> {
+        let all = self.amounts().events.events.max(1);
+        let mut owners = Vec::with_capacity(segments.len());
+        let (mut before, mut current, mut owner) = (0_u64, None, 0);
+        for (place, (segment, chunk)) in segments.iter().zip(&self.chunks).enumerate() {
+            let Some(segment) = *segment else {
+                owners.push(None);
+                continue;
+            };
+            if current != Some(segment) && place >= self.front {
+                let part = before.saturating_mul(threads as u64) / all;
+                owner = usize::try_from(part).unwrap_or(0).min(threads - 1);
+            }
+            current = Some(segment);
+            before = before.saturating_add(chunk.events.into());
+            owners.push(Some(owner));
+        }
+        owners
     }
 
     /// Returns the segment of each chunk with wanted events. Segments without any are not counted.

@@ -68,6 +68,7 @@ fn find(source: &mut dyn EventSource, stop: Arc<AtomicBool>) -> Result<ExecSessi
             is_exec(ty) || others.contains(&ty)
         }),
         data: false,
+        verifies: true,
     });
     let mut collector = Collector {
         stop,

@@ -44,6 +44,8 @@ pub struct Needs {
     pub types: TypeSet,
     /// True if the data of I/O calls is used.
     pub data: bool,
+    /// True if other parts are decoded by another thread, only to find damage that the checksums of sections do not show.
+    pub verifies: bool,
 }
 
 impl Needs {
@@ -51,6 +53,7 @@ impl Needs {
     pub const ALL: Self = Self {
         types: TypeSet::ALL,
         data: true,
+        verifies: true,
     };
 }
 

@@ -45,6 +45,11 @@ impl PendingThread {
 pub(super) struct PendingClones(VecDeque<PendingThread>);
 
 impl State {
+    /// Returns true if there are threads whose first event has not come: a snapshot would not have them.
+    pub fn awaits_threads(&self) -> bool {
+        !self.pending_clones.0.is_empty()
+    }
+
     /// Adds a created thread.
     pub(super) fn expect(&mut self, pending: PendingThread) {
         if self.pending_clones.0.len() >= MAX {

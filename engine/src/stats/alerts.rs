@@ -31,6 +31,17 @@ impl AlertCounts {
         is_alert
     }
 
+    /// Adds the alerts of a later part of the capture. Returns false if there are too many rules to count each by name.
+    pub fn join(&mut self, later: Self) -> bool {
+        self.total = self.total.saturating_add(later.total);
+        self.left_out = self.left_out.saturating_add(later.left_out);
+        for (key, count) in later.by_rule {
+            let of_rule = self.by_rule.entry(key).or_default();
+            *of_rule = of_rule.saturating_add(count);
+        }
+        self.by_rule.len() < RULES
+    }
+
     fn count(&mut self, event: &Event<'_>) {
         let Some(alert) = Alert::of(event) else {
             self.total = self.total.saturating_add(1);

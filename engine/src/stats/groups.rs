@@ -4,6 +4,7 @@
 //! the output of `scap try`, `info` and `containers`. Rows beyond the limits are counted, so that a
 //! table can show that it is incomplete.
 
+use std::borrow::Borrow;
 use std::hash::{BuildHasher as _, Hash};
 use std::sync::Arc;
 
@@ -118,7 +119,12 @@ impl<K: Hash, V> Groups<K, V> {
 
     /// Counts an omitted row.
     pub fn omit(&mut self) {
-        self.omitted = self.omitted.saturating_add(1);
+        self.omit_more(1);
+    }
+
+    /// Counts rows that were omitted.
+    pub fn omit_more(&mut self, count: u64) {
+        self.omitted = self.omitted.saturating_add(count);
     }
 
     /// Returns how many rows were omitted because of the limits.
@@ -194,15 +200,36 @@ impl<K: Hash + Eq> Counts<K> {
 
     /// Counts a key; returns false if the limit is reached.
     pub fn add(&mut self, key: K) -> bool {
+        self.add_times(key, 1)
+    }
+
+    /// Counts a key that occurred so many times; returns false if the limit is reached.
+    pub fn add_times(&mut self, key: K, times: u64) -> bool {
         let place = match self.0.find(&key, |k| *k == key) {
             Some(place) => Some(place),
             None => self.0.replace(key, 0, 0),
         };
+        self.count(place, times)
+    }
+
+    /// As [`Self::add`], of a borrowed key, which `own` makes an owned one.
+    pub fn add_borrowed<Q: Hash + ?Sized>(&mut self, key: &Q, own: impl FnOnce(&Q) -> K) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Eq,
+    {
+        let place = self.0.place(key, |k| k.borrow() == key, || (own(key), 0));
+        self.count(place, 1)
+    }
+
+    fn count(&mut self, place: Option<usize>, times: u64) -> bool {
         let Some(place) = place else {
+            // The first time was counted as an omitted row.
+            self.0.omit_more(times.saturating_sub(1));
             return false;
         };
         let count = self.0.row(place);
-        *count = count.saturating_add(1);
+        *count = count.saturating_add(times);
         true
     }
 
@@ -249,6 +276,11 @@ impl<R: Ord, V> Largest<R, V> {
         let place = self.rows.partition_point(|(other, _)| *other >= rank);
         self.rows.insert(place, (rank, value));
         self.rows.truncate(self.max);
+    }
+
+    /// Returns the values, largest first.
+    pub fn into_rows(self) -> impl Iterator<Item = (R, V)> {
+        self.rows.into_iter()
     }
 
     /// Returns the values, largest first.

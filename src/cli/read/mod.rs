@@ -6,8 +6,8 @@ mod write;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::thread;
 
+use super::aggregate::Threads;
 use super::audit::AuditArgs;
 use super::chisel::{self, ChiselArgs, Rerun, Sources};
 use super::error::{CliError, Outcome};
@@ -22,7 +22,7 @@ use crate::event::{EventExt as _, Timestamp};
 use crate::fields::attributes::Role;
 use crate::fields::{Context, Field, Session};
 use crate::filter::Filter;
-use crate::replay::{self, EventSink, Extent, OriginState, Pipeline, Selection};
+use crate::replay::{self, EventSink, Extent, OriginState, Pipeline, Selection, Split};
 pub(super) use write::{cannot_write, destination, refuse_same};
 
 /// Arguments of `scap read`.
@@ -45,10 +45,8 @@ pub(in crate::cli) struct Args {
     #[arg(long)]
     no_skip: bool,
 
-    /// Read with this many threads, where the output does not depend on the order in which events are printed;
-    /// by default one for each processor, at most 8
-    #[arg(long, value_name = "COUNT")]
-    threads: Option<usize>,
+    #[command(flatten)]
+    threads: Threads,
 
     /// Accepted for sysdig; the data was cut when it was recorded
     #[arg(short = 's', long = "snaplen", value_name = "BYTES", hide = true)]
@@ -77,7 +75,7 @@ impl Args {
             || filter.is_some_and(|filter| filter.pushdown().depends_on_all.is_some());
         match is_sequential {
             true => 1,
-            false => self.threads.unwrap_or_else(default_threads),
+            false => self.threads.count(),
         }
     }
 
@@ -130,12 +128,6 @@ fn depends_on_others(field: &Field) -> bool {
     is_stateful || field.needs_all_events()
 }
 
-/// Returns the number of threads for this machine. Each has the state in memory, and more than a few find nothing to do: all
-/// replay the state.
-fn default_threads() -> usize {
-    thread::available_parallelism().map_or(1, |n| n.get().min(8))
-}
-
 /// Returns true if the filter needs the sessions of `kubectl exec`.
 fn needs_sessions(selection: &Selection) -> bool {
     selection
@@ -161,7 +153,7 @@ fn print(
         session.exec_sessions.clone_from(&sessions);
         session
     };
-    let threads = args.threads(&printer, &selection);
+    let threads = (args.threads(&printer, &selection), Split::Turns);
     let wanted = may_skip.then_some(Extent::Events(&selection));
     let mut shares = Captures::shares(files, audit, wanted, threads, &make_session)?;
     match shares.pop() {

@@ -2,8 +2,8 @@
 
 use scap_capture_format::schema::{Arch, ParamType, errno as errnos};
 
-use super::{KINDS, ROWS, safe, who};
-use crate::event::{Event, EventExt as _, EventFlags, Names as _, syscall, waits};
+use super::{KINDS, ROWS, TEXT, safe, who};
+use crate::event::{Event, EventExt as _, EventFlags, Names as _, number, syscall, waits};
 use crate::lanes;
 use crate::state::View;
 use crate::stats::groups::{Counts, Groups, Largest};
@@ -34,22 +34,18 @@ pub(super) fn errno(result: i64) -> Option<&'static str> {
     i32::try_from(result).ok().and_then(errnos::name)
 }
 
-/// Appends the object of a call: its path, or what its fd refers to.
-pub(super) fn object(out: &mut Vec<u8>, event: &Event<'_>, view: &View<'_>) {
+/// Returns the object of a call: its path, or what its fd refers to.
+fn object<'v>(event: &Event<'v>, view: &'v View<'_>) -> Option<&'v [u8]> {
     let path = event.params_with_info().find_map(|(index, info, bytes)| {
         let is_path = matches!(info.ty, ParamType::FsPath | ParamType::FsRelPath);
         (is_path && !bytes.is_empty())
             .then(|| event.text(index))
             .flatten()
     });
-    let fd = || {
+    path.or_else(|| {
         let fd = event.int(usize::from(event.info()?.fd_param?))?;
         Some(view.fd(fd)?.name).filter(|name| !name.is_empty())
-    };
-    if let Some(name) = path.or_else(fd) {
-        out.push(b' ');
-        safe(out, name);
-    }
+    })
 }
 
 /// Failed calls by error.
@@ -57,6 +53,7 @@ pub(super) fn object(out: &mut Vec<u8>, event: &Event<'_>, view: &View<'_>) {
 pub(super) struct Failed {
     pub(super) total: u64,
     pub(super) by_error: Groups<i64, Failures>,
+    name: Vec<u8>,
 }
 
 /// Calls that failed with one error.
@@ -66,29 +63,58 @@ pub(super) struct Failures {
     /// Calls by name.
     pub(super) calls: Counts<Vec<u8>>,
     /// The last failed call: the first one is nearly always the dynamic linker's.
-    pub(super) example: Vec<u8>,
+    example: Example,
     /// True if the example is one of [`TELLING`].
     telling: bool,
 }
 
+/// A call, not escaped yet, since nearly all are replaced by the next.
+#[derive(Debug, Default)]
+struct Example {
+    pid: i64,
+    comm: Vec<u8>,
+    name: Vec<u8>,
+    object: Vec<u8>,
+}
+
+impl Failures {
+    /// Returns the example, escaped.
+    pub(super) fn example(&self) -> Vec<u8> {
+        let call = &self.example;
+        let mut out = Vec::new();
+        safe(&mut out, &call.comm);
+        number::display(&mut out, format_args!(" ({}) ", call.pid));
+        out.extend_from_slice(&call.name);
+        if !call.object.is_empty() {
+            out.push(b' ');
+            safe(&mut out, &call.object);
+        }
+        out
+    }
+}
+
 impl Failed {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(limit: usize) -> Self {
         Self {
             total: 0,
-            by_error: Groups::new(KINDS),
+            by_error: Groups::new(limit),
+            name: Vec::new(),
         }
     }
 
-    pub(super) fn add(&mut self, event: &Event<'_>, view: &View<'_>, arch: Option<Arch>) {
-        let Some(result) = event.result() else {
-            return;
-        };
+    pub(super) fn add(
+        &mut self,
+        result: i64,
+        event: &Event<'_>,
+        view: &View<'_>,
+        arch: Option<Arch>,
+    ) {
         self.total += 1;
         let make = || {
             let failures = Failures {
                 count: 0,
                 calls: Counts::new(KINDS),
-                example: Vec::new(),
+                example: Example::default(),
                 telling: false,
             };
             (result, failures)
@@ -98,21 +124,52 @@ impl Failed {
             return;
         };
         failures.count += 1;
-        let mut name = Vec::new();
-        syscall::event_name(&mut name, event, arch);
+        self.name.clear();
+        syscall::event_name(&mut self.name, event, arch);
+        let name = &*self.name;
+        failures.calls.add_borrowed(name, <[u8]>::to_vec);
         let telling = TELLING
             .iter()
             .any(|start| name.starts_with(start.as_bytes()));
-        failures.calls.add(name.clone());
         if failures.telling && !telling {
             return;
         }
         failures.telling = telling;
-        failures.example.clear();
-        who(&mut failures.example, event, view);
-        failures.example.push(b' ');
-        failures.example.extend_from_slice(&name);
-        object(&mut failures.example, event, view);
+        let call = &mut failures.example;
+        call.pid = event.pid.0;
+        let set = |to: &mut Vec<u8>, text: &[u8]| {
+            to.clear();
+            // One byte more shows that it is cut.
+            to.extend_from_slice(text.get(..=TEXT).unwrap_or(text));
+        };
+        set(&mut call.comm, view.own_comm().unwrap_or(b"?"));
+        set(&mut call.name, name);
+        set(&mut call.object, object(event, view).unwrap_or_default());
+    }
+
+    /// Adds the failures of a later part of the capture. Returns false if a limit was reached there.
+    pub(super) fn join(&mut self, later: Self) -> bool {
+        self.total += later.total;
+        let mut is_whole = later.by_error.omitted() == 0;
+        for (result, more) in later.by_error.into_rows() {
+            is_whole &= more.calls.groups().omitted() == 0;
+            let Some(known) = self.by_error.find(&result, |other| *other == result) else {
+                let count = more.count;
+                if self.by_error.replace(result, more, 0).is_none() {
+                    self.by_error.omit_more(count.saturating_sub(1));
+                }
+                continue;
+            };
+            let failures = self.by_error.row(known);
+            failures.count += more.count;
+            for (name, count) in more.calls.into_rows() {
+                failures.calls.add_times(name, count);
+            }
+            if more.telling || !failures.telling {
+                (failures.example, failures.telling) = (more.example, more.telling);
+            }
+        }
+        is_whole
     }
 }
 
@@ -142,8 +199,20 @@ impl Slow {
         who(&mut row, event, view);
         row.push(b' ');
         row.extend_from_slice(&name);
-        object(&mut row, event, view);
+        if let Some(object) = object(event, view) {
+            row.push(b' ');
+            safe(&mut row, object);
+        }
         self.calls.add(latency, row);
+    }
+
+    /// Adds the slow calls of a later part of the capture.
+    pub(super) fn join(&mut self, later: Self) {
+        for (latency, row) in later.calls.into_rows() {
+            if self.calls.keeps(&latency) {
+                self.calls.add(latency, row);
+            }
+        }
     }
 }
 
@@ -171,9 +240,9 @@ pub(super) struct Waited {
 }
 
 impl Waits {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(limit: usize) -> Self {
         Self {
-            by_target: Groups::new(KINDS),
+            by_target: Groups::new(limit),
             name: Vec::new(),
             target: Vec::new(),
         }
@@ -209,6 +278,26 @@ impl Waits {
         waited.timeouts += u64::from(waits::is_timeout(name, event.result()));
         waited.is_unfinished |= event.flags.contains(EventFlags::IN_FLIGHT);
         waited.total_ns = waited.total_ns.saturating_add(latency);
+    }
+
+    /// Adds the waits of a later part of the capture. Returns false if a limit was reached there.
+    pub(super) fn join(&mut self, later: Self) -> bool {
+        let is_whole = later.by_target.omitted() == 0;
+        for (key, more) in later.by_target.into_rows() {
+            let count = more.count;
+            let Some(known) = self.by_target.find(&key, |other| *other == key) else {
+                if self.by_target.replace(key, more, 0).is_none() {
+                    self.by_target.omit_more(count.saturating_sub(1));
+                }
+                continue;
+            };
+            let waited = self.by_target.row(known);
+            waited.count += count;
+            waited.timeouts += more.timeouts;
+            waited.is_unfinished |= more.is_unfinished;
+            waited.total_ns = waited.total_ns.saturating_add(more.total_ns);
+        }
+        is_whole
     }
 
     /// Returns the longest waits, each with its duration in nanoseconds and its line.

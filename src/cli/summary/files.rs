@@ -1,8 +1,7 @@
 //! Changed files: created, written, renamed, removed, made executable.
 
-use scap_capture_format::schema::{Category, EventTypeFlags};
-
-use super::{KINDS, param, who};
+use super::kinds::Call;
+use super::{param, who};
 use crate::event::{Event, EventExt as _, Names as _};
 use crate::state::{Mounts, View};
 use crate::stats::groups::Groups;
@@ -20,11 +19,15 @@ const NAME: usize = 4096;
 
 /// Files in the order of their first change.
 #[derive(Debug)]
-pub(super) struct Files(Groups<(Vec<u8>, Mounts), Changed>);
+pub(super) struct Files {
+    groups: Groups<(Vec<u8>, Mounts), Changed>,
+}
 
 /// What happened to one file.
 #[derive(Debug, Default)]
 pub(super) struct Changed {
+    /// How often it was changed.
+    times: u64,
     /// The process that changed the file first.
     pub(super) by: Vec<u8>,
     pub(super) written: u64,
@@ -37,53 +40,78 @@ pub(super) struct Changed {
 }
 
 impl Files {
-    pub(super) fn new() -> Self {
-        Self(Groups::new(KINDS))
+    pub(super) fn new(limit: usize, bytes: usize) -> Self {
+        Self {
+            groups: Groups::with_bytes(limit, bytes),
+        }
     }
 
     /// Returns the files by name and the mounts that it is of; its count of omitted rows is that of changes beyond the limit.
     pub(super) fn changed(&self) -> &Groups<(Vec<u8>, Mounts), Changed> {
-        &self.0
+        &self.groups
+    }
+
+    /// Adds the files of a later part of the capture. Returns false if a limit was reached there.
+    pub(super) fn join(&mut self, later: Self) -> bool {
+        let is_whole = later.groups.omitted() == 0;
+        for (key, more) in later.groups.into_rows() {
+            match self.current(&key.0, &key.1) {
+                Some(place) => self.groups.row(place).join(more),
+                None => {
+                    let times = more.times;
+                    if self.groups.replace(key, more, 0).is_none() {
+                        self.groups.omit_more(times.saturating_sub(1));
+                    }
+                }
+            }
+        }
+        is_whole
+    }
+
+    /// Returns the row of a file.
+    fn current(&self, name: &[u8], mounts: &Mounts) -> Option<usize> {
+        let is = |other: &(Vec<u8>, Mounts)| other.0 == name && other.1 == *mounts;
+        let known = self.groups.find(&(name, mounts), is);
+        // A file that gets the name of a removed or renamed one is another file.
+        known.filter(|at| {
+            let (_, file) = self.groups.get(*at);
+            !(file.removed || file.renamed.is_some())
+        })
     }
 
     /// Adds a successful call.
-    pub(super) fn add(&mut self, event: &Event<'_>, view: &View<'_>) {
-        let Some(info) = event.info() else {
-            return;
-        };
-        if info.flags.contains(EventTypeFlags::WRITES_TO_FD) && info.category == Category::IoWrite {
-            self.written(event, view, info.fd_param);
-            return;
-        }
-        match info.name {
-            "open" | "openat" | "openat2" | "open_by_handle_at" | "creat" => {
-                self.opened(event, view, info.name == "creat");
-            }
-            "unlink" | "unlinkat" | "rmdir" => {
+    pub(super) fn add(&mut self, call: Call, event: &Event<'_>, view: &View<'_>) {
+        match call {
+            Call::Write(fd) => self.written(event, view, fd),
+            Call::Open => self.opened(event, view, 0),
+            Call::Creat => self.opened(event, view, O_WRONLY | O_TRUNC),
+            Call::Remove => {
                 let path = path(event, view, "path").or_else(|| path(event, view, "name"));
-                self.change(event, view, path, |file| file.removed = true);
+                self.change(event, view, path.as_deref(), |file| file.removed = true);
             }
-            "rename" | "renameat" | "renameat2" => {
+            Call::Rename => {
                 let to = path(event, view, "newpath");
                 let from = path(event, view, "oldpath");
-                self.change(event, view, from, |file| file.renamed = to);
+                self.change(event, view, from.as_deref(), |file| file.renamed = to);
             }
-            "chmod" | "fchmod" | "fchmodat" => {
+            Call::Chmod => {
                 let mode = param(event, "mode").and_then(|i| event.uint(i));
                 if mode.unwrap_or(0) & EXECUTABLE == 0 {
                     return;
                 }
+                let path = path(event, view, "filename");
                 let fd = || name_of(event, view, param(event, "fd")?);
-                let path = path(event, view, "filename").or_else(fd);
-                self.change(event, view, path, |file| file.made_executable = true);
+                let name = path.as_deref().or_else(fd);
+                self.change(event, view, name, |file| file.made_executable = true);
             }
             _ => {}
         }
     }
 
-    fn opened(&mut self, event: &Event<'_>, view: &View<'_>, creat: bool) {
-        let flags = param(event, "flags").and_then(|i| event.uint(i));
-        let flags = flags.unwrap_or(if creat { O_WRONLY | O_TRUNC } else { 0 });
+    /// Adds an `open`; `flags` are those of a call that has none.
+    fn opened(&mut self, event: &Event<'_>, view: &View<'_>, flags: u64) {
+        let own = param(event, "flags").and_then(|i| event.uint(i));
+        let flags = own.unwrap_or(flags);
         if flags & (O_WRONLY | O_F_CREATED) == 0 {
             return;
         }
@@ -98,16 +126,13 @@ impl Files {
         }
     }
 
-    fn written(&mut self, event: &Event<'_>, view: &View<'_>, fd_param: Option<u8>) {
+    fn written(&mut self, event: &Event<'_>, view: &View<'_>, fd: u8) {
         let Some(bytes) = event.result().and_then(|r| u64::try_from(r).ok()) else {
             return;
         };
-        let Some(fd) = fd_param.map(usize::from) else {
-            return;
-        };
-        let is_file = event.int(fd).and_then(|fd| view.fd(fd));
-        if bytes > 0 && is_file.is_some_and(|label| label.typechar == b'f') {
-            let name = name_of(event, view, fd);
+        let label = event.int(fd.into()).and_then(|fd| view.fd(fd));
+        if let Some(label) = label.filter(|label| bytes > 0 && label.typechar == b'f') {
+            let name = Some(label.name).filter(|name| !name.is_empty());
             self.change(event, view, name, |file| {
                 file.written = file.written.saturating_add(bytes);
             });
@@ -118,7 +143,7 @@ impl Files {
         &mut self,
         event: &Event<'_>,
         view: &View<'_>,
-        name: Option<Vec<u8>>,
+        name: Option<&[u8]>,
         change: impl FnOnce(&mut Changed),
     ) {
         // Devices and files of the kernel are written constantly and store nothing.
@@ -127,35 +152,42 @@ impl Files {
         }) else {
             return;
         };
-        let key = (
-            name,
-            view.thread().map(|t| view.mounts(t)).unwrap_or_default(),
-        );
-        let known = self.0.find(&key, |other| *other == key);
-        // A file that gets the name of a removed or renamed one is another file.
-        let known = known.filter(|at| {
-            let (_, file) = self.0.get(*at);
-            !(file.removed || file.renamed.is_some())
-        });
-        let place = known.or_else(|| {
+        let mounts = view.thread().map(|t| view.mounts(t)).unwrap_or_default();
+        let place = self.current(name, &mounts).or_else(|| {
             let mut by = Vec::new();
             who(&mut by, event, view);
             let file = Changed {
                 by,
                 ..Changed::default()
             };
-            self.0.replace(key, file, 0)
+            self.groups
+                .replace((name.to_vec(), mounts), file, name.len())
         });
         if let Some(place) = place {
-            change(self.0.row(place));
+            let file = self.groups.row(place);
+            file.times = file.times.saturating_add(1);
+            change(file);
         }
     }
 }
 
+impl Changed {
+    /// Adds later changes of the same file.
+    fn join(&mut self, later: Self) {
+        self.times = self.times.saturating_add(later.times);
+        self.written = self.written.saturating_add(later.written);
+        self.created |= later.created;
+        self.emptied |= later.emptied;
+        self.made_executable |= later.made_executable;
+        self.removed |= later.removed;
+        self.renamed = later.renamed.or(self.renamed.take());
+    }
+}
+
 /// Returns the name of the fd in a parameter.
-fn name_of(event: &Event<'_>, view: &View<'_>, index: usize) -> Option<Vec<u8>> {
+fn name_of<'v>(event: &Event<'_>, view: &'v View<'_>, index: usize) -> Option<&'v [u8]> {
     let label = view.fd(event.int(index)?)?;
-    (!label.name.is_empty()).then(|| label.name.to_vec())
+    Some(label.name).filter(|name| !name.is_empty())
 }
 
 /// Returns the absolute path of a parameter, as far as it is known.

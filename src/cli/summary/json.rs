@@ -37,9 +37,9 @@ impl Account {
                 "to": iso(span.to),
             })
         });
-        let busy = self.busy.ranked(|_, (count, _)| *count).into_iter();
+        let busy = self.busy.ranked(|_, busy| busy.events).into_iter();
         let busy = busy.take(KEPT).map(
-            |(pid, (count, name))| json!({ "pid": pid, "process": text(name), "events": count }),
+            |(pid, busy)| json!({ "pid": pid, "process": text(&busy.name), "events": busy.events }),
         );
         let containers = self.containers.ranked(|_, container| container.events);
         let containers = containers.into_iter().take(KEPT).map(|(id, container)| {
@@ -131,7 +131,7 @@ impl Account {
                 "error": errno(*error).map_or_else(|| error.to_string(), str::to_owned),
                 "count": failures.count,
                 "calls": calls.into_iter().map(call).collect::<Vec<_>>(),
-                "example": text(&failures.example),
+                "example": text(&failures.example()),
             })
         });
         json!({ "total": self.failed.total, "errors": errors.collect::<Vec<_>>() })

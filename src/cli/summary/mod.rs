@@ -7,14 +7,16 @@
 mod calls;
 mod command;
 mod files;
+mod join;
 mod json;
+mod kinds;
 mod print;
 
 use std::io;
 use std::ops::ControlFlow;
 
 use hashbrown::HashSet;
-use scap_capture_format::native::{LossReport, MachineInfo, OriginId};
+use scap_capture_format::native::{Damages, LossReport, MachineInfo, OriginId};
 use scap_capture_format::schema::Arch;
 
 use crate::event::net::{SockAddr, SockTuple};
@@ -29,6 +31,7 @@ use crate::stats::groups::{Counts, Groups};
 use calls::{Failed, Slow, Waits};
 pub(super) use command::{Args, run};
 use files::Files;
+use kinds::Call;
 
 /// Lines printed of each list.
 const ROWS: usize = 8;
@@ -38,6 +41,9 @@ const KEPT: usize = 1000;
 const IDS: usize = 1 << 20;
 /// Distinct values of one kind that are counted separately.
 const KINDS: usize = 4096;
+/// As [`KINDS`], and most bytes of names, of a part of a capture: what is found in the parts is joined, and cut then.
+const PART_KINDS: usize = 1 << 16;
+const PART_BYTES: usize = 16 << 20;
 /// Longest text put into a line, in bytes before escaping.
 const TEXT: usize = 256;
 
@@ -45,6 +51,8 @@ const TEXT: usize = 256;
 #[derive(Debug)]
 pub(super) struct Account {
     arch: Option<Arch>,
+    /// By type.
+    calls: Vec<Call>,
     /// What is known of the capture as a whole: counts of its events, times, losses, alerts.
     info: CaptureInfo,
     /// The recorded machines.
@@ -55,7 +63,9 @@ pub(super) struct Account {
     pids: HashSet<i64>,
     last_pid: Option<i64>,
     /// Events by process.
-    busy: Groups<i64, (u64, Vec<u8>)>,
+    busy: Groups<i64, Busy>,
+    /// The process of the last event, and its row.
+    last_busy: Option<(i64, usize)>,
     started: Rows<Started>,
     ended: Rows<Ended>,
     files: Files,
@@ -119,6 +129,15 @@ struct Ended {
     signal: u64,
 }
 
+/// The events of a process.
+#[derive(Debug, Default)]
+struct Busy {
+    events: u64,
+    name: Vec<u8>,
+    /// The name is that after an `execve`.
+    is_of_exec: bool,
+}
+
 /// A connection.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Connection {
@@ -141,30 +160,45 @@ struct Container {
 impl Account {
     /// Makes an account for a capture of this architecture.
     pub(super) fn new(arch: Option<Arch>) -> Self {
+        Self::limited(arch, KINDS, usize::MAX)
+    }
+
+    /// Makes an account for a part of a capture, which is joined with others.
+    fn of_part(arch: Option<Arch>) -> Self {
+        Self::limited(arch, PART_KINDS, PART_BYTES)
+    }
+
+    /// Makes an account with so many rows, and bytes of names of files.
+    fn limited(arch: Option<Arch>, rows: usize, bytes: usize) -> Self {
         Self {
             arch,
+            calls: Call::table(),
             info: CaptureInfo::default(),
             machines: Vec::new(),
             first: None,
             pids: HashSet::new(),
             last_pid: None,
-            busy: Groups::new(KINDS),
+            busy: Groups::new(rows),
+            last_busy: None,
             started: Rows::default(),
             ended: Rows::default(),
-            files: Files::new(),
-            connections: Counts::new(KINDS),
-            local: Counts::new(KINDS),
-            failed: Failed::new(),
+            files: Files::new(rows, bytes),
+            connections: Counts::new(rows),
+            local: Counts::new(rows),
+            failed: Failed::new(rows),
             slow: Slow::new(),
-            waits: Waits::new(),
-            containers: Groups::new(KINDS),
+            waits: Waits::new(rows),
+            containers: Groups::new(rows),
             last_container: None,
         }
     }
 
-    /// Adds what is known of the capture at the end: its header, and whether it is whole. `bytes` is its size, if it is
-    /// known.
-    pub(super) fn finish(&mut self, source: &dyn EventSource, end: End, bytes: Option<u64>) {
+    /// Adds what is known of the capture at the end: its header, and whether it is whole. `sources` are of one capture, of which
+    /// each read a part; `bytes` is its size, if it is known.
+    pub(super) fn finish(&mut self, sources: &[&dyn EventSource], end: End, bytes: Option<u64>) {
+        let Some(source) = sources.first() else {
+            return;
+        };
         let info = &mut self.info;
         info.header = source.header().clone();
         // A machine that the header does not describe was met on the way.
@@ -174,8 +208,9 @@ impl Account {
         info.bytes = bytes.unwrap_or(0);
         info.is_sysdig = source.origins().iter().any(|origin| origin.is_paired);
         // What was lost is reported behind it, and may be reported behind the end of the range.
-        info.complete = end == End::Reached && source.is_complete();
-        info.damages = source.damages().clone();
+        let is_complete = sources.iter().all(|source| source.is_complete());
+        info.complete = end == End::Reached && is_complete;
+        info.damages = Damages::union(sources.iter().map(|source| source.damages()));
         info.processes = self.pids.len() as u64;
     }
 
@@ -215,23 +250,31 @@ impl Account {
     }
 
     /// Counts an event for its process. A process is listed under the name of its last `execve`.
-    fn count(&mut self, event: &Event<'_>, view: &View<'_>) {
+    fn count(&mut self, event: &Event<'_>, view: &View<'_>, call: Call) {
         let pid = event.pid.0;
         if pid < 0 {
             return;
         }
-        let make = || (pid, Default::default());
-        let Some(place) = self.busy.place(&pid, |other| *other == pid, make) else {
+        let place = match self.last_busy {
+            Some((last, place)) if last == pid => Some(place),
+            _ => {
+                let make = || (pid, Busy::default());
+                self.busy.place(&pid, |other| *other == pid, make)
+            }
+        };
+        let Some(place) = place else {
             return;
         };
-        let (count, name) = self.busy.row(place);
-        *count += 1;
-        let became = event.info().is_some_and(|i| i.name.starts_with("execve"));
-        if (name.is_empty() || became)
+        self.last_busy = Some((pid, place));
+        let busy = self.busy.row(place);
+        busy.events += 1;
+        let is_exec = call == Call::Exec;
+        if (busy.name.is_empty() || is_exec)
             && let Some(comm) = view.own_comm()
         {
-            name.clear();
-            safe(name, comm);
+            busy.name.clear();
+            safe(&mut busy.name, comm);
+            busy.is_of_exec = is_exec;
         }
     }
 
@@ -324,26 +367,24 @@ impl EventSink for Account {
             return Ok(ControlFlow::Continue(()));
         }
         self.first = self.first.or(event.ts.known());
-        self.count(event, view);
+        let call = self.calls.get(usize::from(event.ty.0));
+        let call = call.copied().unwrap_or(Call::Other);
+        self.count(event, view, call);
         self.waits.add(event, view, self.arch);
         if event.flags.contains(EventFlags::IN_FLIGHT) {
             return Ok(ControlFlow::Continue(()));
         }
-        let failed = event.result().is_some_and(calls::is_error);
-        let name = event.info().map_or("", |info| info.name);
-        match name {
-            "execve" | "execveat" if event.ty.is_exit() => self.started(event, view),
-            "procexit" => self.ended(event, view),
-            "connect" if event.ty.is_exit() => self.connected(event, view, CONNECTS),
-            "accept" | "accept4" if event.ty.is_exit() && !failed => {
-                self.connected(event, view, ACCEPTS);
-            }
+        let error = event.result().filter(|result| calls::is_error(*result));
+        match call {
+            Call::Exec if event.ty.is_exit() => self.started(event, view),
+            Call::ProcExit => self.ended(event, view),
+            Call::Connect => self.connected(event, view, CONNECTS),
+            Call::Accept if error.is_none() => self.connected(event, view, ACCEPTS),
             _ => {}
         }
-        if failed {
-            self.failed.add(event, view, self.arch);
-        } else {
-            self.files.add(event, view);
+        match error {
+            Some(error) => self.failed.add(error, event, view, self.arch),
+            None => self.files.add(call, event, view),
         }
         self.slow.add(event, view, self.arch);
         Ok(ControlFlow::Continue(()))

@@ -93,15 +93,15 @@ impl Account {
     }
 
     fn most_events(&self, out: &mut Vec<u8>, events: u64) {
-        let busy = self.busy.ranked(|_, (count, _)| *count);
+        let busy = self.busy.ranked(|_, busy| busy.events);
         if busy.is_empty() {
             return;
         }
         out.extend_from_slice(b"most events: ");
-        for (i, (pid, (count, name))) in busy.into_iter().take(BUSY).enumerate() {
+        for (i, (pid, busy)) in busy.into_iter().take(BUSY).enumerate() {
             out.extend_from_slice(if i == 0 { b"" } else { b", " });
-            out.extend_from_slice(name);
-            let percent = count.saturating_mul(100) / events.max(1);
+            out.extend_from_slice(&busy.name);
+            let percent = busy.events.saturating_mul(100) / events.max(1);
             number::display(out, format_args!(" ({pid}) {percent}%"));
         }
         out.push(b'\n');
@@ -140,7 +140,7 @@ impl Account {
                 row.extend_from_slice(call);
             }
             row.extend_from_slice(b"; e.g. ");
-            row.extend_from_slice(&failures.example);
+            row.extend_from_slice(&failures.example());
             line(out, &row);
         }
         more(out, errors.len() as u64, ERRORS);
