@@ -143,6 +143,11 @@ impl Archive {
         }
     }
 
+    /// Returns true if there is one capture.
+    pub(super) fn is_single(&self) -> bool {
+        self.captures.len() == 1
+    }
+
     /// Describes the archive.
     pub(super) fn text(&self) -> String {
         let captures = counted(self.captures.len() as u64, "capture");
@@ -164,11 +169,11 @@ impl Archive {
 }
 
 /// Calls `each` for the events of a capture that pass a filter, with their times and numbers. An event without a time has that
-/// of the one before it.
+/// of the one before it. `is_alone`: no other captures are read.
 pub(super) fn events(
     path: &Path,
     filter: Option<&Filter>,
-    may_skip: bool,
+    (may_skip, is_alone): (bool, bool),
     each: impl FnMut(&Context<'_>, (u64, u64)),
 ) -> Result<Outcome, CliError> {
     let selection = Selection {
@@ -176,9 +181,14 @@ pub(super) fn events(
         ..Selection::default()
     };
     let mut session = Session::default();
-    let wanted = may_skip.then_some(Extent::Events(&selection));
-    let files = [path.to_owned()];
-    let mut captures = Captures::open(&files, None, wanted, &mut session)?;
+    let extent = match is_alone {
+        true => Extent::Events(&selection),
+        false => Extent::Unverified(&selection),
+    };
+    let wanted = may_skip.then_some(extent);
+    let Some(mut captures) = Captures::with_any(path, wanted, &mut session)? else {
+        return Ok(Outcome::Done);
+    };
     let mut sink = Events {
         each,
         latest: 0,

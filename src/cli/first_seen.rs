@@ -76,12 +76,13 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         Template::new(&format).map_err(|error| diagnostic::template("--by", &format, &error))?;
     let archive = Archive::find(&paths)?;
     archive.warn_if_empty();
+    let is_alone = archive.is_single();
     let mut totals: Groups<Box<[u8]>, Total> = Groups::with_bytes(MAX_VALUES, MAX_BYTES);
     let mut left_out = 0;
     let code = archive.each(
         || {
             let (filter, mut key) = (filter.clone(), key.clone());
-            move |path: &Path| values(path, filter.as_ref(), &mut key)
+            move |path: &Path| values(path, is_alone, filter.as_ref(), &mut key)
         },
         |place, found| {
             left_out += found.left_out;
@@ -125,6 +126,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
 /// Reads the values of a capture.
 fn values(
     path: &Path,
+    is_alone: bool,
     filter: Option<&Filter>,
     key: &mut Template,
 ) -> Result<(Values, Outcome), CliError> {
@@ -132,7 +134,7 @@ fn values(
     let mut groups: Groups<Box<[u8]>, Seen> = Groups::with_bytes(MAX_VALUES, MAX_BYTES);
     let mut left_out = 0;
     let mut text = Vec::new();
-    let outcome = archive::events(path, filter, may_skip, |cx, at| {
+    let outcome = archive::events(path, filter, (may_skip, is_alone), |cx, at| {
         text.clear();
         key.write(&mut text, cx, Default::default());
         let text = &*text;

@@ -252,6 +252,23 @@ impl Captures {
         Self::of(inputs.collect::<Result<_, _>>()?, audit, wanted, session)
     }
 
+    /// As [`Self::open`], of one capture; `None`: its summaries say that no event of it is selected.
+    pub(super) fn with_any(
+        file: &Path,
+        wanted: Option<Extent<'_>>,
+        session: &mut Session,
+    ) -> Result<Option<Self>, CliError> {
+        let input = Input::open(file)?;
+        let plan = wanted.map(|wanted| input.plan(wanted));
+        if let Some(Some(plan)) = &plan
+            && plan.amounts().events == Amount::default()
+        {
+            return Ok(None);
+        }
+        let plans = plan.into_iter().collect();
+        Self::planned(vec![input], None, wanted, plans, session).map(Some)
+    }
+
     /// Opens captures from inputs.
     pub(super) fn of(
         inputs: Vec<Input>,
@@ -315,7 +332,9 @@ impl Captures {
         // skipped, every capture has to know the time of its first event.
         let is_relative = |when| matches!(when, Some(When::After(_) | When::TimeOfDay(_)));
         let is_absolute = match wanted {
-            Some(Extent::Events(of)) => !is_relative(of.from) && !is_relative(of.to),
+            Some(Extent::Events(of) | Extent::Unverified(of)) => {
+                !is_relative(of.from) && !is_relative(of.to)
+            }
             Some(Extent::All(from)) => !is_relative(from),
             None => true,
         };

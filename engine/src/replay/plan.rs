@@ -9,7 +9,7 @@ use std::io::{Read, Seek};
 use scap_capture_format::Result;
 use scap_capture_format::event::EventNum;
 use scap_capture_format::native::{
-    Chunk, ChunkDecoder, ChunkSummary, IndexedReader, Load, LossReport,
+    Chunk, ChunkDecoder, ChunkSummary, Index, IndexedReader, Load, LossReport,
 };
 
 use super::Selection;
@@ -106,6 +106,8 @@ impl PlanAmounts {
 pub enum Extent<'s> {
     /// The events of a selection.
     Events(&'s Selection),
+    /// The same, of one of many captures: summaries are not compared with events, which takes longer than all else.
+    Unverified(&'s Selection),
     /// All events from a place on, and the state after them.
     All(Option<When>),
 }
@@ -142,7 +144,8 @@ pub struct Plan {
 impl Plan {
     /// Plans a replay.
     ///
-    /// `None`: all of the capture has to be read, since it is not whole or has a wrong summary. Only so many summaries are verified as takes no time that a user notices; `scap verify` verifies all.
+    /// `None`: all of the capture has to be read, since it is not whole or has a wrong summary. Only so many summaries are verified
+    /// as takes no time that a user notices; `scap verify` verifies all.
     ///
     /// # Errors
     ///
@@ -150,7 +153,7 @@ impl Plan {
     pub fn new(input: impl Read + Seek, wanted: Extent<'_>) -> Result<Option<Self>> {
         let all;
         let selection = match wanted {
-            Extent::Events(selection) => selection,
+            Extent::Events(selection) | Extent::Unverified(selection) => selection,
             Extent::All(from) => {
                 all = Selection {
                     from,
@@ -162,6 +165,10 @@ impl Plan {
         let mut reader = IndexedReader::open(input)?;
         if !reader.is_complete() || !reader.damages().is_empty() {
             return Ok(None);
+        }
+        let is_verified = !matches!(wanted, Extent::Unverified(_));
+        if !is_verified && !is_any_wanted(selection, &mut reader)? {
+            return Ok(Some(Self::of_nothing(reader.index())));
         }
         let Some((first, first_time)) = first_event(&mut reader) else {
             return Ok(None);
@@ -212,11 +219,34 @@ impl Plan {
                 chunk.part = Part::Events;
             }
         }
-        if !plan.is_as_claimed(&mut reader)? {
+        if is_verified && !plan.is_as_claimed(&mut reader)? {
             return Ok(None);
         }
         plan.set_readable_jumps(&mut reader);
         Ok(Some(plan))
+    }
+
+    /// Returns the plan of a capture without any wanted event.
+    fn of_nothing(index: &Index) -> Self {
+        let chunks = index.chunks.iter().map(|chunk| Planned {
+            offset: chunk.offset,
+            end: chunk.end(),
+            events: chunk.summary.events,
+            part: Part::Skip,
+        });
+        let mut plan = Self {
+            chunks: chunks.collect(),
+            restores: Vec::new(),
+            jumps: Vec::new(),
+            losses: Vec::new(),
+            first_time: 0,
+            front: 0,
+            has_end: false,
+            has_filter: true,
+            keeps_state: false,
+        };
+        plan.set_jumps();
+        plan
     }
 
     /// Returns the time of the capture's first event, in nanoseconds since the epoch.
@@ -493,6 +523,22 @@ fn is_small(reader: &mut IndexedReader<impl Read + Seek>) -> bool {
         Err(_) => false,
     };
     is_small(0) && is_small(last)
+}
+
+/// Returns false if no event of a capture can pass a filter.
+fn is_any_wanted(
+    selection: &Selection,
+    reader: &mut IndexedReader<impl Read + Seek>,
+) -> Result<bool> {
+    if selection.has_window() {
+        return Ok(true);
+    }
+    for place in 0..reader.index().chunks.len() {
+        if passes(selection, place, reader)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Returns false if no event of a chunk can pass a filter.

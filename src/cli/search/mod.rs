@@ -63,6 +63,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         .map_err(|error| CliError::failed(format!("the indicators are no filter: {error}")))?;
     let archive = Archive::find(&paths)?;
     archive.warn_if_empty();
+    let is_alone = archive.is_single();
     let mut output = Output::new();
     let mut printer = Printer {
         iocs: &iocs,
@@ -75,7 +76,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let code = archive.each(
         || {
             let mut query = query.clone();
-            move |path: &Path| scan(&mut query, path)
+            move |path: &Path| scan(&mut query, path, is_alone)
         },
         |place, found| {
             printer.left_out += found.left_out;

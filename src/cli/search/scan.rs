@@ -107,12 +107,16 @@ pub(super) struct Found {
 }
 
 /// Searches a capture.
-pub(super) fn scan(query: &mut Query, path: &Path) -> Result<(Found, Outcome), CliError> {
+pub(super) fn scan(
+    query: &mut Query,
+    path: &Path,
+    is_alone: bool,
+) -> Result<(Found, Outcome), CliError> {
     let mut key = Template::new(KEY).map_err(|error| CliError::failed(error.to_string()))?;
     let mut rows: Groups<(usize, Box<[u8]>), Seen> = Groups::new(MAX_ROWS);
     let mut left_out = 0;
     let mut text = Vec::new();
-    let outcome = archive::events(path, Some(&query.any), true, |cx, at| {
+    let outcome = archive::events(path, Some(&query.any), (true, is_alone), |cx, at| {
         text.clear();
         key.write(&mut text, cx, Default::default());
         let text = &*text;

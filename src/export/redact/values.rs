@@ -122,8 +122,24 @@ impl Redaction {
             },
             ParamType::SockAddr => self.socket(value, 1),
             ParamType::SockTuple => self.socket(value, 2),
-            ParamType::FdList => fd_list(value),
+            ParamType::FdList => self.fd_list(value),
             ParamType::Dyn => self.dynamic(info, param, value),
+            _ => self.left_out("value"),
+        }
+    }
+
+    /// Returns a list of fds, without what follows it. Other numbers than fds can be a text.
+    fn fd_list(&mut self, value: &[u8]) -> Vec<u8> {
+        let Some((count, rest)) = value.split_first_chunk::<2>() else {
+            return Vec::new();
+        };
+        let len = usize::from(u16::from_le_bytes(*count)) * 10;
+        let is_fd = |entry: &[u8]| match entry.first_chunk() {
+            Some(fd) => i32::try_from(i64::from_le_bytes(*fd)).is_ok(),
+            None => false,
+        };
+        match rest.get(..len) {
+            Some(list) if list.chunks(10).all(is_fd) => [count, list].concat(),
             _ => self.left_out("value"),
         }
     }
@@ -265,15 +281,6 @@ impl Redaction {
     }
 }
 
-/// Returns a list of fds, without what follows it.
-fn fd_list(value: &[u8]) -> Vec<u8> {
-    let Some((count, rest)) = value.split_first_chunk::<2>() else {
-        return Vec::new();
-    };
-    let len = usize::from(u16::from_le_bytes(*count)) * 10;
-    [count, &rest[..len.min(rest.len())]].concat()
-}
-
 pub(super) fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -290,5 +297,48 @@ pub(super) fn kind_of(kind: TextKind) -> Kind {
         TextKind::UnixName => Kind::UnixName,
         TextKind::User => Kind::User,
         TextKind::ContainerJson | TextKind::Interface => Kind::Text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use scap_capture_format::event::{EventFlags, EventNum, Params, Pid, Tid, Timestamp};
+    use scap_capture_format::schema::EVENTS;
+
+    use crate::event::Event;
+    use crate::export::{Edit as _, Redaction, RedactionSettings};
+
+    const SECRET: &[u8] = b" AKIAIOSFODNN7EXAMPLE ";
+
+    /// As in `fuzz/fuzz_targets/redact.rs`, which has found one in a list of fds.
+    #[test]
+    fn a_secret_in_place_of_any_parameter_is_not_kept() {
+        for info in EVENTS {
+            for before in 0..12 {
+                // Also a count of fds, the number of a variant, and an address family.
+                let text = [&[2; 12][..before], &[0], SECRET, &[0; 40]].concat();
+                let count = info.params.len() + 1;
+                let lens = vec![u32::try_from(text.len()).unwrap(); count];
+                let all = text.repeat(count);
+                let event = Event {
+                    num: EventNum(1),
+                    ts: Timestamp(1),
+                    tid: Tid(1),
+                    pid: Pid(1),
+                    cpu: 0,
+                    ty: info.ty,
+                    latency: None,
+                    flags: EventFlags::empty(),
+                    params: Params::new(&lens, &all).unwrap(),
+                };
+                let mut redaction = Redaction::new(RedactionSettings::default());
+                let redacted = redaction.event(&event);
+                let secret = SECRET.trim_ascii();
+                for value in redacted.params.iter().flatten() {
+                    let has = value.windows(secret.len()).any(|part| part == secret);
+                    assert!(!has, "{} {before}", info.name);
+                }
+            }
+        }
     }
 }
