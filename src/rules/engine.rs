@@ -15,7 +15,7 @@ use super::selection::Selection;
 use crate::event::EventExt as _;
 use crate::event::alert::is_alert;
 use crate::event::bytes::BufferFormat;
-use crate::fields::Context;
+use crate::fields::{self, Context, Field};
 use crate::filter::{Definitions, Filter, FilterError, FilterSet, TypeSet};
 use crate::format::{Template, TemplateError};
 
@@ -104,7 +104,7 @@ struct Keys {
 }
 
 /// The rules that are switched on, compiled to one structure for each source of events.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Engine {
     rules: Vec<Rule>,
     syscall: Set,
@@ -121,7 +121,7 @@ pub struct Engine {
     earlier: Vec<(u64, u64)>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Set {
     filters: FilterSet,
     roles: Vec<Role>,
@@ -190,6 +190,22 @@ impl Engine {
         for keys in self.keys.iter_mut().flatten() {
             keys.memory = Memory::default();
         }
+    }
+
+    /// Returns true if whether a rule matches an event does not depend on other events, except by the state: parts of a capture
+    /// can be evaluated at the same time.
+    pub fn is_order_independent(&self) -> bool {
+        let depends = |field: &Field| {
+            let is_stateful =
+                field.is_stateful() && field.role() != fields::attributes::Role::OutputTime;
+            is_stateful || field.needs_all_events()
+        };
+        let is_alone = |rule: &Rule| {
+            let known = |name: &String| fields::lookup(name).is_ok_and(|field| !depends(&field));
+            let output = Template::new(&format!("*{}", rule.output));
+            rule.fields.iter().all(known) && output.is_ok_and(|output| !output.any_field(depends))
+        };
+        !self.has_correlations && self.rules.iter().all(is_alone)
     }
 
     /// Returns all rules, also those that are switched off.

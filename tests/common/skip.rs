@@ -113,7 +113,7 @@ pub(crate) fn read_shared(
     let mut out = Vec::new();
     let mut shares: Vec<_> = shares.collect();
     match split {
-        Split::Turns => replay_shares(&mut shares, &mut |piece| {
+        Split::Turns | Split::Segments => replay_shares(&mut shares, &mut |piece| {
             out.extend_from_slice(piece);
             Ok(ControlFlow::Continue(()))
         }),

@@ -119,6 +119,8 @@ pub enum Split {
     /// thread reads whole segments, from a snapshot to the next. Without one, the output of a segment would not fit in memory
     /// until its turn comes: each thread reads every so many chunks, and the others for the state.
     Turns,
+    /// In turns of segments: for output that is rare, though there is no filter.
+    Segments,
     /// In runs of segments, for sinks whose results are joined at the end: each thread reads only its part of the capture.
     Runs,
 }
@@ -284,13 +286,13 @@ impl Plan {
         let count = segments.iter().flatten().max().map_or(0, |last| last + 1);
         let by_segments = match split {
             Split::Turns => self.has_filter && count >= threads,
-            Split::Runs => count >= threads,
+            Split::Segments | Split::Runs => count >= threads,
         };
         if split == Split::Runs && !by_segments {
             return Ok(Vec::new());
         }
         let owners = match split {
-            Split::Turns => self.turns(&segments, by_segments, threads),
+            Split::Turns | Split::Segments => self.turns(&segments, by_segments, threads),
             Split::Runs => self.runs(&segments, threads),
         };
         let share = |thread: usize| {

@@ -3,6 +3,7 @@
 mod attack;
 mod explain;
 mod replay;
+mod shared;
 mod table;
 mod watch;
 
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 use scap_capture_format::schema::Arch;
 
+use crate::cli::aggregate::Threads;
 use crate::cli::audit::AuditArgs;
 use crate::cli::error::{CliError, EXIT_ALERTS, Outcome, warn};
 use crate::cli::output::{Output, Until};
@@ -47,6 +49,9 @@ pub(in crate::cli) struct Args {
     /// Print JSON: one object per line and alert
     #[arg(short, long)]
     json: bool,
+
+    #[command(flatten)]
+    threads: Threads,
 
     /// Exit with code 5 if there are alerts
     #[arg(long)]
@@ -199,15 +204,22 @@ fn captures(
         attack.print(style.json)?;
         return summarize(args, &engine, &engine.counts(), passed.damaged);
     }
-    let mut output = Output::new();
-    let mut printer = printer(&engine, style)?;
-    let mut lines = Lines {
-        printer: &mut printer,
-        output: &mut output,
-        capture: None,
+    let shared = shared::alerts(&pass, &engine, style, args.threads.count())?;
+    let (passed, counts) = match shared {
+        Some(done) => done,
+        None => {
+            let mut output = Output::new();
+            let mut printer = printer(&engine, style)?;
+            let mut lines = Lines {
+                printer: &mut printer,
+                output: &mut output,
+                capture: None,
+            };
+            let passed = pass.run(&mut engine, &mut lines)?;
+            output.finish()?;
+            (passed, engine.counts())
+        }
     };
-    let passed = pass.run(&mut engine, &mut lines)?;
-    output.finish()?;
     if passed.has_missed {
         window.warn_of_no_events();
     }
@@ -217,7 +229,7 @@ fn captures(
             counted(passed.recorded, "alert")
         ));
     }
-    summarize(args, &engine, &engine.counts(), passed.damaged)
+    summarize(args, &engine, &counts, passed.damaged)
 }
 
 fn printer(engine: &Engine, style: Style) -> Result<Printer, CliError> {
