@@ -213,10 +213,10 @@ impl<K: Hash + Eq> Counts<K> {
     }
 
     /// As [`Self::add`], of a borrowed key, which `own` makes an owned one.
-    pub fn add_borrowed<Q: Hash + ?Sized>(&mut self, key: &Q, own: impl FnOnce(&Q) -> K) -> bool
+    pub fn add_borrowed<Q>(&mut self, key: &Q, own: impl FnOnce(&Q) -> K) -> bool
     where
         K: Borrow<Q>,
-        Q: Eq,
+        Q: Hash + Eq + ?Sized,
     {
         let place = self.0.place(key, |k| k.borrow() == key, || (own(key), 0));
         self.count(place, 1)

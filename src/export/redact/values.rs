@@ -302,10 +302,10 @@ pub(super) fn kind_of(kind: TextKind) -> Kind {
 
 #[cfg(test)]
 mod tests {
-    use scap_capture_format::event::{EventFlags, EventNum, Params, Pid, Tid, Timestamp};
+    use scap_capture_format::event::{Params, Timestamp};
     use scap_capture_format::schema::EVENTS;
 
-    use crate::event::Event;
+    use crate::event::synthetic_event;
     use crate::export::{Edit as _, Redaction, RedactionSettings};
 
     const SECRET: &[u8] = b" AKIAIOSFODNN7EXAMPLE ";
@@ -320,17 +320,8 @@ mod tests {
                 let count = info.params.len() + 1;
                 let lens = vec![u32::try_from(text.len()).unwrap(); count];
                 let all = text.repeat(count);
-                let event = Event {
-                    num: EventNum(1),
-                    ts: Timestamp(1),
-                    tid: Tid(1),
-                    pid: Pid(1),
-                    cpu: 0,
-                    ty: info.ty,
-                    latency: None,
-                    flags: EventFlags::empty(),
-                    params: Params::new(&lens, &all).unwrap(),
-                };
+                let params = Params::new(&lens, &all).unwrap();
+                let event = synthetic_event(Timestamp(1), info.ty, params);
                 let mut redaction = Redaction::new(RedactionSettings::default());
                 let redacted = redaction.event(&event);
                 let secret = SECRET.trim_ascii();
