@@ -15,6 +15,11 @@ fuzz_target!(|bytes: &[u8]| {
     let Some(([low, high, drops, hash, place], rest)) = bytes.split_first_chunk() else {
         return;
     };
+    // Another one, in the middle of a word, is not recognised.
+    let secret = SECRET.trim_ascii();
+    if rest.windows(secret.len()).any(|part| part == secret) {
+        return;
+    }
     let number = usize::from(u16::from_le_bytes([*low, *high])) % EVENTS.len();
     let info = &EVENTS[number];
     let at = usize::from(*place).min(rest.len());
@@ -44,7 +49,6 @@ fuzz_target!(|bytes: &[u8]| {
     });
     let redacted = redaction.event(&event);
     assert_eq!(redacted.params.lens().len(), count);
-    let secret = SECRET.trim_ascii();
     for value in redacted.params.iter().flatten() {
         assert!(!value.windows(secret.len()).any(|part| part == secret), "{}", info.name);
     }
