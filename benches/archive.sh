@@ -3,8 +3,8 @@
 #
 #     benches/archive.sh CAPTURE [CAPTURES [ROUNDS]]
 #
-# The captures are slices of CAPTURE, a long one, each of a different tenth of it, with links to the same ones beside them: their
-# indexes are in the page cache after the first round, as are those of an archive that is searched again. Prints the size of
+# The captures are links to seven slices of CAPTURE, a long one: their indexes are in the page cache after the first round, as are
+# those of an archive that is searched again. Prints the size of
 # the archive and the median of each search in seconds. The release build is used.
 set -eu
 capture=$1
