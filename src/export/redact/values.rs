@@ -99,7 +99,7 @@ impl Redaction {
     ) -> Vec<u8> {
         if let Some(len) = ty.fixed_len() {
             return match ty {
-                ParamType::Ipv4Addr | ParamType::Ipv6Addr => {
+                ParamType::Ipv4Addr | ParamType::Ipv6Addr if value.len() == len => {
                     let mut address = value.to_vec();
                     self.octets(&mut address);
                     address
