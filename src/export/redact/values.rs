@@ -55,6 +55,11 @@ impl Redaction {
                 let Some((numbers, path)) = rest.split_at_checked(numbers) else {
                     return vec![*family];
                 };
+                // Other numbers than addresses of the kernel can be a text, which goes on in the path.
+                let is_address = |number: &[u8]| matches!(number, [.., 0, 0] | [.., 0xff, 0xff]);
+                if !numbers.chunks(8).all(is_address) {
+                    return self.left_out("value");
+                }
                 let path = self.terminated(Kind::Path, path);
                 return [&[*family], numbers, &path].concat();
             }
@@ -303,7 +308,7 @@ pub(super) fn kind_of(kind: TextKind) -> Kind {
 #[cfg(test)]
 mod tests {
     use scap_capture_format::event::{Params, Timestamp};
-    use scap_capture_format::schema::EVENTS;
+    use scap_capture_format::schema::{EVENTS, EventInfo};
 
     use crate::event::synthetic_event;
     use crate::export::{Edit as _, Redaction, RedactionSettings};
@@ -315,21 +320,31 @@ mod tests {
     fn a_secret_in_place_of_any_parameter_is_not_kept() {
         for info in EVENTS {
             for before in 0..12 {
-                // Also a count of fds, the number of a variant, and an address family.
-                let text = [&[2; 12][..before], &[0], SECRET, &[0; 40]].concat();
-                let count = info.params.len() + 1;
-                let lens = vec![u32::try_from(text.len()).unwrap(); count];
-                let all = text.repeat(count);
-                let params = Params::new(&lens, &all).unwrap();
-                let event = synthetic_event(Timestamp(1), info.ty, params);
-                let mut redaction = Redaction::new(RedactionSettings::default());
-                let redacted = redaction.event(&event);
-                let secret = SECRET.trim_ascii();
-                for value in redacted.params.iter().flatten() {
-                    let has = value.windows(secret.len()).any(|part| part == secret);
-                    assert!(!has, "{} {before}", info.name);
+                // A count of fds, the number of a variant, and families of addresses are before it.
+                let starts = [
+                    [&[2; 12][..before], &[0]].concat(),
+                    [&[1], &[0; 12][..before]].concat(),
+                ];
+                for start in starts {
+                    without_secret(info, &[&start, SECRET, &[0; 40]].concat());
                 }
             }
+        }
+    }
+
+    /// Fails if what is in place of all parameters is in the redacted event.
+    fn without_secret(info: &EventInfo, text: &[u8]) {
+        let count = info.params.len() + 1;
+        let lens = vec![u32::try_from(text.len()).unwrap(); count];
+        let all = text.repeat(count);
+        let params = Params::new(&lens, &all).unwrap();
+        let event = synthetic_event(Timestamp(1), info.ty, params);
+        let mut redaction = Redaction::new(RedactionSettings::default());
+        let redacted = redaction.event(&event);
+        let secret = SECRET.trim_ascii();
+        for value in redacted.params.iter().flatten() {
+            let has = value.windows(secret.len()).any(|part| part == secret);
+            assert!(!has, "{} {text:x?}", info.name);
         }
     }
 }
