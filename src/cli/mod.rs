@@ -163,7 +163,7 @@ enum Command {
     /// List the processes of a capture at an instant
     ///
     /// Parent, user, start, threads, open files, memory, container and command line of each process that was there,
-    /// at the end of the capture or at any other instant. With `--history`, also of those that had ended until then: end, exit
+    /// at the end of the capture or at any other instant. With `--history`, also of processes that had ended by then: end, exit
     /// status or signal, programs and users. With `--threads`, the call that each thread was in.
     Ps(state::PsArgs),
     /// Show the process tree of a capture at an instant

@@ -61,7 +61,7 @@ impl Census {
         }
     }
 
-    /// Counts the processes that states have, those that match the filter.
+    /// Counts the processes of the states that match the filter.
     pub(super) fn of_states(origins: &[OriginState], filter: &mut Option<Filter>) -> Self {
         let mut census = Self::new(false);
         for OriginState { state, session, .. } in origins {

@@ -64,7 +64,7 @@ pub(super) struct TreeArgs {
     #[command(flatten)]
     of_all: Args,
 
-    /// List all processes from the start to the instant, also those that have ended: when they began and ended, with
+    /// List all processes from the start to the instant, ended ones included: when they began and ended, with
     /// which status or signal, and the programs and users that they were
     #[arg(long, conflicts_with = "diff")]
     history: bool,
