@@ -51,11 +51,6 @@ impl NameReport {
             && summary.next_event().0 <= end
     }
 
-    /// Returns the event after the last one of the run.
-    pub fn next_event(&self) -> EventNum {
-        EventNum(self.first_event.0.saturating_add(self.events))
-    }
-
     /// Returns false if no event that is not hidden has a name with one of these fingerprints ([`super::NameKind::fingerprint`]), which
     /// are sorted, and of kinds of [`super::NameKind::is_in_runs`].
     pub fn may_have(&self, fingerprints: &[u32]) -> bool {

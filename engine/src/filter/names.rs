@@ -1,7 +1,5 @@
 //! Which names a filter requires, so that chunks without them need not be read.
 
-use std::net::IpAddr;
-
 use scap_capture_format::native::{ChunkSummary, NameKind, NameReport};
 
 use super::ast::Quantifier;
@@ -129,18 +127,12 @@ fn clause(kind: NameKind, test: &Test) -> Option<NameClause> {
         }
         NameKind::Address => {
             let addresses = test.only_addresses()?.iter();
-            let prints = addresses.map(|address| match address {
-                IpAddr::V4(v4) => kind.fingerprint(&v4.octets()),
-                IpAddr::V6(v6) => kind.fingerprint(&v6.octets()),
-            });
-            prints.collect()
+            addresses.copied().map(NameKind::of_address).collect()
         }
         NameKind::ServerPort => {
             let ports = test.only_numbers()?.iter();
             let ports = ports.filter_map(|port| u16::try_from(*port).ok());
-            ports
-                .map(|port| kind.fingerprint(&port.to_le_bytes()))
-                .collect()
+            ports.map(NameKind::of_server_port).collect()
         }
     };
     Some(NameClause::new(kind, fingerprints))

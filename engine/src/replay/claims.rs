@@ -5,8 +5,9 @@
 
 use std::io::{self, Read, Seek};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use scap_capture_format::native::{ChunkEntry, ChunkNames, IndexedReader};
+use scap_capture_format::native::{ChunkEntry, ChunkNames, Index, IndexedReader};
 
 use super::{EventSink, EventSource as _, NativeSource, Pipeline, ReplayError, Selection};
 use crate::fields::{self, Context, NameScratch, Session};
@@ -14,6 +15,7 @@ use crate::fields::{self, Context, NameScratch, Session};
 /// Compares the events of each chunk with its summary, and with the names in its run.
 struct Compare<R> {
     reader: IndexedReader<R>,
+    index: Arc<Index>,
     /// Which chunk the events are of.
     place: usize,
     names: ChunkNames,
@@ -24,8 +26,7 @@ struct Compare<R> {
 
 impl<R: Read + Seek> Compare<R> {
     fn end_chunk(&mut self) -> Result<(), scap_capture_format::Error> {
-        let index = self.reader.shared_index();
-        if let Some(chunk) = index.chunks.get(self.place) {
+        if let Some(chunk) = self.index.chunks.get(self.place) {
             let run = self.reader.names_of(self.place)?;
             if !self.names.are_in(&chunk.summary, run) {
                 self.wrong.push(chunk.offset);
@@ -40,8 +41,7 @@ impl<R: Read + Seek> Compare<R> {
 impl<R: Read + Seek> EventSink for Compare<R> {
     fn event(&mut self, cx: &Context<'_>) -> io::Result<ControlFlow<()>> {
         let is_over = |chunk: &ChunkEntry| chunk.summary.next_event() <= cx.event.num;
-        let index = self.reader.shared_index();
-        while index.chunks.get(self.place).is_some_and(is_over) {
+        while self.index.chunks.get(self.place).is_some_and(is_over) {
             self.end_chunk().map_err(io::Error::other)?;
         }
         let names = fields::names(cx.event, cx.view, &mut self.scratch);
@@ -65,8 +65,10 @@ pub fn chunks_lacking_names(
     again: impl Read + Seek,
 ) -> Result<Vec<u64>, ReplayError> {
     let mut source = NativeSource::new(file)?;
+    let reader = IndexedReader::open(again)?;
     let mut compare = Compare {
-        reader: IndexedReader::open(again)?,
+        index: reader.shared_index(),
+        reader,
         place: 0,
         names: ChunkNames::default(),
         scratch: NameScratch::default(),

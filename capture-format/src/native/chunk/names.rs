@@ -84,6 +84,19 @@ impl NameKind {
         }
         (!is_root).then(|| hasher.finalize())
     }
+
+    /// Returns the fingerprint of an IP address.
+    pub fn of_address(address: IpAddr) -> u32 {
+        match address {
+            IpAddr::V4(v4) => Self::Address.fingerprint(&v4.octets()),
+            IpAddr::V6(v6) => Self::Address.fingerprint(&v6.octets()),
+        }
+    }
+
+    /// Returns the fingerprint of the port of a server end.
+    pub fn of_server_port(port: u16) -> u32 {
+        Self::ServerPort.fingerprint(&port.to_le_bytes())
+    }
 }
 
 /// The names of an event's thread.
@@ -282,17 +295,14 @@ impl NameSet {
     fn add_connection(&mut self, addresses: [Option<IpAddr>; 2], server_port: Option<u16>) {
         if addresses != self.last_addresses {
             self.last_addresses = addresses;
-            for address in addresses.iter().flatten() {
-                let fingerprint = match address {
-                    IpAddr::V4(v4) => NameKind::Address.fingerprint(&v4.octets()),
-                    IpAddr::V6(v6) => NameKind::Address.fingerprint(&v6.octets()),
-                };
-                self.objects.add(fingerprint, MOST_OBJECTS);
+            for address in addresses.into_iter().flatten() {
+                self.objects
+                    .add(NameKind::of_address(address), MOST_OBJECTS);
             }
         }
         if let Some(port) = server_port {
-            let fingerprint = NameKind::ServerPort.fingerprint(&port.to_le_bytes());
-            self.objects.add(fingerprint, MOST_OBJECTS);
+            self.objects
+                .add(NameKind::of_server_port(port), MOST_OBJECTS);
         }
     }
 
