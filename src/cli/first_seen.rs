@@ -152,7 +152,7 @@ fn values(
     Ok((Values { groups, left_out }, outcome))
 }
 
-/// Prints the values, those that were first seen last before the others.
+/// Prints the values, the latest first.
 fn print(
     args: &Args,
     archive: &Archive,

@@ -45,7 +45,7 @@ pub(super) struct Args {
 struct Clock {
     file: String,
     host_name: String,
-    /// How far it is ahead of the clock of the first capture; absent if no connection tells.
+    /// How far it is ahead of the clock of the first capture; absent without a connection that both recorded.
     ahead_ns: Option<i64>,
     at_least_ns: Option<i64>,
     at_most_ns: Option<i64>,

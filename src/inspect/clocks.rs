@@ -52,7 +52,7 @@ pub struct ClockSurvey {
 }
 
 impl ClockSurvey {
-    /// Returns how far the clock of each origin is ahead of that of the first one, if that can be told.
+    /// Returns how far the clock of each origin is ahead of that of the first one, if connections show it.
     pub fn offsets(&self, origins: usize) -> Vec<Option<ClockOffset>> {
         // By server and client: accepted minus begun.
         let mut differences: BTreeMap<(OriginId, OriginId), Vec<i64>> = BTreeMap::new();

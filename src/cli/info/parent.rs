@@ -181,7 +181,7 @@ struct Parent {
 }
 
 impl Parent {
-    /// Whether the parent has an event after those that were found before.
+    /// Whether the parent has an event, after the events found before.
     fn finds(
         &mut self,
         origin: OriginId,

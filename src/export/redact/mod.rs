@@ -365,7 +365,7 @@ impl Redaction {
         out
     }
 
-    /// Returns a cgroup: what names the runtime stays, so that the container can still be told.
+    /// Returns a cgroup: what names the runtime stays, so that the container is still recognised.
     fn cgroup(&mut self, cgroup: &[u8]) -> Vec<u8> {
         let start = cgroup
             .iter()
