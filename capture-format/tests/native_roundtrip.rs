@@ -444,7 +444,7 @@ fn the_lanes_that_are_told_are_in_the_summary() {
     assert_eq!(found.lanes, [1, 0, 0, 0, 0, 0, 1]);
     assert_eq!(found.latencies[latency_interval(2000)], 1);
     assert_eq!(found.latencies.iter().sum::<u32>(), 1);
-    assert_eq!(found.calls_32bit, 0);
+    assert_eq!(found.untyped.of_32bit, 0);
 
     let mixed = activity(&|builder| {
         push(&close, builder, &[Lane::Starts], false);
@@ -471,7 +471,7 @@ fn the_lanes_that_are_told_are_in_the_summary() {
         ..shown
     };
     let generic = |call: &Owned| activity(&|builder| push(call, builder, &[], false)).unwrap();
-    assert_eq!(generic(&call).calls_32bit, 0);
+    assert_eq!(generic(&call).untyped.of_32bit, 0);
     call.params[9] = vec![1];
-    assert_eq!(generic(&call).calls_32bit, 1);
+    assert_eq!(generic(&call).untyped.of_32bit, 1);
 }

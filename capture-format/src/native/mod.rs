@@ -82,8 +82,9 @@ pub mod writer;
 
 pub use ahead::{ContainerPreload, Outline};
 pub use chunk::{
-    Chunk, ChunkActivity, ChunkBuilder, ChunkDecoder, ChunkNames, ChunkPool, ChunkSummary,
-    Compressor, EncodedChunk, EventNames, Load, NameKind, Names, Objects, RawChunk, Rows, Want,
+    CallCodes, Chunk, ChunkActivity, ChunkBuilder, ChunkDecoder, ChunkNames, ChunkPool,
+    ChunkSummary, Compressor, EncodedChunk, EventNames, Load, NameKind, Names, Objects, RawChunk,
+    Rows, UntypedCalls, Want,
 };
 pub use containers::{ContainerDescription, ContainerReport};
 pub use derivation::{Derivation, FileIdentity, Parent};

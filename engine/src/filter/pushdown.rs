@@ -4,7 +4,7 @@
 
 use scap_capture_format::event::{Pid, Tid};
 use scap_capture_format::native::{ChunkSummary, NameReport};
-use scap_capture_format::schema::{EventType, SourceCategory, types};
+use scap_capture_format::schema::{EventType, SourceCategory, syscall as schema, types};
 
 use super::compare::{NumberTest, Test};
 use super::compile::{Pred, ValueTest};
@@ -87,16 +87,23 @@ impl Pushdown {
         }
         let (from, to) = (summary.min_time.0, summary.max_time.0);
         let (first, last) = self.times;
-        let is_64bit = summary.activity().is_some_and(|a| a.calls_32bit == 0);
+        let untyped = summary.activity().map(|activity| activity.untyped);
+        let is_64bit = untyped.is_some_and(|calls| calls.of_32bit == 0);
+        // The names of 32-bit calls are not known by their codes.
+        let codes = untyped.and_then(|calls| calls.codes).filter(|_| is_64bit);
         let types = if is_64bit {
             &self.types_64bit
         } else {
             &self.types
         };
+        let has_call = |code: u16| types.contains_call(code) || schema::by_ppm_sc(code).is_none();
+        let has_calls = |ty: EventType| {
+            ty != types::GENERIC_X || codes.is_none_or(|codes| codes.iter().any(has_call))
+        };
         // Enter events are synthesised where only exit events are stored.
         let has_type = |ty: EventType| {
             let enter = EventType(ty.0 & !1);
-            types.contains(ty) || self.enters.contains(enter)
+            types.contains(ty) && has_calls(ty) || self.enters.contains(enter)
         };
         let any = |ids: &Option<Vec<i64>>, may: &dyn Fn(i64) -> bool| {
             ids.as_ref().is_none_or(|ids| ids.iter().any(|id| may(*id)))
@@ -301,6 +308,58 @@ mod tests {
         assert_eq!(depends("evt.type = open and proc.name = cat"), None);
         assert_eq!(depends("not (fd.num = 3 or evt.num > 7)"), Some("evt.num"));
         assert_eq!(depends("fd.num = val(util.cnt)"), Some("util.cnt"));
+    }
+
+    #[test]
+    fn chunks_without_a_call_or_an_asynchronous_event_are_ruled_out() {
+        use scap_capture_format::native::ChunkSummary;
+        use scap_capture_format::schema::{EventType, syscall, types};
+        let summary = |ty: EventType, of_32bit: u8, codes: &[u16]| {
+            // No lanes and latencies.
+            let mut activity = vec![0, 0, 0, of_32bit, codes.len() as u8];
+            for code in codes {
+                activity.extend([*code as u8 | 0x80, (code >> 7) as u8]);
+            }
+            ChunkSummary {
+                types: vec![(ty, 1)],
+                events: 1,
+                extra: vec![(1, activity)],
+                ..ChunkSummary::default()
+            }
+        };
+        let getppid = syscall::by_name("getppid").unwrap().ppm_sc;
+        let may = |filter: &str, summary: &ChunkSummary| {
+            let filter = Filter::parse(filter).unwrap();
+            filter.pushdown().may_match(summary, None)
+        };
+        let calls = summary(types::GENERIC_X, 0, &[getppid]);
+        for (filter, expected) in [
+            ("evt.type = getppid", true),
+            ("evt.type = alarm", false),
+            ("evt.type in (alarm, getppid)", true),
+            ("evt.type != getppid", false),
+            ("evt.type = syscall_4000", false),
+            ("evt.type startswith get", true),
+            ("evt.type = openat", false),
+        ] {
+            assert_eq!(may(filter, &calls), expected, "{filter}");
+        }
+        // Calls of the 32-bit ABI, and without a code, can have any name.
+        for (of_32bit, code) in [(1, getppid), (0, 0)] {
+            let calls = summary(types::GENERIC_X, of_32bit, &[code]);
+            assert!(may("evt.type = alarm", &calls));
+        }
+        let other = summary(types::ASYNCEVENT_E, 0, &[]);
+        for (filter, expected) in [
+            ("evt.type = ptrace", false),
+            ("evt.type = alert", true),
+            ("evt.type = asyncevent", true),
+            ("evt.type != alert", true),
+            ("evt.type contains sync", true),
+            ("evt.asynctype = x", true),
+        ] {
+            assert_eq!(may(filter, &other), expected, "{filter}");
+        }
     }
 
     #[test]

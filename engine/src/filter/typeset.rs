@@ -289,7 +289,14 @@ impl TypeTest {
     /// `narrow` leaves out calls of the 32-bit ABI whose 64-bit equivalents have an event type.
     pub(super) fn pushdown(&self, negated: bool, narrow: bool) -> TypeSet {
         let mut test = self.test.clone();
-        let mut set = TypeSet::of(|ty| is_named_by_event(ty) || self.types.contains(ty) != negated);
+        // An alert, or any other one.
+        let own = schema::event_info(types::ASYNCEVENT_E).map(|info| info.name.as_bytes());
+        let mut names = [Some(async_event::ALERT), own].into_iter().flatten();
+        let is_asynchronous = names.any(|name| test.matches(name) != negated);
+        let mut set = TypeSet::of(|ty| match ty {
+            types::ASYNCEVENT_E => is_asynchronous,
+            ty => is_named_by_event(ty) || self.types.contains(ty) != negated,
+        });
         // Any other name may belong to a number without a name, or to an unknown type.
         let strangers = negated || !test.is_all_known(is_unknown_name);
         set.unknown = strangers;

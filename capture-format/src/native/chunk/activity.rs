@@ -1,6 +1,7 @@
 //! Activity counts of a chunk: events by lane and calls by latency, counted as events are pushed and stored in the
 //! summary, so that a timeline can be drawn without events.
 
+use super::calls::{CallCodes, UntypedCalls};
 use crate::native::lane::{LANES, LaneSet};
 use crate::native::varint;
 
@@ -81,8 +82,8 @@ pub struct ChunkActivity {
     pub lanes: [u32; LANES],
     /// Calls that were not waiting, by [`latency_interval`], without hidden ones.
     pub latencies: [u32; LATENCIES],
-    /// Calls of the 32-bit ABI of x86, which have no types of their own, including hidden ones.
-    pub calls_32bit: u32,
+    /// Calls without a type of their own.
+    pub untyped: UntypedCalls,
 }
 
 impl Default for ChunkActivity {
@@ -90,7 +91,7 @@ impl Default for ChunkActivity {
         Self {
             lanes: [0; LANES],
             latencies: [0; LATENCIES],
-            calls_32bit: 0,
+            untyped: UntypedCalls::default(),
         }
     }
 }
@@ -112,7 +113,7 @@ impl ChunkActivity {
     }
 
     /// Encodes the counts: number of lanes, and their counts; first latency interval with calls, number of intervals from
-    /// there on, and their counts; number of 32-bit calls.
+    /// there on, and their counts; number of 32-bit calls; codes of calls without types.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         varint::push(&mut out, LANES as u64);
@@ -132,7 +133,10 @@ impl ChunkActivity {
         for count in some {
             varint::push(&mut out, u64::from(*count));
         }
-        varint::push(&mut out, u64::from(self.calls_32bit));
+        varint::push(&mut out, u64::from(self.untyped.of_32bit));
+        if let Some(codes) = &self.untyped.codes {
+            codes.encode(&mut out);
+        }
         out
     }
 
@@ -156,7 +160,11 @@ impl ChunkActivity {
                 *place = value;
             }
         }
-        activity.calls_32bit = count(next()?)?;
+        activity.untyped.of_32bit = count(next()?)?;
+        activity.untyped.codes = match bytes {
+            [] => None,
+            _ => Some(CallCodes::decode(&mut bytes)?),
+        };
         Some(activity)
     }
 }
@@ -196,19 +204,23 @@ mod tests {
         activity.count(lanes(&[Lane::Starts, Lane::Slow]), Some(1_500_000));
         activity.count(lanes(&[Lane::Slow]), Some(3));
         activity.count(lanes(&[]), None);
-        activity.calls_32bit = 300;
+        activity.untyped.of_32bit = 300;
         assert_eq!(activity.lanes, [1, 0, 0, 0, 0, 0, 2]);
         assert_eq!(activity.latencies.iter().sum::<u32>(), 2);
         let bytes = activity.encode();
         assert_eq!(ChunkActivity::decode(&bytes), Some(activity));
-        for len in 0..bytes.len() {
+        // Older files end before the codes, of which there are none here.
+        let old = bytes.len() - 1;
+        for len in 0..old {
             assert_eq!(ChunkActivity::decode(&bytes[..len]), None, "{len}");
         }
+        let read = ChunkActivity::decode(&bytes[..old]).unwrap();
+        assert_eq!((read.untyped.of_32bit, read.untyped.codes), (300, None));
         // A later version with an eighth lane and more intervals.
         let later = [8, 1, 2, 3, 4, 5, 6, 7, 99, 37, 3, 1, 2, 3, 4];
         let read = ChunkActivity::decode(&later).unwrap();
         assert_eq!(read.lanes, [1, 2, 3, 4, 5, 6, 7]);
-        assert_eq!((read.latencies[37], read.calls_32bit), (1, 4));
+        assert_eq!((read.latencies[37], read.untyped.of_32bit), (1, 4));
         // A length without bytes behind it takes no time.
         assert_eq!(ChunkActivity::decode(&[0xff, 0xff, 0xff, 0xff, 0x0f]), None);
         assert_eq!(

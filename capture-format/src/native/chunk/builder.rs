@@ -229,9 +229,8 @@ impl ChunkBuilder {
             }
         }
 
-        if event.ty == types::GENERIC_X && is_32bit(lens, head) {
-            let calls = &mut buffers.activity.calls_32bit;
-            *calls = calls.saturating_add(1);
+        if event.ty == types::GENERIC_X {
+            buffers.activity.untyped.add(lens, head);
         }
 
         // The columns.
@@ -379,19 +378,6 @@ impl ChunkBuilder {
         let pushed = self.append(&EventRef { params, ..*event });
         self.scratch = lens;
         pushed
-    }
-}
-
-/// Whether a call without a type of its own uses the 32-bit ABI of x86, according to its last parameter, a byte
-/// (`schema/native-params.csv`). `bytes` are those of all parameters.
-#[inline]
-pub(super) fn is_32bit(lens: &[u32], bytes: &[u8]) -> bool {
-    const ABI: usize = 9;
-    match lens.get(ABI) {
-        Some(1) if lens.len() == ABI.saturating_add(1) => bytes.last() != Some(&0),
-        // The meaning of longer values is not known.
-        Some(len) => *len > 0,
-        None => false,
     }
 }
 

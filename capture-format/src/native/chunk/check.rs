@@ -124,7 +124,7 @@ fn activity_fits(summary: &ChunkSummary, cursors: &[TypeCursor<'_>], seen: &Seen
     let is_loaded = |c: &TypeCursor<'_>| c.ty != types::GENERIC_X || c.loaded;
     activity.lanes.iter().all(|count| *count <= shown)
         && calls.sum::<u64>() <= u64::from(shown)
-        && (!cursors.iter().all(is_loaded) || activity.calls_32bit == seen.calls_32bit)
+        && (!cursors.iter().all(is_loaded) || activity.untyped.fits(&seen.untyped))
 }
 
 /// Returns the sizes of the frames, each of which has streams of one class.

@@ -35,6 +35,7 @@
 
 mod activity;
 mod builder;
+mod calls;
 mod check;
 mod compress;
 mod decode;
@@ -47,6 +48,7 @@ pub use activity::{
     ChunkActivity, LATENCIES, LATENCIES_PER_DECADE, latency_bounds, latency_interval,
 };
 pub use builder::{CHUNK_TARGET_BYTES, CHUNK_TARGET_EVENTS, ChunkBuilder};
+pub use calls::{CallCodes, UntypedCalls};
 pub use compress::{Compressor, EncodedChunk};
 pub use decode::{Chunk, ChunkDecoder, Load, Want};
 pub(crate) use decode::{HeadError, encode_body, parse_head, split_head};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::builder::is_32bit;
+use super::calls::UntypedCalls;
 use super::check;
 use super::head::{ChunkSummary, Head};
 use crate::event::{EventFlags, EventNum, EventRef, Loaded, Params, Pid, Tid, Timestamp};
@@ -78,8 +78,8 @@ pub(super) struct Seen {
     pub(super) min_time: u64,
     /// Latest known time; 0 before the first one.
     pub(super) max_time: u64,
-    /// Calls of the 32-bit ABI.
-    pub(super) calls_32bit: u32,
+    /// Calls without a type of their own.
+    pub(super) untyped: UntypedCalls,
 }
 
 /// The tables of a chunk, in the decoder's memory.
@@ -110,7 +110,7 @@ impl<'d> Rows<'d> {
             seen: Seen {
                 min_time: u64::MAX,
                 max_time: 0,
-                calls_32bit: 0,
+                untyped: UntypedCalls::default(),
             },
             columns,
             types,
@@ -230,8 +230,8 @@ fn next_row<'r, 'd: 'r>(
         let (bytes, rest) = streams.params.split_at_checked(bytes)?;
         streams.params = rest;
         let lens: &'r [u32] = lens;
-        if kind.is_generic && is_32bit(lens, bytes) {
-            seen.calls_32bit = seen.calls_32bit.saturating_add(1);
+        if kind.is_generic {
+            seen.untyped.add(lens, bytes);
         }
         match kind.io_param {
             None => Params::with_data_apart(lens, bytes, usize::MAX, &[], Loaded::All),
