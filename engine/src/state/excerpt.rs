@@ -4,7 +4,7 @@ use hashbrown::HashSet;
 use scap_capture_format::native::Snapshot;
 use scap_capture_format::native::snapshot::{StringId, ThreadEntry};
 
-use super::extra::{FdExtra, THREAD_EXTRA, ThreadExtra};
+use super::extra::{EmptyTexts, FdExtra, THREAD_EXTRA, ThreadExtra, change};
 use super::lineage::stored;
 use super::rewrite::{Unchanged, rewrite};
 use super::snapshot::O_CLOEXEC;
@@ -56,17 +56,10 @@ pub fn shift_times(snapshot: &mut Snapshot, by: i64) {
         }
     };
     for thread in &mut snapshot.threads {
-        let mut extra = ThreadExtra::read(&thread.extra);
-        if !extra.is_ours {
-            continue;
-        }
-        shift(&mut extra.clone_ts);
-        shift(&mut extra.exec_ts);
-        for (number, bytes) in &mut thread.extra {
-            if *number == THREAD_EXTRA {
-                *bytes = extra.write();
-            }
-        }
+        change(thread, |extra| {
+            shift(&mut extra.clone_ts);
+            shift(&mut extra.exec_ts);
+        });
     }
     stored::each(&mut snapshot.extra, |starter| {
         shift(&mut starter.process.clone_ts);
@@ -113,6 +106,7 @@ impl State {
                     &mut entry.env,
                 ];
                 texts.into_iter().for_each(|text| *text = StringId(0));
+                change(entry, |extra| extra.empty.forget_program());
             }
         }
         snapshot.fds.retain(|fd| {
@@ -184,6 +178,7 @@ fn name_only(snapshot: &mut Snapshot, main: &Thread) -> ThreadEntry {
     let extra = ThreadExtra {
         is_ours: true,
         clone_ts: main.clone_ts,
+        empty: EmptyTexts::of_name(main.comm.as_deref()),
         ..ThreadExtra::default()
     };
     ThreadEntry {

@@ -68,10 +68,42 @@ pub(super) struct ThreadExtra {
     pub(super) dirs_of: Option<i64>,
     /// Inode number of its mount namespace.
     pub(super) mount_ns: Option<u32>,
+    /// Texts that are known to be empty; other empty ones are not known.
+    pub(super) empty: EmptyTexts,
+}
+
+/// Which texts of a thread are known to be empty, in the order of [`Self::of`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct EmptyTexts(u8);
+
+impl EmptyTexts {
+    /// `texts`: name, `argv[0]`, executable, other arguments, environment, cgroups, working directory, root directory.
+    pub(super) fn of(texts: [Option<&[u8]>; 8]) -> Self {
+        let bits = (0..).zip(texts).map(|(bit, text)| {
+            let is_empty = text.is_some_and(<[u8]>::is_empty);
+            u8::from(is_empty) << bit
+        });
+        Self(bits.sum())
+    }
+
+    /// Returns those of a thread of which only the name can be known.
+    pub(super) fn of_name(comm: Option<&[u8]>) -> Self {
+        Self::of([comm, None, None, None, None, None, None, None])
+    }
+
+    /// Forgets `argv[0]`, the executable, the other arguments and the environment.
+    pub(super) fn forget_program(&mut self) {
+        self.0 &= !0b1_1110;
+    }
+
+    /// Returns whether each of them is known to be empty.
+    pub(super) fn each(self) -> [bool; 8] {
+        std::array::from_fn(|bit| self.0 >> bit & 1 == 1)
+    }
 }
 
 impl ThreadExtra {
-    const LEN: usize = 37;
+    const LEN: usize = 38;
 
     pub(super) fn write(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(Self::LEN);
@@ -82,6 +114,7 @@ impl ThreadExtra {
         let flags = [self.is_reaper, self.knows_caps, self.keeps_caps];
         out.push((0..).zip(flags).map(|(bit, on)| u8::from(on) << bit).sum());
         out.extend_from_slice(&self.mount_ns.unwrap_or(0).to_le_bytes());
+        out.push(self.empty.0);
         out
     }
 
@@ -117,6 +150,21 @@ impl ThreadExtra {
                 .get(33..37)
                 .and_then(|bytes| Some(u32::from_le_bytes(bytes.try_into().ok()?)))
                 .filter(|number| *number != 0),
+            // Likewise.
+            empty: EmptyTexts(bytes.get(37).copied().unwrap_or(0)),
+        }
+    }
+}
+
+/// Changes scap's entry of a thread, if it has one.
+pub(super) fn change(thread: &mut ThreadEntry, change: impl FnOnce(&mut ThreadExtra)) {
+    let mut extra = ThreadExtra::read(&thread.extra);
+    if extra.is_ours {
+        change(&mut extra);
+        for (number, bytes) in &mut thread.extra {
+            if *number == THREAD_EXTRA {
+                *bytes = extra.write();
+            }
         }
     }
 }

@@ -129,9 +129,20 @@ impl State {
     ) {
         // Threads with the same text share it, as they do when created by events.
         let Kept { texts, cgroups } = kept;
-        let mut text = |id: StringId, cap: usize| -> Option<Text> {
+        let more = ThreadExtra::read(&entry.extra);
+        let [
+            no_comm,
+            no_exe,
+            no_exepath,
+            no_args,
+            no_env,
+            no_cgroups,
+            no_cwd,
+            no_root,
+        ] = more.empty.each();
+        let mut text = |id: StringId, cap: usize, is_known: bool| -> Option<Text> {
             let text = snapshot.string(id);
-            if text.is_empty() {
+            if text.is_empty() && !is_known {
                 return None;
             }
             if let Some(text) = texts.get(&(id, cap)) {
@@ -149,15 +160,17 @@ impl State {
         thread.sid = entry.sid;
         thread.pgid = entry.pgid;
         thread.vpgid = entry.vpgid;
-        thread.comm = text(entry.comm, limits::NAME);
-        thread.exe = text(entry.exe, limits::NAME);
-        thread.exepath = text(entry.exepath, limits::NAME);
-        thread.args = text(entry.args, limits::LIST);
-        thread.env = text(entry.env, limits::LIST);
+        thread.comm = text(entry.comm, limits::NAME, no_comm);
+        thread.exe = text(entry.exe, limits::NAME, no_exe);
+        thread.exepath = text(entry.exepath, limits::NAME, no_exepath);
+        thread.args = text(entry.args, limits::LIST, no_args);
+        thread.env = text(entry.env, limits::LIST, no_env);
         let placed = cgroups
             .entry(entry.cgroups)
             .or_insert_with(|| Placed::of(snapshot.string(entry.cgroups)));
-        thread.cgroups = placed.cgroups.clone().filter(|t| self.has_room(t.len()));
+        let listed = placed.cgroups.clone();
+        let listed = listed.or_else(|| no_cgroups.then(Text::default));
+        thread.cgroups = listed.filter(|t| self.has_room(t.len()));
         thread.is_placed = thread.cgroups.is_some();
         thread.uid = entry.uid;
         thread.gid = entry.gid;
@@ -175,7 +188,6 @@ impl State {
         thread.faults = [entry.pf_major, entry.pf_minor];
         thread.pidns_start = entry.pidns_init_start;
         thread.start = entry.start_time;
-        let more = ThreadExtra::read(&entry.extra);
         thread.clone_ts = more.clone_ts;
         thread.exec_ts = more.exec_ts;
         thread.is_reaper = more.is_reaper;
@@ -184,7 +196,7 @@ impl State {
             thread.caps = None;
         }
         thread.locate(placed.located.clone().filter(|_| thread.is_placed));
-        if let Some(id) = text(entry.container, limits::NAME) {
+        if let Some(id) = text(entry.container, limits::NAME, false) {
             thread.container = Some(id);
         }
         let shared = |slot: Option<i64>| self.threads.get(Tid(slot?));
@@ -205,13 +217,12 @@ impl State {
             thread.dirs = Some(self.dirs.add(Dirs::default()));
         }
         self.insert_thread(thread);
-        let known = |text: &'_ [u8]| !text.is_empty();
         if !shares {
             let root = snapshot.string(entry.root);
             self.set_dirs(
                 entry.tid,
-                Some(cwd).filter(|t| known(t)),
-                Some(root).filter(|t| known(t)),
+                Some(cwd).filter(|t| !t.is_empty() || no_cwd),
+                Some(root).filter(|t| !t.is_empty() || no_root),
             );
             self.set_mount_ns(entry.tid, more.mount_ns);
         }

@@ -11,7 +11,7 @@ use scap_capture_format::native::snapshot::{
 };
 
 use super::State;
-use super::extra::{FD_EXTRA, FdExtra, THREAD_EXTRA, ThreadExtra, sharing_flags};
+use super::extra::{EmptyTexts, FD_EXTRA, FdExtra, THREAD_EXTRA, ThreadExtra, sharing_flags};
 use super::fd::{FdInfo, FdKind, L4, Role};
 use super::lineage::stored::Starters;
 use super::shared::Slot;
@@ -100,6 +100,16 @@ impl State {
             files_of,
             dirs_of,
             mount_ns: self.mount_ns(thread.tid),
+            empty: EmptyTexts::of([
+                thread.comm.as_deref(),
+                thread.exe.as_deref(),
+                thread.exepath.as_deref(),
+                thread.args.as_deref(),
+                thread.env.as_deref(),
+                thread.cgroups.as_deref(),
+                self.cwd(thread.tid),
+                self.root(thread.tid),
+            ]),
         };
         let entry = ThreadEntry {
             tid: thread.tid,

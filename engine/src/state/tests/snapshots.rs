@@ -310,3 +310,41 @@ fn threads_have_what_the_recorder_says_that_they_share() {
         none,
     ]));
 }
+
+/// What is known to be empty, as the arguments of a program without any, is not unknown.
+#[test]
+fn empty_texts_stay_known() {
+    let mut m = Machine::new();
+    let texts = |state: &State, tid| {
+        let t = state.thread(Tid(tid)).unwrap();
+        let of_thread = [&t.comm, &t.exe, &t.exepath, &t.args, &t.env, &t.cgroups];
+        let mut texts = of_thread
+            .map(|text| text.as_deref().map(<[u8]>::to_vec))
+            .to_vec();
+        texts.extend([state.cwd(t.tid), state.root(t.tid)].map(|dir| dir.map(<[u8]>::to_vec)));
+        texts
+    };
+    // One empty text each, and none.
+    for place in 0..=8 {
+        let tid = 200 + place;
+        m.clone(100, tid, 0);
+        let empty = |at| (at == place).then(Text::default);
+        let t = m.state.threads.get_mut(Tid(tid)).unwrap();
+        [t.comm, t.exe, t.exepath, t.args, t.env, t.cgroups] = [0, 1, 2, 3, 4, 5].map(empty);
+        let slot = m.state.dirs.add(Dirs::default());
+        m.state.threads.get_mut(Tid(tid)).unwrap().dirs = Some(slot);
+        let [cwd, root] = [6, 7].map(|at| (at == place).then_some(&b""[..]));
+        m.state.set_dirs(Tid(tid), cwd, root);
+    }
+    let mut again = State::new();
+    again.restore(&m.state.snapshot());
+    for place in 0..=8 {
+        let before = texts(&m.state, 200 + place);
+        assert_eq!(
+            before.iter().flatten().count(),
+            usize::from(place < 8),
+            "{place}"
+        );
+        assert_eq!(texts(&again, 200 + place), before, "{place}");
+    }
+}
