@@ -320,7 +320,9 @@ impl<W: Write, E: Edit> EventSink for NativeSink<W, E> {
         let Some(writer) = &mut self.writer else {
             return Ok(());
         };
-        if !self.snapshots.is_due(writer, self.last) && !self.edit.is_state_due(origins) {
+        let awaits = |origin: &OriginState| origin.state.awaits_threads(self.last.0);
+        let is_due = self.snapshots.is_due(writer, self.last) && !origins.iter().any(awaits);
+        if !is_due && !self.edit.is_state_due(origins) {
             return Ok(());
         }
         write_snapshots(writer, &mut self.edit, origins, Some(self.last))?;

@@ -377,6 +377,7 @@ impl<'a> RecordPipeline<'a> {
         let now = clock::boot();
         if chunks.schedule.is_due(now)
             && let Some(origin) = self.pipeline.origins_mut().first_mut()
+            && !origin.state.awaits_threads(chunks.last.0)
         {
             let begin = Instant::now();
             let mut snapshot = origin.state.snapshot();

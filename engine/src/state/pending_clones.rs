@@ -1,6 +1,6 @@
 //! Created threads whose own first event has not come yet, where only that event has their id.
 //!
-//! Not part of snapshots: a thread's first event follows its creation within microseconds.
+//! Not part of snapshots, which wait: a thread's first event follows its creation within microseconds.
 
 use std::collections::VecDeque;
 
@@ -30,6 +30,10 @@ pub(super) struct PendingThread {
 }
 
 impl PendingThread {
+    fn is_late(&self, now: u64) -> bool {
+        now.saturating_sub(self.at) > SOON_NS
+    }
+
     /// Returns the parent, where the thread's first event names `parent`: the exit of a process is recorded just
     /// before its children are adopted, so that an event between the two still names the one that has ended.
     pub(super) fn parent(&self, parent: Tid) -> Tid {
@@ -45,9 +49,11 @@ impl PendingThread {
 pub(super) struct PendingClones(VecDeque<PendingThread>);
 
 impl State {
-    /// Returns true if there are threads whose first event has not come: a snapshot would not have them.
-    pub fn awaits_threads(&self) -> bool {
-        !self.pending_clones.0.is_empty()
+    /// Returns true if there are threads whose first event can still come at a time, in nanoseconds since the epoch. A snapshot
+    /// would not have them, so that after a jump to it they had fds that their creator opened later.
+    pub fn awaits_threads(&self, now: u64) -> bool {
+        let newest = self.pending_clones.0.back();
+        newest.is_some_and(|pending| !pending.is_late(now))
     }
 
     /// Adds a created thread.
@@ -64,8 +70,12 @@ impl State {
         now: u64,
         fits: impl Fn(&PendingThread) -> bool,
     ) -> Option<PendingThread> {
-        let is_late = |u: &PendingThread| now.saturating_sub(u.at) > SOON_NS;
-        while self.pending_clones.0.front().is_some_and(is_late) {
+        while self
+            .pending_clones
+            .0
+            .front()
+            .is_some_and(|p| p.is_late(now))
+        {
             self.forget_oldest_pending();
         }
         let at = self.pending_clones.0.iter().position(fits)?;

@@ -85,6 +85,10 @@ fn made_in_a_pid_namespace() {
         "{printed}"
     );
     clone(&mut m, 4, 102, 101, 2, &begin);
+    // A snapshot would not have the child, and waits for its first event, but not longer than that can take.
+    let now = m.now;
+    assert!(m.state.awaits_threads(now) && m.state.awaits_threads(now + 2_000_000_000));
+    assert!(!m.state.awaits_threads(now + 3_000_000_000));
     m.event(
         102,
         types::PROCEXIT_1_E,
@@ -96,6 +100,7 @@ fn made_in_a_pid_namespace() {
     // The exit of a process is recorded before its children are adopted: this one still named its creator.
     clone(&mut m, 0, 104, 102, 4, &begin);
     assert_eq!(m.state.thread(Tid(104)).unwrap().ptid, Tid(101));
+    assert!(!m.state.awaits_threads(now));
     // In a session of its own, the ids are again those of its namespace.
     m.event(103, types::SYSCALL_SETSID_X, &[&i(3)]);
     let last = m.state.thread(Tid(103)).unwrap();
