@@ -20,7 +20,7 @@ fn check(bytes: &[u8]) {
     }
     let Ok(reader) = CaptureReader::new(bytes) else { return };
     let Ok((saved, after)) = repair(reader, Vec::new(), "fuzzed") else { return };
-    let info = capture_info(&*after).expect("it can be read");
+    let info = capture_info(&*after, 1).expect("it can be read");
     assert!(info.complete && info.damages.is_empty(), "{saved:?} {:?}", info.damages);
     assert_eq!(info.events, saved.events);
 }

@@ -1,11 +1,10 @@
 //! Counting over captures with several threads.
 
 use std::path::PathBuf;
-use std::thread;
 
 use super::audit::AuditLogs;
 use super::error::CliError;
-use super::input::Captures;
+use super::input::{Captures, default_threads};
 use crate::fields::Session;
 use crate::replay::{
     End, EventSink, Extent, Needs, Pipeline, Selection, Share, Split, replay_runs,
@@ -30,8 +29,7 @@ pub(super) struct Threads {
 impl Threads {
     /// Returns the number of threads. Each has the state in memory, and more than a few find nothing to do.
     pub(super) fn count(self) -> usize {
-        let default = || thread::available_parallelism().map_or(1, |n| n.get().min(8));
-        self.threads.unwrap_or_else(default)
+        self.threads.unwrap_or_else(default_threads)
     }
 }
 

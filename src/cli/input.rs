@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
 use scap_capture_format::native::section::MAGIC;
 use scap_capture_format::native::{Damages, Header, IndexedReader, Origin};
@@ -21,6 +22,11 @@ use crate::replay::{
     ShiftedSource, Split, SysdigSource,
 };
 use crate::stats;
+
+/// Returns the number of threads where none is given.
+pub(super) fn default_threads() -> usize {
+    thread::available_parallelism().map_or(1, |n| n.get().min(8))
+}
 
 /// How many compressed streams a capture can be in, one in another.
 const MAX_COMPRESSIONS: usize = 3;
@@ -178,7 +184,7 @@ impl Input {
         }
         let read = match self.is_sysdig {
             true => stats::sysdig_capture_info(self.bytes),
-            false => stats::capture_info(self.bytes),
+            false => stats::capture_info(self.bytes, default_threads()),
         };
         let info =
             read.map_err(|e| Self::unreadable(&self.name, &self.stream_damage, self.is_json, &e))?;

@@ -50,7 +50,7 @@ pub(crate) fn repeated(
                         last = last.max(event.ts.0);
                         event.ts = Timestamp(event.ts.0 + later);
                         since += 1;
-                        if since > snapshots && !state.awaits_threads() {
+                        if since > snapshots && !state.awaits_threads(event.ts.0) {
                             since = 1;
                             let mut snapshot = state.snapshot();
                             snapshot.time = event.ts;

@@ -56,14 +56,14 @@ fn repaired(bytes: &[u8], what: &str) -> Option<(Repaired, Vec<u8>)> {
         return None;
     };
     assert_eq!(events(&after), before, "{what}: {saved:?}");
-    let info = capture_info(&*after).unwrap();
+    let info = capture_info(&*after, 2).unwrap();
     assert!(
         info.damages.is_empty() && info.complete,
         "{what}: {:?}",
         info.damages
     );
     assert_eq!(info.events, saved.events, "{what}");
-    let before = capture_info(bytes).unwrap();
+    let before = capture_info(bytes, 2).unwrap();
     assert_eq!(
         saved.was_intact(),
         before.damages.is_empty() && before.complete,
@@ -187,7 +187,7 @@ fn what_is_missing_is_counted() {
     let without = |nr: usize| [&bytes[..offsets[nr]], &bytes[offsets[nr + 1]..]].concat();
     let missing = |bytes: &[u8]| {
         let (saved, after) = repaired(bytes, "missing").unwrap();
-        let info = capture_info(&*after).unwrap();
+        let info = capture_info(&*after, 2).unwrap();
         assert_eq!(info.has_unknown_losses, saved.has_unknown_missing);
         let of_damage = info
             .losses

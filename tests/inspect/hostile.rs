@@ -111,7 +111,7 @@ fn all_fields() -> String {
 
 fn replay_all(bytes: &[u8]) {
     // Both passes: their errors are theirs to choose, a panic is not.
-    let _surveyed = scap::stats::capture_info(bytes);
+    let _surveyed = scap::stats::capture_info(bytes, 2);
     let Ok(mut source) = NativeSource::new(bytes) else {
         return;
     };

@@ -104,6 +104,21 @@ impl Damages {
         union
     }
 
+    /// Returns the damages of several parts of a file by position.
+    pub fn in_order(parts: Vec<Self>) -> Self {
+        let more = parts.iter().map(|part| part.more);
+        let mut joined = Self {
+            list: Vec::new(),
+            more: more.fold(0, u64::saturating_add),
+        };
+        let mut all: Vec<Damage> = parts.into_iter().flat_map(|part| part.list).collect();
+        all.sort_by_key(|damage| damage.offset);
+        for damage in all {
+            joined.add(damage.offset, damage.what);
+        }
+        joined
+    }
+
     /// Moves the damages of another list to the end of this one.
     pub fn append(&mut self, other: &mut Self) {
         for damage in other.list.drain(..) {

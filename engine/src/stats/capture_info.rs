@@ -2,33 +2,31 @@
 //!
 //! Everything is decompressed and decoded, so that what is called intact was read.
 
-use std::collections::BTreeMap;
-use std::hash::BuildHasher as _;
-use std::io::Read;
+mod counter;
 
-use hashbrown::{HashMap, HashSet};
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
+
+use hashbrown::HashSet;
 use scap_capture_format::Result;
 use scap_capture_format::event::EventFlags;
 use scap_capture_format::native::{
-    CaptureReader, Chunk, ChunkDecoder, Damages, Derivation, Header, Item, Load, Loss, LossCause,
-    LossReport, Origin, OriginId,
+    CaptureReader, Chunk, ChunkDecoder, Damages, Derivation, Header, Item, Loss, LossCause,
+    LossReport, Origin, Snapshot,
 };
-use scap_capture_format::schema::{Arch, ParamType, types};
+use scap_capture_format::schema::ParamType;
 use scap_capture_format::sysdig::{self, SysdigReader};
 
-use crate::audit::is_audit;
-use crate::event::async_event::{ALERT, CLOCK_STEP, ClockStep};
-use crate::event::{Event, syscall};
-use crate::state::{ContainerInfo, limits};
+use self::counter::{Counter, is_failed};
+use crate::event::Event;
+use crate::event::async_event::ClockStep;
+use crate::state::ContainerInfo;
 use crate::stats::AlertCounts;
-use crate::stats::groups::{Counts, Groups};
 
-/// Limit of the threads, and of the processes, that are counted.
-const IDS: usize = 4 << 20;
-/// Limit of the kinds of calls without an event type that are counted.
-const CALLS: usize = 1 << 16;
-/// Limit of the steps of the clock that are kept.
-const CLOCK_STEPS: usize = 1000;
+/// Chunks that wait for a thread.
+const WAITING: usize = 2;
 
 /// The summary of a capture.
 #[derive(Debug, Default)]
@@ -150,6 +148,28 @@ impl CutCounts {
         };
         *text += u64::from(flags.contains(EventFlags::CUT_TEXT));
     }
+
+    /// Adds the counts of other events.
+    fn join(&mut self, other: &Self) {
+        let Self {
+            events,
+            data,
+            command_lines,
+            environments,
+            paths,
+            lists,
+            others,
+            command_lines_at_start,
+        } = self;
+        *events += other.events;
+        *data += other.data;
+        *command_lines += other.command_lines;
+        *environments += other.environments;
+        *paths += other.paths;
+        *lists += other.lists;
+        *others += other.others;
+        *command_lines_at_start += other.command_lines_at_start;
+    }
 }
 
 /// Lost events and their time range.
@@ -198,33 +218,70 @@ impl CaptureInfo {
     }
 }
 
-/// Summarizes a capture.
+/// Summarizes a capture, whose chunks are decoded by so many threads, at least one.
 ///
 /// # Errors
 ///
 /// If the input is not a capture, or cannot be read further. Damage is not an error.
-pub fn capture_info(input: impl Read) -> Result<CaptureInfo> {
+pub fn capture_info(input: impl Read, threads: usize) -> Result<CaptureInfo> {
     let mut reader = CaptureReader::new(input)?;
-    let mut counter = Counter::new(CaptureInfo {
+    let empty = CaptureInfo {
         header: reader.header().clone(),
         origins: reader.header().origins(),
         ..CaptureInfo::default()
-    });
-    let mut own = Damages::default();
-    let mut decoder = ChunkDecoder::new();
+    };
+    let mut counter = Counter::new(empty);
+    let found = thread::scope(|scope| {
+        let (queues, threads): (Vec<_>, Vec<_>) = (0..threads.max(1))
+            .map(|_| {
+                let (queue, chunks) = sync_channel(WAITING);
+                let counter = counter.of_chunks();
+                (queue, scope.spawn(move || count_chunks(counter, chunks)))
+            })
+            .unzip();
+        let read = count_sections(&mut reader, &mut counter, &queues);
+        drop(queues);
+        let crashed = |_| Err(io::Error::other("a thread crashed").into());
+        let parts = threads
+            .into_iter()
+            .map(|t| t.join().unwrap_or_else(crashed));
+        let parts: Result<Vec<_>> = parts.collect();
+        read.and(parts)
+    })?;
+    let mut damages = Vec::new();
+    for (part, own) in found {
+        counter.join(part);
+        damages.push(own);
+    }
+    let mut capture_info = counter.finish();
+    capture_info.bytes = reader.offset();
+    capture_info.complete = reader.is_complete();
+    capture_info.damages = reader.damages().clone();
+    let mut own = Damages::in_order(damages);
+    capture_info.damages.append(&mut own);
+    Ok(capture_info)
+}
+
+/// Counts what is not an event, and passes chunks on in turns.
+fn count_sections(
+    reader: &mut CaptureReader<impl Read>,
+    counter: &mut Counter,
+    queues: &[SyncSender<Box<Chunk>>],
+) -> Result<()> {
+    let mut turns = queues.iter().cycle();
     while let Some(item) = reader.next_item()? {
         let capture_info = &mut counter.capture_info;
         match item {
-            Item::Chunk(chunk) => match counter.chunk(&chunk, &mut decoder) {
-                Ok(()) => {}
-                Err(error) => own.note(error, chunk.offset())?,
-            },
+            Item::Chunk(chunk) => {
+                let queue = turns.next().map(|queue| queue.send(chunk));
+                if queue.is_none_or(|sent| sent.is_err()) {
+                    // The thread has an error, which is that of the whole.
+                    return Ok(());
+                }
+            }
             Item::Snapshot(snapshot) => {
                 if capture_info.snapshots == 0 {
-                    let is_cut = |args: &[u8]| args.last().is_some_and(|last| *last != 0);
-                    let processes = snapshot.threads.iter().filter(|t| t.tid.0 == t.pid.0);
-                    let cut = processes.filter(|t| is_cut(snapshot.string(t.args)));
-                    capture_info.cut.command_lines_at_start = cut.count() as u64;
+                    capture_info.cut.command_lines_at_start = cut_command_lines(&snapshot);
                 }
                 capture_info.snapshots += 1;
                 let ids: HashSet<_> = snapshot.containers.iter().map(|c| c.id).collect();
@@ -248,12 +305,31 @@ pub fn capture_info(input: impl Read) -> Result<CaptureInfo> {
             _ => capture_info.unknown_sections += 1,
         }
     }
-    let mut capture_info = counter.finish();
-    capture_info.bytes = reader.offset();
-    capture_info.complete = reader.is_complete();
-    capture_info.damages = reader.damages().clone();
-    capture_info.damages.append(&mut own);
-    Ok(capture_info)
+    Ok(())
+}
+
+/// Counts the events of chunks. Also returns their damages.
+fn count_chunks(
+    mut counter: Counter,
+    chunks: impl IntoIterator<Item = Box<Chunk>>,
+) -> Result<(Counter, Damages)> {
+    let mut damages = Damages::default();
+    let mut decoder = ChunkDecoder::new();
+    for chunk in chunks {
+        if let Err(error) = counter.chunk(&chunk, &mut decoder) {
+            damages.note(error, chunk.offset())?;
+        }
+    }
+    Ok((counter, damages))
+}
+
+/// Returns the number of processes with a command line that was cut.
+fn cut_command_lines(snapshot: &Snapshot) -> u64 {
+    let is_cut = |args: &[u8]| args.last().is_some_and(|last| *last != 0);
+    let processes = snapshot.threads.iter().filter(|t| t.tid.0 == t.pid.0);
+    processes
+        .filter(|t| is_cut(snapshot.string(t.args)))
+        .count() as u64
 }
 
 /// Summarizes a .scap file of sysdig or Falco. `bytes` and `raw_bytes` are those of the
@@ -295,155 +371,4 @@ pub fn sysdig_capture_info(input: impl Read) -> Result<CaptureInfo> {
     capture_info.complete = reader.is_complete();
     capture_info.damages = reader.damages().clone();
     Ok(capture_info)
-}
-
-/// Returns true for a call that returned an error.
-fn is_failed(event: &Event<'_>) -> bool {
-    crate::event::EventExt::result(event).is_some_and(|result| result < 0)
-}
-
-/// Counters that are updated with every event.
-struct Counter {
-    capture_info: CaptureInfo,
-    by_type: Counts<u16>,
-    /// Generic calls by code, number and ABI, with their names.
-    calls: Groups<(u64, u64, u64), (u64, String)>,
-    tids: HashSet<i64>,
-    pids: HashSet<i64>,
-    /// Hashes of the ids of containers.
-    containers: HashSet<u64>,
-    /// Processes by thread, for events without a process id.
-    processes: HashMap<i64, i64>,
-    last_tid: Option<i64>,
-    /// Events of alerts.
-    alert_events: u64,
-}
-
-impl Counter {
-    fn new(capture_info: CaptureInfo) -> Self {
-        Self {
-            capture_info,
-            by_type: Counts::new(1 << 16),
-            calls: Groups::new(CALLS),
-            tids: HashSet::new(),
-            pids: HashSet::new(),
-            containers: HashSet::new(),
-            processes: HashMap::new(),
-            last_tid: None,
-            alert_events: 0,
-        }
-    }
-
-    fn chunk(&mut self, chunk: &Chunk, decoder: &mut ChunkDecoder) -> Result<()> {
-        let summary = chunk.summary();
-        self.capture_info.chunks += 1;
-        let sizes = summary.sizes;
-        let raw = [sizes.columns_raw, sizes.params_raw, sizes.io_data_raw];
-        self.capture_info.raw_bytes += raw.iter().map(|b| u64::from(*b)).sum::<u64>();
-        let mut rows = chunk.decode(decoder, Load::ALL)?;
-        let arch = Arch::from_name(&self.capture_info.header.machine.arch);
-        while let Some(event) = rows.next()? {
-            self.capture_info.failed += u64::from(is_failed(&event));
-            self.event(&event, arch);
-        }
-        Ok(())
-    }
-
-    fn container(&mut self, id: &[u8]) {
-        if self.containers.len() < limits::CONTAINERS {
-            let hash = self.containers.hasher().hash_one(id);
-            self.containers.insert(hash);
-        }
-    }
-
-    fn event(&mut self, event: &Event<'_>, arch: Option<Arch>) {
-        use crate::event::EventExt as _;
-        let capture_info = &mut self.capture_info;
-        capture_info.events += 1;
-        let counts = [
-            (EventFlags::HIDDEN, &mut capture_info.hidden),
-            (EventFlags::IN_FLIGHT, &mut capture_info.in_flight),
-            (EventFlags::FAULT, &mut capture_info.faults),
-            (EventFlags::CHANGED, &mut capture_info.changed),
-        ];
-        for (flag, count) in counts {
-            *count += u64::from(event.flags.contains(flag));
-        }
-        capture_info.cut.add(event);
-        capture_info.audit += u64::from(is_audit(event));
-        let is_alert = capture_info.alerts.add(event);
-        match event.ts.known() {
-            Some(now) => {
-                let (first, last) = capture_info.times.unwrap_or((now, now));
-                capture_info.times = Some((first.min(now), last.max(now)));
-            }
-            None => capture_info.untimed += 1,
-        }
-        if self.last_tid != Some(event.tid.0) {
-            self.last_tid = Some(event.tid.0);
-            // Events of a merged capture without a thread have an id of their origin.
-            let own = OriginId::split(event).1;
-            let ids = [
-                (&mut self.tids, event.tid.0, own.tid.0),
-                (&mut self.pids, event.pid.0, own.pid.0),
-            ];
-            for (seen, id, own) in ids {
-                if own >= 0 && seen.len() < IDS {
-                    seen.insert(id);
-                }
-            }
-        }
-        if is_alert && event.ty == types::ASYNCEVENT_E {
-            self.alert_events += 1;
-            return;
-        }
-        if event.ty == types::ASYNCEVENT_E
-            && event.text(1) == Some(CLOCK_STEP)
-            && let Some(step) = event.params.get(2).and_then(ClockStep::parse)
-        {
-            capture_info.clock_step_count += 1;
-            if capture_info.clock_steps.len() < CLOCK_STEPS {
-                capture_info.clock_steps.push((event.ts.0, step));
-            }
-        }
-        if syscall::is_generic(event.ty) {
-            let part = |index| event.uint(index).unwrap_or(0);
-            let key = (part(0), part(1), part(9));
-            let make = || (key, (0, name(event, arch)));
-            if let Some(place) = self.calls.place(&key, |other| *other == key, make) {
-                self.calls.row(place).0 += 1;
-                return;
-            }
-        }
-        self.by_type.add(event.ty.0);
-    }
-
-    fn finish(mut self) -> CaptureInfo {
-        let capture_info = &mut self.capture_info;
-        for (number, count) in self.by_type.into_rows() {
-            let ty = scap_capture_format::schema::EventType(number);
-            let known = ty.info().map(|i| i.name.to_owned());
-            // A type newer than this program is described by the schema in the file.
-            let described = || capture_info.header.schema.event(ty).map(|d| d.name.clone());
-            let name = known.or_else(described).unwrap_or_else(|| ty.to_string());
-            *capture_info.types.entry(name).or_insert(0) += count;
-        }
-        if self.alert_events > 0 {
-            let name = String::from_utf8_lossy(ALERT).into_owned();
-            *capture_info.types.entry(name).or_insert(0) += self.alert_events;
-        }
-        for (_, (count, name)) in self.calls.into_rows() {
-            *capture_info.types.entry(name).or_insert(0) += count;
-        }
-        capture_info.threads = self.tids.len() as u64;
-        capture_info.processes = self.pids.len() as u64;
-        capture_info.containers = self.containers.len() as u64;
-        self.capture_info
-    }
-}
-
-fn name(event: &Event<'_>, arch: Option<Arch>) -> String {
-    let mut out = Vec::new();
-    syscall::event_name(&mut out, event, arch);
-    String::from_utf8_lossy(&out).into_owned()
 }

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::error::{CliError, Outcome};
-use super::input::Input;
+use super::input::{Input, default_threads};
 use super::output::{Output, ascii_json};
 use crate::stats;
 pub(super) use report::Alerts;
@@ -53,7 +53,7 @@ fn survey<T>(
     let again = input.again();
     let surveyed = match input.is_sysdig {
         true => stats::sysdig_capture_info(input.bytes),
-        false => stats::capture_info(input.bytes),
+        false => stats::capture_info(input.bytes, default_threads()),
     };
     let damage = input.stream_damage;
     let unreadable = |e| Input::unreadable(&input.name, &damage, input.is_json, &e);
