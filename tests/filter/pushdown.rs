@@ -7,7 +7,7 @@ use std::io::Cursor;
 use scap::filter::{Filter, TypeSet};
 use scap_capture_format::event::{EventFlags, EventNum, EventRef, Params, Pid, Tid, Timestamp};
 use scap_capture_format::native::{
-    CaptureWriter, ChunkSummary, EventNames, IndexedReader, LaneSet, NameReport, Names, Objects,
+    CaptureWriter, ChunkSummary, EventNames, IndexedReader, LaneSet, Names, Objects, RunNames,
     WriterOptions,
 };
 use scap_capture_format::schema::types;
@@ -194,7 +194,7 @@ fn reach_of_ids() {
 }
 
 /// The summary of a chunk with one event, a `close`, that has names, and the names of its run.
-fn written(names: EventNames<'_>) -> (ChunkSummary, Option<NameReport>) {
+fn written(names: EventNames<'_>) -> (ChunkSummary, Option<RunNames>) {
     let result = 0_i64.to_le_bytes();
     let event = EventRef {
         num: EventNum(0),
@@ -289,7 +289,7 @@ fn a_chunk_is_read_for_the_names_in_it() {
     }
     // What the writer did not know, or had no room for.
     let (unknown, none) = written(EventNames::UNKNOWN);
-    assert_eq!(none, None);
+    assert!(none.is_none());
     let may = |text: &str| pushdown(text).may_match(&unknown, none.as_ref());
     assert!(may("fd.name = /nosuch") && may("proc.name = dog"));
     assert!(!may("evt.type = open"));

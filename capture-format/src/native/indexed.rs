@@ -9,7 +9,7 @@ use super::codec;
 use super::header::Header;
 use super::index::{ChunkEntry, Index, OtherEntry, SnapshotEntry};
 use super::loss::LossReport;
-use super::names::NameReport;
+use super::names::RunNames;
 use super::reader::{Damages, Item, decode_item};
 use super::section::{
     self, FileTag, HEADER_LEN, MARKER, PREAMBLE_LEN, SectionHeader, SectionKind, find_marker,
@@ -27,9 +27,9 @@ use crate::{Error, Result, limits};
 #[derive(Debug)]
 pub struct IndexedReader<R> {
     input: R,
-    /// Bytes of the file that were read last, and where they begin.
-    window: Vec<u8>,
-    window_at: u64,
+    /// What was read last, the window that was used last first: while the head of a section is read, the header of the next one
+    /// stays in the other.
+    windows: [Window; 2],
     len: u64,
     tag: FileTag,
     is_merged: bool,
@@ -40,7 +40,29 @@ pub struct IndexedReader<R> {
     complete: bool,
     damages: Damages,
     /// The names section that was read last, and its offset.
-    names: Option<(u64, Box<NameReport>)>,
+    names: Option<(u64, RunNames)>,
+}
+
+/// Bytes of the file.
+#[derive(Debug, Default)]
+struct Window {
+    at: u64,
+    bytes: Vec<u8>,
+}
+
+impl Window {
+    /// Returns the bytes from `offset` on; `None`: the window is elsewhere.
+    fn from(&self, offset: u64) -> Option<&[u8]> {
+        let skip = offset.checked_sub(self.at)?;
+        self.bytes.get(usize::try_from(skip).ok()?..)
+    }
+
+    /// Whether at least `least` bytes from `offset` on are there, or all to the end of the file.
+    fn has(&self, offset: u64, least: usize, file_len: u64) -> bool {
+        let is_end = self.at.saturating_add(self.bytes.len() as u64) >= file_len;
+        self.from(offset)
+            .is_some_and(|bytes| bytes.len() >= least || is_end)
+    }
 }
 
 /// A section of the file, found by its header.
@@ -120,8 +142,7 @@ impl<R: Read + Seek> IndexedReader<R> {
         let preamble = section::parse_preamble(&front)?;
         Ok(Self {
             input,
-            window: Vec::new(),
-            window_at: 0,
+            windows: Default::default(),
             len,
             tag: preamble.tag,
             is_merged: preamble.is_merged,
@@ -139,8 +160,7 @@ impl<R: Read + Seek> IndexedReader<R> {
     pub fn with_input<S: Read + Seek>(&self, input: S) -> IndexedReader<S> {
         IndexedReader {
             input,
-            window: Vec::new(),
-            window_at: 0,
+            windows: Default::default(),
             len: self.len,
             tag: self.tag,
             is_merged: self.is_merged,
@@ -283,7 +303,7 @@ impl<R: Read + Seek> IndexedReader<R> {
     /// # Errors
     ///
     /// [`Error::Io`].
-    pub fn names_of(&mut self, place: usize) -> Result<Option<&NameReport>> {
+    pub fn names_of(&mut self, place: usize) -> Result<Option<&RunNames>> {
         let Some(chunk) = self.index.chunks.get(place) else {
             return Ok(None);
         };
@@ -296,14 +316,14 @@ impl<R: Read + Seek> IndexedReader<R> {
         let offset = section.offset;
         if self.names.as_ref().is_none_or(|(at, _)| *at != offset) {
             let names = match self.item(offset, SectionKind::NAMES) {
-                Ok(Item::Names(names)) => names,
+                Ok(Item::Names(names)) => RunNames::from(&*names),
                 Ok(_) => return Ok(None),
                 Err(error) if error.is_damage() => return Ok(None),
                 Err(error) => return Err(error),
             };
             self.names = Some((offset, names));
         }
-        let names = self.names.as_ref().map(|(_, names)| &**names);
+        let names = self.names.as_ref().map(|(_, names)| names);
         let chunk = self.index.chunks.get(place);
         Ok(names.filter(|names| chunk.is_some_and(|chunk| names.covers(&chunk.summary))))
     }
@@ -319,24 +339,24 @@ impl<R: Read + Seek> IndexedReader<R> {
 
     /// Returns the bytes from `offset` on: at least `least`, unless the file ends. If fewer are in the window, `most` are read.
     fn bytes(&mut self, offset: u64, least: usize, most: usize) -> Result<&[u8]> {
-        let within = |window: &[u8], at: u64| {
-            let skip = usize::try_from(offset.checked_sub(at)?).ok()?;
-            Some((skip, window.len().checked_sub(skip)?))
-        };
-        let is_end = self.window_at.saturating_add(self.window.len() as u64) >= self.len;
-        let has = within(&self.window, self.window_at);
-        if !has.is_some_and(|(_, len)| len >= least || is_end) {
-            self.window.clear();
-            self.window_at = offset;
-            self.input.seek(SeekFrom::Start(offset))?;
-            let most = most.max(least) as u64;
-            self.input
-                .by_ref()
-                .take(most)
-                .read_to_end(&mut self.window)?;
+        let has = |window: &Window| window.has(offset, least, self.len);
+        let place = self.windows.iter().position(has);
+        if place != Some(0) {
+            self.windows.rotate_right(1);
+            let [window, _] = &mut self.windows;
+            if place.is_none() {
+                window.bytes.clear();
+                window.at = offset;
+                self.input.seek(SeekFrom::Start(offset))?;
+                let most = most.max(least) as u64;
+                self.input
+                    .by_ref()
+                    .take(most)
+                    .read_to_end(&mut window.bytes)?;
+            }
         }
-        let skip = within(&self.window, self.window_at).map_or(0, |(skip, _)| skip);
-        Ok(self.window.get(skip..).unwrap_or(&[]))
+        let [window, _] = &self.windows;
+        Ok(window.from(offset).unwrap_or(&[]))
     }
 
     /// Returns the end of the section at `offset` by its header; `None` if there is no header.

@@ -93,7 +93,7 @@ pub use index::{ChunkEntry, Index};
 pub use indexed::IndexedReader;
 pub use lane::{LANES, Lane, LaneSet};
 pub use loss::{Loss, LossCause, LossReport};
-pub use names::NameReport;
+pub use names::{NameReport, RunNames};
 pub use origin::{Origin, OriginId};
 pub use reader::{CaptureReader, Damage, Damages, Item};
 pub use repair::{Repaired, repair};

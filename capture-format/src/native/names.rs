@@ -18,6 +18,9 @@ const SCHEME: u16 = 1;
 /// Most fingerprints of a run: 68 KiB.
 const MOST: usize = 1 << 16;
 
+/// Most fingerprints that are read of a run.
+const MOST_READ: usize = 1 << 20;
+
 /// How many more bits than the number of fingerprints has are stored of each: a name that does not occur is taken for one that
 /// may in one of 2^7 cases.
 const BITS: u32 = 7;
@@ -42,7 +45,38 @@ pub struct NameReport {
     extra: Extra,
 }
 
-impl NameReport {
+/// The names of a run, decoded.
+#[derive(Clone, Debug)]
+pub struct RunNames {
+    scheme: u16,
+    first_event: EventNum,
+    events: u64,
+    /// How many bits of each fingerprint are known, the highest ones.
+    bits: u32,
+    /// In ascending order; `None`: the section is wrong.
+    fingerprints: Option<Vec<u64>>,
+}
+
+impl From<&NameReport> for RunNames {
+    fn from(report: &NameReport) -> Self {
+        let mut bits = Bits::new(&report.gaps);
+        let mut last = 0_u64;
+        let decoded = (0..report.count).map(|_| {
+            last = last.saturating_add(bits.gap()?);
+            Some(last)
+        });
+        let is_sane = (report.count as usize) <= MOST_READ;
+        Self {
+            scheme: report.scheme,
+            first_event: report.first_event,
+            events: report.events,
+            bits: u32::from(report.bits).min(u32::BITS),
+            fingerprints: is_sane.then(|| decoded.collect()).flatten(),
+        }
+    }
+}
+
+impl RunNames {
     /// Whether the names are those of the events of a chunk, among others.
     pub fn covers(&self, summary: &ChunkSummary) -> bool {
         let end = self.first_event.0.saturating_add(self.events);
@@ -52,54 +86,20 @@ impl NameReport {
     }
 
     /// Returns false if no event that is not hidden has a name with one of these fingerprints ([`super::NameKind::fingerprint`]), which
-    /// are sorted, and of kinds of [`super::NameKind::is_in_runs`].
+    /// are of kinds of [`super::NameKind::is_in_runs`].
     pub fn may_have(&self, fingerprints: &[u32]) -> bool {
-        let mut wanted = fingerprints.iter().map(|one| self.stored(*one));
-        let mut next = wanted.next();
-        for stored in self.all() {
-            let Some(stored) = stored else {
-                return true;
-            };
-            while next.is_some_and(|wanted| wanted < stored) {
-                next = wanted.next();
-            }
-            match next {
-                None => return false,
-                Some(wanted) if wanted == stored => return true,
-                Some(_) => {}
-            }
-        }
-        false
+        fingerprints.iter().any(|one| self.has(*one))
     }
 
-    /// Returns false if one of these fingerprints, which are sorted, is not there.
-    pub(super) fn has_all(&self, fingerprints: &[u32]) -> bool {
-        let mut wanted = fingerprints.iter().map(|one| self.stored(*one)).peekable();
-        for stored in self.all() {
-            let Some(stored) = stored else {
-                return true;
-            };
-            if wanted.peek().is_some_and(|wanted| *wanted < stored) {
-                return false;
-            }
-            while wanted.next_if_eq(&stored).is_some() {}
-        }
-        wanted.next().is_none()
+    /// Returns false if one of these fingerprints is not there.
+    pub(super) fn has_all(&self, mut fingerprints: impl Iterator<Item = u32>) -> bool {
+        fingerprints.all(|one| self.has(one))
     }
 
-    fn stored(&self, fingerprint: u32) -> u64 {
-        let bits = u32::from(self.bits).min(u32::BITS);
-        u64::from(fingerprint) >> u32::BITS.saturating_sub(bits)
-    }
-
-    /// Iterates over what is stored; `None` at the end if the section is wrong.
-    fn all(&self) -> impl Iterator<Item = Option<u64>> {
-        let mut bits = Bits::new(&self.gaps);
-        let mut last = 0_u64;
-        (0..self.count).map(move |_| {
-            last = last.saturating_add(bits.gap()?);
-            Some(last)
-        })
+    fn has(&self, fingerprint: u32) -> bool {
+        let stored = u64::from(fingerprint) >> u32::BITS.saturating_sub(self.bits);
+        let all = self.fingerprints.as_ref();
+        all.is_none_or(|all| all.binary_search(&stored).is_ok())
     }
 }
 
@@ -294,8 +294,9 @@ mod tests {
                 let chunk = summary(10 + u64::from(part) * 7, 7);
                 assert_eq!(run.add(&chunk, Some(&own)), None);
             }
-            let report = run.end().unwrap();
+            let section = run.end().unwrap();
             assert_eq!(run.end(), None);
+            let report = RunNames::from(&section);
             assert!(report.covers(&summary(10, 7)) && report.covers(&summary(17, 7)));
             assert!(!report.covers(&summary(9, 7)) && !report.covers(&summary(18, 7)));
             let mut absent: Vec<u32> = (100_000..101_000).map(path).collect();
@@ -312,10 +313,10 @@ mod tests {
             }
             let mut all: Vec<u32> = (0..names).map(path).collect();
             all.sort_unstable();
-            assert!(report.has_all(&all));
-            assert!(!report.has_all(&absent));
+            assert!(report.has_all(all.iter().copied()));
+            assert!(!report.has_all(absent.iter().copied()));
             // A name takes nine bits or a little more, if there are many.
-            let bits = report.gaps.len() as u64 * 8;
+            let bits = section.gaps.len() as u64 * 8;
             assert!(bits <= u64::from(names) * 10 + 64, "{names}: {bits}");
         }
     }
@@ -325,36 +326,41 @@ mod tests {
         let many: HashSet<u32> = (0..40_000).map(path).collect();
         let mut run = Run::default();
         assert_eq!(run.add(&summary(0, 5), Some(&many)), None);
-        let first = run.add(&summary(5, 5), Some(&many)).unwrap();
+        let first = run.add(&summary(5, 5), Some(&many));
+        let first = RunNames::from(&first.unwrap());
         assert!(first.covers(&summary(0, 5)) && !first.covers(&summary(5, 5)));
-        let second = run.add(&summary(10, 5), None).unwrap();
+        let second = RunNames::from(&run.add(&summary(10, 5), None).unwrap());
         assert!(second.covers(&summary(5, 5)) && !second.covers(&summary(10, 5)));
         assert_eq!(run.end(), None);
     }
 
     #[test]
     fn what_does_not_decode_rules_nothing_out() {
-        let wrong = |gaps: &[u8], bits, count| NameReport {
-            scheme: SCHEME,
-            bits,
-            count,
-            gaps: gaps.to_vec(),
-            ..NameReport::default()
+        let wrong = |gaps: &[u8], bits, count| {
+            RunNames::from(&NameReport {
+                scheme: SCHEME,
+                bits,
+                count,
+                gaps: gaps.to_vec(),
+                ..NameReport::default()
+            })
         };
         for report in [
             wrong(&[], 20, 1),
             wrong(&[0xff; 40], 20, 3),
             wrong(&[0], 255, 5),
             wrong(&[0x7f], 0, u32::MAX),
+            // It decodes, but is far too large.
+            wrong(&[0; 2 << 20], 20, 2 << 20),
         ] {
             assert!(report.may_have(&[u32::MAX]), "{report:?}");
-            assert!(report.has_all(&[u32::MAX]), "{report:?}");
+            assert!(report.has_all([u32::MAX].into_iter()), "{report:?}");
         }
         let newer = NameReport {
             scheme: SCHEME + 1,
             events: 100,
             ..NameReport::default()
         };
-        assert!(!newer.covers(&summary(1, 1)));
+        assert!(!RunNames::from(&newer).covers(&summary(1, 1)));
     }
 }

@@ -1,6 +1,6 @@
 //! Which names a filter requires, so that chunks without them need not be read.
 
-use scap_capture_format::native::{ChunkSummary, NameKind, NameReport};
+use scap_capture_format::native::{ChunkSummary, NameKind, RunNames};
 
 use super::ast::Quantifier;
 use super::compare::Test;
@@ -34,7 +34,7 @@ impl NameClause {
     }
 
     /// Returns false if no event of a chunk has one of the names. `run`: the names in its run, if they are known.
-    pub fn may_match(&self, summary: &ChunkSummary, run: Option<&NameReport>) -> bool {
+    pub fn may_match(&self, summary: &ChunkSummary, run: Option<&RunNames>) -> bool {
         let mut kinds = NameKind::ALL.iter().zip(&self.0);
         kinds.any(|(kind, names)| {
             let may_have = |names: &[u32]| match kind.is_in_runs() {

@@ -3,7 +3,7 @@
 //! All results are conservative: a condition that is not analysed is assumed to match.
 
 use scap_capture_format::event::{Pid, Tid};
-use scap_capture_format::native::{ChunkSummary, NameReport};
+use scap_capture_format::native::{ChunkSummary, RunNames};
 use scap_capture_format::schema::{EventType, SourceCategory, syscall as schema, types};
 
 use super::compare::{NumberTest, Test};
@@ -80,7 +80,7 @@ impl Pushdown {
 
     /// Returns false if no event of a chunk can match. `run`: the names in its run, if they are known; see
     /// [`Self::wants_runs`].
-    pub fn may_match(&self, summary: &ChunkSummary, run: Option<&NameReport>) -> bool {
+    pub fn may_match(&self, summary: &ChunkSummary, run: Option<&RunNames>) -> bool {
         // Some fields depend on events that do not match.
         if self.depends_on_all.is_some() {
             return true;
@@ -118,7 +118,7 @@ impl Pushdown {
     }
 
     /// Returns false if the names that are required are not in a chunk.
-    fn may_have_names(&self, summary: &ChunkSummary, run: Option<&NameReport>) -> bool {
+    fn may_have_names(&self, summary: &ChunkSummary, run: Option<&RunNames>) -> bool {
         // Enter events have the names of before the call.
         self.enters != TypeSet::NONE || self.names.iter().all(|names| names.may_match(summary, run))
     }

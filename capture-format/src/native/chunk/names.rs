@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use hashbrown::{DefaultHashBuilder, HashSet};
 
 use super::head::ChunkSummary;
-use crate::native::names::NameReport;
+use crate::native::names::RunNames;
 use crate::native::varint;
 
 /// Number of the entry in the summary's `extra`.
@@ -68,7 +68,7 @@ impl NameKind {
         hasher
     }
 
-    /// Whether the name is one of what events are about, so that it is in a [`NameReport`], and not in the summary of the chunk.
+    /// Whether the name is one of what events are about, so that it is in a [`NameReport`](crate::native::NameReport), and not in the summary of the chunk.
     pub fn is_in_runs(self) -> bool {
         !Self::OF_THREADS.contains(&self)
     }
@@ -345,7 +345,7 @@ impl ChunkNames {
 
     /// Returns false if one of the names does not occur according to the chunk's summary, or to the section of its run, if there
     /// is one.
-    pub fn are_in(&self, summary: &ChunkSummary, run: Option<&NameReport>) -> bool {
+    pub fn are_in(&self, summary: &ChunkSummary, run: Option<&RunNames>) -> bool {
         let NameSet {
             threads, objects, ..
         } = &self.0;
@@ -358,7 +358,7 @@ impl ChunkNames {
         });
         let has_objects = run
             .filter(|run| run.covers(summary))
-            .is_none_or(|run| !objects.is_unknown && run.has_all(&objects.sorted()));
+            .is_none_or(|run| !objects.is_unknown && run.has_all(objects.all.iter().copied()));
         has_threads && has_objects
     }
 }
@@ -494,7 +494,7 @@ mod tests {
         let report = |objects: &HashSet<u32>, summary| {
             let mut run = crate::native::names::Run::default();
             run.add(summary, Some(objects));
-            run.end().unwrap()
+            RunNames::from(&run.end().unwrap())
         };
         let mut objects = names.0.objects().unwrap().clone();
         assert!(names.are_in(&summary, Some(&report(&objects, &summary))));
