@@ -17,6 +17,8 @@ trap 'rm -rf "$dir"' EXIT
 # A name that few events have.
 rare=$("$scap" top "$capture" --by proc.name -n 0 |
     awk '$1 > 9 && $1 < 200 { sub(/^ *[0-9]+ +[0-9.]+ +/, ""); print; exit }')
+# A container, if there are any.
+container=$("$scap" top "$capture" --by container.id -n 9 | awk '$NF ~ /^[0-9a-f]{12}$/ { print $NF; exit }')
 
 # Adds the seconds that a command takes to a file.
 timed() {
@@ -60,6 +62,7 @@ ask one-second 'evt.reltime>=50000000000 and evt.reltime<51000000000' --from +50
 ask absent-path fd.name=/no/such/path fd.name=/no/such/path
 ask absent-address fd.sip=192.0.2.1 fd.sip=192.0.2.1
 ask name-and-fd 'proc.name=git and fd.name contains objects' 'proc.name=git and fd.name contains objects'
+[ -z "$container" ] || ask container "container.id=$container" "container.id=$container"
 ask lines ''
 ask json -j -j
 ask chisel '-c topprocs_net' -c topprocs_net

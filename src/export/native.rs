@@ -269,8 +269,13 @@ struct Snapshots {
 const SHARE: u64 = 4;
 
 impl Snapshots {
-    /// Whether a snapshot is due after an event with this time: only at the end of a chunk.
-    fn is_due<W: Write>(&mut self, writer: &CaptureWriter<W>, now: Timestamp) -> bool {
+    /// Whether a snapshot is due after an event with this time: only at the end of a chunk. It is put off if it would not be complete.
+    fn is_due<W: Write>(
+        &mut self,
+        writer: &CaptureWriter<W>,
+        now: Timestamp,
+        is_complete: bool,
+    ) -> bool {
         let chunks = &writer.index().chunks;
         let new = chunks.get(self.chunks..).unwrap_or_default();
         let Some(first) = new.first() else {
@@ -288,7 +293,8 @@ impl Snapshots {
             schedule.add(usize::try_from(bytes).unwrap_or(usize::MAX));
         }
         self.chunks = chunks.len();
-        now.known().is_some_and(|now| schedule.is_due(now))
+        now.known()
+            .is_some_and(|now| schedule.is_due(now, is_complete))
             && self.bytes >= self.cost.saturating_mul(SHARE)
     }
 
@@ -321,7 +327,8 @@ impl<W: Write, E: Edit> EventSink for NativeSink<W, E> {
             return Ok(());
         };
         let awaits = |origin: &OriginState| origin.state.awaits_threads(self.last.0);
-        let is_due = self.snapshots.is_due(writer, self.last) && !origins.iter().any(awaits);
+        let is_complete = !origins.iter().any(awaits);
+        let is_due = self.snapshots.is_due(writer, self.last, is_complete);
         if !is_due && !self.edit.is_state_due(origins) {
             return Ok(());
         }

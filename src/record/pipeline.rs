@@ -375,9 +375,10 @@ impl<'a> RecordPipeline<'a> {
             chunks.output.chunk(chunk);
         }
         let now = clock::boot();
-        if chunks.schedule.is_due(now)
-            && let Some(origin) = self.pipeline.origins_mut().first_mut()
-            && !origin.state.awaits_threads(chunks.last.0)
+        if let Some(origin) = self.pipeline.origins_mut().first_mut()
+            && chunks
+                .schedule
+                .is_due(now, !origin.state.awaits_threads(chunks.last.0))
         {
             let begin = Instant::now();
             let mut snapshot = origin.state.snapshot();

@@ -44,24 +44,61 @@ impl PendingThread {
     }
 }
 
-/// Threads that wait for their first event, oldest first.
+/// Threads that wait for their first event, and threads of pid namespaces whose creator's event has not come, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct PendingClones(VecDeque<PendingThread>);
+pub(super) struct PendingClones {
+    unborn: VecDeque<PendingThread>,
+    early: VecDeque<EarlyThread>,
+}
+
+/// A thread of a pid namespace whose own event came before its creator's, which has only the id in the namespace.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EarlyThread {
+    /// The thread.
+    pub(super) tid: Tid,
+    /// Its id in its pid namespace.
+    pub(super) vtid: i64,
+    /// The begin of the pid namespace.
+    pub(super) pidns_start: u64,
+    /// Time of its event.
+    pub(super) at: u64,
+}
 
 impl State {
     /// Returns true if there are threads whose first event can still come at a time, in nanoseconds since the epoch. A snapshot
     /// would not have them, so that after a jump to it they had fds that their creator opened later.
     pub fn awaits_threads(&self, now: u64) -> bool {
-        let newest = self.pending_clones.0.back();
+        let newest = self.pending_clones.unborn.back();
         newest.is_some_and(|pending| !pending.is_late(now))
     }
 
     /// Adds a created thread.
     pub(super) fn expect(&mut self, pending: PendingThread) {
-        if self.pending_clones.0.len() >= MAX {
+        if self.pending_clones.unborn.len() >= MAX {
             self.forget_oldest_pending();
         }
-        self.pending_clones.0.push_back(pending);
+        self.pending_clones.unborn.push_back(pending);
+    }
+
+    /// Adds a thread whose creator's event has not come.
+    pub(super) fn note_early(&mut self, thread: EarlyThread) {
+        let early = &mut self.pending_clones.early;
+        if early.len() >= MAX {
+            early.pop_front();
+        }
+        early.push_back(thread);
+    }
+
+    /// Removes and returns the thread that has an id in a pid namespace, if its own event came just before.
+    pub(super) fn take_early(&mut self, vtid: i64, pidns_start: u64, now: u64) -> Option<Tid> {
+        let early = &mut self.pending_clones.early;
+        let is_old = |thread: &EarlyThread| now.saturating_sub(thread.at) > SOON_NS;
+        while early.front().is_some_and(is_old) {
+            early.pop_front();
+        }
+        let is_it = |thread: &EarlyThread| (thread.vtid, thread.pidns_start) == (vtid, pidns_start);
+        let place = early.iter().position(is_it)?;
+        early.remove(place).map(|thread| thread.tid)
     }
 
     /// Removes and returns the pending thread for which `fits` is true, with its references.
@@ -72,19 +109,19 @@ impl State {
     ) -> Option<PendingThread> {
         while self
             .pending_clones
-            .0
+            .unborn
             .front()
             .is_some_and(|p| p.is_late(now))
         {
             self.forget_oldest_pending();
         }
-        let at = self.pending_clones.0.iter().position(fits)?;
-        self.pending_clones.0.remove(at)
+        let at = self.pending_clones.unborn.iter().position(fits)?;
+        self.pending_clones.unborn.remove(at)
     }
 
     /// Gives the pending children of an ended process to another one.
     pub(super) fn reparent_pending(&mut self, from: Tid, to: Tid) {
-        for pending in &mut self.pending_clones.0 {
+        for pending in &mut self.pending_clones.unborn {
             pending.adopted = match pending.adopted {
                 Some((ended, by)) if by == from => Some((ended, to)),
                 None if pending.thread.ptid == from => Some((from, to)),
@@ -94,7 +131,7 @@ impl State {
     }
 
     fn forget_oldest_pending(&mut self) {
-        if let Some(pending) = self.pending_clones.0.pop_front() {
+        if let Some(pending) = self.pending_clones.unborn.pop_front() {
             self.release(&pending.thread);
         }
     }

@@ -3,7 +3,7 @@
 use scap_capture_format::schema::types;
 
 use super::super::lineage::Lineage;
-use super::super::pending_clones::PendingThread;
+use super::super::pending_clones::{EarlyThread, PendingThread};
 use super::super::thread::{NO_ID, Text, Thread};
 use super::super::{State, containers, limits};
 use super::params::{counters, id, is_list, own_pid, set_cgroups, set_text};
@@ -73,12 +73,13 @@ fn clone_in_parent(state: &mut State, event: &Event<'_>, child: Tid) {
         || event.ty == types::SYSCALL_VFORK_20_X
         || in_pid_namespace;
     if child_reports {
+        let is_there = match in_pid_namespace {
+            true => made_early(state, event, child.0),
+            false => made_by(state, event, child),
+        };
         // With vfork, the parent's event is the later one.
-        if flags & f::VFORK == 0 && event.ty != types::SYSCALL_VFORK_20_X {
+        if !is_there && flags & f::VFORK == 0 && event.ty != types::SYSCALL_VFORK_20_X {
             expect_child(state, event, child.0, flags);
-        }
-        if !in_pid_namespace {
-            made_by(state, event, child);
         }
         return;
     }
@@ -106,6 +107,13 @@ fn made_by(state: &mut State, event: &Event<'_>, child: Tid) -> bool {
         state.set_maker(child, event.tid);
     }
     is_there
+}
+
+/// As [`made_by`], of a child with an id in its creator's pid namespace.
+fn made_early(state: &mut State, event: &Event<'_>, vtid: i64) -> bool {
+    let begin = state.thread(event.tid).map(|maker| maker.pidns_start);
+    let child = begin.and_then(|begin| state.take_early(vtid, begin, event.ts.0));
+    child.is_some_and(|child| made_by(state, event, child))
 }
 
 fn clone_in_child(state: &mut State, event: &Event<'_>) {
@@ -141,6 +149,14 @@ fn clone_in_child(state: &mut State, event: &Event<'_>) {
             pending.number == vtid && pending.thread.pidns_start == begin
         }
     });
+    if made.is_none() && begin != 0 && vtid >= 0 && vtid != event.tid.0 {
+        state.note_early(EarlyThread {
+            tid: event.tid,
+            vtid,
+            pidns_start: begin,
+            at: event.ts.0,
+        });
+    }
     let ptid = made.as_ref().map_or(ptid, |pending| pending.parent(ptid));
     let mut thread = made.map(|pending| pending.thread).unwrap_or_else(|| {
         let maker = if is_thread { Tid(pid.0) } else { ptid };

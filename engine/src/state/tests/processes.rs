@@ -101,6 +101,18 @@ fn made_in_a_pid_namespace() {
     clone(&mut m, 0, 104, 102, 4, &begin);
     assert_eq!(m.state.thread(Tid(104)).unwrap().ptid, Tid(101));
     assert!(!m.state.awaits_threads(now));
+    // The child's event first, as often: nothing is awaited, and the fds are those at its creation.
+    clone(&mut m, 0, 105, 103, 5, &begin);
+    m.open(103, 5, "/c", 0);
+    clone(&mut m, 5, 103, 101, 3, &begin);
+    assert!(!m.state.awaits_threads(now));
+    assert_eq!(m.fds(105), "3:f/a 4:f/b ");
+    // One of another namespace with the same id there is another one.
+    clone(&mut m, 0, 106, 103, 6, &7_u64.to_le_bytes());
+    clone(&mut m, 6, 103, 101, 3, &begin);
+    assert!(m.state.awaits_threads(m.now));
+    clone(&mut m, 0, 107, 103, 6, &begin);
+    assert!(!m.state.awaits_threads(m.now));
     // In a session of its own, the ids are again those of its namespace.
     m.event(103, types::SYSCALL_SETSID_X, &[&i(3)]);
     let last = m.state.thread(Tid(103)).unwrap();
