@@ -18,6 +18,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
+use scap::fields::NameScratch;
 use scap::filter::{Filter, When};
 use scap::replay::{Selection, Split};
 use scap::state::State;
@@ -138,6 +139,7 @@ impl Input<'_> {
     fn capture(&mut self) -> Option<Vec<u8>> {
         let (chunk, snapshot) = (1 + self.up_to(20), 1 + self.up_to(60));
         let mut state = State::new();
+        let mut scratch = NameScratch::default();
         let mut writer =
             CaptureWriter::new(Vec::new(), &Header::default(), WriterOptions::default()).ok()?;
         let mut time = 1_000_000_u64;
@@ -170,7 +172,7 @@ impl Input<'_> {
                 flags: EventFlags::from_bits_truncate(if about & 7 == 6 { who } else { 0 }),
                 params: Params::new(&lens, &bytes)?,
             };
-            if number % snapshot == 0 && !state.awaits_threads() {
+            if number % snapshot == 0 && !state.awaits_threads(time) {
                 let mut snapshot = state.snapshot();
                 snapshot.time = Timestamp(time);
                 writer.write_snapshot(&mut snapshot).ok()?;
@@ -180,7 +182,7 @@ impl Input<'_> {
             state.apply(&event);
             let view = state.view(&event);
             let (lanes, waited) = lanes::classify(&event, &view);
-            let names = fields::thread_names(&event, &view);
+            let names = fields::names(&event, &view, &mut scratch);
             writer.push_in_lanes(&event, lanes, waited, names).ok()?;
         }
         writer.finish().ok()
