@@ -18,7 +18,7 @@ trap 'rm -rf "$dir"' EXIT
 rare=$("$scap" top "$capture" --by proc.name -n 0 |
     awk '$1 > 9 && $1 < 200 { sub(/^ *[0-9]+ +[0-9.]+ +/, ""); print; exit }')
 # A container, if there are any.
-container=$("$scap" top "$capture" --by container.id -n 9 | awk '$NF ~ /^[0-9a-f]{12}$/ { print $NF; exit }')
+container=$("$scap" top "$capture" --by container.id -n 9 | awk 'length($NF) == 12 && $NF !~ /[^0-9a-f]/ { print $NF; exit }')
 
 # Adds the seconds that a command takes to a file.
 timed() {

@@ -22,6 +22,8 @@
 //!   inspect       detail, find, page, system view at a time, I/O streams, background aggregation
 //!   seal          keys of seals: reading, signing, names
 //!   export        captures made from captures: sysdig's format, and the native one
+//!   tables        the tables of SQL and exports: columns, and how their values are found
+//!   sql           captures as virtual tables of SQLite
 //!   record        the recorder: probe, /proc, containers, session         (privileged; Linux only)
 //!   tui           the timeline: model, update, view
 //!   cli           the commands; the only room that knows clap, stdout and exit codes
@@ -43,4 +45,7 @@ pub mod inspect;
 pub mod record;
 pub mod rules;
 pub mod seal;
+#[cfg(feature = "sql")]
+pub mod sql;
+pub mod tables;
 pub mod tui;

@@ -37,6 +37,8 @@ mod rules;
 mod seal;
 mod search;
 mod slice;
+#[cfg(feature = "sql")]
+mod sql;
 mod state;
 mod stderr;
 mod summary;
@@ -125,6 +127,12 @@ enum Command {
     /// Programs that were started or failed, changed files, connections, failed and slow calls, waits, containers, the
     /// recorder's alerts, losses. A filter or a time range selects events.
     Summary(summary::Args),
+    /// Ask captures questions in SQL
+    ///
+    /// Captures are the table `events`, of SQLite: `scap sql "SELECT proc_name, count(*) FROM events GROUP BY 1" FILE`. Conditions
+    /// that are filters in other commands skip what cannot match. `--tables` lists the columns; any field is one, too.
+    #[cfg(feature = "sql")]
+    Sql(sql::Args),
     /// Search captures for indicators of compromise
     ///
     /// Prints a line for each indicator, capture and process: how many events, the first and the last time, and the number of the
@@ -298,6 +306,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Chisel(args) => chisel::run(&args),
         Command::View(args) => view::run(&args),
         Command::Info(args) => info::run(&args),
+        #[cfg(feature = "sql")]
+        Command::Sql(args) => sql::run(&args),
         Command::Search(args) => search::run(&args),
         Command::FirstSeen(args) => first_seen::run(&args),
         Command::Summary(args) => summary::run(&args),

@@ -32,6 +32,7 @@ mod scripted_views;
 mod seal;
 mod search;
 mod slice;
+mod sql;
 mod state;
 mod stopped;
 mod strangers;

@@ -108,6 +108,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "tables",
+        &["capture-format", "event", "state", "fields", "format"],
+    ),
+    ("sql", &["event", "fields", "filter", "replay", "tables"]),
+    (
         "record",
         &[
             "files",
@@ -165,6 +170,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "record",
             "rules",
             "seal",
+            "sql",
+            "tables",
             "tui",
         ],
     ),

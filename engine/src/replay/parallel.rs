@@ -18,6 +18,11 @@ const WAITING_BYTES: usize = 48 << 20;
 pub trait PieceSink: EventSink + Send {
     /// Takes the output since the last call, and leaves an empty buffer for the next.
     fn take(&mut self, empty: Vec<u8>) -> Vec<u8>;
+
+    /// Returns true if the output should be taken before the end of the chunk.
+    fn is_full(&self) -> bool {
+        false
+    }
 }
 
 /// What one thread replays.
@@ -105,7 +110,7 @@ impl<S: PieceSink> Share<'_, S> {
             }
             let is_end_of_chunk = matches!(item, Item::Pause);
             let mut flow = pipeline.item(origin, item, sink)?;
-            if (is_end_of_chunk || flow.is_break())
+            if (is_end_of_chunk || sink.is_full() || flow.is_break())
                 && let Some(first) = first.take()
                 && queue
                     .push(Piece::new(first, sink.take(queue.buffer())))
@@ -126,9 +131,9 @@ impl<S: PieceSink> Share<'_, S> {
     }
 }
 
-/// The output of a chunk.
+/// The output of a chunk, or of a part of one.
 struct Piece {
-    /// The number of the chunk's first event.
+    /// The number of its first event.
     first: u64,
     bytes: Vec<u8>,
 }
