@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
+use rusqlite::types::Value;
 use rusqlite::{Connection, Statement};
+use serde_json::Value as Json;
 
 pub use functions::FUNCTIONS;
 pub use text::MAX_LEN;
@@ -179,22 +181,19 @@ impl Database {
         Ok(Self { connection, shared })
     }
 
-    /// Adds a table of texts.
+    /// Adds a table. Arrays and objects become text.
     ///
     /// # Errors
     ///
     /// SQLite's; a name or a column twice among them.
-    pub fn add_list(
+    pub fn add_table(
         &self,
         name: &str,
         columns: &[String],
-        rows: &[Vec<Option<String>>],
+        rows: &[Vec<Json>],
     ) -> rusqlite::Result<()> {
         let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-        let declared: Vec<String> = columns
-            .iter()
-            .map(|c| format!("{} TEXT", quoted(c)))
-            .collect();
+        let declared: Vec<String> = columns.iter().map(|c| quoted(c)).collect();
         self.allow_all()?;
         self.connection.execute_batch(&format!(
             "CREATE TABLE temp.{}({})",
@@ -205,7 +204,7 @@ impl Database {
         let insert = format!("INSERT INTO temp.{} VALUES({values})", quoted(name));
         let mut insert = self.connection.prepare(&insert)?;
         for row in rows {
-            insert.execute(rusqlite::params_from_iter(row))?;
+            insert.execute(rusqlite::params_from_iter(row.iter().map(value)))?;
         }
         Ok(())
     }
@@ -258,6 +257,25 @@ impl Database {
     fn allow_all(&self) -> rusqlite::Result<()> {
         let none: Option<fn(AuthContext<'_>) -> Authorization> = None;
         self.connection.authorizer(none)
+    }
+}
+
+/// Returns the names in a query, in lower case: of tables and columns.
+pub fn names(sql: &str) -> Vec<String> {
+    Query::new(sql).map_or_else(|_| Vec::new(), |query| query.names)
+}
+
+fn value(json: &Json) -> Value {
+    match json {
+        Json::Null => Value::Null,
+        Json::Bool(is) => Value::Integer(i64::from(*is)),
+        Json::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(number), _) => Value::Integer(number),
+            (None, Some(number)) => Value::Real(number),
+            (None, None) => Value::Text(number.to_string()),
+        },
+        Json::String(text) => Value::Text(text.clone()),
+        other => Value::Text(other.to_string()),
     }
 }
 

@@ -12,6 +12,8 @@ mod compressed;
 mod containers;
 mod cut;
 mod derived;
+#[path = "../common/dice.rs"]
+mod dice;
 mod fds;
 mod files;
 mod joined;

@@ -5,6 +5,8 @@ mod alerts;
 #[path = "../common/mod.rs"]
 mod common;
 mod counts;
+#[path = "../common/dice.rs"]
+mod dice;
 mod hostile;
 mod lanes;
 mod questions;

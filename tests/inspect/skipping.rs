@@ -6,6 +6,7 @@ use std::path::Path;
 
 use tempfile::tempdir;
 
+use crate::dice::Dice;
 use crate::repeat::repeated;
 use crate::skip::{Bytes, Found, plan, read, read_shared};
 use scap::filter::{Filter, When};
@@ -22,19 +23,6 @@ fn captures(dir: &Path) -> Vec<(&'static str, Bytes)> {
             (*name, std::fs::read(to).unwrap().into())
         })
         .collect()
-}
-
-/// Numbers that look random.
-struct Dice(u64);
-
-impl Dice {
-    fn up_to(&mut self, end: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % end
-    }
 }
 
 /// A filter with values of the capture.

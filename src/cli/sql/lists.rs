@@ -38,7 +38,7 @@ impl FromStr for List {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Rows {
     columns: Vec<String>,
-    rows: Vec<Vec<Option<String>>>,
+    rows: Vec<Vec<Value>>,
 }
 
 impl List {
@@ -47,7 +47,7 @@ impl List {
         let shown = self.path.display();
         let failed = |error: String| CliError::failed(format!("{shown}: {error}"));
         let rows = read(&self.path).map_err(failed)?;
-        let added = database.add_list(&self.name, &rows.columns, &rows.rows);
+        let added = database.add_table(&self.name, &rows.columns, &rows.rows);
         added.map_err(|error| failed(error.to_string()))
     }
 }
@@ -102,12 +102,8 @@ fn objects(list: Vec<Value>) -> Result<Rows, String> {
         return Err("it has no columns".to_owned());
     }
     for object in objects {
-        let text = |name: &String| match object.get(name)? {
-            Value::Null => None,
-            Value::String(text) => Some(text.clone()),
-            other => Some(other.to_string()),
-        };
-        rows.rows.push(rows.columns.iter().map(text).collect());
+        let value = |name: &String| object.get(name).cloned().unwrap_or_default();
+        rows.rows.push(rows.columns.iter().map(value).collect());
     }
     Ok(rows)
 }
@@ -151,7 +147,7 @@ fn csv(text: &str) -> Result<Rows, String> {
                 columns.len()
             ));
         }
-        rows.push(record.into_iter().map(Some).collect());
+        rows.push(record.into_iter().map(Value::from).collect());
     }
     Ok(Rows { columns, rows })
 }
@@ -190,7 +186,7 @@ mod tests {
     fn csv_is_read() {
         let rows = csv("ip,note\r\n10.0.0.1,\"a, \"\"b\"\"\nc\"\n10.0.0.2,\n\n").unwrap();
         assert_eq!(rows.columns, ["ip", "note"]);
-        let some = |text: &str| Some(text.to_owned());
+        let some = |text: &str| Value::from(text);
         assert_eq!(
             rows.rows,
             [
@@ -208,7 +204,7 @@ mod tests {
         let list = serde_json::from_str(r#"[{"ip":"1.1.1.1"},{"n":5,"ip":null},"x"]"#).unwrap();
         let rows = objects(list).unwrap();
         assert_eq!(rows.columns, ["ip", "n", "value"]);
-        assert_eq!(rows.rows[1], [None, Some("5".to_owned()), None]);
-        assert_eq!(rows.rows[2][2].as_deref(), Some("x"));
+        assert_eq!(rows.rows[1], [Value::Null, 5.into(), Value::Null]);
+        assert_eq!(rows.rows[2][2], "x");
     }
 }

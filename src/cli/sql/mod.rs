@@ -3,6 +3,7 @@
 mod lists;
 mod print;
 mod scan;
+mod state;
 
 use std::fs;
 use std::path::PathBuf;
@@ -43,6 +44,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME=FILE")]
     table: Vec<List>,
 
+    /// The instant of the tables of the state (processes, fds …): a time, an offset (`+12.5s`), an event (`#123`), `start`
+    /// or `end`
+    #[arg(long, value_name = "WHEN", default_value = "end")]
+    at: String,
+
     /// Most memory for the query, in MiB
     #[arg(long, value_name = "MIB", default_value = "512", value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     memory: u64,
@@ -76,7 +82,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     };
     let scanner = CaptureScanner {
         names: files.iter().map(name).collect(),
-        files,
+        files: files.clone(),
         threads: args.threads.count(),
         may_skip: !args.no_skip,
         verbose: args.verbose,
@@ -90,6 +96,9 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
     let database = Database::new(Box::new(scanner), options).map_err(failed)?;
     for list in &args.table {
         list.add(&database)?;
+    }
+    if state::add(&database, &query, &files, &args.at)? {
+        is_damaged.store(true, Ordering::Relaxed);
     }
     let mut statement = database.prepare(&query).map_err(CliError::failed)?;
     let format = match args.json {
@@ -154,6 +163,13 @@ fn tables() -> Result<Outcome, CliError> {
         ("field", Side::Left),
         ("", Side::Whole),
     ];
+    table::write(output.buffer(), &head, &rows);
+    let rows: Vec<Vec<String>> = state::TABLES
+        .iter()
+        .map(|(name, about, _)| vec![(*name).to_owned(), (*about).to_owned()])
+        .collect();
+    output.buffer().extend_from_slice(b"\nother tables\n");
+    let head = [("name", Side::Left), ("", Side::Whole)];
     table::write(output.buffer(), &head, &rows);
     output.buffer().extend_from_slice(
         b"\nAny field is a column as well: \"fd.sip\", or field('proc.aname[2]'). \

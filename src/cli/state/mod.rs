@@ -14,6 +14,8 @@ use super::input::{Captures, Input};
 use super::output::Output;
 use super::positionals;
 use super::window::Window;
+use serde_json::{Map, Value};
+
 use crate::event::time::LocalClock;
 use crate::fields::{Context, Session};
 use crate::filter::{Filter, When};
@@ -177,6 +179,19 @@ pub(super) fn run(args: &Args, what: SystemView) -> Result<Outcome, CliError> {
     Ok(Outcome::of_damage(is_damaged))
 }
 
+/// Returns the names of a table's columns, as in JSON, and its rows.
+pub(super) fn json_rows(table: &Table) -> (Vec<String>, Vec<Map<String, Value>>) {
+    let names = table
+        .columns
+        .iter()
+        .map(|column| print::member(column.title));
+    let rows = table
+        .rows
+        .iter()
+        .map(|row| print::row_json(table.columns, row));
+    (names.collect(), rows.collect())
+}
+
 /// Parses a filter of processes and fds.
 pub(super) fn filter_of_state(text: &str) -> Result<Filter, CliError> {
     let filter = positionals::filter(text)?;
@@ -206,7 +221,7 @@ pub(super) struct Moment {
     pub(super) instant: Instant,
     calls: CallsInProgress,
     /// The machine of each origin, if there are several.
-    machines: Vec<Option<String>>,
+    pub(super) machines: Vec<Option<String>>,
     pub(super) is_damaged: bool,
 }
 
@@ -296,7 +311,11 @@ impl Moment {
     }
 
     /// Makes a table of each machine, with its name if there are several.
-    fn tables(&self, what: SystemView, chosen: &mut Chosen) -> Vec<(Option<String>, Table)> {
+    pub(super) fn tables(
+        &self,
+        what: SystemView,
+        chosen: &mut Chosen,
+    ) -> Vec<(Option<String>, Table)> {
         let origins = self.instant.origins.iter().zip(&self.machines);
         origins
             .map(|(origin, machine)| {
@@ -345,7 +364,7 @@ fn last_time(files: &[PathBuf]) -> Result<Option<u64>, CliError> {
     Ok(latest)
 }
 
-fn report_omitted(tables: &[Table]) {
+pub(super) fn report_omitted(tables: &[Table]) {
     let omitted: u64 = tables.iter().map(|table| table.omitted).sum();
     if omitted > 0 {
         warn(

@@ -172,7 +172,7 @@ fn escaped(bytes: &[u8]) -> String {
 }
 
 /// Returns the members of a row, by the titles of the columns.
-fn row_json(columns: &'static [Column], row: &Row) -> Map<String, Value> {
+pub(super) fn row_json(columns: &'static [Column], row: &Row) -> Map<String, Value> {
     let members = columns.iter().zip(&row.cells);
     members
         .map(|(column, cell)| (member(column.title), value(cell)))
@@ -180,7 +180,7 @@ fn row_json(columns: &'static [Column], row: &Row) -> Map<String, Value> {
 }
 
 /// Returns the name of a column's member.
-fn member(title: &str) -> String {
+pub(super) fn member(title: &str) -> String {
     match title {
         "THR" => "threads".to_owned(),
         "PROCS" => "processes".to_owned(),
