@@ -284,9 +284,9 @@ impl EventCursor<'_> {
 
     /// Goes to the next row.
     fn advance(&mut self) -> Result<()> {
-        self.row += 1;
         if self.repeat > 0 {
             self.repeat -= 1;
+            self.row += 1;
             return Ok(());
         }
         while self.next >= self.piece.len() {
@@ -310,9 +310,11 @@ impl EventCursor<'_> {
         for _ in 0..=self.width {
             self.cells.push(self.next + all.len() - rest.len());
             match cell::take(&mut rest) {
-                Some(Cell::Integer(count)) if !self.groups.is_empty() && self.cells.len() == 1 => {
+                Some(Cell::Integer(count)) if self.cells.len() == 1 && !self.groups.is_empty() => {
                     self.repeat = count - 1;
+                    self.row += 1;
                 }
+                Some(Cell::Integer(number)) if self.cells.len() == 1 => self.row = number,
                 Some(_) => {}
                 None => return Err(Error::ModuleError("a row is cut off".to_owned())),
             }
@@ -392,8 +394,12 @@ unsafe impl VTabCursor for EventCursor<'_> {
     fn column(&self, cx: &mut Context, column: c_int) -> Result<()> {
         let column = usize::try_from(column).unwrap_or(usize::MAX);
         let Some(place) = self.places.get(column) else {
-            let filter = self.filter.as_deref().map(str::as_bytes);
-            return set(cx, filter.map_or(Cell::Null, Cell::Text));
+            // Without a value for the whole scan, rows would be wrong without a word.
+            let filter = self.filter.as_deref().ok_or_else(|| {
+                let message = "filter: write `filter = '…'`, joined to other conditions with AND";
+                Error::ModuleError(message.to_owned())
+            })?;
+            return set(cx, Cell::Text(filter.as_bytes()));
         };
         let bytes = place
             .and_then(|place| self.cells.get(place + 1))

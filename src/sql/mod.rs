@@ -5,6 +5,7 @@ mod functions;
 mod pushdown;
 mod rows;
 mod text;
+mod views;
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -18,6 +19,7 @@ use serde_json::Value as Json;
 
 pub use functions::FUNCTIONS;
 pub use text::MAX_LEN;
+pub use views::VIEWS;
 
 use self::text::Query;
 use crate::fields::Field;
@@ -27,7 +29,7 @@ use crate::tables::{EVENTS, EventRows};
 /// The rows that a query needs of the captures.
 #[derive(Debug)]
 pub struct Scan {
-    /// Makes the rows. The number of the event is written before each as an integer cell.
+    /// Makes the rows. A number that no other event has is written before each as an integer cell.
     pub rows: EventRows,
     /// Which events.
     pub selection: Selection,
@@ -172,6 +174,9 @@ impl Database {
             connection.set_limit(limit, most)?;
         }
         functions::add(&connection)?;
+        for (name, _, query) in VIEWS {
+            connection.execute_batch(&format!("CREATE TEMP VIEW {name} AS {query}"))?;
+        }
         let shared = Arc::new(Shared {
             scanner,
             options,

@@ -3,7 +3,7 @@
 use hashbrown::HashMap;
 use scap_capture_format::schema::EventType;
 
-use super::{ColumnType, cell};
+use super::{ColumnType, cell, own};
 use crate::event::bytes::BufferFormat;
 use crate::event::{syscall, time};
 use crate::fields::{self, Context, Field, Scratch, Value, items};
@@ -51,6 +51,12 @@ pub enum Source {
     Time,
     /// The name of the error, if the call failed.
     Errno,
+    /// The duration of the call.
+    Latency,
+    /// The number of the call.
+    Number,
+    /// The id of the process.
+    Process,
     /// The arguments of the program, without `argv[0]`.
     Args,
     /// All parameters of the event.
@@ -82,9 +88,10 @@ pub const EVENTS: &[EventColumn] = &[
     column("num", Integer, F("evt.num"), "number of the event in the capture, from 1"),
     column("time_us", Time, Source::Time, "time, to the microsecond"),
     column("time_ns", Integer, F("evt.rawtime"), "time in nanoseconds since the epoch; of a call, when it returned"),
-    column("latency_ns", Integer, F("evt.latency"), "duration of the call in nanoseconds"),
+    column("latency_ns", Integer, Source::Latency, "duration of the call in nanoseconds"),
     column("cpu", Integer, F("evt.cpu"), "CPU"),
     column("evt_type", Text, F("evt.type"), "name of the call or event"),
+    column("syscall", Integer, Source::Number, "number of the call on the recorded machine"),
     column("category", Text, F("evt.category"), "file, net, ipc, process, memory …"),
     column("dir", Text, F("evt.dir"), "`<` for an event with the result, `>` for one without"),
     column("res", Integer, F("evt.rawres"), "result of the call"),
@@ -93,6 +100,7 @@ pub const EVENTS: &[EventColumn] = &[
     column("tid", Integer, F("thread.tid"), "thread"),
     column("pid", Integer, F("proc.pid"), "process"),
     column("ppid", Integer, F("proc.ppid"), "parent of the process"),
+    column("proc_id", Text, Source::Process, "id of the process that no other has, on any machine"),
     column("proc_name", Text, F("proc.name"), "name of the process"),
     column("exe", Text, F("proc.exe"), "`argv[0]`"),
     column("exepath", Text, F("proc.exepath"), "path of the executable"),
@@ -156,6 +164,7 @@ enum Reader {
     Capture,
     Time,
     Errno(Field, Field),
+    Own(fn(&mut Vec<u8>, &Context<'_>)),
     Args,
     Parameters(ParameterFields),
 }
@@ -183,6 +192,9 @@ impl EventRows {
             Source::Capture => Some(Reader::Capture),
             Source::Time => Some(Reader::Time),
             Source::Errno => Some(Reader::Errno(field("evt.failed")?, field("evt.res")?)),
+            Source::Latency => Some(Reader::Own(own::latency)),
+            Source::Number => Some(Reader::Own(own::number)),
+            Source::Process => Some(Reader::Own(own::process)),
             Source::Args => Some(Reader::Args),
             Source::Parameters => Some(Reader::Parameters(HashMap::new())),
         };
@@ -207,7 +219,11 @@ impl EventRows {
         self.readers.iter().any(|reader| match reader {
             Reader::Field(_, field) | Reader::Plain(field) => test(field),
             Reader::Errno(failed, res) => test(failed) || test(res),
-            Reader::Parameters(_) | Reader::Capture | Reader::Time | Reader::Args => false,
+            Reader::Parameters(_)
+            | Reader::Capture
+            | Reader::Own(_)
+            | Reader::Time
+            | Reader::Args => false,
         })
     }
 
@@ -235,6 +251,7 @@ impl EventRows {
                     let value = field.extract(cx, scratch);
                     plain(out, value, field, text);
                 }
+                Reader::Own(write) => write(out, cx),
                 Reader::Capture => capture(out, captures, cx),
                 Reader::Time => match cx.event.ts.known() {
                     Some(ns) => cell::text_of(out, |out| date_time(out, ns)),

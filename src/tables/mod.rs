@@ -4,6 +4,7 @@
 
 pub mod cell;
 mod events;
+mod own;
 
 pub use events::{EVENTS, EventColumn, EventRows, Source, date_time};
 

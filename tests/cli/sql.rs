@@ -99,6 +99,10 @@ fn own_columns_follow_from_others() {
             "anames IS NOT NULL AND json_extract(anames, '$[0]') IS NOT pname",
             "apids IS NOT NULL AND json_extract(apids, '$[0]') IS NOT ppid",
             "json_extract(arg, '$.flags') IS NOT flags",
+            "latency_ns = 0",
+            "latency_ns IS NOT NULLIF(field('evt.latency'), 0)",
+            "evt_type = 'openat' AND syscall <> 257",
+            "proc_id IS NOT NULL AND length(proc_id) <> 22",
             "\"proc.name\" IS NOT proc_name OR field('fd.name') IS NOT fd_name",
         ] {
             let query = format!("SELECT count(*) FROM events WHERE {wrong}");
@@ -266,6 +270,32 @@ fn tables_of_the_state_have_what_their_commands_print() {
 }
 
 #[test]
+fn views_have_the_names_of_other_tools() {
+    let count = |filter: &str| {
+        let (printed, ..) = seen(&scap(&["read", INTRUSION, filter], None));
+        i64::try_from(printed.lines().count()).unwrap()
+    };
+    let executed = count("evt.type in (execve, execveat) and evt.failed=false");
+    let view = "SELECT count(*) FROM cim_processes";
+    assert!(executed > 100);
+    assert_eq!(number(view, &[INTRUSION]), executed);
+    let deleted = count("evt.type in (unlink, unlinkat, rmdir) and evt.failed=false");
+    let view = "SELECT count(*) FROM cim_filesystem WHERE action = 'deleted'";
+    assert!(deleted > 0);
+    assert_eq!(number(view, &[INTRUSION]), deleted);
+    let accepted = count("evt.type in (accept, accept4) and evt.failed=false and fd.sip exists");
+    let view = "SELECT count(*) FROM cim_network WHERE direction = 'inbound'";
+    assert!(accepted > 0);
+    assert_eq!(number(view, &[INTRUSION]), accepted);
+    let read = "SELECT count(*) FROM cim_filesystem WHERE file_path = '/etc/passwd' AND \
+                file_name = 'passwd' AND action = 'read'";
+    let filter =
+        "evt.type=openat and fd.name=/etc/passwd and evt.failed=false and evt.is_open_write=false";
+    assert!(count(filter) > 0);
+    assert_eq!(number(read, &[INTRUSION]), count(filter));
+}
+
+#[test]
 fn order_joins_and_filters() {
     let files = [INTRUSION];
     let (rows, ..) = sql("SELECT num FROM events ORDER BY num", &files);
@@ -289,6 +319,31 @@ fn order_joins_and_filters() {
                  WHERE a.proc_name = 'ls' AND b.proc_name = 'ls' AND a.evt_type = 'execve'";
     let alone = "SELECT count(*) FROM events WHERE proc_name = 'ls' AND evt_type = 'execve'";
     assert_eq!(number(query, &files), number(alone, &files));
+    // Scans that are united, in which some rows are twice.
+    for files in [&[INTRUSION][..], &[SAMPLE, INTRUSION]] {
+        let parts = ["proc_name = 'ls'", "evt_type = 'execve'"];
+        let any = format!("SELECT count(*) FROM events WHERE {}", parts.join(" OR "));
+        let both = format!("SELECT count(*) FROM events WHERE {}", parts.join(" AND "));
+        let one = |at: usize| format!("SELECT count(*) FROM events WHERE {}", parts[at]);
+        let sum = number(&one(0), files) + number(&one(1), files) - number(&both, files);
+        assert_eq!(number(&any, files), sum);
+        // A filter is a scan of its own, or refused.
+        let query =
+            "SELECT count(*) AS n FROM events WHERE filter = 'proc.name=ls' OR evt_type = 'execve'";
+        let (rows, err, code) = sql(query, files);
+        match code {
+            0 => assert_eq!(rows[0]["n"], sum),
+            _ => assert!(err.contains("filter: "), "{err}"),
+        }
+        let rows = "SELECT count(*) FROM (SELECT DISTINCT rowid FROM events)";
+        assert_eq!(
+            number(rows, files),
+            number("SELECT count(*) FROM events", files)
+        );
+    }
+    let processes = "SELECT count(DISTINCT proc_id) FROM events";
+    let pids = "SELECT count(DISTINCT pid) FROM events WHERE proc_id IS NOT NULL";
+    assert!(number(processes, &files) >= number(pids, &files));
     // Lists.
     let dir = tempdir().unwrap();
     let names = file(
@@ -369,6 +424,9 @@ fn queries_do_nothing_but_read() {
         "SELECT field('no.such') FROM events",
         "SELECT * FROM events WHERE filter = 'proc.nam = x'",
         "SELECT * FROM events WHERE filter = 5",
+        "SELECT * FROM events WHERE NOT filter = 'proc.name = x'",
+        "SELECT * FROM events WHERE filter <> 'proc.name = x'",
+        "SELECT filter FROM events",
         "/* nothing */",
         &deep,
         &many,

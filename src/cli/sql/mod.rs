@@ -18,7 +18,7 @@ use super::error::{CliError, Outcome};
 use super::output::Output;
 use super::stderr;
 use super::table::{self, Side};
-use crate::sql::{Database, FUNCTIONS, MAX_LEN, Options};
+use crate::sql::{Database, FUNCTIONS, MAX_LEN, Options, VIEWS};
 use crate::tables::{EVENTS, Source};
 
 /// Arguments of `scap sql`.
@@ -164,9 +164,12 @@ fn tables() -> Result<Outcome, CliError> {
         ("", Side::Whole),
     ];
     table::write(output.buffer(), &head, &rows);
+    let views = VIEWS.iter().map(|(name, about, _)| (name, about));
     let rows: Vec<Vec<String>> = state::TABLES
         .iter()
-        .map(|(name, about, _)| vec![(*name).to_owned(), (*about).to_owned()])
+        .map(|(name, about, _)| (name, about))
+        .chain(views)
+        .map(|(name, about)| vec![(*name).to_owned(), (*about).to_owned()])
         .collect();
     output.buffer().extend_from_slice(b"\nother tables\n");
     let head = [("name", Side::Left), ("", Side::Whole)];

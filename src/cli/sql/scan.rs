@@ -37,7 +37,9 @@ struct Rows {
 impl Rows {
     fn add(&mut self, cx: &Context<'_>) {
         if !cx.event.is_internal() {
-            let number = i64::try_from(cx.event.num.0).unwrap_or(i64::MAX);
+            // The same for each scan: SQLite unites scans by it.
+            let origin = cx.session.origin.map_or(0, |origin| origin.0);
+            let number = i64::from(origin) << 47 | (cx.event.num.0 & ((1 << 47) - 1)).cast_signed();
             cell::integer(&mut self.output, number);
             self.rows.write(&mut self.output, cx);
         }
