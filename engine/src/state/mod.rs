@@ -184,7 +184,8 @@ impl State {
         }
         self.changed_name = false;
         self.made.clear();
-        self.now = paired.event.ts.0;
+        // An event without a time is where the one before it is.
+        self.now = paired.event.ts.known().unwrap_or(self.now);
         self.entered = self.now.saturating_sub(paired.full.latency.unwrap_or(0));
         apply::event(self, &paired);
     }

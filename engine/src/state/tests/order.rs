@@ -128,3 +128,37 @@ fn a_relative_path_starts_from_the_directory_of_its_entry() {
     // While the other thread changed it, it may have been either.
     assert_eq!(stat(&mut m, 4), "res=0 path=f(f) ");
 }
+
+/// Some programs write events without a time: what was opened before them is open, and what they open stays open.
+#[test]
+fn an_event_without_a_time_is_where_the_one_before_it_is() {
+    for none in [0, u64::MAX] {
+        let mut m = Machine::new();
+        m.open(100, 3, "/a", 0);
+        let path = b"/b\0";
+        let (flags, mode, dev) = (
+            0_u32.to_le_bytes(),
+            0_u32.to_le_bytes(),
+            0_u32.to_le_bytes(),
+        );
+        let (fd, ino) = (i(4), 0_u64.to_le_bytes());
+        let params: [&[u8]; 6] = [&fd, path, &flags, &mode, &dev, &ino];
+        let lens: Vec<u32> = params.iter().map(|p| p.len() as u32).collect();
+        let bytes = params.concat();
+        m.state.apply(&Event {
+            num: EventNum(1),
+            ts: Timestamp(none),
+            tid: Tid(100),
+            pid: Pid(100),
+            cpu: 0,
+            ty: types::SYSCALL_OPEN_X,
+            latency: None,
+            flags: EventFlags::empty(),
+            params: Params::new(&lens, &bytes).unwrap(),
+        });
+        let is_open = |m: &Machine, fd| m.state.fd(Tid(100), fd).is_some();
+        assert!(is_open(&m, 3) && is_open(&m, 4), "{none}");
+        m.open(100, 5, "/c", 0);
+        assert!([3, 4, 5].iter().all(|fd| is_open(&m, *fd)), "{none}");
+    }
+}
