@@ -14,8 +14,6 @@ use super::input::{Captures, Input};
 use super::output::Output;
 use super::positionals;
 use super::window::Window;
-use serde_json::{Map, Value};
-
 use crate::event::time::LocalClock;
 use crate::fields::{Context, Session};
 use crate::filter::{Filter, When};
@@ -180,7 +178,10 @@ pub(super) fn run(args: &Args, what: SystemView) -> Result<Outcome, CliError> {
 }
 
 /// Returns the names of a table's columns, as in JSON, and its rows.
-pub(super) fn json_rows(table: &Table) -> (Vec<String>, Vec<Map<String, Value>>) {
+#[cfg(feature = "sql")]
+pub(super) fn json_rows(
+    table: &Table,
+) -> (Vec<String>, Vec<serde_json::Map<String, serde_json::Value>>) {
     let names = table
         .columns
         .iter()
