@@ -112,6 +112,12 @@ unsafe impl<'vtab> VTab<'vtab> for EventTable {
             } else if column > filter_column || !self.shared.pushes() {
                 continue;
             }
+            // Filters compare bytes; a pattern has no collation.
+            let has_collation =
+                !matches!(operator, Operator::Filter | Operator::Like | Operator::Glob);
+            if has_collation && info.collation(place)? != "BINARY" {
+                continue;
+            }
             if operator == Operator::Equal && info.set_in_constraint(place, true)? {
                 operator = Operator::In;
             }

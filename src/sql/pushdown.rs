@@ -232,7 +232,9 @@ fn condition(
             Some(format!("{name} icontains {part}"))
         }
         Operator::Glob if ty == ColumnType::Text => {
-            let part = quoted(longest(text()?, &['*', '?', '[', ']']))?;
+            // What follows a bracket can be one of several characters.
+            let before = text()?.split('[').next().unwrap_or_default();
+            let part = quoted(longest(before, &['*', '?']))?;
             Some(format!("{name} contains {part}"))
         }
         Operator::IsNotNull if ty != ColumnType::Integer => Some(format!("{name} exists")),
@@ -329,6 +331,13 @@ mod tests {
                 "proc.name icontains 'ss' None None",
             ),
             ("proc_name", O::Like, &[text("%É%")], " None None"),
+            (
+                "fd_name",
+                O::Glob,
+                &[text("b[abcdefgh]sh")],
+                "fd.name contains 'b' None None",
+            ),
+            ("fd_name", O::Glob, &[text("[^abcdefgh]etc")], " None None"),
             (
                 "fd_name",
                 O::Glob,

@@ -145,7 +145,13 @@ fn condition(dice: &mut Dice, rows: &[Value], depth: usize) -> String {
     let (own, other) = (literal(value), literal(other));
     let text = value.as_str().unwrap_or("x").replace('\'', "''");
     let middle: String = text.chars().skip(1).take(4).collect();
-    match dice.up_to(12) {
+    let class: String = middle
+        .chars()
+        .take(1)
+        .chain("0123456789xyz".chars())
+        .collect();
+    let other_case = literal(&Value::from(text.to_uppercase()));
+    match dice.up_to(16) {
         0..=2 => format!("{name} = {own}"),
         3 => format!("{name} IN ({own}, {other})"),
         4 => format!("{name} BETWEEN {own} AND {other}"),
@@ -153,6 +159,10 @@ fn condition(dice: &mut Dice, rows: &[Value], depth: usize) -> String {
         6 => format!("{name} < {own}"),
         7 => format!("{name} LIKE '%{}%'", middle.to_uppercase()),
         8 => format!("{name} GLOB '*{middle}*'"),
+        12 => format!("{name} GLOB '*[{class}]*'"),
+        13 => format!("{name} GLOB '[^{class}]*'"),
+        14 => format!("{name} = {other_case} COLLATE NOCASE"),
+        15 => format!("{name} COLLATE NOCASE IN ({other_case}, {own} || ' ')"),
         9 => format!("{name} IS NULL"),
         10 => format!("{name} IS NOT NULL"),
         // Of another type than the column, which SQLite converts.
@@ -188,6 +198,40 @@ fn conditions_that_become_filters_change_no_result() {
         }
         assert!(found > rounds / 4, "{found} of {rounds}");
     }
+}
+
+#[test]
+fn classes_and_collations_lose_no_row() {
+    for condition in [
+        "proc_name GLOB 'b[abcdefgh]sh'",
+        "fd_name GLOB '*[0123456789abcdef]*'",
+        "fd_name GLOB '[^abcdefghijk]etc*'",
+        "proc_name = 'BASH' COLLATE NOCASE",
+        "proc_name COLLATE NOCASE IN ('BASH', 'LS')",
+        "proc_name IS 'PERL' COLLATE NOCASE",
+        "\"proc.name\" = 'PERL' COLLATE NOCASE",
+        "proc_name = 'bash ' COLLATE RTRIM",
+    ] {
+        let query = format!("SELECT count(*) FROM events WHERE {condition}");
+        let found = number(&query, &[INTRUSION]);
+        assert!(found > 0, "{condition}");
+        assert_eq!(
+            found,
+            number(&query, &[INTRUSION, "--no-skip"]),
+            "{condition}"
+        );
+    }
+    let groups = |from: &str| {
+        let query = format!(
+            "SELECT count(*) FROM (SELECT 1 FROM {from} GROUP BY proc_name || substr('xX', 1 + num % 2, 1) \
+             COLLATE NOCASE)"
+        );
+        number(&query, &[INTRUSION])
+    };
+    assert_eq!(
+        groups("events"),
+        groups("(SELECT DISTINCT proc_name, num FROM events)")
+    );
 }
 
 #[test]
