@@ -96,6 +96,9 @@ unsafe impl<'vtab> VTab<'vtab> for EventTable {
                 (column, c.operator(), c.is_usable())
             })
             .collect();
+        // A field that compares events would compare only those that pass.
+        let compares = self.fields.iter().any(|(_, field)| field.is_stateful());
+        let pushes = self.shared.pushes() && !compares;
         let mut plan = String::new();
         let mut arguments = 0;
         for (place, (column, operator, is_usable)) in constraints.into_iter().enumerate() {
@@ -109,7 +112,7 @@ unsafe impl<'vtab> VTab<'vtab> for EventTable {
             };
             if is_filter {
                 operator = Operator::Filter;
-            } else if column > filter_column || !self.shared.pushes() {
+            } else if column > filter_column || !pushes {
                 continue;
             }
             // Filters compare bytes; a pattern has no collation.

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 use rusqlite::types::Value;
-use rusqlite::{Connection, Statement};
+use rusqlite::{Connection, ErrorCode, Statement};
 use serde_json::Value as Json;
 
 pub use functions::FUNCTIONS;
@@ -232,12 +232,7 @@ impl Database {
                 ..State::default()
             };
         }
-        let message = |error: rusqlite::Error| match error {
-            rusqlite::Error::MultipleStatement => "more than one statement".to_owned(),
-            rusqlite::Error::SqliteFailure(_, Some(message)) => message,
-            rusqlite::Error::SqlInputError { msg, .. } => msg,
-            error => error.to_string(),
-        };
+        let message = |error: rusqlite::Error| message(&error);
         self.allow_all().map_err(message)?;
         let declared = "DROP TABLE IF EXISTS temp.events; \
                         CREATE VIRTUAL TABLE temp.events USING scap_events";
@@ -262,6 +257,19 @@ impl Database {
     fn allow_all(&self) -> rusqlite::Result<()> {
         let none: Option<fn(AuthContext<'_>) -> Authorization> = None;
         self.connection.authorizer(none)
+    }
+}
+
+/// Returns an error of SQLite as other errors are written.
+pub fn message(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqliteFailure(code, _) if code.code == ErrorCode::OutOfMemory => {
+            "the query needs more memory than --memory allows".to_owned()
+        }
+        rusqlite::Error::MultipleStatement => "more than one statement".to_owned(),
+        rusqlite::Error::SqliteFailure(_, Some(message)) => message.clone(),
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        error => error.to_string(),
     }
 }
 

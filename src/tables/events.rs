@@ -214,7 +214,7 @@ impl EventRows {
         self.readers.len()
     }
 
-    /// Returns true if the data of I/O calls is used.
+    /// Returns true if the test holds for a field that is used.
     pub fn any_field(&self, test: impl Fn(&Field) -> bool) -> bool {
         self.readers.iter().any(|reader| match reader {
             Reader::Field(_, field) | Reader::Plain(field) => test(field),
@@ -225,12 +225,6 @@ impl EventRows {
             | Reader::Time
             | Reader::Args => false,
         })
-    }
-
-    /// Returns true if parameters of every kind are used, data among them.
-    pub fn needs_parameters(&self) -> bool {
-        let is_map = |reader: &Reader| matches!(reader, Reader::Parameters(_));
-        self.readers.iter().any(is_map)
     }
 
     /// Appends the row of an event.

@@ -18,7 +18,7 @@ use super::error::{CliError, Outcome};
 use super::output::Output;
 use super::stderr;
 use super::table::{self, Side};
-use crate::sql::{Database, FUNCTIONS, MAX_LEN, Options, VIEWS};
+use crate::sql::{self, Database, FUNCTIONS, MAX_LEN, Options, VIEWS};
 use crate::tables::{EVENTS, Source};
 
 /// Arguments of `scap sql`.
@@ -92,7 +92,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, CliError> {
         memory: args.memory << 20,
         pushes: !args.no_skip,
     };
-    let failed = |error: rusqlite::Error| CliError::failed(print::message(&error));
+    let failed = |error: rusqlite::Error| CliError::failed(sql::message(&error));
     let database = Database::new(Box::new(scanner), options).map_err(failed)?;
     for list in &args.table {
         list.add(&database)?;

@@ -9,6 +9,7 @@ use super::super::error::CliError;
 use super::super::output::{Output, ascii_json};
 use super::super::table::{self, Side};
 use crate::event::text;
+use crate::sql;
 
 /// Rows of a table that have their columns aligned together.
 const BATCH: usize = 10_000;
@@ -37,7 +38,7 @@ pub(super) fn rows(statement: &mut Statement<'_>, format: Format) -> Result<u64,
         .collect();
     let mut output = Output::new();
     let is_terminal = std::io::stdout().is_terminal();
-    let failed = |error: rusqlite::Error| CliError::failed(message(&error));
+    let failed = |error: rusqlite::Error| CliError::failed(sql::message(&error));
     let mut rows = statement.query([]).map_err(failed)?;
     let mut printed = Printer {
         format,
@@ -55,19 +56,6 @@ pub(super) fn rows(statement: &mut Statement<'_>, format: Format) -> Result<u64,
     printed.end(output.buffer());
     output.finish()?;
     Ok(count)
-}
-
-/// Returns an error of SQLite as other errors are written.
-pub(super) fn message(error: &rusqlite::Error) -> String {
-    match error {
-        rusqlite::Error::SqliteFailure(code, _)
-            if code.code == rusqlite::ErrorCode::OutOfMemory =>
-        {
-            "the query needs more memory than --memory allows".to_owned()
-        }
-        rusqlite::Error::SqliteFailure(_, Some(message)) => message.clone(),
-        error => error.to_string(),
-    }
 }
 
 struct Printer {

@@ -9,7 +9,7 @@ use super::super::error::CliError;
 use super::super::input::Captures;
 use crate::event::EventExt as _;
 use crate::event::bytes::BufferFormat;
-use crate::fields::{Context, Field, Session, TimeFormat};
+use crate::fields::{Context, Session, TimeFormat};
 use crate::replay::{EventSink, Extent, PieceSink, Pipeline, Share, Split, replay_shares};
 use crate::sql::{Scan, Scanner};
 use crate::tables::{EventRows, cell};
@@ -114,7 +114,7 @@ impl CaptureScanner {
     ) -> Result<(), CliError> {
         let Scan { rows, selection } = scan;
         let filter = selection.filter.as_ref();
-        let is_sequential = rows.any_field(Field::is_stateful)
+        let is_sequential = rows.any_field(|field| field.is_stateful() || field.needs_all_events())
             || filter.is_some_and(|filter| filter.pushdown().depends_on_all.is_some());
         let threads = match is_sequential {
             true => 1,

@@ -6,7 +6,6 @@ use serde_json::{Map, Value};
 
 use super::super::error::CliError;
 use super::super::state::{Moment, Want, json_rows, report_omitted};
-use super::print;
 use crate::inspect::system_tables::{Chosen, History, SystemView};
 use crate::sql::{self, Database};
 use crate::stats::table::Table;
@@ -81,7 +80,7 @@ pub(super) fn add(
         };
         let (columns, rows) = rows(&tables);
         let added = database.add_table(name, &columns, &rows);
-        added.map_err(|error| CliError::failed(print::message(&error)))?;
+        added.map_err(|error| CliError::failed(sql::message(&error)))?;
         for (_, table) in tables {
             report_omitted(&[table]);
         }
